@@ -1,0 +1,34 @@
+# Thin: every line is a command a person could type. `make demo` and `make test` work on a fresh Debian 12
+# machine that has Rust and make; what else is missing is installed by `make setup`.
+
+.PHONY: setup demo test bench parity nano
+
+# Says what it needs and installs what is missing (Debian packages).
+setup:
+	@scripts/setup.sh
+
+# The embedded policy on practice pages in a real headless browser; ends with the report's path.
+demo: setup
+	cargo build --release --workspace
+	target/release/vigorl demo
+
+# Formatting, lints and docs with warnings denied, then every test; ends with one line of totals.
+test: setup
+	@scripts/test.sh
+
+# A step's overhead besides the model, in a real browser at 1280x800.
+bench: setup
+	cargo build --release --workspace
+	target/release/vigorl bench step
+
+# Fresh random checkpoints through transformers and through this engine, compared tensor by tensor.
+parity: setup
+	cargo build --release --workspace
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --requirement reference/requirements.txt
+	.venv/bin/python reference/parity.py --vigorl target/release/vigorl
+
+# Makes the embedded policy again: data sets, then the training. Hours on two cores.
+nano: setup
+	cargo build --release --workspace
+	scripts/nano.sh

@@ -1,0 +1,169 @@
+//! What an action did, in the words of records, and the evidence for it.
+//!
+//! Invariant: an effect is read off observations (pixels, address, title, dialog), never off the fact that
+//! the driver returned without an error.
+
+use image::RgbImage;
+use serde::{Deserialize, Serialize};
+use vigorl_geometry::{Point, Rect, Screen};
+use vigorl_interface::{PageState, Settled};
+
+/// A change confined to a box this wide is a blinking text caret, not an effect.
+const CARET_WIDTH_PX: f64 = 4.0;
+/// A change that comes this close to the action's point counts as its own.
+const NEAR_PX: f64 = 32.0;
+
+/// What an action did to the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Address, title or dialog changed, or pixels at the action's point.
+    Confirmed,
+    /// Pixels changed, but none near the action's point.
+    Partial,
+    /// Something changed, but the page never stopped changing by itself: no cause can be named.
+    Unverifiable,
+    /// Nothing changed.
+    SuspectedNoop,
+    /// Nothing was executed: the policy named no point, or the driver refused.
+    Refused,
+}
+
+/// Whether what the step or the task wanted holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verification {
+    /// It was checked and holds.
+    Satisfied,
+    /// It was checked and does not hold.
+    Unsatisfied,
+    /// Nobody could tell. Never counted as success.
+    Unknown,
+}
+
+impl Effect {
+    /// The word in records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Partial => "partial",
+            Self::Unverifiable => "unverifiable",
+            Self::SuspectedNoop => "suspected_noop",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl Verification {
+    /// The word in records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Satisfied => "satisfied",
+            Self::Unsatisfied => "unsatisfied",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Which pixels differ between two captures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PixelChange {
+    /// Number of differing pixels.
+    pub n_pixels: u64,
+    /// The smallest box around them.
+    pub bounds: Rect<Screen>,
+}
+
+/// The differing pixels, or `None` if the captures are equal. Captures of different sizes differ everywhere.
+pub fn pixel_change(before: &RgbImage, after: &RgbImage) -> Option<PixelChange> {
+    let (width, height) = after.dimensions();
+    if before.dimensions() != after.dimensions() {
+        let bounds = Rect::new(0.0, 0.0, f64::from(width), f64::from(height));
+        return Some(PixelChange { n_pixels: u64::from(width) * u64::from(height), bounds });
+    }
+    let row_bytes = width as usize * 3;
+    if row_bytes == 0 {
+        return None;
+    }
+    let rows = before.as_raw().chunks_exact(row_bytes).zip(after.as_raw().chunks_exact(row_bytes));
+    let (mut n_pixels, mut columns, mut lines) = (0u64, (usize::MAX, 0), (usize::MAX, 0));
+    for (y, (a, b)) in rows.enumerate().filter(|(_, (a, b))| a != b) {
+        lines = (lines.0.min(y), y + 1);
+        for (x, _) in a.chunks_exact(3).zip(b.chunks_exact(3)).enumerate().filter(|(_, (p, q))| p != q) {
+            n_pixels += 1;
+            columns = (columns.0.min(x), columns.1.max(x + 1));
+        }
+    }
+    (n_pixels > 0).then(|| PixelChange {
+        n_pixels,
+        bounds: Rect::new(columns.0 as f64, lines.0 as f64, columns.1 as f64, lines.1 as f64),
+    })
+}
+
+/// Names the effect of an executed action at `at` (`None` for keyboard actions).
+pub fn classify(
+    pixels: Option<PixelChange>,
+    before: &PageState,
+    after: &PageState,
+    settled: Settled,
+    at: Option<Point<Screen>>,
+) -> Effect {
+    if after.dialog != before.dialog || after.url != before.url || after.title != before.title {
+        return Effect::Confirmed;
+    }
+    let Some(change) = pixels.filter(|c| c.bounds.width() > CARET_WIDTH_PX) else {
+        return Effect::SuspectedNoop;
+    };
+    if matches!(settled, Settled::Capped { .. }) {
+        return Effect::Unverifiable;
+    }
+    let b = change.bounds;
+    let reach = Rect::<Screen>::new(b.left - NEAR_PX, b.top - NEAR_PX, b.right + NEAR_PX, b.bottom + NEAR_PX);
+    if at.is_none_or(|p| reach.contains(p)) { Effect::Confirmed } else { Effect::Partial }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const QUIET: Settled = Settled::Quiet { after: Duration::ZERO };
+    const CAPPED: Settled = Settled::Capped { after: Duration::ZERO };
+
+    fn painted(boxes: &[[u32; 4]]) -> RgbImage {
+        RgbImage::from_fn(100, 80, |x, y| {
+            let inside = boxes.iter().any(|b| x >= b[0] && y >= b[1] && x < b[2] && y < b[3]);
+            image::Rgb(if inside { [200, 10, 10] } else { [255, 255, 255] })
+        })
+    }
+
+    #[test]
+    fn changed_pixels_are_counted_and_bounded() {
+        assert_eq!(pixel_change(&painted(&[]), &painted(&[])), None);
+        let change = pixel_change(&painted(&[]), &painted(&[[10, 20, 14, 26], [0, 70, 1, 71]])).unwrap();
+        assert_eq!(change.n_pixels, 25);
+        assert_eq!(change.bounds, Rect::new(0.0, 20.0, 14.0, 71.0));
+        let resized = pixel_change(&RgbImage::new(3, 2), &RgbImage::new(4, 2)).unwrap();
+        assert_eq!(resized.n_pixels, 8);
+    }
+
+    #[test]
+    fn effects_are_read_off_observations() {
+        let same = PageState::default();
+        let other = PageState { url: Some("about:blank".to_owned()), ..PageState::default() };
+        let check = |boxes: &[[u32; 4]], after: &PageState, settled, at, expect| {
+            let pixels = pixel_change(&painted(&[]), &painted(boxes));
+            assert_eq!(classify(pixels, &same, after, settled, at), expect, "{boxes:?} {settled:?} {at:?}");
+        };
+        let at = Some(Point::new(12.0, 22.0));
+        check(&[], &same, QUIET, at, Effect::SuspectedNoop);
+        check(&[], &other, CAPPED, at, Effect::Confirmed);
+        check(&[[10, 20, 20, 30]], &same, QUIET, at, Effect::Confirmed);
+        check(&[[80, 70, 90, 78]], &same, QUIET, at, Effect::Partial);
+        check(&[[80, 70, 90, 78]], &same, QUIET, None, Effect::Confirmed);
+        check(&[[10, 20, 20, 30]], &same, CAPPED, at, Effect::Unverifiable);
+        // A caret that blinks at the point is not an effect.
+        check(&[[12, 20, 13, 36]], &same, QUIET, at, Effect::SuspectedNoop);
+    }
+}

@@ -1,0 +1,86 @@
+//! The environments of the task crate, as this loop sees them: steps to take and a judge to ask.
+//!
+//! Invariant: the judge is the environment's own; here its words are only translated.
+
+use std::error::Error;
+
+use vigorl_interface::{Action, Driver, MouseButton};
+use vigorl_tasks::practice::{PracticeEnv, Reason};
+use vigorl_tasks::scripted::{self, Clause, ScriptedTask, Step};
+
+use crate::effect::Verification;
+use crate::episode::{Judge, Verdict};
+use crate::step::{Deed, Intent};
+
+/// What a step of a scripted task asks of the loop.
+pub fn intent_of(step: &Step) -> Intent {
+    let at = |target: &str, deed: Deed| Intent::At { target: target.to_owned(), deed };
+    let click = |button, count| Deed::Click { button, count };
+    match step {
+        Step::Click(target) => at(target, Deed::CLICK),
+        Step::DoubleClick(target) => at(target, click(MouseButton::Left, 2)),
+        Step::RightClick(target) => at(target, click(MouseButton::Right, 1)),
+        Step::Hover(target) => at(target, Deed::Hover),
+        Step::Drag(drag) => at(&drag.from, Deed::DragTo { target: drag.to.clone() }),
+        Step::Scroll(scroll) => at(&scroll.target, Deed::Scroll { dx_px: 0.0, dy_px: scroll.by }),
+        Step::Type(text) => Intent::Do(Action::Type { text: text.clone() }),
+        Step::Press(chord) => Intent::Do(Action::Press { chord: chord.0.clone() }),
+    }
+}
+
+/// The clauses of a scripted task.
+#[derive(Debug)]
+pub struct ScriptedJudge<'a>(pub &'a ScriptedTask);
+
+impl Judge for ScriptedJudge<'_> {
+    fn judge(&mut self, driver: &mut dyn Driver) -> Result<Verdict, Box<dyn Error + Send + Sync>> {
+        let said = self.0.judge(driver)?;
+        let any = |wanted| said.clauses.contains(&wanted);
+        let verification = if said.success() {
+            Verification::Satisfied
+        } else if any(scripted::Verification::Unsatisfied) {
+            Verification::Unsatisfied
+        } else {
+            Verification::Unknown
+        };
+        let failed = self.0.expect.iter().zip(&said.clauses);
+        let failed: Vec<String> = failed
+            .filter(|(_, holds)| **holds != scripted::Verification::Satisfied)
+            .map(|(clause, holds)| match holds {
+                scripted::Verification::Unknown => format!("cannot tell whether {}", in_words(clause)),
+                _ => format!("it does not hold that {}", in_words(clause)),
+            })
+            .collect();
+        let reward = (verification != Verification::Unknown).then_some(said.reward);
+        Ok(Verdict { verification, reward, detail: (!failed.is_empty()).then(|| failed.join(", ")) })
+    }
+}
+
+fn in_words(clause: &Clause) -> String {
+    match clause {
+        Clause::UrlContains(part) => format!("the address contains `{part}`"),
+        Clause::TextVisible(text) => format!("the page shows `{text}`"),
+    }
+}
+
+/// The practice page that is on the screen.
+#[derive(Debug, Clone, Copy)]
+pub struct PracticeJudge;
+
+impl Judge for PracticeJudge {
+    fn judge(&mut self, driver: &mut dyn Driver) -> Result<Verdict, Box<dyn Error + Send + Sync>> {
+        let said = PracticeEnv::new(driver).outcome()?;
+        let hit = said.reason == Reason::Hit;
+        let detail = match said.reason {
+            Reason::Hit => None,
+            Reason::Undecided => Some("the page saw no click".to_owned()),
+            Reason::WrongButton => Some("the page saw another button".to_owned()),
+            Reason::Miss => Some(match said.clicked {
+                Some(index) => format!("the page saw a click on its widget {}", index + 1),
+                None => "the page saw a click beside every widget".to_owned(),
+            }),
+        };
+        let verification = if hit { Verification::Satisfied } else { Verification::Unsatisfied };
+        Ok(Verdict { verification, reward: Some(said.reward), detail })
+    }
+}

@@ -1,0 +1,29 @@
+//! The loop: observe, ground with zooms, act, settle, observe again, verify; its records and its report.
+//!
+//! Start with [`run_episode`]: one episode, told as the algorithm; then [`run_step`]. Invariant: a failure of the world is an error and
+//! has no reward; a malformed answer is a refused step; unknown is never success.
+
+mod cancel;
+mod clock;
+mod effect;
+mod episode;
+mod interval;
+mod judges;
+pub mod record;
+mod recorded;
+mod report;
+mod run;
+mod run_dir;
+mod step;
+
+pub use cancel::Cancel;
+pub use clock::Stamp;
+pub use effect::{Effect, PixelChange, Verification, classify, pixel_change};
+pub use episode::{Judge, Nobody, Task, Verdict, run_episode};
+pub use interval::wilson95;
+pub use judges::{PracticeJudge, ScriptedJudge, intent_of};
+pub use recorded::{Recorded, RecordedEpisode, RecordedStep};
+pub use report::{render, write_report};
+pub use run::{Run, StepCost};
+pub use run_dir::{RunDir, RunDirError};
+pub use step::{Agent, Deed, Intent, Seen, StepError, StepOutcome, StepTimes, Watch, run_step};

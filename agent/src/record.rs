@@ -1,0 +1,444 @@
+//! The files of a run as types: the only place where a run is turned into JSON and back.
+//!
+//! Invariant: a record is evidence, never an input of the loop. Positions are screenshot pixels, durations are
+//! milliseconds, images are named by file and never inlined. The names are those of the run directory's
+//! format; readers tolerate unknown fields and unknown events.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use vigorl_geometry::{Point, Rect, Screen};
+use vigorl_interface::{Action, MouseButton, print_chord};
+use vigorl_policy::{Grounding, Turn};
+
+use crate::effect::{Effect, Verification};
+
+/// Version of the run directory's format.
+pub const FORMAT: u32 = 1;
+
+/// A number of pixels or milliseconds that prints without `.0` when whole.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Plain(pub f64);
+
+/// For people: at most one decimal.
+impl fmt::Display for Plain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rounded = (self.0 * 10.0).round() / 10.0;
+        if rounded.fract() == 0.0 { write!(f, "{rounded:.0}") } else { write!(f, "{rounded:.1}") }
+    }
+}
+
+impl Serialize for Plain {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.fract() == 0.0 && self.0.abs() < 9e15 {
+            serializer.serialize_i64(self.0 as i64)
+        } else {
+            serializer.serialize_f64(self.0)
+        }
+    }
+}
+
+/// `[x, y]`.
+pub type Xy = [Plain; 2];
+/// `[left, top, right, bottom]`.
+pub type Box4 = [Plain; 4];
+
+/// The record of a point.
+pub fn xy(point: Point<Screen>) -> Xy {
+    [Plain(point.x), Plain(point.y)]
+}
+
+/// The record of a rectangle.
+pub fn box4(rect: Rect<Screen>) -> Box4 {
+    [Plain(rect.left), Plain(rect.top), Plain(rect.right), Plain(rect.bottom)]
+}
+
+/// Milliseconds with three decimals.
+pub fn millis(duration: Duration) -> Plain {
+    Plain((duration.as_secs_f64() * 1e6).round() / 1e3)
+}
+
+/// Which weights were asked.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ModelRecord {
+    /// `nano`, a folder, or a hub name.
+    pub name: String,
+    /// SHA-256 of the weights; absent for a policy without any.
+    pub sha256: Option<String>,
+}
+
+/// `run.json`: everything needed to understand and to repeat the run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// What the run is about, for people.
+    pub task: String,
+    /// The policy.
+    pub model: ModelRecord,
+    /// Resolved settings with the origin of each value.
+    pub settings: serde_json::Value,
+    /// Every seed by name.
+    pub seeds: BTreeMap<String, u64>,
+    /// Versions of programs and libraries by name.
+    pub versions: BTreeMap<String, String>,
+    /// Date of the start.
+    pub started_at: String,
+}
+
+/// Time of one turn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct TurnMillis {
+    /// Images.
+    pub vision: Plain,
+    /// New prompt tokens.
+    pub prefill: Plain,
+    /// Sampling.
+    pub decode: Plain,
+}
+
+/// A thought and where it looks.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ThoughtRecord {
+    /// The sentence.
+    pub text: String,
+    /// The points it names.
+    pub points: Vec<Xy>,
+}
+
+/// One turn of the policy in `model.json`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TurnRecord {
+    /// The sampled text.
+    pub completion: String,
+    /// The thoughts in order.
+    pub thoughts: Vec<ThoughtRecord>,
+    /// Where the turn asked to zoom.
+    pub zoom: Option<Xy>,
+    /// The window that was shown for it.
+    pub crop: Option<Box4>,
+    /// Tokens in front of the completion.
+    pub n_prompt_tokens: usize,
+    /// Tokens sampled.
+    pub n_completion_tokens: usize,
+    /// Sum of the log-probabilities of the sampled tokens.
+    pub logprob_sum: f64,
+    /// Where the time went.
+    pub millis: TurnMillis,
+    /// Of the prompt tokens, how many were computed in an earlier turn.
+    #[serde(default)]
+    pub n_cached_tokens: usize,
+    /// Whether the final answer was forced.
+    #[serde(default)]
+    pub forced: bool,
+}
+
+/// `model.json`: what the policy said in one step.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroundingRecord {
+    /// All turns.
+    pub turns: Vec<TurnRecord>,
+    /// The point answered.
+    pub answer: Option<Xy>,
+    /// Confidence in 0..=1.
+    pub confidence: Option<f64>,
+    /// Why there is no answer.
+    pub malformed: Option<String>,
+}
+
+impl From<&Turn> for TurnRecord {
+    fn from(turn: &Turn) -> Self {
+        let said = &turn.completion;
+        let thoughts = turn.thoughts.iter().map(|thought| ThoughtRecord {
+            text: thought.text.clone(),
+            points: thought.points.iter().copied().map(xy).collect(),
+        });
+        Self {
+            completion: said.text.clone(),
+            thoughts: thoughts.collect(),
+            zoom: turn.zoom.map(xy),
+            crop: turn.crop.as_ref().map(|crop| box4(crop.plan.window)),
+            n_prompt_tokens: said.n_prompt_tokens,
+            n_completion_tokens: said.token_ids.len().max(said.logprobs.len()),
+            logprob_sum: said.logprobs.iter().copied().map(f64::from).sum(),
+            millis: TurnMillis {
+                vision: millis(said.vision),
+                prefill: millis(said.prefill),
+                decode: millis(said.decode),
+            },
+            n_cached_tokens: said.n_cached_tokens,
+            forced: turn.forced,
+        }
+    }
+}
+
+impl From<&Grounding> for GroundingRecord {
+    fn from(grounding: &Grounding) -> Self {
+        Self {
+            turns: grounding.turns.iter().map(TurnRecord::from).collect(),
+            answer: grounding.answer.map(xy),
+            confidence: grounding.confidence,
+            malformed: grounding.malformed.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+/// An executed or intended action.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are those of `vigorl_interface::Action`")]
+pub enum ActionRecord {
+    Click { at: Xy, button: String, count: u8 },
+    Hover { at: Xy },
+    Drag { from: Xy, to: Xy },
+    Scroll { at: Xy, dx_px: Plain, dy_px: Plain },
+    Type { text: String },
+    Press { chord: String },
+    Navigate { url: String },
+    Back,
+}
+
+impl From<&Action> for ActionRecord {
+    fn from(action: &Action) -> Self {
+        match action {
+            Action::Click { at, button, count } => {
+                let button = match button {
+                    MouseButton::Left => "left",
+                    MouseButton::Middle => "middle",
+                    MouseButton::Right => "right",
+                };
+                Self::Click { at: xy(*at), button: button.to_owned(), count: *count }
+            }
+            Action::Hover { at } => Self::Hover { at: xy(*at) },
+            Action::Drag { from, to } => Self::Drag { from: xy(*from), to: xy(*to) },
+            Action::Scroll { at, dx_px, dy_px } => {
+                Self::Scroll { at: xy(*at), dx_px: Plain(*dx_px), dy_px: Plain(*dy_px) }
+            }
+            Action::Type { text } => Self::Type { text: text.clone() },
+            Action::Press { chord } => Self::Press { chord: print_chord(chord) },
+            Action::Navigate { url } => Self::Navigate { url: url.clone() },
+            Action::Back => Self::Back,
+        }
+    }
+}
+
+impl ActionRecord {
+    /// The point the action happens at, or starts at.
+    pub fn at(&self) -> Option<Xy> {
+        match self {
+            Self::Click { at, .. } | Self::Hover { at } | Self::Scroll { at, .. } => Some(*at),
+            Self::Drag { from, .. } => Some(*from),
+            Self::Type { .. } | Self::Press { .. } | Self::Navigate { .. } | Self::Back => None,
+        }
+    }
+}
+
+/// Where the time of a step, an episode or a run went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timings {
+    /// Screenshots and page state.
+    pub capture: Plain,
+    /// The policy's images.
+    pub vision: Plain,
+    /// The policy's new prompt tokens.
+    pub prefill: Plain,
+    /// The policy's sampling.
+    pub decode: Plain,
+    /// The rest of grounding: prompt, crops, parsing.
+    #[serde(default)]
+    pub protocol: Plain,
+    /// The input events.
+    pub act: Plain,
+    /// Waiting for the page to become quiet.
+    #[serde(default)]
+    pub settle: Plain,
+    /// Comparing before and after, asking the judge.
+    #[serde(default)]
+    pub verify: Plain,
+    /// Writing records.
+    #[serde(default)]
+    pub record: Plain,
+}
+
+impl Timings {
+    /// The phases by name, in the order in which they happen.
+    pub fn phases(&self) -> [(&'static str, f64); 9] {
+        [
+            ("capture", self.capture.0),
+            ("vision", self.vision.0),
+            ("prefill", self.prefill.0),
+            ("decode", self.decode.0),
+            ("protocol", self.protocol.0),
+            ("act", self.act.0),
+            ("settle", self.settle.0),
+            ("verify", self.verify.0),
+            ("record", self.record.0),
+        ]
+    }
+
+    /// All phases together.
+    pub fn total(&self) -> f64 {
+        self.phases().iter().map(|(_, millis)| millis).sum()
+    }
+
+    /// All phases but the policy's.
+    pub fn overhead(&self) -> f64 {
+        self.total() - self.vision.0 - self.prefill.0 - self.decode.0
+    }
+
+    /// Adds another step's times.
+    pub fn add(&mut self, other: &Self) {
+        *self = self.zip(other, |a, b| a + b);
+    }
+
+    /// What was added since these were `earlier`.
+    pub fn since(&self, earlier: &Self) -> Self {
+        self.zip(earlier, |a, b| a - b)
+    }
+
+    fn zip(&self, other: &Self, with: impl Fn(f64, f64) -> f64) -> Self {
+        let phase = |a: Plain, b: Plain| Plain((with(a.0, b.0) * 1e3).round() / 1e3);
+        Self {
+            capture: phase(self.capture, other.capture),
+            vision: phase(self.vision, other.vision),
+            prefill: phase(self.prefill, other.prefill),
+            decode: phase(self.decode, other.decode),
+            protocol: phase(self.protocol, other.protocol),
+            act: phase(self.act, other.act),
+            settle: phase(self.settle, other.settle),
+            verify: phase(self.verify, other.verify),
+            record: phase(self.record, other.record),
+        }
+    }
+}
+
+/// The affine maps of a step as `[scale_x, scale_y, offset_x, offset_y]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct MapsRecord {
+    /// CSS pixels from screenshot pixels.
+    pub viewport_from_screen: [f64; 4],
+    /// Pixels of each zoom's crop from screenshot pixels.
+    pub crop_from_screen: Vec<[f64; 4]>,
+}
+
+/// `action.json`: one step of the loop.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// Number of the step in the run, from 1; the folder's name.
+    pub step: usize,
+    /// Number of the episode, from 1.
+    pub episode: usize,
+    /// What the step was to do.
+    pub instruction: String,
+    /// What was done; null if refused.
+    pub action: Option<ActionRecord>,
+    /// What it did to the screen.
+    pub effect: Effect,
+    /// Why it was refused, or what else is known.
+    pub detail: Option<String>,
+    /// Whether the step's or the task's goal holds.
+    pub verification: Verification,
+    /// Width and height of the screenshot.
+    pub image_size: [u32; 2],
+    /// Number of pixels that changed; null without a second capture.
+    pub n_changed_pixels: Option<u64>,
+    /// Address after the step.
+    pub url: Option<String>,
+    /// Title after the step.
+    pub title: Option<String>,
+    /// Dialog open after the step.
+    pub dialog: Option<String>,
+    /// Whether the page became quiet within the cap.
+    pub settled: bool,
+    /// The chain of maps.
+    pub maps: MapsRecord,
+    /// Where the time went.
+    pub millis: Timings,
+}
+
+/// How an episode ended.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EpisodeRecord {
+    /// Solved or not; null if it could not be judged.
+    pub success: Option<bool>,
+    /// The task's reward; null if it could not be judged. Never 0 for a failure of the world.
+    pub reward: Option<f64>,
+    /// Ended by the task or by the policy's last word.
+    pub terminated: bool,
+    /// Ended from outside: interrupted, or out of steps.
+    pub truncated: bool,
+    /// Steps taken.
+    pub n_steps: usize,
+    /// What failed in the world.
+    pub err_msg: Option<String>,
+    /// What the judge says, in words.
+    #[serde(default)]
+    pub detail: Option<String>,
+    /// The box that was to be hit, where the environment reports one.
+    #[serde(default)]
+    pub target: Option<Box4>,
+    /// The point the policy answered last.
+    #[serde(default)]
+    pub point: Option<Xy>,
+}
+
+/// One line of `events.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are those of the records above")]
+pub enum Event {
+    RunStarted { task: String },
+    EpisodeStarted { episode: usize, name: String, labels: BTreeMap<String, String>, seed: Option<u64> },
+    StepStarted { step: usize, episode: usize, instruction: String },
+    Observed { step: usize, image_size: [u32; 2] },
+    TurnEnded { step: usize, turn: usize, completion: String, zoom: Option<Xy> },
+    Acting { step: usize, action: ActionRecord },
+    StepEnded { step: usize, effect: Effect, detail: Option<String>, millis: Timings },
+    EpisodeEnded { episode: usize, outcome: EpisodeRecord },
+    RunEnded,
+}
+
+/// Tokens of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct TokensRecord {
+    /// Prompt tokens, images included.
+    pub prompt: usize,
+    /// Of these, computed in an earlier turn.
+    pub cached: usize,
+    /// Sampled tokens.
+    pub completion: usize,
+}
+
+/// `summary.json`: the end of a run.
+///
+/// With several episodes, `success` says whether all were solved, and `reward` is the mean.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Solved or not; null if it could not be judged.
+    pub success: Option<bool>,
+    /// Reward; null if it could not be judged.
+    pub reward: Option<f64>,
+    /// Every episode came to its end.
+    pub terminated: bool,
+    /// The run was ended from outside.
+    pub truncated: bool,
+    /// Steps taken.
+    pub n_steps: usize,
+    /// What failed in the world.
+    pub err_msg: Option<String>,
+    /// Milliseconds by phase.
+    pub timings: Timings,
+    /// Tokens.
+    pub tokens: TokensRecord,
+    /// Episodes judged.
+    pub n_episodes: usize,
+    /// Episodes solved.
+    pub n_success: usize,
+    /// Wilson's 95 % interval of the success rate.
+    pub success_wilson95: (f64, f64),
+    /// Milliseconds from start to end.
+    pub wall_millis: Plain,
+}

@@ -1,0 +1,235 @@
+//! A run: episodes one after the other, recorded as they happen, summed up at the end.
+//!
+//! Invariant: whatever ends a run, its summary says how far it came. Without an output folder nothing is
+//! written and everything else is the same, so that an evaluation measures what a recorded run does.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use vigorl_interface::{Action, Screenshot};
+use vigorl_policy::Turn;
+
+use crate::interval::wilson95;
+use crate::record::{
+    EpisodeRecord, Event, GroundingRecord, Plain, RunRecord, StepRecord, Summary, Timings, TokensRecord,
+    millis, xy,
+};
+use crate::run_dir::{RunDir, RunDirError};
+use crate::step::{StepOutcome, Watch};
+
+/// An ongoing run.
+#[derive(Debug)]
+pub struct Run {
+    dir: Option<RunDir>,
+    started: Instant,
+    n_steps: usize,
+    episodes: Vec<EpisodeRecord>,
+    timings: Timings,
+    tokens: TokensRecord,
+    n_zooms: usize,
+    interrupted: bool,
+    step_started: Instant,
+    costs: Vec<StepCost>,
+}
+
+/// What one step took.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepCost {
+    /// Wall clock from the start of the step until it was recorded, the judge included, in milliseconds.
+    pub wall_millis: f64,
+    /// The parts.
+    pub parts: Timings,
+}
+
+impl Run {
+    /// A run that is recorded in a new folder under `output_dir`, named by time and `name`.
+    ///
+    /// # Errors
+    /// [`RunDirError`] if the folder cannot be created.
+    pub fn recorded(output_dir: &Path, name: &str, record: &RunRecord) -> Result<Self, RunDirError> {
+        Ok(Self { dir: Some(RunDir::create(output_dir, name, record)?), ..Self::unrecorded() })
+    }
+
+    /// A run that leaves no files.
+    pub fn unrecorded() -> Self {
+        Self {
+            dir: None,
+            started: Instant::now(),
+            n_steps: 0,
+            episodes: Vec::new(),
+            timings: Timings::default(),
+            tokens: TokensRecord::default(),
+            n_zooms: 0,
+            interrupted: false,
+            step_started: Instant::now(),
+            costs: Vec::new(),
+        }
+    }
+
+    /// The folder of a recorded run.
+    pub fn path(&self) -> Option<&Path> {
+        self.dir.as_ref().map(RunDir::path)
+    }
+
+    /// Episodes so far.
+    pub fn episodes(&self) -> &[EpisodeRecord] {
+        &self.episodes
+    }
+
+    /// Notes that the run ends before all its episodes were played.
+    pub fn interrupt(&mut self) {
+        self.interrupted = true;
+    }
+
+    /// Where the time of all steps so far went.
+    pub fn timings(&self) -> Timings {
+        self.timings
+    }
+
+    /// What each finished step took.
+    pub fn costs(&self) -> &[StepCost] {
+        &self.costs
+    }
+
+    /// Tokens of all steps so far.
+    pub fn tokens(&self) -> TokensRecord {
+        self.tokens
+    }
+
+    /// Zooms of all steps so far.
+    pub fn n_zooms(&self) -> usize {
+        self.n_zooms
+    }
+
+    pub(crate) fn event(&mut self, event: &Event) -> Result<(), RunDirError> {
+        self.dir.as_mut().map_or(Ok(()), |dir| dir.event(event))
+    }
+
+    pub(crate) fn episode_number(&self) -> usize {
+        self.episodes.len() + 1
+    }
+
+    /// Starts the next step and returns its number and its recorder.
+    pub(crate) fn start_step(&mut self, instruction: &str) -> Result<(usize, Recorder<'_>), RunDirError> {
+        self.n_steps += 1;
+        self.step_started = Instant::now();
+        let (step, episode) = (self.n_steps, self.episode_number());
+        self.event(&Event::StepStarted { step, episode, instruction: instruction.to_owned() })?;
+        Ok((step, Recorder { dir: self.dir.as_mut(), step, n_turns: 0, n_crops: 0 }))
+    }
+
+    /// Writes what is known at the end of a step.
+    pub(crate) fn end_step(&mut self, record: &StepRecord, outcome: &StepOutcome) -> Result<(), RunDirError> {
+        self.timings.add(&record.millis);
+        let model = GroundingRecord::of(&outcome.groundings);
+        if let Some(model) = &model {
+            self.tokens.prompt += model.turns.iter().map(|turn| turn.n_prompt_tokens).sum::<usize>();
+            self.tokens.cached += model.turns.iter().map(|turn| turn.n_cached_tokens).sum::<usize>();
+            self.n_zooms += model.turns.iter().filter(|turn| turn.crop.is_some()).count();
+            self.tokens.completion += model.turns.iter().map(|turn| turn.n_completion_tokens).sum::<usize>();
+        }
+        self.write_step(record, outcome, model.as_ref())?;
+        let wall_millis = millis(self.step_started.elapsed()).0;
+        self.costs.push(StepCost { wall_millis, parts: record.millis });
+        Ok(())
+    }
+
+    fn write_step(
+        &mut self,
+        record: &StepRecord,
+        outcome: &StepOutcome,
+        model: Option<&GroundingRecord>,
+    ) -> Result<(), RunDirError> {
+        let Some(dir) = &mut self.dir else { return Ok(()) };
+        if let Some(after) = &outcome.after {
+            dir.image(record.step, "after.png", &after.pixels)?;
+        }
+        if let Some(model) = model {
+            dir.json(record.step, "model.json", model)?;
+        }
+        dir.json(record.step, "action.json", record)?;
+        dir.event(&Event::StepEnded {
+            step: record.step,
+            effect: record.effect,
+            detail: record.detail.clone(),
+            millis: record.millis,
+        })
+    }
+
+    pub(crate) fn end_episode(&mut self, outcome: EpisodeRecord) -> Result<(), RunDirError> {
+        let episode = self.episode_number();
+        self.event(&Event::EpisodeEnded { episode, outcome: outcome.clone() })?;
+        self.episodes.push(outcome);
+        Ok(())
+    }
+
+    /// Ends the run: sums it up and, if it is recorded, writes the summary and returns the folder.
+    ///
+    /// # Errors
+    /// [`RunDirError`] if a file could not be written.
+    pub fn finish(mut self) -> Result<(Summary, Option<PathBuf>), RunDirError> {
+        let summary = self.summary();
+        let path = self.dir.take().map(|dir| dir.finish(&summary)).transpose()?;
+        Ok((summary, path))
+    }
+
+    fn summary(&self) -> Summary {
+        let judged: Vec<bool> = self.episodes.iter().filter_map(|episode| episode.success).collect();
+        let rewards: Vec<f64> = self.episodes.iter().filter_map(|episode| episode.reward).collect();
+        let n_success = judged.iter().filter(|success| **success).count();
+        let all_judged = !judged.is_empty() && judged.len() == self.episodes.len();
+        Summary {
+            success: all_judged.then_some(n_success == judged.len()),
+            reward: (!rewards.is_empty()).then(|| rewards.iter().sum::<f64>() / rewards.len() as f64),
+            terminated: !self.interrupted
+                && !self.episodes.is_empty()
+                && self.episodes.iter().all(|episode| episode.terminated),
+            truncated: self.interrupted || self.episodes.iter().any(|episode| episode.truncated),
+            n_steps: self.n_steps,
+            err_msg: self.episodes.iter().find_map(|episode| episode.err_msg.clone()),
+            timings: self.timings,
+            tokens: self.tokens,
+            n_episodes: judged.len(),
+            n_success,
+            success_wilson95: wilson95(n_success, judged.len()),
+            wall_millis: Plain(millis(self.started.elapsed()).0.round()),
+        }
+    }
+}
+
+/// Writes what happens in a step while it happens.
+pub(crate) struct Recorder<'a> {
+    dir: Option<&'a mut RunDir>,
+    step: usize,
+    n_turns: usize,
+    n_crops: usize,
+}
+
+impl Watch for Recorder<'_> {
+    fn observed(&mut self, before: &Screenshot) -> Result<(), RunDirError> {
+        let Some(dir) = &mut self.dir else { return Ok(()) };
+        dir.image(self.step, "before.png", &before.pixels)?;
+        let (width, height) = before.pixels.dimensions();
+        dir.event(&Event::Observed { step: self.step, image_size: [width, height] })
+    }
+
+    fn turn(&mut self, turn: &Turn) -> Result<(), RunDirError> {
+        self.n_turns += 1;
+        let Some(dir) = &mut self.dir else { return Ok(()) };
+        if let Some(crop) = &turn.crop {
+            self.n_crops += 1;
+            dir.image(self.step, &format!("crop_{}.png", self.n_crops), &crop.pixels)?;
+        }
+        dir.event(&Event::TurnEnded {
+            step: self.step,
+            turn: self.n_turns,
+            completion: turn.completion.text.clone(),
+            zoom: turn.zoom.map(xy),
+        })
+    }
+
+    fn acting(&mut self, action: &Action) -> Result<(), RunDirError> {
+        let Some(dir) = &mut self.dir else { return Ok(()) };
+        dir.event(&Event::Acting { step: self.step, action: action.into() })
+    }
+}

@@ -1,0 +1,413 @@
+//! One step of the loop: observe, ground with zooms, act, settle, observe again, verify.
+//!
+//! Invariants: an action happens only at a point the policy answered; a policy that names none gives a refused
+//! step, a world that fails gives an error; the effect is read off the second observation.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use vigorl_geometry::{Point, Screen};
+use vigorl_interface::{Action, Driver, DriverError, MouseButton, PageState, Screenshot, Settled};
+use vigorl_policy::{GroundObserver, Grounding, Policy, PolicyError, Preset, Sampling, Turn, ground};
+
+use crate::cancel::Cancel;
+use crate::effect::{Effect, PixelChange, classify, pixel_change};
+use crate::run_dir::RunDirError;
+
+/// The eyes and the hands of an agent.
+pub struct Agent<'a> {
+    /// The camera and the hands.
+    pub driver: &'a mut dyn Driver,
+    /// Who is asked where.
+    pub policy: &'a mut dyn Policy,
+    /// How the policy is spoken to.
+    pub preset: &'a Preset,
+    /// How it samples.
+    pub sampling: &'a Sampling,
+    /// Longest wait for a quiet page.
+    pub settle_cap: Duration,
+    /// Ends the loop from outside.
+    pub cancel: &'a Cancel,
+}
+
+impl std::fmt::Debug for Agent<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Agent").field("preset", &self.preset.name).finish_non_exhaustive()
+    }
+}
+
+/// What one step is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Intent {
+    /// Find what is described and do something there.
+    At {
+        /// The description for the policy.
+        target: String,
+        /// What to do there.
+        deed: Deed,
+    },
+    /// Nothing has to be found.
+    Do(Action),
+}
+
+/// What is done at a point that was found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Deed {
+    /// Press a button so many times.
+    Click {
+        /// Which button.
+        button: MouseButton,
+        /// How often.
+        count: u8,
+    },
+    /// Move the pointer there.
+    Hover,
+    /// Turn the wheel there; positive is right and down, in screenshot pixels.
+    Scroll {
+        /// Horizontal distance.
+        dx_px: f64,
+        /// Vertical distance.
+        dy_px: f64,
+    },
+    /// Drag from there to what is described.
+    DragTo {
+        /// The second description for the policy.
+        target: String,
+    },
+}
+
+impl Deed {
+    /// A single click with the primary button.
+    pub const CLICK: Self = Self::Click { button: MouseButton::Left, count: 1 };
+}
+
+impl Intent {
+    /// A single click on what `target` describes.
+    pub fn click(target: impl Into<String>) -> Self {
+        Self::At { target: target.into(), deed: Deed::CLICK }
+    }
+}
+
+/// The world, the policy or the record failed. Never a reward.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StepError {
+    /// The browser or window failed.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// The policy could not be asked.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The step could not be recorded.
+    #[error(transparent)]
+    Record(#[from] RunDirError),
+}
+
+/// Follows a step. `()` follows nothing.
+pub trait Watch {
+    /// The screen was captured.
+    ///
+    /// # Errors
+    /// Ends the step.
+    fn observed(&mut self, _before: &Screenshot) -> Result<(), RunDirError> {
+        Ok(())
+    }
+    /// The policy said some more.
+    fn text(&mut self, _piece: &str) {}
+    /// The policy finished a turn.
+    ///
+    /// # Errors
+    /// Ends the step.
+    fn turn(&mut self, _turn: &Turn) -> Result<(), RunDirError> {
+        Ok(())
+    }
+    /// The action is about to be executed.
+    ///
+    /// # Errors
+    /// Ends the step before the action.
+    fn acting(&mut self, _action: &Action) -> Result<(), RunDirError> {
+        Ok(())
+    }
+}
+
+impl Watch for () {}
+
+/// Where the time of a step went, besides what the policy reports of itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StepTimes {
+    /// Screenshots and page state.
+    pub capture: Duration,
+    /// Everything between the first observation and the action.
+    pub grounding: Duration,
+    /// The input events.
+    pub act: Duration,
+    /// Waiting for a quiet page.
+    pub settle: Duration,
+    /// Comparing before and after.
+    pub verify: Duration,
+    /// In [`Watch`].
+    pub record: Duration,
+}
+
+/// An observation that is still fresh: the second one of the step before.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The pixels.
+    pub screenshot: Screenshot,
+    /// Address, title and dialog.
+    pub page: PageState,
+}
+
+/// What happened in a step.
+#[derive(Debug)]
+pub struct StepOutcome {
+    /// The first observation; absent while a dialog covers the page.
+    pub before: Option<Screenshot>,
+    /// The second one; absent after a refusal or behind a dialog.
+    pub after: Option<Screenshot>,
+    /// Address, title and dialog at the end.
+    pub page: PageState,
+    /// What the policy said, one entry for each thing that had to be found.
+    pub groundings: Vec<Grounding>,
+    /// What was executed.
+    pub action: Option<Action>,
+    /// What it did.
+    pub effect: Effect,
+    /// Why it was refused.
+    pub detail: Option<String>,
+    /// Which pixels changed.
+    pub change: Option<PixelChange>,
+    /// How the wait ended.
+    pub settled: Settled,
+    /// Where the time went.
+    pub times: StepTimes,
+    /// The step was broken off before its action.
+    pub cancelled: bool,
+}
+
+/// Takes one step. With `seen`, what the step before saw at its end is what this one starts from.
+///
+/// # Errors
+/// [`StepError`] if the world, the policy or the record failed.
+pub fn run_step(
+    agent: &mut Agent<'_>,
+    intent: &Intent,
+    seen: Option<Seen>,
+    watch: &mut dyn Watch,
+) -> Result<StepOutcome, StepError> {
+    let mut times = StepTimes::default();
+    let clock = Instant::now();
+    let (before, page) = match seen {
+        Some(Seen { screenshot, page }) => (Some(screenshot), page),
+        None => (capture(agent.driver)?, agent.driver.page_state()?),
+    };
+    times.capture = clock.elapsed();
+    let mut outcome = StepOutcome::nothing_done(page, times);
+    let Some(screenshot) = &before else {
+        let text = outcome.page.dialog.clone().unwrap_or_default();
+        return Ok(outcome.refused(format!("a dialog covers the page: {text}")));
+    };
+    timed(&mut outcome.times.record, || watch.observed(screenshot))?;
+
+    let clock = Instant::now();
+    let recorded = outcome.times.record;
+    let aim = aim(agent, intent, screenshot, watch, &mut outcome)?;
+    outcome.before = before;
+    outcome.times.grounding = clock.elapsed().saturating_sub(outcome.times.record - recorded);
+    if agent.cancel.is_set() || outcome.groundings.iter().any(|grounding| grounding.cancelled) {
+        outcome.cancelled = true;
+        return Ok(outcome.refused("interrupted".to_owned()));
+    }
+    let action = match aim {
+        Aim::Ready(action) => action,
+        Aim::NoPoint(reason) => return Ok(outcome.refused(reason)),
+    };
+    timed(&mut outcome.times.record, || watch.acting(&action))?;
+    act_and_look_again(agent, action, &mut outcome)?;
+    Ok(outcome)
+}
+
+impl StepOutcome {
+    fn nothing_done(page: PageState, times: StepTimes) -> Self {
+        Self {
+            before: None,
+            after: None,
+            page,
+            groundings: Vec::new(),
+            action: None,
+            effect: Effect::Refused,
+            detail: None,
+            change: None,
+            settled: Settled::Quiet { after: Duration::ZERO },
+            times,
+            cancelled: false,
+        }
+    }
+
+    fn refused(self, reason: String) -> Self {
+        Self { detail: Some(reason), ..self }
+    }
+
+    /// What the next step may start from.
+    pub fn seen(&self) -> Option<Seen> {
+        Some(Seen { screenshot: self.after.clone()?, page: self.page.clone() })
+    }
+
+    /// The point the policy answered first.
+    pub fn answer(&self) -> Option<Point<Screen>> {
+        self.groundings.first().and_then(|grounding| grounding.answer)
+    }
+}
+
+enum Aim {
+    Ready(Action),
+    NoPoint(String),
+}
+
+/// Turns the intent into an action, asking the policy where that is needed.
+fn aim(
+    agent: &mut Agent<'_>,
+    intent: &Intent,
+    screenshot: &Screenshot,
+    watch: &mut dyn Watch,
+    outcome: &mut StepOutcome,
+) -> Result<Aim, StepError> {
+    let (target, deed) = match intent {
+        Intent::Do(action) => return Ok(Aim::Ready(action.clone())),
+        Intent::At { target, deed } => (target, deed),
+    };
+    let at = match find(agent, target, screenshot, watch, outcome)? {
+        Ok(at) => at,
+        Err(reason) => return Ok(Aim::NoPoint(reason)),
+    };
+    Ok(Aim::Ready(match deed {
+        Deed::Click { button, count } => Action::Click { at, button: *button, count: *count },
+        Deed::Hover => Action::Hover { at },
+        Deed::Scroll { dx_px, dy_px } => Action::Scroll { at, dx_px: *dx_px, dy_px: *dy_px },
+        Deed::DragTo { target } => match find(agent, target, screenshot, watch, outcome)? {
+            Ok(to) => Action::Drag { from: at, to },
+            Err(reason) => return Ok(Aim::NoPoint(reason)),
+        },
+    }))
+}
+
+/// The point for one description, or why there is none.
+fn find(
+    agent: &mut Agent<'_>,
+    target: &str,
+    screenshot: &Screenshot,
+    watch: &mut dyn Watch,
+    outcome: &mut StepOutcome,
+) -> Result<Result<Point<Screen>, String>, StepError> {
+    let mut follow = Follow { cancel: agent.cancel, watch, failure: None, recording: Duration::ZERO };
+    let grounding =
+        ground(agent.policy, &screenshot.pixels, target, agent.preset, agent.sampling, &mut follow)?;
+    outcome.times.record += follow.recording;
+    if let Some(failure) = follow.failure {
+        return Err(failure.into());
+    }
+    let found = match (&grounding.malformed, grounding.answer) {
+        (Some(reason), _) => Err(reason.to_string()),
+        (None, Some(at)) => Ok(at),
+        (None, None) => Err("the policy answered no point".to_owned()),
+    };
+    outcome.groundings.push(grounding);
+    Ok(found)
+}
+
+/// Passes turns on to the watcher, and breaks off when asked to or when the record fails.
+struct Follow<'a> {
+    cancel: &'a Cancel,
+    watch: &'a mut dyn Watch,
+    failure: Option<RunDirError>,
+    recording: Duration,
+}
+
+impl Follow<'_> {
+    fn flow(&self) -> ControlFlow<()> {
+        if self.cancel.is_set() || self.failure.is_some() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+impl GroundObserver for Follow<'_> {
+    fn turn_started(&mut self, _turn_idx: usize, _forced: bool) -> ControlFlow<()> {
+        self.flow()
+    }
+
+    fn text(&mut self, piece: &str) -> ControlFlow<()> {
+        self.watch.text(piece);
+        self.flow()
+    }
+
+    fn turn_ended(&mut self, turn: &Turn) {
+        let watch = &mut *self.watch;
+        if let Err(failure) = timed(&mut self.recording, || watch.turn(turn)) {
+            self.failure = Some(failure);
+        }
+    }
+}
+
+/// Executes the action and reads its effect off a second observation.
+fn act_and_look_again(
+    agent: &mut Agent<'_>,
+    action: Action,
+    outcome: &mut StepOutcome,
+) -> Result<(), StepError> {
+    let clock = Instant::now();
+    behind_dialog(agent.driver.act(&action))?;
+    outcome.times.act = clock.elapsed();
+
+    let clock = Instant::now();
+    if let Some(settled) = behind_dialog(agent.driver.settle(agent.settle_cap))? {
+        outcome.settled = settled;
+    }
+    outcome.times.settle = clock.elapsed();
+
+    let clock = Instant::now();
+    outcome.after = capture(agent.driver)?;
+    let page_before = std::mem::replace(&mut outcome.page, agent.driver.page_state()?);
+    outcome.times.capture += clock.elapsed();
+
+    let clock = Instant::now();
+    if let (Some(before), Some(after)) = (&outcome.before, &outcome.after) {
+        outcome.change = pixel_change(&before.pixels, &after.pixels);
+    }
+    let at = point_of(&action);
+    outcome.effect = classify(outcome.change, &page_before, &outcome.page, outcome.settled, at);
+    outcome.action = Some(action);
+    outcome.times.verify = clock.elapsed();
+    Ok(())
+}
+
+/// A screenshot, or `None` while a dialog covers the page.
+fn capture(driver: &mut dyn Driver) -> Result<Option<Screenshot>, DriverError> {
+    behind_dialog(driver.screenshot())
+}
+
+/// A dialog that opens is an effect of the action, not a failure.
+fn behind_dialog<T>(result: Result<T, DriverError>) -> Result<Option<T>, DriverError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(DriverError::DialogOpen { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn point_of(action: &Action) -> Option<Point<Screen>> {
+    match action {
+        Action::Click { at, .. } | Action::Hover { at } | Action::Scroll { at, .. } => Some(*at),
+        Action::Drag { to, .. } => Some(*to),
+        Action::Type { .. } | Action::Press { .. } | Action::Navigate { .. } | Action::Back => None,
+    }
+}
+
+fn timed<T>(total: &mut Duration, work: impl FnOnce() -> T) -> T {
+    let clock = Instant::now();
+    let value = work();
+    *total += clock.elapsed();
+    value
+}

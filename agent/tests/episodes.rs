@@ -1,0 +1,321 @@
+//! Whole episodes of a scripted policy in a world in memory: what is recorded, and how each failure ends.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+
+mod world;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use vigorl_agent::record::{ActionRecord, EpisodeRecord, ModelRecord, RunRecord, Summary};
+use vigorl_agent::{
+    Agent, Cancel, Effect, Intent, Judge, Nobody, Recorded, Run, RunDirError, Task, render, run_episode,
+    write_report,
+};
+use vigorl_interface::{Action, Key, MouseButton};
+use vigorl_policy::{Preset, Sampling, ScriptedPolicy};
+
+use world::{Fake, Fault, IsGreen, middle};
+
+const LOOK: &str = "<think> Something blue at (60, 50). </think>\n<tool_call>\n{\"name\": \"search_coordinate\", \
+                    \"arguments\": {\"coordinate\": [60, 50]}}\n</tool_call>";
+const HIT: &str = "<think> The blue box (130, 50) <b>is it</b>. </think>\n<answer> (130, 50) </answer>";
+const MISS: &str = "<think> Here (10, 10). </think>\n<answer> (10, 10) </answer>";
+
+fn sampling() -> Sampling {
+    Sampling {
+        temperature: 0.0,
+        top_p: 1.0,
+        repetition_penalty: 1.0,
+        max_new_tokens: 512,
+        stop: Vec::new(),
+        seed: 0,
+    }
+}
+
+fn run_record() -> RunRecord {
+    RunRecord {
+        format: 1,
+        task: "click the <blue> box".to_owned(),
+        model: ModelRecord { name: "scripted".to_owned(), sha256: None },
+        ..RunRecord::default()
+    }
+}
+
+struct Ended {
+    record: EpisodeRecord,
+    summary: Summary,
+    path: PathBuf,
+    driver: Fake,
+    _output: tempfile::TempDir,
+}
+
+fn episode(
+    driver: Fake,
+    replies: &[&str],
+    steps: Vec<Intent>,
+    judge: &mut dyn Judge,
+    cancel: &Cancel,
+) -> Ended {
+    let output = tempfile::tempdir().unwrap();
+    let mut driver = driver;
+    let mut policy = ScriptedPolicy::new(replies.iter().copied());
+    let mut run = Run::recorded(output.path(), "click the box", &run_record()).unwrap();
+    let preset = Preset::web_grounding_multiturn();
+    let sampling = sampling();
+    let mut agent = Agent {
+        driver: &mut driver,
+        policy: &mut policy,
+        preset: &preset,
+        sampling: &sampling,
+        settle_cap: Duration::from_secs(1),
+        cancel,
+    };
+    let labels = BTreeMap::from([("kind".to_owned(), "box".to_owned())]);
+    let mut task = Task { name: "the blue box", labels, seed: Some(7), steps, target: None, judge };
+    let record = run_episode(&mut agent, &mut task, &mut run).unwrap();
+    let (summary, path) = run.finish().unwrap();
+    Ended { record, summary, path: path.unwrap(), driver, _output: output }
+}
+
+fn one_click(driver: Fake, replies: &[&str]) -> Ended {
+    episode(driver, replies, vec![Intent::click("the blue box")], &mut IsGreen, &Cancel::default())
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn a_zoom_and_a_hit_are_recorded_whole() {
+    let ended = one_click(Fake::default(), &[LOOK, HIT]);
+    assert_eq!((ended.record.success, ended.record.reward), (Some(true), Some(1.0)));
+    assert!(ended.record.terminated && !ended.record.truncated);
+    assert_eq!(ended.driver.acts, [Action::Click { at: middle(), button: MouseButton::Left, count: 1 }]);
+
+    let step = ended.path.join("steps/0001");
+    for name in ["before.png", "after.png", "crop_1.png"] {
+        assert!(image::open(step.join(name)).is_ok(), "{name}");
+    }
+    let action = json(&step.join("action.json"));
+    assert_eq!(
+        action["action"],
+        serde_json::json!({"type": "click", "at": [130, 50], "button": "left", "count": 1})
+    );
+    assert_eq!((&action["effect"], &action["verification"]), (&"confirmed".into(), &"satisfied".into()));
+    assert_eq!(action["n_changed_pixels"], 400);
+    assert_eq!(action["maps"]["viewport_from_screen"], serde_json::json!([1.0, 1.0, 0.0, 0.0]));
+    // 504 is the side of the crop: the window of 160 x 100 pixels starts at (0, 0).
+    assert_eq!(action["maps"]["crop_from_screen"], serde_json::json!([[3.15, 5.04, 0.0, 0.0]]));
+
+    let model = json(&step.join("model.json"));
+    let turn = &model["turns"][0];
+    let keys: Vec<&str> = turn.as_object().unwrap().keys().map(String::as_str).collect();
+    let binding = [
+        "completion",
+        "thoughts",
+        "zoom",
+        "crop",
+        "n_prompt_tokens",
+        "n_completion_tokens",
+        "logprob_sum",
+        "millis",
+    ];
+    assert_eq!(keys[..8], binding);
+    assert_eq!(
+        turn["thoughts"],
+        serde_json::json!([{"text": "Something blue at (60, 50).", "points": [[60, 50]]}])
+    );
+    assert_eq!(
+        (&turn["zoom"], &turn["crop"]),
+        (&serde_json::json!([60, 50]), &serde_json::json!([0, 0, 160, 100]))
+    );
+    assert_eq!((&model["answer"], &model["malformed"]), (&serde_json::json!([130, 50]), &Value::Null));
+    assert!(model["confidence"].as_f64().unwrap() > 0.8);
+
+    let summary = json(&ended.path.join("summary.json"));
+    let head: Vec<&str> = summary.as_object().unwrap().keys().map(String::as_str).collect();
+    let binding = ["success", "reward", "terminated", "truncated", "n_steps", "err_msg", "timings", "tokens"];
+    assert_eq!(head[..8], binding);
+    assert_eq!((&summary["success"], &summary["n_steps"]), (&true.into(), &1.into()));
+    assert_eq!(ended.summary.n_success, 1);
+}
+
+#[test]
+fn a_miss_is_judged_by_the_world_and_not_by_the_driver() {
+    let ended = one_click(Fake::default(), &[MISS]);
+    assert_eq!((ended.record.success, ended.record.reward), (Some(false), Some(0.0)));
+    assert_eq!(json(&ended.path.join("steps/0001/action.json"))["effect"], "suspected_noop");
+}
+
+#[test]
+fn a_malformed_answer_is_a_refused_step_and_no_click() {
+    let ended = one_click(Fake::default(), &["<answer> over there </answer>"]);
+    assert!(ended.driver.acts.is_empty());
+    assert_eq!((ended.record.success, ended.record.reward), (Some(false), Some(0.0)));
+    assert_eq!(ended.record.detail.as_deref(), Some("the answer is not a point"));
+    let action = json(&ended.path.join("steps/0001/action.json"));
+    assert_eq!((&action["effect"], &action["action"]), (&"refused".into(), &Value::Null));
+    assert_eq!(json(&ended.path.join("steps/0001/model.json"))["malformed"], "the answer is not a point");
+}
+
+#[test]
+fn a_point_outside_the_screenshot_never_reaches_the_driver() {
+    let ended = one_click(Fake::default(), &["<think> far </think>\n<answer> (5000, 50) </answer>"]);
+    assert!(ended.driver.acts.is_empty());
+    assert_eq!(ended.record.success, Some(false));
+}
+
+#[test]
+fn a_dead_browser_is_an_error_and_never_reward_0() {
+    let ended = one_click(Fake::with(Fault::GoneOnAct), &[HIT]);
+    assert_eq!((ended.record.success, ended.record.reward), (None, None));
+    assert_eq!(ended.record.err_msg.as_deref(), Some("the browser is gone: connection refused"));
+    assert!(!ended.record.terminated && !ended.record.truncated);
+    assert_eq!(ended.summary.err_msg, ended.record.err_msg);
+    assert_eq!((ended.summary.success, ended.summary.reward), (None, None));
+    // What was seen before is still there, and so is a report.
+    let recorded = Recorded::read(&ended.path).unwrap();
+    assert!(recorded.episodes[0].steps[0].action.is_none());
+    assert!(ended.path.join("steps/0001/before.png").exists());
+    assert!(render(&recorded).contains("the browser is gone: connection refused"));
+}
+
+#[test]
+fn a_policy_that_cannot_be_asked_is_an_error() {
+    let ended = one_click(Fake::default(), &[]);
+    assert_eq!(ended.record.reward, None);
+    let message = ended.record.err_msg.unwrap();
+    assert!(message.starts_with("the policy failed") && message.contains("turn 0"), "{message}");
+}
+
+#[test]
+fn a_task_nobody_judges_is_unknown_and_never_success() {
+    let click = vec![Intent::click("the blue box")];
+    let ended = episode(Fake::default(), &[HIT], click, &mut Nobody, &Cancel::default());
+    assert_eq!((ended.record.success, ended.summary.success), (None, None));
+    assert_eq!(json(&ended.path.join("steps/0001/action.json"))["verification"], "unknown");
+}
+
+#[test]
+fn an_interrupted_run_does_nothing_more_and_says_so() {
+    let cancel = Cancel::default();
+    cancel.set();
+    let click = vec![Intent::click("the blue box")];
+    let ended = episode(Fake::default(), &[HIT], click, &mut IsGreen, &cancel);
+    assert!(ended.driver.acts.is_empty());
+    assert!(ended.summary.truncated && !ended.summary.terminated);
+    assert_eq!(ended.summary.success, None);
+}
+
+#[test]
+fn steps_without_a_target_do_not_ask_the_policy() {
+    let steps = vec![
+        Intent::Do(Action::Type { text: "grounding".to_owned() }),
+        Intent::Do(Action::Press { chord: vec![Key::Control, Key::Char('a')] }),
+        Intent::click("the blue box"),
+    ];
+    let ended = episode(Fake::default(), &[HIT], steps, &mut IsGreen, &Cancel::default());
+    assert_eq!((ended.record.n_steps, ended.record.success), (3, Some(true)));
+    assert!(!ended.path.join("steps/0001/model.json").exists());
+    let recorded = Recorded::read(&ended.path).unwrap();
+    let words: Vec<&str> = recorded.episodes[0].steps.iter().map(|step| step.instruction.as_str()).collect();
+    assert_eq!(words, ["type \"grounding\"", "press Control+a", "the blue box"]);
+    // What a step sees at its end is what the next one starts from.
+    let picture = |step: &str| fs::read(ended.path.join("steps").join(step)).unwrap();
+    assert_eq!(picture("0001/after.png"), picture("0002/before.png"));
+    assert_eq!(ended.driver.n_screenshots, 4, "three steps need four looks");
+    let pressed = recorded.episodes[0].steps[1].action.clone().unwrap();
+    assert_eq!(pressed.action, Some(ActionRecord::Press { chord: "Control+a".to_owned() }));
+}
+
+#[test]
+fn a_dialog_is_an_effect_and_a_covered_page_is_a_refusal() {
+    let click = || vec![Intent::click("the blue box")];
+    let opened = episode(Fake::with(Fault::DialogOnAct), &[HIT], click(), &mut Nobody, &Cancel::default());
+    let action = json(&opened.path.join("steps/0001/action.json"));
+    assert_eq!((&action["effect"], &action["dialog"]), (&"confirmed".into(), &"Are you sure?".into()));
+    assert!(!opened.path.join("steps/0001/after.png").exists());
+    let covered =
+        episode(Fake::with(Fault::DialogFromStart), &[HIT], click(), &mut Nobody, &Cancel::default());
+    let recorded = Recorded::read(&covered.path).unwrap();
+    let step = recorded.episodes[0].steps[0].action.clone().unwrap();
+    assert_eq!(step.effect, Effect::Refused);
+    assert_eq!(step.detail.as_deref(), Some("a dialog covers the page: Leave?"));
+}
+
+#[test]
+fn a_restless_page_leaves_the_effect_unverifiable() {
+    let ended = one_click(Fake::with(Fault::Restless), &[HIT]);
+    let action = json(&ended.path.join("steps/0001/action.json"));
+    assert_eq!((&action["effect"], &action["settled"]), (&"unverifiable".into(), &false.into()));
+    assert_eq!(ended.record.success, Some(true), "the judge still knows");
+}
+
+#[test]
+fn a_run_is_readable_after_a_crash_at_any_byte_of_its_log() {
+    let ended = one_click(Fake::default(), &[LOOK, HIT]);
+    fs::remove_file(ended.path.join("summary.json")).unwrap();
+    let log = fs::read(ended.path.join("events.jsonl")).unwrap();
+    let mut counts = Vec::new();
+    for len in 0..log.len() {
+        fs::write(ended.path.join("events.jsonl"), &log[..len]).unwrap();
+        let recorded = Recorded::read(&ended.path).unwrap();
+        assert!(recorded.summary.is_none());
+        counts.push(recorded.events.len());
+    }
+    assert!(counts.is_sorted());
+    // Run, episode and step started; observed; two turns; acting; step and episode ended; run ended. Without
+    // its line feed the last line is whole, without the byte before it is not.
+    assert_eq!(counts[counts.len() - 2..], [9, 10]);
+    assert!(render(&Recorded::read(&ended.path).unwrap()).contains("cut off before it wrote its summary"));
+}
+
+#[test]
+fn the_report_is_one_file_without_addresses_and_with_everything_escaped() {
+    let ended = one_click(Fake::default(), &[LOOK, HIT]);
+    let html = fs::read_to_string(write_report(&ended.path).unwrap()).unwrap();
+    assert!(html.contains("click the &lt;blue&gt; box") && html.contains("&lt;b&gt;is it&lt;/b&gt;"));
+    assert!(!html.contains("<b>is it</b>"));
+    for outside in ["http://", "https://", "src=\"/", "@import", "url("] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+    // before, after, crop
+    assert_eq!(html.matches("src=\"data:image/png;base64,").count(), 3);
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_written_is_a_clear_error() {
+    let output = tempfile::tempdir().unwrap();
+    let blocked = output.path().join("file");
+    fs::write(&blocked, "").unwrap();
+    let error = Run::recorded(&blocked, "x", &run_record()).unwrap_err();
+    assert!(matches!(error, RunDirError::Write { .. }));
+    assert!(error.to_string().starts_with(&format!("cannot write `{}", blocked.display())), "{error}");
+}
+
+#[test]
+fn a_folder_that_vanishes_during_the_run_is_an_error_of_the_run() {
+    let output = tempfile::tempdir().unwrap();
+    let mut run = Run::recorded(output.path(), "x", &run_record()).unwrap();
+    fs::remove_dir_all(run.path().unwrap()).unwrap();
+    fs::write(run.path().unwrap(), "a file in its place").unwrap();
+    let (mut driver, mut policy) = (Fake::default(), ScriptedPolicy::new([HIT]));
+    let (preset, sampling, cancel) = (Preset::web_grounding_multiturn(), sampling(), Cancel::default());
+    let mut agent = Agent {
+        driver: &mut driver,
+        policy: &mut policy,
+        preset: &preset,
+        sampling: &sampling,
+        settle_cap: Duration::from_secs(1),
+        cancel: &cancel,
+    };
+    let steps = vec![Intent::click("the blue box")];
+    let mut task =
+        Task { name: "x", labels: BTreeMap::new(), seed: None, steps, target: None, judge: &mut IsGreen };
+    let failed = run_episode(&mut agent, &mut task, &mut run).err().or_else(|| run.finish().err());
+    assert!(matches!(failed, Some(RunDirError::Write { .. })), "{failed:?}");
+}

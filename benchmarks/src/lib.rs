@@ -1,0 +1,12 @@
+//! Evaluation harnesses and the benchmark of the loop's own speed.
+//!
+//! Invariant: no result without its command, commit, seeds, number of episodes and interval; an episode in which
+//! the world failed is counted apart and never as a failure of the policy.
+
+mod practice;
+pub mod speed;
+
+pub use practice::{
+    Mode, ModeResult, PRACTICE_ID, PlayError, PracticeEpisode, PracticeResult, PracticeSet, RandomClicker,
+    Rate, Tally, play_practice,
+};

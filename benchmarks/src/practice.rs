@@ -1,0 +1,403 @@
+//! Practice pages, live: success by kind and size of the widget, several modes on the same episodes.
+//!
+//! Invariants: every mode sees the same pages in the same order, each page loaded afresh; the verdict is the
+//! page's own; the random clicker's rate is not sampled but exact: a click drawn uniformly over the page hits
+//! with probability (area of the target) / (area of the page).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use vigorl_agent::record::EpisodeRecord;
+use vigorl_agent::{Agent, Intent, PracticeJudge, Run, RunDirError, Task, run_episode, wilson95};
+use vigorl_geometry::{DevicePixelRatio, Rect, Screen};
+use vigorl_tasks::practice::{Kind, PageSpec, PracticeEnv, PracticeError, PracticePage, SizeClass};
+
+/// Name and version of the benchmark; whatever can move a score changes it.
+pub const PRACTICE_ID: &str = "practice/v1";
+
+/// A page that was shown and clicked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PracticeEpisode {
+    /// The page.
+    pub spec: PageSpec,
+    /// What was asked.
+    pub instruction: String,
+    /// What had to be hit.
+    pub kind: Kind,
+    /// How large it is.
+    pub size: SizeClass,
+    /// Probability of a uniform click to hit it.
+    pub target_share: f64,
+    /// How it ended.
+    pub outcome: EpisodeRecord,
+}
+
+/// Why an episode could not be played.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlayError {
+    /// The page could not be shown.
+    #[error(transparent)]
+    Practice(#[from] PracticeError),
+    /// The episode could not be recorded.
+    #[error(transparent)]
+    Record(#[from] RunDirError),
+}
+
+/// Shows the page of `spec` and lets the agent click on it; `device_pixel_ratio` is the driver's,
+/// `labels` are added to the record's.
+///
+/// # Errors
+/// [`PlayError`] if the page could not be shown or the record not be written; a world that fails later is in
+/// the outcome's `err_msg`.
+pub fn play_practice(
+    agent: &mut Agent<'_>,
+    spec: &PageSpec,
+    device_pixel_ratio: DevicePixelRatio,
+    labels: &[(&str, &str)],
+    run: &mut Run,
+) -> Result<PracticeEpisode, PlayError> {
+    let shown = PracticeEnv::new(agent.driver).reset(spec)?;
+    let screen_from_viewport = device_pixel_ratio.viewport_from_screen().inverse();
+    let page = shown.page;
+    let (kind, size, bounds) = target_of(&page);
+    let target: Rect<Screen> = screen_from_viewport.apply_rect(bounds);
+    let of_target = [("kind", kind.word()), ("size", size.label())];
+    let labels =
+        of_target.iter().chain(labels).map(|(label, value)| ((*label).to_owned(), (*value).to_owned()));
+    let mut task = Task {
+        name: &shown.instruction,
+        labels: labels.collect(),
+        seed: Some(spec.seed),
+        steps: vec![Intent::click(shown.instruction.clone())],
+        target: Some(target),
+        judge: &mut PracticeJudge,
+    };
+    let outcome = run_episode(agent, &mut task, run)?;
+    let page_area = f64::from(spec.canvas.width) * f64::from(spec.canvas.height);
+    let target_share = bounds.size().area() / page_area;
+    Ok(PracticeEpisode { spec: *spec, instruction: shown.instruction, kind, size, target_share, outcome })
+}
+
+fn target_of(page: &PracticePage) -> (Kind, SizeClass, Rect<vigorl_geometry::Viewport>) {
+    let task = &page.tasks[0];
+    let widget = &page.widgets[task.target];
+    (widget.kind, task.size_class, widget.bounds.in_viewport())
+}
+
+/// Which pages are played.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct PracticeSet {
+    /// The first page; the others count its seed up.
+    pub first: PageSpec,
+    /// How many.
+    pub n_episodes: u64,
+}
+
+impl PracticeSet {
+    /// The pages in order.
+    pub fn specs(&self) -> impl Iterator<Item = PageSpec> + use<> {
+        let first = self.first;
+        (0..self.n_episodes).map(move |idx| first.with_seed(first.seed + idx))
+    }
+}
+
+/// How the policy is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// With zoom turns.
+    MultiTurn,
+    /// One turn, which answers.
+    SingleTurn,
+}
+
+impl Mode {
+    /// For tables.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::MultiTurn => "multi-turn",
+            Self::SingleTurn => "single-turn",
+        }
+    }
+}
+
+/// Successes out of judged episodes, with Wilson's 95 % interval.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Rate {
+    /// Episodes solved.
+    pub n_success: usize,
+    /// Episodes judged.
+    pub n: usize,
+    /// Share solved; 0 if none was judged.
+    pub rate: f64,
+    /// The interval.
+    pub wilson95: (f64, f64),
+}
+
+impl Rate {
+    fn of(successes: impl Iterator<Item = bool>) -> Self {
+        let (mut n_success, mut n) = (0, 0);
+        for success in successes {
+            n += 1;
+            n_success += usize::from(success);
+        }
+        let rate = n_success as f64 / (n.max(1)) as f64;
+        Self { n_success, n, rate, wilson95: wilson95(n_success, n) }
+    }
+}
+
+/// What one mode did on the set.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tally {
+    /// Episodes in order.
+    pub episodes: Vec<PracticeEpisode>,
+    /// Pages that could not be played to a verdict: page and reason.
+    pub errors: Vec<(u64, String)>,
+    /// Zooms of all episodes.
+    pub n_zooms: usize,
+    /// Milliseconds of each episode, from the first screenshot to the verdict.
+    pub millis: Vec<f64>,
+}
+
+impl Tally {
+    /// Adds an episode; one in which the world failed is an error and not an episode.
+    pub fn add(&mut self, episode: PracticeEpisode) {
+        match &episode.outcome.err_msg {
+            Some(error) => self.errors.push((episode.spec.seed, error.clone())),
+            None => self.episodes.push(episode),
+        }
+    }
+
+    fn rate(&self, keep: impl Fn(&PracticeEpisode) -> bool) -> Rate {
+        Rate::of(self.episodes.iter().filter(|e| keep(e)).filter_map(|e| e.outcome.success))
+    }
+}
+
+/// Success of a mode, by kind and by size.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModeResult {
+    /// How the policy was asked.
+    pub mode: Mode,
+    /// All episodes.
+    pub all: Rate,
+    /// By kind of the target.
+    pub by_kind: BTreeMap<&'static str, Rate>,
+    /// By size of the target.
+    pub by_size: BTreeMap<&'static str, Rate>,
+    /// Zooms per episode.
+    pub zooms_mean: f64,
+    /// Median time of an episode.
+    pub median_millis: f64,
+    /// Episodes in which the world failed.
+    pub n_errors: usize,
+    /// Reasons of the first few.
+    pub errors: Vec<String>,
+}
+
+/// The exact success rate of uniform clicks on the same pages.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RandomClicker {
+    /// How the numbers were made.
+    pub method: &'static str,
+    /// All episodes.
+    pub all: f64,
+    /// By kind of the target.
+    pub by_kind: BTreeMap<&'static str, f64>,
+    /// By size of the target.
+    pub by_size: BTreeMap<&'static str, f64>,
+}
+
+/// The result of an evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PracticeResult {
+    /// Name and version of the benchmark.
+    pub benchmark: &'static str,
+    /// Name of the policy.
+    pub model: String,
+    /// SHA-256 of its weights.
+    pub weights_sha256: Option<String>,
+    /// The command.
+    pub command: String,
+    /// The commit of the program.
+    pub commit: String,
+    /// The pages.
+    pub set: PracticeSet,
+    /// One entry per mode.
+    pub modes: Vec<ModeResult>,
+    /// The baseline.
+    pub random_clicker: RandomClicker,
+}
+
+impl ModeResult {
+    /// Sums up a mode.
+    pub fn new(mode: Mode, tally: &Tally) -> Self {
+        let kinds = Kind::ALL.iter().map(|kind| (kind.word(), tally.rate(|e| e.kind == *kind)));
+        let sizes = SizeClass::ALL.iter().map(|size| (size.label(), tally.rate(|e| e.size == *size)));
+        let mut millis = tally.millis.clone();
+        millis.sort_by(f64::total_cmp);
+        Self {
+            mode,
+            all: tally.rate(|_| true),
+            by_kind: kinds.filter(|(_, rate)| rate.n > 0).collect(),
+            by_size: sizes.filter(|(_, rate)| rate.n > 0).collect(),
+            zooms_mean: tally.n_zooms as f64 / tally.millis.len().max(1) as f64,
+            median_millis: millis.get(millis.len() / 2).copied().unwrap_or_default().round(),
+            n_errors: tally.errors.len(),
+            errors: tally
+                .errors
+                .iter()
+                .take(5)
+                .map(|(seed, error)| format!("page {seed}: {error}"))
+                .collect(),
+        }
+    }
+}
+
+impl RandomClicker {
+    /// The exact rate on pages that were played.
+    pub fn on(episodes: &[PracticeEpisode]) -> Self {
+        let mean = |keep: &dyn Fn(&PracticeEpisode) -> bool| {
+            let shares: Vec<f64> = episodes.iter().filter(|e| keep(e)).map(|e| e.target_share).collect();
+            (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
+        };
+        let kinds = Kind::ALL.iter().filter_map(|kind| Some((kind.word(), mean(&|e| e.kind == *kind)?)));
+        let sizes =
+            SizeClass::ALL.iter().filter_map(|size| Some((size.label(), mean(&|e| e.size == *size)?)));
+        Self {
+            method: "exact expectation of a uniform click: area of the target / area of the page",
+            all: mean(&|_| true).unwrap_or_default(),
+            by_kind: kinds.collect(),
+            by_size: sizes.collect(),
+        }
+    }
+}
+
+impl PracticeResult {
+    /// The result as a table for people.
+    pub fn table(&self) -> String {
+        let mut out = String::new();
+        let first = &self.set.first;
+        writeln!(
+            out,
+            "{} · {:?} · {:?} · pages {}..{} · {} · commit {}",
+            self.benchmark,
+            first.tier,
+            first.split,
+            first.seed,
+            first.seed + self.set.n_episodes,
+            self.model,
+            self.commit
+        )
+        .ok();
+        write!(out, "\n{:<16}", "").ok();
+        for mode in &self.modes {
+            write!(out, "{:>34}", mode.mode.label()).ok();
+        }
+        writeln!(out, "{:>15}", "random clicker").ok();
+        let all = |mode: &ModeResult| Some(mode.all);
+        self.row(&mut out, "all", all, Some(self.random_clicker.all));
+        for size in SizeClass::ALL.map(SizeClass::label) {
+            self.row(
+                &mut out,
+                size,
+                |m| m.by_size.get(size).copied(),
+                self.random_clicker.by_size.get(size).copied(),
+            );
+        }
+        for kind in Kind::ALL.map(Kind::word) {
+            self.row(
+                &mut out,
+                kind,
+                |m| m.by_kind.get(kind).copied(),
+                self.random_clicker.by_kind.get(kind).copied(),
+            );
+        }
+        for mode in &self.modes {
+            writeln!(
+                out,
+                "\n{}: {:.2} zooms and {:.0} ms (median) per episode, {} not judged because the world failed",
+                mode.mode.label(),
+                mode.zooms_mean,
+                mode.median_millis,
+                mode.n_errors
+            )
+            .ok();
+            for error in &mode.errors {
+                writeln!(out, "  {error}").ok();
+            }
+        }
+        out
+    }
+
+    fn row(
+        &self,
+        out: &mut String,
+        name: &str,
+        rate: impl Fn(&ModeResult) -> Option<Rate>,
+        random: Option<f64>,
+    ) {
+        let Some(random) = random else { return };
+        write!(out, "{name:<16}").ok();
+        for mode in &self.modes {
+            let cell = rate(mode).map_or_else(String::new, |r| {
+                format!(
+                    "{:.1} % ({:.1} to {:.1})  {:>3}/{:<3}",
+                    r.rate * 100.0,
+                    r.wilson95.0 * 100.0,
+                    r.wilson95.1 * 100.0,
+                    r.n_success,
+                    r.n
+                )
+            });
+            write!(out, "{cell:>34}").ok();
+        }
+        writeln!(out, "{:>13.1} %", random * 100.0).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigorl_tasks::practice::Split;
+
+    use super::*;
+
+    fn episode(kind: Kind, size: SizeClass, share: f64, outcome: EpisodeRecord) -> PracticeEpisode {
+        let spec = PageSpec::icons(1, Split::HeldOut);
+        PracticeEpisode { spec, instruction: String::new(), kind, size, target_share: share, outcome }
+    }
+
+    fn judged(success: bool) -> EpisodeRecord {
+        EpisodeRecord {
+            success: Some(success),
+            reward: Some(f64::from(u8::from(success))),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn rates_are_by_kind_and_size_and_failures_of_the_world_are_apart() {
+        let mut tally = Tally::default();
+        tally.add(episode(Kind::Icon, SizeClass::Small, 0.01, judged(true)));
+        tally.add(episode(Kind::Icon, SizeClass::Large, 0.09, judged(false)));
+        tally.add(episode(Kind::Radio, SizeClass::Small, 0.02, judged(true)));
+        let failed = EpisodeRecord { err_msg: Some("the browser is gone".to_owned()), ..Default::default() };
+        tally.add(episode(Kind::Radio, SizeClass::Small, 0.02, failed));
+        let result = ModeResult::new(Mode::MultiTurn, &tally);
+        assert_eq!((result.all.n_success, result.all.n, result.n_errors), (2, 3, 1));
+        assert_eq!((result.by_kind["icon"].n_success, result.by_kind["icon"].n), (1, 2));
+        assert_eq!((result.by_size["under 14 px"].n_success, result.by_size["under 14 px"].n), (2, 2));
+        assert_eq!(result.errors, ["page 1: the browser is gone"]);
+        let random = RandomClicker::on(&tally.episodes);
+        assert!((random.all - 0.04).abs() < 1e-12);
+        assert!((random.by_kind["icon"] - 0.05).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_pages_of_a_set_count_up() {
+        let set = PracticeSet { first: PageSpec::icons(7, Split::HeldOut), n_episodes: 3 };
+        let seeds: Vec<u64> = set.specs().map(|spec| spec.seed).collect();
+        assert_eq!(seeds, [7, 8, 9]);
+    }
+}

@@ -1,0 +1,434 @@
+//! What was typed. Invariant: optional everywhere; what is missing is decided in `settings`.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// The program.
+#[derive(Debug, Parser)]
+#[command(
+    name = "vigorl",
+    version,
+    about = "A GUI agent that looks, thinks with points, zooms and clicks",
+    long_about = "A GUI agent that looks at a screenshot, thinks with visible points, zooms into small things, \
+                  clicks, and checks what happened.\n\nThe policy `nano` is inside this program, so the first \
+                  command needs nothing but a browser.",
+    after_help = "Start here:\n  vigorl doctor                                 is everything there?\n  vigorl demo                                   \
+                  watch it click on pages it has never seen\n  vigorl locate shot.png \"the red circle\"       one screenshot, one point\n\n\
+                  Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.\nData goes to standard output, everything else to standard error.",
+    disable_help_subcommand = true,
+    propagate_version = true
+)]
+pub(crate) struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// How much is said, and in which form.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct OutputArgs {
+    /// Print data as JSON
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(crate) json: bool,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Output")]
+    pub(crate) quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
+    pub(crate) verbose: u8,
+    /// Print every setting, its value and where the value came from, and do nothing else
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(crate) show_settings: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Play practice pages in a real headless browser and write a report
+    #[command(
+        after_help = "Examples:\n  vigorl demo\n  vigorl demo --episodes 50 --seed 900 --headed\n  vigorl demo --tier words --vocabulary 40"
+    )]
+    Demo(DemoArgs),
+    /// Find what a sentence describes on one screenshot
+    #[command(
+        after_help = "Examples:\n  vigorl locate shot.png \"the red circle\"\n  vigorl locate shot.png \"the search box\" --overlay seen.png\n  \
+                            vigorl locate shot.png \"the search box\" --json | jq .point"
+    )]
+    Locate(LocateArgs),
+    /// Do a task, or click one thing, in a live browser
+    #[command(
+        after_help = "Examples:\n  vigorl run \"the blue button\" --url https://example.org\n  vigorl run login.yaml --headed\n\n\
+                            A task is a file such as:\n  name: find a page\n  start: { url: \"http://127.0.0.1:8080/\", viewport: 1280x800 }\n  steps:\n    \
+                            - click: the search box\n    - type: \"grounding\"\n    - press: Enter\n  expect:\n    - url_contains: \"/grounding\""
+    )]
+    Run(RunArgs),
+    /// Write the report of a recorded run: one HTML file that opens offline
+    #[command(after_help = "Example:\n  vigorl report runs/20260101T120000Z-demo")]
+    Report(ReportArgs),
+    /// Measure a policy
+    #[command(subcommand)]
+    Eval(EvalCommand),
+    /// Train a policy
+    #[command(subcommand)]
+    Train(TrainCommand),
+    /// Render data sets
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// Look inside the model, for comparisons with the reference
+    #[command(subcommand)]
+    Inspect(InspectCommand),
+    /// Measure the program's own speed
+    #[command(subcommand)]
+    Bench(BenchCommand),
+    /// Say what is missing on this machine and how to get it
+    Doctor(DoctorArgs),
+}
+
+/// `vigorl demo`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DemoArgs {
+    /// Number of pages [default: 24]
+    #[arg(long)]
+    pub(crate) episodes: Option<u64>,
+    #[command(flatten)]
+    pub(crate) pages: PageArgs,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) browser: BrowserArgs,
+    #[command(flatten)]
+    pub(crate) run: RunDirArgs,
+}
+
+/// `vigorl locate`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LocateArgs {
+    /// A screenshot: PNG, JPEG, WebP, GIF or BMP
+    pub(crate) image: PathBuf,
+    /// What to find, in words
+    pub(crate) instruction: String,
+    /// Draw thoughts, zooms and the point into this PNG
+    #[arg(long, value_name = "PNG")]
+    pub(crate) overlay: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+}
+
+/// `vigorl run`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RunArgs {
+    /// A task file (`.yaml`), or what to click on the page of `--url`
+    #[arg(value_name = "TASK.yaml|GOAL")]
+    pub(crate) task: String,
+    /// The page to start on; overrides the task's own
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) browser: BrowserArgs,
+    #[command(flatten)]
+    pub(crate) run: RunDirArgs,
+}
+
+/// `vigorl report`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReportArgs {
+    /// The folder of the run
+    pub(crate) run_dir: PathBuf,
+}
+
+/// `vigorl eval`
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvalCommand {
+    /// Live practice pages: success by kind and size, multi-turn beside single-turn beside a random clicker
+    #[command(
+        after_help = "Examples:\n  vigorl eval practice --episodes 500\n  vigorl eval practice --tier words --vocabulary 40 --episodes 200 --json\n\n\
+                            Every mode plays the same held-out pages. Intervals are Wilson's at 95 %.\n\
+                            The random clicker is exact: area of the target / area of the page."
+    )]
+    Practice(EvalPracticeArgs),
+}
+
+/// `vigorl eval practice`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct EvalPracticeArgs {
+    /// Number of pages [default: 500]
+    #[arg(long)]
+    pub(crate) episodes: Option<u64>,
+    /// How the policy is asked [default: both]
+    #[arg(long, value_enum)]
+    pub(crate) turns: Option<TurnsArg>,
+    /// Record the run with screenshots and a report
+    #[arg(long)]
+    pub(crate) record: bool,
+    /// Also write the result as JSON to this file
+    #[arg(long, value_name = "JSON")]
+    pub(crate) result: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) pages: PageArgs,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) browser: BrowserArgs,
+    #[command(flatten)]
+    pub(crate) run: RunDirArgs,
+}
+
+/// Which modes are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TurnsArg {
+    /// With zooms
+    Multi,
+    /// Without
+    Single,
+    /// One after the other on each page
+    Both,
+}
+
+/// `vigorl train`
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrainCommand {
+    /// Supervised warm start; resumes an interrupted run
+    #[command(after_help = "Example:\n  vigorl train sft training/configs/nano.toml")]
+    Sft(TrainSftArgs),
+}
+
+/// `vigorl train sft`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TrainSftArgs {
+    /// The configuration
+    pub(crate) config: PathBuf,
+}
+
+/// `vigorl data`
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Practice pages with their truth, many per screenshot; continues an interrupted rendering
+    #[command(
+        after_help = "Example:\n  vigorl data practice data/icons --pages 20000 --split train --viewport 1920x1600"
+    )]
+    Practice(DataPracticeArgs),
+}
+
+/// `vigorl data practice`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DataPracticeArgs {
+    /// The folder to write
+    pub(crate) folder: PathBuf,
+    /// Number of pages
+    #[arg(long)]
+    pub(crate) pages: u64,
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
+    #[command(flatten)]
+    pub(crate) browser: BrowserArgs,
+}
+
+/// Which practice pages.
+#[derive(Debug, Clone, ClapArgs)]
+#[command(next_help_heading = "Pages")]
+pub(crate) struct PageArgs {
+    /// What must be read: nothing but shapes, or words [default: icons]
+    #[arg(long, value_enum)]
+    pub(crate) tier: Option<TierArg>,
+    /// Words of the words tier [default: 40]
+    #[arg(long, value_name = "N")]
+    pub(crate) vocabulary: Option<usize>,
+    /// From which part of the world [default: held-out; train for `data`]
+    #[arg(long, value_enum)]
+    pub(crate) split: Option<SplitArg>,
+    /// Size of a page in CSS pixels [default: 192x160]
+    #[arg(long, value_name = "WxH")]
+    pub(crate) canvas: Option<String>,
+    /// Widgets beside the target, as a range [default: 4..8]
+    #[arg(long, value_name = "MIN..MAX")]
+    pub(crate) distractors: Option<String>,
+    /// Shorter sides of widgets in pixels, as a range [default: 8..60]
+    #[arg(long, value_name = "MIN..MAX")]
+    pub(crate) sizes: Option<String>,
+    /// Number of the first page [default: the seed]
+    #[arg(long, value_name = "N")]
+    pub(crate) first_page: Option<u64>,
+}
+
+/// The tiers of practice pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TierArg {
+    /// Colored shapes, checkboxes, radios, crosses, sliders
+    Icons,
+    /// Buttons, links, fields and tabs with words
+    Words,
+}
+
+/// The splits of practice pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SplitArg {
+    /// For learning
+    Train,
+    /// For measuring
+    HeldOut,
+    /// For measuring on words no training page shows
+    HeldOutWords,
+}
+
+/// `vigorl inspect`
+#[derive(Debug, Subcommand)]
+pub(crate) enum InspectCommand {
+    /// One forward pass into a safetensors file: ids, positions, pixels, embeddings, hidden states, logits
+    Forward(InspectForwardArgs),
+    /// Generate and print the token ids as JSON
+    Generate(InspectGenerateArgs),
+}
+
+/// What is shown to the model.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PromptArgs {
+    /// An image; repeat for several
+    #[arg(long = "image", value_name = "IMAGE")]
+    pub(crate) images: Vec<PathBuf>,
+    /// The text after the images
+    #[arg(long)]
+    pub(crate) text: String,
+    /// Instead of the checkpoint's own system prompt
+    #[arg(long)]
+    pub(crate) system: Option<String>,
+}
+
+/// `vigorl inspect forward`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct InspectForwardArgs {
+    #[command(flatten)]
+    pub(crate) prompt: PromptArgs,
+    /// The file to write
+    #[arg(long, value_name = "SAFETENSORS")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+}
+
+/// `vigorl inspect generate`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct InspectGenerateArgs {
+    #[command(flatten)]
+    pub(crate) prompt: PromptArgs,
+    /// Tokens at most [default: 64]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_new_tokens: Option<usize>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+}
+
+/// `vigorl bench`
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// What a step costs besides the model, at 1280x800 with a scripted policy
+    Step(BenchStepArgs),
+}
+
+/// `vigorl bench step`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BenchStepArgs {
+    /// Measured steps [default: 60]
+    #[arg(long)]
+    pub(crate) steps: Option<usize>,
+    #[command(flatten)]
+    pub(crate) browser: BrowserArgs,
+    #[command(flatten)]
+    pub(crate) run: RunDirArgs,
+}
+
+/// `vigorl doctor`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) browser: BrowserArgs,
+    #[command(flatten)]
+    pub(crate) run: RunDirArgs,
+}
+
+/// The eyes.
+#[derive(Debug, Clone, Default, ClapArgs)]
+#[command(next_help_heading = "Policy")]
+pub(crate) struct PolicyArgs {
+    /// `nano` (embedded), a checkpoint folder, or ORG/NAME on the hub [default: nano]
+    #[arg(long, value_name = "nano|DIR|ORG/NAME")]
+    pub(crate) model: Option<String>,
+    /// How the checkpoint is spoken to [default: by its name]
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(vigorl_policy::Preset::NAMES))]
+    pub(crate) preset: Option<String>,
+    /// Storage of the weights [default: f32]
+    #[arg(long, value_parser = ["f32", "bf16", "f16"])]
+    pub(crate) dtype: Option<String>,
+    /// Where to compute [default: cpu]
+    #[arg(long, value_parser = ["cpu"])]
+    pub(crate) device: Option<String>,
+    /// Seed of pages and of sampling [default: 0]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// 0 is greedy [default: 0]
+    #[arg(long)]
+    pub(crate) temperature: Option<f64>,
+    /// Nucleus mass, 1 keeps all [default: 1]
+    #[arg(long)]
+    pub(crate) top_p: Option<f64>,
+    /// Turns at most, the answer included; 1 forbids zooming [default: by preset]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_turns: Option<usize>,
+    /// Half side of a zoom's window in screenshot pixels [default: by preset]
+    #[arg(long, value_name = "PX")]
+    pub(crate) crop_offset_px: Option<u32>,
+    /// Side a zoom is enlarged to, in pixels [default: by preset]
+    #[arg(long, value_name = "PX")]
+    pub(crate) crop_size_px: Option<u32>,
+    /// Whether a zoom's point is marked with a red dot [default: by preset]
+    #[arg(long, value_name = "draw|omit", num_args = 0..=1, default_missing_value = "draw", value_parser = ["draw", "omit"])]
+    pub(crate) dot: Option<String>,
+}
+
+/// The hands and the camera.
+#[derive(Debug, Clone, Default, ClapArgs)]
+#[command(next_help_heading = "Browser")]
+pub(crate) struct BrowserArgs {
+    /// Which world [default: web]
+    #[arg(long, value_parser = ["web"])]
+    pub(crate) driver: Option<String>,
+    /// A WebDriver server that runs already, instead of an own chromedriver
+    #[arg(long, value_name = "URL")]
+    pub(crate) webdriver_url: Option<String>,
+    /// The chromedriver program [default: from PATH]
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) chromedriver: Option<String>,
+    /// The browser program [default: chromedriver's choice]
+    #[arg(long = "browser", value_name = "PROGRAM")]
+    pub(crate) browser_program: Option<String>,
+    /// Without a window (default)
+    #[arg(long, conflicts_with = "headed")]
+    pub(crate) headless: bool,
+    /// With a window, to watch
+    #[arg(long)]
+    pub(crate) headed: bool,
+    /// Visible area in CSS pixels [default: 1280x800; practice pages have their own size]
+    #[arg(long, value_name = "WxH")]
+    pub(crate) viewport: Option<String>,
+    /// Screenshot pixels per CSS pixel [default: 1]
+    #[arg(long, value_name = "RATIO")]
+    pub(crate) device_pixel_ratio: Option<f64>,
+    /// Longest wait for a quiet page, in seconds [default: 5]
+    #[arg(long, value_name = "SECS")]
+    pub(crate) settle_cap_secs: Option<f64>,
+}
+
+/// Where runs are written.
+#[derive(Debug, Clone, Default, ClapArgs)]
+#[command(next_help_heading = "Records")]
+pub(crate) struct RunDirArgs {
+    /// Folder for run directories [default: runs]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output_dir: Option<PathBuf>,
+}

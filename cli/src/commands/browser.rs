@@ -1,0 +1,40 @@
+//! Starts the browser that the settings describe.
+
+use anyhow::Context as _;
+use vigorl_geometry::{Size, Viewport};
+use vigorl_interface::Driver as _;
+use vigorl_webdriver::{Options, Server, WebDriver, Window};
+
+use crate::settings::{self, Settings};
+use crate::terminal;
+
+/// A browser with a visible area of `viewport`.
+pub(crate) fn start(settings: &Settings, viewport: Size<Viewport>) -> anyhow::Result<WebDriver> {
+    let server = match &settings.webdriver_url {
+        Some(url) => Server::Running { url: url.clone() },
+        None => Server::Own { chromedriver: settings.chromedriver.clone() },
+    };
+    let options = Options {
+        viewport,
+        device_pixel_ratio: settings.device_pixel_ratio,
+        window: match settings.window {
+            settings::Window::Headless => Window::Headless,
+            settings::Window::Headed => Window::Headed,
+        },
+        server,
+        browser: settings.browser.clone(),
+        // The deadlines are the driver's own.
+        ..Options::headless(1, 1)
+    };
+    terminal::detail(&format!("starting a browser of {} x {} CSS pixels", viewport.width, viewport.height));
+    WebDriver::start(options).context("no browser; `vigorl doctor` says what is missing")
+}
+
+/// Name and version of the running browser.
+pub(crate) fn version(driver: &mut WebDriver) -> String {
+    let agent =
+        driver.evaluate("return navigator.userAgent").ok().and_then(|json| serde_json::from_str(&json).ok());
+    let agent: String = agent.unwrap_or_default();
+    let chrome = agent.split_whitespace().find(|word| word.contains("Chrome/"));
+    chrome.map_or(agent.clone(), str::to_owned)
+}

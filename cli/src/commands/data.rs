@@ -1,0 +1,34 @@
+//! `vigorl data practice`: renders practice pages with their truth.
+
+use serde_json::json;
+use vigorl_tasks::practice::Split;
+use vigorl_tasks::practice::dataset::{DatasetSpec, render_dataset};
+
+use crate::args::DataPracticeArgs;
+use crate::commands::{Form, browser, pages, pretty};
+use crate::exit::Ending;
+use crate::settings::Settings;
+use crate::terminal;
+
+/// Renders what is missing of the data set.
+pub(crate) fn practice(args: &DataPracticeArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
+    let first = pages::first_page(&args.page, settings, Split::Train)?;
+    let spec = DatasetSpec { first, pages: args.pages };
+    let mut driver = browser::start(settings, settings.viewport)?;
+    let bar = terminal::bar(args.pages, "pages");
+    let manifest = render_dataset(&mut driver, &spec, &args.folder, &mut |progress| {
+        bar.set_position(progress.done);
+    })?;
+    bar.finish_and_clear();
+    terminal::data(&match form {
+        Form::Json => pretty(&json!({ "folder": args.folder, "dataset": manifest })),
+        Form::Text => format!(
+            "{} pages in {}, {} x {} on a sheet",
+            args.pages,
+            args.folder.display(),
+            manifest.columns,
+            manifest.rows
+        ),
+    });
+    Ok(Ending::Done)
+}

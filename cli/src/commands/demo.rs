@@ -1,0 +1,108 @@
+//! `vigorl demo`: the policy on pages it has never seen, in a real browser, and a report of it.
+
+use anyhow::Context as _;
+use serde_json::json;
+use vigorl_agent::{Agent, Cancel, Run, write_report};
+use vigorl_benchmarks::{PracticeEpisode, PracticeSet, play_practice};
+use vigorl_tasks::practice::Split;
+
+use crate::args::DemoArgs;
+use crate::commands::{Form, browser, pages, pretty};
+use crate::exit::Ending;
+use crate::settings::Settings;
+use crate::{interrupt, model, record, terminal};
+
+/// Pages, unless said otherwise.
+const EPISODES: u64 = 24;
+
+/// Plays practice pages and reports.
+pub(crate) fn demo(args: &DemoArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
+    let cancel = interrupt::install()?;
+    let first = pages::first_page(&args.pages, settings, Split::HeldOut)?;
+    let set = PracticeSet { first, n_episodes: args.episodes.unwrap_or(EPISODES) };
+    let mut eyes = model::load(settings)?;
+    let mut driver = browser::start(settings, pages::viewport(&first))?;
+    let task = format!("{} practice pages nobody has trained on", set.n_episodes);
+    let version = browser::version(&mut driver);
+    terminal::note(&format!("{} plays {task}, live in {version}", eyes.record.name));
+    let record = record::of_run(&task, eyes.record.clone(), settings, version);
+    let mut run = Run::recorded(&settings.output_dir, "demo", &record)?;
+    let mut agent = Agent {
+        driver: &mut driver,
+        policy: &mut eyes.policy,
+        preset: &eyes.preset,
+        sampling: &eyes.sampling,
+        settle_cap: settings.settle_cap,
+        cancel: &cancel,
+    };
+    let played = play_all(&mut agent, &set, settings, &mut run, form, &cancel);
+    let (summary, path) = run.finish()?;
+    drop(driver);
+    let path = path.context("the run was not recorded")?;
+    let report = write_report(&path)?;
+    played.with_context(|| format!("the demo broke off; what was recorded is in {}", report.display()))?;
+    let (low, high) = summary.success_wilson95;
+    let rate = summary.n_success as f64 / summary.n_episodes.max(1) as f64;
+    terminal::data(&match form {
+        Form::Json => pretty(&json!({ "summary": summary, "run_dir": path, "report": report })),
+        Form::Text => format!(
+            "\nsuccess {}/{} = {:.0} %  (95 % interval {:.0} to {:.0} %)\nreport  {}",
+            summary.n_success,
+            summary.n_episodes,
+            rate * 100.0,
+            low * 100.0,
+            high * 100.0,
+            report.display()
+        ),
+    });
+    if cancel.is_set() {
+        return Ok(Ending::Interrupted);
+    }
+    if let Some(error) = summary.err_msg {
+        anyhow::bail!("an episode failed: {error}");
+    }
+    Ok(Ending::Done)
+}
+
+fn play_all(
+    agent: &mut Agent<'_>,
+    set: &PracticeSet,
+    settings: &Settings,
+    run: &mut Run,
+    form: Form,
+    cancel: &Cancel,
+) -> anyhow::Result<()> {
+    let width = set.n_episodes.to_string().len();
+    for (idx, spec) in set.specs().enumerate() {
+        if cancel.is_set() {
+            run.interrupt();
+            break;
+        }
+        let zooms_before = run.n_zooms();
+        let millis_before = run.timings().total();
+        let episode = play_practice(agent, &spec, settings.device_pixel_ratio, &[], run)?;
+        let n_zooms = run.n_zooms() - zooms_before;
+        let line = line(&episode, n_zooms, run.timings().total() - millis_before);
+        let line = format!("{:>width$}  {line}", idx + 1);
+        match form {
+            Form::Text => terminal::data(&line),
+            Form::Json => terminal::note(&line),
+        }
+    }
+    Ok(())
+}
+
+fn line(episode: &PracticeEpisode, n_zooms: usize, millis: f64) -> String {
+    let verdict = match (episode.outcome.success, &episode.outcome.err_msg) {
+        (Some(true), _) => "hit".to_owned(),
+        (Some(false), _) => "miss".to_owned(),
+        (None, Some(error)) => format!("failed: {error}"),
+        (None, None) => "not judged".to_owned(),
+    };
+    let point = episode.outcome.point.map_or_else(|| "no point".to_owned(), |[x, y]| format!("({x}, {y})"));
+    let zooms = match n_zooms {
+        1 => "1 zoom".to_owned(),
+        n => format!("{n} zooms"),
+    };
+    format!("{:<44} {point:<12} {zooms:<8} {millis:>6.0} ms  {verdict}", episode.instruction)
+}

@@ -1,0 +1,109 @@
+//! `vigorl doctor`: what is missing here, and how to get it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use serde_json::json;
+use vigorl_geometry::Size;
+use vigorl_interface::Driver as _;
+
+use crate::commands::{Form, browser, pretty};
+use crate::exit::Ending;
+use crate::settings::Settings;
+use crate::{env, model, record, terminal};
+
+/// One thing that was looked at.
+struct Finding {
+    what: &'static str,
+    /// What was found, or what is wrong and how to cure it.
+    result: Result<String, String>,
+}
+
+/// Looks at everything a run needs.
+pub(crate) fn doctor(settings: &Settings, form: Form) -> anyhow::Result<Ending> {
+    let findings = [
+        Finding { what: "chromedriver", result: chromedriver(settings) },
+        Finding { what: "browser", result: live_browser(settings) },
+        Finding { what: "policy", result: policy(settings) },
+        Finding { what: "output", result: output(&settings.output_dir) },
+    ];
+    let all_well = findings.iter().all(|finding| finding.result.is_ok());
+    terminal::data(&match form {
+        Form::Json => {
+            let entries = findings.iter().map(|finding| {
+                let (ok, detail) = match &finding.result {
+                    Ok(detail) => (true, detail),
+                    Err(detail) => (false, detail),
+                };
+                json!({ "what": finding.what, "ok": ok, "detail": detail })
+            });
+            pretty(
+                &json!({ "ok": all_well, "version": record::VERSION, "findings": entries.collect::<Vec<_>>() }),
+            )
+        }
+        Form::Text => {
+            let lines = findings.iter().map(|finding| match &finding.result {
+                Ok(detail) => format!("ok       {:<13} {detail}", finding.what),
+                Err(detail) => format!("MISSING  {:<13} {detail}", finding.what),
+            });
+            lines.collect::<Vec<_>>().join("\n")
+        }
+    });
+    Ok(if all_well { Ending::Done } else { Ending::NotDone })
+}
+
+fn chromedriver(settings: &Settings) -> Result<String, String> {
+    if let Some(url) = &settings.webdriver_url {
+        return Ok(format!("not needed: --webdriver-url {url}"));
+    }
+    let program = settings.chromedriver.clone().or_else(|| env::find_program("chromedriver"));
+    let program: PathBuf = program.ok_or(
+        "not in PATH; on Debian: apt-get install chromium chromium-driver; or point --chromedriver at it",
+    )?;
+    let output = Command::new(&program).arg("--version").output();
+    let output = output.map_err(|error| format!("`{}` cannot be run: {error}", program.display()))?;
+    let version = String::from_utf8_lossy(&output.stdout);
+    Ok(format!("{} ({})", version.split(" (").next().unwrap_or_default().trim(), program.display()))
+}
+
+/// Starts a browser, looks through it once, and measures both.
+fn live_browser(settings: &Settings) -> Result<String, String> {
+    let clock = Instant::now();
+    let mut driver = browser::start(settings, Size::of_pixels(320, 200)).map_err(|error| {
+        let cause = error.root_cause().to_string();
+        format!("{cause}; on Debian: apt-get install chromium chromium-driver fonts-dejavu-core")
+    })?;
+    let started = clock.elapsed();
+    let clock = Instant::now();
+    driver.screenshot().map_err(|error| format!("it starts, but gives no screenshot: {error}"))?;
+    let captured = clock.elapsed();
+    let version = browser::version(&mut driver);
+    Ok(format!(
+        "{version}, starts in {:.1} s, a screenshot takes {} ms",
+        started.as_secs_f64(),
+        captured.as_millis()
+    ))
+}
+
+fn policy(settings: &Settings) -> Result<String, String> {
+    let clock = Instant::now();
+    let eyes = model::load(settings).map_err(|error| format!("{error:#}"))?;
+    let sha256 = eyes.record.sha256.unwrap_or_default();
+    let short = sha256.get(..12).unwrap_or(&sha256).to_owned();
+    let preset = eyes.preset.name;
+    let millis = clock.elapsed().as_millis();
+    Ok(format!("{} (sha256 {short}), preset {preset}, loads in {millis} ms", eyes.record.name))
+}
+
+fn output(folder: &Path) -> Result<String, String> {
+    let shown = folder.display();
+    let probe = folder.join(".vigorl-doctor");
+    let written = std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&probe, ""))
+        .and_then(|()| std::fs::remove_file(&probe));
+    match written {
+        Ok(()) => Ok(format!("`{shown}` can be written")),
+        Err(error) => Err(format!("`{shown}` cannot be written: {error}; choose another --output-dir")),
+    }
+}

@@ -1,0 +1,185 @@
+//! `vigorl eval practice`: success by kind and size, several modes on the same live pages.
+
+use std::time::Instant;
+
+use anyhow::Context as _;
+use indicatif::ProgressBar;
+use vigorl_agent::{Agent, Cancel, Run, write_report};
+use vigorl_benchmarks::{
+    Mode, ModeResult, PRACTICE_ID, PlayError, PracticeEpisode, PracticeResult, PracticeSet, RandomClicker,
+    Tally, play_practice,
+};
+use vigorl_geometry::{Size, Viewport};
+use vigorl_policy::{Preset, Turns};
+use vigorl_tasks::practice::{PageSpec, Split};
+use vigorl_webdriver::WebDriver;
+
+use crate::args::{EvalPracticeArgs, TurnsArg};
+use crate::commands::{Form, browser, pages, pretty};
+use crate::exit::Ending;
+use crate::model::Eyes;
+use crate::settings::Settings;
+use crate::{env, interrupt, model, record, terminal};
+
+/// Pages, unless said otherwise.
+const EPISODES: u64 = 500;
+/// After so many pages in a row on which the world failed, nothing useful will come any more.
+const MAX_FAILURES_IN_A_ROW: usize = 5;
+
+/// Measures and prints the table.
+pub(crate) fn practice(args: &EvalPracticeArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
+    let cancel = interrupt::install()?;
+    let first = pages::first_page(&args.pages, settings, Split::HeldOut)?;
+    let set = PracticeSet { first, n_episodes: args.episodes.unwrap_or(EPISODES) };
+    let eyes = model::load(settings)?;
+    let mut table = Table::new(args, settings, eyes, pages::viewport(&first), &cancel)?;
+    let bar = terminal::bar(set.n_episodes, "pages");
+    for spec in set.specs() {
+        if cancel.is_set() {
+            break;
+        }
+        table.play(&spec, &bar)?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let result = table.finish(set)?;
+    let json = serde_json::to_value(&result)?;
+    if let Some(path) = &args.result {
+        std::fs::write(path, pretty(&json)).with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
+    terminal::data(&match form {
+        Form::Json => pretty(&json),
+        Form::Text => result.table(),
+    });
+    Ok(if cancel.is_set() { Ending::Interrupted } else { Ending::Done })
+}
+
+/// The modes, each with its count.
+struct Table<'a> {
+    settings: &'a Settings,
+    cancel: &'a Cancel,
+    eyes: Eyes,
+    driver: WebDriver,
+    modes: Vec<(Mode, Preset, Tally)>,
+    run: Run,
+    n_failures: usize,
+    viewport: Size<Viewport>,
+}
+
+impl<'a> Table<'a> {
+    fn new(
+        args: &EvalPracticeArgs,
+        settings: &'a Settings,
+        eyes: Eyes,
+        viewport: Size<Viewport>,
+        cancel: &'a Cancel,
+    ) -> anyhow::Result<Self> {
+        let mut driver = browser::start(settings, viewport)?;
+        let wanted: &[Mode] = match args.turns.unwrap_or(TurnsArg::Both) {
+            TurnsArg::Multi => &[Mode::MultiTurn],
+            TurnsArg::Single => &[Mode::SingleTurn],
+            TurnsArg::Both => &[Mode::MultiTurn, Mode::SingleTurn],
+        };
+        let preset_of = |mode: Mode| {
+            let turns = if mode == Mode::MultiTurn { Turns::Multi } else { Turns::Single };
+            Preset { turns, ..eyes.preset.clone() }
+        };
+        let modes = wanted.iter().map(|mode| (*mode, preset_of(*mode), Tally::default())).collect();
+        let run = if args.record {
+            let version = browser::version(&mut driver);
+            let record = record::of_run("eval practice", eyes.record.clone(), settings, version);
+            Run::recorded(&settings.output_dir, "eval-practice", &record)?
+        } else {
+            Run::unrecorded()
+        };
+        Ok(Self { settings, cancel, eyes, driver, modes, run, n_failures: 0, viewport })
+    }
+
+    /// Plays one page in every mode.
+    fn play(&mut self, spec: &PageSpec, bar: &ProgressBar) -> anyhow::Result<()> {
+        for idx in 0..self.modes.len() {
+            if self.cancel.is_set() {
+                self.run.interrupt();
+                break;
+            }
+            let zooms_before = self.run.n_zooms();
+            let clock = Instant::now();
+            let played = self.play_in(idx, spec);
+            let tally = &mut self.modes[idx].2;
+            let failure = match played {
+                Ok(episode) if episode.outcome.truncated => break,
+                Ok(episode) => {
+                    let failure = episode.outcome.err_msg.clone();
+                    tally.millis.push(clock.elapsed().as_secs_f64() * 1e3);
+                    tally.n_zooms += self.run.n_zooms() - zooms_before;
+                    tally.add(episode);
+                    failure
+                }
+                Err(error @ PlayError::Record(_)) => return Err(error.into()),
+                Err(error) => {
+                    let message = error.to_string();
+                    tally.errors.push((spec.seed, message.clone()));
+                    Some(message)
+                }
+            };
+            match failure {
+                None => self.n_failures = 0,
+                Some(message) => self.recover(message)?,
+            }
+        }
+        bar.set_message(self.standing());
+        Ok(())
+    }
+
+    fn play_in(&mut self, idx: usize, spec: &PageSpec) -> Result<PracticeEpisode, PlayError> {
+        let mut agent = Agent {
+            driver: &mut self.driver,
+            policy: &mut self.eyes.policy,
+            preset: &self.modes[idx].1,
+            sampling: &self.eyes.sampling,
+            settle_cap: self.settings.settle_cap,
+            cancel: self.cancel,
+        };
+        let labels = [("turns", self.modes[idx].0.label())];
+        play_practice(&mut agent, spec, self.settings.device_pixel_ratio, &labels, &mut self.run)
+    }
+
+    /// A new browser after a failure, unless it fails again and again.
+    fn recover(&mut self, message: String) -> anyhow::Result<()> {
+        self.n_failures += 1;
+        if self.n_failures >= MAX_FAILURES_IN_A_ROW {
+            anyhow::bail!("{} pages failed in a row, the last one: {message}", self.n_failures);
+        }
+        terminal::note(&format!("a page failed ({message}); starting the browser again"));
+        self.driver = browser::start(self.settings, self.viewport)?;
+        Ok(())
+    }
+
+    fn standing(&self) -> String {
+        let rates = self.modes.iter().map(|(mode, _, tally)| {
+            let all = ModeResult::new(*mode, tally).all;
+            format!("{} {:.0} %", mode.label(), all.rate * 100.0)
+        });
+        rates.collect::<Vec<_>>().join(", ")
+    }
+
+    fn finish(self, set: PracticeSet) -> anyhow::Result<PracticeResult> {
+        let (_, path) = self.run.finish()?;
+        if let Some(path) = path {
+            terminal::note(&format!("report  {}", write_report(&path)?.display()));
+        }
+        let longest =
+            self.modes.iter().map(|(.., tally)| &tally.episodes).max_by_key(|episodes| episodes.len());
+        let random_clicker = RandomClicker::on(longest.map_or(&[][..], |episodes| episodes));
+        Ok(PracticeResult {
+            benchmark: PRACTICE_ID,
+            model: self.eyes.record.name,
+            weights_sha256: self.eyes.record.sha256,
+            command: env::command_line(),
+            commit: record::COMMIT.to_owned(),
+            set,
+            modes: self.modes.iter().map(|(mode, _, tally)| ModeResult::new(*mode, tally)).collect(),
+            random_clicker,
+        })
+    }
+}

@@ -1,0 +1,86 @@
+//! `vigorl locate`: one screenshot, one instruction, one point.
+
+use std::ops::ControlFlow;
+
+use anyhow::Context as _;
+use serde_json::json;
+use vigorl_agent::Cancel;
+use vigorl_agent::record::GroundingRecord;
+use vigorl_policy::{GroundObserver, ground};
+
+use crate::args::LocateArgs;
+use crate::commands::{Form, picture, pretty};
+use crate::exit::Ending;
+use crate::settings::Settings;
+use crate::{interrupt, marks, model, terminal};
+
+/// Finds what the instruction describes.
+pub(crate) fn locate(args: &LocateArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
+    let cancel = interrupt::install()?;
+    let screenshot = picture::read(&args.image)?;
+    let mut eyes = model::load(settings)?;
+    let mut follow = Follow(cancel);
+    let grounding =
+        ground(&mut eyes.policy, &screenshot, &args.instruction, &eyes.preset, &eyes.sampling, &mut follow)
+            .with_context(|| format!("cannot look at `{}`", args.image.display()))?;
+    if grounding.cancelled {
+        return Ok(Ending::Interrupted);
+    }
+    let record = GroundingRecord::from(&grounding);
+    if let Some(path) = &args.overlay {
+        let drawn = marks::drawn(&screenshot, &record);
+        drawn.save(path).with_context(|| format!("cannot write `{}`", path.display()))?;
+        terminal::note(&format!("drawn into {}", path.display()));
+    }
+    terminal::data(&match form {
+        Form::Json => pretty(&json!({
+            "point": record.answer,
+            "confidence": record.confidence,
+            "turns": record.turns,
+            "image_size": [screenshot.width(), screenshot.height()],
+            "model": eyes.record,
+            "malformed": record.malformed,
+        })),
+        Form::Text => text(&record),
+    });
+    Ok(if record.answer.is_some() { Ending::Done } else { Ending::NotDone })
+}
+
+fn text(record: &GroundingRecord) -> String {
+    let mut lines = Vec::new();
+    for (idx, turn) in record.turns.iter().enumerate() {
+        lines.extend(turn.thoughts.iter().map(|thought| format!("{}  {}", idx + 1, thought.text)));
+        if let (Some([x, y]), Some([l, t, r, b])) = (turn.zoom, turn.crop) {
+            let turn = idx + 1;
+            lines.push(format!("{turn}  zoom at ({x}, {y}): sees ({l}, {t}) to ({r}, {b})"));
+        }
+    }
+    lines.push(match (record.answer, &record.malformed) {
+        (Some([x, y]), _) => match record.confidence {
+            Some(confidence) => format!("({x}, {y})  confidence {confidence:.2}"),
+            None => format!("({x}, {y})"),
+        },
+        (None, reason) => format!("no point: {}", reason.as_deref().unwrap_or("the policy answered none")),
+    });
+    lines.join("\n")
+}
+
+/// Breaks off between tokens.
+struct Follow(Cancel);
+
+impl Follow {
+    fn flow(&self) -> ControlFlow<()> {
+        if self.0.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+impl GroundObserver for Follow {
+    fn turn_started(&mut self, turn_idx: usize, forced: bool) -> ControlFlow<()> {
+        terminal::detail(&format!("turn {}{}", turn_idx + 1, if forced { " (must answer)" } else { "" }));
+        self.flow()
+    }
+
+    fn text(&mut self, _piece: &str) -> ControlFlow<()> {
+        self.flow()
+    }
+}

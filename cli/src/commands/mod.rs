@@ -1,0 +1,83 @@
+//! The verbs. Invariant: each command gets typed settings and plain arguments, and decides nothing about either.
+
+mod bench;
+mod browser;
+mod data;
+mod demo;
+mod doctor;
+mod eval;
+mod inspect;
+mod locate;
+mod pages;
+mod picture;
+mod report;
+mod run;
+mod train;
+
+use crate::args::{Args, BenchCommand, Command, DataCommand, EvalCommand, InspectCommand, TrainCommand};
+use crate::exit::Ending;
+use crate::settings::{Layer, Settings, Typed};
+use crate::terminal;
+
+/// Runs what was typed.
+pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
+    let output = args.output;
+    terminal::set_verbosity(if output.quiet { 0 } else { 1 + output.verbose });
+    let form = if output.json { Form::Json } else { Form::Text };
+    let settings = Settings::resolve(layer_of(&args.command))?;
+    if output.show_settings {
+        terminal::data(&match form {
+            Form::Json => pretty(&settings.to_json()),
+            Form::Text => settings.to_toml(),
+        });
+        return Ok(Ending::Done);
+    }
+    match &args.command {
+        Command::Demo(args) => demo::demo(args, &settings, form),
+        Command::Locate(args) => locate::locate(args, &settings, form),
+        Command::Run(args) => run::run(args, &settings, form),
+        Command::Report(args) => report::report(args, form),
+        Command::Eval(EvalCommand::Practice(args)) => eval::practice(args, &settings, form),
+        Command::Train(TrainCommand::Sft(args)) => train::sft(args),
+        Command::Data(DataCommand::Practice(args)) => data::practice(args, &settings, form),
+        Command::Inspect(InspectCommand::Forward(args)) => inspect::forward(args, &settings),
+        Command::Inspect(InspectCommand::Generate(args)) => inspect::generate(args, &settings),
+        Command::Bench(BenchCommand::Step(args)) => bench::step(args, &settings, form),
+        Command::Doctor(_) => doctor::doctor(&settings, form),
+    }
+}
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// The flags of whatever was typed.
+fn layer_of(command: &Command) -> Layer {
+    let parts: Vec<&dyn Typed> = match command {
+        Command::Demo(args) => vec![&args.policy, &args.browser, &args.run],
+        Command::Locate(args) => vec![&args.policy],
+        Command::Run(args) => vec![&args.policy, &args.browser, &args.run],
+        Command::Eval(EvalCommand::Practice(args)) => vec![&args.policy, &args.browser, &args.run],
+        Command::Data(DataCommand::Practice(args)) => vec![&args.browser],
+        Command::Inspect(InspectCommand::Forward(args)) => vec![&args.policy],
+        Command::Inspect(InspectCommand::Generate(args)) => vec![&args.policy],
+        Command::Bench(BenchCommand::Step(args)) => vec![&args.browser, &args.run],
+        Command::Doctor(args) => vec![&args.policy, &args.browser, &args.run],
+        Command::Report(_) | Command::Train(_) => vec![],
+    };
+    let mut layer = Layer::new();
+    for part in parts {
+        part.add_to(&mut layer);
+    }
+    layer
+}
+
+/// JSON for people and programs.
+pub(crate) fn pretty(value: &serde_json::Value) -> String {
+    format!("{value:#}")
+}

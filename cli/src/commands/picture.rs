@@ -1,0 +1,71 @@
+//! Reads a picture as a policy sees it. Invariant: RGB, transparent pixels on white; a picture that would not fit
+//! into memory is refused by its size before it is decoded.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use image::{ImageReader, Rgb, RgbImage};
+
+use crate::exit::usage;
+
+/// Pixels a picture may have: 10,000 x 10,000 take 300 MB decoded.
+const MAX_PIXELS: u64 = 100_000_000;
+
+/// The picture in a file.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Arc<RgbImage>> {
+    let shown = path.display();
+    let open = || {
+        let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
+        reader.map_err(|error| usage(format!("cannot read `{shown}`: {error}")))
+    };
+    let (width, height) = open()?.into_dimensions().with_context(|| format!("`{shown}` is no picture"))?;
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(usage(format!(
+            "`{shown}` is {width}x{height}: pictures of up to {} megapixels are read; cut it or make it smaller",
+            MAX_PIXELS / 1_000_000
+        )));
+    }
+    let mut reader = open()?;
+    reader.no_limits();
+    let picture = reader.decode().with_context(|| format!("`{shown}` is damaged"))?;
+    if !picture.color().has_alpha() {
+        return Ok(Arc::new(picture.into_rgb8()));
+    }
+    let rgba = picture.into_rgba8();
+    let on_white = |color: u8, alpha: u8| {
+        let (color, alpha) = (u16::from(color), u16::from(alpha));
+        // At most 255, so the cast is exact.
+        ((color * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+    };
+    Ok(Arc::new(RgbImage::from_fn(rgba.width(), rgba.height(), |x, y| {
+        let [r, g, b, a] = rgba.get_pixel(x, y).0;
+        Rgb([on_white(r, a), on_white(g, a), on_white(b, a)])
+    })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transparent_pixels_are_on_white() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        let mut rgba = image::RgbaImage::new(2, 1);
+        rgba.put_pixel(0, 0, image::Rgba([10, 20, 30, 0]));
+        rgba.put_pixel(1, 0, image::Rgba([10, 20, 30, 255]));
+        rgba.save(&path).unwrap();
+        let read = read(&path).unwrap();
+        assert_eq!((read.get_pixel(0, 0).0, read.get_pixel(1, 0).0), ([255; 3], [10, 20, 30]));
+    }
+
+    #[test]
+    fn what_is_no_picture_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        std::fs::write(&path, "no picture").unwrap();
+        assert!(format!("{:#}", read(&path).unwrap_err()).contains("is no picture"));
+        assert!(format!("{:#}", read(&folder.path().join("b.png")).unwrap_err()).contains("cannot read"));
+    }
+}

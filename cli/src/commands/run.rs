@@ -1,0 +1,142 @@
+//! `vigorl run`: a task file, or one thing to click, in a live browser.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde_json::json;
+use vigorl_agent::record::Summary;
+use vigorl_agent::{
+    Agent, Intent, Judge, Nobody, Recorded, Run, ScriptedJudge, Task, intent_of, run_episode, write_report,
+};
+use vigorl_geometry::{Size, Viewport};
+use vigorl_interface::{Action, Driver as _};
+use vigorl_tasks::scripted::{Plan, ScriptedTask, World};
+
+use crate::args::RunArgs;
+use crate::commands::{Form, browser, pretty};
+use crate::exit::{Ending, usage};
+use crate::settings::Settings;
+use crate::{interrupt, model, record, terminal};
+
+/// What is to be done, from a file or from the command line.
+struct Job {
+    name: String,
+    url: String,
+    viewport: Option<Size<Viewport>>,
+    steps: Vec<Intent>,
+    task: Option<ScriptedTask>,
+}
+
+/// Does the task and records it.
+pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
+    let cancel = interrupt::install()?;
+    let job = job(args)?;
+    let mut eyes = model::load(settings)?;
+    let mut driver = browser::start(settings, job.viewport.unwrap_or(settings.viewport))?;
+    let opened = driver.act(&Action::Navigate { url: job.url.clone() });
+    opened.with_context(|| format!("cannot open `{}`", job.url))?;
+    driver.settle(settings.settle_cap)?;
+    let version = browser::version(&mut driver);
+    let record = record::of_run(&job.name, eyes.record.clone(), settings, version);
+    let mut run = Run::recorded(&settings.output_dir, &job.name, &record)?;
+    terminal::note(&format!("recording into {}", run.path().unwrap_or(Path::new("")).display()));
+    let mut agent = Agent {
+        driver: &mut driver,
+        policy: &mut eyes.policy,
+        preset: &eyes.preset,
+        sampling: &eyes.sampling,
+        settle_cap: settings.settle_cap,
+        cancel: &cancel,
+    };
+    let mut scripted = job.task.as_ref().map(ScriptedJudge);
+    let mut nobody = Nobody;
+    let judge: &mut dyn Judge = match &mut scripted {
+        Some(judge) => judge,
+        None => &mut nobody,
+    };
+    let mut task =
+        Task { name: &job.name, labels: BTreeMap::new(), seed: None, steps: job.steps, target: None, judge };
+    let played = run_episode(&mut agent, &mut task, &mut run);
+    let (summary, path) = run.finish()?;
+    drop(driver);
+    played?;
+    let path = path.context("the run was not recorded")?;
+    let report = write_report(&path)?;
+    print(&path, &report, &summary, form)?;
+    ending(&path, &summary, job.task.is_some())
+}
+
+fn job(args: &RunArgs) -> anyhow::Result<Job> {
+    let path = Path::new(&args.task);
+    let is_file = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+    if !is_file {
+        let url = args.url.clone().ok_or_else(|| {
+            usage(format!("where? `{}` is no .yaml file, so it needs a page: --url https://…", args.task))
+        })?;
+        let steps = vec![Intent::click(args.task.clone())];
+        return Ok(Job { name: args.task.clone(), url, viewport: None, steps, task: None });
+    }
+    let shown = path.display();
+    let text =
+        std::fs::read_to_string(path).map_err(|error| usage(format!("cannot read `{shown}`: {error}")))?;
+    let task = ScriptedTask::parse(&text).map_err(|error| usage(format!("`{shown}`: {error}")))?;
+    if task.start.driver == World::Desktop {
+        return Err(usage(format!("`{shown}`: `driver: desktop` cannot be run here, only `web`")));
+    }
+    let url = args.url.clone().or_else(|| task.start.url.clone());
+    let url = url.ok_or_else(|| usage(format!("`{shown}` has no `start.url`: add one, or --url")))?;
+    let steps = match &task.plan {
+        Plan::Steps(steps) => steps.iter().map(intent_of).collect(),
+        Plan::Goal(_) => {
+            return Err(usage(format!(
+                "`{shown}` has a `goal`: that needs a policy which chooses its own actions; write `steps`"
+            )));
+        }
+    };
+    Ok(Job { name: task.name.clone(), url, viewport: task.start.viewport, steps, task: Some(task) })
+}
+
+fn print(path: &Path, report: &Path, summary: &Summary, form: Form) -> anyhow::Result<()> {
+    if form == Form::Json {
+        terminal::data(&pretty(&json!({ "summary": summary, "run_dir": path, "report": report })));
+        return Ok(());
+    }
+    let recorded = Recorded::read(path)?;
+    for step in recorded.episodes.iter().flat_map(|episode| &episode.steps) {
+        let Some(action) = &step.action else { continue };
+        let at = action.action.as_ref().and_then(|action| action.at());
+        let at = at.map_or_else(String::new, |[x, y]| format!(" at ({x}, {y})"));
+        let detail = action.detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}"));
+        let (effect, millis) = (action.effect.as_str(), action.millis.total());
+        terminal::data(&format!("{}{at}  {effect}{detail}  {millis:.0} ms", step.instruction));
+    }
+    let outcome = recorded.episodes.first().and_then(|episode| episode.outcome.as_ref());
+    let detail = outcome.and_then(|outcome| outcome.detail.as_ref());
+    terminal::data(&match summary.success {
+        Some(true) => "solved".to_owned(),
+        Some(false) => format!("not solved: {}", detail.map_or("", String::as_str)),
+        None => "not judged".to_owned(),
+    });
+    terminal::data(&format!("report  {}", report.display()));
+    Ok(())
+}
+
+/// A judged task is done if it is solved; an unjudged click is done if it was executed.
+fn ending(path: &Path, summary: &Summary, judged: bool) -> anyhow::Result<Ending> {
+    if summary.truncated {
+        return Ok(Ending::Interrupted);
+    }
+    if let Some(error) = &summary.err_msg {
+        anyhow::bail!("{error}");
+    }
+    let done = match judged {
+        true => summary.success == Some(true),
+        false => {
+            let recorded = Recorded::read(path)?;
+            let mut steps = recorded.episodes.iter().flat_map(|episode| &episode.steps);
+            steps.all(|step| step.action.as_ref().is_some_and(|action| action.action.is_some()))
+        }
+    };
+    Ok(if done { Ending::Done } else { Ending::NotDone })
+}

@@ -1,0 +1,54 @@
+//! Environment variables. Invariant: the only place that reads them.
+//!
+//! Every setting has a variable: `VIGORL_` and its name in capitals, `--max-turns` is `VIGORL_MAX_TURNS`.
+//! `HF_HOME`, `HF_ENDPOINT` and `HF_TOKEN` are read by the hub's own client.
+
+use std::path::PathBuf;
+
+/// `NO_COLOR`: any value keeps colors out of messages.
+pub(crate) fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// `HF_HUB_OFFLINE`: the hub may not be asked, only its cache.
+pub(crate) fn hub_is_offline() -> bool {
+    std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| matches!(value.as_str(), "1" | "true" | "yes" | "on"))
+}
+
+/// The variable of a setting, `VIGORL_MAX_TURNS` for `max_turns`.
+pub(crate) fn variable_of(setting: &str) -> String {
+    format!("VIGORL_{}", setting.to_uppercase())
+}
+
+/// The value of a setting's variable.
+pub(crate) fn setting(setting: &str) -> Option<String> {
+    std::env::var(variable_of(setting)).ok().filter(|value| !value.is_empty())
+}
+
+/// `$XDG_CONFIG_HOME/vigorl/config.toml`, or the same under `$HOME/.config`.
+pub(crate) fn user_file() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let config = folder("XDG_CONFIG_HOME").or_else(|| folder("HOME").map(|home| home.join(".config")))?;
+    Some(config.join("vigorl").join("config.toml"))
+}
+
+/// Where a program is found in `PATH`.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// What was typed, for records.
+pub(crate) fn command_line() -> String {
+    let words = std::env::args().enumerate().map(|(idx, word)| match idx {
+        // The program's folder says nothing about the run.
+        0 => "vigorl".to_owned(),
+        _ if word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c))
+            && !word.is_empty() =>
+        {
+            word
+        }
+        _ => format!("'{}'", word.replace('\'', r"'\''")),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,103 @@
+//! Which eyes: the one place that turns `--model` and its companions into a policy.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use vigorl_agent::record::ModelRecord;
+use vigorl_policy::{Preset, Sampling, Turns};
+use vigorl_qwen::{Checkpoint, Engine, HubAccess, LoadOptions, ModelSource, Network};
+
+use crate::env;
+use crate::exit::usage;
+use crate::settings::{Device, Settings};
+use crate::terminal;
+
+/// A policy and how it is spoken to.
+#[derive(Debug)]
+pub(crate) struct Eyes {
+    pub(crate) policy: Engine,
+    pub(crate) preset: Preset,
+    pub(crate) sampling: Sampling,
+    pub(crate) record: ModelRecord,
+}
+
+/// Loads the policy that the settings name.
+pub(crate) fn load(settings: &Settings) -> anyhow::Result<Eyes> {
+    let preset = preset(settings)?;
+    let policy = load_engine(settings)?;
+    let sha256 = policy.checkpoint().weights_sha256()?;
+    let record = ModelRecord { name: settings.model.clone(), sha256: Some(sha256) };
+    Ok(Eyes { policy, preset, sampling: sampling(settings), record })
+}
+
+/// Loads the engine alone.
+pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
+    let source = ModelSource::parse(&settings.model);
+    if let ModelSource::Dir(dir) = &source
+        && !dir.is_dir()
+    {
+        return Err(usage(format!(
+            "`{}` is no folder and no hub name; --model takes `nano`, a checkpoint folder, or ORG/NAME",
+            settings.model
+        )));
+    }
+    let bar = terminal::bar(0, "bytes");
+    let shown = bar.clone();
+    let on_bytes = Arc::new(move |done, total| {
+        shown.set_length(total);
+        shown.set_position(done);
+    });
+    let network = if env::hub_is_offline() { Network::CacheOnly } else { Network::Allowed };
+    let hub = HubAccess { network, on_bytes: Some(on_bytes) };
+    let Device::Cpu = settings.device;
+    let mut options = LoadOptions { hub, ..LoadOptions::default() };
+    options.dtype = settings.dtype.parse().ok().context("`--dtype` names no number format")?;
+    let checkpoint =
+        Checkpoint::open(&source, &options.hub).with_context(|| format!("cannot use `{source}`"))?;
+    let engine =
+        Engine::from_checkpoint(checkpoint, &options).with_context(|| format!("cannot use `{source}`"))?;
+    bar.finish_and_clear();
+    Ok(engine)
+}
+
+/// The preset of the settings or of the checkpoint's name, with single values replaced.
+fn preset(settings: &Settings) -> anyhow::Result<Preset> {
+    let mut preset = match &settings.preset {
+        Some(name) => Preset::named(name).with_context(|| format!("there is no preset `{name}`"))?,
+        None => Preset::for_checkpoint(&full_name(&settings.model)).ok_or_else(|| {
+            usage(format!(
+                "the name `{}` does not say how this checkpoint is spoken to: add --preset, one of {}",
+                settings.model,
+                Preset::NAMES.join(", ")
+            ))
+        })?,
+    };
+    if let Some(max_turns) = settings.max_turns {
+        preset.limits.max_turns = max_turns;
+        preset.turns = if max_turns == 1 { Turns::Single } else { Turns::Multi };
+    }
+    preset.crop.offset_px = settings.crop_offset_px.unwrap_or(preset.crop.offset_px);
+    preset.crop.side_px = settings.crop_size_px.unwrap_or(preset.crop.side_px);
+    preset.crop.dot = settings.dot.unwrap_or(preset.crop.dot);
+    Ok(preset)
+}
+
+/// A folder's full path says more than `.`.
+fn full_name(model: &str) -> String {
+    let path = Path::new(model);
+    let full = path.is_dir().then(|| path.canonicalize().ok()).flatten();
+    full.map_or_else(|| model.to_owned(), |path| path.display().to_string())
+}
+
+fn sampling(settings: &Settings) -> Sampling {
+    Sampling {
+        temperature: settings.temperature,
+        top_p: settings.top_p,
+        repetition_penalty: 1.0,
+        // The preset's own limit is smaller.
+        max_new_tokens: usize::MAX,
+        stop: Vec::new(),
+        seed: settings.seed,
+    }
+}

@@ -1,0 +1,430 @@
+//! Settings: what was typed, the environment, files and defaults become typed values.
+//!
+//! Invariant: the order flag > `VIGORL_*` > project file > user file > default is implemented once, for every
+//! setting alike, and each value remembers where it came from. A value that cannot be used names its origin.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde_json::json;
+use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
+use vigorl_policy::wire::Dot;
+
+use crate::args::{BrowserArgs, PolicyArgs, RunDirArgs};
+use crate::env;
+use crate::exit::usage;
+
+/// The project file, in the folder the command runs in.
+pub(crate) const PROJECT_FILE: &str = "vigorl.toml";
+
+/// Every setting and its default; without one, the preset or the system decides.
+const TABLE: [(&str, Option<&str>); 20] = [
+    ("model", Some("nano")),
+    ("preset", None),
+    ("dtype", Some("f32")),
+    ("device", Some("cpu")),
+    ("seed", Some("0")),
+    ("temperature", Some("0")),
+    ("top_p", Some("1")),
+    ("max_turns", None),
+    ("crop_offset_px", None),
+    ("crop_size_px", None),
+    ("dot", None),
+    ("driver", Some("web")),
+    ("webdriver_url", None),
+    ("chromedriver", None),
+    ("browser", None),
+    ("window", Some("headless")),
+    ("viewport", Some("1280x800")),
+    ("device_pixel_ratio", Some("1")),
+    ("settle_cap_secs", Some("5")),
+    ("output_dir", Some("runs")),
+];
+
+/// Values by name, as text: all layers look alike.
+pub(crate) type Layer = BTreeMap<&'static str, String>;
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The command line.
+    Flag,
+    /// An environment variable.
+    Environment,
+    /// The project file.
+    Project,
+    /// The user's file.
+    User(PathBuf),
+    /// Nowhere.
+    Default,
+}
+
+impl Origin {
+    fn describe(&self, name: &str) -> String {
+        match self {
+            Self::Flag => format!("--{}", name.replace('_', "-")),
+            Self::Environment => env::variable_of(name),
+            Self::Project => PROJECT_FILE.to_owned(),
+            Self::User(path) => path.display().to_string(),
+            Self::Default => "default".to_owned(),
+        }
+    }
+}
+
+/// Where the computation runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Device {
+    /// The processor.
+    Cpu,
+}
+
+/// Whether a browser window is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Window {
+    /// No.
+    Headless,
+    /// Yes.
+    Headed,
+}
+
+/// Every setting, typed and complete.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) model: String,
+    pub(crate) preset: Option<String>,
+    pub(crate) dtype: String,
+    pub(crate) device: Device,
+    pub(crate) seed: u64,
+    pub(crate) temperature: f64,
+    pub(crate) top_p: f64,
+    pub(crate) max_turns: Option<usize>,
+    pub(crate) crop_offset_px: Option<u32>,
+    pub(crate) crop_size_px: Option<u32>,
+    pub(crate) dot: Option<Dot>,
+    pub(crate) webdriver_url: Option<String>,
+    pub(crate) chromedriver: Option<PathBuf>,
+    pub(crate) browser: Option<PathBuf>,
+    pub(crate) window: Window,
+    pub(crate) viewport: Size<Viewport>,
+    pub(crate) device_pixel_ratio: DevicePixelRatio,
+    pub(crate) settle_cap: Duration,
+    pub(crate) output_dir: PathBuf,
+    resolved: Resolved,
+}
+
+/// The winning text of every setting, with its origin.
+#[derive(Debug, Clone)]
+struct Resolved(Vec<(&'static str, Option<String>, Origin)>);
+
+impl Settings {
+    /// Resolves `flags` against the environment and the files of the folder the command runs in.
+    ///
+    /// # Errors
+    /// A usage error that names the setting and where its value came from.
+    pub(crate) fn resolve(flags: Layer) -> anyhow::Result<Self> {
+        let environment = TABLE.iter().filter_map(|(name, _)| Some((*name, env::setting(name)?))).collect();
+        let project = read_file(Path::new(PROJECT_FILE))?;
+        let user_path = env::user_file();
+        let user = user_path.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        let layers = [
+            (Origin::Flag, flags),
+            (Origin::Environment, environment),
+            (Origin::Project, project),
+            (Origin::User(user_path.unwrap_or_default()), user),
+        ];
+        Self::from_layers(&layers)
+    }
+
+    fn from_layers(layers: &[(Origin, Layer)]) -> anyhow::Result<Self> {
+        let winner = |name: &'static str, default: Option<&str>| {
+            let found =
+                layers.iter().find_map(|(origin, layer)| Some((layer.get(name)?.clone(), origin.clone())));
+            match found {
+                Some((text, origin)) => (name, Some(text), origin),
+                None => (name, default.map(str::to_owned), Origin::Default),
+            }
+        };
+        let r = Resolved(TABLE.iter().map(|(name, default)| winner(name, *default)).collect());
+        r.one_of("driver", &[("web", ())])?;
+        r.one_of("dtype", &[("f32", ()), ("bf16", ()), ("f16", ())])?;
+        if let Some(preset) = r.text("preset") {
+            let known = vigorl_policy::Preset::NAMES;
+            if !known.contains(&preset) {
+                return Err(r.wrong("preset", &format!("one of {}", known.join(", "))));
+            }
+        }
+        Ok(Self {
+            model: r.required("model")?.to_owned(),
+            preset: r.text("preset").map(str::to_owned),
+            dtype: r.required("dtype")?.to_owned(),
+            device: r.one_of("device", &[("cpu", Device::Cpu)])?,
+            seed: r.number("seed", "a whole number", |_: &u64| true)?,
+            temperature: r
+                .number("temperature", "a number from 0 on", |t: &f64| t.is_finite() && *t >= 0.0)?,
+            top_p: r.number("top_p", "a number above 0, at most 1", |p: &f64| *p > 0.0 && *p <= 1.0)?,
+            max_turns: r.optional("max_turns", "a whole number from 1 on", |n: &usize| *n > 0)?,
+            crop_offset_px: r.optional("crop_offset_px", "a number of pixels from 1 on", |n: &u32| *n > 0)?,
+            crop_size_px: r.optional("crop_size_px", "a number of pixels from 1 on", |n: &u32| *n > 0)?,
+            dot: match r.text("dot") {
+                None => None,
+                Some(_) => Some(r.one_of("dot", &[("draw", Dot::Draw), ("omit", Dot::Omit)])?),
+            },
+            webdriver_url: r.text("webdriver_url").map(str::to_owned),
+            chromedriver: r.text("chromedriver").map(PathBuf::from),
+            browser: r.text("browser").map(PathBuf::from),
+            window: r.one_of("window", &[("headless", Window::Headless), ("headed", Window::Headed)])?,
+            viewport: {
+                let text = r.required("viewport")?;
+                let (width, height) =
+                    parse_size(text).ok_or_else(|| r.wrong("viewport", "a size such as 1280x800"))?;
+                Size::of_pixels(width, height)
+            },
+            device_pixel_ratio: {
+                let ratio = r.number("device_pixel_ratio", "a number above 0", |n: &f64| *n > 0.0)?;
+                DevicePixelRatio::new(ratio)
+                    .ok_or_else(|| r.wrong("device_pixel_ratio", "a number above 0"))?
+            },
+            settle_cap: {
+                let secs = r.number("settle_cap_secs", "seconds from 0 to 600", |s: &f64| {
+                    (0.0..=600.0).contains(s)
+                })?;
+                Duration::from_secs_f64(secs)
+            },
+            output_dir: PathBuf::from(r.required("output_dir")?),
+            resolved: r,
+        })
+    }
+
+    /// Name, value and origin of every setting, as TOML for people.
+    pub(crate) fn to_toml(&self) -> String {
+        let lines = self.resolved.0.iter().map(|(name, value, origin)| {
+            let (comment, assignment) = match value {
+                Some(value) => ("", format!("{name} = {}", toml::Value::from(value.as_str()))),
+                None => ("# ", format!("{name} is decided by the preset or the system")),
+            };
+            format!("{:<44} # {}", format!("{comment}{assignment}"), origin.describe(name))
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// The same for programs and records.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let entries = self.resolved.0.iter().map(|(name, value, origin)| {
+            ((*name).to_owned(), json!({ "value": value, "origin": origin.describe(name) }))
+        });
+        serde_json::Value::Object(entries.collect())
+    }
+}
+
+impl Resolved {
+    fn entry(&self, name: &str) -> (Option<&str>, &Origin) {
+        self.0
+            .iter()
+            .find(|(known, ..)| *known == name)
+            .map_or((None, &Origin::Default), |(_, value, origin)| (value.as_deref(), origin))
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.entry(name).0
+    }
+
+    fn required(&self, name: &str) -> anyhow::Result<&str> {
+        self.text(name).ok_or_else(|| usage(format!("`{name}` has no value")))
+    }
+
+    fn wrong(&self, name: &str, expected: &str) -> anyhow::Error {
+        let (value, origin) = self.entry(name);
+        usage(format!("{}: `{}` is not {expected}", origin.describe(name), value.unwrap_or_default()))
+    }
+
+    fn one_of<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> anyhow::Result<T> {
+        let text = self.required(name)?;
+        let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        chosen.ok_or_else(|| {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            self.wrong(name, &words.join(" or "))
+        })
+    }
+
+    fn optional<T: FromStr>(
+        &self,
+        name: &str,
+        expected: &str,
+        fits: impl Fn(&T) -> bool,
+    ) -> anyhow::Result<Option<T>> {
+        match self.text(name) {
+            None => Ok(None),
+            Some(text) => match text.parse().ok().filter(fits) {
+                Some(value) => Ok(Some(value)),
+                None => Err(self.wrong(name, expected)),
+            },
+        }
+    }
+
+    fn number<T: FromStr>(&self, name: &str, expected: &str, fits: impl Fn(&T) -> bool) -> anyhow::Result<T> {
+        self.optional(name, expected, fits)?.ok_or_else(|| usage(format!("`{name}` has no value")))
+    }
+}
+
+/// `1280x800` as width and height.
+pub(crate) fn parse_size(text: &str) -> Option<(u32, u32)> {
+    let (width, height) = text.split_once('x')?;
+    let side = |text: &str| text.trim().parse::<u32>().ok().filter(|side| (1..=32_767).contains(side));
+    Some((side(width)?, side(height)?))
+}
+
+/// The settings of a TOML file; none if there is no such file.
+fn read_file(path: &Path) -> anyhow::Result<Layer> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Layer::new()),
+        Err(error) => return Err(usage(format!("cannot read `{}`: {error}", path.display()))),
+    };
+    parse_file(&text, path)
+}
+
+fn parse_file(text: &str, path: &Path) -> anyhow::Result<Layer> {
+    let shown = path.display();
+    let table: toml::Table = text.parse().map_err(|error| usage(format!("`{shown}`: {error}")))?;
+    let mut layer = Layer::new();
+    for (key, value) in table {
+        let known = TABLE.iter().map(|(name, _)| *name).find(|name| **name == *key);
+        let Some(name) = known else {
+            let names: Vec<&str> = TABLE.iter().map(|(name, _)| *name).collect();
+            return Err(usage(format!("`{shown}`: unknown setting `{key}`; there are {}", names.join(", "))));
+        };
+        let text = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Float(number) => number.to_string(),
+            other => {
+                return Err(usage(format!(
+                    "`{shown}`: `{key}` is {}, expected a text or a number",
+                    other.type_str()
+                )));
+            }
+        };
+        layer.insert(name, text);
+    }
+    Ok(layer)
+}
+
+/// What was typed, as a layer.
+pub(crate) trait Typed {
+    /// Adds the flags that were given.
+    fn add_to(&self, layer: &mut Layer);
+}
+
+fn add<T: fmt::Display>(layer: &mut Layer, name: &'static str, value: Option<&T>) {
+    if let Some(value) = value {
+        layer.insert(name, value.to_string());
+    }
+}
+
+impl Typed for PolicyArgs {
+    fn add_to(&self, layer: &mut Layer) {
+        add(layer, "model", self.model.as_ref());
+        add(layer, "preset", self.preset.as_ref());
+        add(layer, "dtype", self.dtype.as_ref());
+        add(layer, "device", self.device.as_ref());
+        add(layer, "seed", self.seed.as_ref());
+        add(layer, "temperature", self.temperature.as_ref());
+        add(layer, "top_p", self.top_p.as_ref());
+        add(layer, "max_turns", self.max_turns.as_ref());
+        add(layer, "crop_offset_px", self.crop_offset_px.as_ref());
+        add(layer, "crop_size_px", self.crop_size_px.as_ref());
+        add(layer, "dot", self.dot.as_ref());
+    }
+}
+
+impl Typed for BrowserArgs {
+    fn add_to(&self, layer: &mut Layer) {
+        add(layer, "driver", self.driver.as_ref());
+        add(layer, "webdriver_url", self.webdriver_url.as_ref());
+        add(layer, "chromedriver", self.chromedriver.as_ref());
+        add(layer, "browser", self.browser_program.as_ref());
+        let window = match (self.headless, self.headed) {
+            (_, true) => Some("headed"),
+            (true, _) => Some("headless"),
+            _ => None,
+        };
+        add(layer, "window", window.as_ref());
+        add(layer, "viewport", self.viewport.as_ref());
+        add(layer, "device_pixel_ratio", self.device_pixel_ratio.as_ref());
+        add(layer, "settle_cap_secs", self.settle_cap_secs.as_ref());
+    }
+}
+
+impl Typed for RunDirArgs {
+    fn add_to(&self, layer: &mut Layer) {
+        let shown = self.output_dir.as_ref().map(|path| path.display().to_string());
+        add(layer, "output_dir", shown.as_ref());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(pairs: &[(&'static str, &str)]) -> Layer {
+        pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+    }
+
+    fn layers(n: usize) -> Vec<(Origin, Layer)> {
+        let all = [
+            (Origin::Flag, layer(&[("seed", "1")])),
+            (Origin::Environment, layer(&[("seed", "2"), ("top_p", "0.2")])),
+            (Origin::Project, layer(&[("seed", "3"), ("top_p", "0.3"), ("max_turns", "3")])),
+            (Origin::User("u.toml".into()), layer(&[("seed", "4"), ("max_turns", "4"), ("model", "four")])),
+        ];
+        all.into_iter().skip(n).collect()
+    }
+
+    #[test]
+    fn the_nearest_layer_wins() {
+        let seeds: Vec<u64> = (0..5).map(|n| Settings::from_layers(&layers(n)).unwrap().seed).collect();
+        assert_eq!(seeds, [1, 2, 3, 4, 0]);
+        let settings = Settings::from_layers(&layers(0)).unwrap();
+        assert_eq!((settings.top_p, settings.max_turns, settings.model.as_str()), (0.2, Some(3), "four"));
+        let shown = settings.to_toml();
+        let line = |name: &str| shown.lines().find(|line| line.contains(name)).unwrap().to_owned();
+        assert!(
+            line("seed =").ends_with("# --seed") && line("top_p =").ends_with("# VIGORL_TOP_P"),
+            "{shown}"
+        );
+        assert!(
+            line("max_turns").ends_with("# vigorl.toml") && line("model =").ends_with("# u.toml"),
+            "{shown}"
+        );
+        assert!(line("viewport").ends_with("# default"), "{shown}");
+        assert_eq!(settings.to_json()["seed"], json!({"value": "1", "origin": "--seed"}));
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_origin_and_what_was_expected() {
+        let check = |origin: Origin, name, value, message: &str| {
+            let error = Settings::from_layers(&[(origin, layer(&[(name, value)]))]).unwrap_err();
+            assert_eq!(error.to_string(), message);
+        };
+        check(
+            Origin::Environment,
+            "temperature",
+            "hot",
+            "VIGORL_TEMPERATURE: `hot` is not a number from 0 on",
+        );
+        check(Origin::Project, "viewport", "12by8", "vigorl.toml: `12by8` is not a size such as 1280x800");
+        check(Origin::Flag, "device", "tpu", "--device: `tpu` is not cpu");
+        check(Origin::Flag, "max_turns", "0", "--max-turns: `0` is not a whole number from 1 on");
+    }
+
+    #[test]
+    fn a_file_with_an_unknown_name_is_refused() {
+        let error = parse_file("sead = 1", Path::new("vigorl.toml")).unwrap_err().to_string();
+        assert!(error.starts_with("`vigorl.toml`: unknown setting `sead`; there are model,"), "{error}");
+        let read = parse_file("seed = 7\ntop_p = 0.5\nmodel = \"nano\"", Path::new("x")).unwrap();
+        assert_eq!(read, layer(&[("seed", "7"), ("top_p", "0.5"), ("model", "nano")]));
+    }
+}

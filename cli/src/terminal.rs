@@ -1,0 +1,70 @@
+//! Talks to people and programs. Invariant: the only place that writes to the standard streams.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::env;
+
+/// 0 says errors only, 1 the usual, 2 and more every detail.
+static VERBOSITY: AtomicU8 = AtomicU8::new(1);
+
+/// Sets how much is said.
+pub(crate) fn set_verbosity(level: u8) {
+    VERBOSITY.store(level, Ordering::Relaxed);
+}
+
+/// Whether details are wanted.
+pub(crate) fn is_verbose() -> bool {
+    VERBOSITY.load(Ordering::Relaxed) > 1
+}
+
+/// Data for whoever reads standard output. A closed pipe is not an error.
+pub(crate) fn data(text: &str) {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).ok();
+}
+
+/// A line for people.
+pub(crate) fn note(text: &str) {
+    if VERBOSITY.load(Ordering::Relaxed) > 0 {
+        line(text);
+    }
+}
+
+/// A detail for people who asked for details.
+pub(crate) fn detail(text: &str) {
+    if is_verbose() {
+        line(text);
+    }
+}
+
+/// What failed, in red where colors are welcome.
+pub(crate) fn error(text: &str) {
+    line(&format!("{} {text}", paint("error:", "1;31")));
+}
+
+/// Text in a color of the terminal, if standard error is one and `NO_COLOR` is not set.
+pub(crate) fn paint(text: &str, code: &str) -> String {
+    if io::stderr().is_terminal() && !env::no_color() {
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
+}
+
+/// A progress bar on standard error; hidden where nobody watches or nothing is to be said.
+pub(crate) fn bar(total: u64, unit: &str) -> ProgressBar {
+    let quiet = VERBOSITY.load(Ordering::Relaxed) == 0;
+    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let template = format!("{{bar:28.cyan}} {{pos}}/{{len}} {unit}, {{eta}} left  {{msg}}");
+    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(Some(total), target).with_style(style)
+}
+
+fn line(text: &str) {
+    let mut err = io::stderr().lock();
+    // Nobody is left to be told that standard error is closed.
+    err.write_all(text.as_bytes()).and_then(|()| err.write_all(b"\n")).ok();
+}

@@ -1,0 +1,117 @@
+//! What a person can type wrong, where settings come from, and what the program answers.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+fn vigorl(folder: &Path, args: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
+    command.args(args).current_dir(folder).env("XDG_CONFIG_HOME", folder.join("user"));
+    command.envs(environment.iter().copied()).output().unwrap()
+}
+
+#[track_caller]
+fn check(args: &[&str], code: i32, words: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = vigorl(folder.path(), args, &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+    assert!(output.stdout.is_empty(), "{args:?}: only data goes to standard output");
+    for word in words {
+        assert!(said.contains(word), "{args:?}: `{word}` is missing in: {said}");
+    }
+}
+
+#[test]
+fn what_was_typed_wrong_is_exit_code_2_and_says_how_to_do_it_right() {
+    check(&[], 2, &["Usage: vigorl"]);
+    check(&["dmeo"], 2, &["dmeo", "demo"]);
+    check(&["demo", "--temperature", "hot"], 2, &["--temperature", "hot"]);
+    check(&["demo", "--max-turns", "0"], 2, &["--max-turns", "from 1 on"]);
+    check(&["demo", "--vocabulary", "40"], 2, &["--tier words"]);
+    check(&["demo", "--canvas", "big"], 2, &["--canvas", "192x160"]);
+    check(&["demo", "--headed", "--headless"], 2, &["cannot be used with"]);
+    check(&["run", "the button"], 2, &["--url"]);
+    check(&["run", "missing.yaml"], 2, &["cannot read `missing.yaml`"]);
+    check(&["report", "nowhere"], 2, &["`nowhere`", "run.json"]);
+    check(&["train", "sft", "nowhere.toml"], 2, &["training/configs/nano.toml"]);
+    check(&["locate", "nowhere.png", "x"], 2, &["cannot read `nowhere.png`"]);
+    check(&["doctor", "--viewport", "12by8"], 2, &["--viewport: `12by8`", "1280x800"]);
+}
+
+#[test]
+fn a_task_file_says_where_it_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = "name: n\nstart: {}\nsteps:\n  - clikc: the box\nexpect: [text_visible: x]\n";
+    fs::write(folder.path().join("task.yaml"), task).unwrap();
+    let output = vigorl(folder.path(), &["run", "task.yaml"], &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said.contains("`task.yaml`: line 4, column 5") && said.contains("clikc"), "{said}");
+}
+
+#[test]
+fn a_model_that_is_nowhere_is_named_with_the_choices() {
+    let folder = tempfile::tempdir().unwrap();
+    image::RgbImage::new(8, 8).save(folder.path().join("a.png")).unwrap();
+    let args = ["locate", "a.png", "x", "--model", "./nano-nowhere", "--preset", "nano"];
+    let output = vigorl(folder.path(), &args, &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("./nano-nowhere") && said.contains("ORG/NAME"), "{said}");
+}
+
+#[test]
+fn settings_come_from_flags_environment_project_user_and_defaults_in_this_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let user = folder.path().join("user/vigorl");
+    fs::create_dir_all(&user).unwrap();
+    fs::write(
+        user.join("config.toml"),
+        "seed = 4\ntop_p = 0.4\nviewport = \"400x300\"\noutput_dir = \"four\"\n",
+    )
+    .unwrap();
+    fs::write(folder.path().join("vigorl.toml"), "seed = 3\ntop_p = 0.3\nviewport = \"300x300\"\n").unwrap();
+    let environment = [("VIGORL_SEED", "2"), ("VIGORL_TOP_P", "0.2")];
+    let args = ["doctor", "--show-settings", "--json", "--seed", "1"];
+    let output = vigorl(folder.path(), &args, &environment);
+    assert!(output.status.success());
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let value =
+        |name: &str| (shown[name]["value"].as_str().unwrap(), shown[name]["origin"].as_str().unwrap());
+    assert_eq!(value("seed"), ("1", "--seed"));
+    assert_eq!(value("top_p"), ("0.2", "VIGORL_TOP_P"));
+    assert_eq!(value("viewport"), ("300x300", "vigorl.toml"));
+    assert_eq!(value("output_dir").0, "four");
+    assert!(value("output_dir").1.ends_with("user/vigorl/config.toml"));
+    assert_eq!(value("model"), ("nano", "default"));
+}
+
+#[test]
+fn a_wrong_variable_or_file_is_a_usage_error_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = vigorl(folder.path(), &["doctor"], &[("VIGORL_TOP_P", "2")]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said.contains("VIGORL_TOP_P: `2` is not"), "{said}");
+    fs::write(folder.path().join("vigorl.toml"), "tempreture = 1\n").unwrap();
+    let output = vigorl(folder.path(), &["doctor"], &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said.contains("`vigorl.toml`: unknown setting `tempreture`"), "{said}");
+}
+
+#[test]
+fn a_missing_chromedriver_is_said_at_once_with_the_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Instant::now();
+    let args = ["bench", "step", "--chromedriver", "no-such-chromedriver"];
+    let output = vigorl(folder.path(), &args, &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("no-such-chromedriver") && said.contains("install"), "{said}");
+    assert!(clock.elapsed() < Duration::from_secs(20));
+}

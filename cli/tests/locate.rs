@@ -1,0 +1,113 @@
+//! `vigorl locate` with the embedded policy: what it prints, and pictures that cannot be shown to it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use image::{Rgb, RgbImage};
+
+fn locate(folder: &Path, picture: &str, more: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
+    command.args(["locate", picture, "click the red square"]).args(more).current_dir(folder);
+    command.env("XDG_CONFIG_HOME", folder).output().unwrap()
+}
+
+fn page(width: u32, height: u32) -> RgbImage {
+    RgbImage::from_fn(width, height, |x, y| {
+        let inside = (30..50).contains(&x) && (40..60).contains(&y);
+        if inside { Rgb([216, 30, 36]) } else { Rgb([250, 250, 250]) }
+    })
+}
+
+#[test]
+fn json_has_the_agreed_fields_and_the_overlay_is_a_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    page(192, 160).save(folder.path().join("page.png")).unwrap();
+    let output = locate(folder.path(), "page.png", &["--json", "--overlay", "seen.png"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let json: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
+    for name in ["point", "confidence", "turns", "image_size", "model"] {
+        assert!(json.get(name).is_some(), "{name}");
+    }
+    assert_eq!(json["image_size"], serde_json::json!([192, 160]));
+    let expected = if json["point"].is_null() { 1 } else { 0 };
+    assert_eq!(output.status.code(), Some(expected), "{said}");
+    let turn = &json["turns"][0];
+    for name in [
+        "completion",
+        "thoughts",
+        "zoom",
+        "crop",
+        "n_prompt_tokens",
+        "n_completion_tokens",
+        "logprob_sum",
+        "millis",
+    ] {
+        assert!(turn.get(name).is_some(), "{name}");
+    }
+    let seen = image::open(folder.path().join("seen.png")).unwrap();
+    assert_eq!((seen.width() % 192, seen.height() % 160), (0, 0));
+}
+
+#[test]
+fn one_pixel_is_looked_at_and_answered_or_refused_in_time() {
+    let folder = tempfile::tempdir().unwrap();
+    page(1, 1).save(folder.path().join("dot.png")).unwrap();
+    let clock = Instant::now();
+    let output = locate(folder.path(), "dot.png", &["--json"]);
+    assert!(clock.elapsed() < Duration::from_secs(30));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    // There is one pixel to point at; anything else is no point.
+    assert!(json["point"].is_null() || json["point"] == serde_json::json!([0, 0]), "{json}");
+}
+
+/// A PNG that says it has these sides, and holds nothing.
+fn hollow_png(width: u32, height: u32) -> Vec<u8> {
+    let crc = |bytes: &[u8]| {
+        !bytes.iter().fold(u32::MAX, |crc, byte| {
+            (0..8).fold(
+                crc ^ u32::from(*byte),
+                |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 },
+            )
+        })
+    };
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+    for (name, content) in [(b"IHDR", header), (b"IDAT", vec![]), (b"IEND", vec![])] {
+        let body = [&name[..], &content].concat();
+        png.extend((content.len() as u32).to_be_bytes());
+        png.extend(&body);
+        png.extend(crc(&body).to_be_bytes());
+    }
+    png
+}
+
+#[track_caller]
+fn check_refused(name: &str, content: &[u8], code: i32, words: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(name), content).unwrap();
+    let clock = Instant::now();
+    let output = locate(folder.path(), name, &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(output.stdout.is_empty());
+    for word in words {
+        assert!(said.contains(word), "`{word}` is missing in: {said}");
+    }
+    assert!(clock.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn pictures_that_cannot_be_shown_are_refused_with_the_cause() {
+    check_refused("huge.png", &hollow_png(20_000, 20_000), 2, &["20000x20000", "100 megapixels"]);
+    check_refused("hollow.png", &hollow_png(100, 100), 1, &["`hollow.png` is damaged"]);
+    check_refused("text.png", b"no picture", 1, &["`text.png` is no picture"]);
+    let mut thin = Vec::new();
+    let long = RgbImage::new(1000, 2);
+    long.write_to(&mut std::io::Cursor::new(&mut thin), image::ImageFormat::Png).unwrap();
+    check_refused("thin.png", &thin, 1, &["1000x2", "200 times"]);
+}

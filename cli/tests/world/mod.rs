@@ -1,0 +1,73 @@
+//! One click of a scripted policy in a real browser. For tests only.
+#![allow(dead_code, reason = "every test file uses a part")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use vigorl_agent::record::{EpisodeRecord, ModelRecord, RunRecord, Summary};
+use vigorl_agent::{Agent, Cancel, Intent, Judge, Run, Task, run_episode};
+use vigorl_interface::{Action, Driver};
+use vigorl_policy::{Policy, Preset, Sampling};
+use vigorl_webdriver::{Options, WebDriver};
+
+pub(crate) const BUTTON: &str =
+    "<button style='position:absolute;left:40px;top:30px;width:80px;height:40px'>go</button>";
+pub(crate) const HIT: &str = "<think> The button (80, 50). </think>\n<answer> (80, 50) </answer>";
+
+fn sampling() -> Sampling {
+    Sampling {
+        temperature: 0.0,
+        top_p: 1.0,
+        repetition_penalty: 1.0,
+        max_new_tokens: 512,
+        stop: Vec::new(),
+        seed: 0,
+    }
+}
+
+pub(crate) fn browser(width: u32, height: u32) -> WebDriver {
+    let mut options = Options::headless(width, height);
+    options.deadline = Duration::from_secs(20);
+    WebDriver::start(options).unwrap()
+}
+
+pub(crate) fn show(driver: &mut dyn Driver, html: &str) {
+    driver.act(&Action::Navigate { url: format!("data:text/html,{html}") }).unwrap();
+}
+
+pub(crate) struct Ended {
+    pub(crate) record: EpisodeRecord,
+    pub(crate) summary: Summary,
+    pub(crate) path: PathBuf,
+}
+
+pub(crate) fn click(
+    driver: &mut dyn Driver,
+    policy: &mut dyn Policy,
+    judge: &mut dyn Judge,
+    output: &Path,
+) -> Ended {
+    let record = RunRecord {
+        format: 1,
+        task: "click the button".to_owned(),
+        model: ModelRecord { name: "scripted".to_owned(), sha256: None },
+        ..RunRecord::default()
+    };
+    let mut run = Run::recorded(output, "live", &record).unwrap();
+    let (preset, sampling, cancel) = (Preset::web_grounding_multiturn(), sampling(), Cancel::default());
+    let mut agent = Agent {
+        driver,
+        policy,
+        preset: &preset,
+        sampling: &sampling,
+        settle_cap: Duration::from_secs(1),
+        cancel: &cancel,
+    };
+    let steps = vec![Intent::click("the button")];
+    let mut task =
+        Task { name: "the button", labels: BTreeMap::new(), seed: None, steps, target: None, judge };
+    let record = run_episode(&mut agent, &mut task, &mut run).unwrap();
+    let (summary, path) = run.finish().unwrap();
+    Ended { record, summary, path: path.unwrap() }
+}

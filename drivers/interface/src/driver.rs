@@ -1,0 +1,106 @@
+//! The trait every driver implements, and its contract in prose.
+
+use std::time::Duration;
+
+use crate::{Action, DriverError, Screenshot};
+
+/// A tab, window or other surface of a driver.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TabId(pub String);
+
+/// How a wait for a quiet page ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// Nothing changed any more.
+    Quiet {
+        /// Time waited.
+        after: Duration,
+    },
+    /// The cap was reached while something still changed; not an error.
+    Capped {
+        /// Time waited.
+        after: Duration,
+    },
+}
+
+/// What the driver can say about the page besides its pixels. Absent where the driver has no such notion.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PageState {
+    /// Address of the page.
+    pub url: Option<String>,
+    /// Title of the page or window.
+    pub title: Option<String>,
+    /// Text of the dialog that blocks the page, if one is open.
+    pub dialog: Option<String>,
+}
+
+/// The camera and the hands. Blocking: a driver that needs an async runtime owns it inside.
+///
+/// Contract, checked by [`conformance::check_driver`](crate::conformance::check_driver):
+/// - an action is executed whole, or an error is returned; nothing is ignored or clamped silently
+/// - positions are pixels of the latest screenshot; one outside it is [`DriverError::OutsideScreenshot`]
+/// - every call returns within the driver's deadline, also when the other side is dead
+/// - dropping the driver releases all keys and buttons and ends every process it started
+pub trait Driver: Send {
+    /// Captures the visible surface.
+    ///
+    /// # Errors
+    /// [`DriverError::DialogOpen`] carries the dialog's text; others mean that the world failed.
+    fn screenshot(&mut self) -> Result<Screenshot, DriverError>;
+
+    /// Executes one action.
+    ///
+    /// # Errors
+    /// See the contract.
+    fn act(&mut self, action: &Action) -> Result<(), DriverError>;
+
+    /// Waits until nothing changes, at most `cap`.
+    ///
+    /// # Errors
+    /// Only if the world failed; reaching the cap is [`Settled::Capped`].
+    fn settle(&mut self, cap: Duration) -> Result<Settled, DriverError>;
+
+    /// URL, title and open dialog.
+    ///
+    /// # Errors
+    /// If the world failed.
+    fn page_state(&mut self) -> Result<PageState, DriverError>;
+
+    /// Evaluates a JavaScript function body in the page and returns its value as JSON text.
+    ///
+    /// For environments that judge and for verification; a policy never sees the result.
+    ///
+    /// # Errors
+    /// [`DriverError::Unsupported`] where there is no page.
+    fn evaluate(&mut self, script: &str) -> Result<String, DriverError>;
+
+    /// Accepts or dismisses the open dialog, typing `text` into a prompt first if given.
+    ///
+    /// # Errors
+    /// If no dialog is open, or the driver has no dialogs.
+    fn answer_dialog(&mut self, accept: bool, text: Option<&str>) -> Result<(), DriverError>;
+
+    /// Opens a new tab and makes it current.
+    ///
+    /// # Errors
+    /// [`DriverError::Unsupported`] where there are no tabs.
+    fn open_tab(&mut self) -> Result<TabId, DriverError>;
+
+    /// All tabs, the current one first.
+    ///
+    /// # Errors
+    /// [`DriverError::Unsupported`] where there are no tabs.
+    fn tabs(&mut self) -> Result<Vec<TabId>, DriverError>;
+
+    /// Makes a tab current.
+    ///
+    /// # Errors
+    /// If the tab is gone.
+    fn switch_tab(&mut self, tab: &TabId) -> Result<(), DriverError>;
+
+    /// Closes the current tab; another becomes current.
+    ///
+    /// # Errors
+    /// If it is the last one.
+    fn close_tab(&mut self) -> Result<(), DriverError>;
+}

@@ -1,0 +1,65 @@
+//! Why a driver could not do what it was asked.
+
+use std::time::Duration;
+
+/// The world failed, or the request cannot be executed here. Never a reward.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DriverError {
+    /// A position that is not on the latest screenshot.
+    #[error("({x}, {y}) is outside the {width}x{height} screenshot")]
+    OutsideScreenshot {
+        /// Horizontal position in screenshot pixels.
+        x: f64,
+        /// Vertical position in screenshot pixels.
+        y: f64,
+        /// Screenshot width.
+        width: u32,
+        /// Screenshot height.
+        height: u32,
+    },
+    /// A dialog blocks the page.
+    #[error("a dialog is open: {text}")]
+    DialogOpen {
+        /// What the dialog says.
+        text: String,
+    },
+    /// No answer within the deadline.
+    #[error("no answer to `{request}` within {deadline:?}")]
+    Deadline {
+        /// What was asked.
+        request: &'static str,
+        /// How long it was waited for.
+        deadline: Duration,
+    },
+    /// The browser, window or display is gone.
+    #[error("the {what} is gone: {detail}")]
+    Gone {
+        /// Browser, window, display, tab.
+        what: &'static str,
+        /// What the other side said.
+        detail: String,
+    },
+    /// A program could not be started.
+    #[error("cannot start `{program}`: {detail}")]
+    Start {
+        /// The program.
+        program: String,
+        /// Cause and cure.
+        detail: String,
+    },
+    /// This driver has no such notion.
+    #[error("this driver cannot {what}")]
+    Unsupported {
+        /// What was asked.
+        what: &'static str,
+    },
+    /// The other side refused.
+    #[error("`{request}` was refused: {detail}")]
+    Refused {
+        /// What was asked.
+        request: &'static str,
+        /// Why.
+        detail: String,
+    },
+}

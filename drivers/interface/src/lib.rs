@@ -1,0 +1,16 @@
+//! The vocabulary between agent and driver: screenshots, actions, and the [`Driver`] trait with its contract.
+//!
+//! Invariant: knows no browser, no operating system and no model.
+
+mod action;
+mod chord;
+pub mod conformance;
+mod driver;
+mod error;
+mod screenshot;
+
+pub use action::{Action, Key, MouseButton};
+pub use chord::{ChordError, parse_chord, print_chord};
+pub use driver::{Driver, PageState, Settled, TabId};
+pub use error::DriverError;
+pub use screenshot::Screenshot;

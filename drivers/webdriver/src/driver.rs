@@ -1,0 +1,273 @@
+//! [`WebDriver`]: the driver trait on one browser session.
+//!
+//! Invariant: the current tab always has exactly the viewport and device pixel ratio that were asked for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use image::{ImageFormat, RgbImage};
+use serde_json::{Value, json};
+use thirtyfour::WindowHandle;
+use thirtyfour::common::command::{Actions, Command};
+use vigorl_geometry::{DevicePixelRatio, Size};
+use vigorl_interface::{Action, Driver, DriverError, PageState, Screenshot, Settled, TabId};
+
+use crate::options::Options;
+use crate::session::Session;
+use crate::settle::settle;
+use crate::wire::{self, Geometry, Typing};
+
+/// A browser behind the WebDriver protocol.
+#[derive(Debug)]
+pub struct WebDriver {
+    session: Session,
+    options: Options,
+    tab: TabId,
+    /// Of the latest screenshot of the current tab.
+    geometry: Option<Geometry>,
+}
+
+impl WebDriver {
+    /// Starts a browser with one empty tab.
+    ///
+    /// # Errors
+    /// [`DriverError::Start`] names the program and the cure.
+    pub fn start(options: Options) -> Result<Self, DriverError> {
+        let session = Session::start(&options)?;
+        let tab = TabId(text_of("window handle", session.send("window handle", Command::GetWindowHandle)?)?);
+        let mut driver = Self { session, options, tab: tab.clone(), geometry: None };
+        driver.enter(tab)?;
+        Ok(driver)
+    }
+
+    /// Makes `tab` current, shown, and exactly as large as asked for: a new tab starts with the window's size.
+    fn enter(&mut self, tab: TabId) -> Result<(), DriverError> {
+        self.session.send("switch tab", Command::SwitchToWindow(WindowHandle::from(tab.0.as_str())))?;
+        self.tab = tab;
+        self.geometry = None;
+        let size = self.options.viewport;
+        let metrics = json!({
+            "width": size.width, "height": size.height, "screenWidth": size.width, "screenHeight": size.height,
+            "deviceScaleFactor": self.options.device_pixel_ratio.get(), "mobile": false,
+        });
+        // A tab in the background gets no frames.
+        self.session.devtools("show tab", "Page.bringToFront", json!({}))?;
+        self.session.devtools("set viewport", "Emulation.setDeviceMetricsOverride", metrics)?;
+        Ok(())
+    }
+
+    /// Geometry of the latest screenshot; takes one if there is none of this tab.
+    fn geometry(&mut self) -> Result<Geometry, DriverError> {
+        match self.geometry {
+            Some(geometry) => Ok(geometry),
+            None => self.screenshot().map(|screenshot| Geometry {
+                size: screenshot.size(),
+                device_pixel_ratio: screenshot.device_pixel_ratio,
+            }),
+        }
+    }
+
+    /// Sends an action in one request. If it opens a dialog, the rest of it waits: a button that is down comes up
+    /// when the dialog is answered.
+    fn perform(&self, request: &'static str, actions: Value) -> Result<(), DriverError> {
+        self.session.send(request, Command::PerformActions(Actions::from(actions))).map(drop)
+    }
+
+    fn type_text(&self, text: &str) -> Result<(), DriverError> {
+        for part in wire::plan_typing(text)? {
+            match part {
+                Typing::Keys(values) => self.perform("type", wire::type_keys(&values))?,
+                Typing::Insert(text) => self.insert(&text)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Inserts text without keys. The browser drops it silently where nothing can take it, so that is refused.
+    fn insert(&self, text: &str) -> Result<(), DriverError> {
+        const TAKES_TEXT: &str = "const e = document.activeElement;
+            return !!e && (e.isContentEditable || e.matches('input,textarea,iframe,frame') || !!e.shadowRoot)";
+        if self.session.script("type", TAKES_TEXT, Vec::new())? != Value::Bool(true) {
+            let detail = "nothing that takes text has the focus".to_owned();
+            return Err(DriverError::Refused { request: "type", detail });
+        }
+        self.session.devtools("type", "Input.insertText", json!({ "text": text })).map(drop)
+    }
+
+    fn navigate(&self, url: &str) -> Result<(), DriverError> {
+        self.session.send("navigate", Command::NavigateTo(url.into()))?;
+        // Some failures only show as the browser's own error page.
+        match self.session.script("navigate", "return location.protocol", Vec::new()) {
+            Ok(Value::String(protocol)) if protocol == "chrome-error:" => Err(DriverError::Refused {
+                request: "navigate",
+                detail: format!("the browser could not load {url}"),
+            }),
+            // A page that greets with a dialog is loaded.
+            Ok(_) | Err(DriverError::DialogOpen { .. }) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn back(&self) -> Result<(), DriverError> {
+        let history = self.session.devtools("back", "Page.getNavigationHistory", json!({}))?;
+        if history["currentIndex"] == json!(0) {
+            let detail = "this is the first page of the tab".to_owned();
+            return Err(DriverError::Refused { request: "back", detail });
+        }
+        self.session.send("back", Command::Back).map(drop)
+    }
+}
+
+impl Driver for WebDriver {
+    fn screenshot(&mut self) -> Result<Screenshot, DriverError> {
+        let pixels = capture(&self.session)?;
+        let size = Size::of_pixels(pixels.width(), pixels.height());
+        // The viewport of a tab is fixed, so its ratio is measured again only when the size tells otherwise.
+        let device_pixel_ratio = match self.geometry {
+            Some(known) if known.size == size => known.device_pixel_ratio,
+            _ => measure_ratio(&self.session, pixels.width())?,
+        };
+        self.geometry = Some(Geometry { size, device_pixel_ratio });
+        Ok(Screenshot { pixels: Arc::new(pixels), device_pixel_ratio })
+    }
+
+    fn act(&mut self, action: &Action) -> Result<(), DriverError> {
+        match action {
+            Action::Click { count: 0, .. } => {
+                Err(DriverError::Refused { request: "click", detail: "the count is 0".to_owned() })
+            }
+            Action::Click { at, button, count } => {
+                let at = self.geometry()?.in_viewport(*at)?;
+                self.perform("click", wire::click(at, *button, *count))
+            }
+            Action::Hover { at } => {
+                let at = self.geometry()?.in_viewport(*at)?;
+                self.perform("hover", wire::hover(at))
+            }
+            Action::Drag { from, to } => {
+                let geometry = self.geometry()?;
+                let (from, to) = (geometry.in_viewport(*from)?, geometry.in_viewport(*to)?);
+                self.perform("drag", wire::drag(from, to))
+            }
+            Action::Scroll { at, dx_px, dy_px } => {
+                let geometry = self.geometry()?;
+                let delta = geometry.wheel_delta(*dx_px, *dy_px)?;
+                self.perform("scroll", wire::wheel(geometry.in_viewport(*at)?, delta))
+            }
+            Action::Type { text } => self.type_text(text),
+            Action::Press { chord } => self.perform("press", wire::chord(chord)?),
+            Action::Navigate { url } => self.navigate(url),
+            Action::Back => self.back(),
+        }
+    }
+
+    fn settle(&mut self, cap: Duration) -> Result<Settled, DriverError> {
+        settle(&self.session, cap, self.options.device_pixel_ratio)
+    }
+
+    fn page_state(&mut self) -> Result<PageState, DriverError> {
+        let body = "return [location.href, document.title]";
+        match self.session.script("page state", body, Vec::new()) {
+            Ok(answer) => Ok(PageState {
+                url: answer[0].as_str().map(str::to_owned),
+                title: answer[1].as_str().map(str::to_owned),
+                dialog: None,
+            }),
+            // The browser answers nothing else while a dialog is open.
+            Err(DriverError::DialogOpen { text }) => {
+                Ok(PageState { dialog: Some(text), ..PageState::default() })
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    fn evaluate(&mut self, script: &str) -> Result<String, DriverError> {
+        self.session.script("evaluate", script, Vec::new()).map(|value| value.to_string())
+    }
+
+    fn answer_dialog(&mut self, accept: bool, text: Option<&str>) -> Result<(), DriverError> {
+        if let Some(text) = text {
+            self.session.send("answer dialog", Command::SendAlertText(text.into()))?;
+        }
+        let answer = if accept { Command::AcceptAlert } else { Command::DismissAlert };
+        self.session.send("answer dialog", answer)?;
+        // A dialog that opened while a button was held stopped the action before the release.
+        match self.session.send("release", Command::ReleaseActions) {
+            // The release opened the next dialog; the next request reports it.
+            Err(DriverError::DialogOpen { .. }) => Ok(()),
+            released => released.map(drop),
+        }
+    }
+
+    fn open_tab(&mut self) -> Result<TabId, DriverError> {
+        let answer = self.session.send("open tab", Command::NewTab)?;
+        let tab = TabId(text_of("open tab", answer["handle"].clone())?);
+        self.enter(tab.clone())?;
+        Ok(tab)
+    }
+
+    fn tabs(&mut self) -> Result<Vec<TabId>, DriverError> {
+        let answer = self.session.send("tabs", Command::GetWindowHandles)?;
+        let Value::Array(handles) = answer else { return Err(unexpected("tabs", &answer)) };
+        let mut tabs = handles
+            .into_iter()
+            .map(|handle| text_of("tabs", handle).map(TabId))
+            .collect::<Result<Vec<_>, _>>()?;
+        // Stable: the others keep their order.
+        tabs.sort_by_key(|tab| *tab != self.tab);
+        Ok(tabs)
+    }
+
+    fn switch_tab(&mut self, tab: &TabId) -> Result<(), DriverError> {
+        self.enter(tab.clone())
+    }
+
+    fn close_tab(&mut self) -> Result<(), DriverError> {
+        let Some(next) = self.tabs()?.into_iter().find(|tab| *tab != self.tab) else {
+            return Err(DriverError::Refused {
+                request: "close tab",
+                detail: "it is the last one".to_owned(),
+            });
+        };
+        self.session.send("close tab", Command::CloseWindow)?;
+        self.enter(next)
+    }
+}
+
+/// The pixels of the viewport.
+pub(crate) fn capture(session: &Session) -> Result<RgbImage, DriverError> {
+    // `optimizeForSpeed` is a faster, larger PNG with the same pixels.
+    let parameters = json!({ "format": "png", "optimizeForSpeed": true });
+    let ask = || session.devtools("screenshot", "Page.captureScreenshot", parameters.clone());
+    let mut answer = ask()?;
+    if answer.is_null() {
+        // A dialog opened or the tab closed meanwhile; the next answer says which.
+        answer = ask()?;
+    }
+    let encoded = answer["data"].as_str().ok_or_else(|| unexpected("screenshot", &answer))?;
+    let broken = |detail: String| DriverError::Refused { request: "screenshot", detail };
+    let png = BASE64_STANDARD.decode(encoded).map_err(|e| broken(e.to_string()))?;
+    let pixels =
+        image::load_from_memory_with_format(&png, ImageFormat::Png).map_err(|e| broken(e.to_string()))?;
+    Ok(pixels.into_rgb8())
+}
+
+/// Screenshot pixels per CSS pixel, from a capture of `width_px`.
+fn measure_ratio(session: &Session, width_px: u32) -> Result<DevicePixelRatio, DriverError> {
+    let css_width = session.script("screenshot", "return innerWidth", Vec::new())?;
+    let ratio = css_width.as_f64().map(|css_width| f64::from(width_px) / css_width);
+    ratio.and_then(DevicePixelRatio::new).ok_or_else(|| unexpected("screenshot", &css_width))
+}
+
+fn text_of(request: &'static str, value: Value) -> Result<String, DriverError> {
+    match value {
+        Value::String(text) => Ok(text),
+        other => Err(unexpected(request, &other)),
+    }
+}
+
+fn unexpected(request: &'static str, answer: &Value) -> DriverError {
+    DriverError::Refused { request, detail: format!("the server answered {answer}") }
+}

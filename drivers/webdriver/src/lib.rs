@@ -1,0 +1,20 @@
+//! The browser driver: thirtyfour outside, chromedriver and chromium behind it, blocking at the surface.
+//!
+//! Invariants: every request ends within [`Options::deadline`]; every process and folder that was started or
+//! made here is gone when the [`WebDriver`] is dropped, when [`kill_all_started`] was called, and shortly after
+//! this program died without a chance to clean up. A position is converted from screenshot pixels to CSS pixels
+//! once, in `wire`.
+//!
+//! Start with [`WebDriver::start`]. Must not be used inside another async runtime: it owns one and blocks.
+//! Unix only: process groups end what was started.
+
+mod driver;
+mod options;
+mod process;
+mod session;
+mod settle;
+mod wire;
+
+pub use driver::WebDriver;
+pub use options::{Options, Server, Window};
+pub use process::kill_all_started;

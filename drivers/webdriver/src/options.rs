@@ -1,0 +1,72 @@
+//! What can be chosen when a browser is started. Invariant: says nothing that the page can change later.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
+
+/// Whether the browser shows a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Window {
+    /// No display is needed.
+    Headless,
+    /// A window on the current display.
+    Headed,
+}
+
+/// Who serves the WebDriver protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Server {
+    /// An own chromedriver on a free port, ended with the driver.
+    Own {
+        /// The program; `None` finds `chromedriver` in `PATH`.
+        chromedriver: Option<PathBuf>,
+    },
+    /// A server that runs already and stays; only the session is ended.
+    Running {
+        /// Its address, e.g. `http://127.0.0.1:9515`.
+        url: String,
+    },
+}
+
+/// How a browser is started.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Visible area of every tab, in CSS pixels.
+    pub viewport: Size<Viewport>,
+    /// Screenshot pixels per CSS pixel; 1, 1.5 and 2 are tested.
+    pub device_pixel_ratio: DevicePixelRatio,
+    /// With or without a window.
+    pub window: Window,
+    /// Who serves the protocol.
+    pub server: Server,
+    /// The browser program; `None` leaves the search to chromedriver.
+    pub browser: Option<PathBuf>,
+    /// Longest wait for chromedriver, and then for the browser, to start.
+    pub start_deadline: Duration,
+    /// Longest wait for the answer to one request.
+    pub deadline: Duration,
+}
+
+impl Options {
+    /// A headless browser with a viewport of `width` x `height` CSS pixels and one screenshot pixel for each,
+    /// on an own chromedriver, with a deadline of 60 s for starting and 30 s for each request.
+    pub fn headless(width: u32, height: u32) -> Self {
+        Self {
+            viewport: Size::of_pixels(width, height),
+            device_pixel_ratio: one_to_one(),
+            window: Window::Headless,
+            server: Server::Own { chromedriver: None },
+            browser: None,
+            start_deadline: Duration::from_secs(60),
+            deadline: Duration::from_secs(30),
+        }
+    }
+}
+
+fn one_to_one() -> DevicePixelRatio {
+    match DevicePixelRatio::new(1.0) {
+        Some(ratio) => ratio,
+        None => unreachable!("1 is finite and positive"),
+    }
+}

@@ -1,0 +1,258 @@
+//! One WebDriver session with its runtime. Invariant: every request has a deadline and every failure is typed.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use thirtyfour::common::command::Command;
+use thirtyfour::error::{WebDriverError, WebDriverErrorInfo, WebDriverErrorInner};
+use thirtyfour::{Capabilities, TimeoutConfiguration};
+use tokio::runtime::Runtime;
+use vigorl_interface::DriverError;
+
+use crate::options::{Options, Server, Window};
+use crate::process::Chromedriver;
+
+/// Flags for every browser: no traffic of its own, the same colors, glyphs and layout everywhere, and no
+/// scrolling that goes on after the event. Scrollbars are hidden so that a page's layout does not depend on
+/// whether it overflows. `--disable-crashpad-for-testing` must not be added: chromium 156 then hangs.
+const FLAGS: [&str; 14] = [
+    "--disable-gpu",
+    "--hide-scrollbars",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-default-apps",
+    "--disable-breakpad",
+    "--disable-quic",
+    "--disable-smooth-scrolling",
+    "--no-first-run",
+    "--no-default-browser-check",
+    "--force-color-profile=srgb",
+    "--font-render-hinting=none",
+    "--password-store=basic",
+];
+
+/// A connection to one browser.
+#[derive(Debug)]
+pub(crate) struct Session {
+    runtime: Runtime,
+    /// `None` only while being dropped.
+    client: Option<thirtyfour::WebDriver>,
+    deadline: Duration,
+    /// Declared last: ended after the client.
+    own: Option<Chromedriver>,
+}
+
+impl Session {
+    /// Starts chromedriver if asked to, and the browser.
+    pub(crate) fn start(options: &Options) -> Result<Self, DriverError> {
+        let own = match &options.server {
+            Server::Own { chromedriver } => {
+                let program = chromedriver.as_deref().unwrap_or("chromedriver".as_ref());
+                Some(Chromedriver::start(program, options.start_deadline)?)
+            }
+            Server::Running { .. } => None,
+        };
+        let url = match (&own, &options.server) {
+            (Some(own), _) => own.url(),
+            (None, Server::Running { url }) => url.clone(),
+            (None, Server::Own { .. }) => String::new(),
+        };
+        let failed = |detail: String| DriverError::Start { program: "the browser".to_owned(), detail };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| failed(format!("no async runtime: {e}")))?;
+        // A proxy of the environment must not see requests to this machine.
+        let mut http = reqwest::Client::builder();
+        if own.is_some() {
+            http = http.no_proxy();
+        }
+        let http = http.build().map_err(|e| failed(format!("no HTTP client: {e}")))?;
+        let connect = thirtyfour::WebDriver::builder(url, capabilities(options, own.as_ref())).client(http);
+        let client = runtime
+            .block_on(async { tokio::time::timeout(options.start_deadline, connect.connect()).await })
+            .map_err(|_elapsed| failed(format!("no session within {:?}", options.start_deadline)))?
+            .map_err(|e| failed(explain_start(&e)))?;
+        let session = Self { runtime, client: Some(client), deadline: options.deadline, own };
+        session.limit_waits()?;
+        Ok(session)
+    }
+
+    /// Makes the server give up a little earlier than we do, so that it is free for the next request.
+    fn limit_waits(&self) -> Result<(), DriverError> {
+        let limit = self.deadline.mul_f64(0.9);
+        let timeouts = TimeoutConfiguration::new(Some(limit), Some(limit), Some(Duration::ZERO));
+        self.send("set timeouts", Command::SetTimeouts(timeouts)).map(drop)
+    }
+
+    /// Sends one command and returns the `value` of its answer.
+    pub(crate) fn send(&self, request: &'static str, command: Command) -> Result<Value, DriverError> {
+        let Some(client) = &self.client else {
+            return Err(DriverError::Gone { what: "browser", detail: "the session has ended".to_owned() });
+        };
+        let deadline = self.deadline;
+        self.runtime
+            .block_on(async { tokio::time::timeout(deadline, client.cmd(command)).await })
+            .map_err(|_elapsed| DriverError::Deadline { request, deadline })?
+            .and_then(|answer| answer.value_json())
+            .map_err(|e| classify(request, deadline, e))
+    }
+
+    /// Sends one DevTools command to the current tab.
+    pub(crate) fn devtools(
+        &self,
+        request: &'static str,
+        method: &str,
+        parameters: Value,
+    ) -> Result<Value, DriverError> {
+        let Some(client) = &self.client else {
+            return Err(DriverError::Gone { what: "browser", detail: "the session has ended".to_owned() });
+        };
+        let deadline = self.deadline;
+        self.runtime
+            .block_on(async {
+                tokio::time::timeout(deadline, client.cdp().send_raw(method, parameters)).await
+            })
+            .map_err(|_elapsed| DriverError::Deadline { request, deadline })?
+            .map_err(|e| classify(request, deadline, e))
+    }
+
+    /// Runs a function body in the page; a promise is awaited. A dialog that opens meanwhile is an error.
+    pub(crate) fn script(
+        &self,
+        request: &'static str,
+        body: &str,
+        arguments: Vec<Value>,
+    ) -> Result<Value, DriverError> {
+        let answer = self.send(request, Command::ExecuteScript(body.into(), arguments.into()))?;
+        // The server answers null as well when a dialog stopped the script.
+        if answer.is_null()
+            && let Ok(Value::String(text)) = self.send(request, Command::GetAlertText)
+        {
+            return Err(DriverError::DialogOpen { text });
+        }
+        Ok(answer)
+    }
+
+    /// Sleeps; the server is not asked.
+    pub(crate) fn pause(&self, time: Duration) {
+        self.runtime.block_on(tokio::time::sleep(time));
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(client) = self.client.take() else { return };
+        if self.own.is_none() {
+            let quit = client.clone().quit();
+            // The server is not ours: if it does not answer, there is nothing left to end.
+            self.runtime.block_on(async { tokio::time::timeout(self.deadline, quit).await }).ok();
+        }
+        // Our own chromedriver is killed with the browser in a moment; an error means that it has quit already.
+        client.leak().ok();
+    }
+}
+
+fn capabilities(options: &Options, own: Option<&Chromedriver>) -> Capabilities {
+    let mut flags: Vec<String> = FLAGS.iter().map(|&flag| flag.to_owned()).collect();
+    // Pop-ups take the window's size before their viewport is set.
+    flags.push(format!("--window-size={},{}", options.viewport.width, options.viewport.height));
+    // The emulated viewport sets the ratio as well, but alone it makes the page see other wheel distances.
+    flags.push(format!("--force-device-scale-factor={}", options.device_pixel_ratio.get()));
+    if options.window == Window::Headless {
+        flags.push("--headless=new".to_owned());
+    }
+    // The sandbox refuses to run as root.
+    if rustix::process::geteuid().is_root() {
+        flags.push("--no-sandbox".to_owned());
+    }
+    if let Some(own) = own {
+        flags.push(format!("--user-data-dir={}", own.folder().join("profile").display()));
+    }
+    let mut browser = json!({ "args": flags });
+    if let Some(program) = &options.browser {
+        browser["binary"] = Value::String(program.display().to_string());
+    }
+    let mut all = Map::new();
+    all.insert("browserName".to_owned(), json!("chrome"));
+    // A hanging image must not make every command wait; settling looks at what is visible.
+    all.insert("pageLoadStrategy".to_owned(), json!("eager"));
+    // The default answers dialogs behind the agent's back.
+    all.insert("unhandledPromptBehavior".to_owned(), json!("ignore"));
+    all.insert("goog:chromeOptions".to_owned(), browser);
+    Capabilities::from(all)
+}
+
+fn explain_start(error: &WebDriverError) -> String {
+    let said = match error.as_inner() {
+        WebDriverErrorInner::SessionNotCreated(info) | WebDriverErrorInner::UnknownError(info) => {
+            headline(info)
+        }
+        _ => error.to_string(),
+    };
+    if said.contains("cannot find") || said.contains("no chrome binary") {
+        format!("{said}; install chromium (Debian: apt-get install chromium) or name its path")
+    } else {
+        said
+    }
+}
+
+/// What the server said, without the versions and the stack that follow.
+fn headline(info: &WebDriverErrorInfo) -> String {
+    let lines = info.value.message.lines().map(str::trim);
+    lines.take_while(|line| !line.starts_with("(Session info")).collect::<Vec<_>>().join(" ")
+}
+
+/// Phrases by which chromedriver says that the browser is not there any more.
+const BROWSER_GONE: [&str; 5] = [
+    "disconnected",
+    "chrome not reachable",
+    "session deleted",
+    "not connected to DevTools",
+    "web view not found",
+];
+
+fn classify(request: &'static str, deadline: Duration, error: WebDriverError) -> DriverError {
+    use WebDriverErrorInner as E;
+    match error.into_inner() {
+        E::UnexpectedAlertOpen(info) => DriverError::DialogOpen { text: dialog_text(&info) },
+        E::InvalidSessionId(info) => DriverError::Gone { what: "browser", detail: headline(&info) },
+        E::NoSuchWindow(info) => DriverError::Gone { what: "tab", detail: headline(&info) },
+        E::ScriptTimeout(_) | E::WebDriverTimeout(_) | E::Timeout(_) => {
+            DriverError::Deadline { request, deadline }
+        }
+        E::HttpError(detail) | E::RequestFailed(detail) => {
+            DriverError::Gone { what: "WebDriver server", detail }
+        }
+        E::IoError(e) => DriverError::Gone { what: "WebDriver server", detail: e.to_string() },
+        E::NotInSpec(info) | E::UnknownError(info) | E::JavascriptError(info) => {
+            classify_by_words(request, &info)
+        }
+        E::InvalidArgument(info)
+        | E::NoSuchAlert(info)
+        | E::ElementNotInteractable(info)
+        | E::MoveTargetOutOfBounds(info)
+        | E::UnsupportedOperation(info)
+        | E::UnableToCaptureScreen(info)
+        | E::SessionNotCreated(info) => DriverError::Refused { request, detail: headline(&info) },
+        other => DriverError::Refused { request, detail: other.to_string() },
+    }
+}
+
+/// For errors whose code does not say what happened.
+fn classify_by_words(request: &'static str, info: &WebDriverErrorInfo) -> DriverError {
+    let detail = headline(info);
+    if detail.contains("tab crashed") {
+        DriverError::Gone { what: "tab", detail }
+    } else if BROWSER_GONE.iter().any(|words| detail.contains(words)) {
+        DriverError::Gone { what: "browser", detail }
+    } else {
+        DriverError::Refused { request, detail }
+    }
+}
+
+fn dialog_text(info: &WebDriverErrorInfo) -> String {
+    let text = info.value.data.as_ref().and_then(|data| data["text"].as_str());
+    text.map_or_else(|| headline(info), str::to_owned)
+}

@@ -1,0 +1,267 @@
+//! Actions as W3C "perform actions" requests. Pure; the only place where a screenshot pixel becomes a CSS position.
+//!
+//! A position is the whole CSS pixel under the middle of the screenshot pixel. Fractions would not help: the
+//! server takes them, but hits the whole CSS pixel below (measured with chromedriver 156). Rounding to the
+//! nearest one would leave the viewport at its last pixel, which the server does not refuse.
+
+use serde_json::{Value, json};
+use vigorl_geometry::{DevicePixelRatio, Point, Screen, Size, Viewport};
+use vigorl_interface::{DriverError, Key, MouseButton};
+
+/// Size and ratio of the latest screenshot: what positions refer to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Geometry {
+    pub(crate) size: Size<Screen>,
+    pub(crate) device_pixel_ratio: DevicePixelRatio,
+}
+
+impl Geometry {
+    /// The whole CSS pixel under the middle of the pixel that `point` lies on.
+    pub(crate) fn in_viewport(self, point: Point<Screen>) -> Result<Point<Viewport>, DriverError> {
+        if !self.size.contains(point) {
+            let (width, height) = (self.size.width as u32, self.size.height as u32);
+            return Err(DriverError::OutsideScreenshot { x: point.x, y: point.y, width, height });
+        }
+        let middle = Point::new(point.x.floor() + 0.5, point.y.floor() + 0.5);
+        let css = self.device_pixel_ratio.viewport_from_screen().apply(middle);
+        Ok(Point::new(css.x.floor(), css.y.floor()))
+    }
+
+    /// Wheel distances in whole CSS pixels.
+    pub(crate) fn wheel_delta(self, dx_px: f64, dy_px: f64) -> Result<(i64, i64), DriverError> {
+        let delta = self.device_pixel_ratio.viewport_from_screen().apply(Point::new(dx_px, dy_px));
+        let whole = (delta.x.round() as i64, delta.y.round() as i64);
+        let refused = |detail: &str| DriverError::Refused { request: "scroll", detail: detail.to_owned() };
+        if !delta.x.is_finite() || !delta.y.is_finite() {
+            return Err(refused("the distance is not a number"));
+        }
+        if whole == (0, 0) {
+            return Err(refused("the distance is less than one CSS pixel"));
+        }
+        Ok(whole)
+    }
+}
+
+fn source(kind: &str, actions: Vec<Value>) -> Value {
+    let mut source = json!({ "type": kind, "id": kind, "actions": actions });
+    if kind == "pointer" {
+        source["parameters"] = json!({ "pointerType": "mouse" });
+    }
+    json!([source])
+}
+
+fn move_to(at: Point<Viewport>) -> Value {
+    json!({ "type": "pointerMove", "duration": 0, "origin": "viewport", "x": at.x, "y": at.y })
+}
+
+fn button(kind: &str, button: MouseButton) -> Value {
+    let number = match button {
+        MouseButton::Left => 0,
+        MouseButton::Middle => 1,
+        MouseButton::Right => 2,
+    };
+    json!({ "type": kind, "button": number })
+}
+
+/// `count` presses and releases at one place; the browser counts them itself (2 is a double click).
+pub(crate) fn click(at: Point<Viewport>, which: MouseButton, count: u8) -> Value {
+    let mut actions = vec![move_to(at)];
+    for _ in 0..count {
+        actions.extend([button("pointerDown", which), button("pointerUp", which)]);
+    }
+    source("pointer", actions)
+}
+
+pub(crate) fn hover(at: Point<Viewport>) -> Value {
+    source("pointer", vec![move_to(at)])
+}
+
+/// A drag over the middle of the way. The target is visited twice: a native drop is only accepted after the page
+/// has answered a `dragover` there.
+pub(crate) fn drag(from: Point<Viewport>, to: Point<Viewport>) -> Value {
+    let half_way = Point::new(((from.x + to.x) / 2.0).floor(), ((from.y + to.y) / 2.0).floor());
+    let (down, up) = (button("pointerDown", MouseButton::Left), button("pointerUp", MouseButton::Left));
+    source("pointer", vec![move_to(from), down, move_to(half_way), move_to(to), move_to(to), up])
+}
+
+pub(crate) fn wheel(at: Point<Viewport>, (dx, dy): (i64, i64)) -> Value {
+    // This source takes no other form of number.
+    let (x, y) = (at.x as i64, at.y as i64);
+    let scroll = json!({ "type": "scroll", "duration": 0, "origin": "viewport",
+                         "x": x, "y": y, "deltaX": dx, "deltaY": dy });
+    source("wheel", vec![scroll])
+}
+
+fn key(kind: &str, value: char) -> Value {
+    json!({ "type": kind, "value": value })
+}
+
+/// All keys down in order, then up in reverse order.
+pub(crate) fn chord(keys: &[Key]) -> Result<Value, DriverError> {
+    if keys.is_empty() {
+        return Err(refused("press", "no key is named".to_owned()));
+    }
+    let values = keys.iter().map(|&key| key_value(key)).collect::<Result<Vec<_>, _>>()?;
+    let down = values.iter().map(|&value| key("keyDown", value));
+    let up = values.iter().rev().map(|&value| key("keyUp", value));
+    Ok(source("key", down.chain(up).collect()))
+}
+
+/// Presses and releases of keys that stand for characters.
+pub(crate) fn type_keys(values: &[char]) -> Value {
+    source("key", values.iter().flat_map(|&value| [key("keyDown", value), key("keyUp", value)]).collect())
+}
+
+/// One request of a typed text.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Typing {
+    /// Key by key.
+    Keys(Vec<char>),
+    /// Inserted whole, because a key of that value would do something else.
+    Insert(String),
+}
+
+/// Keys of one request at most, so that a long text does not meet the deadline of a single request.
+const KEYS_PER_REQUEST: usize = 100;
+const RETURN: char = '\u{E006}';
+
+/// Splits a text into requests. A line break is the Enter key, as for a person. A tab is inserted, because the
+/// key would move the focus; so are the private characters that the protocol uses for keys.
+pub(crate) fn plan_typing(text: &str) -> Result<Vec<Typing>, DriverError> {
+    let mut plan = Vec::new();
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\r' if characters.peek() == Some(&'\n') => {}
+            '\r' | '\n' => push_key(&mut plan, RETURN),
+            '\t' | '\u{E000}'..='\u{E05D}' => push_insert(&mut plan, character),
+            control if control.is_control() => {
+                return Err(refused("type", format!("no key types the control character {control:?}")));
+            }
+            character => push_key(&mut plan, character),
+        }
+    }
+    Ok(plan)
+}
+
+fn push_key(plan: &mut Vec<Typing>, value: char) {
+    match plan.last_mut() {
+        Some(Typing::Keys(values)) if values.len() < KEYS_PER_REQUEST => values.push(value),
+        _ => plan.push(Typing::Keys(vec![value])),
+    }
+}
+
+fn push_insert(plan: &mut Vec<Typing>, character: char) {
+    match plan.last_mut() {
+        Some(Typing::Insert(text)) => text.push(character),
+        _ => plan.push(Typing::Insert(character.to_string())),
+    }
+}
+
+fn refused(request: &'static str, detail: String) -> DriverError {
+    DriverError::Refused { request, detail }
+}
+
+/// The value that stands for a key in the protocol (W3C WebDriver, "keyboard actions").
+fn key_value(key: Key) -> Result<char, DriverError> {
+    Ok(match key {
+        Key::Char(c) if c.is_control() || ('\u{E000}'..='\u{E05D}').contains(&c) => {
+            return Err(refused("press", format!("{c:?} is not a key")));
+        }
+        Key::Char(c) => c,
+        Key::Backspace => '\u{E003}',
+        Key::Tab => '\u{E004}',
+        Key::Enter => RETURN,
+        Key::Shift => '\u{E008}',
+        Key::Control => '\u{E009}',
+        Key::Alt => '\u{E00A}',
+        Key::Escape => '\u{E00C}',
+        Key::Space => ' ',
+        Key::PageUp => '\u{E00E}',
+        Key::PageDown => '\u{E00F}',
+        Key::End => '\u{E010}',
+        Key::Home => '\u{E011}',
+        Key::Left => '\u{E012}',
+        Key::Up => '\u{E013}',
+        Key::Right => '\u{E014}',
+        Key::Down => '\u{E015}',
+        Key::Insert => '\u{E016}',
+        Key::Delete => '\u{E017}',
+        Key::Meta => '\u{E03D}',
+        Key::Function(n) => {
+            let mut functions = ('\u{E030}'..='\u{E03C}').skip(1);
+            let value = usize::from(n).checked_sub(1).and_then(|index| functions.nth(index));
+            return value.ok_or_else(|| refused("press", format!("there is no key F{n}")));
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn geometry(width: u32, height: u32, ratio: f64) -> Geometry {
+        let device_pixel_ratio = DevicePixelRatio::new(ratio).expect("a ratio");
+        Geometry { size: Size::of_pixels(width, height), device_pixel_ratio }
+    }
+
+    #[track_caller]
+    fn check(geometry: Geometry, at: (f64, f64), css: Option<(f64, f64)>) {
+        let got = geometry.in_viewport(Point::new(at.0, at.1)).ok();
+        assert_eq!(got.map(|point| (point.x, point.y)), css);
+    }
+
+    #[test]
+    fn a_pixel_is_the_css_pixel_it_lies_in_and_never_outside_the_viewport() {
+        check(geometry(1280, 800, 1.0), (0.0, 0.0), Some((0.0, 0.0)));
+        check(geometry(1280, 800, 1.0), (1279.9, 799.9), Some((1279.0, 799.0)));
+        check(geometry(1280, 800, 1.0), (1280.0, 0.0), None);
+        check(geometry(1280, 800, 1.0), (-0.1, 0.0), None);
+        check(geometry(2560, 1600, 2.0), (2559.0, 1.0), Some((1279.0, 0.0)));
+        check(geometry(1920, 1200, 1.5), (2.0, 1199.0), Some((1.0, 799.0)));
+        check(geometry(1920, 1200, 1.5), (3.0, 3.0), Some((2.0, 2.0)));
+    }
+
+    #[test]
+    fn wheel_distances_become_whole_css_pixels_or_are_refused() {
+        let twice = geometry(2560, 1600, 2.0);
+        assert_eq!(twice.wheel_delta(-30.0, 101.0).ok(), Some((-15, 51)));
+        for (dx, dy) in [(0.0, 0.0), (0.4, -0.9), (f64::NAN, 9.0), (9.0, f64::INFINITY)] {
+            assert!(twice.wheel_delta(dx, dy).is_err(), "{dx} {dy}");
+        }
+    }
+
+    #[test]
+    fn text_is_split_into_keys_and_what_no_key_types() {
+        let keys = |text: &str| Typing::Keys(text.chars().collect());
+        let insert = |text: &str| Typing::Insert(text.to_owned());
+        let plan = |text: &str| plan_typing(text).ok();
+        assert_eq!(plan("a\r\nb\rc\n"), Some(vec![keys("a\u{E006}b\u{E006}c\u{E006}")]));
+        assert_eq!(
+            plan("a\t\tb\u{E007}"),
+            Some(vec![keys("a"), insert("\t\t"), keys("b"), insert("\u{E007}")])
+        );
+        assert_eq!(plan(""), Some(Vec::new()));
+        assert_eq!(plan(&"é".repeat(250)).map(|parts| parts.len()), Some(3));
+        assert_eq!(plan("bell\u{7}"), None);
+    }
+
+    #[test]
+    fn chords_release_in_reverse_and_unknown_keys_are_refused() {
+        let sent = chord(&[Key::Control, Key::Function(12)]).ok();
+        let order = sent.map(|sent| sent[0]["actions"].as_array().cloned().unwrap_or_default());
+        let step = |kind: &str, value: char| json!({ "type": kind, "value": value });
+        assert_eq!(
+            order,
+            Some(vec![
+                step("keyDown", '\u{E009}'),
+                step("keyDown", '\u{E03C}'),
+                step("keyUp", '\u{E03C}'),
+                step("keyUp", '\u{E009}'),
+            ])
+        );
+        for keys in [&[][..], &[Key::Function(0)], &[Key::Function(13)], &[Key::Char('\u{E009}')]] {
+            assert!(chord(keys).is_err(), "{keys:?}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Plans zoom crops. Invariant: a crop lies inside the screenshot and is never empty, for any point.
+//!
+//! Source: ViGoRL, grounded-rl@e7970c0 (`_get_point_crop` and its four siblings), summarised in the
+//! specification's section 2.3: the window of half side `offset_px` around the point is intersected with the
+//! screenshot and then *stretched* to a square, so the aspect ratio changes at borders. We differ in one way:
+//! the reference leaves the window outside when the point is outside; here it keeps one pixel inside.
+
+use crate::map::Map;
+use crate::shape::{Point, Rect, Size};
+use crate::space::{Crop, Screen};
+
+/// A planned crop: which pixels of the screenshot are shown, and at what size.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlannedCrop {
+    /// Whole-pixel window in the screenshot.
+    pub window: Rect<Screen>,
+    /// Side of the square it is stretched to, in pixels.
+    pub side_px: u32,
+    /// From screenshot pixels to pixels of the resized crop.
+    pub crop_from_screen: Map<Crop, Screen>,
+}
+
+/// Plans the crop of half side `offset_px` around `center`, shown as a square of `side_px`.
+///
+/// The edges are rounded to whole pixels, halves to even, as Pillow does with a float box. A coordinate of
+/// `center` that is not finite counts as 0.
+///
+/// # Panics
+/// If the screenshot has no pixels or `side_px` is 0 (caller's bug).
+pub fn plan_crop(
+    center: Point<Screen>,
+    screenshot: Size<Screen>,
+    offset_px: u32,
+    side_px: u32,
+) -> PlannedCrop {
+    let offset = f64::from(offset_px);
+    let finite = |c: f64| if c.is_finite() { c } else { 0.0 };
+    let (x, y) = (finite(center.x), finite(center.y));
+    plan_window(Rect::new(x - offset, y - offset, x + offset, y + offset), screenshot, side_px)
+}
+
+/// Plans the crop of the part of `wanted` that lies on the screenshot, shown as a square of `side_px`.
+///
+/// For windows that were chosen on a resized copy and mapped back; else use [`plan_crop`].
+///
+/// # Panics
+/// If the screenshot has no pixels or `side_px` is 0 (caller's bug).
+pub fn plan_window(wanted: Rect<Screen>, screenshot: Size<Screen>, side_px: u32) -> PlannedCrop {
+    assert!(screenshot.width >= 1.0 && screenshot.height >= 1.0, "the screenshot has no pixels");
+    let axis = |low: f64, high: f64, side: f64| {
+        let whole = |edge: f64| if edge.is_nan() { 0.0 } else { edge.round_ties_even() };
+        let low = whole(low).clamp(0.0, side - 1.0);
+        (low, whole(high).clamp(low + 1.0, side))
+    };
+    let (left, right) = axis(wanted.left, wanted.right, screenshot.width);
+    let (top, bottom) = axis(wanted.top, wanted.bottom, screenshot.height);
+    let window = Rect::new(left, top, right, bottom);
+    let crop_from_screen = Map::stretch(window, Size::of_pixels(side_px, side_px));
+    PlannedCrop { window, side_px, crop_from_screen }
+}

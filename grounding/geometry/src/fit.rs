@@ -1,0 +1,99 @@
+//! The size an image is resized to before the network sees it.
+//!
+//! Invariant: both sides are multiples of the factor, and the area is within the pixel budget unless a side
+//! is clamped to the factor itself.
+//! Source: Qwen2-VL's `smart_resize` (transformers, `image_processing_qwen2_vl.py`): Python's `round`, which
+//! takes exact halves to the even neighbour. We differ in one way: the lower clamp to one factor also
+//! applies on the two budget branches, so that no side can become 0.
+
+use std::fmt;
+
+use crate::map::Map;
+use crate::shape::{Rect, Size};
+use crate::space::{Model, Screen};
+
+/// How many pixels the network may be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PixelBudget {
+    /// Both sides become multiples of this (patch size times merge size).
+    pub factor: u32,
+    /// Smaller images are enlarged to at least this many pixels.
+    pub min_pixels: u64,
+    /// Larger images are reduced to at most this many pixels.
+    pub max_pixels: u64,
+}
+
+/// Why an image cannot be fitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FitError {
+    /// A side is 0.
+    Empty,
+    /// One side is more than 200 times the other.
+    TooElongated {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+}
+
+impl fmt::Display for FitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the image has no pixels"),
+            Self::TooElongated { width, height } => {
+                write!(f, "the image is {width}x{height}: one side is more than 200 times the other")
+            }
+        }
+    }
+}
+
+impl std::error::Error for FitError {}
+
+/// A planned resize: the size in whole pixels and the map that goes with it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlannedFit {
+    /// Width of the resized image in pixels.
+    pub width: u32,
+    /// Height of the resized image in pixels.
+    pub height: u32,
+    /// From screenshot pixels to pixels of the resized image.
+    pub model_from_screen: Map<Model, Screen>,
+}
+
+/// Plans the resize of an image of `width` x `height`.
+///
+/// # Errors
+/// [`FitError`] for an empty image or an aspect ratio above 200.
+pub fn fit_to_budget(width: u32, height: u32, budget: PixelBudget) -> Result<PlannedFit, FitError> {
+    let (new_width, new_height) = smart_resize(width, height, budget)?;
+    let whole = Rect::new(0.0, 0.0, f64::from(width), f64::from(height));
+    let model_from_screen = Map::stretch(whole, Size::of_pixels(new_width, new_height));
+    Ok(PlannedFit { width: new_width, height: new_height, model_from_screen })
+}
+
+/// Target width and height for an image of `width` x `height`.
+///
+/// # Errors
+/// [`FitError`] for an empty image or an aspect ratio above 200.
+pub fn smart_resize(width: u32, height: u32, budget: PixelBudget) -> Result<(u32, u32), FitError> {
+    if width == 0 || height == 0 {
+        return Err(FitError::Empty);
+    }
+    if f64::from(width.max(height)) / f64::from(width.min(height)) > 200.0 {
+        return Err(FitError::TooElongated { width, height });
+    }
+    let factor = f64::from(budget.factor);
+    let (w, h) = (f64::from(width), f64::from(height));
+    let units = |v: f64| (v / factor).round_ties_even().max(1.0);
+    let (mut units_w, mut units_h) = (units(w), units(h));
+    let area = units_w * factor * units_h * factor;
+    if area > budget.max_pixels as f64 {
+        let beta = (h * w / budget.max_pixels as f64).sqrt();
+        (units_w, units_h) = ((w / beta / factor).floor().max(1.0), (h / beta / factor).floor().max(1.0));
+    } else if area < budget.min_pixels as f64 {
+        let beta = (budget.min_pixels as f64 / (h * w)).sqrt();
+        (units_w, units_h) = ((w * beta / factor).ceil(), (h * beta / factor).ceil());
+    }
+    Ok(((units_w * factor) as u32, (units_h * factor) as u32))
+}

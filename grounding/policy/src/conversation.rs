@@ -1,0 +1,76 @@
+//! What a policy is asked to continue. Invariant: images stay where they were said, between the texts.
+
+use std::sync::Arc;
+
+use image::RgbImage;
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The task prompt; normally the checkpoint's own default is used instead.
+    System,
+    /// The person, and the observations of zoom turns.
+    User,
+    /// The policy.
+    Assistant,
+}
+
+impl Role {
+    /// The name a chat template knows.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
+/// A piece of a message.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// Text.
+    Text(String),
+    /// An image as handed to the message builder, before the processor's own resize.
+    Image(Arc<RgbImage>),
+}
+
+/// One message.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// Text and images in order.
+    pub parts: Vec<Part>,
+}
+
+impl Message {
+    /// A message of text alone.
+    pub fn text(role: Role, text: impl Into<String>) -> Self {
+        Self { role, parts: vec![Part::Text(text.into())] }
+    }
+
+    /// The images of the message in order.
+    pub fn images(&self) -> impl Iterator<Item = &Arc<RgbImage>> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Image(image) => Some(image),
+            Part::Text(_) => None,
+        })
+    }
+}
+
+/// All messages so far. A policy keeps what it computed for a conversation and only computes what was added.
+#[derive(Debug, Clone, Default)]
+pub struct Conversation {
+    /// The messages in order.
+    pub messages: Vec<Message>,
+    /// Text with which the next completion is forced to begin (`continue_final_message`).
+    pub forced_prefix: Option<String>,
+}
+
+impl Conversation {
+    /// The images of all messages in order.
+    pub fn images(&self) -> impl Iterator<Item = &Arc<RgbImage>> {
+        self.messages.iter().flat_map(Message::images)
+    }
+}

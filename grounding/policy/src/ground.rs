@@ -1,0 +1,247 @@
+//! Grounding: one instruction on one screenshot becomes a point. The zoom episode, told as the algorithm.
+//!
+//! Invariants: every point that leaves here lies on the screenshot; what the policy says is never an error.
+//! Source: the evaluation loop of grounded-rl@e7970c0 (specification, section 1.9). A turn with neither an
+//! answer nor a usable tool call does not become an assistant message: its text is added to the last message
+//! as a previous thought, and the policy is asked again. We differ in three ways: an episode also ends in a
+//! forced answer when the images are used up, as in the RL rollouts; assistant messages are kept unstripped,
+//! so that a cached prefix stays valid; every turn draws with its own seed.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use image::RgbImage;
+use vigorl_geometry::{Point, Screen};
+
+use crate::crops::ShownCrop;
+use crate::grammar::{self, Action, AnswerForm, Malformed, Reply};
+use crate::preset::{AnswerKind, Preset, Turns};
+use crate::view::View;
+use crate::wire::{ANSWER_OPEN, FORCED_FINAL_PREFIX, STOP_STRINGS, THINK_CLOSE, THINK_OPEN};
+use crate::{Completion, Conversation, Finish, Message, Part, Policy, PolicyError, Role, Sampling};
+
+/// The outcome of one episode.
+#[derive(Debug, Clone)]
+pub struct Grounding {
+    /// All turns in order.
+    pub turns: Vec<Turn>,
+    /// The answer as a point on the screenshot.
+    pub answer: Option<Point<Screen>>,
+    /// The answer as written, point or not.
+    pub answer_text: Option<String>,
+    /// Probability that the policy gave to exactly this answer text after all it had said before: the product
+    /// over the tokens that touch the text between the answer tags, under the unscaled distribution. Not
+    /// calibrated, and smaller for longer texts. `None` without an answer or without token positions.
+    pub confidence: Option<f64>,
+    /// Why there is no usable answer.
+    pub malformed: Option<Malformed>,
+    /// Whether the observer broke the episode off; then there is no answer and nothing is malformed.
+    pub cancelled: bool,
+}
+
+/// One turn of an episode.
+#[derive(Debug, Clone)]
+pub struct Turn {
+    /// What the policy said.
+    pub completion: Completion,
+    /// Its thoughts, with the points that lie on the screenshot.
+    pub thoughts: Vec<Thought>,
+    /// Where it zoomed: the nearest point on the screenshot.
+    pub zoom: Option<Point<Screen>>,
+    /// What it was shown for that.
+    pub crop: Option<ShownCrop>,
+    /// Whether the turn was made to answer: it then began with [`FORCED_FINAL_PREFIX`].
+    pub forced: bool,
+    /// Why the turn could not be used, where the episode went on nevertheless.
+    pub malformed: Option<Malformed>,
+}
+
+/// A thought and where it looked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Thought {
+    /// The text.
+    pub text: String,
+    /// The points in it, on the screenshot.
+    pub points: Vec<Point<Screen>>,
+}
+
+/// Follows an episode, and may break it off. `()` follows nothing.
+pub trait GroundObserver {
+    /// A turn begins; a forced one must answer. `Break` ends the episode.
+    fn turn_started(&mut self, _turn_idx: usize, _forced: bool) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    /// The policy said some more. `Break` ends the episode between tokens.
+    fn text(&mut self, _piece: &str) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    /// A zoom is answered with this crop.
+    fn crop_shown(&mut self, _crop: &ShownCrop) {}
+
+    /// A turn is complete.
+    fn turn_ended(&mut self, _turn: &Turn) {}
+}
+
+impl GroundObserver for () {}
+
+/// Asks `policy` for `instruction` on `screenshot` until it answers or must.
+///
+/// `sampling` is used for every turn, with the protocol's stop strings and the preset's token limit; a forced
+/// answer is greedy.
+///
+/// # Errors
+/// Only if the policy could not be asked; a policy that says nothing usable gives a [`Grounding`] with a reason.
+pub fn ground(
+    policy: &mut dyn Policy,
+    screenshot: &Arc<RgbImage>,
+    instruction: &str,
+    preset: &Preset,
+    sampling: &Sampling,
+    observer: &mut dyn GroundObserver,
+) -> Result<Grounding, PolicyError> {
+    let view = View::new(screenshot, preset.answer_space, preset.max_image_pixels, policy.pixel_budget())?;
+    let mut conversation = preset.opening(view.image().clone(), instruction);
+    let mut turns = Vec::new();
+    loop {
+        let forced = must_answer(preset, turns.len(), &conversation);
+        if observer.turn_started(turns.len(), forced).is_break() {
+            return Ok(cancelled(turns));
+        }
+        conversation.forced_prefix = forced.then(|| FORCED_FINAL_PREFIX.to_owned());
+        let sampling = sampling_of_turn(sampling, preset, turns.len(), forced);
+        let completion = policy.complete(&conversation, &sampling, &mut |piece| observer.text(piece))?;
+        let (reply, mut turn) = read_turn(completion, preset.answer_form, forced, &view);
+        if turn.completion.finish == Finish::Cancelled {
+            turns.push(turn);
+            return Ok(cancelled(turns));
+        }
+        match reply.action {
+            Action::Zoom(center) if may_continue(preset, forced) => {
+                let crop = view.crop(center, preset.crop)?;
+                observer.crop_shown(&crop);
+                conversation.messages.push(Message::text(Role::Assistant, &turn.completion.text));
+                conversation.messages.push(preset.observation_of(&crop));
+                turn.crop = Some(crop);
+            }
+            // An empty answer is an answer: the reference ends there too.
+            Action::Malformed { reason, .. }
+                if may_continue(preset, forced) && reason != Malformed::EmptyAnswer =>
+            {
+                add_previous_thought(&mut conversation, turns.len() + 1, &turn.completion.text);
+                turn.malformed = Some(reason);
+            }
+            last => {
+                observer.turn_ended(&turn);
+                turns.push(turn);
+                return Ok(conclude(last, turns, preset, &view));
+            }
+        }
+        observer.turn_ended(&turn);
+        turns.push(turn);
+    }
+}
+
+/// Whether the coming turn is the last one that the limits allow.
+fn must_answer(preset: &Preset, n_turns: usize, conversation: &Conversation) -> bool {
+    let limits = preset.limits;
+    preset.turns == Turns::Multi
+        && (n_turns + 1 >= limits.max_turns || conversation.images().count() >= limits.max_images)
+}
+
+fn may_continue(preset: &Preset, forced: bool) -> bool {
+    preset.turns == Turns::Multi && !forced
+}
+
+fn sampling_of_turn(base: &Sampling, preset: &Preset, turn_idx: usize, forced: bool) -> Sampling {
+    let mut sampling = base.clone();
+    sampling.max_new_tokens = base.max_new_tokens.min(preset.limits.max_tokens_per_turn);
+    sampling.seed = base.seed.wrapping_add(turn_idx as u64);
+    sampling.stop.extend(STOP_STRINGS.map(str::to_owned));
+    if forced {
+        sampling.temperature = 0.0;
+    }
+    sampling
+}
+
+fn read_turn(completion: Completion, form: AnswerForm, forced: bool, view: &View) -> (Reply, Turn) {
+    let reply = grammar::parse(&full_text(&completion, forced), form);
+    let thoughts = reply
+        .thoughts
+        .iter()
+        .map(|thought| Thought {
+            text: thought.text.clone(),
+            points: thought.points.iter().filter_map(|written| view.point_inside(*written)).collect(),
+        })
+        .collect();
+    let zoom = match reply.action {
+        Action::Zoom(center) => Some(view.point(center).clamped(view.screenshot_size())),
+        _ => None,
+    };
+    (reply, Turn { completion, thoughts, zoom, crop: None, forced, malformed: None })
+}
+
+/// The turn as the grammar reads it. A forced turn that opens its answer once more is read on its own, as in
+/// the reference.
+fn full_text(completion: &Completion, forced: bool) -> String {
+    let prefix = if forced && !completion.text.contains(ANSWER_OPEN) { FORCED_FINAL_PREFIX } else { "" };
+    format!("{prefix}{}", completion.text)
+}
+
+/// Appends to the last text of the last message.
+fn add_previous_thought(conversation: &mut Conversation, thought_number: usize, text: &str) {
+    let text = text.replace(THINK_OPEN, "").replace(THINK_CLOSE, "");
+    let addition = format!("\n\nPrevious thought {thought_number}: {}", text.trim());
+    let parts =
+        conversation.messages.last_mut().into_iter().flat_map(|message| message.parts.iter_mut().rev());
+    for part in parts {
+        if let Part::Text(last) = part {
+            last.push_str(&addition);
+            return;
+        }
+    }
+}
+
+fn cancelled(turns: Vec<Turn>) -> Grounding {
+    Grounding { turns, answer: None, answer_text: None, confidence: None, malformed: None, cancelled: true }
+}
+
+fn conclude(last: Action, turns: Vec<Turn>, preset: &Preset, view: &View) -> Grounding {
+    let mut grounding = Grounding { cancelled: false, ..cancelled(turns) };
+    match last {
+        Action::Answer { text, point, .. } => {
+            grounding.answer_text = Some(text);
+            grounding.answer = point.and_then(|written| view.point_inside(written));
+            grounding.malformed = match (preset.answer_kind, point, grounding.answer) {
+                (AnswerKind::Point, None, _) => Some(Malformed::AnswerNotAPoint),
+                (AnswerKind::Point, Some(written), None) => Some(Malformed::AnswerOutside(written)),
+                _ => None,
+            };
+        }
+        Action::Zoom(_) => grounding.malformed = Some(Malformed::ZoomInsteadOfAnswer),
+        Action::Malformed { reason, .. } => grounding.malformed = Some(reason),
+    }
+    if grounding.malformed.is_none() {
+        grounding.confidence = grounding.turns.last().and_then(|turn| confidence(turn, preset.answer_form));
+    }
+    grounding
+}
+
+/// See [`Grounding::confidence`].
+fn confidence(turn: &Turn, form: AnswerForm) -> Option<f64> {
+    let text = full_text(&turn.completion, turn.forced);
+    let answer = grammar::answer_range(&text, form)?;
+    let mut start = text.len() - turn.completion.text.len();
+    let prefix_len = start;
+    let (mut logprob_sum, mut n_tokens) = (0.0, 0);
+    for (end, logprob) in turn.completion.token_ends.iter().zip(&turn.completion.logprobs) {
+        let end = prefix_len + end;
+        if start < answer.end && end > answer.start {
+            logprob_sum += f64::from(*logprob);
+            n_tokens += 1;
+        }
+        start = end;
+    }
+    (n_tokens > 0).then(|| logprob_sum.exp())
+}

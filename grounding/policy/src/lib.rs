@@ -1,0 +1,26 @@
+//! The policy's side of the protocol: conversation, grammar, crops, zoom turns. Knows no model.
+//!
+//! Start with [`ground()`]: one instruction on one screenshot, told as the algorithm. Invariant: prompts, turns
+//! and crops are made by the same functions for demo, evaluation and training.
+
+mod conversation;
+mod crops;
+pub mod grammar;
+mod ground;
+mod policy;
+mod preset;
+pub mod resize;
+mod scripted;
+mod template;
+mod view;
+pub mod wire;
+
+pub use conversation::{Conversation, Message, Part, Role};
+pub use crops::{CropSettings, ShownCrop};
+pub use grammar::Malformed;
+pub use ground::{GroundObserver, Grounding, Thought, Turn, ground};
+pub use policy::{Completion, Finish, Policy, PolicyError, Sampling, TokenStream};
+pub use preset::{AnswerKind, ImageGap, Limits, Preset, Query, Turns};
+pub use scripted::{ScriptExhausted, ScriptedPolicy};
+pub use template::{ChatTemplate, RenderedPrompt, TEMPLATE_FILES};
+pub use view::{AnswerSpace, View};

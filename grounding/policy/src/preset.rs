@@ -1,0 +1,305 @@
+//! Presets: how each checkpoint family is spoken to. Invariant: every field may be overridden on its own.
+//!
+//! Source: vigorl.md sections 1.2, 1.3, 1.8 and 2.4; where the reference differs between its stages, the
+//! values of its evaluation, except the spelling of observations and the newline after the image, which are
+//! those of the RL rollouts that the weights saw last.
+
+use std::sync::Arc;
+
+use image::RgbImage;
+
+use crate::crops::{CropSettings, ShownCrop};
+use crate::grammar::AnswerForm;
+use crate::view::AnswerSpace;
+use crate::wire::{Dot, Observation, web_action_query};
+use crate::{Conversation, Message, Part, Role};
+
+/// Whether the policy may zoom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turns {
+    /// One turn, which answers.
+    Single,
+    /// Zoom turns, then an answer.
+    Multi,
+}
+
+/// What the policy is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerKind {
+    /// A point; any other answer is malformed.
+    Point,
+    /// Text: an option, a free answer or an action.
+    Text,
+}
+
+/// How an instruction becomes the question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Query {
+    /// The instruction itself.
+    Instruction,
+    /// `Description: ` and the instruction.
+    Description,
+    /// The instruction as the objective of [`web_action_query`], with no previous action. To pass previous
+    /// actions, format the question yourself and use [`Query::Instruction`].
+    Objective,
+}
+
+/// What stands between the image and the question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageGap {
+    /// A newline: supervised data and RL.
+    Newline,
+    /// Nothing: the reference's evaluation.
+    Nothing,
+}
+
+/// When an episode is brought to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Assistant turns at most; the last one is made to answer.
+    pub max_turns: usize,
+    /// Images at most, the screenshot included; when they are used up, the next turn is made to answer.
+    pub max_images: usize,
+    /// Sampled tokens of one turn at most.
+    pub max_tokens_per_turn: usize,
+}
+
+/// How a checkpoint family is spoken to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preset {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Whether it may zoom.
+    pub turns: Turns,
+    /// What a zoom shows.
+    pub crop: CropSettings,
+    /// How the message around a crop is spelled.
+    pub observation: Observation,
+    /// In which space coordinates are written.
+    pub answer_space: AnswerSpace,
+    /// What is asked for.
+    pub answer_kind: AnswerKind,
+    /// How the answer is marked.
+    pub answer_form: AnswerForm,
+    /// How the instruction becomes the question.
+    pub query: Query,
+    /// What stands between image and question.
+    pub after_image: ImageGap,
+    /// The task prompt, where the checkpoint's own template has none.
+    pub system: Option<String>,
+    /// When the episode ends.
+    pub limits: Limits,
+    /// Larger screenshots are resized before they are shown.
+    pub max_image_pixels: u64,
+}
+
+/// 3600 x 3600, the limit of the reference's evaluation.
+const MAX_IMAGE_PIXELS: u64 = 12_960_000;
+
+/// Our own words: the reference's task prompt for base models asks the same.
+const BASE_SYSTEM: &str = "You find elements in screenshots. Reply with the pixel coordinate of the described \
+element and nothing else, written as (x, y).";
+
+impl Preset {
+    /// The names of all presets.
+    pub const NAMES: [&str; 7] = [
+        "web-grounding",
+        "web-grounding-multiturn",
+        "web-action",
+        "visual-search",
+        "spatial",
+        "qwen2.5-vl",
+        "nano",
+    ];
+
+    /// The preset of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "web-grounding" => Self::web_grounding(),
+            "web-grounding-multiturn" => Self::web_grounding_multiturn(),
+            "web-action" => Self::web_action(),
+            "visual-search" => Self::visual_search(),
+            "spatial" => Self::spatial(),
+            "qwen2.5-vl" => Self::qwen2_5_vl(),
+            "nano" => Self::nano(),
+            _ => return None,
+        })
+    }
+
+    /// The preset for a checkpoint, from a hub name or a path: the last component that says something counts.
+    pub fn for_checkpoint(checkpoint: &str) -> Option<Self> {
+        checkpoint.rsplit(['/', '\\']).find_map(|component| {
+            let component = component.to_ascii_lowercase();
+            let has = |part: &str| component.contains(part);
+            let mut preset = if component == "nano" || component.starts_with("nano-") {
+                Self::nano()
+            } else if has("qwen2.5-vl") {
+                Self::qwen2_5_vl()
+            } else if !has("vigorl") {
+                return None;
+            } else if has("web-action") {
+                Self::web_action()
+            } else if has("visual-search") {
+                Self::visual_search()
+            } else if has("spatial") {
+                Self::spatial()
+            } else if has("web-grounding") && has("multiturn") {
+                Self::web_grounding_multiturn()
+            } else if has("web-grounding") {
+                Self::web_grounding()
+            } else {
+                return None;
+            };
+            if has("mcts-sft") {
+                preset.observation = Observation::SupervisedData;
+            }
+            Some(preset)
+        })
+    }
+
+    /// ViGoRL web grounding without zooms.
+    pub fn web_grounding() -> Self {
+        Self {
+            name: "web-grounding",
+            turns: Turns::Single,
+            crop: CropSettings { offset_px: 100, side_px: 512, dot: Dot::Draw },
+            observation: Observation::Rollout,
+            answer_space: AnswerSpace::Image,
+            answer_kind: AnswerKind::Point,
+            answer_form: AnswerForm::Tagged,
+            query: Query::Description,
+            after_image: ImageGap::Newline,
+            system: None,
+            limits: Limits { max_turns: 5, max_images: 5, max_tokens_per_turn: 1024 },
+            max_image_pixels: MAX_IMAGE_PIXELS,
+        }
+    }
+
+    /// ViGoRL web grounding with zooms.
+    pub fn web_grounding_multiturn() -> Self {
+        Self { name: "web-grounding-multiturn", turns: Turns::Multi, ..Self::web_grounding() }
+    }
+
+    /// ViGoRL web actions on set-of-marks screenshots.
+    pub fn web_action() -> Self {
+        Self {
+            name: "web-action",
+            answer_kind: AnswerKind::Text,
+            query: Query::Objective,
+            ..Self::web_grounding()
+        }
+    }
+
+    /// ViGoRL visual search (V*).
+    pub fn visual_search() -> Self {
+        Self {
+            name: "visual-search",
+            turns: Turns::Multi,
+            crop: CropSettings { offset_px: 182, side_px: 672, dot: Dot::Omit },
+            answer_kind: AnswerKind::Text,
+            query: Query::Instruction,
+            ..Self::web_grounding()
+        }
+    }
+
+    /// ViGoRL spatial questions (SAT-2, BLINK).
+    pub fn spatial() -> Self {
+        Self {
+            name: "spatial",
+            answer_kind: AnswerKind::Text,
+            query: Query::Instruction,
+            ..Self::web_grounding()
+        }
+    }
+
+    /// Base Qwen2.5-VL, asked for a point without thoughts.
+    pub fn qwen2_5_vl() -> Self {
+        Self {
+            name: "qwen2.5-vl",
+            answer_space: AnswerSpace::Resized,
+            answer_form: AnswerForm::Bare,
+            after_image: ImageGap::Nothing,
+            system: Some(BASE_SYSTEM.to_owned()),
+            ..Self::web_grounding()
+        }
+    }
+
+    /// The small policy embedded in the program.
+    pub fn nano() -> Self {
+        Self {
+            name: "nano",
+            turns: Turns::Multi,
+            crop: CropSettings { offset_px: 32, side_px: 128, dot: Dot::Omit },
+            query: Query::Instruction,
+            limits: Limits { max_turns: 3, max_images: 3, max_tokens_per_turn: 128 },
+            ..Self::web_grounding()
+        }
+    }
+
+    /// The conversation that opens an episode: the task prompt, if any, then the image and the question.
+    pub fn opening(&self, image: Arc<RgbImage>, instruction: &str) -> Conversation {
+        let gap = match self.after_image {
+            ImageGap::Newline => "\n",
+            ImageGap::Nothing => "",
+        };
+        let question = match self.query {
+            Query::Instruction => instruction.to_owned(),
+            Query::Description => format!("Description: {instruction}"),
+            Query::Objective => web_action_query(instruction, &[]),
+        };
+        let parts = vec![Part::Image(image), Part::Text(format!("{gap}{question}"))];
+        let system = self.system.iter().map(|prompt| Message::text(Role::System, prompt));
+        let messages = system.chain([Message { role: Role::User, parts }]).collect();
+        Conversation { messages, forced_prefix: None }
+    }
+
+    /// The message that shows a crop.
+    pub fn observation_of(&self, crop: &ShownCrop) -> Message {
+        let (before, after) = self.observation.around_image(self.crop.dot);
+        let mut parts = vec![Part::Text(before), Part::Image(crop.pixels.clone())];
+        if !after.is_empty() {
+            parts.push(Part::Text(after.to_owned()));
+        }
+        Message { role: Role::User, parts }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_has_its_preset() {
+        for name in Preset::NAMES {
+            assert_eq!(Preset::named(name).map(|preset| preset.name), Some(name));
+        }
+        assert_eq!(Preset::named("other"), None);
+    }
+
+    #[track_caller]
+    fn check(checkpoint: &str, expected: Option<&str>) {
+        assert_eq!(Preset::for_checkpoint(checkpoint).map(|preset| preset.name), expected, "{checkpoint}");
+    }
+
+    #[test]
+    fn published_checkpoints_choose_their_preset() {
+        check("gsarch/ViGoRL-3b-Web-Grounding", Some("web-grounding"));
+        check("gsarch/ViGoRL-Multiturn-3b-Web-Grounding", Some("web-grounding-multiturn"));
+        check("gsarch/ViGoRL-7b-Web-Action", Some("web-action"));
+        check("gsarch/ViGoRL-Multiturn-7b-Visual-Search", Some("visual-search"));
+        check("gsarch/ViGoRL-7b-Spatial", Some("spatial"));
+        check("Qwen/Qwen2.5-VL-3B-Instruct", Some("qwen2.5-vl"));
+        check("nano", Some("nano"));
+        check("/models/nano/ViGoRL-3b-Spatial/snapshots/0123", Some("spatial"));
+        check("/models/nano-2/", Some("nano"));
+        check("/home/spatial/llama", None);
+    }
+
+    #[test]
+    fn warm_started_weights_get_the_spelling_of_their_data() {
+        let spelling = |name| Preset::for_checkpoint(name).map(|preset| preset.observation);
+        let rl = spelling("gsarch/ViGoRL-Multiturn-3b-Visual-Search");
+        let sft = spelling("gsarch/ViGoRL-Multiturn-MCTS-SFT-3b-Visual-Search");
+        assert_eq!((rl, sft), (Some(Observation::Rollout), Some(Observation::SupervisedData)));
+    }
+}

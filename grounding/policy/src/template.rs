@@ -1,0 +1,263 @@
+//! Renders a conversation with the checkpoint's own chat template, as transformers' `apply_chat_template` does.
+//!
+//! Invariant: a rendered prompt holds exactly one image placeholder per image, in the order of the images;
+//! text that spells a control token (`<|…|>`) is broken up with a space, so that neither an instruction nor a
+//! completion can forge one.
+//! Source of the environment's settings: transformers 4.57, `utils/chat_template_utils.py`.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use image::RgbImage;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, Error, ErrorKind, Value, context};
+use minijinja_contrib::pycompat::unknown_method_callback;
+use serde_json::Value as Json;
+
+use crate::wire::IMAGE_PAD;
+use crate::{Conversation, Message, Part, PolicyError, Role};
+
+/// Where a chat template may be, in the order in which they are asked; the order of transformers.
+pub const TEMPLATE_FILES: [&str; 3] = ["chat_template.json", "chat_template.jinja", "tokenizer_config.json"];
+
+/// Marks the place where a forced prefix ends; a character no text contains.
+const CONTINUE_HERE: &str = "\u{10FFFF}";
+
+/// A prompt ready for the tokenizer.
+#[derive(Debug, Clone)]
+pub struct RenderedPrompt {
+    /// The text, with one `<|image_pad|>` per image.
+    pub text: String,
+    /// The images in order, before the processor's own resize.
+    pub images: Vec<Arc<RgbImage>>,
+}
+
+/// A checkpoint's chat template.
+#[derive(Debug, Clone)]
+pub struct ChatTemplate {
+    environment: Environment<'static>,
+}
+
+impl ChatTemplate {
+    /// Reads the template of a checkpoint folder: the first of [`TEMPLATE_FILES`] that has one.
+    ///
+    /// # Errors
+    /// [`PolicyError::Template`] if there is none, a file cannot be read, or the template is not Jinja.
+    pub fn from_folder(folder: &Path) -> Result<Self, PolicyError> {
+        Self::from_files(|name| match fs::read(folder.join(name)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        })
+        .map_err(|error| match error {
+            PolicyError::Template(cause) => PolicyError::Template(format!("{cause} ({})", folder.display())),
+            other => other,
+        })
+    }
+
+    /// Like [`Self::from_folder`], for files that `read` finds by name, wherever they are.
+    ///
+    /// # Errors
+    /// [`PolicyError::Template`] if there is none, a file cannot be read, or the template is not Jinja.
+    pub fn from_files(read: impl Fn(&str) -> io::Result<Option<Vec<u8>>>) -> Result<Self, PolicyError> {
+        for name in TEMPLATE_FILES {
+            let wrong =
+                |cause: &dyn std::fmt::Display| PolicyError::Template(format!("cannot read {name}: {cause}"));
+            let Some(bytes) = read(name).map_err(|error| wrong(&error))? else { continue };
+            if name.ends_with(".jinja") {
+                return Self::new(String::from_utf8(bytes).map_err(|error| wrong(&error))?);
+            }
+            let json: Json = serde_json::from_slice(&bytes).map_err(|error| wrong(&error))?;
+            if let Some(source) = template_in(&json["chat_template"]) {
+                return Self::new(source);
+            }
+        }
+        Err(PolicyError::Template(format!("no chat template in {}", TEMPLATE_FILES.join(", "))))
+    }
+
+    /// Compiles a template.
+    ///
+    /// # Errors
+    /// [`PolicyError::Template`] if it is not Jinja.
+    pub fn new(source: impl Into<String>) -> Result<Self, PolicyError> {
+        let mut environment = Environment::new();
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(cause)?;
+        environment.set_syntax(syntax);
+        environment.set_unknown_method_callback(unknown_method_callback);
+        environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
+            Err(Error::new(ErrorKind::InvalidOperation, message))
+        });
+        environment.add_template_owned("chat_template", source.into()).map_err(cause)?;
+        Ok(Self { environment })
+    }
+
+    /// Renders what the policy continues: all messages, then the opened assistant message with the forced
+    /// prefix, if any.
+    ///
+    /// # Errors
+    /// [`PolicyError::Template`] if the template fails or loses an image.
+    pub fn render(&self, conversation: &Conversation) -> Result<RenderedPrompt, PolicyError> {
+        let Some(prefix) = &conversation.forced_prefix else {
+            return self.render_messages(&conversation.messages, Ending::GenerationPrompt);
+        };
+        let mut messages = conversation.messages.clone();
+        messages.push(Message::text(Role::Assistant, format!("{prefix}{CONTINUE_HERE}")));
+        let mut prompt = self.render_messages(&messages, Ending::Closed)?;
+        let end = prompt.text.rfind(CONTINUE_HERE).ok_or_else(|| {
+            PolicyError::Template("the template drops the text the completion must begin with".to_owned())
+        })?;
+        prompt.text.truncate(end);
+        Ok(prompt)
+    }
+
+    /// Renders finished messages: no generation prompt follows. For training data.
+    ///
+    /// # Errors
+    /// [`PolicyError::Template`] if the template fails or loses an image.
+    pub fn render_finished(&self, messages: &[Message]) -> Result<RenderedPrompt, PolicyError> {
+        self.render_messages(messages, Ending::Closed)
+    }
+
+    fn render_messages(&self, messages: &[Message], ending: Ending) -> Result<RenderedPrompt, PolicyError> {
+        let values: Vec<Value> = messages.iter().map(message_value).collect();
+        let template = self.environment.get_template("chat_template").map_err(cause)?;
+        let text = template
+            .render(context! {
+                messages => values,
+                add_generation_prompt => matches!(ending, Ending::GenerationPrompt),
+            })
+            .map_err(cause)?;
+        let images: Vec<_> = messages.iter().flat_map(Message::images).cloned().collect();
+        let n_pads = text.matches(IMAGE_PAD).count();
+        if n_pads != images.len() {
+            let n_images = images.len();
+            let cause = format!("the template wrote {n_pads} image placeholders for {n_images} images");
+            return Err(PolicyError::Template(cause));
+        }
+        Ok(RenderedPrompt { text, images })
+    }
+}
+
+enum Ending {
+    GenerationPrompt,
+    Closed,
+}
+
+fn cause(error: Error) -> PolicyError {
+    PolicyError::Template(error.to_string())
+}
+
+/// A string, or the entry `default` of a list of named templates or of a map.
+fn template_in(field: &Json) -> Option<String> {
+    let named_default =
+        || field.as_array()?.iter().find(|entry| entry["name"] == "default")?["template"].as_str();
+    let source = field.as_str().or_else(named_default).or_else(|| field["default"].as_str());
+    source.map(str::to_owned)
+}
+
+fn message_value(message: &Message) -> Value {
+    let content: Vec<Value> = message
+        .parts
+        .iter()
+        .map(|part| match part {
+            Part::Text(text) => context! { type => "text", text => without_control_tokens(text) },
+            Part::Image(_) => context! { type => "image" },
+        })
+        .collect();
+    context! { role => message.role.as_str(), content => content }
+}
+
+/// Writes `<|name|>` as `<| name|>`, which the tokenizer reads as plain text.
+fn without_control_tokens(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("<|") {
+        let (before, tail) = rest.split_at(start + 2);
+        out.push_str(before);
+        let name_len = tail.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(tail.len());
+        if name_len > 0 && tail[name_len..].starts_with("|>") {
+            out.push(' ');
+        }
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(text: &str) -> Conversation {
+        Conversation { messages: vec![Message::text(Role::User, text)], forced_prefix: None }
+    }
+
+    #[track_caller]
+    fn fails_with(result: Result<impl std::fmt::Debug, PolicyError>, part: &str) {
+        let message = result.unwrap_err().to_string();
+        assert!(message.contains(part), "`{message}` does not say `{part}`");
+    }
+
+    #[test]
+    fn a_template_that_is_not_jinja_is_refused_with_the_cause() {
+        fails_with(ChatTemplate::new("{% for message in %}"), "syntax error");
+    }
+
+    #[test]
+    fn an_exception_raised_by_the_template_is_reported() {
+        let template = ChatTemplate::new("{{ raise_exception('roles must alternate') }}").unwrap();
+        fails_with(template.render(&ask("hello")), "roles must alternate");
+    }
+
+    #[test]
+    fn a_template_that_loses_an_image_is_an_error() {
+        let template = ChatTemplate::new("{{ messages[0]['content'][0]['text'] }}").unwrap();
+        let mut conversation = ask("hello");
+        conversation.messages[0].parts.push(Part::Image(Arc::new(RgbImage::new(1, 1))));
+        fails_with(template.render(&conversation), "0 image placeholders for 1 images");
+    }
+
+    #[test]
+    fn a_template_that_drops_the_forced_prefix_is_an_error() {
+        let template = ChatTemplate::new("{{ messages[0]['content'][0]['text'] }}").unwrap();
+        let conversation = Conversation { forced_prefix: Some("<answer>".to_owned()), ..ask("hello") };
+        fails_with(template.render(&conversation), "drops the text");
+    }
+
+    #[test]
+    fn text_cannot_forge_a_control_token() {
+        let template = ChatTemplate::new("{{ messages[0]['content'][0]['text'] }}").unwrap();
+        let prompt =
+            template.render(&ask("a <|image_pad|> <|im_end|> <<|x|> <|not one|> <| |> b<|")).unwrap();
+        assert_eq!(prompt.text, "a <| image_pad|> <| im_end|> <<| x|> <|not one|> <| |> b<|");
+    }
+
+    #[test]
+    fn python_methods_and_loop_controls_work() {
+        let source = "{% for m in messages %}{{ m.role.upper() }}{% break %}{% endfor %}\n";
+        let prompt = ChatTemplate::new(source).unwrap().render(&ask("hello")).unwrap();
+        assert_eq!(prompt.text, "USER");
+    }
+
+    fn found_among(files: &[(&str, &str)]) -> Result<String, PolicyError> {
+        let read = |name: &str| {
+            Ok(files.iter().find(|(file, _)| *file == name).map(|(_, text)| text.as_bytes().to_vec()))
+        };
+        Ok(ChatTemplate::from_files(read)?.render(&ask("hello"))?.text)
+    }
+
+    #[test]
+    fn the_processors_template_wins_over_the_tokenizers() {
+        let json = ("chat_template.json", r#"{"chat_template": "json"}"#);
+        let jinja = ("chat_template.jinja", "jinja");
+        let list = r#"{"chat_template": [{"name": "tools", "template": "no"}, {"name": "default", "template": "list"}]}"#;
+        let tokenizer = ("tokenizer_config.json", list);
+        assert_eq!(found_among(&[tokenizer, jinja, json]).unwrap(), "json");
+        assert_eq!(found_among(&[tokenizer, jinja]).unwrap(), "jinja");
+        assert_eq!(found_among(&[tokenizer]).unwrap(), "list");
+        fails_with(found_among(&[]), "no chat template in chat_template.json, chat_template.jinja");
+        fails_with(found_among(&[("chat_template.json", "{")]), "cannot read chat_template.json");
+    }
+}

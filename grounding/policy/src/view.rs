@@ -1,0 +1,209 @@
+//! What a policy is shown of a screenshot, and what its numbers mean there.
+//!
+//! Invariant: a written coordinate becomes a screenshot point only through the map of the operation that made
+//! the shown image.
+//! Source: vigorl.md sections 2.1 and 2.2. Where an image exceeds the pixel limit, the reference resizes it
+//! first (`fetch_image`, bicubic) and then speaks about the resized image; so do we. We differ in one way:
+//! crops are then cut from the full screenshot, at the same place, so that a zoom shows what was lost.
+
+use std::sync::Arc;
+
+use image::RgbImage;
+use vigorl_geometry::crop::plan_window;
+use vigorl_geometry::fit::{FitError, PixelBudget, fit_to_budget, smart_resize};
+use vigorl_geometry::{Map, Model, Point, Rect, Screen, Size, Thousand, thousand_from_screen};
+
+use crate::crops::{CropSettings, ShownCrop, cut};
+use crate::grammar::Coordinate;
+use crate::resize::{Filter, resize};
+
+/// In which space a model family writes coordinates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerSpace {
+    /// Pixels of the image as handed to the message builder: ViGoRL.
+    Image,
+    /// Pixels of the image as the network sees it, after the processor's own resize: base Qwen2.5-VL.
+    Resized,
+    /// A grid of 0 to 1000 over the image.
+    Thousand,
+}
+
+/// A screenshot as shown to a policy.
+#[derive(Debug, Clone)]
+pub struct View {
+    image: Arc<RgbImage>,
+    screenshot: Arc<RgbImage>,
+    budget: PixelBudget,
+    frame: Frame,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Frame {
+    Screen,
+    Model(Map<Screen, Model>),
+    Thousand(Map<Screen, Thousand>),
+}
+
+impl View {
+    /// Prepares `screenshot` for a policy with the given processor `budget`.
+    ///
+    /// In [`AnswerSpace::Image`] an image of more than `max_pixels`, or more than the budget, is resized here.
+    ///
+    /// # Errors
+    /// [`FitError`] if the policy cannot be shown such an image.
+    pub fn new(
+        screenshot: &Arc<RgbImage>,
+        space: AnswerSpace,
+        max_pixels: u64,
+        budget: PixelBudget,
+    ) -> Result<Self, FitError> {
+        let (width, height) = screenshot.dimensions();
+        let seen = fit_to_budget(width, height, budget)?;
+        let limit = max_pixels.min(budget.max_pixels);
+        let mut image = screenshot.clone();
+        let frame = match space {
+            AnswerSpace::Image if u64::from(width) * u64::from(height) > limit => {
+                let limited =
+                    PixelBudget { max_pixels: limit, min_pixels: budget.min_pixels.min(limit), ..budget };
+                let shown = fit_to_budget(width, height, limited)?;
+                image = Arc::new(resize(screenshot, shown.width, shown.height, Filter::Bicubic));
+                Frame::Model(shown.model_from_screen.inverse())
+            }
+            AnswerSpace::Image => Frame::Screen,
+            AnswerSpace::Resized => Frame::Model(seen.model_from_screen.inverse()),
+            AnswerSpace::Thousand => {
+                Frame::Thousand(thousand_from_screen(Size::of_pixels(width, height)).inverse())
+            }
+        };
+        Ok(Self { image, screenshot: screenshot.clone(), budget, frame })
+    }
+
+    /// The image to put into the conversation.
+    pub fn image(&self) -> &Arc<RgbImage> {
+        &self.image
+    }
+
+    /// Size of the whole screenshot.
+    pub fn screenshot_size(&self) -> Size<Screen> {
+        Size::of_pixels(self.screenshot.width(), self.screenshot.height())
+    }
+
+    /// The screenshot point that a policy means by `written`; it may lie outside the screenshot.
+    pub fn point(&self, written: Coordinate) -> Point<Screen> {
+        match self.frame {
+            Frame::Screen => Point::new(written.x, written.y),
+            Frame::Model(screen_from_model) => screen_from_model.apply(Point::new(written.x, written.y)),
+            Frame::Thousand(screen_from_thousand) => {
+                screen_from_thousand.apply(Point::new(written.x, written.y))
+            }
+        }
+    }
+
+    /// Like [`Self::point`], or `None` where that is outside the screenshot.
+    pub fn point_inside(&self, written: Coordinate) -> Option<Point<Screen>> {
+        Some(self.point(written)).filter(|point| self.screenshot_size().contains(*point))
+    }
+
+    /// What a policy writes for a screenshot point, not rounded: for training data.
+    pub fn written(&self, point: Point<Screen>) -> Coordinate {
+        match self.frame {
+            Frame::Screen => Coordinate { x: point.x, y: point.y },
+            Frame::Model(screen_from_model) => {
+                let point = screen_from_model.inverse().apply(point);
+                Coordinate { x: point.x, y: point.y }
+            }
+            Frame::Thousand(screen_from_thousand) => {
+                let point = screen_from_thousand.inverse().apply(point);
+                Coordinate { x: point.x, y: point.y }
+            }
+        }
+    }
+
+    /// The crop that a policy gets for a zoom on `written`.
+    ///
+    /// The offset counts in pixels of the shown image; only on the 0-1000 grid it counts in screenshot
+    /// pixels. The side goes through the processor's own rule: 512 becomes 504 with a factor of 28.
+    ///
+    /// # Errors
+    /// [`FitError`] if the side is 0.
+    pub fn crop(&self, written: Coordinate, settings: CropSettings) -> Result<ShownCrop, FitError> {
+        let (side_px, _) = smart_resize(settings.side_px, settings.side_px, self.budget)?;
+        let center = self.point(written);
+        let wanted = self.window(written, center, f64::from(settings.offset_px));
+        let plan = plan_window(wanted, self.screenshot_size(), side_px);
+        Ok(cut(&self.screenshot, center, plan, settings.dot))
+    }
+
+    fn window(&self, written: Coordinate, center: Point<Screen>, offset: f64) -> Rect<Screen> {
+        match self.frame {
+            Frame::Model(screen_from_model) => {
+                screen_from_model.apply_rect(square(written.x, written.y, offset))
+            }
+            Frame::Screen | Frame::Thousand(_) => square(center.x, center.y, offset),
+        }
+    }
+}
+
+fn square<S>(x: f64, y: f64, offset: f64) -> Rect<S> {
+    Rect::new(x - offset, y - offset, x + offset, y + offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use vigorl_geometry::crop::plan_crop;
+
+    use super::*;
+    use crate::wire::Dot;
+
+    const BUDGET: PixelBudget = PixelBudget { factor: 28, min_pixels: 3_136, max_pixels: 12_845_056 };
+
+    fn view(width: u32, height: u32, space: AnswerSpace, max_pixels: u64) -> View {
+        View::new(&Arc::new(RgbImage::new(width, height)), space, max_pixels, BUDGET).unwrap()
+    }
+
+    #[track_caller]
+    fn check(view: &View, written: (f64, f64), expected: (f64, f64)) {
+        let written = Coordinate { x: written.0, y: written.1 };
+        let point = view.point(written);
+        assert!(point.distance(Point::new(expected.0, expected.1)) < 1e-9, "{point:?}");
+        let back = view.written(point);
+        assert!((back.x - written.x).abs() < 1e-9 && (back.y - written.y).abs() < 1e-9, "{back}");
+    }
+
+    #[test]
+    fn each_space_is_mapped_to_the_screenshot() {
+        check(&view(1280, 800, AnswerSpace::Image, u64::MAX), (640.0, 400.0), (640.0, 400.0));
+        // The network sees 1288 x 812.
+        check(&view(1280, 800, AnswerSpace::Resized, u64::MAX), (644.0, 203.0), (640.0, 200.0));
+        check(&view(1280, 800, AnswerSpace::Thousand, u64::MAX), (500.0, 250.0), (640.0, 200.0));
+    }
+
+    #[test]
+    fn an_image_over_the_limit_is_resized_and_spoken_about_in_its_new_pixels() {
+        let view = view(1120, 560, AnswerSpace::Image, 560 * 280);
+        assert_eq!(view.image().dimensions(), (560, 280));
+        check(&view, (100.0, 50.0), (200.0, 100.0));
+        let crop = view.crop(Coordinate { x: 100.0, y: 50.0 }, settings(20, 56)).unwrap();
+        assert_eq!(crop.plan.window, Rect::new(160.0, 60.0, 240.0, 140.0));
+    }
+
+    #[test]
+    fn within_the_limit_a_crop_is_the_planned_one_and_its_side_a_multiple_of_the_factor() {
+        let view = view(1280, 800, AnswerSpace::Image, u64::MAX);
+        let crop = view.crop(Coordinate { x: 1250.0, y: 10.0 }, settings(100, 512)).unwrap();
+        let expected = plan_crop(Point::new(1250.0, 10.0), Size::of_pixels(1280, 800), 100, 504);
+        assert_eq!(crop.plan, expected);
+        assert_eq!(crop.pixels.dimensions(), (504, 504));
+    }
+
+    #[test]
+    fn an_image_that_no_processor_takes_is_an_error() {
+        let thin = Arc::new(RgbImage::new(1, 300));
+        let result = View::new(&thin, AnswerSpace::Image, u64::MAX, BUDGET);
+        assert_eq!(result.unwrap_err(), FitError::TooElongated { width: 1, height: 300 });
+    }
+
+    fn settings(offset_px: u32, side_px: u32) -> CropSettings {
+        CropSettings { offset_px, side_px, dot: Dot::Omit }
+    }
+}

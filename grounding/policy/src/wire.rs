@@ -1,0 +1,91 @@
+//! The literals of the protocol. Invariant: every byte that the weights were trained on is written down once, here.
+//!
+//! Source: grounded-rl@e7970c0 as summarised in the specification's sections 1.1 and 1.2.
+
+/// Opens a thought.
+pub const THINK_OPEN: &str = "<think>";
+/// Closes a thought.
+pub const THINK_CLOSE: &str = "</think>";
+/// Opens the final answer.
+pub const ANSWER_OPEN: &str = "<answer>";
+/// Closes the final answer.
+pub const ANSWER_CLOSE: &str = "</answer>";
+/// Opens a tool call.
+pub const TOOL_CALL_OPEN: &str = "<tool_call>";
+/// Closes a tool call.
+pub const TOOL_CALL_CLOSE: &str = "</tool_call>";
+/// Name of the one tool, which shows a crop.
+pub const ZOOM_TOOL: &str = "search_coordinate";
+
+/// A completion ends after any of these; the end-of-turn token is the engine's own business.
+pub const STOP_STRINGS: [&str; 2] = [TOOL_CALL_CLOSE, ANSWER_CLOSE];
+
+/// With this text the policy is made to answer when it may not zoom again.
+pub const FORCED_FINAL_PREFIX: &str = "<think> Based on all the information I've gathered, I'll now provide my final answer. </think>\n<answer>";
+
+/// Ends a message.
+pub const IM_END: &str = "<|im_end|>";
+/// Opens an image.
+pub const VISION_START: &str = "<|vision_start|>";
+/// Stands for one image; the engine repeats it once per merged patch.
+pub const IMAGE_PAD: &str = "<|image_pad|>";
+/// Closes an image.
+pub const VISION_END: &str = "<|vision_end|>";
+
+const LEAD: &str = "Here is the crop of the image centered on the coordinate:";
+const LEAD_WITH_DOT: &str =
+    "Here is the crop of the image centered on the coordinate, with a red dot at the coordinate location:";
+
+/// Whether the zoomed point is marked in the crop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dot {
+    /// A red dot with a white rim.
+    Draw,
+    /// The bare crop.
+    Omit,
+}
+
+/// How the message around a crop is spelled. The reference spells it in five ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Observation {
+    /// The RL rollouts: what RL-trained multi-turn weights saw last. No newline before the closing tag.
+    Rollout,
+    /// The data of the supervised warm start.
+    SupervisedData,
+    /// An RL rollout path that no longer runs: always speaks of a dot.
+    RetiredRollout,
+    /// The evaluation: no newline before the image, never speaks of a dot.
+    Evaluation,
+    /// The demo: the image follows the closing tag, never speaks of a dot.
+    Demo,
+}
+
+impl Observation {
+    /// All spellings.
+    pub const ALL: [Self; 5] =
+        [Self::Rollout, Self::SupervisedData, Self::RetiredRollout, Self::Evaluation, Self::Demo];
+
+    /// The text before and after the image.
+    pub fn around_image(self, dot: Dot) -> (String, &'static str) {
+        let drawn_lead = match dot {
+            Dot::Draw => LEAD_WITH_DOT,
+            Dot::Omit => LEAD,
+        };
+        match self {
+            Self::Rollout => (format!("<observation>\n{drawn_lead}\n"), "</observation>"),
+            Self::SupervisedData => (format!("<observation>\n{drawn_lead}\n"), "\n</observation>"),
+            Self::RetiredRollout => (format!("<observation>\n{LEAD_WITH_DOT}\n"), "\n</observation>"),
+            Self::Evaluation => (format!("<observation>\n{LEAD}"), "\n</observation>"),
+            Self::Demo => (format!("<observation>\n{LEAD}\n</observation>"), ""),
+        }
+    }
+}
+
+/// The question of a web-action policy: the goal and what was done so far, in words.
+///
+/// The screenshot given along must already carry the set-of-marks boxes.
+pub fn web_action_query(objective: &str, previous_actions: &[String]) -> String {
+    let numbered: Vec<String> =
+        previous_actions.iter().zip(1..).map(|(action, n)| format!("{n}. {action}")).collect();
+    format!("OBJECTIVE: {objective}\n\nPREVIOUS ACTIONS: \n{}\n\nIMAGE:\n", numbered.join("\n"))
+}

@@ -1,0 +1,284 @@
+//! Zoom episodes with a scripted policy.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use image::RgbImage;
+use vigorl_geometry::{Point, Rect};
+use vigorl_policy::grammar::{Coordinate, Reply};
+use vigorl_policy::wire::FORCED_FINAL_PREFIX;
+use vigorl_policy::{
+    AnswerSpace, Finish, GroundObserver, Grounding, Malformed, Part, PolicyError, Preset, Role, Sampling,
+    ScriptedPolicy, ShownCrop, Turn, ground,
+};
+
+fn screenshot() -> Arc<RgbImage> {
+    Arc::new(RgbImage::new(640, 480))
+}
+
+fn sampling() -> Sampling {
+    Sampling {
+        temperature: 0.5,
+        top_p: 0.99,
+        repetition_penalty: 1.0,
+        max_new_tokens: 1_000_000,
+        stop: Vec::new(),
+        seed: 7,
+    }
+}
+
+fn zoom(x: f64, y: f64) -> String {
+    Reply::zoom(&format!("Look at ({x}, {y})."), Coordinate { x, y }).to_string()
+}
+
+fn play(preset: &Preset, replies: &[&str]) -> (Grounding, ScriptedPolicy) {
+    let mut policy = ScriptedPolicy::new(replies.iter().copied());
+    let grounding = ground(&mut policy, &screenshot(), "the menu", preset, &sampling(), &mut ()).unwrap();
+    assert_eq!(grounding.turns.len(), policy.asked().len());
+    (grounding, policy)
+}
+
+#[track_caller]
+fn check_point(grounding: &Grounding, x: f64, y: f64) {
+    let answer = grounding.answer.expect("an answer");
+    assert!(answer.distance(Point::new(x, y)) < 1e-9, "{answer:?}");
+    assert_eq!(grounding.malformed, None);
+}
+
+#[track_caller]
+fn check_malformed(preset: &Preset, replies: &[&str], reason: Malformed) {
+    let (grounding, _) = play(preset, replies);
+    assert_eq!((grounding.answer, grounding.confidence), (None, None));
+    assert_eq!(grounding.malformed, Some(reason));
+}
+
+fn last_text(policy: &ScriptedPolicy, turn_idx: usize) -> &str {
+    let message = policy.asked()[turn_idx].0.messages.last().unwrap();
+    let text = message.parts.iter().rev().find_map(|part| match part {
+        Part::Text(text) => Some(text),
+        Part::Image(_) => None,
+    });
+    text.unwrap()
+}
+
+#[test]
+fn a_single_turn_answers() {
+    let (grounding, policy) = play(
+        &Preset::web_grounding(),
+        &["<think> at (3, 4) and (9999, 4) </think>\n<answer> (100, 50) </answer>"],
+    );
+    check_point(&grounding, 100.0, 50.0);
+    assert_eq!(grounding.answer_text.as_deref(), Some("(100, 50)"));
+    let turn = &grounding.turns[0];
+    assert_eq!(turn.thoughts[0].points, [Point::new(3.0, 4.0)]);
+    assert_eq!(turn.completion.finish, Finish::StopString);
+    assert!(!turn.forced);
+    assert_eq!(policy.asked()[0].0.messages.len(), 1);
+}
+
+#[test]
+fn confidence_is_the_probability_of_the_answer_text() {
+    let (grounding, _) =
+        play(&Preset::web_grounding(), &["<think> x </think>\n<answer> (100, 50) </answer>"]);
+    // The script has one token per character and `(100, 50)` has nine.
+    let expected = (9.0 * f64::from(ScriptedPolicy::LOGPROB)).exp();
+    assert!((grounding.confidence.unwrap() - expected).abs() < 1e-12);
+}
+
+#[test]
+fn confidence_of_a_forced_answer_counts_from_the_completion() {
+    let preset = Preset::nano();
+    let (grounding, _) = play(&preset, &[&zoom(1.0, 1.0), &zoom(2.0, 2.0), " (10, 5) </answer>"]);
+    let expected = (7.0 * f64::from(ScriptedPolicy::LOGPROB)).exp();
+    assert!((grounding.confidence.unwrap() - expected).abs() < 1e-12);
+}
+
+#[test]
+fn a_zoom_is_answered_with_the_crop_and_the_answer_refers_to_the_screenshot() {
+    let first = zoom(600.0, 20.0);
+    let (grounding, policy) = play(
+        &Preset::web_grounding_multiturn(),
+        &[&first, "<think> there </think>\n<answer> (610, 25) </answer>"],
+    );
+    check_point(&grounding, 610.0, 25.0);
+    let turn = &grounding.turns[0];
+    assert_eq!(turn.zoom, Some(Point::new(600.0, 20.0)));
+    let crop = turn.crop.as_ref().unwrap();
+    assert_eq!(crop.plan.window, Rect::new(500.0, 0.0, 640.0, 120.0));
+    assert_eq!(crop.pixels.dimensions(), (504, 504));
+    let second = &policy.asked()[1].0;
+    let roles: Vec<Role> = second.messages.iter().map(|message| message.role).collect();
+    assert_eq!(roles, [Role::User, Role::Assistant, Role::User]);
+    assert!(matches!(&second.messages[1].parts[..], [Part::Text(text)] if *text == first));
+    assert!(second.images().nth(1).is_some_and(|image| Arc::ptr_eq(image, &crop.pixels)));
+}
+
+#[test]
+fn the_last_turn_is_made_to_answer_greedily() {
+    let preset = Preset::nano();
+    let (grounding, policy) = play(&preset, &[&zoom(1.0, 1.0), &zoom(2.0, 2.0), " (3, 4) </answer>"]);
+    check_point(&grounding, 3.0, 4.0);
+    let forced: Vec<bool> = grounding.turns.iter().map(|turn| turn.forced).collect();
+    assert_eq!(forced, [false, false, true]);
+    let prefixes: Vec<_> = policy.asked().iter().map(|(asked, _)| asked.forced_prefix.as_deref()).collect();
+    assert_eq!(prefixes, [None, None, Some(FORCED_FINAL_PREFIX)]);
+    let temperatures: Vec<f64> = policy.asked().iter().map(|(_, sampling)| sampling.temperature).collect();
+    assert_eq!(temperatures, [0.5, 0.5, 0.0]);
+    assert!(grounding.turns[2].thoughts[0].text.starts_with("Based on all the information"));
+}
+
+#[test]
+fn used_up_images_force_the_answer_before_the_turns_do() {
+    let mut preset = Preset::nano();
+    preset.limits.max_images = 2;
+    preset.limits.max_turns = 9;
+    let (grounding, _) = play(&preset, &[&zoom(1.0, 1.0), " (3, 4) </answer>"]);
+    assert!(grounding.turns[1].forced);
+    check_point(&grounding, 3.0, 4.0);
+}
+
+#[test]
+fn every_turn_has_its_own_seed_the_protocols_stops_and_the_token_limit() {
+    let (_, policy) = play(&Preset::nano(), &[&zoom(1.0, 1.0), "<answer> (3, 4) </answer>"]);
+    let [(_, first), (_, second)] = policy.asked() else { panic!("two turns") };
+    assert_eq!((first.seed, second.seed), (7, 8));
+    assert_eq!(first.stop, ["</tool_call>", "</answer>"]);
+    assert_eq!(first.max_new_tokens, 128);
+}
+
+#[test]
+fn a_bad_tool_call_is_told_back_as_a_previous_thought() {
+    let bad = "<think> over there </think>\n<tool_call>\n(5, 6)\n</tool_call>";
+    let (grounding, policy) = play(
+        &Preset::web_grounding_multiturn(),
+        &[bad, "<think>hm</think>", &zoom(9.0, 9.0), "no tags", "<answer> (3, 4) </answer>"],
+    );
+    check_point(&grounding, 3.0, 4.0);
+    let reasons: Vec<_> = grounding.turns.iter().map(|turn| turn.malformed).collect();
+    let no_action = Some(Malformed::NoAction);
+    assert_eq!(reasons, [Some(Malformed::ToolCallNotJson), no_action, None, no_action, None]);
+    assert_eq!(
+        last_text(&policy, 2),
+        "\nDescription: the menu\n\nPrevious thought 1: over there \n<tool_call>\n(5, 6)\n</tool_call>\n\nPrevious thought 2: hm"
+    );
+    assert_eq!(last_text(&policy, 4), "</observation>\n\nPrevious thought 4: no tags");
+    // The fifth turn is forced and opened its answer once more.
+    assert!(grounding.turns[4].forced);
+    assert_eq!(grounding.answer_text.as_deref(), Some("(3, 4)"));
+}
+
+#[test]
+fn a_zoom_outside_shows_the_nearest_pixels_and_is_recorded_on_the_screenshot() {
+    let (grounding, _) =
+        play(&Preset::web_grounding_multiturn(), &[&zoom(5_000.0, -40.0), "<answer> (3, 4) </answer>"]);
+    let turn = &grounding.turns[0];
+    assert_eq!(turn.zoom, Some(Point::new(639.0, 0.0)));
+    assert_eq!(turn.crop.as_ref().unwrap().plan.window, Rect::new(639.0, 0.0, 640.0, 60.0));
+    assert_eq!(turn.thoughts[0].points, []);
+}
+
+#[test]
+fn unusable_answers_have_a_reason() {
+    let single = Preset::web_grounding();
+    let outside = |x, y| Malformed::AnswerOutside(Coordinate { x, y });
+    check_malformed(&single, &["<answer> (640, 10) </answer>"], outside(640.0, 10.0));
+    check_malformed(&single, &["<answer> (-1, 10) </answer>"], outside(-1.0, 10.0));
+    check_malformed(&single, &["<answer> the menu </answer>"], Malformed::AnswerNotAPoint);
+    check_malformed(&single, &["<answer></answer>"], Malformed::EmptyAnswer);
+    check_malformed(&single, &["I do not know"], Malformed::NoAction);
+    check_malformed(&single, &[""], Malformed::Empty);
+    check_malformed(&single, &[&zoom(1.0, 1.0)], Malformed::ZoomInsteadOfAnswer);
+    let multi = Preset::nano();
+    check_malformed(&multi, &["<answer></answer>"], Malformed::EmptyAnswer);
+    check_malformed(&multi, &[&zoom(1.0, 1.0), &zoom(2.0, 2.0), "</answer>"], Malformed::EmptyAnswer);
+}
+
+#[test]
+fn the_first_and_the_last_pixel_are_answers() {
+    let single = Preset::web_grounding();
+    check_point(&play(&single, &["<answer> (0, 0) </answer>"]).0, 0.0, 0.0);
+    check_point(&play(&single, &["<answer> (639, 479) </answer>"]).0, 639.0, 479.0);
+}
+
+#[test]
+fn a_text_answer_is_kept_and_need_not_be_a_point() {
+    let (grounding, _) = play(&Preset::spatial(), &["<think> x </think>\n<answer> to the left </answer>"]);
+    assert_eq!(grounding.answer_text.as_deref(), Some("to the left"));
+    assert_eq!((grounding.answer, grounding.malformed), (None, None));
+    assert!(grounding.confidence.is_some());
+}
+
+#[test]
+fn answers_on_other_grids_are_mapped_to_the_screenshot() {
+    // The network sees 640 x 480 as 644 x 476.
+    let (grounding, _) = play(&Preset::qwen2_5_vl(), &["(322, 119)"]);
+    check_point(&grounding, 320.0, 120.0);
+    let thousand = Preset { answer_space: AnswerSpace::Thousand, ..Preset::web_grounding() };
+    check_point(&play(&thousand, &["<answer> (500, 250) </answer>"]).0, 320.0, 120.0);
+}
+
+#[derive(Default)]
+struct Diary {
+    lines: Vec<String>,
+    heard: String,
+    break_after: Option<&'static str>,
+}
+
+impl GroundObserver for Diary {
+    fn turn_started(&mut self, turn_idx: usize, forced: bool) -> ControlFlow<()> {
+        self.lines.push(format!("turn {turn_idx} forced {forced}"));
+        ControlFlow::Continue(())
+    }
+
+    fn text(&mut self, piece: &str) -> ControlFlow<()> {
+        self.heard.push_str(piece);
+        match self.break_after {
+            Some(text) if self.heard.ends_with(text) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn crop_shown(&mut self, crop: &ShownCrop) {
+        self.lines.push(format!("crop of {}", crop.plan.side_px));
+    }
+
+    fn turn_ended(&mut self, turn: &Turn) {
+        self.lines.push(format!("said {} characters", turn.completion.text.len()));
+    }
+}
+
+#[test]
+fn an_observer_follows_the_episode_in_order() {
+    let (first, second) = (zoom(9.0, 9.0), "<answer> (3, 4) </answer>");
+    let mut policy = ScriptedPolicy::new([first.as_str(), second]);
+    let mut diary = Diary::default();
+    ground(&mut policy, &screenshot(), "it", &Preset::nano(), &sampling(), &mut diary).unwrap();
+    let said = |text: &str| format!("said {} characters", text.len());
+    let expected =
+        ["turn 0 forced false", "crop of 140", &said(&first), "turn 1 forced false", &said(second)];
+    assert_eq!(diary.lines, expected);
+    assert_eq!(diary.heard, format!("{first}{second}"));
+}
+
+#[test]
+fn an_observer_can_break_off_between_tokens() {
+    let mut policy = ScriptedPolicy::new(["<think> let me see </think>\n<answer> (3, 4) </answer>"]);
+    let mut diary = Diary { break_after: Some("let me"), ..Diary::default() };
+    let grounding =
+        ground(&mut policy, &screenshot(), "it", &Preset::nano(), &sampling(), &mut diary).unwrap();
+    assert!(grounding.cancelled);
+    assert_eq!((grounding.answer, grounding.malformed), (None, None));
+    assert_eq!(grounding.turns[0].completion.text, "<think> let me");
+}
+
+#[test]
+fn a_policy_that_cannot_be_asked_is_an_error() {
+    let mut nobody = ScriptedPolicy::new([] as [&str; 0]);
+    let error = ground(&mut nobody, &screenshot(), "it", &Preset::nano(), &sampling(), &mut ()).unwrap_err();
+    assert!(matches!(error, PolicyError::Backend(_)), "{error}");
+    let thin = Arc::new(RgbImage::new(1, 500));
+    let error = ground(&mut nobody, &thin, "it", &Preset::nano(), &sampling(), &mut ()).unwrap_err();
+    assert!(matches!(error, PolicyError::Image(_)), "{error}");
+}

@@ -1,0 +1,210 @@
+//! A checkpoint: configuration, processor, tokenizer, chat template and weights, from a folder, from the
+//! hub, or from the binary itself.
+
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device};
+use vigorl_policy::ChatTemplate;
+
+use crate::config::Config;
+use crate::error::LoadError;
+use crate::hub::{self, HubAccess};
+use crate::nano;
+use crate::processor::Processor;
+use crate::tokenizer::Tokenizer;
+use crate::weights::Weights;
+
+/// Where a checkpoint comes from, as given to `--model`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelSource {
+    /// The policy embedded in the binary.
+    Nano,
+    /// A checkpoint folder.
+    Dir(PathBuf),
+    /// `ORG/NAME` on the hub.
+    Hub(String),
+}
+
+impl ModelSource {
+    /// `nano`, an existing folder, or a hub name, in this order.
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "nano" => Self::Nano,
+            _ if Path::new(text).is_dir() => Self::Dir(PathBuf::from(text)),
+            _ if is_hub_name(text) => Self::Hub(text.to_owned()),
+            _ => Self::Dir(PathBuf::from(text)),
+        }
+    }
+}
+
+impl std::fmt::Display for ModelSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Nano => f.write_str("nano"),
+            Self::Dir(dir) => write!(f, "{}", dir.display()),
+            Self::Hub(repo) => f.write_str(repo),
+        }
+    }
+}
+
+/// `ORG/NAME` of the characters the hub allows.
+fn is_hub_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let parts: Vec<_> = text.split('/').collect();
+    parts.len() == 2 && parts.iter().all(|p| !p.is_empty() && !p.starts_with('.') && p.chars().all(allowed))
+}
+
+/// Everything of a checkpoint but the built model.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// Name for records.
+    pub name: String,
+    /// Sizes.
+    pub config: Config,
+    /// Image processor.
+    pub processor: Processor,
+    /// Tokenizer.
+    pub tokenizer: Tokenizer,
+    /// Chat template, which holds the default system prompt.
+    pub template: ChatTemplate,
+    folder: Option<PathBuf>,
+}
+
+impl Checkpoint {
+    /// Opens a checkpoint, fetching it first if it is on the hub. Weights are not read yet.
+    ///
+    /// # Errors
+    /// [`LoadError`] names the file and the cure.
+    pub fn open(source: &ModelSource, hub: &HubAccess) -> Result<Self, LoadError> {
+        match source {
+            ModelSource::Nano => Self::embedded(),
+            ModelSource::Dir(dir) => Self::open_dir(dir, source.to_string()),
+            ModelSource::Hub(repo) => Self::open_dir(&hub::fetch(repo, hub)?, repo.clone()),
+        }
+    }
+
+    /// Opens a folder in Hugging Face layout.
+    ///
+    /// # Errors
+    /// [`LoadError`] names the file and the cure.
+    pub fn open_dir(dir: &Path, name: String) -> Result<Self, LoadError> {
+        let read = |file: &str, needs: &'static str| {
+            let path = dir.join(file);
+            if !path.exists() {
+                return Err(LoadError::MissingFile { path, needs });
+            }
+            std::fs::read_to_string(&path).map_err(|e| LoadError::Read { path, detail: e.to_string() })
+        };
+        let config = Config::from_json(&read("config.json", "its config.json")?)?;
+        let processor =
+            Processor::from_json(&read("preprocessor_config.json", "its preprocessor_config.json")?)?;
+        let tokenizer = Tokenizer::open(dir)?;
+        let template = ChatTemplate::from_folder(dir).map_err(|e| LoadError::Template(e.to_string()))?;
+        let folder = Some(dir.to_owned());
+        Self { name, config, processor, tokenizer, template, folder }.checked()
+    }
+
+    fn embedded() -> Result<Self, LoadError> {
+        let template =
+            ChatTemplate::new(nano::chat_template()?).map_err(|e| LoadError::Template(e.to_string()))?;
+        let checkpoint = Self {
+            name: "nano".to_owned(),
+            config: Config::from_json(nano::CONFIG)?,
+            processor: Processor::from_json(nano::PREPROCESSOR)?,
+            tokenizer: Tokenizer::from_bytes(nano::TOKENIZER)?,
+            template,
+            folder: None,
+        };
+        checkpoint.checked()
+    }
+
+    /// The weights on `device` in `dtype`.
+    ///
+    /// # Errors
+    /// Missing, truncated or broken weight files, or too little memory for them.
+    pub fn weights(&self, device: &Device, dtype: DType) -> Result<Weights, LoadError> {
+        let weights = match &self.folder {
+            Some(dir) => Weights::open(dir, device, dtype)?,
+            None => Weights::from_bytes(nano::WEIGHTS.to_vec(), device, dtype)?,
+        };
+        if matches!(device, Device::Cpu) {
+            check_memory(weights.n_bytes())?;
+        }
+        Ok(weights)
+    }
+
+    /// SHA-256 over the weight files in name order, as hexadecimal: which weights produced a run.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn weights_sha256(&self) -> Result<String, LoadError> {
+        use sha2::{Digest, Sha256};
+        let mut hasher = Sha256::new();
+        match &self.folder {
+            None => hasher.update(nano::WEIGHTS),
+            Some(dir) => {
+                for path in crate::weights::weight_files(dir)? {
+                    let read =
+                        |e: std::io::Error| LoadError::Read { path: path.clone(), detail: e.to_string() };
+                    let mut file = std::fs::File::open(&path).map_err(read)?;
+                    std::io::copy(&mut file, &mut HashWriter(&mut hasher)).map_err(read)?;
+                }
+            }
+        }
+        Ok(hasher.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    }
+
+    /// Processor and tokenizer must belong to the configuration.
+    fn checked(self) -> Result<Self, LoadError> {
+        let (v, p) = (&self.config.vision, &self.processor);
+        if (p.patch_size, p.merge_size, p.temporal_patch_size)
+            != (v.patch_size, v.spatial_merge_size, v.temporal_patch_size)
+        {
+            let detail = "patch, merge or frame size differs from config.json's vision_config";
+            return Err(LoadError::config("preprocessor_config.json", detail));
+        }
+        if self.tokenizer.image_pad != self.config.image_token_id {
+            let detail = format!(
+                "`<|image_pad|>` is {}, config.json's image_token_id {}",
+                self.tokenizer.image_pad, self.config.image_token_id
+            );
+            return Err(LoadError::config("tokenizer.json", detail));
+        }
+        Ok(self)
+    }
+}
+
+struct HashWriter<'a>(&'a mut sha2::Sha256);
+
+impl std::io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        sha2::Digest::update(self.0, bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Refuses weights that would push the machine into swap.
+fn check_memory(weight_bytes: u64) -> Result<(), LoadError> {
+    /// Room for the KV cache and activations of one screenshot.
+    const WORKING_BYTES: u64 = 512 << 20;
+    const GIB: f64 = (1_u64 << 30) as f64;
+    /// Below this the check only costs time.
+    const NEGLIGIBLE_BYTES: u64 = 64 << 20;
+    if weight_bytes < NEGLIGIBLE_BYTES {
+        return Ok(());
+    }
+    // A system that does not tell its memory cannot be asked; loading then decides.
+    let Ok(mut system) = sysinfo::System::new() else { return Ok(()) };
+    system.refresh_memory();
+    let (needed, available) = (weight_bytes + WORKING_BYTES, system.available_memory());
+    if needed > available {
+        return Err(LoadError::Memory {
+            needed_gib: needed as f64 / GIB,
+            available_gib: available as f64 / GIB,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,354 @@
+//! The engine: a checkpoint that continues conversations.
+//!
+//! Invariant: the cache always holds exactly the tokens in `Session::keys`, so a conversation that begins
+//! like the last one (a zoom turn, or another instruction on the same screenshot) computes only what is new.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Instant;
+
+use candle_core::{DType, Device, Tensor};
+use image::RgbImage;
+use vigorl_geometry::fit::PixelBudget;
+use vigorl_policy::{Completion, Conversation, Policy, PolicyError, Sampling, TokenStream};
+
+use crate::checkpoint::{Checkpoint, ModelSource};
+use crate::error::LoadError;
+use crate::generate::{Decoding, lap};
+use crate::hub::HubAccess;
+use crate::model::{KvCache, Model, Probe};
+use crate::mrope::{Grid, next_position, position_ids};
+use crate::processor::Patches;
+
+/// How a checkpoint is loaded.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// Where to compute.
+    pub device: Device,
+    /// Storage of the weights. On the CPU f32: the tensor library's bf16 matrix-vector product runs at
+    /// 1 GB/s there, a tenth of f32.
+    pub dtype: DType,
+    /// Overrides the processor's upper pixel limit.
+    pub max_pixels: Option<u64>,
+    /// How the hub may be used.
+    pub hub: HubAccess,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self { device: Device::Cpu, dtype: DType::F32, max_pixels: None, hub: HubAccess::default() }
+    }
+}
+
+/// A loaded Qwen2.5-VL checkpoint.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) model: Model,
+    pub(crate) device: Device,
+    pub(crate) dtype: DType,
+    session: Session,
+}
+
+/// What is remembered between turns.
+#[derive(Debug)]
+struct Session {
+    /// One per cached token: its id, or the hash of the image it belongs to.
+    keys: Vec<u64>,
+    cache: KvCache,
+    /// Visual tokens by image hash.
+    images: BTreeMap<u64, Tensor>,
+    /// Sampled ids by their text, so that history is fed as it was sampled and not as it would be tokenised.
+    sampled: BTreeMap<String, Vec<u32>>,
+}
+
+/// A conversation as token ids, with its images.
+#[derive(Debug)]
+pub(crate) struct Prompt {
+    pub(crate) ids: Vec<u32>,
+    pub(crate) positions: Vec<[u32; 3]>,
+    pub(crate) images: Vec<PromptImage>,
+}
+
+/// One image of a prompt.
+#[derive(Debug)]
+pub(crate) struct PromptImage {
+    pub(crate) hash: u64,
+    pub(crate) pixels: Arc<RgbImage>,
+    pub(crate) grid: Grid,
+    /// Index of its first pad.
+    pub(crate) start: usize,
+    pub(crate) n_tokens: usize,
+}
+
+impl Engine {
+    /// Loads a checkpoint.
+    ///
+    /// # Errors
+    /// [`LoadError`] names cause and cure.
+    pub fn load(source: &ModelSource, options: &LoadOptions) -> Result<Self, LoadError> {
+        Self::from_checkpoint(Checkpoint::open(source, &options.hub)?, options)
+    }
+
+    /// Loads the weights of an opened checkpoint.
+    ///
+    /// # Errors
+    /// [`LoadError`] names cause and cure.
+    pub fn from_checkpoint(mut checkpoint: Checkpoint, options: &LoadOptions) -> Result<Self, LoadError> {
+        if let Some(max_pixels) = options.max_pixels {
+            let processor = &mut checkpoint.processor;
+            processor.max_pixels = max_pixels;
+            processor.min_pixels = processor.min_pixels.min(max_pixels);
+        }
+        let weights = checkpoint.weights(&options.device, options.dtype)?;
+        let model = Model::load(&checkpoint.config, &weights)?;
+        let session = Session::new(&model);
+        Ok(Self { checkpoint, model, device: options.device.clone(), dtype: options.dtype, session })
+    }
+
+    /// The checkpoint this engine runs.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// The model, for those who compute without a conversation.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Renders and tokenises a conversation and expands its image pads.
+    pub(crate) fn prepare(&self, conversation: &Conversation) -> Result<Prompt, PolicyError> {
+        let rendered = self.checkpoint.template.render(conversation)?;
+        let merge = self.checkpoint.config.vision.spatial_merge_size;
+        let pad = self.checkpoint.tokenizer.image_pad;
+        let mut prompt = Prompt { ids: vec![], positions: vec![], images: vec![] };
+        let mut pixels = rendered.images.iter();
+        for id in self.encode(&rendered.text)? {
+            if id != pad {
+                prompt.ids.push(id);
+                continue;
+            }
+            let Some(pixels) = pixels.next() else {
+                let detail = "it writes more image pads than the conversation has images";
+                return Err(PolicyError::Template(detail.to_owned()));
+            };
+            let grid = self.grid_of(pixels)?;
+            let image = PromptImage {
+                hash: hash_image(pixels),
+                pixels: pixels.clone(),
+                grid,
+                start: prompt.ids.len(),
+                n_tokens: grid.n_tokens(merge),
+            };
+            prompt.ids.extend(std::iter::repeat_n(pad, image.n_tokens));
+            prompt.images.push(image);
+        }
+        if pixels.next().is_some() {
+            return Err(PolicyError::Template("it leaves out an image of the conversation".to_owned()));
+        }
+        let grids: Vec<Grid> = prompt.images.iter().map(|image| image.grid).collect();
+        prompt.positions = position_ids(&prompt.ids, &grids, &self.checkpoint.config);
+        Ok(prompt)
+    }
+
+    /// Visual tokens of one image.
+    pub(crate) fn embed_image(
+        &self,
+        pixels: &RgbImage,
+        probe: &mut Probe<'_>,
+    ) -> Result<(Patches, Tensor), PolicyError> {
+        let patches = self.checkpoint.processor.patches(pixels)?;
+        let width = self.checkpoint.config.vision.patch_values();
+        let embedded = (|| {
+            let values =
+                Tensor::from_slice(&patches.values, (patches.grid.n_patches(), width), &self.device)?;
+            self.model.embed_images(&values.to_dtype(self.dtype)?, &[patches.grid], probe)
+        })();
+        Ok((patches, embedded.map_err(backend)?))
+    }
+
+    fn grid_of(&self, pixels: &RgbImage) -> Result<Grid, PolicyError> {
+        let (width, height) = vigorl_geometry::fit::smart_resize(
+            pixels.width(),
+            pixels.height(),
+            self.checkpoint.processor.pixel_budget(),
+        )?;
+        let p = self.checkpoint.processor.patch_size;
+        Ok(Grid { t: 1, h: height as usize / p, w: width as usize / p })
+    }
+
+    /// Tokenises rendered text; earlier completions keep the ids they were sampled as.
+    fn encode(&self, text: &str) -> Result<Vec<u32>, PolicyError> {
+        let tokenizer = &self.checkpoint.tokenizer;
+        let mut ids = Vec::new();
+        let mut rest = text;
+        while let Some((before, sampled, after)) = self.session.next_sampled(rest) {
+            ids.extend(tokenizer.encode(before).map_err(backend)?);
+            ids.extend(sampled);
+            rest = after;
+        }
+        ids.extend(tokenizer.encode(rest).map_err(backend)?);
+        Ok(ids)
+    }
+
+    /// Visual tokens for the pads from index `from` on, computing only unknown images.
+    fn visual_tokens(&mut self, prompt: &Prompt, from: usize) -> Result<Option<Tensor>, PolicyError> {
+        let mut parts = Vec::new();
+        for image in &prompt.images {
+            let end = image.start + image.n_tokens;
+            if end <= from {
+                continue;
+            }
+            let tokens = match self.session.images.get(&image.hash) {
+                Some(tokens) => tokens.clone(),
+                None => self.embed_image(&image.pixels, &mut Probe::default())?.1,
+            };
+            self.session.images.insert(image.hash, tokens.clone());
+            let skip = from.saturating_sub(image.start);
+            parts.push(tokens.narrow(0, skip, image.n_tokens - skip).map_err(backend)?);
+        }
+        match parts.len() {
+            0 => Ok(None),
+            _ => Tensor::cat(&parts, 0).map(Some).map_err(backend),
+        }
+    }
+}
+
+impl Policy for Engine {
+    fn complete(
+        &mut self,
+        conversation: &Conversation,
+        sampling: &Sampling,
+        stream: &mut TokenStream<'_>,
+    ) -> Result<Completion, PolicyError> {
+        let mut clock = Instant::now();
+        let prompt = self.prepare(conversation)?;
+        let limit = self.checkpoint.config.text.max_position_embeddings;
+        if prompt.ids.len() >= limit {
+            return Err(PolicyError::TooLong { n_tokens: prompt.ids.len(), limit });
+        }
+        let keys = prompt.keys();
+        let n_cached = self.session.reuse(&keys);
+        let visual = self.visual_tokens(&prompt, n_cached)?;
+        let vision = lap(&mut clock);
+
+        // If computing fails half way, the cache no longer matches its keys: start afresh next time.
+        let mut session = std::mem::replace(&mut self.session, Session::new(&self.model));
+        let (new_ids, new_positions) = (&prompt.ids[n_cached..], &prompt.positions[n_cached..]);
+        let hidden = self
+            .model
+            .extend(new_ids, new_positions, visual.as_ref(), &mut session.cache, &mut Probe::default())
+            .and_then(|h| h.narrow(1, new_ids.len() - 1, 1))
+            .map_err(backend)?;
+        let prefill = lap(&mut clock);
+
+        let mut fed = prompt.ids.clone();
+        let decoding = Decoding {
+            model: &self.model,
+            tokenizer: &self.checkpoint.tokenizer,
+            cache: &mut session.cache,
+            fed: &mut fed,
+            next_position: next_position(&prompt.positions),
+            context_limit: limit,
+        };
+        let generated = decoding.run(&hidden, sampling, stream).map_err(backend)?;
+        session.keys = keys;
+        session.keys.extend(fed[prompt.ids.len()..].iter().map(|&id| u64::from(id)));
+        session.images.retain(|hash, _| prompt.images.iter().any(|image| image.hash == *hash));
+        session.remember(&generated.text, &generated.ids, self.checkpoint.tokenizer.end_of_turn);
+        self.session = session;
+        Ok(Completion {
+            text: generated.text,
+            token_ids: generated.ids,
+            token_ends: generated.ends,
+            logprobs: generated.logprobs,
+            n_prompt_tokens: prompt.ids.len(),
+            n_cached_tokens: n_cached,
+            finish: generated.finish,
+            vision,
+            prefill,
+            decode: lap(&mut clock),
+        })
+    }
+
+    fn name(&self) -> &str {
+        &self.checkpoint.name
+    }
+
+    fn pixel_budget(&self) -> PixelBudget {
+        self.checkpoint.processor.pixel_budget()
+    }
+}
+
+impl Session {
+    /// Completions remembered at most; older ones are tokenised afresh.
+    const MAX_SAMPLED: usize = 64;
+
+    fn new(model: &Model) -> Self {
+        Self {
+            keys: vec![],
+            cache: KvCache::new(model.config()),
+            images: BTreeMap::new(),
+            sampled: BTreeMap::new(),
+        }
+    }
+
+    /// Shortens the cache to what it shares with `keys`; the last token is always computed again, because
+    /// its hidden state is needed. Returns the tokens kept.
+    fn reuse(&mut self, keys: &[u64]) -> usize {
+        let shared = self.keys.iter().zip(keys).take_while(|(a, b)| a == b).count();
+        let kept = shared.min(keys.len().saturating_sub(1));
+        self.keys.truncate(kept);
+        self.cache.truncate(kept);
+        kept
+    }
+
+    fn remember(&mut self, text: &str, ids: &[u32], end_of_turn: u32) {
+        if self.sampled.len() >= Self::MAX_SAMPLED {
+            self.sampled.clear();
+        }
+        let ids = ids.iter().copied().filter(|&id| id != end_of_turn).collect();
+        self.sampled.insert(text.to_owned(), ids);
+    }
+
+    /// Splits `text` at the first assistant message that was sampled here: before, its ids, after.
+    fn next_sampled<'t>(&self, text: &'t str) -> Option<(&'t str, &[u32], &'t str)> {
+        const HEADER: &str = "<|im_start|>assistant\n";
+        const END: &str = "<|im_end|>";
+        let mut from = 0;
+        while let Some(at) = text[from..].find(HEADER) {
+            let start = from + at + HEADER.len();
+            let message = &text[start..start + text[start..].find(END)?];
+            if let Some(ids) = self.sampled.get(message).filter(|_| !message.is_empty()) {
+                return Some((&text[..start], ids, &text[start + message.len()..]));
+            }
+            from = start;
+        }
+        None
+    }
+}
+
+impl Prompt {
+    /// One key per token: equal keys mean equal tokens, images included.
+    fn keys(&self) -> Vec<u64> {
+        /// Keeps image hashes apart from ids.
+        const IMAGE: u64 = 1 << 63;
+        let mut keys: Vec<u64> = self.ids.iter().map(|&id| u64::from(id)).collect();
+        for image in &self.images {
+            keys[image.start..image.start + image.n_tokens].fill(IMAGE | image.hash);
+        }
+        keys
+    }
+}
+
+fn hash_image(pixels: &RgbImage) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    pixels.dimensions().hash(&mut hasher);
+    pixels.as_raw().hash(&mut hasher);
+    hasher.finish()
+}
+
+pub(crate) fn backend(error: impl Into<LoadError>) -> PolicyError {
+    PolicyError::Backend(Box::new(error.into()))
+}

@@ -1,0 +1,107 @@
+//! Why a checkpoint could not be loaded. Every message names the cause and the cure.
+
+use std::path::PathBuf;
+
+/// A checkpoint that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// A file that every checkpoint has is missing.
+    #[error("`{path}` is missing: a checkpoint folder needs {needs}")]
+    MissingFile {
+        /// Where it was expected.
+        path: PathBuf,
+        /// What must be there.
+        needs: &'static str,
+    },
+    /// A shard named by the index is missing.
+    #[error("`{index}` names the shard `{shard}`, which is missing: fetch it again")]
+    MissingShard {
+        /// The index file.
+        index: PathBuf,
+        /// The missing file.
+        shard: String,
+    },
+    /// A file cannot be read.
+    #[error("cannot read `{path}`: {detail}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        detail: String,
+    },
+    /// A weight file is shorter than its header says, or its header is broken.
+    #[error("`{path}` is truncated or not a safetensors file ({detail}): fetch it again")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said.
+        detail: String,
+    },
+    /// A configuration file with a missing or wrong field.
+    #[error("`{file}`: {detail}")]
+    Config {
+        /// The file.
+        file: String,
+        /// The field and what is wrong with it.
+        detail: String,
+    },
+    /// Another kind of model.
+    #[error("model_type is `{found}`: this engine runs `qwen2_5_vl` checkpoints")]
+    Architecture {
+        /// What `config.json` says.
+        found: String,
+    },
+    /// A tensor that the architecture needs is not in the files.
+    #[error("the weights have no tensor `{name}`")]
+    MissingTensor {
+        /// Its name in the published layout.
+        name: String,
+    },
+    /// A tensor of another shape than `config.json` implies.
+    #[error("tensor `{name}` has shape {got:?}, config.json implies {expected:?}")]
+    Shape {
+        /// Its name in the published layout.
+        name: String,
+        /// Implied by `config.json`.
+        expected: Vec<usize>,
+        /// In the file.
+        got: Vec<usize>,
+    },
+    /// The tokenizer lacks a token of the protocol.
+    #[error("the tokenizer has no token `{token}`: it does not belong to a Qwen2.5-VL checkpoint")]
+    MissingToken {
+        /// The token.
+        token: &'static str,
+    },
+    /// The weights do not fit.
+    #[error(
+        "the weights need about {needed_gib:.1} GiB, {available_gib:.1} GiB are available: close programs or choose a smaller model"
+    )]
+    Memory {
+        /// Estimate for weights and a working margin.
+        needed_gib: f64,
+        /// Free memory now.
+        available_gib: f64,
+    },
+    /// The hub could not be asked.
+    #[error("cannot fetch `{repo}` from the hub: {detail}")]
+    Hub {
+        /// `ORG/NAME`.
+        repo: String,
+        /// What the client said.
+        detail: String,
+    },
+    /// The tensor library failed.
+    #[error("the tensor library failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// The chat template cannot be used.
+    #[error("the chat template cannot be used: {0}")]
+    Template(String),
+}
+
+impl LoadError {
+    pub(crate) fn config(file: &str, detail: impl ToString) -> Self {
+        Self::Config { file: file.to_owned(), detail: detail.to_string() }
+    }
+}

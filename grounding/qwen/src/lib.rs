@@ -1,0 +1,38 @@
+//! Qwen2.5-VL on candle: processor, vision tower, decoder, KV cache, generation, weights; trainable.
+//!
+//! Shapes name their axes: B rows, T tokens, N patches, M merged patches, D hidden width, V vocabulary.
+//!
+//! Start with [`Engine`], which continues conversations, or [`Model`], which a trainer differentiates.
+
+mod attention;
+mod checkpoint;
+mod config;
+mod engine;
+mod error;
+mod generate;
+mod hub;
+mod inspect;
+mod kv_cache;
+mod linear;
+mod model;
+pub mod mrope;
+mod nano;
+pub mod ops;
+mod processor;
+mod sampling;
+mod text;
+mod tokenizer;
+mod vision;
+mod weights;
+
+pub use checkpoint::{Checkpoint, ModelSource};
+pub use config::{Config, RopeScaling, TextConfig, VisionConfig};
+pub use engine::{Engine, LoadOptions};
+pub use error::LoadError;
+pub use hub::{HubAccess, Network, OnBytes};
+pub use inspect::{Inspection, inspect_forward};
+pub use model::{KvCache, Model, OnLayer, PackedBatch, Probe};
+pub use mrope::Grid;
+pub use processor::{Patches, Processor};
+pub use tokenizer::Tokenizer;
+pub use weights::Weights;

@@ -1,0 +1,20 @@
+//! The embedded default policy: a checkpoint folder compiled into the binary.
+//! It is made by `vigorl train sft training/configs/nano.toml`.
+
+use crate::error::LoadError;
+
+pub(crate) const CONFIG: &str = include_str!("../assets/nano/config.json");
+pub(crate) const PREPROCESSOR: &str = include_str!("../assets/nano/preprocessor_config.json");
+pub(crate) const TOKENIZER: &[u8] = include_bytes!("../assets/nano/tokenizer.json");
+pub(crate) const WEIGHTS: &[u8] = include_bytes!("../assets/nano/model.safetensors");
+const CHAT_TEMPLATE: &str = include_str!("../assets/nano/chat_template.json");
+
+/// The template text inside `chat_template.json`.
+pub(crate) fn chat_template() -> Result<String, LoadError> {
+    let json: serde_json::Value =
+        serde_json::from_str(CHAT_TEMPLATE).map_err(|e| LoadError::config("chat_template.json", e))?;
+    json["chat_template"]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| LoadError::config("chat_template.json", "there is no `chat_template` text"))
+}

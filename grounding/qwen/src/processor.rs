@@ -1,0 +1,137 @@
+//! From an image to normalised patches, exactly as the checkpoint's own processor makes them.
+//!
+//! Source: transformers `Qwen2VLImageProcessor`, the Pillow-based one: smart resize (BICUBIC), rescale,
+//! normalise, then patches ordered so that the merge² patches of a merged patch are neighbours.
+
+use image::RgbImage;
+use serde::{Deserialize, Serialize};
+use vigorl_geometry::fit::{FitError, PixelBudget, smart_resize};
+use vigorl_policy::resize::{Filter, resize};
+
+use crate::error::LoadError;
+use crate::mrope::Grid;
+
+/// `preprocessor_config.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Processor {
+    /// Side of a patch in pixels.
+    pub patch_size: usize,
+    /// Frames per patch; a still image is repeated.
+    pub temporal_patch_size: usize,
+    /// Patches per side of a merged patch.
+    pub merge_size: usize,
+    /// Smaller images are enlarged to this many pixels.
+    pub min_pixels: u64,
+    /// Larger images are reduced to this many pixels.
+    pub max_pixels: u64,
+    /// Subtracted per channel, of values in 0 to 1.
+    pub image_mean: [f32; 3],
+    /// Divides per channel.
+    pub image_std: [f32; 3],
+}
+
+/// An image as the vision tower takes it.
+#[derive(Debug, Clone)]
+pub struct Patches {
+    /// (N, channels x frames x p x p) row-major.
+    pub values: Vec<f32>,
+    /// Rows and columns of patches.
+    pub grid: Grid,
+}
+
+impl Processor {
+    /// Reads the text of a `preprocessor_config.json`, with pixel limits in either spelling.
+    ///
+    /// # Errors
+    /// [`LoadError::Config`] names the field.
+    pub fn from_json(text: &str) -> Result<Self, LoadError> {
+        const FILE: &str = "preprocessor_config.json";
+        let mut json: serde_json::Value =
+            serde_json::from_str(text).map_err(|e| LoadError::config(FILE, e))?;
+        for (key, in_size) in [("min_pixels", "shortest_edge"), ("max_pixels", "longest_edge")] {
+            if json[key].is_null() && !json["size"][in_size].is_null() {
+                json[key] = json["size"][in_size].clone();
+            }
+        }
+        let processor: Self = serde_json::from_value(json).map_err(|e| LoadError::config(FILE, e))?;
+        if processor.patch_size * processor.merge_size * processor.temporal_patch_size == 0 {
+            return Err(LoadError::config(FILE, "a patch or merge size is 0"));
+        }
+        if processor.image_std.contains(&0.0) {
+            return Err(LoadError::config(FILE, "image_std contains 0"));
+        }
+        if processor.min_pixels > processor.max_pixels {
+            return Err(LoadError::config(FILE, "min_pixels is larger than max_pixels"));
+        }
+        Ok(processor)
+    }
+
+    /// The file's content, loadable by transformers.
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut json = serde_json::to_value(self).unwrap_or_default();
+        json["image_processor_type"] = "Qwen2VLImageProcessor".into();
+        json["processor_class"] = "Qwen2_5_VLProcessor".into();
+        json
+    }
+
+    /// Pixel limits and rounding factor.
+    pub fn pixel_budget(&self) -> PixelBudget {
+        PixelBudget {
+            factor: (self.patch_size * self.merge_size) as u32,
+            min_pixels: self.min_pixels,
+            max_pixels: self.max_pixels,
+        }
+    }
+
+    /// Resizes, normalises and cuts `image`.
+    ///
+    /// # Errors
+    /// [`FitError`] for an empty or extremely elongated image.
+    pub fn patches(&self, image: &RgbImage) -> Result<Patches, FitError> {
+        let (width, height) = smart_resize(image.width(), image.height(), self.pixel_budget())?;
+        if (width, height) == image.dimensions() {
+            return Ok(self.cut(image));
+        }
+        Ok(self.cut(&resize(image, width, height, Filter::Bicubic)))
+    }
+
+    fn cut(&self, image: &RgbImage) -> Patches {
+        let (p, m, frames) = (self.patch_size, self.merge_size, self.temporal_patch_size);
+        let (width, height) = (image.width() as usize, image.height() as usize);
+        let grid = Grid { t: 1, h: height / p, w: width / p };
+        let normalized: [Vec<f32>; 3] = std::array::from_fn(|channel| {
+            // One value per byte: the same rounding as dividing every pixel.
+            (0..=255_u8)
+                .map(|byte| {
+                    let scaled = (f64::from(byte) * (1.0 / 255.0)) as f32;
+                    (scaled - self.image_mean[channel]) / self.image_std[channel]
+                })
+                .collect()
+        });
+        let pixels = image.as_raw();
+        let mut values = Vec::with_capacity(grid.n_patches() * 3 * frames * p * p);
+        for (top, left) in patch_corners(grid, p, m) {
+            for (channel, normalized) in normalized.iter().enumerate() {
+                for _ in 0..frames {
+                    for row in top..top + p {
+                        let line = &pixels[(row * width + left) * 3..(row * width + left + p) * 3];
+                        values.extend(line.iter().skip(channel).step_by(3).map(|&b| normalized[b as usize]));
+                    }
+                }
+            }
+        }
+        Patches { values, grid }
+    }
+}
+
+/// Top left pixels of the patches: merged patches row by row, and row by row inside each.
+fn patch_corners(grid: Grid, p: usize, m: usize) -> impl Iterator<Item = (usize, usize)> {
+    let (rows, columns) = (grid.h / m, grid.w / m);
+    (0..rows * columns).flat_map(move |merged| {
+        (0..m * m).map(move |inner| {
+            let row = merged / columns * m + inner / m;
+            let column = merged % columns * m + inner % m;
+            (row * p, column * p)
+        })
+    })
+}

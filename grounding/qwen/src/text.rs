@@ -1,0 +1,143 @@
+//! The decoder: grouped-query attention, multi-section rotary positions, gated MLP.
+//!
+//! Source: transformers `Qwen2_5_VLTextModel`. Shapes: B rows, T tokens, D hidden width, H query heads,
+//! Hkv key heads, d head width.
+
+use std::sync::Arc;
+
+use candle_core::{Result, Tensor};
+
+use crate::attention::attention;
+use crate::config::TextConfig;
+use crate::error::LoadError;
+use crate::kv_cache::LayerCache;
+use crate::linear::{Bias, Linear};
+use crate::mrope::RotaryTable;
+use crate::ops::{Mask, rms_norm, rotary, swiglu};
+use crate::weights::Weights;
+
+/// The decoder. Weight names: `model.*`, `lm_head.weight`.
+#[derive(Debug, Clone)]
+pub(crate) struct Decoder {
+    pub(crate) embedding: Tensor,
+    layers: Vec<Layer>,
+    norm: Tensor,
+    lm_head: Linear,
+    config: TextConfig,
+}
+
+/// Weight names: `model.layers.{i}.*`.
+#[derive(Debug, Clone)]
+struct Layer {
+    input_norm: Tensor,
+    post_attention_norm: Tensor,
+    q: Linear,
+    k: Linear,
+    v: Linear,
+    o: Linear,
+    gate: Linear,
+    up: Linear,
+    down: Linear,
+}
+
+impl Decoder {
+    pub(crate) fn load(weights: &Weights, config: &TextConfig) -> std::result::Result<Self, LoadError> {
+        let c = config;
+        let embedding = weights.get("model.embed_tokens.weight", &[c.vocab_size, c.hidden_size])?;
+        let lm_head = if c.tie_word_embeddings {
+            Linear::from_matrix(embedding.clone())
+        } else {
+            Linear::load(weights, "lm_head", c.vocab_size, c.hidden_size, Bias::Absent)?
+        };
+        let layers = (0..c.num_hidden_layers)
+            .map(|i| Layer::load(weights, i, c))
+            .collect::<std::result::Result<_, _>>()?;
+        let norm = weights.get("model.norm.weight", &[c.hidden_size])?;
+        Ok(Self { embedding, layers, norm, lm_head, config: c.clone() })
+    }
+
+    /// Hidden states after the final norm.
+    ///
+    /// `caches` (one per layer, or none when training) hold the tokens before these; `each_layer` sees every
+    /// layer's output.
+    ///
+    /// # Shapes
+    /// x: (B, T, D), positions table of B * T rows; result: (B, T, D).
+    pub(crate) fn forward(
+        &self,
+        x: &Tensor,
+        table: &Arc<RotaryTable>,
+        mask: &Mask,
+        mut caches: Option<&mut [LayerCache]>,
+        each_layer: &mut dyn FnMut(usize, &Tensor),
+    ) -> Result<Tensor> {
+        let mut x = x.clone();
+        for (i, layer) in self.layers.iter().enumerate() {
+            let cache = caches.as_deref_mut().map(|caches| &mut caches[i]);
+            x = layer.forward(&x, table, mask, cache, &self.config)?;
+            each_layer(i, &x);
+        }
+        rms_norm(&x, &self.norm, self.config.rms_norm_eps)
+    }
+
+    /// (..., D) → (..., V).
+    pub(crate) fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.lm_head.forward(hidden)
+    }
+}
+
+impl Layer {
+    fn load(weights: &Weights, index: usize, c: &TextConfig) -> std::result::Result<Self, LoadError> {
+        let name = |part: &str| format!("model.layers.{index}.{part}");
+        let linear = |part: &str, n_out, n_in, bias| Linear::load(weights, &name(part), n_out, n_in, bias);
+        let (d, f, head) = (c.hidden_size, c.intermediate_size, c.head_dim());
+        let (h, kv) = (c.num_attention_heads * head, c.num_key_value_heads * head);
+        Ok(Self {
+            input_norm: weights.get(&name("input_layernorm.weight"), &[d])?,
+            post_attention_norm: weights.get(&name("post_attention_layernorm.weight"), &[d])?,
+            q: linear("self_attn.q_proj", h, d, Bias::Present)?,
+            k: linear("self_attn.k_proj", kv, d, Bias::Present)?,
+            v: linear("self_attn.v_proj", kv, d, Bias::Present)?,
+            o: linear("self_attn.o_proj", d, h, Bias::Absent)?,
+            gate: linear("mlp.gate_proj", f, d, Bias::Absent)?,
+            up: linear("mlp.up_proj", f, d, Bias::Absent)?,
+            down: linear("mlp.down_proj", d, f, Bias::Absent)?,
+        })
+    }
+
+    fn forward(
+        &self,
+        x: &Tensor,
+        table: &Arc<RotaryTable>,
+        mask: &Mask,
+        cache: Option<&mut LayerCache>,
+        c: &TextConfig,
+    ) -> Result<Tensor> {
+        let h = rms_norm(x, &self.input_norm, c.rms_norm_eps)?;
+        let x = (x + self.attend(&h, table, mask, cache, c)?)?;
+        let h = rms_norm(&x, &self.post_attention_norm, c.rms_norm_eps)?;
+        let h = swiglu(&self.gate.forward(&h)?, &self.up.forward(&h)?)?;
+        x + self.down.forward(&h)?
+    }
+
+    fn attend(
+        &self,
+        x: &Tensor,
+        table: &Arc<RotaryTable>,
+        mask: &Mask,
+        cache: Option<&mut LayerCache>,
+        c: &TextConfig,
+    ) -> Result<Tensor> {
+        let (b, t, _) = x.dims3()?;
+        let (h, kv, d) = (c.num_attention_heads, c.num_key_value_heads, c.head_dim());
+        let q = rotary(&self.q.forward(x)?.reshape((b * t, h, d))?, table)?.reshape((b, t, h, d))?;
+        let k = rotary(&self.k.forward(x)?.reshape((b * t, kv, d))?, table)?.reshape((b, t, kv, d))?;
+        let v = self.v.forward(x)?.reshape((b, t, kv, d))?;
+        let (k, v) = (k.transpose(1, 2)?.contiguous()?, v.transpose(1, 2)?.contiguous()?);
+        let (k, v) = match cache {
+            Some(cache) => cache.append(&k, &v)?,
+            None => (k, v),
+        };
+        self.o.forward(&attention(&q, &k, &v, Some(mask))?)
+    }
+}

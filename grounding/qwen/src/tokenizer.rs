@@ -1,0 +1,109 @@
+//! The checkpoint's tokenizer, with the protocol's special tokens by name.
+
+use std::path::Path;
+
+use crate::error::LoadError;
+
+/// Text to token ids and back.
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    /// `<|image_pad|>`.
+    pub image_pad: u32,
+    /// `<|im_end|>`, which ends a turn.
+    pub end_of_turn: u32,
+    /// `<|endoftext|>`, which ends a text.
+    pub end_of_text: Option<u32>,
+}
+
+impl Tokenizer {
+    /// Reads `tokenizer.json` of a checkpoint folder.
+    ///
+    /// # Errors
+    /// A missing or unreadable file, or a tokenizer without the vision tokens.
+    pub fn open(dir: &Path) -> Result<Self, LoadError> {
+        let path = dir.join("tokenizer.json");
+        if !path.exists() {
+            return Err(LoadError::MissingFile { path, needs: "its tokenizer.json" });
+        }
+        let bytes = std::fs::read(&path).map_err(|e| LoadError::Read { path, detail: e.to_string() })?;
+        Self::from_bytes(&bytes)
+    }
+
+    /// Reads the content of a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// An unreadable file, or a tokenizer without the vision tokens.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, LoadError> {
+        let inner =
+            tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| LoadError::config("tokenizer.json", e))?;
+        let id = |token: &'static str| inner.token_to_id(token).ok_or(LoadError::MissingToken { token });
+        id("<|vision_start|>")?;
+        id("<|vision_end|>")?;
+        id("<|im_start|>")?;
+        let (image_pad, end_of_turn) = (id("<|image_pad|>")?, id("<|im_end|>")?);
+        let end_of_text = inner.token_to_id("<|endoftext|>");
+        Ok(Self { inner, image_pad, end_of_turn, end_of_text })
+    }
+
+    /// Ids of `text`; special tokens written in it become their ids.
+    ///
+    /// # Errors
+    /// Only if the tokenizer is broken.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, LoadError> {
+        let encoding =
+            self.inner.encode_fast(text, false).map_err(|e| LoadError::config("tokenizer.json", e))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Text of `ids`, special tokens included.
+    ///
+    /// # Errors
+    /// Only if the tokenizer is broken.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, LoadError> {
+        self.inner.decode(ids, false).map_err(|e| LoadError::config("tokenizer.json", e))
+    }
+
+    /// Id of a token by its exact text.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// Number of ids, added tokens included.
+    pub fn vocab_size(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+}
+
+/// Turns sampled ids into text piece by piece; a piece is held back while a character is incomplete.
+#[derive(Debug, Default)]
+pub(crate) struct TextStream {
+    ids: Vec<u32>,
+    /// Ids before this index only give context for the first character of the next piece.
+    context: usize,
+    emitted: usize,
+}
+
+impl TextStream {
+    /// Adds an id and returns the text that became complete.
+    pub(crate) fn push(&mut self, id: u32, tokenizer: &Tokenizer) -> Result<String, LoadError> {
+        self.ids.push(id);
+        self.take(tokenizer, false)
+    }
+
+    /// The rest, complete or not.
+    pub(crate) fn finish(&mut self, tokenizer: &Tokenizer) -> Result<String, LoadError> {
+        self.take(tokenizer, true)
+    }
+
+    fn take(&mut self, tokenizer: &Tokenizer, even_incomplete: bool) -> Result<String, LoadError> {
+        let known = tokenizer.decode(&self.ids[self.context..self.emitted])?;
+        let text = tokenizer.decode(&self.ids[self.context..])?;
+        if text.len() <= known.len() || (text.ends_with('\u{FFFD}') && !even_incomplete) {
+            return Ok(String::new());
+        }
+        let piece = text.get(known.len()..).unwrap_or_default().to_owned();
+        (self.context, self.emitted) = (self.emitted, self.ids.len());
+        Ok(piece)
+    }
+}

@@ -1,0 +1,153 @@
+//! `--model ORG/NAME` with the hub's real client, against a local server that has the hub's URL layout.
+//!
+//! One test: the client is configured by environment variables, which belong to the whole process.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use tiny_http::{Header, Method, Request, Response, Server};
+use vigorl_qwen::{Checkpoint, Engine, HubAccess, LoadError, LoadOptions, ModelSource, Network};
+
+const REPO: &str = "someone/untied_patch14";
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+const TOKEN: &str = "hf_only_for_this_test";
+
+/// A hub with one repository, and a log of what was asked of it.
+struct Hub {
+    server: Arc<Server>,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Hub {
+    fn start(files: BTreeMap<String, Vec<u8>>) -> Self {
+        let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (listener, log) = (server.clone(), requests.clone());
+        std::thread::spawn(move || {
+            for request in listener.incoming_requests() {
+                log.lock().unwrap().push(format!("{} {}", request.method(), request.url()));
+                answer(request, &files);
+            }
+        });
+        Self { server, requests }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.server.server_addr())
+    }
+
+    /// The requests since the last call that begin with `prefix`.
+    fn take_requests(&self, prefix: &str) -> Vec<String> {
+        let mut requests = std::mem::take(&mut *self.requests.lock().unwrap());
+        requests.retain(|request| request.starts_with(prefix));
+        requests
+    }
+}
+
+fn header(name: &str, value: &str) -> Header {
+    Header::from_bytes(name, value).unwrap()
+}
+
+fn answer(request: Request, files: &BTreeMap<String, Vec<u8>>) {
+    let path = request.url().split('?').next().unwrap().to_owned();
+    let authorized = request
+        .headers()
+        .iter()
+        .any(|h| h.field.equiv("Authorization") && h.value.as_str() == format!("Bearer {TOKEN}"));
+    let json_response = |value: serde_json::Value| {
+        Response::from_data(value.to_string().into_bytes())
+            .with_header(header("Content-Type", "application/json"))
+    };
+    let file = path.strip_prefix(&format!("/{REPO}/resolve/{COMMIT}/")).and_then(|name| files.get(name));
+    let response = if !authorized {
+        json_response(json!({"error": "Invalid credentials"})).with_status_code(401)
+    } else if path == format!("/api/models/{REPO}/revision/main") {
+        json_response(json!({"id": REPO, "sha": COMMIT}))
+    } else if path == format!("/api/models/{REPO}/tree/{COMMIT}") {
+        let entry = |(name, bytes): (&String, &Vec<u8>)| json!({"type": "file", "oid": name, "size": bytes.len(), "path": name});
+        json_response(files.iter().map(entry).collect())
+    } else if let Some(bytes) = file {
+        let etag = format!("\"{}-{}\"", path.rsplit('/').next().unwrap(), bytes.len());
+        Response::from_data(bytes.clone())
+            .with_header(header("ETag", &etag))
+            .with_header(header("X-Repo-Commit", COMMIT))
+            .with_chunked_threshold(usize::MAX)
+    } else {
+        json_response(json!({"error": "Repository not found"})).with_status_code(404)
+    };
+    // A client that hangs up early is the client's affair.
+    request.respond(response).ok();
+}
+
+fn checkpoint_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/checkpoints/untied_patch14")
+}
+
+fn checkpoint_files() -> BTreeMap<String, Vec<u8>> {
+    let files = std::fs::read_dir(checkpoint_folder()).unwrap().map(|entry| entry.unwrap());
+    let mut files: BTreeMap<String, Vec<u8>> = files
+        .map(|file| (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap()))
+        .collect();
+    files.insert("README.md".to_owned(), b"not needed to run the model".to_vec());
+    files
+}
+
+fn open(repo: &str, network: Network) -> Result<Checkpoint, LoadError> {
+    let access = HubAccess { network, ..HubAccess::default() };
+    Checkpoint::open(&ModelSource::parse(repo), &access)
+}
+
+#[test]
+fn a_checkpoint_comes_from_the_hub_once() {
+    let hub = Hub::start(checkpoint_files());
+    let home = tempfile::tempdir().unwrap();
+    // SAFETY: this is the only test of this binary and no thread it has started so far reads the environment.
+    #[expect(unsafe_code, reason = "the client takes its settings from the environment alone")]
+    unsafe {
+        for name in
+            ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_IMPLICIT_TOKEN"]
+        {
+            std::env::remove_var(name);
+        }
+        std::env::set_var("HF_HOME", home.path());
+        std::env::set_var("HF_ENDPOINT", hub.url());
+        std::env::set_var("HF_TOKEN", TOKEN);
+    }
+
+    let offline = open(REPO, Network::CacheOnly).unwrap_err();
+    assert!(matches!(&offline, LoadError::Hub { repo, .. } if repo == REPO), "{offline:?}");
+    assert!(hub.take_requests("").is_empty(), "the network was used although it is not allowed");
+
+    let bytes_seen = Arc::new(Mutex::new((0, 0)));
+    let seen = bytes_seen.clone();
+    let on_bytes = move |done, total| *seen.lock().unwrap() = (done, total);
+    let hub_access = HubAccess { network: Network::Allowed, on_bytes: Some(Arc::new(on_bytes)) };
+    let options = LoadOptions { hub: hub_access, ..LoadOptions::default() };
+    let engine = Engine::load(&ModelSource::parse(REPO), &options).unwrap();
+    assert_eq!(engine.checkpoint().name, REPO);
+    let local = Checkpoint::open(&ModelSource::Dir(checkpoint_folder()), &HubAccess::default()).unwrap();
+    assert_eq!(engine.checkpoint().weights_sha256().unwrap(), local.weights_sha256().unwrap());
+    let (done, total) = *bytes_seen.lock().unwrap();
+    assert!(done == total && total > 200_000, "progress ended at {done} of {total} bytes");
+    let fetched = hub.take_requests(Method::Get.as_str());
+    assert!(
+        fetched.iter().any(|request| request.ends_with("model-00003-of-00003.safetensors")),
+        "{fetched:?}"
+    );
+    assert!(!fetched.iter().any(|request| request.ends_with("README.md")), "{fetched:?}");
+
+    open(REPO, Network::Allowed).unwrap();
+    let fetched = hub.take_requests(&format!("GET /{REPO}/resolve"));
+    assert!(fetched.is_empty(), "fetched again: {fetched:?}");
+
+    let unknown = open("someone/else", Network::Allowed).unwrap_err();
+    assert!(unknown.to_string().contains("someone/else"), "{unknown}");
+
+    hub.take_requests("");
+    open(REPO, Network::CacheOnly).unwrap();
+    assert!(hub.take_requests("").is_empty(), "the network was used although it is not allowed");
+}

@@ -1,0 +1,261 @@
+//! Broken checkpoints: each is refused with an error that names the file or tensor at fault.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use vigorl_qwen::{Engine, LoadError, LoadOptions, ModelSource};
+
+/// A copy of a committed checkpoint that a test may break.
+struct Broken {
+    folder: TempDir,
+}
+
+impl Broken {
+    fn copy_of(name: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/checkpoints").join(name);
+        for entry in fs::read_dir(source).unwrap() {
+            let file = entry.unwrap();
+            fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+        }
+        Self { folder }
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    fn edit_json(&self, file: &str, edit: impl FnOnce(&mut Value)) {
+        let mut value = serde_json::from_slice(&fs::read(self.path(file)).unwrap()).unwrap();
+        edit(&mut value);
+        fs::write(self.path(file), value.to_string()).unwrap();
+    }
+
+    fn edit_weights(&self, edit: impl FnOnce(&mut HashMap<String, Tensor>)) {
+        let path = self.path("model.safetensors");
+        let mut tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+        edit(&mut tensors);
+        candle_core::safetensors::save(&tensors, &path).unwrap();
+    }
+
+    fn truncate(&self, file: &str, keep: impl FnOnce(u64) -> u64) {
+        let file = fs::OpenOptions::new().write(true).open(self.path(file)).unwrap();
+        let length = file.metadata().unwrap().len();
+        file.set_len(keep(length)).unwrap();
+    }
+
+    fn load(&self) -> Result<Engine, LoadError> {
+        Engine::load(&ModelSource::Dir(self.folder.path().to_owned()), &LoadOptions::default())
+    }
+
+    #[track_caller]
+    fn error(&self) -> LoadError {
+        self.load().expect_err("a broken checkpoint was loaded")
+    }
+}
+
+#[track_caller]
+fn assert_says(error: &LoadError, parts: &[&str]) {
+    let message = error.to_string();
+    for part in parts {
+        assert!(message.contains(part), "`{message}` does not say `{part}`");
+    }
+}
+
+#[test]
+fn unbroken_copies_load() {
+    for name in ["tied_patch7", "untied_patch14", "head_dim_128"] {
+        Broken::copy_of(name).load().unwrap();
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    for file in ["config.json", "preprocessor_config.json", "tokenizer.json", "model.safetensors"] {
+        let broken = Broken::copy_of("tied_patch7");
+        fs::remove_file(broken.path(file)).unwrap();
+        let error = broken.error();
+        assert!(matches!(error, LoadError::MissingFile { .. }), "{error:?}");
+        assert_says(&error, &[file]);
+    }
+    let broken = Broken::copy_of("tied_patch7");
+    fs::remove_file(broken.path("chat_template.json")).unwrap();
+    assert!(matches!(broken.error(), LoadError::Template(_)));
+}
+
+#[test]
+fn a_missing_shard_is_named() {
+    let broken = Broken::copy_of("untied_patch14");
+    fs::remove_file(broken.path("model-00002-of-00003.safetensors")).unwrap();
+    let error = broken.error();
+    assert!(matches!(error, LoadError::MissingShard { .. }), "{error:?}");
+    assert_says(&error, &["model-00002-of-00003.safetensors", "model.safetensors.index.json"]);
+}
+
+#[test]
+fn an_index_cannot_reach_outside_its_folder() {
+    let broken = Broken::copy_of("untied_patch14");
+    fs::create_dir(broken.path("inner")).unwrap();
+    let outside = broken.path("inner/outside.safetensors");
+    fs::copy(broken.path("model-00001-of-00003.safetensors"), &outside).unwrap();
+    for shard in ["inner/outside.safetensors".to_owned(), outside.display().to_string()] {
+        broken.edit_json("model.safetensors.index.json", |index| {
+            index["weight_map"]["lm_head.weight"] = json!(shard);
+        });
+        let error = broken.error();
+        assert!(matches!(error, LoadError::MissingShard { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn a_truncated_file_is_named() {
+    let keeps: [fn(u64) -> u64; 5] = [|_| 0, |_| 5, |_| 100, |length| length / 2, |length| length - 1];
+    for keep in keeps {
+        let broken = Broken::copy_of("tied_patch7");
+        broken.truncate("model.safetensors", keep);
+        let error = broken.error();
+        assert!(matches!(error, LoadError::Corrupt { .. }), "{error:?}");
+        assert_says(&error, &["model.safetensors", "truncated"]);
+    }
+    let broken = Broken::copy_of("untied_patch14");
+    broken.truncate("model-00003-of-00003.safetensors", |length| length - 1);
+    assert_says(&broken.error(), &["model-00003-of-00003.safetensors"]);
+}
+
+#[test]
+fn a_file_that_is_no_safetensors_is_named() {
+    for bytes in [&b"<html><body>502 Bad Gateway</body></html>"[..], &[0xFF; 64], &[0; 64]] {
+        let broken = Broken::copy_of("tied_patch7");
+        fs::write(broken.path("model.safetensors"), bytes).unwrap();
+        let error = broken.error();
+        assert!(matches!(error, LoadError::Corrupt { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn another_architecture_is_named() {
+    let broken = Broken::copy_of("tied_patch7");
+    broken.edit_json("config.json", |config| config["model_type"] = json!("qwen3_vl"));
+    let error = broken.error();
+    assert!(matches!(&error, LoadError::Architecture { found } if found == "qwen3_vl"), "{error:?}");
+}
+
+#[test]
+fn a_tensor_of_another_shape_is_named_with_both_shapes() {
+    let broken = Broken::copy_of("tied_patch7");
+    broken.edit_weights(|tensors| {
+        let down = &tensors["model.layers.1.mlp.down_proj.weight"];
+        let transposed = down.t().unwrap().contiguous().unwrap();
+        tensors.insert("model.layers.1.mlp.down_proj.weight".to_owned(), transposed);
+    });
+    let error = broken.error();
+    let LoadError::Shape { name, expected, got } = &error else { panic!("{error:?}") };
+    assert_eq!(name, "model.layers.1.mlp.down_proj.weight");
+    assert_eq!((expected.as_slice(), got.as_slice()), (&[48, 80][..], &[80, 48][..]));
+    assert_says(&error, &["model.layers.1.mlp.down_proj.weight", "[48, 80]", "[80, 48]"]);
+}
+
+#[test]
+fn a_configuration_that_disagrees_with_the_weights_names_a_tensor() {
+    let broken = Broken::copy_of("tied_patch7");
+    broken.edit_json("config.json", |config| config["vision_config"]["intermediate_size"] = json!(45));
+    let error = broken.error();
+    let LoadError::Shape { name, .. } = &error else { panic!("{error:?}") };
+    assert!(name.starts_with("visual.blocks.0.mlp."), "{name}");
+}
+
+#[test]
+fn a_missing_tensor_is_named() {
+    let broken = Broken::copy_of("tied_patch7");
+    broken.edit_weights(|tensors| {
+        tensors.remove("visual.blocks.1.attn.qkv.bias").unwrap();
+    });
+    let error = broken.error();
+    let LoadError::MissingTensor { name } = &error else { panic!("{error:?}") };
+    assert_eq!(name, "visual.blocks.1.attn.qkv.bias");
+    // An untied checkpoint needs its own output layer; a tied one does without.
+    let broken = Broken::copy_of("tied_patch7");
+    broken.edit_json("config.json", |config| config["tie_word_embeddings"] = json!(false));
+    assert_says(&broken.error(), &["lm_head.weight"]);
+}
+
+#[test]
+fn a_tokenizer_without_the_vision_tokens_is_refused() {
+    for token in ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|im_start|>", "<|im_end|>"] {
+        let broken = Broken::copy_of("tied_patch7");
+        broken.edit_json("tokenizer.json", |tokenizer| {
+            let added = tokenizer["added_tokens"].as_array_mut().unwrap();
+            added.retain(|entry| entry["content"] != token);
+        });
+        let error = broken.error();
+        assert!(
+            matches!(&error, LoadError::MissingToken { token: missing } if *missing == token),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn files_that_do_not_belong_together_are_refused() {
+    let broken = Broken::copy_of("tied_patch7");
+    broken.edit_json("preprocessor_config.json", |processor| processor["patch_size"] = json!(14));
+    assert_says(&broken.error(), &["preprocessor_config.json"]);
+
+    let broken = Broken::copy_of("tied_patch7");
+    broken.edit_json("config.json", |config| config["image_token_id"] = json!(151_655));
+    assert_says(&broken.error(), &["<|image_pad|>", "151655"]);
+}
+
+#[test]
+fn impossible_configurations_are_refused() {
+    type Edit = fn(&mut Value);
+    let edits: [(&str, Edit); 7] = [
+        ("num_attention_heads", |config| config["num_attention_heads"] = json!(0)),
+        ("num_attention_heads", |config| config["num_attention_heads"] = json!(5)),
+        ("num_key_value_heads", |config| config["num_key_value_heads"] = json!(2)),
+        ("mrope_section", |config| config["rope_scaling"]["mrope_section"] = json!([2, 3, 4])),
+        ("out_hidden_size", |config| config["vision_config"]["out_hidden_size"] = json!(47)),
+        ("patch", |config| config["vision_config"]["patch_size"] = json!(0)),
+        ("rms_norm_eps", |config| drop(config.as_object_mut().unwrap().remove("rms_norm_eps"))),
+    ];
+    for (part, edit) in edits {
+        let broken = Broken::copy_of("tied_patch7");
+        broken.edit_json("config.json", edit);
+        let error = broken.error();
+        assert!(matches!(error, LoadError::Config { .. }), "{error:?}");
+        assert_says(&error, &["config.json", part]);
+    }
+}
+
+#[test]
+fn text_that_is_no_json_is_named() {
+    for file in ["config.json", "preprocessor_config.json", "tokenizer.json"] {
+        let broken = Broken::copy_of("tied_patch7");
+        broken.truncate(file, |length| length / 2);
+        let error = broken.error();
+        assert!(matches!(error, LoadError::Config { .. }), "{error:?}");
+        assert_says(&error, &[file]);
+    }
+}
+
+#[test]
+fn weights_that_do_not_fit_into_memory_are_refused_before_they_are_read() {
+    const VALUES: u64 = 1 << 41;
+    let broken = Broken::copy_of("tied_patch7");
+    let header =
+        json!({"huge": {"dtype": "F32", "shape": [VALUES], "data_offsets": [0, VALUES * 4]}}).to_string();
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    fs::write(broken.path("model.safetensors"), &bytes).unwrap();
+    // A sparse file: 8 TiB long, a few bytes on disk.
+    broken.truncate("model.safetensors", |header_length| header_length + VALUES * 4);
+    let error = broken.error();
+    assert!(matches!(error, LoadError::Memory { .. }), "{error:?}");
+    assert_says(&error, &["8192.", "GiB"]);
+}

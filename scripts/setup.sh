@@ -1,0 +1,40 @@
+#!/bin/sh
+# Installs what building and running need and this machine lacks, and says so. Debian and its relatives.
+set -eu
+
+say() { printf 'setup: %s\n' "$*"; }
+
+if ! command -v cargo >/dev/null 2>&1; then
+    say "cargo is missing: install Rust 1.95 or newer from https://rustup.rs, then run this again"
+    exit 1
+fi
+
+packages=""
+need() { # need PROGRAM PACKAGE...
+    program=$1
+    shift
+    command -v "$program" >/dev/null 2>&1 || packages="$packages $*"
+}
+need cc build-essential
+need c++ build-essential
+need chromium chromium
+need chromedriver chromium-driver
+[ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || packages="$packages fonts-dejavu-core"
+[ -d /usr/share/fonts/truetype/liberation ] || packages="$packages fonts-liberation"
+python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || packages="$packages python3-venv"
+
+if [ -z "$packages" ]; then
+    say "nothing is missing"
+    exit 0
+fi
+if ! command -v apt-get >/dev/null 2>&1; then
+    say "please install by hand:$packages"
+    exit 1
+fi
+as_root=""
+[ "$(id -u)" -eq 0 ] || as_root="sudo"
+say "installing$packages"
+$as_root apt-get update -qq
+# shellcheck disable=SC2086 # a list of words is meant
+DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $packages >/dev/null
+say "done"

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Everything that must hold before a change lands. Ends with one line of totals over all test binaries.
+set -eu
+cd "$(dirname "$0")/.."
+
+cargo fmt --all --check
+cargo clippy --release --workspace --all-targets --quiet -- -D warnings
+RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items --quiet
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# A pipe hides the status of cargo, so it travels in a file.
+{
+    status=0
+    cargo test --release --workspace --no-fail-fast 2>&1 || status=$?
+    echo "$status" >"$log.status"
+} | tee "$log"
+status=$(cat "$log.status")
+rm -f "$log.status"
+
+awk '/^test result:/ { for (i = 1; i <= NF; i++) { if ($i ~ /^passed/) p += $(i - 1); if ($i ~ /^failed/) f += $(i - 1) } }
+     END { printf "%d passed, %d failed\n", p, f }' "$log"
+exit "$status"

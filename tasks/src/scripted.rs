@@ -1,0 +1,273 @@
+//! Tasks a person writes in YAML: where to start, what to do, and what must hold at the end.
+//!
+//! Invariants: a task has steps or a goal, never both, and at least one clause to judge by; the same clauses
+//! are the assertion and the reward; a clause that cannot be checked counts as not satisfied.
+
+mod judge;
+mod key;
+
+use std::fmt;
+
+use serde::Deserialize;
+use vigorl_geometry::{Size, Viewport};
+use vigorl_interface::Key;
+
+pub use judge::{Verdict, Verification};
+
+/// A task as written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScriptedTask {
+    /// What a person calls it.
+    pub name: String,
+    /// Where it starts.
+    pub start: Start,
+    /// What is to be done.
+    pub plan: Plan,
+    /// What must hold at the end; never empty.
+    pub expect: Vec<Clause>,
+    /// How the clauses become a reward.
+    pub reward: RewardRule,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Plan {
+    /// These steps, in order.
+    Steps(Vec<Step>),
+    /// Whatever a policy that chooses its own actions finds right.
+    Goal(String),
+}
+
+/// Where a task starts.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    /// In which world.
+    #[serde(default)]
+    pub driver: World,
+    /// The page to load first.
+    pub url: Option<String>,
+    /// Size of the visible area; the caller's default if absent.
+    #[serde(default, deserialize_with = "viewport")]
+    pub viewport: Option<Size<Viewport>>,
+}
+
+/// Which driver a task needs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum World {
+    /// A browser.
+    #[default]
+    Web,
+    /// A desktop.
+    Desktop,
+}
+
+/// One thing to do. A target is a description for the policy.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Click the target.
+    Click(String),
+    /// Click it twice.
+    DoubleClick(String),
+    /// Click it with the right button.
+    RightClick(String),
+    /// Move the pointer onto it.
+    Hover(String),
+    /// Drag one target onto another.
+    Drag(DragStep),
+    /// Turn the wheel over the target.
+    Scroll(ScrollStep),
+    /// Type text into whatever has the focus.
+    Type(String),
+    /// Press keys together.
+    Press(Chord),
+}
+
+/// From where to where.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DragStep {
+    /// Where the button goes down.
+    pub from: String,
+    /// Where it is released.
+    pub to: String,
+}
+
+/// Over what and how far.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScrollStep {
+    /// Where the pointer is.
+    pub target: String,
+    /// Screenshot pixels downwards, negative upwards.
+    pub by: f64,
+}
+
+/// Keys pressed together, written `Control+a`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Chord(pub Vec<Key>);
+
+/// Something that holds or does not.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Clause {
+    /// The page's address contains this.
+    UrlContains(String),
+    /// The page shows this text, whether or not it has to be scrolled to.
+    TextVisible(String),
+}
+
+/// How the clauses become a reward.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RewardRule {
+    /// 1 if every clause holds, otherwise 0.
+    #[default]
+    All,
+    /// The share of clauses that hold.
+    Mean,
+}
+
+/// Why a text is no task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptError {
+    /// What is wrong.
+    pub message: String,
+    /// Line and column, from 1, where the fault has a place.
+    pub at: Option<(usize, usize)>,
+}
+
+impl fmt::Display for ScriptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.at {
+            Some((line, column)) => write!(f, "line {line}, column {column}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl std::error::Error for ScriptError {}
+
+/// The file as YAML has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    name: String,
+    start: Start,
+    #[serde(default, with = "serde_norway::with::singleton_map_recursive")]
+    steps: Vec<Step>,
+    goal: Option<String>,
+    #[serde(default, with = "serde_norway::with::singleton_map_recursive")]
+    expect: Vec<Clause>,
+    #[serde(default)]
+    reward: RewardRule,
+}
+
+impl ScriptedTask {
+    /// Reads a task.
+    ///
+    /// # Errors
+    /// [`ScriptError`] says where and what is wrong.
+    pub fn parse(yaml: &str) -> Result<Self, ScriptError> {
+        let written: Written = serde_norway::from_str(yaml).map_err(|error| {
+            let at = error.location().map(|place| (place.line(), place.column()));
+            let message = error.to_string();
+            // The place is kept apart; what YAML says ends with it.
+            let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
+            ScriptError { message, at }
+        })?;
+        let Written { name, start, steps, goal, expect, reward } = written;
+        let fault = |message: &str| Err(ScriptError { message: message.to_owned(), at: None });
+        let plan = match (goal, steps) {
+            (Some(goal), steps) if steps.is_empty() => Plan::Goal(goal),
+            (None, steps) if !steps.is_empty() => Plan::Steps(steps),
+            (Some(_), _) => return fault("a task has either `steps` or a `goal`, this one has both"),
+            (None, _) => return fault("a task needs `steps` or a `goal`"),
+        };
+        if expect.is_empty() {
+            return fault("`expect` needs at least one clause, otherwise nothing can be judged");
+        }
+        Ok(Self { name, start, plan, expect, reward })
+    }
+}
+
+fn viewport<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<Size<Viewport>>, D::Error> {
+    let text = String::deserialize(source)?;
+    let side = |text: &str| text.trim().parse::<u32>().ok().filter(|side| *side > 0);
+    let sides = text.split_once('x').and_then(|(width, height)| Some((side(width)?, side(height)?)));
+    let (width, height) = sides.ok_or_else(|| {
+        serde::de::Error::custom(format!("`{text}` is no viewport, expected e.g. 1280x800"))
+    })?;
+    Ok(Some(Size::of_pixels(width, height)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIKI: &str = r#"
+name: find a page in the wiki
+start: { driver: web, url: "http://127.0.0.1:8080/", viewport: 1280x800 }
+steps:
+  - click: the search box
+  - type: "grounding"
+  - press: Control+Enter
+  - drag: { from: the card, to: the bin }
+  - scroll: { target: the table of contents, by: 400 }
+expect:
+  - url_contains: "/grounding"
+  - text_visible: "Grounding"
+reward: mean
+"#;
+
+    #[test]
+    fn reads_every_part() {
+        let task = ScriptedTask::parse(WIKI).unwrap();
+        assert_eq!(task.name, "find a page in the wiki");
+        assert_eq!(task.start.viewport, Some(Size::new(1280.0, 800.0)));
+        let Plan::Steps(steps) = &task.plan else { panic!("{task:?}") };
+        assert_eq!(steps[0], Step::Click("the search box".to_owned()));
+        assert_eq!(steps[2], Step::Press(Chord(vec![Key::Control, Key::Enter])));
+        assert_eq!(
+            steps[4],
+            Step::Scroll(ScrollStep { target: "the table of contents".to_owned(), by: 400.0 })
+        );
+        assert_eq!(task.expect[1], Clause::TextVisible("Grounding".to_owned()));
+        assert_eq!(task.reward, RewardRule::Mean);
+    }
+
+    #[test]
+    fn a_goal_needs_no_steps() {
+        let task = ScriptedTask::parse(
+            "name: n\nstart: { url: 'about:blank' }\ngoal: log in\nexpect: [text_visible: Welcome]\n",
+        )
+        .unwrap();
+        assert_eq!(task.plan, Plan::Goal("log in".to_owned()));
+        assert_eq!((task.start.driver, task.reward), (World::Web, RewardRule::All));
+    }
+
+    fn check(yaml: &str, line: Option<usize>, words: &str) {
+        let error = ScriptedTask::parse(yaml).unwrap_err();
+        assert_eq!(error.at.map(|(line, _)| line), line, "{error}");
+        assert!(error.message.contains(words), "{error}");
+    }
+
+    #[test]
+    fn faults_are_named_with_their_place() {
+        let tail = "\nexpect: [text_visible: x]\n";
+        let steps = |steps: &str| format!("name: n\nstart: {{}}\nsteps:\n  - click: a\n{steps}{tail}");
+        check(&steps("  - clikc: the box"), Some(5), "unknown variant `clikc`");
+        check(&steps("  - press: Hyper+x"), Some(5), "`Hyper` is no key");
+        check(&steps("  - scroll: { target: x }"), Some(5), "missing field `by`");
+        check("name: n\nstart: { viewport: 12by8 }\ngoal: g\n", Some(2), "no viewport");
+        check("name: n\nstart: {}\ngoal: g\nreword: all\n", Some(4), "unknown field `reword`");
+        check("name: n\nstart: {}\ngoal: g\n", None, "at least one clause");
+        check(&format!("name: n\nstart: {{}}{tail}"), None, "needs `steps` or a `goal`");
+        check(&format!("{}goal: g\n", steps("  - click: x")), None, "has both");
+        let error = ScriptedTask::parse("name: n\n  start: {}\n").unwrap_err();
+        assert!(error.to_string().starts_with("line 2, column "), "{error}");
+    }
+}

@@ -1,0 +1,31 @@
+//! Clauses of scripted tasks against a real page.
+
+use vigorl_interface::{Action, Driver};
+use vigorl_tasks::scripted::{ScriptedTask, Verification};
+use vigorl_webdriver::{Options, WebDriver};
+
+#[test]
+fn clauses_are_checked_on_the_page() {
+    let mut driver = WebDriver::start(Options::headless(400, 300)).unwrap();
+    let html = "<p>Hello   <b>big</b> world</p><p style='display:none'>secret</p><input value='typed text'>";
+    driver.act(&Action::Navigate { url: format!("data:text/html,{html}") }).unwrap();
+    let task = ScriptedTask::parse(
+        "
+name: clauses
+start: {}
+goal: look
+reward: mean
+expect:
+  - text_visible: Hello big world
+  - text_visible: secret
+  - text_visible: typed text
+  - url_contains: text/html
+  - url_contains: nowhere
+",
+    )
+    .unwrap();
+    let verdict = task.judge(&mut driver).unwrap();
+    let (yes, no) = (Verification::Satisfied, Verification::Unsatisfied);
+    assert_eq!(verdict.clauses, [yes, no, yes, yes, no]);
+    assert!((verdict.reward - 0.6).abs() < 1e-9 && !verdict.success());
+}

@@ -1,0 +1,495 @@
+//! The configuration of a supervised run. Invariant: every value is written in the file; nothing has a
+//! hidden default, because a silent wrong default costs a whole run.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use vigorl_qwen::{TextConfig, VisionConfig};
+
+use crate::error::TrainingError;
+
+/// A whole `CONFIG.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SftConfig {
+    /// Where, how long, from which seed.
+    pub run: RunConfig,
+    /// What is trained.
+    pub init: InitConfig,
+    /// How tokens count.
+    pub loss: LossConfig,
+    /// How weights move.
+    pub optimizer: OptimizerConfig,
+    /// The curriculum, in order.
+    #[serde(rename = "stage")]
+    pub stages: Vec<StageConfig>,
+    /// What is measured on pages that are never trained on.
+    pub heldout: Vec<HeldOutConfig>,
+}
+
+/// Where, how long, from which seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// All random draws of the run derive from it.
+    pub seed: u64,
+    /// Metrics, curves and checkpoints go here; a run found here is resumed.
+    pub output_dir: PathBuf,
+    /// Steps between lines of `metrics.jsonl`.
+    pub log_every: u64,
+    /// Steps between held-out measurements.
+    pub eval_every: u64,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// Threads that each compute whole micro-batches.
+    pub workers: usize,
+}
+
+/// What is trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum InitConfig {
+    /// Continue from a folder in Hugging Face layout.
+    Checkpoint(PathBuf),
+    /// Start from random weights.
+    New(Box<NewModelConfig>),
+}
+
+/// A model that does not exist yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewModelConfig {
+    /// Default system message, kept in the chat template.
+    pub system_prompt: String,
+    /// Which texts are single tokens.
+    pub tokenizer: TokenizerConfig,
+    /// How images become patches.
+    pub processor: ProcessorConfig,
+    /// The decoder; `vocab_size` is set from the tokenizer and must be 0 here.
+    pub text: TextConfig,
+    /// The vision tower.
+    pub vision: VisionConfig,
+    /// Spread of the random weights.
+    pub weights: WeightsConfig,
+}
+
+/// Which texts are single tokens; everything else is spelled in bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenizerConfig {
+    /// The numbers 0 to this one, exclusive.
+    pub numbers: u32,
+    /// Words, each also with a space in front.
+    pub words: Vec<String>,
+}
+
+/// How images become patches; written to `preprocessor_config.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessorConfig {
+    /// Subtracted from every channel after division by 255.
+    pub image_mean: [f64; 3],
+    /// Divides every channel.
+    pub image_std: [f64; 3],
+    /// Smaller images are enlarged to this area.
+    pub min_pixels: u64,
+    /// Larger images are reduced to this area.
+    pub max_pixels: u64,
+}
+
+/// Spread of the random weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WeightsConfig {
+    /// Standard deviation of the token embedding.
+    pub embedding_std: f64,
+    /// Matrices have the standard deviation `gain / sqrt(fan in)`.
+    pub gain: f64,
+    /// The same for matrices that write into the residual stream.
+    pub residual_gain: f64,
+    /// How the embeddings of the numbers begin.
+    pub numbers: NumberEmbedding,
+}
+
+/// How the embeddings of the numbers begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NumberEmbedding {
+    /// Like any other token.
+    Random,
+    /// Cosines and sines of the value, so that near numbers begin near each other.
+    Smooth,
+}
+
+/// How tokens count in the loss. Weights are relative: the sum is divided by the sum of weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossConfig {
+    /// First mention of a coordinate in a turn.
+    pub number_weight: f64,
+    /// A coordinate copied from earlier in the turn.
+    pub copied_number_weight: f64,
+    /// Words that say what a widget is, and decisions of what to do next.
+    pub word_weight: f64,
+    /// Tags, brackets and the end of the turn.
+    pub syntax_weight: f64,
+    /// Least spread of a coordinate's target, in pixels; 0 makes the target one-hot.
+    pub number_sigma_min_px: f64,
+    /// Spread as a share of the target box's side.
+    pub number_sigma_per_side: f64,
+    /// A merged patch that shows a widget, in mixtures that name patches.
+    pub patch_weight: f64,
+    /// A merged patch that shows none, likewise.
+    pub empty_patch_weight: f64,
+}
+
+/// How weights move.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptimizerConfig {
+    /// Peak learning rate of Muon, which moves the matrices.
+    pub matrix_lr: f64,
+    /// Momentum of Muon.
+    pub matrix_momentum: f64,
+    /// Peak learning rate of AdamW, which moves embeddings, norms and biases.
+    pub vector_lr: f64,
+    /// Decay rates of AdamW's two moments.
+    pub vector_betas: [f64; 2],
+    /// Decoupled weight decay of the matrices.
+    pub weight_decay: f64,
+    /// Gradients of a step are scaled down to this norm.
+    pub clip_norm: f64,
+    /// Which parts keep their weights.
+    pub freeze: Freeze,
+    /// How the learning rates run over the whole curriculum.
+    pub schedule: ScheduleConfig,
+}
+
+/// Which parts keep their weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Freeze {
+    /// Everything is trained.
+    Nothing,
+    /// Tensors under `visual.` stay.
+    Vision,
+}
+
+/// How the learning rates run over the whole curriculum.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleConfig {
+    /// Steps of linear warm-up.
+    pub warmup_steps: u64,
+    /// Share of all steps, at the end, over which the rate falls.
+    pub decay_share: f64,
+    /// Form of the fall.
+    pub decay: Decay,
+    /// Share of the peak rate at the very end.
+    pub final_share: f64,
+}
+
+/// Form of the learning rate's fall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decay {
+    /// No fall.
+    Constant,
+    /// Straight line.
+    Linear,
+    /// Half a cosine wave.
+    Cosine,
+}
+
+/// One rung of the curriculum.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageConfig {
+    /// A word for logs.
+    pub name: String,
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Multiplies both learning rates.
+    pub lr_scale: f64,
+    /// Micro-batches per step; their gradients are added up.
+    pub micro_batches: usize,
+    /// Page mixtures; each micro-batch draws one by weight.
+    #[serde(rename = "mix")]
+    pub mixes: Vec<MixConfig>,
+}
+
+/// Pages of one kind and what is asked about them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MixConfig {
+    /// Folder of a rendered data set.
+    pub data: PathBuf,
+    /// Chance to be drawn, relative to the other mixtures of the stage.
+    pub weight: f64,
+    /// What is learned from it.
+    pub objective: Objective,
+    /// Pages per micro-batch.
+    pub pages: usize,
+    /// Questions per page at most, packed behind one copy of the image.
+    pub questions_per_page: usize,
+    /// How often each form is asked.
+    pub questions: QuestionMix,
+}
+
+/// What is learned from a mixture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Objective {
+    /// The policy's own turns, and nothing else.
+    Turns,
+    /// Visual tokens that name what they show: a warm-up of the vision tower. Questions are not asked.
+    NamePatches,
+    /// The same on zoom crops.
+    NameCrops,
+    /// Image slots that say where they are: a warm-up of the decoder's first layers. Only the sizes of the
+    /// pages count.
+    SayPlace,
+}
+
+/// Relative frequency of each form of question.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuestionMix {
+    /// What is at this point?
+    pub name: f64,
+    /// Where is it? Answer only.
+    pub point: f64,
+    /// Where is it? One thought with a point, then the answer.
+    pub think: f64,
+    /// Where is it? With at least one zoom turn.
+    pub zoom: f64,
+    /// A `think` question about a widget whose shorter side is below this becomes a `zoom` question.
+    pub zoom_below_px: f64,
+}
+
+/// A measurement on pages that are never trained on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeldOutConfig {
+    /// A word for metric names.
+    pub name: String,
+    /// Folder of a rendered data set.
+    pub data: PathBuf,
+    /// What is measured.
+    pub objective: Objective,
+    /// Pages, from the start of the set.
+    pub pages: usize,
+    /// Questions per page at most.
+    pub questions_per_page: usize,
+    /// How often each form is asked.
+    pub questions: QuestionMix,
+}
+
+impl SftConfig {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`TrainingError::File`], [`TrainingError::Syntax`] or [`TrainingError::Value`], each naming the file.
+    pub fn read(path: &Path) -> Result<Self, TrainingError> {
+        let text = std::fs::read_to_string(path).map_err(TrainingError::file("read", path))?;
+        Self::parse(&text, path)
+    }
+
+    /// Parses and checks the text of a file; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`TrainingError::Syntax`] or [`TrainingError::Value`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, TrainingError> {
+        let config: Self = toml::from_str(text)
+            .map_err(|e| TrainingError::Syntax { path: path.to_owned(), detail: e.to_string() })?;
+        config.check(path)?;
+        Ok(config)
+    }
+
+    /// Steps of all stages together.
+    pub fn total_steps(&self) -> u64 {
+        self.stages.iter().map(|stage| stage.steps).sum()
+    }
+
+    /// The stage of a step and the index of that stage.
+    ///
+    /// # Panics
+    /// If `step` is past the end (caller's bug).
+    pub fn stage_at(&self, step: u64) -> (usize, &StageConfig) {
+        let mut end = 0;
+        for (index, stage) in self.stages.iter().enumerate() {
+            end += stage.steps;
+            if step < end {
+                return (index, stage);
+            }
+        }
+        panic!("step {step} is past the last stage, which ends at {end}");
+    }
+
+    fn check(&self, path: &Path) -> Result<(), TrainingError> {
+        let check = Check { path };
+        check.positive("run.workers", self.run.workers as f64)?;
+        check.positive("run.log_every", self.run.log_every as f64)?;
+        check.positive("run.eval_every", self.run.eval_every as f64)?;
+        check.positive("run.checkpoint_every", self.run.checkpoint_every as f64)?;
+        check.positive("optimizer.matrix_lr", self.optimizer.matrix_lr)?;
+        check.positive("optimizer.vector_lr", self.optimizer.vector_lr)?;
+        check.positive("optimizer.clip_norm", self.optimizer.clip_norm)?;
+        check.share("optimizer.matrix_momentum", self.optimizer.matrix_momentum)?;
+        check.share("optimizer.schedule.decay_share", self.optimizer.schedule.decay_share)?;
+        check.share("optimizer.schedule.final_share", self.optimizer.schedule.final_share)?;
+        check.not_negative("loss.number_sigma_min_px", self.loss.number_sigma_min_px)?;
+        check.not_negative("loss.number_sigma_per_side", self.loss.number_sigma_per_side)?;
+        check.positive("number of [[stage]] tables", self.stages.len() as f64)?;
+        for (index, stage) in self.stages.iter().enumerate() {
+            check.stage(index, stage)?;
+        }
+        for (index, set) in self.heldout.iter().enumerate() {
+            check.questions(&format!("heldout[{index}].questions"), set.questions)?;
+            check.positive(&format!("heldout[{index}].pages"), set.pages as f64)?;
+            let key = format!("heldout[{index}].questions_per_page");
+            check.positive(&key, set.questions_per_page as f64)?;
+        }
+        if let InitConfig::New(new) = &self.init
+            && new.text.vocab_size != 0
+        {
+            let got = new.text.vocab_size.to_string();
+            return check.fail("init.new.text.vocab_size", got, "0 (it follows from the tokenizer)");
+        }
+        Ok(())
+    }
+}
+
+/// Checks of single values, each naming file and key.
+struct Check<'a> {
+    path: &'a Path,
+}
+
+impl Check<'_> {
+    fn fail(&self, key: &str, got: String, expected: &'static str) -> Result<(), TrainingError> {
+        Err(TrainingError::Value { path: self.path.to_owned(), key: key.to_owned(), got, expected })
+    }
+
+    fn positive(&self, key: &str, value: f64) -> Result<(), TrainingError> {
+        if value > 0.0 { Ok(()) } else { self.fail(key, value.to_string(), "a number above 0") }
+    }
+
+    fn not_negative(&self, key: &str, value: f64) -> Result<(), TrainingError> {
+        if value >= 0.0 { Ok(()) } else { self.fail(key, value.to_string(), "0 or more") }
+    }
+
+    fn share(&self, key: &str, value: f64) -> Result<(), TrainingError> {
+        let inside = (0.0..=1.0).contains(&value);
+        if inside { Ok(()) } else { self.fail(key, value.to_string(), "a number from 0 to 1") }
+    }
+
+    fn questions(&self, key: &str, mix: QuestionMix) -> Result<(), TrainingError> {
+        self.not_negative(&format!("{key}.zoom_below_px"), mix.zoom_below_px)?;
+        for (form, weight) in mix.weights() {
+            self.not_negative(&format!("{key}.{}", form.name()), weight)?;
+        }
+        let sum: f64 = mix.weights().iter().map(|(_, weight)| weight).sum();
+        self.positive(&format!("sum of {key}"), sum)
+    }
+
+    fn stage(&self, index: usize, stage: &StageConfig) -> Result<(), TrainingError> {
+        let key = |name: &str| format!("stage[{index}].{name}");
+        self.positive(&key("steps"), stage.steps as f64)?;
+        self.positive(&key("lr_scale"), stage.lr_scale)?;
+        self.positive(&key("micro_batches"), stage.micro_batches as f64)?;
+        self.positive(&key("number of [[stage.mix]] tables"), stage.mixes.len() as f64)?;
+        for (m, mix) in stage.mixes.iter().enumerate() {
+            let key = |name: &str| format!("stage[{index}].mix[{m}].{name}");
+            self.positive(&key("weight"), mix.weight)?;
+            self.positive(&key("pages"), mix.pages as f64)?;
+            self.positive(&key("questions_per_page"), mix.questions_per_page as f64)?;
+            self.questions(&key("questions"), mix.questions)?;
+        }
+        Ok(())
+    }
+}
+
+/// A form of question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum QuestionForm {
+    /// What is at this point?
+    Name,
+    /// Where is it? Answer only.
+    Point,
+    /// Where is it? One thought, then the answer.
+    Think,
+    /// Where is it? With at least one zoom turn.
+    Zoom,
+}
+
+impl QuestionForm {
+    /// The key in the configuration and the word in metric names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Point => "point",
+            Self::Think => "think",
+            Self::Zoom => "zoom",
+        }
+    }
+}
+
+impl QuestionMix {
+    /// Every form with its relative frequency.
+    pub fn weights(self) -> [(QuestionForm, f64); 4] {
+        [
+            (QuestionForm::Name, self.name),
+            (QuestionForm::Point, self.point),
+            (QuestionForm::Think, self.think),
+            (QuestionForm::Zoom, self.zoom),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECIPE: &str = include_str!("../configs/nano.toml");
+
+    #[track_caller]
+    fn refused(from: &str, to: &str, said: &[&str]) {
+        assert!(RECIPE.contains(from), "`{from}` is not in the recipe");
+        let error = SftConfig::parse(&RECIPE.replacen(from, to, 1), Path::new("my.toml")).unwrap_err();
+        let message = error.to_string();
+        for part in said.iter().chain(&["my.toml"]) {
+            assert!(message.contains(part), "`{message}` does not say `{part}`");
+        }
+    }
+
+    #[test]
+    fn the_recipe_is_valid_and_survives_being_written() {
+        let config = SftConfig::parse(RECIPE, Path::new("nano.toml")).unwrap();
+        let written = toml::to_string_pretty(&config).unwrap();
+        assert_eq!(SftConfig::parse(&written, Path::new("written.toml")).unwrap(), config);
+    }
+
+    #[test]
+    fn nothing_has_a_hidden_default_and_nothing_is_ignored() {
+        refused("clip_norm = 1.0\n", "", &["missing field `clip_norm`"]);
+        refused("clip_norm = 1.0\n", "clip_nrom = 1.0\n", &["clip_nrom", "unknown field"]);
+        refused("freeze = \"nothing\"", "freeze = \"all\"", &["all", "`nothing`", "`vision`"]);
+    }
+
+    #[test]
+    fn values_are_checked_and_named() {
+        refused("matrix_lr = 3e-3", "matrix_lr = 0.0", &["optimizer.matrix_lr", "above 0"]);
+        refused("decay_share = 0.3", "decay_share = 1.5", &["optimizer.schedule.decay_share", "from 0 to 1"]);
+        refused("vocab_size = 0", "vocab_size = 9", &["init.new.text.vocab_size", "tokenizer"]);
+        refused("pages = 8", "pages = 0", &["stage[0].mix[0].pages", "above 0"]);
+    }
+
+    #[test]
+    fn steps_belong_to_stages() {
+        let mut config = SftConfig::parse(RECIPE, Path::new("nano.toml")).unwrap();
+        config.stages.truncate(2);
+        (config.stages[0].steps, config.stages[1].steps) = (3, 2);
+        assert_eq!((0..5).map(|step| config.stage_at(step).0).collect::<Vec<_>>(), [0, 0, 0, 1, 1]);
+        assert_eq!(config.total_steps(), 5);
+    }
+}

@@ -1,0 +1,46 @@
+//! Trains policies: the supervised warm start.
+//!
+//! Start reading at [`sft`]: the loop, told as the algorithm. Around it:
+//!
+//! | module | does |
+//! |---|---|
+//! | [`config`] | the configuration file, every value explicit |
+//! | [`question`], [`sample`] | what is asked about a page; ids, positions, visibility and targets of training rows |
+//! | [`patches`], [`place`] | warm-ups: what a visual token shows, where an image slot is |
+//! | [`loss`], [`optim`], [`schedule`] | soft-label cross entropy; Muon and AdamW; the learning rate |
+//! | [`evaluate`], [`metrics`], [`plot`] | held-out measurements; what is logged; the curves |
+//! | [`transcript`] | training rows for a person to look at, with the loss mask in color |
+//! | [`checkpoint`], [`files`] | folders in Hugging Face layout, resumable |
+//! | [`fresh`], [`tokenizer`] | a model that does not exist yet |
+//! | [`bar`] | progress on the terminal |
+//! | [`work`] | a model under training; what a micro-batch contributes |
+//! | [`seed`], [`workers`] | random streams; threads that compute whole micro-batches |
+//!
+//! Invariant: training runs the modules, prompts, crops and tokenization of inference, never a twin of them.
+
+pub mod bar;
+pub mod checkpoint;
+pub mod config;
+mod error;
+pub mod evaluate;
+pub mod files;
+pub mod fresh;
+pub mod loss;
+pub mod metrics;
+pub mod optim;
+pub mod patches;
+pub mod place;
+pub mod plot;
+pub mod question;
+pub mod sample;
+pub mod schedule;
+pub mod seed;
+pub mod sft;
+pub mod tokenizer;
+pub mod transcript;
+pub mod work;
+pub mod workers;
+
+pub use config::SftConfig;
+pub use error::TrainingError;
+pub use sft::{SftEnd, SftProgress, run_sft};

@@ -1,0 +1,198 @@
+//! The warm-up of the vision tower: every visual token learns to name what it shows.
+//!
+//! A policy that learns from its own turns alone needs tens of thousands of pages before it tells shapes
+//! apart, because the gradient first has to find the way from a word through the decoder to the right
+//! patches. Here each merged patch is compared with the token embeddings directly: it should resemble the
+//! words of the widget it shows ("red", "star"), and the end-of-text token where there is none. A few
+//! thousand pages are enough, and the decoder later finds visual tokens that already speak its language.
+//!
+//! Invariant: this objective touches no token of a conversation; the decoder's layers take no part in it.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Result, Tensor};
+use image::RgbImage;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use vigorl_geometry::{Crop, Map, Model, Rect, Screen, Size};
+use vigorl_policy::grammar::Coordinate;
+use vigorl_policy::{CropSettings, View};
+use vigorl_qwen::ops::rms_norm;
+use vigorl_qwen::{Grid, Probe};
+use vigorl_tasks::practice::dataset::Record;
+
+use crate::error::TrainingError;
+use crate::loss::{Target, TokenKind};
+use crate::question::on_screen;
+use crate::sample::Encoder;
+
+/// A widget owns a merged patch if it covers this share of the patch, or of itself.
+const LEAST_SHARE: f64 = 0.3;
+const NORM_EPSILON: f64 = 1e-6;
+
+/// Pages whose merged patches are named together.
+#[derive(Debug, Clone)]
+pub struct PatchBatch {
+    patches: Tensor,
+    grids: Vec<Grid>,
+    /// One per merged patch, in order.
+    pub targets: Vec<Target>,
+}
+
+impl PatchBatch {
+    /// Pages in the batch.
+    pub fn n_pages(&self) -> usize {
+        self.grids.len()
+    }
+
+    /// How much each visual token resembles each token of the vocabulary.
+    ///
+    /// # Shapes
+    /// Result: (M, V).
+    ///
+    /// # Errors
+    /// Only if the tensor library fails.
+    pub fn logits(&self, model: &vigorl_qwen::Model) -> Result<Tensor> {
+        let tokens = model.embed_images(&self.patches, &self.grids, &mut Probe::default())?;
+        // The decoder normalizes what it reads, so only the direction of a visual token has a meaning.
+        let ones = Tensor::ones(tokens.dim(1)?, tokens.dtype(), tokens.device())?;
+        model.logits(&rms_norm(&tokens, &ones, NORM_EPSILON)?)
+    }
+}
+
+/// An image and the named boxes in it, in its own pixels.
+#[derive(Debug)]
+pub struct NamedImage {
+    image: Arc<RgbImage>,
+    named: Vec<(Rect<Crop>, String)>,
+}
+
+impl NamedImage {
+    /// A whole page.
+    pub fn page(view: &View, page: &Record) -> Self {
+        let same = Map::stretch(whole(view), Size::new(whole(view).width(), whole(view).height()));
+        Self { image: view.image().clone(), named: named(page, same) }
+    }
+
+    /// What a zoom near a random widget shows.
+    ///
+    /// # Errors
+    /// If the processor cannot take such a crop.
+    pub fn crop(
+        view: &View,
+        page: &Record,
+        settings: CropSettings,
+        rng: &mut ChaCha8Rng,
+    ) -> std::result::Result<Self, TrainingError> {
+        let (width, height) = view.image().dimensions();
+        let mut center = Coordinate { x: f64::from(width) / 2.0, y: f64::from(height) / 2.0 };
+        if !page.widgets.is_empty() {
+            let widget = &page.widgets[rng.random_range(0..page.widgets.len())];
+            center = view.written(on_screen(widget.bounds).center());
+        }
+        let reach = f64::from(settings.offset_px) / 2.0;
+        let mut shift = || reach * (2.0 * rng.random::<f64>() - 1.0);
+        let at = Coordinate { x: center.x + shift(), y: center.y + shift() };
+        let crop = view.crop(at, settings).map_err(|e| TrainingError::Row(e.to_string()))?;
+        Ok(Self { image: crop.pixels.clone(), named: named(page, crop.plan.crop_from_screen) })
+    }
+}
+
+fn whole(view: &View) -> Rect<Screen> {
+    let size = view.screenshot_size();
+    Rect::new(0.0, 0.0, size.width, size.height)
+}
+
+fn named(page: &Record, to_image: Map<Crop, Screen>) -> Vec<(Rect<Crop>, String)> {
+    page.widgets.iter().map(|w| (to_image.apply_rect(on_screen(w.bounds)), w.name())).collect()
+}
+
+/// Cuts images into patches and writes down what each merged patch shows.
+///
+/// # Errors
+/// If the processor cannot take an image or the tokenizer refuses a name.
+pub fn patch_batch(
+    encoder: &Encoder,
+    images: &[NamedImage],
+) -> std::result::Result<PatchBatch, TrainingError> {
+    let (mut values, mut grids, mut targets) = (Vec::new(), Vec::new(), Vec::new());
+    for image in images {
+        let patches =
+            encoder.processor().patches(&image.image).map_err(|e| TrainingError::Row(e.to_string()))?;
+        values.extend(patches.values);
+        grids.push(patches.grid);
+        targets.extend(image_targets(encoder, image, patches.grid)?);
+    }
+    let width = encoder.config().vision.patch_values();
+    let n_patches = values.len() / width;
+    let patches = Tensor::from_vec(values, (n_patches, width), &Device::Cpu)?;
+    Ok(PatchBatch { patches, grids, targets })
+}
+
+fn image_targets(
+    encoder: &Encoder,
+    image: &NamedImage,
+    grid: Grid,
+) -> std::result::Result<Vec<Target>, TrainingError> {
+    let merge = encoder.config().vision.spatial_merge_size;
+    let (rows, columns) = (grid.h / merge, grid.w / merge);
+    // The image as the network sees it, in units of merged patches.
+    let (width, height) = image.image.dimensions();
+    let whole: Rect<Crop> = Rect::new(0.0, 0.0, width.into(), height.into());
+    let to_patches: Map<Model, Crop> = Map::stretch(whole, Size::new(columns as f64, rows as f64));
+    let boxes: Vec<Rect<Model>> = image.named.iter().map(|(b, _)| to_patches.apply_rect(*b)).collect();
+    let owners: Vec<Option<usize>> = (0..rows * columns)
+        .map(|index| {
+            let (column, row) = ((index % columns) as f64, (index / columns) as f64);
+            owner(Rect::new(column, row, column + 1.0, row + 1.0), &boxes)
+        })
+        .collect();
+    let mut targets = Vec::new();
+    for owned in &owners {
+        targets.push(match owned {
+            Some(widget) => {
+                // Every widget counts the same, however many patches it covers.
+                let n_patches = owners.iter().filter(|o| *o == owned).count();
+                encoder.name_target(&image.named[*widget].1, n_patches)?
+            }
+            None => encoder.empty_target(),
+        });
+    }
+    Ok(targets)
+}
+
+/// The box that covers most of `patch`, if it covers enough of the patch or of itself.
+fn owner(patch: Rect<Model>, boxes: &[Rect<Model>]) -> Option<usize> {
+    let shares = boxes.iter().map(|b| overlap(patch, *b)).enumerate();
+    let enough = shares.filter(|&(i, share)| share >= LEAST_SHARE * boxes[i].size().area().min(1.0));
+    enough.filter(|(_, share)| *share > 0.0).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(i, _)| i)
+}
+
+fn overlap(a: Rect<Model>, b: Rect<Model>) -> f64 {
+    let width = a.right.min(b.right) - a.left.max(b.left);
+    let height = a.bottom.min(b.bottom) - a.top.max(b.top);
+    width.max(0.0) * height.max(0.0)
+}
+
+impl Encoder {
+    /// The words of a widget's name in equal parts; quotation marks and the like do not count.
+    fn name_target(&self, name: &str, n_patches: usize) -> std::result::Result<Target, TrainingError> {
+        let words = self.word_ids(name)?;
+        let share = 1.0 / words.len().max(1) as f32;
+        let truth = words.last().copied().unwrap_or(self.end_of_text());
+        let mut target = self.empty_target();
+        target.weight = self.loss().patch_weight as f32 / n_patches as f32;
+        if !words.is_empty() {
+            target.distribution = words.into_iter().map(|id| (id, share)).collect();
+            target.truth = truth;
+            target.kind = TokenKind::Patch;
+        }
+        Ok(target)
+    }
+
+    fn empty_target(&self) -> Target {
+        let id = self.end_of_text();
+        let weight = self.loss().empty_patch_weight as f32;
+        Target { distribution: vec![(id, 1.0)], truth: id, weight, kind: TokenKind::EmptyPatch }
+    }
+}

@@ -1,0 +1,297 @@
+//! What is asked about a page and how the policy should answer, as conversations with marked tokens.
+//!
+//! Invariant: prompts, replies and crops come from `vigorl-policy`, the code that inference runs; this file
+//! only chooses what is said.
+//!
+//! A zoomed question takes one of three courses. The proposal is right, and the crop confirms it; it is a
+//! little off, and the crop shows by how much; or it is another widget, the crop shows that, and the next
+//! proposal is the right one. Proposals that are wrong on purpose are not learned: their turn has no loss.
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use vigorl_geometry::{Rect, Screen};
+use vigorl_policy::grammar::{Action, AnswerForm, Coordinate, Reply};
+use vigorl_policy::wire::{ANSWER_CLOSE, FORCED_FINAL_PREFIX};
+use vigorl_policy::{Message, Preset, Role, View};
+use vigorl_tasks::practice::dataset::Record;
+use vigorl_tasks::practice::{PixelBox, SizeClass, Widget};
+
+use crate::config::{QuestionForm, QuestionMix};
+use crate::error::TrainingError;
+
+/// What a coordinate in a turn is to the policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mention {
+    /// It has to be found in an image.
+    Found,
+    /// It already stands in the text.
+    Copied,
+}
+
+/// Whether the policy learns from an assistant turn.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Lesson {
+    /// Every token counts; one entry per coordinate in the turn, in order.
+    Learned {
+        /// What each coordinate is.
+        mentions: Vec<Mention>,
+        /// The words that name a widget, wherever they stand in the turn.
+        words: String,
+    },
+    /// The turn only sets the scene.
+    Injected,
+}
+
+/// A question with the whole conversation that answers it.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// How it is asked.
+    pub form: QuestionForm,
+    /// The conversation, answers included.
+    pub messages: Vec<Message>,
+    /// One lesson per assistant message.
+    pub lessons: Vec<Lesson>,
+    /// Whether the answer is a point.
+    pub asks_for_point: bool,
+    /// The box of the widget.
+    pub bounds: Rect<Screen>,
+    /// How hard the widget is to hit.
+    pub size_class: SizeClass,
+}
+
+/// Draws up to `n` different questions about a page.
+///
+/// # Errors
+/// If a crop cannot be made.
+pub fn draw_questions(
+    page: &Record,
+    view: &View,
+    preset: &Preset,
+    mix: &QuestionMix,
+    n: usize,
+    rng: &mut ChaCha8Rng,
+) -> Result<Vec<Question>, TrainingError> {
+    let author = Author { page, view, preset };
+    let mut asked: Vec<(QuestionForm, usize)> = Vec::new();
+    let mut questions = Vec::new();
+    // A page with few widgets may not have n different questions; the draws are limited instead of counted.
+    for _ in 0..4 * n {
+        if questions.len() == n || page.tasks.is_empty() {
+            break;
+        }
+        let task = &page.tasks[rng.random_range(0..page.tasks.len())];
+        let widget = &page.widgets[task.target];
+        let form = drawn_form(mix, widget, rng);
+        if asked.contains(&(form, task.target)) {
+            continue;
+        }
+        asked.push((form, task.target));
+        questions.push(author.write(form, &task.instruction, widget, rng)?);
+    }
+    Ok(questions)
+}
+
+/// A form by weight. Whether to zoom is no matter of chance but of size, so that it can be learned.
+fn drawn_form(mix: &QuestionMix, widget: &Widget, rng: &mut ChaCha8Rng) -> QuestionForm {
+    let weights = mix.weights();
+    let mut left = rng.random::<f64>() * weights.iter().map(|(_, weight)| weight).sum::<f64>();
+    let drawn = weights.iter().find(|(_, weight)| {
+        left -= weight;
+        left < 0.0
+    });
+    match drawn.map_or(QuestionForm::Point, |(form, _)| *form) {
+        QuestionForm::Think if f64::from(widget.bounds.short_side()) < mix.zoom_below_px => {
+            QuestionForm::Zoom
+        }
+        form => form,
+    }
+}
+
+/// Writes conversations about one page.
+struct Author<'a> {
+    page: &'a Record,
+    view: &'a View,
+    preset: &'a Preset,
+}
+
+impl Author<'_> {
+    fn write(
+        &self,
+        form: QuestionForm,
+        instruction: &str,
+        widget: &Widget,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Question, TrainingError> {
+        let target = self.center(widget);
+        let (messages, lessons) = match form {
+            QuestionForm::Name => self.name(widget, rng),
+            QuestionForm::Point => {
+                let mut dialog = Dialog::open(self, instruction);
+                dialog.answer_at_once(target);
+                dialog.finish()
+            }
+            QuestionForm::Think => {
+                let mut dialog = Dialog::open(self, instruction);
+                dialog.think_and_answer(&widget.name(), target);
+                dialog.finish()
+            }
+            QuestionForm::Zoom => self.zoom(instruction, widget, rng)?,
+        };
+        let bounds = on_screen(widget.bounds);
+        let asks_for_point = form != QuestionForm::Name;
+        Ok(Question { form, messages, lessons, asks_for_point, bounds, size_class: widget.size_class() })
+    }
+
+    /// "what is at (x, y)", for a point somewhere in the middle half of the widget.
+    fn name(&self, widget: &Widget, rng: &mut ChaCha8Rng) -> (Vec<Message>, Vec<Lesson>) {
+        let at = self.beside(widget, 0.25, rng);
+        let name = widget.name();
+        let mut dialog = Dialog::open(self, &format!("what is at {at}"));
+        let action = Action::Answer { text: name.clone(), point: None, form: AnswerForm::Tagged };
+        let reply = Reply { thoughts: Vec::new(), action };
+        dialog.say(reply.to_string(), Lesson::Learned { mentions: Vec::new(), words: name });
+        dialog.finish()
+    }
+
+    fn zoom(
+        &self,
+        instruction: &str,
+        widget: &Widget,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<(Vec<Message>, Vec<Lesson>), TrainingError> {
+        let (name, target) = (widget.name(), self.center(widget));
+        let mut dialog = Dialog::open(self, instruction);
+        let wrong = self.rival(widget, rng);
+        match (rng.random_range(0..10), wrong) {
+            (0..3, Some(wrong)) => {
+                let at = self.beside(wrong, 0.25, rng);
+                dialog.propose(&name, at, at, &[])?;
+                dialog.propose(&wrong.name(), at, target, &[Mention::Copied, Mention::Found])?;
+            }
+            (0..6, _) => {
+                let at = self.near_miss(widget, rng);
+                dialog.propose(&name, at, at, &[])?;
+            }
+            _ => dialog.propose(&name, target, target, &[Mention::Found, Mention::Copied])?,
+        }
+        if dialog.must_answer() {
+            dialog.answer_at_once(target);
+        } else {
+            dialog.think_and_answer(&name, target);
+        }
+        Ok(dialog.finish())
+    }
+
+    /// Another widget, preferably one that is easily mistaken for `widget`.
+    fn rival(&self, widget: &Widget, rng: &mut ChaCha8Rng) -> Option<&Widget> {
+        let others: Vec<&Widget> = self.page.widgets.iter().filter(|w| *w != widget).collect();
+        let alike: Vec<&Widget> = others
+            .iter()
+            .copied()
+            .filter(|w| {
+                let same_color = w.color.is_some() && w.color == widget.color;
+                let same_shape = w.shape.is_some() && w.shape == widget.shape;
+                same_color || same_shape || w.kind == widget.kind
+            })
+            .collect();
+        let pool = if alike.is_empty() { others } else { alike };
+        (!pool.is_empty()).then(|| pool[rng.random_range(0..pool.len())])
+    }
+
+    /// The pixel in the middle of a widget.
+    fn center(&self, widget: &Widget) -> Coordinate {
+        self.whole(self.view.written(on_screen(widget.bounds).center()))
+    }
+
+    /// A pixel at most `share` of the sides away from the middle.
+    fn beside(&self, widget: &Widget, share: f64, rng: &mut ChaCha8Rng) -> Coordinate {
+        let center = self.center(widget);
+        let mut shift = |side: i32| f64::from(side) * share * (2.0 * rng.random::<f64>() - 1.0);
+        let (dx, dy) = (shift(widget.bounds.width()), shift(widget.bounds.height()));
+        self.whole(Coordinate { x: center.x + dx, y: center.y + dy })
+    }
+
+    /// A pixel around the widget, up to a quarter of a crop away: what a hasty look gives.
+    fn near_miss(&self, widget: &Widget, rng: &mut ChaCha8Rng) -> Coordinate {
+        let center = self.center(widget);
+        let reach = f64::from(self.preset.crop.offset_px) / 2.0;
+        // The product of two uniform draws prefers small errors.
+        let mut shift = || reach * (2.0 * rng.random::<f64>() - 1.0) * rng.random::<f64>();
+        let (dx, dy) = (shift(), shift());
+        self.whole(Coordinate { x: center.x + dx, y: center.y + dy })
+    }
+
+    /// The pixel that holds a position, inside the image.
+    fn whole(&self, at: Coordinate) -> Coordinate {
+        let (width, height) = self.view.image().dimensions();
+        let pixel = |v: f64, side: u32| v.floor().clamp(0.0, f64::from(side - 1));
+        Coordinate { x: pixel(at.x, width), y: pixel(at.y, height) }
+    }
+}
+
+/// A box of a data set's record, which counts in pixels of the page's own image.
+pub(crate) fn on_screen(bounds: PixelBox) -> Rect<Screen> {
+    Rect::new(bounds.left.into(), bounds.top.into(), bounds.right.into(), bounds.bottom.into())
+}
+
+/// A conversation being written.
+struct Dialog<'a> {
+    author: &'a Author<'a>,
+    messages: Vec<Message>,
+    lessons: Vec<Lesson>,
+    n_images: usize,
+}
+
+impl<'a> Dialog<'a> {
+    fn open(author: &'a Author<'a>, instruction: &str) -> Self {
+        let opening = author.preset.opening(author.view.image().clone(), instruction);
+        Self { author, messages: opening.messages, lessons: Vec::new(), n_images: 1 }
+    }
+
+    fn say(&mut self, text: String, lesson: Lesson) {
+        self.messages.push(Message::text(Role::Assistant, text));
+        self.lessons.push(lesson);
+    }
+
+    fn answer_at_once(&mut self, at: Coordinate) {
+        let text = format!("{FORCED_FINAL_PREFIX} {at} {ANSWER_CLOSE}");
+        self.say(text, Lesson::Learned { mentions: vec![Mention::Found], words: String::new() });
+    }
+
+    fn think_and_answer(&mut self, name: &str, at: Coordinate) {
+        let reply = Reply::answer(&format!("{name} {at}"), &at.to_string());
+        let mentions = vec![Mention::Found, Mention::Copied];
+        self.say(reply.to_string(), Lesson::Learned { mentions, words: name.to_owned() });
+    }
+
+    /// Thinks of `seen_at`, zooms at `next`, and gets the crop. Without `mentions` the turn is injected.
+    fn propose(
+        &mut self,
+        name: &str,
+        seen_at: Coordinate,
+        next: Coordinate,
+        mentions: &[Mention],
+    ) -> Result<(), TrainingError> {
+        let reply = Reply::zoom(&format!("{name} {seen_at}"), next);
+        let lesson = match mentions {
+            [] => Lesson::Injected,
+            _ => Lesson::Learned { mentions: mentions.to_vec(), words: name.to_owned() },
+        };
+        self.say(reply.to_string(), lesson);
+        let crop = self.author.view.crop(next, self.author.preset.crop);
+        let crop = crop.map_err(|e| TrainingError::Row(e.to_string()))?;
+        self.messages.push(self.author.preset.observation_of(&crop));
+        self.n_images += 1;
+        Ok(())
+    }
+
+    /// Whether the episode's limits make the coming turn the last one.
+    fn must_answer(&self) -> bool {
+        let limits = self.author.preset.limits;
+        self.lessons.len() + 1 >= limits.max_turns || self.n_images >= limits.max_images
+    }
+
+    fn finish(self) -> (Vec<Message>, Vec<Lesson>) {
+        (self.messages, self.lessons)
+    }
+}

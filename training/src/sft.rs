@@ -1,0 +1,363 @@
+//! The supervised warm start, from the first step to the last. Read this file to know what training does.
+//!
+//! Invariant: a step depends on the weights, the optimizer's state, the seed and the step number only, so a
+//! run that was interrupted and resumed writes the same numbers as one that was not.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use candle_core::Tensor;
+use rand::RngExt;
+use vigorl_policy::Preset;
+use vigorl_tasks::practice::dataset::Dataset;
+
+use crate::checkpoint::{Checkpoints, Precision, TrainerState, export, read_trainer, read_weights};
+use crate::config::{InitConfig, MixConfig, SftConfig, StageConfig};
+use crate::error::TrainingError;
+use crate::evaluate::evaluate;
+use crate::files::ModelFiles;
+use crate::fresh;
+use crate::loss::TokenKind;
+use crate::metrics::{MetricsLog, Record, Tally};
+use crate::optim::{Optimizer, normalize_and_clip};
+use crate::plot;
+use crate::sample::Encoder;
+use crate::schedule::lr_share;
+use crate::seed::stream;
+use crate::transcript::transcript;
+use crate::work::{Contribution, Trained, Work, add_up, contribution, draw_work};
+use crate::workers::Workers;
+
+/// How far a run has come, after every step.
+#[derive(Debug, Clone)]
+pub struct SftProgress {
+    /// Steps done.
+    pub step: u64,
+    /// Steps of the whole curriculum.
+    pub total_steps: u64,
+    /// Name of the current stage.
+    pub stage: String,
+    /// Loss of this step.
+    pub loss: f64,
+    /// Questions per second of this step.
+    pub questions_per_sec: f64,
+    /// The newest measurements, if this step made some.
+    pub measured: Option<Record>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SftEnd {
+    /// All steps are done and the model is exported.
+    Finished,
+    /// Cancelled; a checkpoint of the last step is written.
+    Interrupted {
+        /// Steps done.
+        step: u64,
+    },
+}
+
+/// Trains as the configuration file says, resuming the run in its output folder if there is one.
+///
+/// `cancelled` is looked at between steps.
+///
+/// # Errors
+/// [`TrainingError`]; everything up to the last checkpoint stays usable.
+pub fn run_sft(
+    config_path: &Path,
+    cancelled: &AtomicBool,
+    progress: &mut dyn FnMut(&SftProgress),
+) -> Result<SftEnd, TrainingError> {
+    let config = SftConfig::read(config_path)?;
+    let mut run = Run::prepare(config)?;
+    let total = run.config.total_steps();
+    while run.state.step < total {
+        if cancelled.load(Ordering::Relaxed) {
+            run.save_checkpoint()?;
+            return Ok(SftEnd::Interrupted { step: run.state.step });
+        }
+        progress(&run.step()?);
+    }
+    run.save_checkpoint()?;
+    let Trained { files, parameters, .. } = &run.trained;
+    export(&run.config.run.output_dir.join("model"), files, parameters, Precision::Half)?;
+    Ok(SftEnd::Finished)
+}
+
+/// A run between two steps.
+struct Run {
+    config: SftConfig,
+    trained: Trained,
+    optimizer: Optimizer,
+    encoder: Encoder,
+    /// Opened data sets by folder.
+    data: BTreeMap<PathBuf, Dataset>,
+    workers: Workers,
+    checkpoints: Checkpoints,
+    log: MetricsLog,
+    state: TrainerState,
+    since_log: SinceLog,
+}
+
+/// What has gathered since the last line of the log.
+#[derive(Default)]
+struct SinceLog {
+    tally: Tally,
+    n_steps: u64,
+    n_questions: u64,
+    n_tokens: u64,
+    gradient_norm: f64,
+    secs: f64,
+}
+
+impl Run {
+    fn prepare(config: SftConfig) -> Result<Self, TrainingError> {
+        let dir = config.run.output_dir.clone();
+        fs::create_dir_all(&dir).map_err(TrainingError::file("create", &dir))?;
+        let checkpoints = Checkpoints::of_run(&dir);
+        let newest = checkpoints.newest()?;
+        let (files, weights) = match (&newest, &config.init) {
+            (Some(folder), _) | (None, InitConfig::Checkpoint(folder)) => read_model(folder)?,
+            (None, InitConfig::New(new)) => {
+                let files = fresh::files(new)?;
+                let n_numbers = new.tokenizer.numbers;
+                let weights = fresh::weights(&files.config()?, &new.weights, n_numbers, config.run.seed)?;
+                (files, weights)
+            }
+        };
+        let trained = Trained::new(files, weights, config.optimizer.freeze)?;
+        let mut optimizer = Optimizer::new(&trained.moving, &config.optimizer)?;
+        let mut state = TrainerState::start(config.run.seed);
+        if let Some(folder) = &newest {
+            let saved = read_trainer(folder)?;
+            state = saved.1;
+            optimizer.restore(&trained.moving, &saved.0, state.step).map_err(|name| {
+                TrainingError::Content {
+                    path: folder.clone(),
+                    detail: format!("the optimizer's state has no tensor `{name}` of the right shape"),
+                }
+            })?;
+        }
+        let encoder = Encoder::new(&trained.files, Preset::nano(), &config.loss)?;
+        let data = open_data(&config)?;
+        let workers = Workers::new(config.run.workers)?;
+        let log = MetricsLog::open(&dir.join("metrics.jsonl"), state.step)?;
+        write_settings(&config)?;
+        write_rows(&config, &encoder, &data)?;
+        Ok(Self {
+            config,
+            trained,
+            optimizer,
+            encoder,
+            data,
+            workers,
+            checkpoints,
+            log,
+            state,
+            since_log: SinceLog::default(),
+        })
+    }
+
+    /// One optimizer step: draw, compute, add up, clip, move, record.
+    fn step(&mut self) -> Result<SftProgress, TrainingError> {
+        let started = Instant::now();
+        let step = self.state.step;
+        let stage = self.config.stage_at(step).1.clone();
+        let micro_batches: Vec<u64> = (0..stage.micro_batches as u64).collect();
+        let parts = self.workers.map(&micro_batches, |&micro| self.compute(&stage, step, micro));
+        let mut sum = add_up(parts.into_iter().collect::<Result<_, _>>()?, &self.workers)?;
+        let loss = sum.tally.mean_loss();
+        if !loss.is_finite() {
+            return Err(TrainingError::Diverged { step, loss });
+        }
+        let clip_norm = self.config.optimizer.clip_norm;
+        let norm = normalize_and_clip(&mut sum.gradients, sum.tally.weight(), clip_norm, &self.workers)?;
+        let share = self.lr_share(step, &stage);
+        self.optimizer.step(&self.trained.moving, &sum.gradients, share, &self.workers)?;
+        let secs = started.elapsed().as_secs_f64();
+        let questions_per_sec = sum.n_questions as f64 / secs;
+        self.gather(&sum, norm, secs);
+        let measured = self.record(&stage)?;
+        if self.state.step.is_multiple_of(self.config.run.checkpoint_every) {
+            self.save_checkpoint()?;
+        }
+        Ok(SftProgress {
+            step: self.state.step,
+            total_steps: self.config.total_steps(),
+            stage: stage.name,
+            loss,
+            questions_per_sec,
+            measured,
+        })
+    }
+
+    fn compute(&self, stage: &StageConfig, step: u64, micro: u64) -> Result<Contribution, TrainingError> {
+        let seed = self.config.run.seed;
+        let mix = drawn_mix(&stage.mixes, stream(seed, &[step, micro, u64::MAX]).random());
+        let work = draw_work(&self.encoder, &self.data[&mix.data], mix, seed, &[step, micro])?;
+        contribution(&self.trained, &work, &self.encoder)
+    }
+
+    fn lr_share(&self, step: u64, stage: &StageConfig) -> f64 {
+        lr_share(step, self.config.total_steps(), &self.config.optimizer.schedule) * stage.lr_scale
+    }
+
+    fn gather(&mut self, sum: &Contribution, norm: f64, secs: f64) {
+        self.state.step += 1;
+        self.state.n_pages += sum.n_pages;
+        self.state.n_questions += sum.n_questions;
+        self.state.secs += secs;
+        let since = &mut self.since_log;
+        since.tally.merge(&sum.tally);
+        since.n_steps += 1;
+        since.n_questions += sum.n_questions;
+        since.n_tokens += sum.n_tokens;
+        since.gradient_norm += norm;
+        since.secs += secs;
+    }
+
+    /// Writes a line of the log when it is due, with held-out measurements when they are.
+    fn record(&mut self, stage: &StageConfig) -> Result<Option<Record>, TrainingError> {
+        let step = self.state.step;
+        let is_last = step == self.config.total_steps();
+        let measures = is_last || step.is_multiple_of(self.config.run.eval_every);
+        if !measures && !step.is_multiple_of(self.config.run.log_every) {
+            return Ok(None);
+        }
+        let mut record = self.training_record(stage);
+        if measures {
+            for set in &self.config.heldout {
+                evaluate(
+                    &self.trained.model,
+                    &self.encoder,
+                    &self.data[&set.data],
+                    set,
+                    &self.workers,
+                    &mut record,
+                )?;
+            }
+        }
+        self.log.append(record.clone())?;
+        if measures {
+            let curves = self.config.run.output_dir.join("curves.png");
+            plot::draw(&curves, self.log.records(), &stage_marks(&self.config))?;
+        }
+        Ok(Some(record))
+    }
+
+    fn training_record(&mut self, stage: &StageConfig) -> Record {
+        let since = std::mem::take(&mut self.since_log);
+        let n = since.n_steps.max(1) as f64;
+        let mut record = Record::at(self.state.step);
+        record.set("loss/total", since.tally.mean_loss());
+        record.set("loss/number", since.tally.loss(TokenKind::Number));
+        record.set("loss/word", since.tally.loss(TokenKind::Word));
+        record.set("loss/syntax", since.tally.loss(TokenKind::Syntax));
+        record.set("loss/patch", since.tally.loss(TokenKind::Patch));
+        record.set("loss/place", since.tally.loss(TokenKind::Place));
+        record.set("accuracy/patch", since.tally.accuracy(TokenKind::Patch));
+        record.set("accuracy/word", since.tally.accuracy(TokenKind::Word));
+        record.set("accuracy/number", since.tally.accuracy(TokenKind::Number));
+        record.set("error/number_median_px", since.tally.median_error_px());
+        record.set("optim/lr_share", self.lr_share(self.state.step - 1, stage));
+        record.set("optim/gradient_norm", since.gradient_norm / n);
+        record.set("data/pages", self.state.n_pages as f64);
+        record.set("data/questions", self.state.n_questions as f64);
+        record.set("data/tokens_per_question", since.n_tokens as f64 / since.n_questions.max(1) as f64);
+        record.set("time/secs", self.state.secs);
+        record.set("time/step_secs", since.secs / n);
+        record.set("time/questions_per_sec", since.n_questions as f64 / since.secs);
+        record
+    }
+
+    fn save_checkpoint(&mut self) -> Result<(), TrainingError> {
+        let ends: Vec<u64> = stage_marks(&self.config).into_iter().map(|(step, _)| step).collect();
+        let optimizer = self.optimizer.state(&self.trained.moving);
+        self.checkpoints.save(
+            &self.trained.files,
+            &self.trained.parameters,
+            &optimizer,
+            &self.state,
+            &ends,
+        )?;
+        Ok(())
+    }
+}
+
+fn read_model(folder: &Path) -> Result<(ModelFiles, BTreeMap<String, Tensor>), TrainingError> {
+    let files = ModelFiles::read(folder)?;
+    let weights = read_weights(folder, &fresh::tensor_shapes(&files.config()?))?;
+    Ok((files, weights))
+}
+
+fn open_data(config: &SftConfig) -> Result<BTreeMap<PathBuf, Dataset>, TrainingError> {
+    let of_stages = config.stages.iter().flat_map(|stage| &stage.mixes).map(|mix| &mix.data);
+    let mut opened = BTreeMap::new();
+    for folder in of_stages.chain(config.heldout.iter().map(|set| &set.data)) {
+        if opened.contains_key(folder) {
+            continue;
+        }
+        let data = Dataset::open(folder)?;
+        if data.is_empty() {
+            return Err(TrainingError::Content {
+                path: folder.clone(),
+                detail: "it has no pages".to_owned(),
+            });
+        }
+        opened.insert(folder.clone(), data);
+    }
+    Ok(opened)
+}
+
+/// The resolved configuration, beside what it led to.
+fn write_settings(config: &SftConfig) -> Result<(), TrainingError> {
+    let path = config.run.output_dir.join("config.toml");
+    let text = toml::to_string_pretty(config).map_err(TrainingError::content(&path))?;
+    fs::write(&path, text).map_err(TrainingError::file("write", &path))
+}
+
+/// A few rows of every stage, for a person to look at.
+fn write_rows(
+    config: &SftConfig,
+    encoder: &Encoder,
+    data: &BTreeMap<PathBuf, Dataset>,
+) -> Result<(), TrainingError> {
+    let mut batches = Vec::new();
+    for (number, stage) in config.stages.iter().enumerate() {
+        for (index, mix) in stage.mixes.iter().enumerate() {
+            let few = MixConfig { pages: mix.pages.min(2), ..mix.clone() };
+            let path = [u64::MAX, number as u64, index as u64];
+            if let Work::Turns(batch) = draw_work(encoder, &data[&mix.data], &few, config.run.seed, &path)? {
+                batches.push((format!("stage {}, {}", stage.name, mix.data.display()), batch));
+            }
+        }
+    }
+    let path = config.run.output_dir.join("rows.html");
+    fs::write(&path, transcript(encoder, &batches)).map_err(TrainingError::file("write", &path))
+}
+
+/// The mixture at `at` (0 to 1) of the weights laid end to end.
+fn drawn_mix(mixes: &[MixConfig], at: f64) -> &MixConfig {
+    let total: f64 = mixes.iter().map(|mix| mix.weight).sum();
+    let mut left = at * total;
+    let drawn = mixes.iter().find(|mix| {
+        left -= mix.weight;
+        left < 0.0
+    });
+    drawn.unwrap_or(&mixes[mixes.len() - 1])
+}
+
+/// The step at which each stage ends and the name of the next.
+fn stage_marks(config: &SftConfig) -> Vec<plot::StageMark> {
+    let mut end = 0;
+    let pairs = config.stages.iter().zip(config.stages.iter().skip(1));
+    pairs
+        .map(|(stage, next)| {
+            end += stage.steps;
+            (end, next.name.clone())
+        })
+        .collect()
+}

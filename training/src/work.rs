@@ -1,0 +1,221 @@
+//! A model under training, and what one micro-batch contributes to a step.
+//!
+//! Invariant: a contribution depends on the weights and the drawn pages only, so micro-batches can be
+//! computed by any worker in any order; they are added up in the order of their numbers.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor, Var};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use vigorl_qwen::{Model, Weights};
+use vigorl_tasks::practice::dataset::Dataset;
+
+use crate::config::{Freeze, MixConfig, Objective, QuestionMix};
+use crate::error::TrainingError;
+use crate::files::ModelFiles;
+use crate::loss::soft_cross_entropy;
+use crate::metrics::Tally;
+use crate::optim::Parameter;
+use crate::patches::{NamedImage, PatchBatch, patch_batch};
+use crate::place::{self, PlaceBatch, place_batch};
+use crate::question::draw_questions;
+use crate::sample::{AskedPage, Encoder, MicroBatch};
+use crate::seed::stream;
+use crate::workers::Workers;
+
+/// A model that is trained: its tensors by name, and the modules that compute with them.
+#[derive(Debug)]
+pub struct Trained {
+    /// Everything but the weights.
+    pub files: ModelFiles,
+    /// All tensors, in the order of their names.
+    pub parameters: Vec<Parameter>,
+    /// Those that move.
+    pub moving: Vec<Parameter>,
+    /// The modules; they share the tensors.
+    pub model: Model,
+    /// The same without the later decoder layers (see [`crate::place`]).
+    pub shallow: Model,
+}
+
+impl Trained {
+    /// Makes variables of `weights` and a model over them; frozen tensors take no part in the backward pass.
+    ///
+    /// # Errors
+    /// If a tensor is missing or of the wrong shape.
+    pub fn new(
+        files: ModelFiles,
+        weights: BTreeMap<String, Tensor>,
+        freeze: Freeze,
+    ) -> Result<Self, TrainingError> {
+        let named =
+            weights.into_iter().map(|(name, tensor)| Ok(Parameter { name, var: Var::from_tensor(&tensor)? }));
+        let parameters = named.collect::<Result<Vec<_>, candle_core::Error>>()?;
+        let is_moving = |p: &&Parameter| freeze == Freeze::Nothing || !p.name.starts_with("visual.");
+        let moving: Vec<Parameter> = parameters.iter().filter(is_moving).cloned().collect();
+        let shared = parameters.iter().map(|p| {
+            let tensor = if is_moving(&p) { p.var.as_tensor().clone() } else { p.var.as_detached_tensor() };
+            (p.name.clone(), tensor)
+        });
+        let weights = Weights::shared(shared.collect(), &Device::Cpu);
+        let mut config = files.config()?;
+        let model = Model::load(&config, &weights)?;
+        config.text.num_hidden_layers = config.text.num_hidden_layers.min(place::N_LAYERS);
+        let shallow = Model::load(&config, &weights)?;
+        Ok(Self { files, parameters, moving, model, shallow })
+    }
+}
+
+/// What one micro-batch contributes to a step. Gradients are in the order of the moving parameters.
+#[derive(Debug)]
+pub struct Contribution {
+    /// Gradients of the weighted sum of divergences; none for tensors that took no part.
+    pub gradients: Vec<Option<Tensor>>,
+    /// Outcomes of its tokens.
+    pub tally: Tally,
+    /// Pages in it.
+    pub n_pages: u64,
+    /// Questions in it.
+    pub n_questions: u64,
+    /// Tokens in it.
+    pub n_tokens: u64,
+}
+
+/// A micro-batch of any objective.
+#[derive(Debug)]
+pub enum Work {
+    /// Conversations.
+    Turns(MicroBatch),
+    /// Visual tokens that name what they show.
+    Patches(PatchBatch),
+    /// Image slots that say where they are.
+    Places(PlaceBatch),
+}
+
+/// Forward and backward pass of one micro-batch.
+///
+/// # Errors
+/// Only if the tensor library fails.
+pub fn contribution(
+    trained: &Trained,
+    work: &Work,
+    encoder: &Encoder,
+) -> Result<Contribution, TrainingError> {
+    let loss = match work {
+        Work::Turns(batch) => {
+            let logits = trained.model.packed_logits(&batch.packed, &batch.places())?;
+            soft_cross_entropy(&logits, &batch.plain_targets())?
+        }
+        Work::Patches(batch) => soft_cross_entropy(&batch.logits(&trained.model)?, &batch.targets)?,
+        Work::Places(batch) => {
+            let logits = trained.shallow.packed_logits(&batch.packed, &batch.places)?;
+            soft_cross_entropy(&logits, &batch.targets)?
+        }
+    };
+    let mut store = loss.surrogate.backward()?;
+    let take = |p: &Parameter| store.remove(p.var.as_tensor()).map(|g| g.contiguous()).transpose();
+    let gradients = trained.moving.iter().map(take).collect::<Result<_, _>>()?;
+    let mut tally = Tally::default();
+    loss.outcomes.iter().for_each(|outcome| tally.add(outcome, encoder.numbers()));
+    let (n_pages, n_questions, n_tokens) = match work {
+        Work::Turns(batch) => (batch.packed.ids.len(), batch.asked.len(), batch.n_tokens),
+        Work::Patches(batch) => (batch.n_pages(), 0, batch.targets.len()),
+        Work::Places(batch) => (0, 0, batch.targets.len()),
+    };
+    let (n_pages, n_questions, n_tokens) = (n_pages as u64, n_questions as u64, n_tokens as u64);
+    Ok(Contribution { gradients, tally, n_pages, n_questions, n_tokens })
+}
+
+/// Adds up contributions, in their order.
+///
+/// # Errors
+/// Only if the tensor library fails.
+///
+/// # Panics
+/// If there is none (caller's bug).
+pub fn add_up(parts: Vec<Contribution>, workers: &Workers) -> Result<Contribution, TrainingError> {
+    let mut tally = Tally::default();
+    parts.iter().for_each(|part| tally.merge(&part.tally));
+    let count = |of: fn(&Contribution) -> u64| parts.iter().map(of).sum();
+    let (n_pages, n_questions, n_tokens) =
+        (count(|p| p.n_pages), count(|p| p.n_questions), count(|p| p.n_tokens));
+    let indices: Vec<usize> = (0..parts[0].gradients.len()).collect();
+    let sums = workers.map(&indices, |&i| {
+        let mut present = parts.iter().filter_map(|part| part.gradients[i].as_ref());
+        let Some(first) = present.next() else { return Ok(None) };
+        present.try_fold(first.clone(), |sum, gradient| sum + gradient).map(Some)
+    });
+    let gradients = sums.into_iter().collect::<Result<_, candle_core::Error>>()?;
+    Ok(Contribution { gradients, tally, n_pages, n_questions, n_tokens })
+}
+
+/// Draws pages, and questions if the objective asks any, for one micro-batch.
+///
+/// # Errors
+/// If a page cannot be read or rendered.
+pub fn draw_work(
+    encoder: &Encoder,
+    data: &Dataset,
+    mix: &MixConfig,
+    seed: u64,
+    path: &[u64],
+) -> Result<Work, TrainingError> {
+    let draws = (0..mix.pages as u64).map(|page| {
+        let mut rng = stream(seed, &[path, &[page]].concat());
+        (rng.random_range(0..data.len()), rng)
+    });
+    match mix.objective {
+        Objective::SayPlace => {
+            let mut rng = stream(seed, path);
+            let page = &data.records()[rng.random_range(0..data.len())];
+            Ok(Work::Places(place_batch(encoder, (page.width, page.height), mix.pages, &mut rng)?))
+        }
+        Objective::Turns => {
+            let pages = draws.map(|(index, mut rng)| {
+                asked_page(encoder, data, index, &mix.questions, mix.questions_per_page, &mut rng)
+            });
+            Ok(Work::Turns(encoder.pack(&pages.collect::<Result<Vec<_>, _>>()?)?))
+        }
+        Objective::NamePatches | Objective::NameCrops => {
+            let images =
+                draws.map(|(index, mut rng)| named_image(encoder, data, index, mix.objective, &mut rng));
+            Ok(Work::Patches(patch_batch(encoder, &images.collect::<Result<Vec<_>, _>>()?)?))
+        }
+    }
+}
+
+/// Reads a page and draws questions about it.
+///
+/// # Errors
+/// If the page cannot be read or a crop cannot be made.
+pub fn asked_page(
+    encoder: &Encoder,
+    data: &Dataset,
+    index: usize,
+    questions: &QuestionMix,
+    n: usize,
+    rng: &mut ChaCha8Rng,
+) -> Result<AskedPage, TrainingError> {
+    let view = encoder.view(data.image(index)?)?;
+    let questions = draw_questions(&data.records()[index], &view, encoder.preset(), questions, n, rng)?;
+    Ok(AskedPage { view, questions })
+}
+
+/// Reads a page, or a crop of it, with the boxes and names of its widgets.
+///
+/// # Errors
+/// If the page cannot be read or a crop cannot be made.
+pub fn named_image(
+    encoder: &Encoder,
+    data: &Dataset,
+    index: usize,
+    objective: Objective,
+    rng: &mut ChaCha8Rng,
+) -> Result<NamedImage, TrainingError> {
+    let (view, page) = (encoder.view(data.image(index)?)?, &data.records()[index]);
+    match objective {
+        Objective::NameCrops => NamedImage::crop(&view, page, encoder.preset().crop, rng),
+        Objective::NamePatches | Objective::SayPlace | Objective::Turns => Ok(NamedImage::page(&view, page)),
+    }
+}

@@ -1,0 +1,234 @@
+//! Gradients, accumulation, resuming, and that a tiny model learns two pages by heart.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+
+mod support;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use candle_core::Tensor;
+use support::{config, encoder, model, pages};
+use vigorl_training::checkpoint::read_weights;
+use vigorl_training::config::{QuestionMix, SftConfig};
+use vigorl_training::fresh::tensor_shapes;
+use vigorl_training::loss::{TokenKind, soft_cross_entropy};
+use vigorl_training::optim::{Optimizer, normalize_and_clip};
+use vigorl_training::patches::{NamedImage, patch_batch};
+use vigorl_training::place::place_batch;
+use vigorl_training::sample::{AskedPage, Encoder, MicroBatch};
+use vigorl_training::seed::stream;
+use vigorl_training::work::{Trained, Work, add_up, asked_page, contribution};
+use vigorl_training::workers::Workers;
+use vigorl_training::{SftEnd, run_sft};
+
+fn weighted_loss(trained: &Trained, batch: &MicroBatch) -> f64 {
+    let logits = trained.model.packed_logits(&batch.packed, &batch.places()).unwrap();
+    let loss = soft_cross_entropy(&logits, &batch.plain_targets()).unwrap();
+    loss.outcomes.iter().map(|o| f64::from(o.divergence) * f64::from(o.weight)).sum()
+}
+
+fn some_pages(
+    encoder: &Encoder,
+    data: &vigorl_tasks::practice::dataset::Dataset,
+    n: usize,
+) -> Vec<AskedPage> {
+    let asked = |index: usize| {
+        let mut rng = stream(5, &[index as u64]);
+        asked_page(encoder, data, index, &support::every_form(), 3, &mut rng).unwrap()
+    };
+    (0..n).map(asked).collect()
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, data) = (config(dir.path()), pages(dir.path(), 2));
+    let trained = model(&config);
+    let encoder = encoder(&trained, &config);
+    let batch = encoder.pack(&some_pages(&encoder, &data, 2)).unwrap();
+    let work = Work::Turns(batch.clone());
+    let gradients = contribution(&trained, &work, &encoder).unwrap().gradients;
+    // Along the gradient itself the slope is its squared length; single entries would drown in f32 noise.
+    for (parameter, gradient) in trained.moving.iter().zip(&gradients) {
+        let gradient = gradient.as_ref().unwrap();
+        let squared = gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!(squared > 0.0, "{} has no gradient", parameter.name);
+        let original = parameter.var.as_tensor().copy().unwrap();
+        let length = f64::from(squared).sqrt();
+        let step = 2e-3;
+        let at = |sign: f64| {
+            let moved = (&original + (gradient * (sign * step / length)).unwrap()).unwrap();
+            parameter.var.set(&moved).unwrap();
+            weighted_loss(&trained, &batch)
+        };
+        let slope = (at(1.0) - at(-1.0)) / (2.0 * step);
+        parameter.var.set(&original).unwrap();
+        let difference = (slope - length).abs();
+        assert!(difference < 0.02 * length + 0.02, "{}: slope {slope}, gradient {length}", parameter.name);
+    }
+}
+
+#[test]
+fn two_micro_batches_of_one_page_are_one_of_two() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, data) = (config(dir.path()), pages(dir.path(), 2));
+    let trained = model(&config);
+    let encoder = encoder(&trained, &config);
+    let workers = Workers::new(2).unwrap();
+    let pages = some_pages(&encoder, &data, 2);
+    let gradients = |groups: Vec<&[AskedPage]>| {
+        let parts = workers.map(&groups, |pages| {
+            let work = Work::Turns(encoder.pack(pages).unwrap());
+            contribution(&trained, &work, &encoder).unwrap()
+        });
+        let mut sum = add_up(parts, &workers).unwrap();
+        let weight = sum.tally.weight();
+        normalize_and_clip(&mut sum.gradients, weight, 1e9, &workers).unwrap();
+        sum.gradients.into_iter().map(Option::unwrap).collect::<Vec<_>>()
+    };
+    let apart = gradients(vec![&pages[..1], &pages[1..]]);
+    let together = gradients(vec![&pages]);
+    for ((a, b), parameter) in apart.iter().zip(&together).zip(&trained.moving) {
+        let largest =
+            |t: Tensor| t.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+        let difference = largest((a - b).unwrap());
+        assert!(difference < 1e-5 + 1e-4 * largest(b.clone()), "{}: {difference}", parameter.name);
+    }
+}
+
+fn run(config: &SftConfig, stop_after: Option<u64>) -> (SftEnd, Vec<f64>) {
+    let path = config.run.output_dir.parent().unwrap().join("config.toml");
+    std::fs::write(&path, toml::to_string(config).unwrap()).unwrap();
+    let cancelled = AtomicBool::new(false);
+    let mut losses = Vec::new();
+    let end = run_sft(&path, &cancelled, &mut |progress| {
+        losses.push(progress.loss);
+        cancelled.store(Some(progress.step) == stop_after, Ordering::Relaxed);
+    });
+    (end.unwrap(), losses)
+}
+
+#[test]
+fn an_interrupted_and_resumed_run_is_the_uninterrupted_one() {
+    let dir = tempfile::tempdir().unwrap();
+    pages(dir.path(), 4);
+    let whole = SftConfig { run: config(dir.path()).run, ..config(dir.path()) };
+    let mut parted = whole.clone();
+    parted.run.output_dir = dir.path().join("parted");
+    let (end, expected) = run(&whole, None);
+    assert_eq!(end, SftEnd::Finished);
+    let (end, mut losses) = run(&parted, Some(2));
+    assert_eq!(end, SftEnd::Interrupted { step: 2 });
+    losses.extend(run(&parted, None).1);
+    assert_eq!(losses, expected);
+    let lines = |config: &SftConfig| {
+        let text = std::fs::read_to_string(config.run.output_dir.join("metrics.jsonl")).unwrap();
+        let without_times = |line: &str| {
+            let mut values: HashMap<String, f64> = serde_json::from_str(line).unwrap();
+            values.retain(|name, _| !name.starts_with("time/"));
+            values
+        };
+        text.lines().map(without_times).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&parted), lines(&whole));
+    let weights = |config: &SftConfig| {
+        let folder = config.run.output_dir.join("checkpoints/step-00000004");
+        let files = vigorl_training::files::ModelFiles::read(&folder).unwrap();
+        let weights = read_weights(&folder, &tensor_shapes(&files.config().unwrap())).unwrap();
+        weights.into_values().map(|t| t.flatten_all().unwrap().to_vec1::<f32>().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(weights(&parted), weights(&whole));
+    for file in ["curves.png", "config.toml", "rows.html", "model/model.safetensors", "model/tokenizer.json"]
+    {
+        assert!(whole.run.output_dir.join(file).exists(), "{file} is missing");
+    }
+}
+
+#[test]
+fn a_tiny_model_learns_two_pages_by_heart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, data) = (config(dir.path()), pages(dir.path(), 2));
+    let trained = model(&config);
+    let encoder = encoder(&trained, &config);
+    let workers = Workers::new(2).unwrap();
+    let mix = QuestionMix { name: 0.0, point: 1.0, think: 1.0, zoom: 0.0, zoom_below_px: 0.0 };
+    let asked = |index: usize| {
+        let page = asked_page(&encoder, &data, index, &mix, 3, &mut stream(4, &[index as u64]));
+        Work::Turns(encoder.pack(&[page.unwrap()]).unwrap())
+    };
+    let batches = [asked(0), asked(1)];
+    let mut optimizer = Optimizer::new(&trained.moving, &config.optimizer).unwrap();
+    let mut losses = Vec::new();
+    for _ in 0..120 {
+        let parts = workers.map(&batches, |b| contribution(&trained, b, &encoder).unwrap());
+        let mut sum = add_up(parts, &workers).unwrap();
+        losses.push(sum.tally.mean_loss());
+        let weight = sum.tally.weight();
+        normalize_and_clip(&mut sum.gradients, weight, 1.0, &workers).unwrap();
+        optimizer.step(&trained.moving, &sum.gradients, 1.0, &workers).unwrap();
+    }
+    let (first, last) = (losses[0], losses[losses.len() - 1]);
+    assert!(last < 0.1 * first, "loss went from {first} to {last}");
+}
+
+#[test]
+fn visual_tokens_learn_to_name_what_they_show() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, data) = (config(dir.path()), pages(dir.path(), 3));
+    let trained = model(&config);
+    let encoder = encoder(&trained, &config);
+    let workers = Workers::new(2).unwrap();
+    let images: Vec<_> = (0..3)
+        .map(|i| NamedImage::page(&encoder.view(data.image(i).unwrap()).unwrap(), &data.records()[i]))
+        .collect();
+    let batch = patch_batch(&encoder, &images).unwrap();
+    // 64x64 pixels are 4x4 merged patches; each page has three widgets.
+    assert_eq!(batch.targets.len(), 3 * 16);
+    let shown = batch.targets.iter().filter(|t| t.kind == TokenKind::Patch).count();
+    assert!((9..30).contains(&shown), "{shown}");
+    let work = [Work::Patches(batch)];
+    let mut optimizer = Optimizer::new(&trained.moving, &config.optimizer).unwrap();
+    let mut accuracies = Vec::new();
+    for _ in 0..80 {
+        let parts = workers.map(&work, |w| contribution(&trained, w, &encoder).unwrap());
+        let mut sum = add_up(parts, &workers).unwrap();
+        // The decoder's layers take no part; its embedding does.
+        let part =
+            |name: &str| trained.moving.iter().zip(&sum.gradients).find(|(p, _)| p.name == name).unwrap().1;
+        assert!(
+            part("model.layers.0.mlp.up_proj.weight").is_none()
+                && part("model.embed_tokens.weight").is_some()
+        );
+        accuracies.push(sum.tally.accuracy(TokenKind::Patch).unwrap());
+        let weight = sum.tally.weight();
+        normalize_and_clip(&mut sum.gradients, weight, 1.0, &workers).unwrap();
+        optimizer.step(&trained.moving, &sum.gradients, 1.0, &workers).unwrap();
+    }
+    assert!(accuracies[0] < 0.4 && accuracies[79] > 0.9, "{} to {}", accuracies[0], accuracies[79]);
+}
+
+#[test]
+fn image_slots_learn_to_say_where_they_are_without_an_image() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path());
+    let trained = model(&config);
+    let encoder = encoder(&trained, &config);
+    let workers = Workers::new(2).unwrap();
+    let mut optimizer = Optimizer::new(&trained.moving, &config.optimizer).unwrap();
+    let mut losses = Vec::new();
+    for step in 0..100 {
+        let batch = place_batch(&encoder, (64, 64), 4, &mut stream(8, &[step])).unwrap();
+        assert_eq!(batch.targets.len(), 4 * 16);
+        let work = [Work::Places(batch)];
+        let parts = workers.map(&work, |w| contribution(&trained, w, &encoder).unwrap());
+        let mut sum = add_up(parts, &workers).unwrap();
+        losses.push(sum.tally.mean_loss());
+        let moved = trained.moving.iter().zip(&sum.gradients).filter(|(_, g)| g.is_some());
+        assert!(moved.map(|(p, _)| &p.name).all(|name| !name.starts_with("visual.")));
+        let weight = sum.tally.weight();
+        normalize_and_clip(&mut sum.gradients, weight, 1.0, &workers).unwrap();
+        optimizer.step(&trained.moving, &sum.gradients, 1.0, &workers).unwrap();
+    }
+    assert!(losses[99] < 0.5 * losses[0], "{} to {}", losses[0], losses[99]);
+}
