@@ -9,9 +9,8 @@ use vigorl_policy::Preset;
 use vigorl_tasks::practice::dataset::Dataset;
 use vigorl_training::config::{Freeze, InitConfig, SftConfig};
 use vigorl_training::fresh;
-use vigorl_training::loss::soft_cross_entropy;
 use vigorl_training::sample::Encoder;
-use vigorl_training::work::{Trained, Work, contribution, draw_work};
+use vigorl_training::work::{Trained, Work, contribution, draw_work, turns_loss};
 use vigorl_training::workers::Workers;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,13 +35,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     let start = Instant::now();
                     match &work {
                         Work::Turns(b) => {
-                            let logits = trained.model.packed_logits(&b.packed, &b.places()).ok()?;
-                            soft_cross_entropy(&logits, &b.plain_targets()).ok()?;
+                            turns_loss(&trained.model, b, &encoder).ok()?;
                             seen = format!("{} questions, {} tokens", b.asked.len(), b.n_tokens);
-                        }
-                        Work::Places(b) => {
-                            trained.shallow.packed_logits(&b.packed, &b.places).ok()?;
-                            seen = format!("{} image slots", b.targets.len());
                         }
                         Work::Patches(b) => {
                             b.logits(&trained.model).ok()?;

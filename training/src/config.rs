@@ -141,6 +141,12 @@ pub struct LossConfig {
     pub patch_weight: f64,
     /// A merged patch that shows none, likewise.
     pub empty_patch_weight: f64,
+    /// Where a head looks while a coordinate is said (see [`crate::gaze`]); 0 leaves it to itself.
+    pub gaze_weight: f64,
+    /// Decoder layer of that head, from 0. Layers before it gather the instruction, those behind it speak.
+    pub gaze_layer: usize,
+    /// The head, from 0.
+    pub gaze_head: usize,
 }
 
 /// How weights move.
@@ -246,9 +252,6 @@ pub enum Objective {
     NamePatches,
     /// The same on zoom crops.
     NameCrops,
-    /// Image slots that say where they are: a warm-up of the decoder's first layers. Only the sizes of the
-    /// pages count.
-    SayPlace,
 }
 
 /// Relative frequency of each form of question.
@@ -340,6 +343,8 @@ impl SftConfig {
         check.share("optimizer.schedule.final_share", self.optimizer.schedule.final_share)?;
         check.not_negative("loss.number_sigma_min_px", self.loss.number_sigma_min_px)?;
         check.not_negative("loss.number_sigma_per_side", self.loss.number_sigma_per_side)?;
+        check.not_negative("loss.patch_weight", self.loss.patch_weight)?;
+        check.not_negative("loss.gaze_weight", self.loss.gaze_weight)?;
         check.positive("number of [[stage]] tables", self.stages.len() as f64)?;
         for (index, stage) in self.stages.iter().enumerate() {
             check.stage(index, stage)?;
@@ -350,13 +355,10 @@ impl SftConfig {
             let key = format!("heldout[{index}].questions_per_page");
             check.positive(&key, set.questions_per_page as f64)?;
         }
-        if let InitConfig::New(new) = &self.init
-            && new.text.vocab_size != 0
-        {
-            let got = new.text.vocab_size.to_string();
-            return check.fail("init.new.text.vocab_size", got, "0 (it follows from the tokenizer)");
+        match &self.init {
+            InitConfig::New(new) => check.new_model(new, &self.loss),
+            InitConfig::Checkpoint(_) => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -381,6 +383,21 @@ impl Check<'_> {
     fn share(&self, key: &str, value: f64) -> Result<(), TrainingError> {
         let inside = (0.0..=1.0).contains(&value);
         if inside { Ok(()) } else { self.fail(key, value.to_string(), "a number from 0 to 1") }
+    }
+
+    fn new_model(&self, new: &NewModelConfig, loss: &LossConfig) -> Result<(), TrainingError> {
+        let text = &new.text;
+        if text.vocab_size != 0 {
+            let got = text.vocab_size.to_string();
+            return self.fail("init.new.text.vocab_size", got, "0 (it follows from the tokenizer)");
+        }
+        if loss.gaze_layer >= text.num_hidden_layers {
+            return self.fail("loss.gaze_layer", loss.gaze_layer.to_string(), "a layer of the decoder");
+        }
+        if loss.gaze_head >= text.num_attention_heads {
+            return self.fail("loss.gaze_head", loss.gaze_head.to_string(), "a head of the decoder");
+        }
+        Ok(())
     }
 
     fn questions(&self, key: &str, mix: QuestionMix) -> Result<(), TrainingError> {

@@ -13,7 +13,7 @@ use crate::metrics::{Record, Tally};
 use crate::patches::patch_batch;
 use crate::sample::{Asked, Axis, Encoder, MicroBatch};
 use crate::seed::{number_of, stream};
-use crate::work::{asked_page, named_image};
+use crate::work::{asked_page, named_image, turns_loss};
 use crate::workers::Workers;
 
 /// Pages that are computed together.
@@ -44,6 +44,7 @@ pub fn evaluate(
     put("loss_number", tally.loss(TokenKind::Number));
     put("accuracy_word", tally.accuracy(TokenKind::Word));
     put("accuracy_patch", tally.accuracy(TokenKind::Patch));
+    put("accuracy_gaze", tally.accuracy(TokenKind::Gaze));
     put("error_median_px", tally.median_error_px());
     put("in_box", share(&answers, |_| true));
     put("in_box_small", share(&answers, |a| a.size_class == SizeClass::Small));
@@ -88,8 +89,7 @@ fn measure(
         asked_page(encoder, data, page, &set.questions, set.questions_per_page, &mut rng)
     });
     let batch = encoder.pack(&asked.collect::<Result<Vec<_>, _>>()?)?;
-    let logits = model.packed_logits(&batch.packed, &batch.places())?;
-    let outcomes = soft_cross_entropy(&logits.detach(), &batch.plain_targets())?.outcomes;
+    let outcomes = turns_loss(model, &batch, encoder)?.outcomes;
     outcomes.iter().for_each(|outcome| tally.add(outcome, encoder.numbers()));
     Ok((tally, answers(&batch, &outcomes, encoder)))
 }

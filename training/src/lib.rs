@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`config`] | the configuration file, every value explicit |
 //! | [`question`], [`sample`] | what is asked about a page; ids, positions, visibility and targets of training rows |
-//! | [`patches`], [`place`] | warm-ups: what a visual token shows, where an image slot is |
+//! | [`patches`], [`gaze`] | what a visual token shows, where a head looks: lessons besides the words |
 //! | [`loss`], [`optim`], [`schedule`] | soft-label cross entropy; Muon and AdamW; the learning rate |
 //! | [`evaluate`], [`metrics`], [`plot`] | held-out measurements; what is logged; the curves |
 //! | [`transcript`] | training rows for a person to look at, with the loss mask in color |
@@ -25,11 +25,11 @@ mod error;
 pub mod evaluate;
 pub mod files;
 pub mod fresh;
+pub mod gaze;
 pub mod loss;
 pub mod metrics;
 pub mod optim;
 pub mod patches;
-pub mod place;
 pub mod plot;
 pub mod question;
 pub mod sample;

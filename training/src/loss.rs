@@ -22,8 +22,8 @@ pub enum TokenKind {
     Patch,
     /// A merged patch that shows none.
     EmptyPatch,
-    /// An image slot that says where it is (see [`crate::place`]).
-    Place,
+    /// Not a token: where a head looks (see [`crate::gaze`]).
+    Gaze,
 }
 
 /// The wanted distribution of one token.
@@ -64,6 +64,17 @@ pub struct Loss {
     pub surrogate: Tensor,
     /// One entry per target, in order.
     pub outcomes: Vec<Outcome>,
+}
+
+impl Loss {
+    /// Both losses added up.
+    ///
+    /// # Errors
+    /// Only if the tensor library fails.
+    pub fn and(mut self, other: Self) -> Result<Self> {
+        self.outcomes.extend(other.outcomes);
+        Ok(Self { surrogate: (self.surrogate + other.surrogate)?, outcomes: self.outcomes })
+    }
 }
 
 /// Computes loss and outcomes of `logits` against one target per row.

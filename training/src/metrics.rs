@@ -41,7 +41,7 @@ const fn metric(name: &'static str, better: Better, definition: &'static str) ->
 }
 
 /// Metrics of training steps.
-pub const METRICS: [Metric; 18] = [
+pub const METRICS: [Metric; 19] = [
     metric("loss/total", Better::Lower, "weighted mean divergence from the targets, nats per token"),
     metric("loss/number", Better::Lower, "mean divergence at first mentions of coordinates, nats"),
     metric("loss/word", Better::Lower, "mean divergence at words and decisions, nats"),
@@ -50,7 +50,8 @@ pub const METRICS: [Metric; 18] = [
     metric("accuracy/number", Better::Higher, "share of coordinates whose likeliest token is exactly right"),
     metric("loss/patch", Better::Lower, "mean divergence at merged patches that show a widget, nats"),
     metric("accuracy/patch", Better::Higher, "share of them whose noun beats every wrong word"),
-    metric("loss/place", Better::Lower, "mean divergence at image slots that say where they are, nats"),
+    metric("loss/gaze", Better::Lower, "mean of minus the logarithm of the attention on the widget, nats"),
+    metric("accuracy/gaze", Better::Higher, "share of looks whose most attended token shows the widget"),
     metric("error/number_median_px", Better::Lower, "median distance of the likeliest coordinate, one axis"),
     metric("optim/lr_share", Better::Neither, "learning rate as a share of its peak, stage scale included"),
     metric("optim/gradient_norm", Better::Neither, "length of the gradient before clipping, mean"),
@@ -63,10 +64,11 @@ pub const METRICS: [Metric; 18] = [
 ];
 
 /// Metrics of held-out pages, each behind `heldout/SET/`. Teacher-forced: the true text stands before each token.
-pub const HELD_OUT: [Metric; 9] = [
+pub const HELD_OUT: [Metric; 10] = [
     metric("loss_number", Better::Lower, "mean divergence at first mentions of coordinates, nats"),
     metric("accuracy_word", Better::Higher, "share of words and decisions whose likeliest token is right"),
     metric("accuracy_patch", Better::Higher, "share of patches whose noun beats every wrong word"),
+    metric("accuracy_gaze", Better::Higher, "share of looks whose most attended token shows the widget"),
     metric("error_median_px", Better::Lower, "median distance of the likeliest coordinate, one axis"),
     metric("in_box", Better::Higher, "share of answers whose likeliest point lies in the target box"),
     metric("in_box_small", Better::Higher, "the same for targets under 14 px"),

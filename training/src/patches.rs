@@ -6,7 +6,8 @@
 //! words of the widget it shows ("red", "star"), and the end-of-text token where there is none. A few
 //! thousand pages are enough, and the decoder later finds visual tokens that already speak its language.
 //!
-//! Invariant: this objective touches no token of a conversation; the decoder's layers take no part in it.
+//! Invariant: this objective touches no token of a conversation; the decoder's layers take no part in it. It
+//! is also kept up beside conversations, on their screenshots.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use vigorl_geometry::{Crop, Map, Model, Rect, Screen, Size};
 use vigorl_policy::grammar::Coordinate;
-use vigorl_policy::{CropSettings, View};
+use vigorl_policy::{CropSettings, ShownCrop, View};
 use vigorl_qwen::ops::rms_norm;
 use vigorl_qwen::{Grid, Probe};
 use vigorl_tasks::practice::dataset::Record;
@@ -53,15 +54,36 @@ impl PatchBatch {
     /// # Errors
     /// Only if the tensor library fails.
     pub fn logits(&self, model: &vigorl_qwen::Model) -> Result<Tensor> {
-        let tokens = model.embed_images(&self.patches, &self.grids, &mut Probe::default())?;
-        // The decoder normalizes what it reads, so only the direction of a visual token has a meaning.
-        let ones = Tensor::ones(tokens.dim(1)?, tokens.dtype(), tokens.device())?;
-        model.logits(&rms_norm(&tokens, &ones, NORM_EPSILON)?)
+        name_logits(model, &model.embed_images(&self.patches, &self.grids, &mut Probe::default())?)
     }
 }
 
+/// How much each visual token resembles each token of the vocabulary.
+///
+/// # Shapes
+/// `tokens`: (M, D); result: (M, V).
+///
+/// # Errors
+/// Only if the tensor library fails.
+pub fn name_logits(model: &vigorl_qwen::Model, tokens: &Tensor) -> Result<Tensor> {
+    // The decoder normalizes what it reads, so only the direction of a visual token has a meaning.
+    let ones = Tensor::ones(tokens.dim(1)?, tokens.dtype(), tokens.device())?;
+    model.logits(&rms_norm(tokens, &ones, NORM_EPSILON)?)
+}
+
+/// Rows and columns of merged patches.
+fn merged(encoder: &Encoder, grid: Grid) -> (usize, usize) {
+    let merge = encoder.config().vision.spatial_merge_size;
+    (grid.h / merge, grid.w / merge)
+}
+
+fn patch_at(index: usize, columns: usize) -> Rect<Model> {
+    let (column, row) = ((index % columns) as f64, (index / columns) as f64);
+    Rect::new(column, row, column + 1.0, row + 1.0)
+}
+
 /// An image and the named boxes in it, in its own pixels.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct NamedImage {
     image: Arc<RgbImage>,
     named: Vec<(Rect<Crop>, String)>,
@@ -94,7 +116,26 @@ impl NamedImage {
         let mut shift = || reach * (2.0 * rng.random::<f64>() - 1.0);
         let at = Coordinate { x: center.x + shift(), y: center.y + shift() };
         let crop = view.crop(at, settings).map_err(|e| TrainingError::Row(e.to_string()))?;
-        Ok(Self { image: crop.pixels.clone(), named: named(page, crop.plan.crop_from_screen) })
+        Ok(Self::of_crop(&crop, page))
+    }
+
+    /// A crop that was made.
+    pub fn of_crop(crop: &ShownCrop, page: &Record) -> Self {
+        Self { image: crop.pixels.clone(), named: named(page, crop.plan.crop_from_screen) }
+    }
+
+    /// Which of its visual tokens show part of widget number `widget`, in reading order.
+    pub fn tokens_showing(&self, encoder: &Encoder, widget: usize, grid: Grid) -> Vec<usize> {
+        let (rows, columns) = merged(encoder, grid);
+        let bounds = self.to_patches(rows, columns).apply_rect(self.named[widget].0);
+        (0..rows * columns).filter(|&index| overlap(patch_at(index, columns), bounds) > 0.0).collect()
+    }
+
+    /// To the image as the network sees it, in units of merged patches.
+    fn to_patches(&self, rows: usize, columns: usize) -> Map<Model, Crop> {
+        let (width, height) = self.image.dimensions();
+        let whole: Rect<Crop> = Rect::new(0.0, 0.0, width.into(), height.into());
+        Map::stretch(whole, Size::new(columns as f64, rows as f64))
     }
 }
 
@@ -129,23 +170,20 @@ pub fn patch_batch(
     Ok(PatchBatch { patches, grids, targets })
 }
 
-fn image_targets(
+/// One target per merged patch of `image`, in order.
+///
+/// # Errors
+/// If the tokenizer refuses a name.
+pub fn image_targets(
     encoder: &Encoder,
     image: &NamedImage,
     grid: Grid,
 ) -> std::result::Result<Vec<Target>, TrainingError> {
-    let merge = encoder.config().vision.spatial_merge_size;
-    let (rows, columns) = (grid.h / merge, grid.w / merge);
-    // The image as the network sees it, in units of merged patches.
-    let (width, height) = image.image.dimensions();
-    let whole: Rect<Crop> = Rect::new(0.0, 0.0, width.into(), height.into());
-    let to_patches: Map<Model, Crop> = Map::stretch(whole, Size::new(columns as f64, rows as f64));
+    let (rows, columns) = merged(encoder, grid);
+    let to_patches = image.to_patches(rows, columns);
     let boxes: Vec<Rect<Model>> = image.named.iter().map(|(b, _)| to_patches.apply_rect(*b)).collect();
     let owners: Vec<Option<usize>> = (0..rows * columns)
-        .map(|index| {
-            let (column, row) = ((index % columns) as f64, (index / columns) as f64);
-            owner(Rect::new(column, row, column + 1.0, row + 1.0), &boxes)
-        })
+        .map(|index| owner(patch_at(index, columns), &boxes))
         .collect();
     let mut targets = Vec::new();
     for owned in &owners {

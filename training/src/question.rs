@@ -18,6 +18,7 @@ use vigorl_tasks::practice::{PixelBox, SizeClass, Widget};
 
 use crate::config::{QuestionForm, QuestionMix};
 use crate::error::TrainingError;
+use crate::patches::NamedImage;
 
 /// What a coordinate in a turn is to the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +54,12 @@ pub struct Question {
     pub lessons: Vec<Lesson>,
     /// Whether the answer is a point.
     pub asks_for_point: bool,
-    /// The box of the widget.
+    /// Which of the page's widgets it is about.
+    pub target: usize,
+    /// The box of that widget.
     pub bounds: Rect<Screen>,
+    /// The crops in the conversation, in order, with all widgets of the page.
+    pub crops: Vec<NamedImage>,
     /// How hard the widget is to hit.
     pub size_class: SizeClass,
 }
@@ -86,7 +91,7 @@ pub fn draw_questions(
             continue;
         }
         asked.push((form, task.target));
-        questions.push(author.write(form, &task.instruction, widget, rng)?);
+        questions.push(author.write(form, &task.instruction, task.target, rng)?);
     }
     Ok(questions)
 }
@@ -119,48 +124,48 @@ impl Author<'_> {
         &self,
         form: QuestionForm,
         instruction: &str,
-        widget: &Widget,
+        target: usize,
         rng: &mut ChaCha8Rng,
     ) -> Result<Question, TrainingError> {
-        let target = self.center(widget);
-        let (messages, lessons) = match form {
-            QuestionForm::Name => self.name(widget, rng),
-            QuestionForm::Point => {
-                let mut dialog = Dialog::open(self, instruction);
-                dialog.answer_at_once(target);
-                dialog.finish()
-            }
-            QuestionForm::Think => {
-                let mut dialog = Dialog::open(self, instruction);
-                dialog.think_and_answer(&widget.name(), target);
-                dialog.finish()
-            }
-            QuestionForm::Zoom => self.zoom(instruction, widget, rng)?,
-        };
-        let bounds = on_screen(widget.bounds);
-        let asks_for_point = form != QuestionForm::Name;
-        Ok(Question { form, messages, lessons, asks_for_point, bounds, size_class: widget.size_class() })
+        let widget = &self.page.widgets[target];
+        let center = self.center(widget);
+        let mut dialog = Dialog::open(self, instruction);
+        match form {
+            QuestionForm::Name => dialog = self.name(widget, rng),
+            QuestionForm::Point => dialog.answer_at_once(center),
+            QuestionForm::Think => dialog.think_and_answer(&widget.name(), center),
+            QuestionForm::Zoom => self.zoom(&mut dialog, widget, rng)?,
+        }
+        Ok(Question {
+            form,
+            messages: dialog.messages,
+            lessons: dialog.lessons,
+            asks_for_point: form != QuestionForm::Name,
+            target,
+            bounds: on_screen(widget.bounds),
+            crops: dialog.crops,
+            size_class: widget.size_class(),
+        })
     }
 
     /// "what is at (x, y)", for a point somewhere in the middle half of the widget.
-    fn name(&self, widget: &Widget, rng: &mut ChaCha8Rng) -> (Vec<Message>, Vec<Lesson>) {
+    fn name(&self, widget: &Widget, rng: &mut ChaCha8Rng) -> Dialog<'_> {
         let at = self.beside(widget, 0.25, rng);
         let name = widget.name();
         let mut dialog = Dialog::open(self, &format!("what is at {at}"));
         let action = Action::Answer { text: name.clone(), point: None, form: AnswerForm::Tagged };
         let reply = Reply { thoughts: Vec::new(), action };
         dialog.say(reply.to_string(), Lesson::Learned { mentions: Vec::new(), words: name });
-        dialog.finish()
+        dialog
     }
 
     fn zoom(
         &self,
-        instruction: &str,
+        dialog: &mut Dialog<'_>,
         widget: &Widget,
         rng: &mut ChaCha8Rng,
-    ) -> Result<(Vec<Message>, Vec<Lesson>), TrainingError> {
+    ) -> Result<(), TrainingError> {
         let (name, target) = (widget.name(), self.center(widget));
-        let mut dialog = Dialog::open(self, instruction);
         let wrong = self.rival(widget, rng);
         match (rng.random_range(0..10), wrong) {
             (0..3, Some(wrong)) => {
@@ -179,7 +184,7 @@ impl Author<'_> {
         } else {
             dialog.think_and_answer(&name, target);
         }
-        Ok(dialog.finish())
+        Ok(())
     }
 
     /// Another widget, preferably one that is easily mistaken for `widget`.
@@ -239,13 +244,13 @@ struct Dialog<'a> {
     author: &'a Author<'a>,
     messages: Vec<Message>,
     lessons: Vec<Lesson>,
-    n_images: usize,
+    crops: Vec<NamedImage>,
 }
 
 impl<'a> Dialog<'a> {
     fn open(author: &'a Author<'a>, instruction: &str) -> Self {
         let opening = author.preset.opening(author.view.image().clone(), instruction);
-        Self { author, messages: opening.messages, lessons: Vec::new(), n_images: 1 }
+        Self { author, messages: opening.messages, lessons: Vec::new(), crops: Vec::new() }
     }
 
     fn say(&mut self, text: String, lesson: Lesson) {
@@ -281,17 +286,13 @@ impl<'a> Dialog<'a> {
         let crop = self.author.view.crop(next, self.author.preset.crop);
         let crop = crop.map_err(|e| TrainingError::Row(e.to_string()))?;
         self.messages.push(self.author.preset.observation_of(&crop));
-        self.n_images += 1;
+        self.crops.push(NamedImage::of_crop(&crop, self.author.page));
         Ok(())
     }
 
     /// Whether the episode's limits make the coming turn the last one.
     fn must_answer(&self) -> bool {
         let limits = self.author.preset.limits;
-        self.lessons.len() + 1 >= limits.max_turns || self.n_images >= limits.max_images
-    }
-
-    fn finish(self) -> (Vec<Message>, Vec<Lesson>) {
-        (self.messages, self.lessons)
+        self.lessons.len() + 1 >= limits.max_turns || self.crops.len() + 1 >= limits.max_images
     }
 }

@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use rand::RngExt;
@@ -23,7 +24,9 @@ use vigorl_tasks::practice::SizeClass;
 use crate::config::{LossConfig, QuestionForm};
 use crate::error::TrainingError;
 use crate::files::ModelFiles;
+use crate::gaze::Gaze;
 use crate::loss::{Target, TokenKind, bell};
+use crate::patches::{NamedImage, image_targets};
 use crate::question::{Lesson, Mention, Question};
 use crate::tokenizer::END_OF_TEXT;
 
@@ -96,6 +99,8 @@ pub struct PlacedTarget {
     pub answer_axis: Option<Axis>,
     /// What is wanted.
     pub target: Target,
+    /// Tokens of the row that show what the target is about; empty where no look is asked for.
+    pub gaze: Arc<[usize]>,
 }
 
 /// What is needed to judge a question's answer.
@@ -125,6 +130,8 @@ pub struct MicroBatch {
     pub packed: PackedBatch,
     /// What it should say.
     pub targets: Vec<PlacedTarget>,
+    /// What visual tokens of the screenshots show, by their place among all visual tokens of the batch.
+    pub shown: Vec<(usize, Target)>,
     /// The questions, in order.
     pub asked: Vec<Asked>,
     /// Tokens without padding, images included.
@@ -135,6 +142,12 @@ impl MicroBatch {
     /// The (row, index) places whose logits predict the targets, in their order.
     pub fn places(&self) -> Vec<(usize, usize)> {
         self.targets.iter().map(|t| (t.row, t.index - 1)).collect()
+    }
+
+    /// Where to look, for the targets that ask for it.
+    pub fn gazes(&self) -> Vec<Gaze<'_>> {
+        let asked = self.targets.iter().filter(|t| !t.gaze.is_empty());
+        asked.map(|t| Gaze { place: (t.row, t.index - 1), wanted: &t.gaze }).collect()
     }
 
     /// The targets alone, in order.
@@ -148,6 +161,8 @@ impl MicroBatch {
 pub struct AskedPage {
     /// The page as the policy sees it.
     pub view: View,
+    /// What stands on it.
+    pub named: NamedImage,
     /// The questions.
     pub questions: Vec<Question>,
 }
@@ -287,6 +302,11 @@ impl Encoder {
     fn pack_row(&self, page: &AskedPage, batch: &mut Packing) -> Result<(), TrainingError> {
         let row = batch.ids.len();
         let screenshot = self.patches_of(page.view.image(), batch)?;
+        if self.loss.patch_weight > 0.0 {
+            let shown = image_targets(self, &page.named, screenshot)?;
+            batch.shown.extend((batch.n_visual_tokens..).zip(shown));
+        }
+        batch.n_visual_tokens += screenshot.n_tokens(self.config.vision.spatial_merge_size);
         let mut prefix: Option<(String, Vec<u32>)> = None;
         let (mut ids, mut positions, mut segments) = (Vec::new(), Vec::new(), Vec::new());
         for (number, question) in page.questions.iter().enumerate() {
@@ -312,10 +332,22 @@ impl Encoder {
             let alone = [prefix_ids.as_slice(), &expanded].concat();
             positions.extend(&position_ids(&alone, &grids, &self.config)[prefix_ids.len()..]);
             segments.extend(std::iter::repeat_n(number as u32 + 1, expanded.len()));
+            let looks = self.looks(page, question, [prefix_ids, &expanded], &grids, ids.len());
             for (index, answer_axis, target) in branch.targets {
+                let gaze = match target.kind {
+                    TokenKind::Number => looks.before(moved[index]),
+                    TokenKind::Word if question.form == QuestionForm::Name => looks.before(moved[index]),
+                    _ => Arc::default(),
+                };
                 let index = ids.len() + moved[index];
                 let question = batch.asked.len();
-                batch.targets.push(PlacedTarget { row, index, question, answer_axis, target });
+                batch.targets.push(PlacedTarget { row, index, question, answer_axis, target, gaze });
+            }
+            for (crop, grid) in question.crops.iter().zip(&branch.grids) {
+                if self.loss.patch_weight > 0.0 {
+                    batch.shown.extend((batch.n_visual_tokens..).zip(image_targets(self, crop, *grid)?));
+                }
+                batch.n_visual_tokens += grid.n_tokens(self.config.vision.spatial_merge_size);
             }
             ids.extend(expanded);
             batch.grids.extend(branch.grids);
@@ -331,6 +363,34 @@ impl Encoder {
         batch.positions.push(positions);
         batch.segments.push(segments);
         Ok(())
+    }
+
+    /// Where the question's widget can be seen in a row: `ids` are those of prefix and branch, `start` is where
+    /// the branch begins.
+    fn looks(
+        &self,
+        page: &AskedPage,
+        question: &Question,
+        ids: [&[u32]; 2],
+        grids: &[Grid],
+        start: usize,
+    ) -> Looks {
+        let is_slot = |id: &u32| *id == self.config.image_token_id;
+        let merge = self.config.vision.spatial_merge_size;
+        let in_page = page.named.tokens_showing(self, question.target, grids[0]);
+        let first = ids[0].iter().position(is_slot).unwrap_or(0);
+        let mut looks = Looks {
+            screenshot: in_page.into_iter().map(|token| first + token).collect(),
+            crops: Vec::new(),
+        };
+        let mut at = 0;
+        for (crop, grid) in question.crops.iter().zip(&grids[1..]) {
+            at += ids[1][at..].iter().position(is_slot).unwrap_or(0);
+            let showing = crop.tokens_showing(self, question.target, *grid);
+            looks.crops.push((at, showing.into_iter().map(|token| start + at + token).collect()));
+            at += grid.n_tokens(merge);
+        }
+        looks
     }
 
     fn patches_of(&self, image: &image::RgbImage, batch: &mut Packing) -> Result<Grid, TrainingError> {
@@ -428,6 +488,21 @@ impl Encoder {
             target.distribution = bell(value, sigma, self.numbers.len(), |v| self.numbers.id_of(v));
         }
         (value.and(number.is_answer.then_some(number.axis)), target)
+    }
+}
+
+/// Indices in a row of the visual tokens that show a question's widget.
+struct Looks {
+    screenshot: Arc<[usize]>,
+    /// Where each crop begins in its branch, and the tokens of it; none if it shows something else.
+    crops: Vec<(usize, Arc<[usize]>)>,
+}
+
+impl Looks {
+    /// The newest image that shows the widget and stands before `index` of the branch.
+    fn before(&self, index: usize) -> Arc<[usize]> {
+        let seen = self.crops.iter().filter(|(at, showing)| *at < index && !showing.is_empty());
+        seen.last().map_or_else(|| Arc::clone(&self.screenshot), |(_, showing)| Arc::clone(showing))
     }
 }
 
@@ -542,6 +617,8 @@ struct Packing {
     patches: Vec<f32>,
     grids: Vec<Grid>,
     targets: Vec<PlacedTarget>,
+    shown: Vec<(usize, Target)>,
+    n_visual_tokens: usize,
     asked: Vec<Asked>,
 }
 
@@ -563,6 +640,6 @@ impl Packing {
             patches,
             grids: self.grids,
         };
-        Ok(MicroBatch { packed, targets: self.targets, asked: self.asked, n_tokens })
+        Ok(MicroBatch { packed, targets: self.targets, shown: self.shown, asked: self.asked, n_tokens })
     }
 }

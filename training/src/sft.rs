@@ -257,7 +257,8 @@ impl Run {
         record.set("loss/word", since.tally.loss(TokenKind::Word));
         record.set("loss/syntax", since.tally.loss(TokenKind::Syntax));
         record.set("loss/patch", since.tally.loss(TokenKind::Patch));
-        record.set("loss/place", since.tally.loss(TokenKind::Place));
+        record.set("loss/gaze", since.tally.loss(TokenKind::Gaze));
+        record.set("accuracy/gaze", since.tally.accuracy(TokenKind::Gaze));
         record.set("accuracy/patch", since.tally.accuracy(TokenKind::Patch));
         record.set("accuracy/word", since.tally.accuracy(TokenKind::Word));
         record.set("accuracy/number", since.tally.accuracy(TokenKind::Number));

@@ -14,11 +14,11 @@ use vigorl_tasks::practice::dataset::Dataset;
 use crate::config::{Freeze, MixConfig, Objective, QuestionMix};
 use crate::error::TrainingError;
 use crate::files::ModelFiles;
-use crate::loss::soft_cross_entropy;
+use crate::gaze::gaze_loss;
+use crate::loss::{Loss, soft_cross_entropy};
 use crate::metrics::Tally;
 use crate::optim::Parameter;
-use crate::patches::{NamedImage, PatchBatch, patch_batch};
-use crate::place::{self, PlaceBatch, place_batch};
+use crate::patches::{NamedImage, PatchBatch, name_logits, patch_batch};
 use crate::question::draw_questions;
 use crate::sample::{AskedPage, Encoder, MicroBatch};
 use crate::seed::stream;
@@ -35,8 +35,6 @@ pub struct Trained {
     pub moving: Vec<Parameter>,
     /// The modules; they share the tensors.
     pub model: Model,
-    /// The same without the later decoder layers (see [`crate::place`]).
-    pub shallow: Model,
 }
 
 impl Trained {
@@ -59,11 +57,8 @@ impl Trained {
             (p.name.clone(), tensor)
         });
         let weights = Weights::shared(shared.collect(), &Device::Cpu);
-        let mut config = files.config()?;
-        let model = Model::load(&config, &weights)?;
-        config.text.num_hidden_layers = config.text.num_hidden_layers.min(place::N_LAYERS);
-        let shallow = Model::load(&config, &weights)?;
-        Ok(Self { files, parameters, moving, model, shallow })
+        let model = Model::load(&files.config()?, &weights)?;
+        Ok(Self { files, parameters, moving, model })
     }
 }
 
@@ -89,8 +84,6 @@ pub enum Work {
     Turns(MicroBatch),
     /// Visual tokens that name what they show.
     Patches(PatchBatch),
-    /// Image slots that say where they are.
-    Places(PlaceBatch),
 }
 
 /// Forward and backward pass of one micro-batch.
@@ -103,15 +96,8 @@ pub fn contribution(
     encoder: &Encoder,
 ) -> Result<Contribution, TrainingError> {
     let loss = match work {
-        Work::Turns(batch) => {
-            let logits = trained.model.packed_logits(&batch.packed, &batch.places())?;
-            soft_cross_entropy(&logits, &batch.plain_targets())?
-        }
+        Work::Turns(batch) => turns_loss(&trained.model, batch, encoder)?,
         Work::Patches(batch) => soft_cross_entropy(&batch.logits(&trained.model)?, &batch.targets)?,
-        Work::Places(batch) => {
-            let logits = trained.shallow.packed_logits(&batch.packed, &batch.places)?;
-            soft_cross_entropy(&logits, &batch.targets)?
-        }
     };
     let mut store = loss.surrogate.backward()?;
     let take = |p: &Parameter| store.remove(p.var.as_tensor()).map(|g| g.contiguous()).transpose();
@@ -121,10 +107,35 @@ pub fn contribution(
     let (n_pages, n_questions, n_tokens) = match work {
         Work::Turns(batch) => (batch.packed.ids.len(), batch.asked.len(), batch.n_tokens),
         Work::Patches(batch) => (batch.n_pages(), 0, batch.targets.len()),
-        Work::Places(batch) => (0, 0, batch.targets.len()),
     };
     let (n_pages, n_questions, n_tokens) = (n_pages as u64, n_questions as u64, n_tokens as u64);
     Ok(Contribution { gradients, tally, n_pages, n_questions, n_tokens })
+}
+
+/// The loss of everything a batch of conversations teaches: what to say, where to look while saying it, and
+/// what the screenshots' visual tokens show. The outcomes of the batch's targets come first, in their order.
+///
+/// # Errors
+/// Only if the tensor library fails.
+pub fn turns_loss(model: &Model, batch: &MicroBatch, encoder: &Encoder) -> Result<Loss, TrainingError> {
+    let settings = encoder.loss();
+    let pass = model.packed(&batch.packed)?;
+    let mut loss =
+        soft_cross_entropy(&model.logits_at(&pass, &batch.places())?, &batch.plain_targets())?;
+    let gazes = batch.gazes();
+    if settings.gaze_weight > 0.0 && !gazes.is_empty() {
+        let places: Vec<_> = gazes.iter().map(|gaze| gaze.place).collect();
+        let scores = model.attention_scores_at(&pass, settings.gaze_layer, settings.gaze_head, &places)?;
+        loss = loss.and(gaze_loss(&scores, &pass, &gazes, settings.gaze_weight as f32)?)?;
+    }
+    if let Some(images) = pass.images.as_ref().filter(|_| !batch.shown.is_empty()) {
+        let indices: Vec<u32> = batch.shown.iter().map(|(index, _)| *index as u32).collect();
+        let indices = Tensor::from_slice(&indices, indices.len(), images.device())?;
+        let targets: Vec<_> = batch.shown.iter().map(|(_, target)| target.clone()).collect();
+        let logits = name_logits(model, &images.index_select(&indices, 0)?)?;
+        loss = loss.and(soft_cross_entropy(&logits, &targets)?)?;
+    }
+    Ok(loss)
 }
 
 /// Adds up contributions, in their order.
@@ -166,11 +177,6 @@ pub fn draw_work(
         (rng.random_range(0..data.len()), rng)
     });
     match mix.objective {
-        Objective::SayPlace => {
-            let mut rng = stream(seed, path);
-            let page = &data.records()[rng.random_range(0..data.len())];
-            Ok(Work::Places(place_batch(encoder, (page.width, page.height), mix.pages, &mut rng)?))
-        }
         Objective::Turns => {
             let pages = draws.map(|(index, mut rng)| {
                 asked_page(encoder, data, index, &mix.questions, mix.questions_per_page, &mut rng)
@@ -197,9 +203,10 @@ pub fn asked_page(
     n: usize,
     rng: &mut ChaCha8Rng,
 ) -> Result<AskedPage, TrainingError> {
-    let view = encoder.view(data.image(index)?)?;
-    let questions = draw_questions(&data.records()[index], &view, encoder.preset(), questions, n, rng)?;
-    Ok(AskedPage { view, questions })
+    let (view, page) = (encoder.view(data.image(index)?)?, &data.records()[index]);
+    let questions = draw_questions(page, &view, encoder.preset(), questions, n, rng)?;
+    let named = NamedImage::page(&view, page);
+    Ok(AskedPage { view, named, questions })
 }
 
 /// Reads a page, or a crop of it, with the boxes and names of its widgets.
@@ -216,6 +223,6 @@ pub fn named_image(
     let (view, page) = (encoder.view(data.image(index)?)?, &data.records()[index]);
     match objective {
         Objective::NameCrops => NamedImage::crop(&view, page, encoder.preset().crop, rng),
-        Objective::NamePatches | Objective::SayPlace | Objective::Turns => Ok(NamedImage::page(&view, page)),
+        Objective::NamePatches | Objective::Turns => Ok(NamedImage::page(&view, page)),
     }
 }

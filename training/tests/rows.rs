@@ -8,6 +8,7 @@ use support::{config, encoder, model, pages};
 use vigorl_policy::wire::{ANSWER_CLOSE, FORCED_FINAL_PREFIX, IM_END};
 use vigorl_training::config::QuestionForm;
 use vigorl_training::loss::TokenKind;
+use vigorl_training::question::Question;
 use vigorl_training::sample::{AskedPage, Axis, MicroBatch};
 use vigorl_training::seed::stream;
 use vigorl_training::work::asked_page;
@@ -100,13 +101,18 @@ fn packed_branches_have_the_logits_of_separate_sequences() {
     let alone: Vec<AskedPage> = [&first, &second]
         .into_iter()
         .flat_map(|page| {
-            let view = &page.view;
-            page.questions.iter().map(|q| AskedPage { view: view.clone(), questions: vec![q.clone()] })
+            let one = |q: &Question| AskedPage {
+                view: page.view.clone(),
+                named: page.named.clone(),
+                questions: vec![q.clone()],
+            };
+            page.questions.iter().map(one)
         })
         .collect();
     let logits = |pages: &[AskedPage]| {
         let batch = encoder.pack(pages).unwrap();
-        trained.model.packed_logits(&batch.packed, &batch.places()).unwrap().to_vec2::<f32>().unwrap()
+        let pass = trained.model.packed(&batch.packed).unwrap();
+        trained.model.logits_at(&pass, &batch.places()).unwrap().to_vec2::<f32>().unwrap()
     };
     let packed = logits(&[first, second]);
     let separate: Vec<Vec<f32>> = alone.iter().flat_map(|page| logits(std::slice::from_ref(page))).collect();

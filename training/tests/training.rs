@@ -12,19 +12,17 @@ use support::{config, encoder, model, pages};
 use vigorl_training::checkpoint::read_weights;
 use vigorl_training::config::{QuestionMix, SftConfig};
 use vigorl_training::fresh::tensor_shapes;
-use vigorl_training::loss::{TokenKind, soft_cross_entropy};
+use vigorl_training::loss::TokenKind;
 use vigorl_training::optim::{Optimizer, normalize_and_clip};
 use vigorl_training::patches::{NamedImage, patch_batch};
-use vigorl_training::place::place_batch;
 use vigorl_training::sample::{AskedPage, Encoder, MicroBatch};
 use vigorl_training::seed::stream;
-use vigorl_training::work::{Trained, Work, add_up, asked_page, contribution};
+use vigorl_training::work::{Trained, Work, add_up, asked_page, contribution, turns_loss};
 use vigorl_training::workers::Workers;
 use vigorl_training::{SftEnd, run_sft};
 
-fn weighted_loss(trained: &Trained, batch: &MicroBatch) -> f64 {
-    let logits = trained.model.packed_logits(&batch.packed, &batch.places()).unwrap();
-    let loss = soft_cross_entropy(&logits, &batch.plain_targets()).unwrap();
+fn weighted_loss(trained: &Trained, batch: &MicroBatch, encoder: &Encoder) -> f64 {
+    let loss = turns_loss(&trained.model, batch, encoder).unwrap();
     loss.outcomes.iter().map(|o| f64::from(o.divergence) * f64::from(o.weight)).sum()
 }
 
@@ -60,7 +58,7 @@ fn gradients_are_those_of_finite_differences() {
         let at = |sign: f64| {
             let moved = (&original + (gradient * (sign * step / length)).unwrap()).unwrap();
             parameter.var.set(&moved).unwrap();
-            weighted_loss(&trained, &batch)
+            weighted_loss(&trained, &batch, &encoder)
         };
         let slope = (at(1.0) - at(-1.0)) / (2.0 * step);
         parameter.var.set(&original).unwrap();
@@ -206,29 +204,4 @@ fn visual_tokens_learn_to_name_what_they_show() {
         optimizer.step(&trained.moving, &sum.gradients, 1.0, &workers).unwrap();
     }
     assert!(accuracies[0] < 0.4 && accuracies[79] > 0.9, "{} to {}", accuracies[0], accuracies[79]);
-}
-
-#[test]
-fn image_slots_learn_to_say_where_they_are_without_an_image() {
-    let dir = tempfile::tempdir().unwrap();
-    let config = config(dir.path());
-    let trained = model(&config);
-    let encoder = encoder(&trained, &config);
-    let workers = Workers::new(2).unwrap();
-    let mut optimizer = Optimizer::new(&trained.moving, &config.optimizer).unwrap();
-    let mut losses = Vec::new();
-    for step in 0..100 {
-        let batch = place_batch(&encoder, (64, 64), 4, &mut stream(8, &[step])).unwrap();
-        assert_eq!(batch.targets.len(), 4 * 16);
-        let work = [Work::Places(batch)];
-        let parts = workers.map(&work, |w| contribution(&trained, w, &encoder).unwrap());
-        let mut sum = add_up(parts, &workers).unwrap();
-        losses.push(sum.tally.mean_loss());
-        let moved = trained.moving.iter().zip(&sum.gradients).filter(|(_, g)| g.is_some());
-        assert!(moved.map(|(p, _)| &p.name).all(|name| !name.starts_with("visual.")));
-        let weight = sum.tally.weight();
-        normalize_and_clip(&mut sum.gradients, weight, 1.0, &workers).unwrap();
-        optimizer.step(&trained.moving, &sum.gradients, 1.0, &workers).unwrap();
-    }
-    assert!(losses[99] < 0.5 * losses[0], "{} to {}", losses[0], losses[99]);
 }

@@ -31,6 +31,10 @@ kill -KILL 0
 "#;
 const NOT_FOUND: i32 = 127;
 
+/// What chromedriver says when another program took its port: it picks a free one for IPv6 and then wants the
+/// same for IPv4, so that two that start at once can meet. Trying again picks another.
+const PORT_TAKEN: &str = "port not available";
+
 /// Groups that were started and not yet ended, with their folders.
 static STARTED: Mutex<Vec<(Pid, PathBuf)>> = Mutex::new(Vec::new());
 
@@ -65,6 +69,17 @@ pub(crate) struct Chromedriver {
 impl Chromedriver {
     /// Starts `program` on a free port and waits until it listens.
     pub(crate) fn start(program: &Path, deadline: Duration) -> Result<Self, DriverError> {
+        let end = Instant::now() + deadline;
+        loop {
+            match Self::start_once(program, end.saturating_duration_since(Instant::now())) {
+                Err(DriverError::Start { detail, .. })
+                    if detail.contains(PORT_TAKEN) && Instant::now() < end => {}
+                started_or_failed => return started_or_failed,
+            }
+        }
+    }
+
+    fn start_once(program: &Path, deadline: Duration) -> Result<Self, DriverError> {
         let failed = |detail: String| DriverError::Start { program: program.display().to_string(), detail };
         let folder = tempfile::Builder::new()
             .prefix("vigorl-browser-")

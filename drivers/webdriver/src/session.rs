@@ -154,10 +154,16 @@ impl Drop for Session {
     }
 }
 
+/// In smaller windows headless Chromium never answers a request for a screenshot (seen from 64x64 to 160x120).
+/// The emulated viewport may be smaller than its window.
+const SMALLEST_WINDOW: (f64, f64) = (500.0, 400.0);
+
 fn capabilities(options: &Options, own: Option<&Chromedriver>) -> Capabilities {
     let mut flags: Vec<String> = FLAGS.iter().map(|&flag| flag.to_owned()).collect();
     // Pop-ups take the window's size before their viewport is set.
-    flags.push(format!("--window-size={},{}", options.viewport.width, options.viewport.height));
+    let (width, height) = SMALLEST_WINDOW;
+    let (width, height) = (options.viewport.width.max(width), options.viewport.height.max(height));
+    flags.push(format!("--window-size={width},{height}"));
     // The emulated viewport sets the ratio as well, but alone it makes the page see other wheel distances.
     flags.push(format!("--force-device-scale-factor={}", options.device_pixel_ratio.get()));
     if options.window == Window::Headless {

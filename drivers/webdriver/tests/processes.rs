@@ -41,13 +41,19 @@ fn browser_processes() -> Vec<(i32, PathBuf)> {
     ids.filter_map(|id| folder_of(&id)).collect()
 }
 
-/// Folders in use that were not in use before.
-fn new_folders(before: &[(i32, PathBuf)]) -> Vec<PathBuf> {
-    let mut folders: Vec<_> = browser_processes().into_iter().map(|(_, folder)| folder).collect();
-    folders.retain(|folder| !before.iter().any(|(_, old)| old == folder));
-    folders.sort();
-    folders.dedup();
-    folders
+/// Folders of the browsers that process `starter` has running; other programs may run browsers too.
+fn folders_of(starter: u32) -> Vec<PathBuf> {
+    let is_child = |id: i32| {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+        parent.and_then(|text| text.trim().parse().ok()) == Some(starter)
+    };
+    let leaders = browser_processes().into_iter().filter(|(id, _)| is_child(*id));
+    leaders.map(|(_, folder)| folder).collect()
+}
+
+fn own_folders() -> Vec<PathBuf> {
+    folders_of(std::process::id())
 }
 
 #[track_caller]
@@ -80,15 +86,14 @@ fn browser_main(folders: &[PathBuf]) -> i32 {
 #[test]
 fn nothing_is_left_after_a_drop_or_a_panic() {
     let _alone = alone();
-    let before = browser_processes();
     let driver = start();
-    let folders = new_folders(&before);
+    let folders = own_folders();
     drop(driver);
     assert_gone(&folders, Duration::from_secs(2));
 
-    let panicking = std::thread::spawn(move || {
+    let panicking = std::thread::spawn(|| {
         let _driver = start();
-        std::panic::panic_any(new_folders(&before));
+        std::panic::panic_any(own_folders());
     });
     let folders = panicking.join().unwrap_err().downcast::<Vec<PathBuf>>().unwrap();
     assert_gone(&folders, Duration::from_secs(2));
@@ -97,10 +102,9 @@ fn nothing_is_left_after_a_drop_or_a_panic() {
 #[test]
 fn a_killed_browser_is_an_error_within_the_deadline_and_leaves_nothing() {
     let _alone = alone();
-    let before = browser_processes();
     let mut driver = start();
     open(&mut driver, "<p>soon gone");
-    let folders = new_folders(&before);
+    let folders = own_folders();
     kill_process(Pid::from_raw(browser_main(&folders)).unwrap(), Signal::KILL).unwrap();
     for _ in 0..2 {
         let begin = Instant::now();
@@ -116,9 +120,8 @@ fn a_killed_browser_is_an_error_within_the_deadline_and_leaves_nothing() {
 #[test]
 fn an_interrupt_handler_ends_all_browsers() {
     let _alone = alone();
-    let before = browser_processes();
     let mut drivers = [start(), start()];
-    let folders = new_folders(&before);
+    let folders = own_folders();
     assert_eq!(folders.len(), 2);
     std::thread::spawn(kill_all_started).join().unwrap();
     assert_gone(&folders, Duration::from_secs(2));
@@ -138,7 +141,6 @@ fn a_program_that_is_killed_takes_its_browser_with_it() {
         return;
     }
     let _alone = alone();
-    let before = browser_processes();
     let mut victim = Command::new(std::env::current_exe().unwrap())
         .args([name, "--exact", "--nocapture"])
         .env(VICTIM, "1")
@@ -148,7 +150,7 @@ fn a_program_that_is_killed_takes_its_browser_with_it() {
         .unwrap();
     let mut lines = BufReader::new(victim.stderr.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap() == "started"), "the copy did not start a browser");
-    let folders = new_folders(&before);
+    let folders = folders_of(victim.id());
     victim.kill().unwrap();
     victim.wait().unwrap();
     assert_gone(&folders, Duration::from_secs(5));

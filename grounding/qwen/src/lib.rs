@@ -31,7 +31,7 @@ pub use engine::{Engine, LoadOptions};
 pub use error::LoadError;
 pub use hub::{HubAccess, Network, OnBytes};
 pub use inspect::{Inspection, inspect_forward};
-pub use model::{KvCache, Model, OnLayer, PackedBatch, Probe};
+pub use model::{KvCache, Model, OnLayer, PackedBatch, PackedPass, Probe};
 pub use mrope::Grid;
 pub use processor::{Patches, Processor};
 pub use tokenizer::Tokenizer;

@@ -89,6 +89,27 @@ pub struct PackedBatch {
     pub grids: Vec<Grid>,
 }
 
+/// What a pass over packed rows computed. Every tensor is differentiable.
+#[derive(Debug, Clone)]
+pub struct PackedPass {
+    /// Visual tokens of all images, (M, D).
+    pub images: Option<Tensor>,
+    /// What each decoder layer got, then what the last one gave: (B, T, D) each.
+    pub inputs: Vec<Tensor>,
+    /// After the final norm: (B, T, D).
+    pub hidden: Tensor,
+    table: Arc<RotaryTable>,
+    visible: Arc<Vec<Visible>>,
+}
+
+impl PackedPass {
+    /// Which tokens of its row the token at a (row, index) place sees.
+    pub fn visible(&self, (row, index): (usize, usize)) -> Visible {
+        let n_rows = self.hidden.dims()[0];
+        self.visible[row * (self.visible.len() / n_rows) + index]
+    }
+}
+
 impl Model {
     /// Builds the model over `weights`.
     ///
@@ -152,14 +173,11 @@ impl Model {
         self.decoder.logits(hidden)
     }
 
-    /// Differentiable logits at the asked (row, index) places of a packed batch.
-    ///
-    /// # Shapes
-    /// Result: (places, V).
+    /// A differentiable pass over packed rows.
     ///
     /// # Errors
     /// Only if the tensor library fails.
-    pub fn packed_logits(&self, batch: &PackedBatch, places: &[(usize, usize)]) -> Result<Tensor> {
+    pub fn packed(&self, batch: &PackedBatch) -> Result<PackedPass> {
         let (b, t) = (batch.ids.len(), batch.ids.first().map_or(0, Vec::len));
         let images = match batch.grids.is_empty() {
             true => None,
@@ -168,12 +186,45 @@ impl Model {
         let d = self.config.text.hidden_size;
         let x = self.embed(&batch.ids.concat(), images.as_ref())?.reshape((b, t, d))?;
         let table = Arc::new(RotaryTable::for_text(&batch.positions.concat(), &self.config.text));
-        let rows = batch.segments.iter().flat_map(|segments| visible_in_row(segments)).collect();
-        let mask = Mask { rows: Arc::new(rows), n_queries: t };
-        let hidden = self.decoder.forward(&x, &table, &mask, None, &mut |_, _| {})?;
-        let places: Vec<u32> = places.iter().map(|(row, index)| (row * t + index) as u32).collect();
-        let places = Tensor::from_slice(&places, places.len(), x.device())?;
-        self.decoder.logits(&hidden.reshape((b * t, d))?.index_select(&places, 0)?)
+        let visible: Arc<Vec<Visible>> =
+            Arc::new(batch.segments.iter().flat_map(|segments| visible_in_row(segments)).collect());
+        let mask = Mask { rows: Arc::clone(&visible), n_queries: t };
+        let mut inputs = vec![x.clone()];
+        let hidden = self.decoder.forward(&x, &table, &mask, None, &mut |_, x| inputs.push(x.clone()))?;
+        Ok(PackedPass { images, inputs, hidden, table, visible })
+    }
+
+    /// Logits at (row, index) places of a pass.
+    ///
+    /// # Shapes
+    /// Result: (places, V).
+    ///
+    /// # Errors
+    /// Only if the tensor library fails.
+    pub fn logits_at(&self, pass: &PackedPass, places: &[(usize, usize)]) -> Result<Tensor> {
+        self.decoder.logits(&rows_at(&pass.hidden, places)?)
+    }
+
+    /// How strongly one head of a layer looks from each (row, index) place at each token of its row: scaled
+    /// scores before the softmax, those of invisible tokens included (see [`PackedPass::visible`]).
+    ///
+    /// # Shapes
+    /// Result: (places, T).
+    ///
+    /// # Errors
+    /// Only if the tensor library fails.
+    ///
+    /// # Panics
+    /// If there is no such layer or head (caller's bug).
+    pub fn attention_scores_at(
+        &self,
+        pass: &PackedPass,
+        layer: usize,
+        head: usize,
+        places: &[(usize, usize)],
+    ) -> Result<Tensor> {
+        let scores = self.decoder.attention_scores(layer, head, &pass.inputs[layer], &pass.table)?;
+        rows_at(&scores, places)
     }
 
     /// Embeds tokens, image pads taking the rows of `images` in order: (T, D).
@@ -201,6 +252,14 @@ impl Model {
         let sources = Tensor::from_vec(sources, ids.len(), table.device())?;
         Tensor::cat(&[&text, images], 0)?.index_select(&sources, 0)
     }
+}
+
+/// (B, T, D) → (places, D).
+fn rows_at(x: &Tensor, places: &[(usize, usize)]) -> Result<Tensor> {
+    let (b, t, d) = x.dims3()?;
+    let places: Vec<u32> = places.iter().map(|(row, index)| (row * t + index) as u32).collect();
+    let places = Tensor::from_slice(&places, places.len(), x.device())?;
+    x.reshape((b * t, d))?.index_select(&places, 0)
 }
 
 /// The visibility rule of one packed row.

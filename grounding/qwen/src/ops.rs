@@ -27,6 +27,12 @@ pub struct Visible {
 }
 
 impl Visible {
+    /// Whether the key at `index` may be attended to.
+    pub fn contains(self, index: usize) -> bool {
+        let index = index as u32;
+        index < self.prefix || (self.start..self.end).contains(&index)
+    }
+
     fn ranges(self, n_keys: usize) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
         let (prefix, start, end) =
             (self.prefix as usize, self.start as usize, (self.end as usize).min(n_keys));

@@ -80,6 +80,26 @@ impl Decoder {
         rms_norm(&x, &self.norm, self.config.rms_norm_eps)
     }
 
+    /// Scaled scores of one head before mask and softmax. `x` is what the layer gets.
+    ///
+    /// # Shapes
+    /// x: (B, T, D); result: (B, T, T).
+    pub(crate) fn attention_scores(
+        &self,
+        layer: usize,
+        head: usize,
+        x: &Tensor,
+        table: &Arc<RotaryTable>,
+    ) -> Result<Tensor> {
+        let (c, layer) = (&self.config, &self.layers[layer]);
+        let (b, t, _) = x.dims3()?;
+        let group = c.num_attention_heads / c.num_key_value_heads;
+        let (q, k) = layer.queries_and_keys(&rms_norm(x, &layer.input_norm, c.rms_norm_eps)?, table, c)?;
+        let one = |heads: &Tensor, head| heads.narrow(2, head, 1)?.reshape((b, t, c.head_dim()))?.contiguous();
+        let (q, k) = (one(&q, head)?, one(&k, head / group)?);
+        (q * (c.head_dim() as f64).powf(-0.5))?.matmul(&k.t()?)
+    }
+
     /// (..., D) → (..., V).
     pub(crate) fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
         self.lm_head.forward(hidden)
@@ -120,6 +140,20 @@ impl Layer {
         x + self.down.forward(&h)?
     }
 
+    /// Both rotated. x: normalized (B, T, D); results: (B, T, H, d) and (B, T, Hkv, d).
+    fn queries_and_keys(
+        &self,
+        x: &Tensor,
+        table: &Arc<RotaryTable>,
+        c: &TextConfig,
+    ) -> Result<(Tensor, Tensor)> {
+        let (b, t, _) = x.dims3()?;
+        let (h, kv, d) = (c.num_attention_heads, c.num_key_value_heads, c.head_dim());
+        let q = rotary(&self.q.forward(x)?.reshape((b * t, h, d))?, table)?.reshape((b, t, h, d))?;
+        let k = rotary(&self.k.forward(x)?.reshape((b * t, kv, d))?, table)?.reshape((b, t, kv, d))?;
+        Ok((q, k))
+    }
+
     fn attend(
         &self,
         x: &Tensor,
@@ -129,10 +163,8 @@ impl Layer {
         c: &TextConfig,
     ) -> Result<Tensor> {
         let (b, t, _) = x.dims3()?;
-        let (h, kv, d) = (c.num_attention_heads, c.num_key_value_heads, c.head_dim());
-        let q = rotary(&self.q.forward(x)?.reshape((b * t, h, d))?, table)?.reshape((b, t, h, d))?;
-        let k = rotary(&self.k.forward(x)?.reshape((b * t, kv, d))?, table)?.reshape((b, t, kv, d))?;
-        let v = self.v.forward(x)?.reshape((b, t, kv, d))?;
+        let (q, k) = self.queries_and_keys(x, table, c)?;
+        let v = self.v.forward(x)?.reshape((b, t, c.num_key_value_heads, c.head_dim()))?;
         let (k, v) = (k.transpose(1, 2)?.contiguous()?, v.transpose(1, 2)?.contiguous()?);
         let (k, v) = match cache {
             Some(cache) => cache.append(&k, &v)?,

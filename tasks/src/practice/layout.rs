@@ -58,13 +58,12 @@ pub(super) enum SizeRule {
 }
 
 impl SizeRule {
-    /// A size from `low` to `high`, uniform in its logarithm.
+    /// A size from `low` to `high`, all equally likely.
     fn draw(self, dice: &mut Dice, low: i32, high: i32) -> Option<i32> {
         if high < low {
             return None;
         }
-        let (a, b) = (f64::from(low).ln(), f64::from(high + 1).ln());
-        let size = ((a + (b - a) * dice.unit()).exp() as i32).clamp(low, high);
+        let size = dice.between(low, high);
         let in_range = |s: &i32| (low..=high).contains(s);
         let seen = |s: &i32| in_range(s) && !HELD_OUT_SIZES.contains(s);
         let unseen = || HELD_OUT_SIZES.into_iter().filter(in_range).min_by_key(|s| (s - size).abs());

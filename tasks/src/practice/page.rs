@@ -12,7 +12,7 @@ use super::widget::{Chrome, Color, Kind, PixelBox, SizeClass, State, Widget};
 use super::words::HELD_OUT_WORDS;
 
 /// Version of the generator: increased when any specification gets another page or another look.
-pub const GENERATOR: u32 = 1;
+pub const GENERATOR: u32 = 2;
 
 /// Attempts at an arrangement before a specification counts as too crowded.
 const ATTEMPTS: usize = 60;

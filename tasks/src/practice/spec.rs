@@ -70,7 +70,7 @@ pub struct PageSpec {
     pub canvas: Canvas,
     /// How many widgets stand beside the target of the first task.
     pub distractors: Span,
-    /// Shorter side of a widget in CSS pixels; small sizes are as frequent per octave as large ones.
+    /// Shorter side of a widget in CSS pixels, drawn uniformly; a widget that finds no room is drawn smaller.
     pub sizes: Span,
 }
 

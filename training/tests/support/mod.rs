@@ -52,6 +52,7 @@ pub(crate) fn config(dir: &Path) -> SftConfig {
     stage.mixes[0].objective = Objective::Turns;
     stage.mixes[0].questions = every_form();
     config.optimizer.schedule.warmup_steps = 2;
+    config.loss.gaze_layer = 1;
     config
 }
 
