@@ -14,7 +14,7 @@ use vigorl_geometry::{DevicePixelRatio, Rect, Screen};
 use vigorl_tasks::practice::{Kind, PageSpec, PracticeEnv, PracticeError, PracticePage, SizeClass};
 
 /// Name and version of the benchmark; whatever can move a score changes it.
-pub const PRACTICE_ID: &str = "practice/v1";
+pub const PRACTICE_ID: &str = "practice/v2";
 
 /// A page that was shown and clicked.
 #[derive(Debug, Clone, PartialEq)]

@@ -75,7 +75,10 @@ fn preset(settings: &Settings) -> anyhow::Result<Preset> {
     };
     if let Some(max_turns) = settings.max_turns {
         preset.limits.max_turns = max_turns;
-        preset.turns = if max_turns == 1 { Turns::Single } else { Turns::Multi };
+        // A multi-turn policy with one turn is made to answer in it.
+        if max_turns > 1 {
+            preset.turns = Turns::Multi;
+        }
     }
     preset.crop.offset_px = settings.crop_offset_px.unwrap_or(preset.crop.offset_px);
     preset.crop.side_px = settings.crop_size_px.unwrap_or(preset.crop.side_px);

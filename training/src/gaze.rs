@@ -68,11 +68,5 @@ fn row_gradient(row: &mut [f32], pass: &PackedPass, gaze: &Gaze<'_>, weight: f32
     }
     row.iter_mut().for_each(|value| *value *= weight);
     let is_right = gaze.wanted.contains(&likeliest);
-    Outcome {
-        divergence: -kept.ln(),
-        argmax: u32::from(is_right),
-        truth: 1,
-        kind: TokenKind::Gaze,
-        weight,
-    }
+    Outcome { divergence: -kept.ln(), argmax: u32::from(is_right), truth: 1, kind: TokenKind::Gaze, weight }
 }

@@ -182,9 +182,8 @@ pub fn image_targets(
     let (rows, columns) = merged(encoder, grid);
     let to_patches = image.to_patches(rows, columns);
     let boxes: Vec<Rect<Model>> = image.named.iter().map(|(b, _)| to_patches.apply_rect(*b)).collect();
-    let owners: Vec<Option<usize>> = (0..rows * columns)
-        .map(|index| owner(patch_at(index, columns), &boxes))
-        .collect();
+    let owners: Vec<Option<usize>> =
+        (0..rows * columns).map(|index| owner(patch_at(index, columns), &boxes)).collect();
     let mut targets = Vec::new();
     for owned in &owners {
         targets.push(match owned {

@@ -379,10 +379,8 @@ impl Encoder {
         let merge = self.config.vision.spatial_merge_size;
         let in_page = page.named.tokens_showing(self, question.target, grids[0]);
         let first = ids[0].iter().position(is_slot).unwrap_or(0);
-        let mut looks = Looks {
-            screenshot: in_page.into_iter().map(|token| first + token).collect(),
-            crops: Vec::new(),
-        };
+        let mut looks =
+            Looks { screenshot: in_page.into_iter().map(|token| first + token).collect(), crops: Vec::new() };
         let mut at = 0;
         for (crop, grid) in question.crops.iter().zip(&grids[1..]) {
             at += ids[1][at..].iter().position(is_slot).unwrap_or(0);
@@ -501,8 +499,8 @@ struct Looks {
 impl Looks {
     /// The newest image that shows the widget and stands before `index` of the branch.
     fn before(&self, index: usize) -> Arc<[usize]> {
-        let seen = self.crops.iter().filter(|(at, showing)| *at < index && !showing.is_empty());
-        seen.last().map_or_else(|| Arc::clone(&self.screenshot), |(_, showing)| Arc::clone(showing))
+        let mut seen = self.crops.iter().filter(|(at, showing)| *at < index && !showing.is_empty());
+        seen.next_back().map_or_else(|| Arc::clone(&self.screenshot), |(_, showing)| Arc::clone(showing))
     }
 }
 

@@ -120,8 +120,7 @@ pub fn contribution(
 pub fn turns_loss(model: &Model, batch: &MicroBatch, encoder: &Encoder) -> Result<Loss, TrainingError> {
     let settings = encoder.loss();
     let pass = model.packed(&batch.packed)?;
-    let mut loss =
-        soft_cross_entropy(&model.logits_at(&pass, &batch.places())?, &batch.plain_targets())?;
+    let mut loss = soft_cross_entropy(&model.logits_at(&pass, &batch.places())?, &batch.plain_targets())?;
     let gazes = batch.gazes();
     if settings.gaze_weight > 0.0 && !gazes.is_empty() {
         let places: Vec<_> = gazes.iter().map(|gaze| gaze.place).collect();

@@ -81,8 +81,11 @@ impl<'a> Table<'a> {
             TurnsArg::Both => &[Mode::MultiTurn, Mode::SingleTurn],
         };
         let preset_of = |mode: Mode| {
-            let turns = if mode == Mode::MultiTurn { Turns::Multi } else { Turns::Single };
-            Preset { turns, ..eyes.preset.clone() }
+            let preset = eyes.preset.clone();
+            match mode {
+                Mode::MultiTurn => Preset { turns: Turns::Multi, ..preset },
+                Mode::SingleTurn => preset.without_zooms(),
+            }
         };
         let modes = wanted.iter().map(|mode| (*mode, preset_of(*mode), Tally::default())).collect();
         let run = if args.record {

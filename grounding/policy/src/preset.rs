@@ -236,6 +236,14 @@ impl Preset {
         }
     }
 
+    /// The same policy without zooms: a single-turn policy as it is, a multi-turn one made to answer at once.
+    pub fn without_zooms(mut self) -> Self {
+        if self.turns == Turns::Multi {
+            self.limits.max_turns = 1;
+        }
+        self
+    }
+
     /// The conversation that opens an episode: the task prompt, if any, then the image and the question.
     pub fn opening(&self, image: Arc<RgbImage>, instruction: &str) -> Conversation {
         let gap = match self.after_image {

@@ -95,7 +95,8 @@ impl Decoder {
         let (b, t, _) = x.dims3()?;
         let group = c.num_attention_heads / c.num_key_value_heads;
         let (q, k) = layer.queries_and_keys(&rms_norm(x, &layer.input_norm, c.rms_norm_eps)?, table, c)?;
-        let one = |heads: &Tensor, head| heads.narrow(2, head, 1)?.reshape((b, t, c.head_dim()))?.contiguous();
+        let one =
+            |heads: &Tensor, head| heads.narrow(2, head, 1)?.reshape((b, t, c.head_dim()))?.contiguous();
         let (q, k) = (one(&q, head)?, one(&k, head / group)?);
         (q * (c.head_dim() as f64).powf(-0.5))?.matmul(&k.t()?)
     }
