@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 let mut seen = String::new();
                 for repeat in 0..4 {
                     let start = Instant::now();
-                    let work = draw_work(&encoder, &data, mix, 1, &[repeat]).ok()?;
+                    let work = draw_work(&encoder, &trained.model, &data, mix, 1, &[repeat]).ok()?;
                     let drawn = start.elapsed().as_secs_f64();
                     let start = Instant::now();
                     match &work {

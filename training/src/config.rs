@@ -49,10 +49,20 @@ pub struct RunConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum InitConfig {
-    /// Continue from a folder in Hugging Face layout.
-    Checkpoint(PathBuf),
+    /// Continue from a checkpoint.
+    Checkpoint(FromCheckpoint),
     /// Start from random weights.
     New(Box<NewModelConfig>),
+}
+
+/// A checkpoint to continue from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FromCheckpoint {
+    /// Folder in Hugging Face layout.
+    pub folder: PathBuf,
+    /// New pixel budget of the processor, for training and for the exported checkpoint; its own if absent.
+    pub max_pixels: Option<u64>,
 }
 
 /// A model that does not exist yet.
@@ -238,6 +248,9 @@ pub struct MixConfig {
     pub pages: usize,
     /// Questions per page at most, packed behind one copy of the image.
     pub questions_per_page: usize,
+    /// Whether wrong proposals in zoomed questions are those the policy would make itself, at the price of a
+    /// forward pass; otherwise they are rivals drawn at random.
+    pub own_mistakes: bool,
     /// How often each form is asked.
     pub questions: QuestionMix,
 }
@@ -487,6 +500,15 @@ mod tests {
     }
 
     #[test]
+    fn the_second_part_continues_the_first() {
+        let second = include_str!("../configs/nano_zoom.toml");
+        let second = SftConfig::parse(second, Path::new("nano_zoom.toml")).unwrap();
+        let first = SftConfig::parse(RECIPE, Path::new("nano.toml")).unwrap();
+        let InitConfig::Checkpoint(from) = second.init else { panic!("it continues") };
+        assert_eq!(from.folder, first.run.output_dir.join("model"));
+    }
+
+    #[test]
     fn nothing_has_a_hidden_default_and_nothing_is_ignored() {
         refused("clip_norm = 1.0\n", "", &["missing field `clip_norm`"]);
         refused("clip_norm = 1.0\n", "clip_nrom = 1.0\n", &["clip_nrom", "unknown field"]);
@@ -495,10 +517,11 @@ mod tests {
 
     #[test]
     fn values_are_checked_and_named() {
-        refused("matrix_lr = 3e-3", "matrix_lr = 0.0", &["optimizer.matrix_lr", "above 0"]);
-        refused("decay_share = 0.3", "decay_share = 1.5", &["optimizer.schedule.decay_share", "from 0 to 1"]);
+        refused("matrix_lr = 1.5e-3", "matrix_lr = 0.0", &["optimizer.matrix_lr", "above 0"]);
+        refused("decay_share = 0.0", "decay_share = 1.5", &["optimizer.schedule.decay_share", "from 0 to 1"]);
         refused("vocab_size = 0", "vocab_size = 9", &["init.new.text.vocab_size", "tokenizer"]);
-        refused("pages = 8", "pages = 0", &["stage[0].mix[0].pages", "above 0"]);
+        refused("gaze_layer = 2", "gaze_layer = 4", &["loss.gaze_layer", "a layer of the decoder"]);
+        refused("pages = 2", "pages = 0", &["stage[0].mix[0].pages", "above 0"]);
     }
 
     #[test]

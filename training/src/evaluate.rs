@@ -86,7 +86,7 @@ fn measure(
         return Ok((tally, Vec::new()));
     }
     let asked = drawn.map(|(page, mut rng)| {
-        asked_page(encoder, data, page, &set.questions, set.questions_per_page, &mut rng)
+        asked_page(encoder, data, page, &set.questions, set.questions_per_page, None, &mut rng)
     });
     let batch = encoder.pack(&asked.collect::<Result<Vec<_>, _>>()?)?;
     let outcomes = turns_loss(model, &batch, encoder)?.outcomes;

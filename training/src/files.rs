@@ -50,6 +50,23 @@ impl ModelFiles {
         self.0.insert(name.to_owned(), format!("{value:#}\n").into_bytes());
     }
 
+    /// Gives the processor another pixel budget; everything else of its file stays as it is.
+    ///
+    /// # Errors
+    /// If `preprocessor_config.json` is missing or unusable.
+    pub fn set_max_pixels(&mut self, max_pixels: u64) -> Result<(), TrainingError> {
+        const NAME: &str = "preprocessor_config.json";
+        let mut value: Value =
+            serde_json::from_str(&self.text(NAME)?).map_err(TrainingError::content(Path::new(NAME)))?;
+        value["max_pixels"] = max_pixels.into();
+        // Newer files repeat it here.
+        if let Some(longest) = value.pointer_mut("/size/longest_edge") {
+            *longest = max_pixels.into();
+        }
+        self.set_json(NAME, &value);
+        Ok(())
+    }
+
     /// Writes all files into `dir`.
     ///
     /// # Errors

@@ -131,6 +131,20 @@ impl NamedImage {
         (0..rows * columns).filter(|&index| overlap(patch_at(index, columns), bounds) > 0.0).collect()
     }
 
+    /// The widget whose middle is nearest to visual token number `token`; none on an empty page.
+    pub fn widget_at(&self, encoder: &Encoder, token: usize, grid: Grid) -> Option<usize> {
+        let (rows, columns) = merged(encoder, grid);
+        let (to_patches, at) = (self.to_patches(rows, columns), patch_at(token, columns));
+        let distance = |bounds: &Rect<Crop>| {
+            let bounds = to_patches.apply_rect(*bounds);
+            let gap = (at.center().x - bounds.center().x).hypot(at.center().y - bounds.center().y);
+            // A token that shows a widget belongs to it, however far its middle is.
+            if overlap(at, bounds) > 0.0 { gap - 1e3 * overlap(at, bounds) } else { gap }
+        };
+        let distances = self.named.iter().map(|(bounds, _)| distance(bounds)).enumerate();
+        distances.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(index, _)| index)
+    }
+
     /// To the image as the network sees it, in units of merged patches.
     fn to_patches(&self, rows: usize, columns: usize) -> Map<Model, Crop> {
         let (width, height) = self.image.dimensions();

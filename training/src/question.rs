@@ -6,6 +6,9 @@
 //! A zoomed question takes one of three courses. The proposal is right, and the crop confirms it; it is a
 //! little off, and the crop shows by how much; or it is another widget, the crop shows that, and the next
 //! proposal is the right one. Proposals that are wrong on purpose are not learned: their turn has no loss.
+//! The best wrong proposals are those that the policy would make itself (see [`crate::work`]): a random rival
+//! rarely is what the page at its reduced size really confuses with the target, so that turning away from it
+//! teaches nothing.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -14,11 +17,12 @@ use vigorl_policy::grammar::{Action, AnswerForm, Coordinate, Reply};
 use vigorl_policy::wire::{ANSWER_CLOSE, FORCED_FINAL_PREFIX};
 use vigorl_policy::{Message, Preset, Role, View};
 use vigorl_tasks::practice::dataset::Record;
-use vigorl_tasks::practice::{PixelBox, SizeClass, Widget};
+use vigorl_tasks::practice::{PixelBox, PracticeTask, SizeClass, Widget};
 
 use crate::config::{QuestionForm, QuestionMix};
 use crate::error::TrainingError;
 use crate::patches::NamedImage;
+use crate::seed::stream;
 
 /// What a coordinate in a turn is to the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +68,22 @@ pub struct Question {
     pub size_class: SizeClass,
 }
 
-/// Draws up to `n` different questions about a page.
+/// The page's tasks, each asked for its point alone.
+///
+/// # Errors
+/// If a crop cannot be made.
+pub fn every_point(page: &Record, view: &View, preset: &Preset) -> Result<Vec<Question>, TrainingError> {
+    let author = Author { page, view, preset };
+    // Nothing is drawn for this form.
+    let mut rng = stream(0, &[]);
+    let ask = |task: &PracticeTask| {
+        author.write(QuestionForm::Point, &task.instruction, task.target, None, &mut rng)
+    };
+    page.tasks.iter().map(ask).collect()
+}
+
+/// Draws up to `n` different questions about a page. With `favorites`, the widget that the policy itself takes
+/// for each task's target, wrong proposals are the policy's own mistakes.
 ///
 /// # Errors
 /// If a crop cannot be made.
@@ -74,6 +93,7 @@ pub fn draw_questions(
     preset: &Preset,
     mix: &QuestionMix,
     n: usize,
+    favorites: Option<&[usize]>,
     rng: &mut ChaCha8Rng,
 ) -> Result<Vec<Question>, TrainingError> {
     let author = Author { page, view, preset };
@@ -84,14 +104,16 @@ pub fn draw_questions(
         if questions.len() == n || page.tasks.is_empty() {
             break;
         }
-        let task = &page.tasks[rng.random_range(0..page.tasks.len())];
+        let task_idx = rng.random_range(0..page.tasks.len());
+        let task = &page.tasks[task_idx];
         let widget = &page.widgets[task.target];
+        let mistake = favorites.map(|f| f[task_idx]).filter(|favorite| *favorite != task.target);
         let form = drawn_form(mix, widget, rng);
         if asked.contains(&(form, task.target)) {
             continue;
         }
         asked.push((form, task.target));
-        questions.push(author.write(form, &task.instruction, task.target, rng)?);
+        questions.push(author.write(form, &task.instruction, task.target, mistake, rng)?);
     }
     Ok(questions)
 }
@@ -125,6 +147,7 @@ impl Author<'_> {
         form: QuestionForm,
         instruction: &str,
         target: usize,
+        mistake: Option<usize>,
         rng: &mut ChaCha8Rng,
     ) -> Result<Question, TrainingError> {
         let widget = &self.page.widgets[target];
@@ -134,7 +157,7 @@ impl Author<'_> {
             QuestionForm::Name => dialog = self.name(widget, rng),
             QuestionForm::Point => dialog.answer_at_once(center),
             QuestionForm::Think => dialog.think_and_answer(&widget.name(), center),
-            QuestionForm::Zoom => self.zoom(&mut dialog, widget, rng)?,
+            QuestionForm::Zoom => self.zoom(&mut dialog, widget, mistake, rng)?,
         }
         Ok(Question {
             form,
@@ -163,11 +186,14 @@ impl Author<'_> {
         &self,
         dialog: &mut Dialog<'_>,
         widget: &Widget,
+        mistake: Option<usize>,
         rng: &mut ChaCha8Rng,
     ) -> Result<(), TrainingError> {
         let (name, target) = (widget.name(), self.center(widget));
-        let wrong = self.rival(widget, rng);
-        match (rng.random_range(0..10), wrong) {
+        let mistake = mistake.map(|index| &self.page.widgets[index]);
+        let wrong = mistake.or_else(|| self.rival(widget, rng));
+        let course = if mistake.is_some() { 0 } else { rng.random_range(0..10) };
+        match (course, wrong) {
             (0..3, Some(wrong)) => {
                 let at = self.beside(wrong, 0.25, rng);
                 dialog.propose(&name, at, at, &[])?;

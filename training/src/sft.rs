@@ -12,6 +12,7 @@ use std::time::Instant;
 use candle_core::Tensor;
 use rand::RngExt;
 use vigorl_policy::Preset;
+use vigorl_qwen::Model;
 use vigorl_tasks::practice::dataset::Dataset;
 
 use crate::checkpoint::{Checkpoints, Precision, TrainerState, export, read_trainer, read_weights};
@@ -120,7 +121,12 @@ impl Run {
         let checkpoints = Checkpoints::of_run(&dir);
         let newest = checkpoints.newest()?;
         let (files, weights) = match (&newest, &config.init) {
-            (Some(folder), _) | (None, InitConfig::Checkpoint(folder)) => read_model(folder)?,
+            (Some(folder), _) => read_model(folder)?,
+            (None, InitConfig::Checkpoint(from)) => {
+                let (mut files, weights) = read_model(&from.folder)?;
+                from.max_pixels.map_or(Ok(()), |max_pixels| files.set_max_pixels(max_pixels))?;
+                (files, weights)
+            }
             (None, InitConfig::New(new)) => {
                 let files = fresh::files(new)?;
                 let n_numbers = new.tokenizer.numbers;
@@ -146,7 +152,7 @@ impl Run {
         let workers = Workers::new(config.run.workers)?;
         let log = MetricsLog::open(&dir.join("metrics.jsonl"), state.step)?;
         write_settings(&config)?;
-        write_rows(&config, &encoder, &data)?;
+        write_rows(&config, &encoder, &trained.model, &data)?;
         Ok(Self {
             config,
             trained,
@@ -197,7 +203,8 @@ impl Run {
     fn compute(&self, stage: &StageConfig, step: u64, micro: u64) -> Result<Contribution, TrainingError> {
         let seed = self.config.run.seed;
         let mix = drawn_mix(&stage.mixes, stream(seed, &[step, micro, u64::MAX]).random());
-        let work = draw_work(&self.encoder, &self.data[&mix.data], mix, seed, &[step, micro])?;
+        let work =
+            draw_work(&self.encoder, &self.trained.model, &self.data[&mix.data], mix, seed, &[step, micro])?;
         contribution(&self.trained, &work, &self.encoder)
     }
 
@@ -324,6 +331,7 @@ fn write_settings(config: &SftConfig) -> Result<(), TrainingError> {
 fn write_rows(
     config: &SftConfig,
     encoder: &Encoder,
+    model: &Model,
     data: &BTreeMap<PathBuf, Dataset>,
 ) -> Result<(), TrainingError> {
     let mut batches = Vec::new();
@@ -331,7 +339,9 @@ fn write_rows(
         for (index, mix) in stage.mixes.iter().enumerate() {
             let few = MixConfig { pages: mix.pages.min(2), ..mix.clone() };
             let path = [u64::MAX, number as u64, index as u64];
-            if let Work::Turns(batch) = draw_work(encoder, &data[&mix.data], &few, config.run.seed, &path)? {
+            if let Work::Turns(batch) =
+                draw_work(encoder, model, &data[&mix.data], &few, config.run.seed, &path)?
+            {
                 batches.push((format!("stage {}, {}", stage.name, mix.data.display()), batch));
             }
         }

@@ -19,8 +19,8 @@ use crate::loss::{Loss, soft_cross_entropy};
 use crate::metrics::Tally;
 use crate::optim::Parameter;
 use crate::patches::{NamedImage, PatchBatch, name_logits, patch_batch};
-use crate::question::draw_questions;
-use crate::sample::{AskedPage, Encoder, MicroBatch};
+use crate::question::{draw_questions, every_point};
+use crate::sample::{AskedPage, Axis, Encoder, MicroBatch};
 use crate::seed::stream;
 use crate::workers::Workers;
 
@@ -160,12 +160,14 @@ pub fn add_up(parts: Vec<Contribution>, workers: &Workers) -> Result<Contributio
     Ok(Contribution { gradients, tally, n_pages, n_questions, n_tokens })
 }
 
-/// Draws pages, and questions if the objective asks any, for one micro-batch.
+/// Draws pages, and questions if the objective asks any, for one micro-batch. `model` is asked for its own
+/// mistakes where the mixture wants them.
 ///
 /// # Errors
 /// If a page cannot be read or rendered.
 pub fn draw_work(
     encoder: &Encoder,
+    model: &Model,
     data: &Dataset,
     mix: &MixConfig,
     seed: u64,
@@ -178,7 +180,10 @@ pub fn draw_work(
     match mix.objective {
         Objective::Turns => {
             let pages = draws.map(|(index, mut rng)| {
-                asked_page(encoder, data, index, &mix.questions, mix.questions_per_page, &mut rng)
+                let favorites =
+                    mix.own_mistakes.then(|| favorites(encoder, model, data, index)).transpose()?;
+                let n = mix.questions_per_page;
+                asked_page(encoder, data, index, &mix.questions, n, favorites.as_deref(), &mut rng)
             });
             Ok(Work::Turns(encoder.pack(&pages.collect::<Result<Vec<_>, _>>()?)?))
         }
@@ -190,7 +195,37 @@ pub fn draw_work(
     }
 }
 
-/// Reads a page and draws questions about it.
+/// The widget that the policy looks at most for each of the page's tasks, asked for the point at once.
+fn favorites(
+    encoder: &Encoder,
+    model: &Model,
+    data: &Dataset,
+    index: usize,
+) -> Result<Vec<usize>, TrainingError> {
+    let (view, page) = (encoder.view(data.image(index)?)?, &data.records()[index]);
+    let questions = every_point(page, &view, encoder.preset())?;
+    let targets: Vec<usize> = questions.iter().map(|q| q.target).collect();
+    let named = NamedImage::page(&view, page);
+    let batch = encoder.pack(&[AskedPage { view, named: named.clone(), questions }])?;
+    let pass = model.packed(&batch.packed)?;
+    let first_axis = batch.targets.iter().filter(|t| t.answer_axis == Some(Axis::X));
+    let places: Vec<(usize, usize)> = first_axis.map(|t| (t.row, t.index - 1)).collect();
+    let settings = encoder.loss();
+    let scores = model.attention_scores_at(&pass, settings.gaze_layer, settings.gaze_head, &places)?;
+    let ids = &batch.packed.ids[0];
+    let first = ids.iter().position(|&id| id == encoder.config().image_token_id).unwrap_or(0);
+    let grid = batch.packed.grids[0];
+    let n_slots = grid.n_tokens(encoder.config().vision.spatial_merge_size);
+    let mut favorites = targets;
+    for (favorite, row) in favorites.iter_mut().zip(scores.to_vec2::<f32>()?) {
+        let slots = row[first..first + n_slots].iter().enumerate();
+        let token = slots.max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(token, _)| token);
+        *favorite = named.widget_at(encoder, token, grid).unwrap_or(*favorite);
+    }
+    Ok(favorites)
+}
+
+/// Reads a page and draws questions about it; see [`draw_questions`] for `favorites`.
 ///
 /// # Errors
 /// If the page cannot be read or a crop cannot be made.
@@ -200,10 +235,11 @@ pub fn asked_page(
     index: usize,
     questions: &QuestionMix,
     n: usize,
+    favorites: Option<&[usize]>,
     rng: &mut ChaCha8Rng,
 ) -> Result<AskedPage, TrainingError> {
     let (view, page) = (encoder.view(data.image(index)?)?, &data.records()[index]);
-    let questions = draw_questions(page, &view, encoder.preset(), questions, n, rng)?;
+    let questions = draw_questions(page, &view, encoder.preset(), questions, n, favorites, rng)?;
     let named = NamedImage::page(&view, page);
     Ok(AskedPage { view, named, questions })
 }

@@ -30,8 +30,8 @@ fn a_token_has_a_target_if_and_only_if_the_policy_should_learn_to_say_it() {
     let mut seen = Vec::new();
     for index in 0..40 {
         let mut rng = stream(9, &[index]);
-        let page =
-            asked_page(&encoder, &data, index as usize % 4, &support::every_form(), 4, &mut rng).unwrap();
+        let page = asked_page(&encoder, &data, index as usize % 4, &support::every_form(), 4, None, &mut rng)
+            .unwrap();
         let batch = encoder.pack(std::slice::from_ref(&page)).unwrap();
         for (number, question) in page.questions.iter().enumerate() {
             let said = question.messages.iter().filter(|m| m.role == vigorl_policy::Role::Assistant);
@@ -67,7 +67,7 @@ fn the_answers_coordinates_are_soft_around_the_middle_of_the_box_and_hit_it() {
     let (config, data) = (config(dir.path()), pages(dir.path(), 4));
     let trained = model(&config);
     let encoder = encoder(&trained, &config);
-    let page = asked_page(&encoder, &data, 0, &support::every_form(), 6, &mut stream(1, &[])).unwrap();
+    let page = asked_page(&encoder, &data, 0, &support::every_form(), 6, None, &mut stream(1, &[])).unwrap();
     let batch = encoder.pack(&[page]).unwrap();
     for (number, asked) in batch.asked.iter().enumerate() {
         let said = |axis| {
@@ -95,7 +95,7 @@ fn packed_branches_have_the_logits_of_separate_sequences() {
     let encoder = encoder(&trained, &config);
     let asked = |index: usize| {
         let mut rng = stream(3, &[index as u64]);
-        asked_page(&encoder, &data, index, &support::every_form(), 3 + index, &mut rng).unwrap()
+        asked_page(&encoder, &data, index, &support::every_form(), 3 + index, None, &mut rng).unwrap()
     };
     let (first, second) = (asked(0), asked(1));
     let alone: Vec<AskedPage> = [&first, &second]
@@ -135,7 +135,7 @@ fn a_turn_of_the_protocol_stays_short() {
     let tokenizer = trained.files.tokenizer().unwrap();
     for index in 0..4 {
         let page =
-            asked_page(&encoder, &data, index, &support::every_form(), 4, &mut stream(2, &[])).unwrap();
+            asked_page(&encoder, &data, index, &support::every_form(), 4, None, &mut stream(2, &[])).unwrap();
         let batch = encoder.pack(std::slice::from_ref(&page)).unwrap();
         for (number, question) in page.questions.iter().enumerate() {
             let n = batch.targets.iter().filter(|t| t.question == number).count();

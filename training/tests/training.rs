@@ -33,7 +33,7 @@ fn some_pages(
 ) -> Vec<AskedPage> {
     let asked = |index: usize| {
         let mut rng = stream(5, &[index as u64]);
-        asked_page(encoder, data, index, &support::every_form(), 3, &mut rng).unwrap()
+        asked_page(encoder, data, index, &support::every_form(), 3, None, &mut rng).unwrap()
     };
     (0..n).map(asked).collect()
 }
@@ -152,7 +152,7 @@ fn a_tiny_model_learns_two_pages_by_heart() {
     let workers = Workers::new(2).unwrap();
     let mix = QuestionMix { name: 0.0, point: 1.0, think: 1.0, zoom: 0.0, zoom_below_px: 0.0 };
     let asked = |index: usize| {
-        let page = asked_page(&encoder, &data, index, &mix, 3, &mut stream(4, &[index as u64]));
+        let page = asked_page(&encoder, &data, index, &mix, 3, None, &mut stream(4, &[index as u64]));
         Work::Turns(encoder.pack(&[page.unwrap()]).unwrap())
     };
     let batches = [asked(0), asked(1)];
