@@ -24,6 +24,9 @@ use crate::error::TrainingError;
 use crate::patches::NamedImage;
 use crate::seed::stream;
 
+/// Chance that a wrong proposal is followed by another one.
+const WRONG_TWICE: f64 = 0.3;
+
 /// What a coordinate in a turn is to the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mention {
@@ -197,7 +200,16 @@ impl Author<'_> {
             (0..3, Some(wrong)) => {
                 let at = self.beside(wrong, 0.25, rng);
                 dialog.propose(&name, at, at, &[])?;
-                dialog.propose(&wrong.name(), at, target, &[Mention::Copied, Mention::Found])?;
+                let other = self.rival(widget, rng).filter(|other| *other != wrong);
+                let (last, last_at) = match other {
+                    Some(other) if rng.random_bool(WRONG_TWICE) => {
+                        let then = self.beside(other, 0.25, rng);
+                        dialog.propose(&wrong.name(), at, then, &[])?;
+                        (other, then)
+                    }
+                    _ => (wrong, at),
+                };
+                dialog.propose(&last.name(), last_at, target, &[Mention::Copied, Mention::Found])?;
             }
             (0..6, _) => {
                 let at = self.near_miss(widget, rng);

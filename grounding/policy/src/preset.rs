@@ -231,7 +231,7 @@ impl Preset {
             turns: Turns::Multi,
             crop: CropSettings { offset_px: 32, side_px: 128, dot: Dot::Omit },
             query: Query::Instruction,
-            limits: Limits { max_turns: 3, max_images: 3, max_tokens_per_turn: 128 },
+            limits: Limits { max_turns: 4, max_images: 4, max_tokens_per_turn: 128 },
             ..Self::web_grounding()
         }
     }
