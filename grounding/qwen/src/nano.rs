@@ -1,5 +1,5 @@
 //! The embedded default policy: a checkpoint folder compiled into the binary.
-//! It is made by `vigorl train sft training/configs/nano.toml`.
+//! It is made by `make nano`.
 
 use crate::error::LoadError;
 
