@@ -137,7 +137,7 @@ impl Session {
 
     /// Sleeps; the server is not asked.
     pub(crate) fn pause(&self, time: Duration) {
-        self.runtime.block_on(tokio::time::sleep(time));
+        self.runtime.block_on(async { tokio::time::sleep(time).await });
     }
 }
 

@@ -10,8 +10,8 @@ use vigorl_geometry::{Point, Rect};
 use vigorl_policy::grammar::{Coordinate, Reply};
 use vigorl_policy::wire::FORCED_FINAL_PREFIX;
 use vigorl_policy::{
-    AnswerSpace, Finish, GroundObserver, Grounding, Malformed, Part, PolicyError, Preset, Role, Sampling,
-    ScriptedPolicy, ShownCrop, Turn, ground,
+    AnswerSpace, Finish, GroundObserver, Grounding, Limits, Malformed, Part, PolicyError, Preset, Role,
+    Sampling, ScriptedPolicy, ShownCrop, Turn, ground,
 };
 
 fn screenshot() -> Arc<RgbImage> {
@@ -27,6 +27,12 @@ fn sampling() -> Sampling {
         stop: Vec::new(),
         seed: 7,
     }
+}
+
+/// The embedded policy's preset with three turns at most.
+fn three_turns() -> Preset {
+    let limits = Limits { max_turns: 3, max_images: 3, ..Preset::nano().limits };
+    Preset { limits, ..Preset::nano() }
 }
 
 fn zoom(x: f64, y: f64) -> String {
@@ -89,7 +95,7 @@ fn confidence_is_the_probability_of_the_answer_text() {
 
 #[test]
 fn confidence_of_a_forced_answer_counts_from_the_completion() {
-    let preset = Preset::nano();
+    let preset = three_turns();
     let (grounding, _) = play(&preset, &[&zoom(1.0, 1.0), &zoom(2.0, 2.0), " (10, 5) </answer>"]);
     let expected = (7.0 * f64::from(ScriptedPolicy::LOGPROB)).exp();
     assert!((grounding.confidence.unwrap() - expected).abs() < 1e-12);
@@ -117,7 +123,7 @@ fn a_zoom_is_answered_with_the_crop_and_the_answer_refers_to_the_screenshot() {
 
 #[test]
 fn the_last_turn_is_made_to_answer_greedily() {
-    let preset = Preset::nano();
+    let preset = three_turns();
     let (grounding, policy) = play(&preset, &[&zoom(1.0, 1.0), &zoom(2.0, 2.0), " (3, 4) </answer>"]);
     check_point(&grounding, 3.0, 4.0);
     let forced: Vec<bool> = grounding.turns.iter().map(|turn| turn.forced).collect();
@@ -131,7 +137,7 @@ fn the_last_turn_is_made_to_answer_greedily() {
 
 #[test]
 fn used_up_images_force_the_answer_before_the_turns_do() {
-    let mut preset = Preset::nano();
+    let mut preset = three_turns();
     preset.limits.max_images = 2;
     preset.limits.max_turns = 9;
     let (grounding, _) = play(&preset, &[&zoom(1.0, 1.0), " (3, 4) </answer>"]);
@@ -141,7 +147,7 @@ fn used_up_images_force_the_answer_before_the_turns_do() {
 
 #[test]
 fn every_turn_has_its_own_seed_the_protocols_stops_and_the_token_limit() {
-    let (_, policy) = play(&Preset::nano(), &[&zoom(1.0, 1.0), "<answer> (3, 4) </answer>"]);
+    let (_, policy) = play(&three_turns(), &[&zoom(1.0, 1.0), "<answer> (3, 4) </answer>"]);
     let [(_, first), (_, second)] = policy.asked() else { panic!("two turns") };
     assert_eq!((first.seed, second.seed), (7, 8));
     assert_eq!(first.stop, ["</tool_call>", "</answer>"]);
@@ -190,7 +196,7 @@ fn unusable_answers_have_a_reason() {
     check_malformed(&single, &["I do not know"], Malformed::NoAction);
     check_malformed(&single, &[""], Malformed::Empty);
     check_malformed(&single, &[&zoom(1.0, 1.0)], Malformed::ZoomInsteadOfAnswer);
-    let multi = Preset::nano();
+    let multi = three_turns();
     check_malformed(&multi, &["<answer></answer>"], Malformed::EmptyAnswer);
     check_malformed(&multi, &[&zoom(1.0, 1.0), &zoom(2.0, 2.0), "</answer>"], Malformed::EmptyAnswer);
 }
@@ -254,7 +260,7 @@ fn an_observer_follows_the_episode_in_order() {
     let (first, second) = (zoom(9.0, 9.0), "<answer> (3, 4) </answer>");
     let mut policy = ScriptedPolicy::new([first.as_str(), second]);
     let mut diary = Diary::default();
-    ground(&mut policy, &screenshot(), "it", &Preset::nano(), &sampling(), &mut diary).unwrap();
+    ground(&mut policy, &screenshot(), "it", &three_turns(), &sampling(), &mut diary).unwrap();
     let said = |text: &str| format!("said {} characters", text.len());
     let expected =
         ["turn 0 forced false", "crop of 140", &said(&first), "turn 1 forced false", &said(second)];
@@ -267,7 +273,7 @@ fn an_observer_can_break_off_between_tokens() {
     let mut policy = ScriptedPolicy::new(["<think> let me see </think>\n<answer> (3, 4) </answer>"]);
     let mut diary = Diary { break_after: Some("let me"), ..Diary::default() };
     let grounding =
-        ground(&mut policy, &screenshot(), "it", &Preset::nano(), &sampling(), &mut diary).unwrap();
+        ground(&mut policy, &screenshot(), "it", &three_turns(), &sampling(), &mut diary).unwrap();
     assert!(grounding.cancelled);
     assert_eq!((grounding.answer, grounding.malformed), (None, None));
     assert_eq!(grounding.turns[0].completion.text, "<think> let me");
@@ -276,9 +282,9 @@ fn an_observer_can_break_off_between_tokens() {
 #[test]
 fn a_policy_that_cannot_be_asked_is_an_error() {
     let mut nobody = ScriptedPolicy::new([] as [&str; 0]);
-    let error = ground(&mut nobody, &screenshot(), "it", &Preset::nano(), &sampling(), &mut ()).unwrap_err();
+    let error = ground(&mut nobody, &screenshot(), "it", &three_turns(), &sampling(), &mut ()).unwrap_err();
     assert!(matches!(error, PolicyError::Backend(_)), "{error}");
     let thin = Arc::new(RgbImage::new(1, 500));
-    let error = ground(&mut nobody, &thin, "it", &Preset::nano(), &sampling(), &mut ()).unwrap_err();
+    let error = ground(&mut nobody, &thin, "it", &three_turns(), &sampling(), &mut ()).unwrap_err();
     assert!(matches!(error, PolicyError::Image(_)), "{error}");
 }

@@ -160,7 +160,7 @@ fn no_point_outside_the_screenshot_leaves_an_episode() {
     for episode in 0..40_000 {
         let answer_space = [AnswerSpace::Image, AnswerSpace::Resized, AnswerSpace::Thousand][episode % 3];
         let preset = Preset { crop, answer_space, ..Preset::nano() };
-        let mut policy = ScriptedPolicy::new([(); 3].map(|()| any_completion(&mut rng)));
+        let mut policy = ScriptedPolicy::new([(); 4].map(|()| any_completion(&mut rng)));
         let grounding = ground(&mut policy, &screenshot, "it", &preset, &sampling, &mut ()).unwrap();
         assert_eq!(grounding.answer.is_some(), grounding.malformed.is_none());
         n_answers += usize::from(grounding.answer.is_some());
