@@ -39,6 +39,10 @@ impl WebDriver {
         let tab = TabId(text_of("window handle", session.send("window handle", Command::GetWindowHandle)?)?);
         let mut driver = Self { session, options, tab: tab.clone(), geometry: None };
         driver.enter(tab)?;
+        // With a profile of its own the browser opens its new-tab page. From there, chromedriver 156 is lost for
+        // good when the first server it is sent to never answers; from any other page it is not.
+        driver.navigate("about:blank")?;
+        driver.session.devtools("forget the new-tab page", "Page.resetNavigationHistory", json!({}))?;
         Ok(driver)
     }
 
