@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes the embedded policy again: renders the data sets under data/ and trains as training/configs/nano.toml and
-# nano_zoom.toml say.
-# Both continue where an interrupted run ended.
+# Makes the embedded policy again: renders the data sets under data/ and trains its three parts as
+# training/configs/nano.toml, nano_zoom.toml and nano_half.toml say.
+# Each continues where an interrupted run ended; the last one leaves the policy in data/nano/model.
 set -eu
 cd "$(dirname "$0")/.."
 vigorl=target/release/vigorl
@@ -14,3 +14,4 @@ vigorl=target/release/vigorl
 export RAYON_NUM_THREADS=1
 "$vigorl" train sft training/configs/nano.toml
 "$vigorl" train sft training/configs/nano_zoom.toml
+"$vigorl" train sft training/configs/nano_half.toml

@@ -5,7 +5,6 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use vigorl_policy::Preset;
 use vigorl_tasks::practice::dataset::Dataset;
 use vigorl_training::config::{Freeze, InitConfig, SftConfig};
 use vigorl_training::fresh;
@@ -20,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = fresh::files(new)?;
     let weights = fresh::weights(&files.config()?, &new.weights, new.tokenizer.numbers, 1)?;
     let trained = Trained::new(files, weights, Freeze::Nothing)?;
-    let encoder = Encoder::new(&trained.files, Preset::nano(), &config.loss)?;
+    let encoder = Encoder::new(&trained.files, config.policy.preset(), &config.loss)?;
     let one = Workers::new(1)?;
     for stage in &config.stages {
         for mix in &stage.mixes {

@@ -197,12 +197,13 @@ fn write_atomically(
     path: &Path,
     write: impl FnOnce(&Path) -> Result<(), TrainingError>,
 ) -> Result<(), TrainingError> {
-    let partial = path.with_extension("partial");
-    for stale in [&partial, path] {
-        if stale.exists() {
-            fs::remove_dir_all(stale).map_err(TrainingError::file("remove", stale))?;
-        }
-    }
+    let (partial, old) = (path.with_extension("partial"), path.with_extension("old"));
+    let remove = |stale: &Path| match stale.exists() {
+        true => fs::remove_dir_all(stale).map_err(TrainingError::file("remove", stale)),
+        false => Ok(()),
+    };
+    remove(&partial)?;
+    remove(&old)?;
     fs::create_dir_all(&partial).map_err(TrainingError::file("create", &partial))?;
     write(&partial)?;
     let sync = |file: &Path| fs::File::open(file).and_then(|f| f.sync_all());
@@ -210,7 +211,12 @@ fn write_atomically(
         let file = entry.map_err(TrainingError::file("list", &partial))?.path();
         sync(&file).map_err(TrainingError::file("flush", &file))?;
     }
-    fs::rename(&partial, path).map_err(TrainingError::file("rename", &partial))
+    // What stands there already stays until the new one is whole.
+    if path.exists() {
+        fs::rename(path, &old).map_err(TrainingError::file("rename", path))?;
+    }
+    fs::rename(&partial, path).map_err(TrainingError::file("rename", &partial))?;
+    remove(&old)
 }
 
 #[cfg(test)]
@@ -246,6 +252,19 @@ mod tests {
                 .unwrap(),
             [1.5, -2.25, 3.0]
         );
+    }
+
+    #[test]
+    fn a_failed_write_leaves_what_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model");
+        export(&path, &ModelFiles::default(), &parameters(), Precision::Full).unwrap();
+        let full_disk = |_: &Path| Err(TrainingError::Row("the disk is full".to_owned()));
+        assert!(write_atomically(&path, full_disk).is_err());
+        assert!(path.join(WEIGHTS).exists());
+        export(&path, &ModelFiles::default(), &parameters(), Precision::Half).unwrap();
+        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["model"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use vigorl_policy::{CropSettings, Preset};
 use vigorl_qwen::{TextConfig, VisionConfig};
 
 use crate::error::TrainingError;
@@ -16,6 +17,8 @@ pub struct SftConfig {
     pub run: RunConfig,
     /// What is trained.
     pub init: InitConfig,
+    /// How the policy is spoken to.
+    pub policy: PolicyConfig,
     /// How tokens count.
     pub loss: LossConfig,
     /// How weights move.
@@ -43,6 +46,32 @@ pub struct RunConfig {
     pub checkpoint_every: u64,
     /// Threads that each compute whole micro-batches.
     pub workers: usize,
+}
+
+/// How the policy is spoken to while it learns. Inference takes the preset's own crops, so the last part of a
+/// recipe should name the same ones.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyConfig {
+    /// Name of a preset, one of [`Preset::NAMES`].
+    pub preset: String,
+    /// Half side of a crop's window, in pixels of the page as shown.
+    pub crop_offset_px: u32,
+    /// Side of a crop as shown.
+    pub crop_side_px: u32,
+}
+
+impl PolicyConfig {
+    /// The preset with these crops.
+    ///
+    /// # Panics
+    /// If there is no preset of that name (reading a file checks that there is).
+    pub fn preset(&self) -> Preset {
+        let Some(mut preset) = Preset::named(&self.preset) else { panic!("no preset `{}`", self.preset) };
+        preset.crop =
+            CropSettings { offset_px: self.crop_offset_px, side_px: self.crop_side_px, ..preset.crop };
+        preset
+    }
 }
 
 /// What is trained.
@@ -348,6 +377,11 @@ impl SftConfig {
         check.positive("run.log_every", self.run.log_every as f64)?;
         check.positive("run.eval_every", self.run.eval_every as f64)?;
         check.positive("run.checkpoint_every", self.run.checkpoint_every as f64)?;
+        check.positive("policy.crop_offset_px", self.policy.crop_offset_px.into())?;
+        check.positive("policy.crop_side_px", self.policy.crop_side_px.into())?;
+        if Preset::named(&self.policy.preset).is_none() {
+            check.fail("policy.preset", self.policy.preset.clone(), "the name of a preset")?;
+        }
         check.positive("optimizer.matrix_lr", self.optimizer.matrix_lr)?;
         check.positive("optimizer.vector_lr", self.optimizer.vector_lr)?;
         check.positive("optimizer.clip_norm", self.optimizer.clip_norm)?;
@@ -500,12 +534,15 @@ mod tests {
     }
 
     #[test]
-    fn the_second_part_continues_the_first() {
-        let second = include_str!("../configs/nano_zoom.toml");
-        let second = SftConfig::parse(second, Path::new("nano_zoom.toml")).unwrap();
-        let first = SftConfig::parse(RECIPE, Path::new("nano.toml")).unwrap();
-        let InitConfig::Checkpoint(from) = second.init else { panic!("it continues") };
-        assert_eq!(from.folder, first.run.output_dir.join("model"));
+    fn each_part_continues_the_one_before_and_the_last_one_speaks_as_inference_does() {
+        let zoom = include_str!("../configs/nano_zoom.toml");
+        let half = include_str!("../configs/nano_half.toml");
+        let parts = [RECIPE, zoom, half].map(|text| SftConfig::parse(text, Path::new("part.toml")).unwrap());
+        for pair in parts.windows(2) {
+            let InitConfig::Checkpoint(from) = &pair[1].init else { panic!("it continues") };
+            assert_eq!(from.folder, pair[0].run.output_dir.join("model"));
+        }
+        assert_eq!(parts[2].policy.preset(), Preset::nano());
     }
 
     #[test]
@@ -521,6 +558,7 @@ mod tests {
         refused("decay_share = 0.0", "decay_share = 1.5", &["optimizer.schedule.decay_share", "from 0 to 1"]);
         refused("vocab_size = 0", "vocab_size = 9", &["init.new.text.vocab_size", "tokenizer"]);
         refused("gaze_layer = 2", "gaze_layer = 4", &["loss.gaze_layer", "a layer of the decoder"]);
+        refused("preset = \"nano\"", "preset = \"mini\"", &["policy.preset", "mini", "name of a preset"]);
         refused("pages = 2", "pages = 0", &["stage[0].mix[0].pages", "above 0"]);
     }
 

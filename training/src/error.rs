@@ -60,6 +60,17 @@ pub enum TrainingError {
     /// A conversation could not be rendered for training.
     #[error("cannot build a training row: {0}")]
     Row(String),
+    /// A run is resumed with another seed.
+    #[error("the run in `{dir}` began with seed {saved}, the configuration says {asked}: its draws would not \
+             continue; restore the seed or choose another `run.output_dir`")]
+    Seed {
+        /// The run's output folder.
+        dir: PathBuf,
+        /// The seed it began with.
+        saved: u64,
+        /// The seed of the configuration.
+        asked: u64,
+    },
     /// The loss is not a number any more.
     #[error("the loss is {loss} at step {step}: lower the learning rate or resume from an older checkpoint")]
     Diverged {

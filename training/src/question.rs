@@ -4,11 +4,11 @@
 //! only chooses what is said.
 //!
 //! A zoomed question takes one of three courses. The proposal is right, and the crop confirms it; it is a
-//! little off, and the crop shows by how much; or it is another widget, the crop shows that, and the next
-//! proposal is the right one. Proposals that are wrong on purpose are not learned: their turn has no loss.
-//! The best wrong proposals are those that the policy would make itself (see [`crate::work`]): a random rival
-//! rarely is what the page at its reduced size really confuses with the target, so that turning away from it
-//! teaches nothing.
+//! little off, and the crop shows by how much; or it is another widget, the crop shows that, and if it does not
+//! show the right one as well, the next proposal is that. Proposals that are wrong on purpose are not learned: their turn has no loss.
+//! The best wrong proposals are those that the policy would make itself, in its own order (see
+//! [`crate::work`]): a random rival rarely is what the page at its reduced size really confuses with the
+//! target, so that turning away from it teaches nothing.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -24,8 +24,10 @@ use crate::error::TrainingError;
 use crate::patches::NamedImage;
 use crate::seed::stream;
 
-/// Chance that a wrong proposal is followed by another one.
-const WRONG_TWICE: f64 = 0.3;
+/// Chance that a wrong proposal is followed by another one, where there is one.
+const WRONG_TWICE: f64 = 0.5;
+/// Chance that a question is drawn among the tasks that the policy gets wrong, where there are such.
+const MISTAKEN: f64 = 0.7;
 
 /// What a coordinate in a turn is to the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,13 +82,13 @@ pub fn every_point(page: &Record, view: &View, preset: &Preset) -> Result<Vec<Qu
     // Nothing is drawn for this form.
     let mut rng = stream(0, &[]);
     let ask = |task: &PracticeTask| {
-        author.write(QuestionForm::Point, &task.instruction, task.target, None, &mut rng)
+        author.write(QuestionForm::Point, &task.instruction, task.target, &[], &mut rng)
     };
     page.tasks.iter().map(ask).collect()
 }
 
-/// Draws up to `n` different questions about a page. With `favorites`, the widget that the policy itself takes
-/// for each task's target, wrong proposals are the policy's own mistakes.
+/// Draws up to `n` different questions about a page. With `mistakes`, the widgets that the policy itself prefers
+/// to each task's target, wrong proposals are those, and such tasks are asked more often.
 ///
 /// # Errors
 /// If a crop cannot be made.
@@ -96,10 +98,12 @@ pub fn draw_questions(
     preset: &Preset,
     mix: &QuestionMix,
     n: usize,
-    favorites: Option<&[usize]>,
+    mistakes: Option<&[Vec<usize>]>,
     rng: &mut ChaCha8Rng,
 ) -> Result<Vec<Question>, TrainingError> {
     let author = Author { page, view, preset };
+    let mistakes_of = |task: usize| mistakes.map_or(&[][..], |mistakes| &mistakes[task]);
+    let mistaken: Vec<usize> = (0..page.tasks.len()).filter(|&task| !mistakes_of(task).is_empty()).collect();
     let mut asked: Vec<(QuestionForm, usize)> = Vec::new();
     let mut questions = Vec::new();
     // A page with few widgets may not have n different questions; the draws are limited instead of counted.
@@ -107,16 +111,18 @@ pub fn draw_questions(
         if questions.len() == n || page.tasks.is_empty() {
             break;
         }
-        let task_idx = rng.random_range(0..page.tasks.len());
+        let task_idx = match mistaken.len() {
+            n if n > 0 && rng.random_bool(MISTAKEN) => mistaken[rng.random_range(0..n)],
+            _ => rng.random_range(0..page.tasks.len()),
+        };
         let task = &page.tasks[task_idx];
         let widget = &page.widgets[task.target];
-        let mistake = favorites.map(|f| f[task_idx]).filter(|favorite| *favorite != task.target);
         let form = drawn_form(mix, widget, rng);
         if asked.contains(&(form, task.target)) {
             continue;
         }
         asked.push((form, task.target));
-        questions.push(author.write(form, &task.instruction, task.target, mistake, rng)?);
+        questions.push(author.write(form, &task.instruction, task.target, mistakes_of(task_idx), rng)?);
     }
     Ok(questions)
 }
@@ -150,7 +156,7 @@ impl Author<'_> {
         form: QuestionForm,
         instruction: &str,
         target: usize,
-        mistake: Option<usize>,
+        mistakes: &[usize],
         rng: &mut ChaCha8Rng,
     ) -> Result<Question, TrainingError> {
         let widget = &self.page.widgets[target];
@@ -160,7 +166,7 @@ impl Author<'_> {
             QuestionForm::Name => dialog = self.name(widget, rng),
             QuestionForm::Point => dialog.answer_at_once(center),
             QuestionForm::Think => dialog.think_and_answer(&widget.name(), center),
-            QuestionForm::Zoom => self.zoom(&mut dialog, widget, mistake, rng)?,
+            QuestionForm::Zoom => self.zoom(&mut dialog, widget, mistakes, rng)?,
         }
         Ok(Question {
             form,
@@ -189,33 +195,42 @@ impl Author<'_> {
         &self,
         dialog: &mut Dialog<'_>,
         widget: &Widget,
-        mistake: Option<usize>,
+        mistakes: &[usize],
         rng: &mut ChaCha8Rng,
     ) -> Result<(), TrainingError> {
         let (name, target) = (widget.name(), self.center(widget));
-        let mistake = mistake.map(|index| &self.page.widgets[index]);
-        let wrong = mistake.or_else(|| self.rival(widget, rng));
-        let course = if mistake.is_some() { 0 } else { rng.random_range(0..10) };
-        match (course, wrong) {
-            (0..3, Some(wrong)) => {
-                let at = self.beside(wrong, 0.25, rng);
-                dialog.propose(&name, at, at, &[])?;
-                let other = self.rival(widget, rng).filter(|other| *other != wrong);
-                let (last, last_at) = match other {
-                    Some(other) if rng.random_bool(WRONG_TWICE) => {
-                        let then = self.beside(other, 0.25, rng);
-                        dialog.propose(&wrong.name(), at, then, &[])?;
-                        (other, then)
-                    }
-                    _ => (wrong, at),
-                };
-                dialog.propose(&last.name(), last_at, target, &[Mention::Copied, Mention::Found])?;
+        let mut wrong: Vec<&Widget> = mistakes.iter().map(|&index| &self.page.widgets[index]).collect();
+        let course = match wrong.is_empty() {
+            true => rng.random_range(0..10),
+            // Mostly the wrong way; now and then what the first look should have been.
+            false if rng.random_bool(0.75) => 0,
+            false => 9,
+        };
+        if wrong.is_empty() {
+            wrong.extend(self.rival(widget, rng));
+        }
+        match (course, wrong.first()) {
+            (0..3, Some(&first)) => {
+                let at = self.beside(first, 0.25, rng);
+                let mut is_seen = dialog.propose(&name, at, at, &[])?.shows(widget);
+                let (mut last, mut last_at) = (first, at);
+                if let Some(second) = wrong.get(1).filter(|_| !is_seen && rng.random_bool(WRONG_TWICE)) {
+                    let then = self.beside(second, 0.25, rng);
+                    is_seen = dialog.propose(&last.name(), last_at, then, &[])?.shows(widget);
+                    (last, last_at) = (second, then);
+                }
+                // A crop that shows the right widget, too, answers the question.
+                if !is_seen {
+                    dialog.propose(&last.name(), last_at, target, &[Mention::Copied, Mention::Found])?;
+                }
             }
             (0..6, _) => {
                 let at = self.near_miss(widget, rng);
                 dialog.propose(&name, at, at, &[])?;
             }
-            _ => dialog.propose(&name, target, target, &[Mention::Found, Mention::Copied])?,
+            _ => {
+                dialog.propose(&name, target, target, &[Mention::Found, Mention::Copied])?;
+            }
         }
         if dialog.must_answer() {
             dialog.answer_at_once(target);
@@ -277,6 +292,20 @@ pub(crate) fn on_screen(bounds: PixelBox) -> Rect<Screen> {
     Rect::new(bounds.left.into(), bounds.top.into(), bounds.right.into(), bounds.bottom.into())
 }
 
+/// The part of the page that a crop shows.
+struct Window(Rect<Screen>);
+
+impl Window {
+    /// Whether all of a widget is in it.
+    fn shows(&self, widget: &Widget) -> bool {
+        let (window, bounds) = (self.0, on_screen(widget.bounds));
+        window.left <= bounds.left
+            && window.top <= bounds.top
+            && window.right >= bounds.right
+            && window.bottom >= bounds.bottom
+    }
+}
+
 /// A conversation being written.
 struct Dialog<'a> {
     author: &'a Author<'a>,
@@ -307,14 +336,15 @@ impl<'a> Dialog<'a> {
         self.say(reply.to_string(), Lesson::Learned { mentions, words: name.to_owned() });
     }
 
-    /// Thinks of `seen_at`, zooms at `next`, and gets the crop. Without `mentions` the turn is injected.
+    /// Thinks of `seen_at`, zooms at `next`, and gets the crop of the window that is returned. Without `mentions`
+    /// the turn is injected.
     fn propose(
         &mut self,
         name: &str,
         seen_at: Coordinate,
         next: Coordinate,
         mentions: &[Mention],
-    ) -> Result<(), TrainingError> {
+    ) -> Result<Window, TrainingError> {
         let reply = Reply::zoom(&format!("{name} {seen_at}"), next);
         let lesson = match mentions {
             [] => Lesson::Injected,
@@ -325,7 +355,7 @@ impl<'a> Dialog<'a> {
         let crop = crop.map_err(|e| TrainingError::Row(e.to_string()))?;
         self.messages.push(self.author.preset.observation_of(&crop));
         self.crops.push(NamedImage::of_crop(&crop, self.author.page));
-        Ok(())
+        Ok(Window(crop.plan.window))
     }
 
     /// Whether the episode's limits make the coming turn the last one.

@@ -11,7 +11,6 @@ use std::time::Instant;
 
 use candle_core::Tensor;
 use rand::RngExt;
-use vigorl_policy::Preset;
 use vigorl_qwen::Model;
 use vigorl_tasks::practice::dataset::Dataset;
 
@@ -140,6 +139,9 @@ impl Run {
         if let Some(folder) = &newest {
             let saved = read_trainer(folder)?;
             state = saved.1;
+            if state.seed != config.run.seed {
+                return Err(TrainingError::Seed { dir, saved: state.seed, asked: config.run.seed });
+            }
             optimizer.restore(&trained.moving, &saved.0, state.step).map_err(|name| {
                 TrainingError::Content {
                     path: folder.clone(),
@@ -147,11 +149,11 @@ impl Run {
                 }
             })?;
         }
-        let encoder = Encoder::new(&trained.files, Preset::nano(), &config.loss)?;
+        let encoder = Encoder::new(&trained.files, config.policy.preset(), &config.loss)?;
         let data = open_data(&config)?;
         let workers = Workers::new(config.run.workers)?;
         let log = MetricsLog::open(&dir.join("metrics.jsonl"), state.step)?;
-        write_settings(&config)?;
+        write_settings(&config, state.step)?;
         write_rows(&config, &encoder, &trained.model, &data)?;
         Ok(Self {
             config,
@@ -320,10 +322,15 @@ fn open_data(config: &SftConfig) -> Result<BTreeMap<PathBuf, Dataset>, TrainingE
     Ok(opened)
 }
 
-/// The resolved configuration, beside what it led to.
-fn write_settings(config: &SftConfig) -> Result<(), TrainingError> {
+/// The resolved configuration, beside what it led to. One that was changed for a resume stays under the name
+/// of the step up to which it held.
+fn write_settings(config: &SftConfig, step: u64) -> Result<(), TrainingError> {
     let path = config.run.output_dir.join("config.toml");
     let text = toml::to_string_pretty(config).map_err(TrainingError::content(&path))?;
+    if step > 0 && fs::read_to_string(&path).is_ok_and(|before| before != text) {
+        let kept = path.with_file_name(format!("config_until_step_{step}.toml"));
+        fs::rename(&path, &kept).map_err(TrainingError::file("rename", &path))?;
+    }
     fs::write(&path, text).map_err(TrainingError::file("write", &path))
 }
 

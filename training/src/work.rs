@@ -24,6 +24,9 @@ use crate::sample::{AskedPage, Axis, Encoder, MicroBatch};
 use crate::seed::stream;
 use crate::workers::Workers;
 
+/// Wrong proposals in a row that a question may show.
+const MOST_MISTAKES: usize = 2;
+
 /// A model that is trained: its tensors by name, and the modules that compute with them.
 #[derive(Debug)]
 pub struct Trained {
@@ -180,10 +183,9 @@ pub fn draw_work(
     match mix.objective {
         Objective::Turns => {
             let pages = draws.map(|(index, mut rng)| {
-                let favorites =
-                    mix.own_mistakes.then(|| favorites(encoder, model, data, index)).transpose()?;
+                let mistakes = mix.own_mistakes.then(|| mistakes(encoder, model, data, index)).transpose()?;
                 let n = mix.questions_per_page;
-                asked_page(encoder, data, index, &mix.questions, n, favorites.as_deref(), &mut rng)
+                asked_page(encoder, data, index, &mix.questions, n, mistakes.as_deref(), &mut rng)
             });
             Ok(Work::Turns(encoder.pack(&pages.collect::<Result<Vec<_>, _>>()?)?))
         }
@@ -195,13 +197,14 @@ pub fn draw_work(
     }
 }
 
-/// The widget that the policy looks at most for each of the page's tasks, asked for the point at once.
-fn favorites(
+/// For each of the page's tasks, the widgets that the policy looks at more than at the right one when it is
+/// asked for the point at once, the likeliest first, at most [`MOST_MISTAKES`].
+fn mistakes(
     encoder: &Encoder,
     model: &Model,
     data: &Dataset,
     index: usize,
-) -> Result<Vec<usize>, TrainingError> {
+) -> Result<Vec<Vec<usize>>, TrainingError> {
     let (view, page) = (encoder.view(data.image(index)?)?, &data.records()[index]);
     let questions = every_point(page, &view, encoder.preset())?;
     let targets: Vec<usize> = questions.iter().map(|q| q.target).collect();
@@ -216,16 +219,24 @@ fn favorites(
     let first = ids.iter().position(|&id| id == encoder.config().image_token_id).unwrap_or(0);
     let grid = batch.packed.grids[0];
     let n_slots = grid.n_tokens(encoder.config().vision.spatial_merge_size);
-    let mut favorites = targets;
-    for (favorite, row) in favorites.iter_mut().zip(scores.to_vec2::<f32>()?) {
-        let slots = row[first..first + n_slots].iter().enumerate();
-        let token = slots.max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(token, _)| token);
-        *favorite = named.widget_at(encoder, token, grid).unwrap_or(*favorite);
-    }
-    Ok(favorites)
+    let rows = scores.to_vec2::<f32>()?;
+    let of_task = rows.iter().zip(targets).map(|(row, target)| {
+        let slots = &row[first..first + n_slots];
+        let mut tokens: Vec<usize> = (0..n_slots).collect();
+        tokens.sort_by(|a, b| slots[*b].total_cmp(&slots[*a]));
+        let looked_at = tokens.into_iter().filter_map(|token| named.widget_at(encoder, token, grid));
+        let mut mistakes = Vec::new();
+        for widget in looked_at.take_while(|widget| *widget != target) {
+            if !mistakes.contains(&widget) && mistakes.len() < MOST_MISTAKES {
+                mistakes.push(widget);
+            }
+        }
+        mistakes
+    });
+    Ok(of_task.collect())
 }
 
-/// Reads a page and draws questions about it; see [`draw_questions`] for `favorites`.
+/// Reads a page and draws questions about it; see [`draw_questions`] for `mistakes`.
 ///
 /// # Errors
 /// If the page cannot be read or a crop cannot be made.
@@ -235,11 +246,11 @@ pub fn asked_page(
     index: usize,
     questions: &QuestionMix,
     n: usize,
-    favorites: Option<&[usize]>,
+    mistakes: Option<&[Vec<usize>]>,
     rng: &mut ChaCha8Rng,
 ) -> Result<AskedPage, TrainingError> {
     let (view, page) = (encoder.view(data.image(index)?)?, &data.records()[index]);
-    let questions = draw_questions(page, &view, encoder.preset(), questions, n, favorites, rng)?;
+    let questions = draw_questions(page, &view, encoder.preset(), questions, n, mistakes, rng)?;
     let named = NamedImage::page(&view, page);
     Ok(AskedPage { view, named, questions })
 }

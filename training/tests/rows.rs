@@ -5,10 +5,12 @@
 mod support;
 
 use support::{config, encoder, model, pages};
+use vigorl_policy::grammar::{Action, AnswerForm, Coordinate, parse};
 use vigorl_policy::wire::{ANSWER_CLOSE, FORCED_FINAL_PREFIX, IM_END};
-use vigorl_training::config::QuestionForm;
+use vigorl_policy::{Message, Part, Role};
+use vigorl_training::config::{QuestionForm, QuestionMix};
 use vigorl_training::loss::TokenKind;
-use vigorl_training::question::Question;
+use vigorl_training::question::{Lesson, Question};
 use vigorl_training::sample::{AskedPage, Axis, MicroBatch};
 use vigorl_training::seed::stream;
 use vigorl_training::work::asked_page;
@@ -18,6 +20,17 @@ fn learned_text(batch: &MicroBatch, question: usize, tokenizer: &tokenizers::Tok
     let of_question = batch.targets.iter().filter(|t| t.question == question);
     let ids: Vec<u32> = of_question.map(|t| batch.packed.ids[t.row][t.index]).collect();
     tokenizer.decode(&ids, false).unwrap()
+}
+
+/// Where an assistant message zooms.
+fn zoom_of(message: &Message) -> Option<Coordinate> {
+    let Part::Text(text) = message.parts.first().filter(|_| message.role == Role::Assistant)? else {
+        return None;
+    };
+    match parse(text, AnswerForm::Tagged).action {
+        Action::Zoom(at) => Some(at),
+        _ => None,
+    }
 }
 
 #[test]
@@ -85,6 +98,37 @@ fn the_answers_coordinates_are_soft_around_the_middle_of_the_box_and_hit_it() {
             other => assert_eq!((asked.form, other), (QuestionForm::Name, (None, None))),
         }
     }
+}
+
+#[test]
+fn the_policys_own_mistakes_are_shown_in_its_order_and_not_learned() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut config, data) = (config(dir.path()), pages(dir.path(), 4));
+    // So small that a crop hardly shows more than one widget.
+    config.policy.crop_offset_px = 8;
+    let encoder = encoder(&model(&config), &config);
+    let zooms = QuestionMix { name: 0.0, point: 0.0, think: 0.0, zoom: 1.0, zoom_below_px: 0.0 };
+    let page = &data.records()[0];
+    // Whatever is asked for, the policy prefers the two other widgets, the last one first.
+    let others = |target: usize| (0..page.widgets.len()).rev().filter(|i| *i != target).take(2).collect();
+    let mistakes: Vec<Vec<usize>> = page.tasks.iter().map(|task| others(task.target)).collect();
+    let mut seen = [0; 4];
+    for seed in 0..60 {
+        let mut rng = stream(seed, &[]);
+        let asked = asked_page(&encoder, &data, 0, &zooms, 1, Some(&mistakes), &mut rng).unwrap();
+        let question = &asked.questions[0];
+        let expected: Vec<usize> = others(question.target);
+        let wrong = question.lessons.iter().take_while(|lesson| **lesson == Lesson::Injected).count();
+        seen[wrong] += 1;
+        let at: Vec<_> = question.messages.iter().filter_map(zoom_of).take(wrong).collect();
+        for (zoom, widget) in at.iter().zip(expected) {
+            let bounds = page.widgets[widget].bounds;
+            let inside = |v: f64, low: i32, high: i32| f64::from(low) <= v && v <= f64::from(high);
+            assert!(inside(zoom.x, bounds.left, bounds.right) && inside(zoom.y, bounds.top, bounds.bottom));
+        }
+    }
+    // Mostly one or two wrong proposals, now and then what the first look should have been.
+    assert!(seen[0] > 5 && seen[1] > 10 && seen[2] > 10 && seen[3] == 0, "{seen:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::Tensor;
 use support::{config, encoder, model, pages};
 use vigorl_training::checkpoint::read_weights;
-use vigorl_training::config::{QuestionMix, SftConfig};
+use vigorl_training::config::{Freeze, QuestionMix, SftConfig};
 use vigorl_training::fresh::tensor_shapes;
 use vigorl_training::loss::TokenKind;
 use vigorl_training::optim::{Optimizer, normalize_and_clip};
@@ -141,6 +141,47 @@ fn an_interrupted_and_resumed_run_is_the_uninterrupted_one() {
     {
         assert!(whole.run.output_dir.join(file).exists(), "{file} is missing");
     }
+}
+
+#[test]
+fn a_resume_keeps_the_seed_and_what_the_configuration_was() {
+    let dir = tempfile::tempdir().unwrap();
+    pages(dir.path(), 4);
+    let mut config = config(dir.path());
+    run(&config, Some(2));
+    config.optimizer.clip_norm = 0.5;
+    run(&config, Some(3));
+    let read = |name: &str| std::fs::read_to_string(config.run.output_dir.join(name)).unwrap();
+    assert!(read("config_until_step_2.toml").contains("clip_norm = 1.0"));
+    assert!(read("config.toml").contains("clip_norm = 0.5"));
+
+    config.run.seed += 1;
+    let path = dir.path().join("config.toml");
+    std::fs::write(&path, toml::to_string(&config).unwrap()).unwrap();
+    let refused = run_sft(&path, &AtomicBool::new(false), &mut |_| {}).unwrap_err().to_string();
+    assert!(refused.contains("began with seed 1") && refused.contains("says 2"), "{refused}");
+}
+
+#[test]
+fn a_frozen_vision_tower_stays_and_the_rest_moves() {
+    let dir = tempfile::tempdir().unwrap();
+    pages(dir.path(), 4);
+    let mut config = config(dir.path());
+    config.optimizer.freeze = Freeze::Vision;
+    let before: HashMap<String, Vec<f32>> =
+        model(&config).parameters.iter().map(|p| (p.name.clone(), values(p.var.as_tensor()))).collect();
+    run(&config, None);
+    let folder = config.run.output_dir.join("checkpoints/step-00000004");
+    let files = vigorl_training::files::ModelFiles::read(&folder).unwrap();
+    let after = read_weights(&folder, &tensor_shapes(&files.config().unwrap())).unwrap();
+    for (name, tensor) in after {
+        let stayed = values(&tensor) == before[&name];
+        assert_eq!(stayed, name.starts_with("visual."), "{name}");
+    }
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
 #[test]

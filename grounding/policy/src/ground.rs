@@ -15,7 +15,7 @@ use vigorl_geometry::{Point, Screen};
 
 use crate::crops::ShownCrop;
 use crate::grammar::{self, Action, AnswerForm, Malformed, Reply};
-use crate::preset::{AnswerKind, Preset, Turns};
+use crate::preset::{AnswerKind, Preset, RepeatedZoom, Turns};
 use crate::view::View;
 use crate::wire::{ANSWER_OPEN, FORCED_FINAL_PREFIX, STOP_STRINGS, THINK_CLOSE, THINK_OPEN};
 use crate::{Completion, Conversation, Finish, Message, Part, Policy, PolicyError, Role, Sampling};
@@ -54,6 +54,8 @@ pub struct Turn {
     pub forced: bool,
     /// Why the turn could not be used, where the episode went on nevertheless.
     pub malformed: Option<Malformed>,
+    /// Samples thrown away before this one, because they zoomed where a crop had been shown already.
+    pub n_repeats: usize,
 }
 
 /// A thought and where it looked.
@@ -110,9 +112,15 @@ pub fn ground(
             return Ok(cancelled(turns));
         }
         conversation.forced_prefix = forced.then(|| FORCED_FINAL_PREFIX.to_owned());
-        let sampling = sampling_of_turn(sampling, preset, turns.len(), forced);
+        let mut sampling = sampling_of_turn(sampling, preset, turns.len(), forced);
         let completion = policy.complete(&conversation, &sampling, &mut |piece| observer.text(piece))?;
-        let (reply, mut turn) = read_turn(completion, preset.answer_form, forced, &view);
+        let (mut reply, mut turn) = read_turn(completion, preset.answer_form, forced, &view);
+        while is_repeated(&turn, &turns) && sample_again(&mut sampling, preset, turn.n_repeats) {
+            let completion = policy.complete(&conversation, &sampling, &mut |piece| observer.text(piece))?;
+            let n_repeats = turn.n_repeats + 1;
+            (reply, turn) = read_turn(completion, preset.answer_form, forced, &view);
+            turn.n_repeats = n_repeats;
+        }
         if turn.completion.finish == Finish::Cancelled {
             turns.push(turn);
             return Ok(cancelled(turns));
@@ -141,6 +149,23 @@ pub fn ground(
         observer.turn_ended(&turn);
         turns.push(turn);
     }
+}
+
+/// Whether a turn zooms into the middle of what an earlier one was shown.
+fn is_repeated(turn: &Turn, before: &[Turn]) -> bool {
+    let Some(zoom) = turn.zoom else { return false };
+    before.iter().filter_map(|turn| turn.crop.as_ref()).any(|crop| {
+        let (window, middle) = (crop.plan.window, crop.plan.window.center());
+        (zoom.x - middle.x).abs() <= window.width() / 4.0 && (zoom.y - middle.y).abs() <= window.height() / 4.0
+    })
+}
+
+/// Prepares another sample of a repeated zoom, if the preset allows one more.
+fn sample_again(sampling: &mut Sampling, preset: &Preset, n_repeats: usize) -> bool {
+    let RepeatedZoom::SampleAgain { temperature, tries } = preset.repeated_zoom else { return false };
+    sampling.temperature = sampling.temperature.max(temperature);
+    sampling.seed = sampling.seed.wrapping_add(1 << 32);
+    n_repeats < tries
 }
 
 /// Whether the coming turn is the last one that the limits allow.
@@ -179,7 +204,7 @@ fn read_turn(completion: Completion, form: AnswerForm, forced: bool, view: &View
         Action::Zoom(center) => Some(view.point(center).clamped(view.screenshot_size())),
         _ => None,
     };
-    (reply, Turn { completion, thoughts, zoom, crop: None, forced, malformed: None })
+    (reply, Turn { completion, thoughts, zoom, crop: None, forced, malformed: None, n_repeats: 0 })
 }
 
 /// The turn as the grammar reads it. A forced turn that opens its answer once more is read on its own, as in

@@ -64,6 +64,21 @@ pub struct Limits {
     pub max_tokens_per_turn: usize,
 }
 
+/// What follows a zoom into the middle of a crop that was shown already. A policy that rejects what it saw and
+/// looks at the same place again has the right place among its less likely ones.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RepeatedZoom {
+    /// The same crop once more, as in the reference.
+    Show,
+    /// The turn is sampled again at this temperature, at most so many times.
+    SampleAgain {
+        /// Of the further samples, if the episode's own is lower.
+        temperature: f64,
+        /// Samples at most, beside the first one.
+        tries: usize,
+    },
+}
+
 /// How a checkpoint family is spoken to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preset {
@@ -91,6 +106,8 @@ pub struct Preset {
     pub limits: Limits,
     /// Larger screenshots are resized before they are shown.
     pub max_image_pixels: u64,
+    /// What follows a zoom that shows nothing new.
+    pub repeated_zoom: RepeatedZoom,
 }
 
 /// 3600 x 3600, the limit of the reference's evaluation.
@@ -172,6 +189,7 @@ impl Preset {
             system: None,
             limits: Limits { max_turns: 5, max_images: 5, max_tokens_per_turn: 1024 },
             max_image_pixels: MAX_IMAGE_PIXELS,
+            repeated_zoom: RepeatedZoom::Show,
         }
     }
 
@@ -229,9 +247,10 @@ impl Preset {
         Self {
             name: "nano",
             turns: Turns::Multi,
-            crop: CropSettings { offset_px: 32, side_px: 128, dot: Dot::Omit },
+            crop: CropSettings { offset_px: 16, side_px: 96, dot: Dot::Omit },
             query: Query::Instruction,
             limits: Limits { max_turns: 4, max_images: 4, max_tokens_per_turn: 128 },
+            repeated_zoom: RepeatedZoom::SampleAgain { temperature: 1.0, tries: 8 },
             ..Self::web_grounding()
         }
     }

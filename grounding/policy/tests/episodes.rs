@@ -263,7 +263,7 @@ fn an_observer_follows_the_episode_in_order() {
     ground(&mut policy, &screenshot(), "it", &three_turns(), &sampling(), &mut diary).unwrap();
     let said = |text: &str| format!("said {} characters", text.len());
     let expected =
-        ["turn 0 forced false", "crop of 140", &said(&first), "turn 1 forced false", &said(second)];
+        ["turn 0 forced false", "crop of 84", &said(&first), "turn 1 forced false", &said(second)];
     assert_eq!(diary.lines, expected);
     assert_eq!(diary.heard, format!("{first}{second}"));
 }

@@ -5,7 +5,6 @@ use std::fs;
 use std::path::Path;
 
 use image::{Rgb, RgbImage};
-use vigorl_policy::Preset;
 use vigorl_tasks::practice::dataset::{Dataset, DatasetSpec, Manifest, Record};
 use vigorl_tasks::practice::{PageSpec, PracticePage, Split};
 use vigorl_training::config::{Freeze, InitConfig, Objective, QuestionMix, SftConfig};
@@ -73,7 +72,7 @@ pub(crate) fn model(config: &SftConfig) -> Trained {
 
 /// The encoder of a model.
 pub(crate) fn encoder(trained: &Trained, config: &SftConfig) -> Encoder {
-    Encoder::new(&trained.files, Preset::nano(), &config.loss).unwrap()
+    Encoder::new(&trained.files, config.policy.preset(), &config.loss).unwrap()
 }
 
 /// Writes `n` pages into `dir/pages` and opens them.
