@@ -88,16 +88,8 @@ impl Checkpoint {
     /// # Errors
     /// [`LoadError`] names the file and the cure.
     pub fn open_dir(dir: &Path, name: String) -> Result<Self, LoadError> {
-        let read = |file: &str, needs: &'static str| {
-            let path = dir.join(file);
-            if !path.exists() {
-                return Err(LoadError::MissingFile { path, needs });
-            }
-            std::fs::read_to_string(&path).map_err(|e| LoadError::Read { path, detail: e.to_string() })
-        };
-        let config = Config::from_json(&read("config.json", "its config.json")?)?;
-        let processor =
-            Processor::from_json(&read("preprocessor_config.json", "its preprocessor_config.json")?)?;
+        let config = Config::from_json(&read_text(dir, "config.json", "its config.json")?)?;
+        let processor = read_processor(dir)?;
         let tokenizer = Tokenizer::open(dir)?;
         let template = ChatTemplate::from_folder(dir).map_err(|e| LoadError::Template(e.to_string()))?;
         let folder = Some(dir.to_owned());
@@ -172,6 +164,24 @@ impl Checkpoint {
         }
         Ok(self)
     }
+}
+
+fn read_text(dir: &Path, file: &str, needs: &'static str) -> Result<String, LoadError> {
+    let path = dir.join(file);
+    if !path.exists() {
+        return Err(LoadError::MissingFile { path, needs });
+    }
+    std::fs::read_to_string(&path).map_err(|e| LoadError::Read { path, detail: e.to_string() })
+}
+
+/// `preprocessor_config.json`, or the object in `processor_config.json`, which is all that transformers 5 writes.
+fn read_processor(dir: &Path) -> Result<Processor, LoadError> {
+    const NEEDS: &str = "its preprocessor_config.json, or a processor_config.json with an `image_processor`";
+    let (own, joint) = (Processor::FILE, Processor::JOINT_FILE);
+    if !dir.join(own).exists() && dir.join(joint).exists() {
+        return Processor::from_joint_json(&read_text(dir, joint, NEEDS)?);
+    }
+    Processor::from_json(&read_text(dir, own, NEEDS)?)
 }
 
 struct HashWriter<'a>(&'a mut sha2::Sha256);

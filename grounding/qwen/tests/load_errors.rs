@@ -89,6 +89,35 @@ fn a_missing_file_is_named() {
     assert!(matches!(broken.error(), LoadError::Template(_)));
 }
 
+/// Moves the image processor into the one file that transformers 5 writes.
+fn with_joint_processor(edit: impl FnOnce(&mut Value)) -> Broken {
+    let broken = Broken::copy_of("tied_patch7");
+    let own = broken.path("preprocessor_config.json");
+    let mut inner: Value = serde_json::from_slice(&fs::read(&own).unwrap()).unwrap();
+    let (min, max) = (inner["min_pixels"].take(), inner["max_pixels"].take());
+    inner["size"] = json!({ "shortest_edge": min, "longest_edge": max });
+    let mut joint = json!({ "image_processor": inner, "processor_class": "Qwen2_5_VLProcessor" });
+    edit(&mut joint);
+    fs::write(broken.path("processor_config.json"), joint.to_string()).unwrap();
+    fs::remove_file(own).unwrap();
+    broken
+}
+
+#[test]
+fn the_image_processor_of_a_joint_file_is_read() {
+    let expected = Broken::copy_of("tied_patch7").load().unwrap().checkpoint().processor.clone();
+    let joint = with_joint_processor(|_| ()).load().unwrap();
+    assert_eq!(joint.checkpoint().processor, expected);
+
+    let broken = with_joint_processor(|joint| joint["image_processor"] = Value::Null);
+    assert_says(&broken.error(), &["`processor_config.json`", "image_processor", "preprocessor_config.json"]);
+    let broken = with_joint_processor(|joint| joint["image_processor"]["patch_size"] = json!(0));
+    assert_says(&broken.error(), &["`processor_config.json`", "patch"]);
+    let broken = with_joint_processor(|_| ());
+    fs::remove_file(broken.path("processor_config.json")).unwrap();
+    assert_says(&broken.error(), &["preprocessor_config.json", " processor_config.json"]);
+}
+
 #[test]
 fn a_missing_shard_is_named() {
     let broken = Broken::copy_of("untied_patch14");
