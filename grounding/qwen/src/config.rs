@@ -136,7 +136,9 @@ impl Config {
             return Err(LoadError::Architecture { found: model_type.to_owned() });
         }
         let text_fields = root.get("text_config").filter(|t| t.get("hidden_size").is_some()).unwrap_or(&root);
-        let mut text: TextConfig = fields_of("config.json (decoder)", with_rope_fields(text_fields.clone()))?;
+        let text_fields = with_rope_fields(text_fields.clone());
+        refuse_other_decoders(&text_fields)?;
+        let mut text: TextConfig = fields_of("config.json (decoder)", text_fields)?;
         // The nested form keeps this flag at the top level.
         if let Some(tied) = root.get("tie_word_embeddings").and_then(Value::as_bool) {
             text.tie_word_embeddings = tied;
@@ -144,6 +146,7 @@ impl Config {
         let vision = root.get("vision_config").cloned().unwrap_or(Value::Null);
         // Stock files carry both spellings of the channel count; the alias accepts one.
         let vision = without_duplicate_channels(vision);
+        refuse_other_activation(&vision, "vision_config.hidden_act")?;
         let vision: VisionConfig = fields_of("config.json (vision_config)", vision)?;
         let id = |key: &'static str, default: u32| {
             root.get(key).and_then(Value::as_u64).map_or(default, |v| v as u32)
@@ -204,6 +207,33 @@ impl Config {
             ));
         }
         Ok(())
+    }
+}
+
+/// Refuses what would load and compute something else than the reference.
+fn refuse_other_decoders(text: &Value) -> Result<(), LoadError> {
+    for key in ["type", "rope_type"] {
+        let kind = text["rope_scaling"][key].as_str().unwrap_or("default");
+        if !["mrope", "default"].contains(&kind) {
+            let detail = format!("rope_scaling.{key} is `{kind}`: only `mrope` and `default` are computed");
+            return Err(LoadError::config("config.json", detail));
+        }
+    }
+    if text["use_sliding_window"].as_bool() == Some(true) {
+        let detail = "use_sliding_window is true: only attention over the whole context is computed";
+        return Err(LoadError::config("config.json", detail));
+    }
+    refuse_other_activation(text, "hidden_act")
+}
+
+/// `field` is the full name of `hidden_act` in `fields`.
+fn refuse_other_activation(fields: &Value, field: &str) -> Result<(), LoadError> {
+    match fields["hidden_act"].as_str() {
+        None | Some("silu") => Ok(()),
+        Some(other) => {
+            let detail = format!("{field} is `{other}`: only `silu` is computed");
+            Err(LoadError::config("config.json", detail))
+        }
     }
 }
 

@@ -74,6 +74,7 @@ impl Processor {
                 json[key] = json["size"][in_size].clone();
             }
         }
+        refuse_other_steps(&json).map_err(|detail| LoadError::config(file, detail))?;
         let processor: Self = serde_json::from_value(json).map_err(|e| LoadError::config(file, e))?;
         processor.check().map_err(|detail| LoadError::config(file, detail))?;
         Ok(processor)
@@ -148,6 +149,23 @@ impl Processor {
             }
         }
         Patches { values, grid }
+    }
+}
+
+/// Refuses steps that are left out or scaled otherwise; a field that is not there has the reference's default.
+fn refuse_other_steps(json: &Value) -> Result<(), String> {
+    /// The files hold 1/255 with as many digits as their writer printed.
+    const ROUNDING: f64 = 1e-8;
+    for step in ["do_resize", "do_rescale", "do_normalize"] {
+        if json[step].as_bool() == Some(false) {
+            return Err(format!("{step} is false: this processor always does that"));
+        }
+    }
+    match json["rescale_factor"].as_f64() {
+        Some(factor) if (factor - 1.0 / 255.0).abs() > ROUNDING => {
+            Err(format!("rescale_factor is {factor}: only 1/255 is computed"))
+        }
+        _ => Ok(()),
     }
 }
 

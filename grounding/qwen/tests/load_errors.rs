@@ -262,6 +262,52 @@ fn impossible_configurations_are_refused() {
     }
 }
 
+type Edit = fn(&mut Value);
+
+#[track_caller]
+fn check_edited(file: &str, edit: Edit, part: &str) {
+    let broken = Broken::copy_of("tied_patch7");
+    broken.edit_json(file, edit);
+    let error = broken.error();
+    assert!(matches!(error, LoadError::Config { .. }), "{error:?}");
+    assert_says(&error, &[file, part]);
+}
+
+#[test]
+fn what_would_be_computed_otherwise_is_refused() {
+    let config = |edit, part| check_edited("config.json", edit, part);
+    config(|c| c["rope_scaling"]["type"] = json!("yarn"), "rope_scaling.type is `yarn`");
+    config(|c| c["rope_scaling"]["rope_type"] = json!("linear"), "rope_scaling.rope_type is `linear`");
+    let parameters: Edit = |c| {
+        let mut rope = c["rope_scaling"].take();
+        (rope["rope_type"], rope["rope_theta"]) = (json!("dynamic"), json!(1e6));
+        c["rope_parameters"] = rope;
+    };
+    config(parameters, "rope_scaling.rope_type is `dynamic`");
+    config(|c| c["use_sliding_window"] = json!(true), "use_sliding_window");
+    config(|c| c["hidden_act"] = json!("gelu"), "hidden_act is `gelu`");
+    config(|c| c["vision_config"]["hidden_act"] = json!("quick_gelu"), "vision_config.hidden_act");
+    let processor = |edit, part| check_edited("preprocessor_config.json", edit, part);
+    processor(|p| p["rescale_factor"] = json!(1.0 / 127.5), "rescale_factor");
+    processor(|p| p["do_resize"] = json!(false), "do_resize");
+    processor(|p| p["do_rescale"] = json!(false), "do_rescale");
+    processor(|p| p["do_normalize"] = json!(false), "do_normalize");
+}
+
+#[test]
+fn published_spellings_load() {
+    let broken = Broken::copy_of("tied_patch7");
+    broken.edit_json("config.json", |config| {
+        config["rope_scaling"] = json!({ "rope_type": "default", "type": "default", "mrope_section": [2, 3, 3] });
+        config["sliding_window"] = json!(32_768);
+    });
+    broken.edit_json("preprocessor_config.json", |processor| {
+        processor["rescale_factor"] = json!(0.003_921_568_627_450_98);
+        (processor["do_rescale"], processor["do_normalize"]) = (json!(true), json!(true));
+    });
+    broken.load().unwrap();
+}
+
 #[test]
 fn text_that_is_no_json_is_named() {
     for file in ["config.json", "preprocessor_config.json", "tokenizer.json"] {
