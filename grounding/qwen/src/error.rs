@@ -74,6 +74,11 @@ pub enum LoadError {
         /// The token.
         token: &'static str,
     },
+    /// A pass computed NaN or infinities.
+    #[error(
+        "the logits are not numbers: the weights are broken or overflow in this number format; fetch them again or use f32"
+    )]
+    NotNumbers,
     /// The weights do not fit.
     #[error(
         "the weights need about {needed_gib:.1} GiB, {available_gib:.1} GiB are available: close programs or choose a smaller model"

@@ -58,7 +58,7 @@ impl Decoding<'_> {
         let mut hidden = hidden.clone();
         while out.ids.len() < sampling.max_new_tokens && self.fed.len() < self.context_limit {
             let logits = self.model.logits(&hidden)?.flatten_all()?.to_dtype(candle_core::DType::F32)?;
-            let sampled = sample(&logits.to_vec1::<f32>()?, self.fed, sampling, &mut rng);
+            let sampled = sample(&logits.to_vec1::<f32>()?, self.fed, sampling, &mut rng)?;
             out.ids.push(sampled.id);
             out.logprobs.push(sampled.logprob);
             if sampled.id == self.tokenizer.end_of_turn || Some(sampled.id) == self.tokenizer.end_of_text {
