@@ -9,6 +9,7 @@ use vigorl_policy::ChatTemplate;
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::hub::{self, HubAccess};
+use crate::memory;
 use crate::nano;
 use crate::processor::Processor;
 use crate::tokenizer::Tokenizer;
@@ -120,7 +121,7 @@ impl Checkpoint {
             None => Weights::from_bytes(nano::WEIGHTS.to_vec(), device, dtype)?,
         };
         if matches!(device, Device::Cpu) {
-            check_memory(weights.n_bytes())?;
+            memory::check(weights.n_bytes() + memory::working_bytes(&self.config, &self.processor, dtype))?;
         }
         Ok(weights)
     }
@@ -194,27 +195,4 @@ impl std::io::Write for HashWriter<'_> {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
-}
-
-/// Refuses weights that would push the machine into swap.
-fn check_memory(weight_bytes: u64) -> Result<(), LoadError> {
-    /// Room for the KV cache and activations of one screenshot.
-    const WORKING_BYTES: u64 = 512 << 20;
-    const GIB: f64 = (1_u64 << 30) as f64;
-    /// Below this the check only costs time.
-    const NEGLIGIBLE_BYTES: u64 = 64 << 20;
-    if weight_bytes < NEGLIGIBLE_BYTES {
-        return Ok(());
-    }
-    // A system that does not tell its memory cannot be asked; loading then decides.
-    let Ok(mut system) = sysinfo::System::new() else { return Ok(()) };
-    system.refresh_memory();
-    let (needed, available) = (weight_bytes + WORKING_BYTES, system.available_memory());
-    if needed > available {
-        return Err(LoadError::Memory {
-            needed_gib: needed as f64 / GIB,
-            available_gib: available as f64 / GIB,
-        });
-    }
-    Ok(())
 }

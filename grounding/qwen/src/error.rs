@@ -81,10 +81,10 @@ pub enum LoadError {
     NotNumbers,
     /// The weights do not fit.
     #[error(
-        "the weights need about {needed_gib:.1} GiB, {available_gib:.1} GiB are available: close programs or choose a smaller model"
+        "the model needs about {needed_gib:.1} GiB, {available_gib:.1} GiB are available: close programs or choose a smaller model"
     )]
     Memory {
-        /// Estimate for weights and a working margin.
+        /// Estimate for the weights and the largest screenshot.
         needed_gib: f64,
         /// Free memory now.
         available_gib: f64,

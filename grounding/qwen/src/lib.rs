@@ -14,6 +14,7 @@ mod hub;
 mod inspect;
 mod kv_cache;
 mod linear;
+mod memory;
 mod model;
 pub mod mrope;
 mod nano;
