@@ -68,6 +68,14 @@ pub enum LoadError {
         /// In the file.
         got: Vec<usize>,
     },
+    /// A tensor stored in a format that is not read, such as quantised blocks.
+    #[error("tensor `{name}` is stored as {dtype}: F32, F16 and BF16 are read; convert the weights")]
+    StoredAs {
+        /// Its name in the published layout.
+        name: String,
+        /// The format as the file calls it.
+        dtype: String,
+    },
     /// The tokenizer lacks a token of the protocol.
     #[error("the tokenizer has no token `{token}`: it does not belong to a Qwen2.5-VL checkpoint")]
     MissingToken {

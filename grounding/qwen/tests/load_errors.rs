@@ -133,12 +133,14 @@ fn an_index_cannot_reach_outside_its_folder() {
     fs::create_dir(broken.path("inner")).unwrap();
     let outside = broken.path("inner/outside.safetensors");
     fs::copy(broken.path("model-00001-of-00003.safetensors"), &outside).unwrap();
-    for shard in ["inner/outside.safetensors".to_owned(), outside.display().to_string()] {
+    let absolute = outside.display().to_string();
+    for shard in ["inner/outside.safetensors", r"inner\outside.safetensors", "..", ".", "", &absolute] {
         broken.edit_json("model.safetensors.index.json", |index| {
             index["weight_map"]["lm_head.weight"] = json!(shard);
         });
         let error = broken.error();
-        assert!(matches!(error, LoadError::MissingShard { .. }), "{error:?}");
+        assert!(matches!(error, LoadError::Config { .. }), "{error:?}");
+        assert_says(&error, &["model.safetensors.index.json", &format!("`{shard}`"), "plain file name"]);
     }
 }
 
@@ -155,6 +157,64 @@ fn a_truncated_file_is_named() {
     let broken = Broken::copy_of("untied_patch14");
     broken.truncate("model-00003-of-00003.safetensors", |length| length - 1);
     assert_says(&broken.error(), &["model-00003-of-00003.safetensors"]);
+}
+
+/// Replaces the header's JSON, padded with spaces so that the data stays in place.
+fn edit_header(path: &Path, edit: impl FnOnce(&mut Value)) {
+    let mut bytes = fs::read(path).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let mut header = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    edit(&mut header);
+    let text = format!("{:<length$}", header.to_string());
+    assert_eq!(text.len(), length);
+    bytes[8..8 + length].copy_from_slice(text.as_bytes());
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn the_broken_shard_is_named_and_not_another() {
+    const SHARD: &str = "model-00002-of-00003.safetensors";
+    let check = |edit: fn(&mut Value)| {
+        let broken = Broken::copy_of("untied_patch14");
+        edit_header(&broken.path(SHARD), edit);
+        let error = broken.error();
+        assert!(matches!(error, LoadError::Corrupt { .. }), "{error:?}");
+        assert_says(&error, &[SHARD]);
+    };
+    check(|header| first_tensor(header)["shape"] = json!([1, 1]));
+    check(|header| first_tensor(header)["data_offsets"] = json!([8, 4]));
+    check(|header| first_tensor(header)["dtype"] = json!("X9"));
+}
+
+fn first_tensor(header: &mut Value) -> &mut Value {
+    let mut tensors = header.as_object_mut().unwrap().iter_mut();
+    tensors.find(|(name, _)| *name != "__metadata__").unwrap().1
+}
+
+#[test]
+fn a_folder_in_place_of_a_file_is_said_to_be_one() {
+    for (checkpoint, file) in
+        [("tied_patch7", "model.safetensors"), ("untied_patch14", "model-00002-of-00003.safetensors")]
+    {
+        let broken = Broken::copy_of(checkpoint);
+        fs::remove_file(broken.path(file)).unwrap();
+        fs::create_dir(broken.path(file)).unwrap();
+        let error = broken.error();
+        assert!(matches!(error, LoadError::Read { .. }), "{error:?}");
+        assert_says(&error, &[file, "folder"]);
+    }
+}
+
+#[test]
+fn a_tensor_in_another_number_format_is_named_with_it() {
+    let broken = Broken::copy_of("tied_patch7");
+    broken.edit_weights(|tensors| {
+        let bytes = tensors["model.norm.weight"].to_dtype(candle_core::DType::U8).unwrap();
+        tensors.insert("model.norm.weight".to_owned(), bytes);
+    });
+    let error = broken.error();
+    assert!(matches!(error, LoadError::StoredAs { .. }), "{error:?}");
+    assert_says(&error, &["model.norm.weight", "U8"]);
 }
 
 #[test]
