@@ -9,6 +9,7 @@ use serde_json::Value;
 use vigorl_geometry::fit::{FitError, PixelBudget, smart_resize};
 use vigorl_policy::resize::{Filter, resize};
 
+use crate::config::MAX_SIDE;
 use crate::error::LoadError;
 use crate::mrope::Grid;
 
@@ -82,8 +83,28 @@ impl Processor {
 
     /// What is wrong with the values.
     fn check(&self) -> Result<(), String> {
-        if self.patch_size * self.merge_size * self.temporal_patch_size == 0 {
-            return Err("a patch or merge size is 0".to_owned());
+        /// A merged patch is one image at least: 4,096 x 4,096 pixels still fit into memory.
+        const MAX_FACTOR: usize = 4_096;
+        /// Every image is enlarged to `min_pixels`: 64 megapixels is beyond any screen.
+        const MAX_MIN_PIXELS: u64 = 64 << 20;
+        let sides = [
+            ("patch_size", self.patch_size),
+            ("merge_size", self.merge_size),
+            ("temporal_patch_size", self.temporal_patch_size),
+        ];
+        for (name, side) in sides {
+            if !(1..=MAX_SIDE).contains(&side) {
+                return Err(format!("{name} is {side}: 1 to {MAX_SIDE} is possible"));
+            }
+        }
+        if self.patch_size * self.merge_size > MAX_FACTOR {
+            return Err(format!("patch_size times merge_size is over {MAX_FACTOR}"));
+        }
+        if self.min_pixels > MAX_MIN_PIXELS {
+            return Err(format!(
+                "min_pixels is {}: every image would be enlarged to more than {MAX_MIN_PIXELS}",
+                self.min_pixels
+            ));
         }
         if self.image_std.contains(&0.0) {
             return Err("image_std contains 0".to_owned());

@@ -355,6 +355,32 @@ fn what_would_be_computed_otherwise_is_refused() {
 }
 
 #[test]
+fn sizes_that_would_overflow_are_refused() {
+    let config = |edit, part| check_edited("config.json", edit, part);
+    config(|c| c["hidden_size"] = json!(u64::MAX), "hidden_size");
+    config(|c| c["num_attention_heads"] = json!(1_u64 << 40), "num_attention_heads");
+    config(|c| c["rope_scaling"]["mrope_section"] = json!([u64::MAX, 2, 3]), "mrope_section");
+    config(|c| c["num_hidden_layers"] = json!(1_u64 << 60), "num_hidden_layers");
+    for field in ["patch_size", "spatial_merge_size", "temporal_patch_size"] {
+        let broken = Broken::copy_of("tied_patch7");
+        for size in [0, 1_025, u64::MAX] {
+            broken.edit_json("config.json", |c| c["vision_config"][field] = json!(size));
+            assert_says(&broken.error(), &["config.json", field, "1 to 1024"]);
+        }
+    }
+    config(|c| c["vision_config"]["in_chans"] = json!(4), "in_channels");
+    let processor = |edit, part| check_edited("preprocessor_config.json", edit, part);
+    for field in ["patch_size", "merge_size", "temporal_patch_size"] {
+        let broken = Broken::copy_of("tied_patch7");
+        broken.edit_json("preprocessor_config.json", |p| p[field] = json!(u64::MAX));
+        assert_says(&broken.error(), &["preprocessor_config.json", field, "1 to 1024"]);
+    }
+    processor(|p| (p["patch_size"], p["merge_size"]) = (json!(1_024), json!(1_024)), "patch_size times");
+    let huge: Edit = |p| (p["min_pixels"], p["max_pixels"]) = (json!(1_u64 << 60), json!(1_u64 << 61));
+    processor(huge, "min_pixels is 1152921504606846976");
+}
+
+#[test]
 fn published_spellings_load() {
     let broken = Broken::copy_of("tied_patch7");
     broken.edit_json("config.json", |config| {
