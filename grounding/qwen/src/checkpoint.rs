@@ -163,6 +163,11 @@ impl Checkpoint {
             );
             return Err(LoadError::config("tokenizer.json", detail));
         }
+        let (largest_id, vocab_size) = (self.tokenizer.largest_id(), self.config.text.vocab_size);
+        if largest_id as usize >= vocab_size {
+            let detail = format!("its largest id is {largest_id}, config.json's vocab_size {vocab_size}");
+            return Err(LoadError::config("tokenizer.json", detail));
+        }
         Ok(self)
     }
 }

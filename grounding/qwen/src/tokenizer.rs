@@ -69,6 +69,11 @@ impl Tokenizer {
         self.inner.token_to_id(token)
     }
 
+    /// The largest id, added tokens included.
+    pub(crate) fn largest_id(&self) -> u32 {
+        self.inner.get_vocab(true).into_values().max().unwrap_or(0)
+    }
+
     /// Number of ids, added tokens included.
     pub fn vocab_size(&self) -> usize {
         self.inner.get_vocab_size(true)

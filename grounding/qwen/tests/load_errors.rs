@@ -299,6 +299,10 @@ fn files_that_do_not_belong_together_are_refused() {
     let broken = Broken::copy_of("tied_patch7");
     broken.edit_json("config.json", |config| config["image_token_id"] = json!(151_655));
     assert_says(&broken.error(), &["<|image_pad|>", "151655"]);
+
+    let broken = Broken::copy_of("tied_patch7");
+    broken.edit_json("config.json", |config| config["vocab_size"] = json!(300));
+    assert_says(&broken.error(), &["tokenizer.json", "largest id", "vocab_size 300"]);
 }
 
 #[test]
