@@ -388,7 +388,8 @@ fn sizes_that_would_overflow_are_refused() {
 fn published_spellings_load() {
     let broken = Broken::copy_of("tied_patch7");
     broken.edit_json("config.json", |config| {
-        config["rope_scaling"] = json!({ "rope_type": "default", "type": "default", "mrope_section": [2, 3, 3] });
+        config["rope_scaling"] =
+            json!({ "rope_type": "default", "type": "default", "mrope_section": [2, 3, 3] });
         config["sliding_window"] = json!(32_768);
     });
     broken.edit_json("preprocessor_config.json", |processor| {
