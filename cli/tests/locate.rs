@@ -54,6 +54,38 @@ fn json_has_the_agreed_fields_and_the_overlay_is_a_picture() {
 }
 
 #[test]
+fn an_overlay_that_cannot_be_written_is_said_before_anything_is_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    page(192, 160).save(folder.path().join("page.png")).unwrap();
+    for (overlay, words) in [
+        ("nowhere/seen.png", "no folder `nowhere`"),
+        ("seen.txt", "`seen.txt` is no picture's name"),
+        ("seen", "end it in .png"),
+    ] {
+        // A model that is nowhere: had it been looked for, that would be said.
+        let more = ["--overlay", overlay, "--preset", "nano", "--model", "./nowhere"];
+        let output = locate(folder.path(), "page.png", &more);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(words), "`{words}` is missing in: {said}");
+    }
+}
+
+#[test]
+fn an_overlay_that_fails_does_not_cost_the_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    page(192, 160).save(folder.path().join("page.png")).unwrap();
+    // A folder in place of the file passes every check but the writing.
+    fs::create_dir(folder.path().join("seen.png")).unwrap();
+    let output = locate(folder.path(), "page.png", &["--json", "--overlay", "seen.png"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot write `seen.png`"), "{said}");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(json["turns"].is_array());
+}
+
+#[test]
 fn one_pixel_is_looked_at_and_answered_or_refused_in_time() {
     let folder = tempfile::tempdir().unwrap();
     page(1, 1).save(folder.path().join("dot.png")).unwrap();

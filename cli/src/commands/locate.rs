@@ -1,8 +1,10 @@
 //! `vigorl locate`: one screenshot, one instruction, one point.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use anyhow::Context as _;
+use image::ImageFormat;
 use serde_json::json;
 use vigorl_agent::Cancel;
 use vigorl_agent::record::GroundingRecord;
@@ -10,13 +12,16 @@ use vigorl_policy::{GroundObserver, ground};
 
 use crate::args::LocateArgs;
 use crate::commands::{Form, picture, pretty};
-use crate::exit::Ending;
+use crate::exit::{Ending, usage};
 use crate::settings::Settings;
 use crate::{interrupt, marks, model, terminal};
 
 /// Finds what the instruction describes.
 pub(crate) fn locate(args: &LocateArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
+    if let Some(path) = &args.overlay {
+        check_overlay(path)?;
+    }
     let screenshot = picture::read(&args.image)?;
     let mut eyes = model::load(settings)?;
     let mut follow = Follow(cancel);
@@ -27,11 +32,6 @@ pub(crate) fn locate(args: &LocateArgs, settings: &Settings, form: Form) -> anyh
         return Ok(Ending::Interrupted);
     }
     let record = GroundingRecord::from(&grounding);
-    if let Some(path) = &args.overlay {
-        let drawn = marks::drawn(&screenshot, &record);
-        drawn.save(path).with_context(|| format!("cannot write `{}`", path.display()))?;
-        terminal::note(&format!("drawn into {}", path.display()));
-    }
     terminal::data(&match form {
         Form::Json => pretty(&json!({
             "point": record.answer,
@@ -43,7 +43,28 @@ pub(crate) fn locate(args: &LocateArgs, settings: &Settings, form: Form) -> anyh
         })),
         Form::Text => text(&record),
     });
+    if let Some(path) = &args.overlay {
+        let drawn = marks::drawn(&screenshot, &record);
+        drawn.save(path).with_context(|| format!("cannot write `{}`", path.display()))?;
+        terminal::note(&format!("drawn into {}", path.display()));
+    }
     Ok(if record.answer.is_some() { Ending::Done } else { Ending::NotDone })
+}
+
+/// Whether the overlay could be written; said before the policy is loaded and asked.
+fn check_overlay(path: &Path) -> anyhow::Result<()> {
+    let shown = path.display();
+    let writable = ImageFormat::from_path(path).is_ok_and(|format| format.writing_enabled());
+    if !writable {
+        return Err(usage(format!("--overlay: `{shown}` is no picture's name: end it in .png")));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if !folder.is_dir() => {
+            Err(usage(format!("--overlay: there is no folder `{}`: make it first", folder.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn text(record: &GroundingRecord) -> String {
