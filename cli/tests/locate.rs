@@ -30,7 +30,7 @@ fn json_has_the_agreed_fields_and_the_overlay_is_a_picture() {
     let said = String::from_utf8_lossy(&output.stderr);
     let json: serde_json::Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
-    for name in ["point", "confidence", "turns", "image_size", "model"] {
+    for name in ["point", "answer_text", "confidence", "turns", "image_size", "model"] {
         assert!(json.get(name).is_some(), "{name}");
     }
     assert_eq!(json["image_size"], serde_json::json!([192, 160]));
@@ -46,11 +46,23 @@ fn json_has_the_agreed_fields_and_the_overlay_is_a_picture() {
         "n_completion_tokens",
         "logprob_sum",
         "millis",
+        "malformed",
     ] {
         assert!(turn.get(name).is_some(), "{name}");
     }
     let seen = image::open(folder.path().join("seen.png")).unwrap();
     assert_eq!((seen.width() % 192, seen.height() % 160), (0, 0));
+}
+
+#[test]
+fn a_preset_that_asks_for_text_gets_its_text() {
+    let folder = tempfile::tempdir().unwrap();
+    page(192, 160).save(folder.path().join("page.png")).unwrap();
+    let output = locate(folder.path(), "page.png", &["--json", "--preset", "visual-search"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    // What the embedded policy writes is a point; as a text it is an answer nevertheless.
+    let expected = if json["answer_text"].is_string() && json["malformed"].is_null() { 0 } else { 1 };
+    assert_eq!(output.status.code(), Some(expected), "{json}");
 }
 
 #[test]
