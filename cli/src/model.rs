@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use vigorl_agent::record::ModelRecord;
 use vigorl_policy::{Preset, Sampling, Turns};
-use vigorl_qwen::{Checkpoint, Engine, HubAccess, LoadOptions, ModelSource, Network};
+use vigorl_qwen::{Checkpoint, Engine, HubAccess, LoadOptions, ModelSource, Network, Place};
 
 use crate::env;
 use crate::exit::usage;
@@ -50,8 +50,13 @@ pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
     });
     let network = if env::hub_is_offline() { Network::CacheOnly } else { Network::Allowed };
     let hub = HubAccess { network, on_bytes: Some(on_bytes) };
-    let Device::Cpu = settings.device;
-    let mut options = LoadOptions { hub, ..LoadOptions::default() };
+    let place = match settings.device {
+        Device::Cpu => Place::Cpu,
+        Device::Cuda => Place::Cuda,
+        Device::Metal => Place::Metal,
+    };
+    let device = place.device().with_context(|| "--device")?;
+    let mut options = LoadOptions { hub, device, ..LoadOptions::default() };
     options.dtype = settings.dtype.parse().ok().context("`--dtype` names no number format")?;
     let checkpoint =
         Checkpoint::open(&source, &options.hub).with_context(|| format!("cannot use `{source}`"))?;

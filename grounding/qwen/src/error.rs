@@ -97,6 +97,22 @@ pub enum LoadError {
         /// Free memory now.
         available_gib: f64,
     },
+    /// A device that this program was built without.
+    #[error(
+        "this program was built without `{feature}`: build it with `cargo build --release --features {feature}`"
+    )]
+    NotCompiledIn {
+        /// The feature of that name.
+        feature: &'static str,
+    },
+    /// A device that cannot be used.
+    #[error("cannot use the device `{name}`: {detail}; `cpu` is always there")]
+    Device {
+        /// `cuda` or `metal`.
+        name: &'static str,
+        /// What the driver said.
+        detail: String,
+    },
     /// The hub could not be asked.
     #[error("cannot fetch `{repo}` from the hub: {detail}")]
     Hub {
