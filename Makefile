@@ -21,12 +21,14 @@ bench: setup
 	cargo build --release --workspace
 	target/release/vigorl bench step
 
-# Fresh random checkpoints through transformers and through this engine, compared tensor by tensor.
+# Fresh random checkpoints through transformers and through this engine, compared tensor by tensor; then the
+# embedded policy's folder, which transformers must load unchanged.
 parity: setup
 	cargo build --release --workspace
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet --requirement reference/requirements.txt
 	.venv/bin/python reference/parity.py --vigorl target/release/vigorl
+	.venv/bin/python reference/check_hf_loads.py grounding/qwen/assets/nano --vigorl target/release/vigorl
 
 # Makes the embedded policy again: data sets, then the training. Hours on two cores.
 nano: setup

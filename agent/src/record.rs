@@ -134,6 +134,9 @@ pub struct TurnRecord {
     /// Whether the final answer was forced.
     #[serde(default)]
     pub forced: bool,
+    /// Why the turn could not be used, where the episode went on nevertheless.
+    #[serde(default)]
+    pub malformed: Option<String>,
 }
 
 /// `model.json`: what the policy said in one step.
@@ -143,6 +146,9 @@ pub struct GroundingRecord {
     pub turns: Vec<TurnRecord>,
     /// The point answered.
     pub answer: Option<Xy>,
+    /// The answer as written, point or not.
+    #[serde(default)]
+    pub answer_text: Option<String>,
     /// Confidence in 0..=1.
     pub confidence: Option<f64>,
     /// Why there is no answer.
@@ -171,6 +177,7 @@ impl From<&Turn> for TurnRecord {
             },
             n_cached_tokens: said.n_cached_tokens,
             forced: turn.forced,
+            malformed: turn.malformed.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -180,6 +187,7 @@ impl From<&Grounding> for GroundingRecord {
         Self {
             turns: grounding.turns.iter().map(TurnRecord::from).collect(),
             answer: grounding.answer.map(xy),
+            answer_text: grounding.answer_text.clone(),
             confidence: grounding.confidence,
             malformed: grounding.malformed.as_ref().map(ToString::to_string),
         }
@@ -441,4 +449,45 @@ pub struct Summary {
     pub success_wilson95: (f64, f64),
     /// Milliseconds from start to end.
     pub wall_millis: Plain,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use image::RgbImage;
+    use vigorl_policy::{Preset, Sampling, ScriptedPolicy, ground};
+
+    use super::*;
+
+    fn said(preset: &Preset, replies: &[&str]) -> GroundingRecord {
+        let mut policy = ScriptedPolicy::new(replies.iter().copied());
+        let sampling = Sampling {
+            temperature: 0.0,
+            top_p: 1.0,
+            repetition_penalty: 1.0,
+            max_new_tokens: 512,
+            stop: vec![],
+            seed: 0,
+        };
+        let page = Arc::new(RgbImage::new(64, 48));
+        GroundingRecord::from(&ground(&mut policy, &page, "it", preset, &sampling, &mut ()).unwrap())
+    }
+
+    #[test]
+    fn a_record_says_what_was_wrong_with_a_turn_and_what_was_answered() {
+        let record = said(&Preset::visual_search(), &["no tags", "<answer> left </answer>"]);
+        assert_eq!(record.answer_text.as_deref(), Some("left"));
+        assert_eq!((record.answer, record.malformed.as_deref()), (None, None));
+        assert!(record.turns[0].malformed.is_some() && record.turns[1].malformed.is_none());
+        let json = serde_json::to_value(&record).unwrap();
+        assert_eq!((&json["answer_text"], &json["turns"][1]["malformed"]), (&"left".into(), &().into()));
+    }
+
+    #[test]
+    fn a_record_without_the_newer_fields_is_read() {
+        let old = r#"{"turns": [], "answer": [1, 2], "confidence": null, "malformed": null}"#;
+        let record: GroundingRecord = serde_json::from_str(old).unwrap();
+        assert_eq!((record.answer, record.answer_text), (Some([Plain(1.0), Plain(2.0)]), None));
+    }
 }

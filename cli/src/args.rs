@@ -365,8 +365,8 @@ pub(crate) struct PolicyArgs {
     /// Storage of the weights [default: f32]
     #[arg(long, value_parser = ["f32", "bf16", "f16"])]
     pub(crate) dtype: Option<String>,
-    /// Where to compute [default: cpu]
-    #[arg(long, value_parser = ["cpu"])]
+    /// Where to compute; cuda and metal must be built in, with the feature of that name [default: cpu]
+    #[arg(long, value_parser = ["cpu", "cuda", "metal"])]
     pub(crate) device: Option<String>,
     /// Seed of pages and of sampling [default: 0]
     #[arg(long)]

@@ -12,7 +12,12 @@ pub(crate) fn no_color() -> bool {
 
 /// `HF_HUB_OFFLINE`: the hub may not be asked, only its cache.
 pub(crate) fn hub_is_offline() -> bool {
-    std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| matches!(value.as_str(), "1" | "true" | "yes" | "on"))
+    std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| is_yes(&value))
+}
+
+/// What the hub's own client takes for yes.
+fn is_yes(value: &str) -> bool {
+    ["1", "on", "yes", "true"].contains(&value.to_ascii_lowercase().as_str())
 }
 
 /// The variable of a setting, `VIGORL_MAX_TURNS` for `max_turns`.
@@ -51,4 +56,19 @@ pub(crate) fn command_line() -> String {
         _ => format!("'{}'", word.replace('\'', r"'\''")),
     });
     words.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yes_is_said_in_any_case() {
+        for value in ["1", "true", "TRUE", "Yes", "On"] {
+            assert!(is_yes(value), "{value}");
+        }
+        for value in ["", "0", "false", "no", "2"] {
+            assert!(!is_yes(value), "{value}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use vigorl_agent::record::ModelRecord;
 use vigorl_policy::{Preset, Sampling, Turns};
-use vigorl_qwen::{Checkpoint, Engine, HubAccess, LoadOptions, ModelSource, Network};
+use vigorl_qwen::{Checkpoint, Engine, HubAccess, LoadOptions, ModelSource, Network, Place};
 
 use crate::env;
 use crate::exit::usage;
@@ -50,8 +50,13 @@ pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
     });
     let network = if env::hub_is_offline() { Network::CacheOnly } else { Network::Allowed };
     let hub = HubAccess { network, on_bytes: Some(on_bytes) };
-    let Device::Cpu = settings.device;
-    let mut options = LoadOptions { hub, ..LoadOptions::default() };
+    let place = match settings.device {
+        Device::Cpu => Place::Cpu,
+        Device::Cuda => Place::Cuda,
+        Device::Metal => Place::Metal,
+    };
+    let device = place.device().with_context(|| "--device")?;
+    let mut options = LoadOptions { hub, device, ..LoadOptions::default() };
     options.dtype = settings.dtype.parse().ok().context("`--dtype` names no number format")?;
     let checkpoint =
         Checkpoint::open(&source, &options.hub).with_context(|| format!("cannot use `{source}`"))?;
@@ -74,16 +79,22 @@ fn preset(settings: &Settings) -> anyhow::Result<Preset> {
         })?,
     };
     if let Some(max_turns) = settings.max_turns {
-        preset.limits.max_turns = max_turns;
-        // A multi-turn policy with one turn is made to answer in it.
-        if max_turns > 1 {
-            preset.turns = Turns::Multi;
-        }
+        allow_turns(&mut preset, max_turns);
     }
     preset.crop.offset_px = settings.crop_offset_px.unwrap_or(preset.crop.offset_px);
     preset.crop.side_px = settings.crop_size_px.unwrap_or(preset.crop.side_px);
     preset.crop.dot = settings.dot.unwrap_or(preset.crop.dot);
     Ok(preset)
+}
+
+fn allow_turns(preset: &mut Preset, max_turns: usize) {
+    preset.limits.max_turns = max_turns;
+    // The screenshot and a crop for every turn but the last, or the images would run out first.
+    preset.limits.max_images = preset.limits.max_images.max(max_turns);
+    // A multi-turn policy with one turn is made to answer in it.
+    if max_turns > 1 {
+        preset.turns = Turns::Multi;
+    }
 }
 
 /// A folder's full path says more than `.`.
@@ -102,5 +113,25 @@ fn sampling(settings: &Settings) -> Sampling {
         max_new_tokens: usize::MAX,
         stop: Vec::new(),
         seed: settings.seed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_turns(mut preset: Preset, max_turns: usize, n_images: usize, turns: Turns) {
+        allow_turns(&mut preset, max_turns);
+        assert_eq!((preset.limits.max_turns, preset.limits.max_images), (max_turns, n_images));
+        assert_eq!(preset.turns, turns);
+    }
+
+    #[test]
+    fn more_turns_bring_their_images() {
+        check_turns(Preset::web_grounding_multiturn(), 9, 9, Turns::Multi);
+        check_turns(Preset::web_grounding_multiturn(), 2, 5, Turns::Multi);
+        check_turns(Preset::web_grounding(), 1, 5, Turns::Single);
+        check_turns(Preset::nano(), 1, 4, Turns::Multi);
     }
 }

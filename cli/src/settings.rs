@@ -79,6 +79,10 @@ impl Origin {
 pub(crate) enum Device {
     /// The processor.
     Cpu,
+    /// An NVIDIA card.
+    Cuda,
+    /// An Apple card.
+    Metal,
 }
 
 /// Whether a browser window is shown.
@@ -160,7 +164,10 @@ impl Settings {
             model: r.required("model")?.to_owned(),
             preset: r.text("preset").map(str::to_owned),
             dtype: r.required("dtype")?.to_owned(),
-            device: r.one_of("device", &[("cpu", Device::Cpu)])?,
+            device: r.one_of(
+                "device",
+                &[("cpu", Device::Cpu), ("cuda", Device::Cuda), ("metal", Device::Metal)],
+            )?,
             seed: r.number("seed", "a whole number", |_: &u64| true)?,
             temperature: r
                 .number("temperature", "a number from 0 on", |t: &f64| t.is_finite() && *t >= 0.0)?,
@@ -416,7 +423,7 @@ mod tests {
             "VIGORL_TEMPERATURE: `hot` is not a number from 0 on",
         );
         check(Origin::Project, "viewport", "12by8", "vigorl.toml: `12by8` is not a size such as 1280x800");
-        check(Origin::Flag, "device", "tpu", "--device: `tpu` is not cpu");
+        check(Origin::Flag, "device", "tpu", "--device: `tpu` is not cpu or cuda or metal");
         check(Origin::Flag, "max_turns", "0", "--max-turns: `0` is not a whole number from 1 on");
     }
 

@@ -64,6 +64,19 @@ fn a_model_that_is_nowhere_is_named_with_the_choices() {
     assert!(said.contains("./nano-nowhere") && said.contains("ORG/NAME"), "{said}");
 }
 
+#[cfg(not(any(feature = "cuda", feature = "metal")))]
+#[test]
+fn a_device_that_is_not_built_in_is_said_with_the_feature() {
+    let folder = tempfile::tempdir().unwrap();
+    image::RgbImage::new(8, 8).save(folder.path().join("a.png")).unwrap();
+    for device in ["cuda", "metal"] {
+        let output = vigorl(folder.path(), &["locate", "a.png", "x", "--device", device], &[]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("cargo build --release --features {device}")), "{said}");
+    }
+}
+
 #[test]
 fn settings_come_from_flags_environment_project_user_and_defaults_in_this_order() {
     let folder = tempfile::tempdir().unwrap();

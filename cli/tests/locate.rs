@@ -30,7 +30,7 @@ fn json_has_the_agreed_fields_and_the_overlay_is_a_picture() {
     let said = String::from_utf8_lossy(&output.stderr);
     let json: serde_json::Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
-    for name in ["point", "confidence", "turns", "image_size", "model"] {
+    for name in ["point", "answer_text", "confidence", "turns", "image_size", "model"] {
         assert!(json.get(name).is_some(), "{name}");
     }
     assert_eq!(json["image_size"], serde_json::json!([192, 160]));
@@ -46,11 +46,55 @@ fn json_has_the_agreed_fields_and_the_overlay_is_a_picture() {
         "n_completion_tokens",
         "logprob_sum",
         "millis",
+        "malformed",
     ] {
         assert!(turn.get(name).is_some(), "{name}");
     }
     let seen = image::open(folder.path().join("seen.png")).unwrap();
     assert_eq!((seen.width() % 192, seen.height() % 160), (0, 0));
+}
+
+#[test]
+fn a_preset_that_asks_for_text_gets_its_text() {
+    let folder = tempfile::tempdir().unwrap();
+    page(192, 160).save(folder.path().join("page.png")).unwrap();
+    let output = locate(folder.path(), "page.png", &["--json", "--preset", "visual-search"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    // What the embedded policy writes is a point; as a text it is an answer nevertheless.
+    let expected = if json["answer_text"].is_string() && json["malformed"].is_null() { 0 } else { 1 };
+    assert_eq!(output.status.code(), Some(expected), "{json}");
+}
+
+#[test]
+fn an_overlay_that_cannot_be_written_is_said_before_anything_is_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    page(192, 160).save(folder.path().join("page.png")).unwrap();
+    for (overlay, words) in [
+        ("nowhere/seen.png", "no folder `nowhere`"),
+        ("seen.txt", "`seen.txt` is no picture's name"),
+        ("seen", "end it in .png"),
+    ] {
+        // A model that is nowhere: had it been looked for, that would be said.
+        let more = ["--overlay", overlay, "--preset", "nano", "--model", "./nowhere"];
+        let output = locate(folder.path(), "page.png", &more);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(words), "`{words}` is missing in: {said}");
+    }
+}
+
+#[test]
+fn an_overlay_that_fails_does_not_cost_the_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    page(192, 160).save(folder.path().join("page.png")).unwrap();
+    // A folder in place of the file passes every check but the writing.
+    fs::create_dir(folder.path().join("seen.png")).unwrap();
+    let output = locate(folder.path(), "page.png", &["--json", "--overlay", "seen.png"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot write `seen.png`"), "{said}");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(json["turns"].is_array());
 }
 
 #[test]

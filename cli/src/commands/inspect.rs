@@ -4,11 +4,12 @@ use std::ops::ControlFlow;
 
 use anyhow::Context as _;
 use safetensors::tensor::{Dtype, TensorView};
+use serde_json::json;
 use vigorl_policy::{Conversation, Message, Part, Policy as _, Role, Sampling};
 use vigorl_qwen::{Inspection, inspect_forward};
 
 use crate::args::{InspectForwardArgs, InspectGenerateArgs, PromptArgs};
-use crate::commands::picture;
+use crate::commands::{Form, picture, pretty};
 use crate::exit::Ending;
 use crate::settings::Settings;
 use crate::{interrupt, model, terminal};
@@ -17,7 +18,7 @@ use crate::{interrupt, model, terminal};
 const MAX_NEW_TOKENS: usize = 64;
 
 /// One pass into a safetensors file.
-pub(crate) fn forward(args: &InspectForwardArgs, settings: &Settings) -> anyhow::Result<Ending> {
+pub(crate) fn forward(args: &InspectForwardArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let conversation = conversation(&args.prompt)?;
     let engine = model::load_engine(settings)?;
     let seen = inspect_forward(&engine, &conversation)?;
@@ -29,8 +30,18 @@ pub(crate) fn forward(args: &InspectForwardArgs, settings: &Settings) -> anyhow:
     for tensor in &tensors {
         terminal::note(&format!("{:<16} {:?}", tensor.name, tensor.shape));
     }
-    terminal::data(&args.output.display().to_string());
+    terminal::data(&match form {
+        Form::Json => pretty(&json!({ "output": args.output, "tensors": described(&tensors) })),
+        Form::Text => args.output.display().to_string(),
+    });
     Ok(Ending::Done)
+}
+
+/// Shape and number format by name.
+fn described(tensors: &[Plain]) -> serde_json::Value {
+    let entry =
+        |t: &Plain| (t.name.to_owned(), json!({ "shape": t.shape, "dtype": format!("{:?}", t.dtype) }));
+    serde_json::Value::Object(tensors.iter().map(entry).collect())
 }
 
 /// The generated ids as a JSON list.

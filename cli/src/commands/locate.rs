@@ -1,22 +1,27 @@
 //! `vigorl locate`: one screenshot, one instruction, one point.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use anyhow::Context as _;
+use image::ImageFormat;
 use serde_json::json;
 use vigorl_agent::Cancel;
 use vigorl_agent::record::GroundingRecord;
-use vigorl_policy::{GroundObserver, ground};
+use vigorl_policy::{AnswerKind, GroundObserver, ground};
 
 use crate::args::LocateArgs;
 use crate::commands::{Form, picture, pretty};
-use crate::exit::Ending;
+use crate::exit::{Ending, usage};
 use crate::settings::Settings;
 use crate::{interrupt, marks, model, terminal};
 
 /// Finds what the instruction describes.
 pub(crate) fn locate(args: &LocateArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
+    if let Some(path) = &args.overlay {
+        check_overlay(path)?;
+    }
     let screenshot = picture::read(&args.image)?;
     let mut eyes = model::load(settings)?;
     let mut follow = Follow(cancel);
@@ -27,26 +32,51 @@ pub(crate) fn locate(args: &LocateArgs, settings: &Settings, form: Form) -> anyh
         return Ok(Ending::Interrupted);
     }
     let record = GroundingRecord::from(&grounding);
-    if let Some(path) = &args.overlay {
-        let drawn = marks::drawn(&screenshot, &record);
-        drawn.save(path).with_context(|| format!("cannot write `{}`", path.display()))?;
-        terminal::note(&format!("drawn into {}", path.display()));
-    }
     terminal::data(&match form {
         Form::Json => pretty(&json!({
             "point": record.answer,
+            "answer_text": record.answer_text,
             "confidence": record.confidence,
             "turns": record.turns,
             "image_size": [screenshot.width(), screenshot.height()],
             "model": eyes.record,
             "malformed": record.malformed,
         })),
-        Form::Text => text(&record),
+        Form::Text => text(&record, eyes.preset.answer_kind),
     });
-    Ok(if record.answer.is_some() { Ending::Done } else { Ending::NotDone })
+    if let Some(path) = &args.overlay {
+        let drawn = marks::drawn(&screenshot, &record);
+        drawn.save(path).with_context(|| format!("cannot write `{}`", path.display()))?;
+        terminal::note(&format!("drawn into {}", path.display()));
+    }
+    Ok(if answer(&record, eyes.preset.answer_kind).is_some() { Ending::Done } else { Ending::NotDone })
 }
 
-fn text(record: &GroundingRecord) -> String {
+/// What was asked for, as it is printed.
+fn answer(record: &GroundingRecord, kind: AnswerKind) -> Option<String> {
+    match (kind, record.answer) {
+        (AnswerKind::Point, point) => point.map(|[x, y]| format!("({x}, {y})")),
+        (AnswerKind::Text, _) => record.answer_text.clone().filter(|_| record.malformed.is_none()),
+    }
+}
+
+/// Whether the overlay could be written; said before the policy is loaded and asked.
+fn check_overlay(path: &Path) -> anyhow::Result<()> {
+    let shown = path.display();
+    let writable = ImageFormat::from_path(path).is_ok_and(|format| format.writing_enabled());
+    if !writable {
+        return Err(usage(format!("--overlay: `{shown}` is no picture's name: end it in .png")));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if !folder.is_dir() => {
+            Err(usage(format!("--overlay: there is no folder `{}`: make it first", folder.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn text(record: &GroundingRecord, kind: AnswerKind) -> String {
     let mut lines = Vec::new();
     for (idx, turn) in record.turns.iter().enumerate() {
         lines.extend(turn.thoughts.iter().map(|thought| format!("{}  {}", idx + 1, thought.text)));
@@ -55,12 +85,13 @@ fn text(record: &GroundingRecord) -> String {
             lines.push(format!("{turn}  zoom at ({x}, {y}): sees ({l}, {t}) to ({r}, {b})"));
         }
     }
-    lines.push(match (record.answer, &record.malformed) {
-        (Some([x, y]), _) => match record.confidence {
-            Some(confidence) => format!("({x}, {y})  confidence {confidence:.2}"),
-            None => format!("({x}, {y})"),
-        },
-        (None, reason) => format!("no point: {}", reason.as_deref().unwrap_or("the policy answered none")),
+    let wanted = if kind == AnswerKind::Point { "point" } else { "answer" };
+    lines.push(match (answer(record, kind), record.confidence, &record.malformed) {
+        (Some(answer), Some(confidence), _) => format!("{answer}  confidence {confidence:.2}"),
+        (Some(answer), None, _) => answer,
+        (None, _, reason) => {
+            format!("no {wanted}: {}", reason.as_deref().unwrap_or("the policy answered none"))
+        }
     });
     lines.join("\n")
 }
@@ -82,5 +113,31 @@ impl GroundObserver for Follow {
 
     fn text(&mut self, _piece: &str) -> ControlFlow<()> {
         self.flow()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigorl_agent::record::Plain;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(record: GroundingRecord, kind: AnswerKind, line: &str, is_answer: bool) {
+        assert_eq!(text(&record, kind), line);
+        assert_eq!(answer(&record, kind).is_some(), is_answer);
+    }
+
+    #[test]
+    fn a_point_or_a_text_is_an_answer_where_it_was_asked_for() {
+        let said = GroundingRecord { answer_text: Some("left".to_owned()), ..GroundingRecord::default() };
+        let sure = GroundingRecord { confidence: Some(0.5), ..said.clone() };
+        check(said.clone(), AnswerKind::Text, "left", true);
+        check(sure, AnswerKind::Text, "left  confidence 0.50", true);
+        let no_point = GroundingRecord { malformed: Some("no point".to_owned()), ..said };
+        check(no_point, AnswerKind::Point, "no point: no point", false);
+        check(GroundingRecord::default(), AnswerKind::Text, "no answer: the policy answered none", false);
+        let point = GroundingRecord { answer: Some([Plain(3.0), Plain(4.0)]), ..GroundingRecord::default() };
+        check(point, AnswerKind::Point, "(3, 4)", true);
     }
 }

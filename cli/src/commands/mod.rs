@@ -40,7 +40,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Eval(EvalCommand::Practice(args)) => eval::practice(args, &settings, form),
         Command::Train(TrainCommand::Sft(args)) => train::sft(args),
         Command::Data(DataCommand::Practice(args)) => data::practice(args, &settings, form),
-        Command::Inspect(InspectCommand::Forward(args)) => inspect::forward(args, &settings),
+        Command::Inspect(InspectCommand::Forward(args)) => inspect::forward(args, &settings, form),
         Command::Inspect(InspectCommand::Generate(args)) => inspect::generate(args, &settings),
         Command::Bench(BenchCommand::Step(args)) => bench::step(args, &settings, form),
         Command::Doctor(_) => doctor::doctor(&settings, form),

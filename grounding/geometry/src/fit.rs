@@ -1,10 +1,11 @@
 //! The size an image is resized to before the network sees it.
 //!
-//! Invariant: both sides are multiples of the factor, and the area is within the pixel budget unless a side
-//! is clamped to the factor itself.
-//! Source: Qwen2-VL's `smart_resize` (transformers, `image_processing_qwen2_vl.py`): Python's `round`, which
-//! takes exact halves to the even neighbour. We differ in one way: the lower clamp to one factor also
-//! applies on the two budget branches, so that no side can become 0.
+//! Invariant: both sides are multiples of the factor and at least one factor; the area is within the pixel
+//! budget unless a side is clamped to the factor itself.
+//! Source: Qwen2-VL's `smart_resize` (transformers 4.57 and 5, `image_processing_qwen2_vl.py`): Python's
+//! `round`, which takes exact halves to the even neighbour. A side shorter than half a factor rounds to 0,
+//! which makes the area 0 and so enlarges the image; only a reduced side is clamped. We differ in one way: a
+//! side that is still 0 at the end, which takes a budget without a minimum, becomes one factor.
 
 use std::fmt;
 
@@ -85,7 +86,7 @@ pub fn smart_resize(width: u32, height: u32, budget: PixelBudget) -> Result<(u32
     }
     let factor = f64::from(budget.factor);
     let (w, h) = (f64::from(width), f64::from(height));
-    let units = |v: f64| (v / factor).round_ties_even().max(1.0);
+    let units = |v: f64| (v / factor).round_ties_even();
     let (mut units_w, mut units_h) = (units(w), units(h));
     let area = units_w * factor * units_h * factor;
     if area > budget.max_pixels as f64 {
@@ -95,5 +96,6 @@ pub fn smart_resize(width: u32, height: u32, budget: PixelBudget) -> Result<(u32
         let beta = (budget.min_pixels as f64 / (h * w)).sqrt();
         (units_w, units_h) = ((w * beta / factor).ceil(), (h * beta / factor).ceil());
     }
-    Ok(((units_w * factor) as u32, (units_h * factor) as u32))
+    let side = |units: f64| (units.max(1.0) * factor) as u32;
+    Ok((side(units_w), side(units_h)))
 }

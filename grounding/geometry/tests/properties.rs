@@ -185,6 +185,18 @@ fn known_sizes_are_resized_as_by_the_reference() {
     // Exact halves go to the even multiple: 2.5 and 3.5 factors.
     check_resize(70, 98, Ok((56, 112)));
     check_resize(1, 1, Ok((56, 56)));
+    // A side that rounds to 0 makes the area 0: the image is enlarged to the minimum, 2 x 18 patches of 14.
+    check_resize(200, 10, Ok((252, 28)));
+    check_resize(10, 200, Ok((28, 252)));
+    check_resize(1000, 10, Ok((560, 28)));
+}
+
+#[test]
+fn no_side_is_ever_0() {
+    let without_minimum = PixelBudget { min_pixels: 0, ..QWEN };
+    assert_eq!(smart_resize(200, 10, without_minimum), Ok((196, 28)));
+    let tiny = PixelBudget { min_pixels: 0, max_pixels: 1, ..QWEN };
+    assert_eq!(smart_resize(200, 100, tiny), Ok((28, 28)));
 }
 
 #[test]

@@ -4,13 +4,14 @@
 //! Source: the evaluation loop of grounded-rl@e7970c0 (specification, section 1.9). A turn with neither an
 //! answer nor a usable tool call does not become an assistant message: its text is added to the last message
 //! as a previous thought, and the policy is asked again. We differ in three ways: an episode also ends in a
-//! forced answer when the images are used up, as in the RL rollouts; assistant messages are kept unstripped,
+//! forced answer when the images or the response tokens are used up, as in the RL rollouts; assistant messages are kept unstripped,
 //! so that a cached prefix stays valid; every turn draws with its own seed.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use image::RgbImage;
+use vigorl_geometry::fit::PixelBudget;
 use vigorl_geometry::{Point, Screen};
 
 use crate::crops::ShownCrop;
@@ -107,7 +108,8 @@ pub fn ground(
     let mut conversation = preset.opening(view.image().clone(), instruction);
     let mut turns = Vec::new();
     loop {
-        let forced = must_answer(preset, turns.len(), &conversation);
+        let n_tokens = response_tokens(&turns, policy.pixel_budget());
+        let forced = must_answer(preset, turns.len(), &conversation, n_tokens);
         if observer.turn_started(turns.len(), forced).is_break() {
             return Ok(cancelled(turns));
         }
@@ -169,10 +171,25 @@ fn sample_again(sampling: &mut Sampling, preset: &Preset, n_repeats: usize) -> b
 }
 
 /// Whether the coming turn is the last one that the limits allow.
-fn must_answer(preset: &Preset, n_turns: usize, conversation: &Conversation) -> bool {
+fn must_answer(preset: &Preset, n_turns: usize, conversation: &Conversation, n_tokens: usize) -> bool {
     let limits = preset.limits;
     preset.turns == Turns::Multi
-        && (n_turns + 1 >= limits.max_turns || conversation.images().count() >= limits.max_images)
+        && (n_turns + 1 >= limits.max_turns
+            || conversation.images().count() >= limits.max_images
+            || n_tokens >= limits.max_response_tokens)
+}
+
+/// Tokens of the response so far: all that was sampled, and the area of every crop in merged patches, as the
+/// RL rollouts count it (specification, section 1.9).
+fn response_tokens(turns: &[Turn], budget: PixelBudget) -> usize {
+    let merged_patch = u64::from(budget.factor).pow(2).max(1);
+    let of_turn = |turn: &Turn| {
+        let said = &turn.completion;
+        let sampled = said.token_ids.len().max(said.logprobs.len());
+        let side = turn.crop.as_ref().map_or(0, |crop| u64::from(crop.plan.side_px));
+        sampled + (side.pow(2) / merged_patch) as usize
+    };
+    turns.iter().map(of_turn).sum()
 }
 
 fn may_continue(preset: &Preset, forced: bool) -> bool {

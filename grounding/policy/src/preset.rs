@@ -62,6 +62,9 @@ pub struct Limits {
     pub max_images: usize,
     /// Sampled tokens of one turn at most.
     pub max_tokens_per_turn: usize,
+    /// Tokens of the whole response at most, those of crops included; when they are used up, the next turn is
+    /// made to answer.
+    pub max_response_tokens: usize,
 }
 
 /// What follows a zoom into the middle of a crop that was shown already. A policy that rejects what it saw and
@@ -187,7 +190,14 @@ impl Preset {
             query: Query::Description,
             after_image: ImageGap::Newline,
             system: None,
-            limits: Limits { max_turns: 5, max_images: 5, max_tokens_per_turn: 1024 },
+            // 4,096 response tokens as in the paper: the 2,048 of the released script leave no room for the
+            // crops of visual search.
+            limits: Limits {
+                max_turns: 5,
+                max_images: 5,
+                max_tokens_per_turn: 1024,
+                max_response_tokens: 4096,
+            },
             max_image_pixels: MAX_IMAGE_PIXELS,
             repeated_zoom: RepeatedZoom::Show,
         }
@@ -249,7 +259,12 @@ impl Preset {
             turns: Turns::Multi,
             crop: CropSettings { offset_px: 16, side_px: 96, dot: Dot::Omit },
             query: Query::Instruction,
-            limits: Limits { max_turns: 4, max_images: 4, max_tokens_per_turn: 128 },
+            limits: Limits {
+                max_turns: 4,
+                max_images: 4,
+                max_tokens_per_turn: 128,
+                max_response_tokens: 2048,
+            },
             repeated_zoom: RepeatedZoom::SampleAgain { temperature: 1.0, tries: 8 },
             ..Self::web_grounding()
         }

@@ -145,6 +145,24 @@ fn used_up_images_force_the_answer_before_the_turns_do() {
     check_point(&grounding, 3.0, 4.0);
 }
 
+#[track_caller]
+fn check_forced_at(max_response_tokens: usize, forced: bool) {
+    let mut preset = three_turns();
+    preset.limits.max_response_tokens = max_response_tokens;
+    let last = if forced { " (3, 4) </answer>" } else { "<answer> (3, 4) </answer>" };
+    let (grounding, _) = play(&preset, &[&zoom(1.0, 1.0), last]);
+    assert_eq!(grounding.turns[1].forced, forced, "with {max_response_tokens} tokens");
+    check_point(&grounding, 3.0, 4.0);
+}
+
+#[test]
+fn used_up_response_tokens_force_the_answer() {
+    // One token per character, and 140 x 140 pixels are 25 merged patches of 28 x 28.
+    let used = zoom(1.0, 1.0).len().min(128) + 25;
+    check_forced_at(used, true);
+    check_forced_at(used + 1, false);
+}
+
 #[test]
 fn every_turn_has_its_own_seed_the_protocols_stops_and_the_token_limit() {
     let (_, policy) = play(&three_turns(), &[&zoom(1.0, 1.0), "<answer> (3, 4) </answer>"]);

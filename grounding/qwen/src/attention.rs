@@ -8,7 +8,7 @@ use candle_core::{Result, Tensor};
 use crate::ops::{Mask, masked_softmax};
 
 /// Scores held at once, in values: 64 Mi x 4 bytes = 256 MB.
-const MAX_SCORES: usize = 64 << 20;
+pub(crate) const MAX_SCORES: usize = 64 << 20;
 
 /// Attention of `q` over `k` and `v`.
 ///

@@ -9,6 +9,7 @@ use vigorl_policy::ChatTemplate;
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::hub::{self, HubAccess};
+use crate::memory;
 use crate::nano;
 use crate::processor::Processor;
 use crate::tokenizer::Tokenizer;
@@ -88,16 +89,8 @@ impl Checkpoint {
     /// # Errors
     /// [`LoadError`] names the file and the cure.
     pub fn open_dir(dir: &Path, name: String) -> Result<Self, LoadError> {
-        let read = |file: &str, needs: &'static str| {
-            let path = dir.join(file);
-            if !path.exists() {
-                return Err(LoadError::MissingFile { path, needs });
-            }
-            std::fs::read_to_string(&path).map_err(|e| LoadError::Read { path, detail: e.to_string() })
-        };
-        let config = Config::from_json(&read("config.json", "its config.json")?)?;
-        let processor =
-            Processor::from_json(&read("preprocessor_config.json", "its preprocessor_config.json")?)?;
+        let config = Config::from_json(&read_text(dir, "config.json", "its config.json")?)?;
+        let processor = read_processor(dir)?;
         let tokenizer = Tokenizer::open(dir)?;
         let template = ChatTemplate::from_folder(dir).map_err(|e| LoadError::Template(e.to_string()))?;
         let folder = Some(dir.to_owned());
@@ -128,7 +121,7 @@ impl Checkpoint {
             None => Weights::from_bytes(nano::WEIGHTS.to_vec(), device, dtype)?,
         };
         if matches!(device, Device::Cpu) {
-            check_memory(weights.n_bytes())?;
+            memory::check(weights.n_bytes() + memory::working_bytes(&self.config, &self.processor, dtype))?;
         }
         Ok(weights)
     }
@@ -170,8 +163,31 @@ impl Checkpoint {
             );
             return Err(LoadError::config("tokenizer.json", detail));
         }
+        let (largest_id, vocab_size) = (self.tokenizer.largest_id(), self.config.text.vocab_size);
+        if largest_id as usize >= vocab_size {
+            let detail = format!("its largest id is {largest_id}, config.json's vocab_size {vocab_size}");
+            return Err(LoadError::config("tokenizer.json", detail));
+        }
         Ok(self)
     }
+}
+
+fn read_text(dir: &Path, file: &str, needs: &'static str) -> Result<String, LoadError> {
+    let path = dir.join(file);
+    if !path.exists() {
+        return Err(LoadError::MissingFile { path, needs });
+    }
+    std::fs::read_to_string(&path).map_err(|e| LoadError::Read { path, detail: e.to_string() })
+}
+
+/// `preprocessor_config.json`, or the object in `processor_config.json`, which is all that transformers 5 writes.
+fn read_processor(dir: &Path) -> Result<Processor, LoadError> {
+    const NEEDS: &str = "its preprocessor_config.json, or a processor_config.json with an `image_processor`";
+    let (own, joint) = (Processor::FILE, Processor::JOINT_FILE);
+    if !dir.join(own).exists() && dir.join(joint).exists() {
+        return Processor::from_joint_json(&read_text(dir, joint, NEEDS)?);
+    }
+    Processor::from_json(&read_text(dir, own, NEEDS)?)
 }
 
 struct HashWriter<'a>(&'a mut sha2::Sha256);
@@ -184,27 +200,4 @@ impl std::io::Write for HashWriter<'_> {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
-}
-
-/// Refuses weights that would push the machine into swap.
-fn check_memory(weight_bytes: u64) -> Result<(), LoadError> {
-    /// Room for the KV cache and activations of one screenshot.
-    const WORKING_BYTES: u64 = 512 << 20;
-    const GIB: f64 = (1_u64 << 30) as f64;
-    /// Below this the check only costs time.
-    const NEGLIGIBLE_BYTES: u64 = 64 << 20;
-    if weight_bytes < NEGLIGIBLE_BYTES {
-        return Ok(());
-    }
-    // A system that does not tell its memory cannot be asked; loading then decides.
-    let Ok(mut system) = sysinfo::System::new() else { return Ok(()) };
-    system.refresh_memory();
-    let (needed, available) = (weight_bytes + WORKING_BYTES, system.available_memory());
-    if needed > available {
-        return Err(LoadError::Memory {
-            needed_gib: needed as f64 / GIB,
-            available_gib: available as f64 / GIB,
-        });
-    }
-    Ok(())
 }

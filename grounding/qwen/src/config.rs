@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::error::LoadError;
 
+/// Largest patch, merge and frame size that is believed; published are 14, 2 and 2.
+pub(crate) const MAX_SIDE: usize = 1_024;
+
 /// The sizes of a whole model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -136,7 +139,9 @@ impl Config {
             return Err(LoadError::Architecture { found: model_type.to_owned() });
         }
         let text_fields = root.get("text_config").filter(|t| t.get("hidden_size").is_some()).unwrap_or(&root);
-        let mut text: TextConfig = fields_of("config.json (decoder)", with_rope_fields(text_fields.clone()))?;
+        let text_fields = with_rope_fields(text_fields.clone());
+        refuse_other_decoders(&text_fields)?;
+        let mut text: TextConfig = fields_of("config.json (decoder)", text_fields)?;
         // The nested form keeps this flag at the top level.
         if let Some(tied) = root.get("tie_word_embeddings").and_then(Value::as_bool) {
             text.tie_word_embeddings = tied;
@@ -144,6 +149,7 @@ impl Config {
         let vision = root.get("vision_config").cloned().unwrap_or(Value::Null);
         // Stock files carry both spellings of the channel count; the alias accepts one.
         let vision = without_duplicate_channels(vision);
+        refuse_other_activation(&vision, "vision_config.hidden_act")?;
         let vision: VisionConfig = fields_of("config.json (vision_config)", vision)?;
         let id = |key: &'static str, default: u32| {
             root.get(key).and_then(Value::as_u64).map_or(default, |v| v as u32)
@@ -178,24 +184,61 @@ impl Config {
         root
     }
 
+    /// Every size with the largest that is believed: their products then stay far from overflow.
+    fn sizes(&self) -> [(&'static str, usize, usize); 17] {
+        /// Rows, or columns, of a matrix.
+        const WIDTH: usize = 1 << 24;
+        /// Blocks, or heads.
+        const COUNT: usize = 1 << 16;
+        let (t, v) = (&self.text, &self.vision);
+        [
+            ("vocab_size", t.vocab_size, WIDTH),
+            ("hidden_size", t.hidden_size, WIDTH),
+            ("intermediate_size", t.intermediate_size, WIDTH),
+            ("num_hidden_layers", t.num_hidden_layers, COUNT),
+            ("num_attention_heads", t.num_attention_heads, COUNT),
+            ("num_key_value_heads", t.num_key_value_heads, COUNT),
+            ("max_position_embeddings", t.max_position_embeddings, 1 << 31),
+            ("vision_config.depth", v.depth, COUNT),
+            ("vision_config.hidden_size", v.hidden_size, WIDTH),
+            ("vision_config.intermediate_size", v.intermediate_size, WIDTH),
+            ("vision_config.num_heads", v.num_heads, COUNT),
+            ("vision_config.out_hidden_size", v.out_hidden_size, WIDTH),
+            ("vision_config.in_channels", v.in_channels, WIDTH),
+            ("vision_config.patch_size", v.patch_size, MAX_SIDE),
+            ("vision_config.spatial_merge_size", v.spatial_merge_size, MAX_SIDE),
+            ("vision_config.temporal_patch_size", v.temporal_patch_size, MAX_SIDE),
+            ("vision_config.window_size", v.window_size, WIDTH),
+        ]
+    }
+
     fn check(&self) -> Result<(), LoadError> {
         let fail = |detail: String| Err(LoadError::Config { file: "config.json".to_owned(), detail });
         let (t, v) = (&self.text, &self.vision);
+        for (name, size, largest) in self.sizes() {
+            if !(1..=largest).contains(&size) {
+                return fail(format!("{name} is {size}: 1 to {largest} is possible"));
+            }
+        }
+        if v.in_channels != 3 {
+            return fail(format!("vision_config.in_channels is {}: images have 3", v.in_channels));
+        }
         if t.num_attention_heads == 0 || t.hidden_size % t.num_attention_heads != 0 {
             return fail("hidden_size is not a multiple of num_attention_heads".to_owned());
         }
         if t.num_key_value_heads == 0 || t.num_attention_heads % t.num_key_value_heads != 0 {
             return fail("num_attention_heads is not a multiple of num_key_value_heads".to_owned());
         }
-        let (sum, half) = (t.rope_scaling.mrope_section.iter().sum::<usize>(), t.head_dim() / 2);
+        let sections = t.rope_scaling.mrope_section;
+        let (sum, half) = (sections.iter().fold(0, |sum: usize, n| sum.saturating_add(*n)), t.head_dim() / 2);
+        if t.head_dim() % 2 != 0 {
+            return fail("hidden_size / num_attention_heads is odd: a head needs pairs to turn".to_owned());
+        }
         if sum != half {
             return fail(format!("rope_scaling.mrope_section sums to {sum}, half a head is {half}"));
         }
         if v.num_heads == 0 || v.hidden_size % v.num_heads != 0 || v.head_dim() % 4 != 0 {
             return fail("vision_config: a head's width must be whole and a multiple of 4".to_owned());
-        }
-        if v.patch_size == 0 || v.spatial_merge_size == 0 || v.temporal_patch_size == 0 {
-            return fail("vision_config: a patch or merge size is 0".to_owned());
         }
         if v.out_hidden_size != t.hidden_size {
             return fail(format!(
@@ -204,6 +247,33 @@ impl Config {
             ));
         }
         Ok(())
+    }
+}
+
+/// Refuses what would load and compute something else than the reference.
+fn refuse_other_decoders(text: &Value) -> Result<(), LoadError> {
+    for key in ["type", "rope_type"] {
+        let kind = text["rope_scaling"][key].as_str().unwrap_or("default");
+        if !["mrope", "default"].contains(&kind) {
+            let detail = format!("rope_scaling.{key} is `{kind}`: only `mrope` and `default` are computed");
+            return Err(LoadError::config("config.json", detail));
+        }
+    }
+    if text["use_sliding_window"].as_bool() == Some(true) {
+        let detail = "use_sliding_window is true: only attention over the whole context is computed";
+        return Err(LoadError::config("config.json", detail));
+    }
+    refuse_other_activation(text, "hidden_act")
+}
+
+/// `field` is the full name of `hidden_act` in `fields`.
+fn refuse_other_activation(fields: &Value, field: &str) -> Result<(), LoadError> {
+    match fields["hidden_act"].as_str() {
+        None | Some("silu") => Ok(()),
+        Some(other) => {
+            let detail = format!("{field} is `{other}`: only `silu` is computed");
+            Err(LoadError::config("config.json", detail))
+        }
     }
 }
 

@@ -256,7 +256,9 @@ impl Policy for Engine {
         session.keys = keys;
         session.keys.extend(fed[prompt.ids.len()..].iter().map(|&id| u64::from(id)));
         session.images.retain(|hash, _| prompt.images.iter().any(|image| image.hash == *hash));
-        session.remember(&generated.text, &generated.ids, self.checkpoint.tokenizer.end_of_turn);
+        if let Some(ids) = generated.ids_of_text() {
+            session.remember(&generated.text, ids);
+        }
         self.session = session;
         Ok(Completion {
             text: generated.text,
@@ -304,11 +306,10 @@ impl Session {
         kept
     }
 
-    fn remember(&mut self, text: &str, ids: &[u32], end_of_turn: u32) {
+    fn remember(&mut self, text: &str, ids: Vec<u32>) {
         if self.sampled.len() >= Self::MAX_SAMPLED {
             self.sampled.clear();
         }
-        let ids = ids.iter().copied().filter(|&id| id != end_of_turn).collect();
         self.sampled.insert(text.to_owned(), ids);
     }
 

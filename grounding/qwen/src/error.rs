@@ -68,21 +68,50 @@ pub enum LoadError {
         /// In the file.
         got: Vec<usize>,
     },
+    /// A tensor stored in a format that is not read, such as quantised blocks.
+    #[error("tensor `{name}` is stored as {dtype}: F32, F16 and BF16 are read; convert the weights")]
+    StoredAs {
+        /// Its name in the published layout.
+        name: String,
+        /// The format as the file calls it.
+        dtype: String,
+    },
     /// The tokenizer lacks a token of the protocol.
     #[error("the tokenizer has no token `{token}`: it does not belong to a Qwen2.5-VL checkpoint")]
     MissingToken {
         /// The token.
         token: &'static str,
     },
+    /// A pass computed NaN or infinities.
+    #[error(
+        "the logits are not numbers: the weights are broken or overflow in this number format; fetch them again or use f32"
+    )]
+    NotNumbers,
     /// The weights do not fit.
     #[error(
-        "the weights need about {needed_gib:.1} GiB, {available_gib:.1} GiB are available: close programs or choose a smaller model"
+        "the model needs about {needed_gib:.1} GiB, {available_gib:.1} GiB are available: close programs or choose a smaller model"
     )]
     Memory {
-        /// Estimate for weights and a working margin.
+        /// Estimate for the weights and the largest screenshot.
         needed_gib: f64,
         /// Free memory now.
         available_gib: f64,
+    },
+    /// A device that this program was built without.
+    #[error(
+        "this program was built without `{feature}`: build it with `cargo build --release --features {feature}`"
+    )]
+    NotCompiledIn {
+        /// The feature of that name.
+        feature: &'static str,
+    },
+    /// A device that cannot be used.
+    #[error("cannot use the device `{name}`: {detail}; `cpu` is always there")]
+    Device {
+        /// `cuda` or `metal`.
+        name: &'static str,
+        /// What the driver said.
+        detail: String,
     },
     /// The hub could not be asked.
     #[error("cannot fetch `{repo}` from the hub: {detail}")]

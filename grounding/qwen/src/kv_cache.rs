@@ -4,7 +4,8 @@
 use candle_core::{Result, Tensor};
 
 /// One layer's cache.
-#[derive(Debug, Clone, Default)]
+// Not `Clone`: clones would share the storage that each appends to in place.
+#[derive(Debug, Default)]
 pub(crate) struct LayerCache {
     /// (1, Hkv, capacity, d) each.
     storage: Option<(Tensor, Tensor)>,

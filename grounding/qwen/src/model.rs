@@ -24,7 +24,7 @@ pub struct Model {
 }
 
 /// Keys and values of a conversation, one entry per layer.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct KvCache {
     layers: Vec<LayerCache>,
     len: usize,
@@ -33,7 +33,8 @@ pub struct KvCache {
 impl KvCache {
     /// An empty cache for `config`.
     pub fn new(config: &Config) -> Self {
-        Self { layers: vec![LayerCache::default(); config.text.num_hidden_layers], len: 0 }
+        let layers = std::iter::repeat_with(LayerCache::default).take(config.text.num_hidden_layers);
+        Self { layers: layers.collect(), len: 0 }
     }
 
     /// Tokens held.

@@ -67,6 +67,9 @@ impl Mask {
 
 /// Softmax over the last axis of `scores`, with invisible keys at probability 0.
 ///
+/// Narrow scores are computed in f32 and the result is rounded once: a running sum in bf16 stops growing at
+/// 256, because it has 8 bits.
+///
 /// # Shapes
 /// `scores`: (B, G, R, K) with R = heads-per-group x queries, query index fastest.
 ///
@@ -76,13 +79,23 @@ pub fn masked_softmax(scores: &Tensor, mask: Option<&Mask>) -> Result<Tensor> {
     if is_fused(scores) {
         return scores.contiguous()?.apply_op1(MaskedSoftmax { mask: mask.cloned() });
     }
+    let dtype = scores.dtype();
+    let scores = widened(scores)?;
     let scores = match mask {
-        Some(mask) => scores.broadcast_add(&additive_mask(mask, scores)?)?,
-        None => scores.clone(),
+        Some(mask) => scores.broadcast_add(&additive_mask(mask, &scores)?)?,
+        None => scores,
     };
     let max = scores.max_keepdim(D::Minus1)?.detach();
     let exp = scores.broadcast_sub(&max)?.exp()?;
-    exp.broadcast_div(&exp.sum_keepdim(D::Minus1)?)
+    exp.broadcast_div(&exp.sum_keepdim(D::Minus1)?)?.to_dtype(dtype)
+}
+
+/// f32 for what is narrower, so that sums do not stall.
+fn widened(x: &Tensor) -> Result<Tensor> {
+    match x.dtype() {
+        DType::BF16 | DType::F16 => x.to_dtype(DType::F32),
+        _ => Ok(x.clone()),
+    }
 }
 
 fn additive_mask(mask: &Mask, scores: &Tensor) -> Result<Tensor> {

@@ -5,9 +5,11 @@
 
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use vigorl_geometry::fit::{FitError, PixelBudget, smart_resize};
 use vigorl_policy::resize::{Filter, resize};
 
+use crate::config::MAX_SIDE;
 use crate::error::LoadError;
 use crate::mrope::Grid;
 
@@ -40,34 +42,81 @@ pub struct Patches {
 }
 
 impl Processor {
+    /// The file that holds nothing but the image processor.
+    pub(crate) const FILE: &str = "preprocessor_config.json";
+    /// The file that holds it as `image_processor`, beside other modalities.
+    pub(crate) const JOINT_FILE: &str = "processor_config.json";
+
     /// Reads the text of a `preprocessor_config.json`, with pixel limits in either spelling.
     ///
     /// # Errors
     /// [`LoadError::Config`] names the field.
     pub fn from_json(text: &str) -> Result<Self, LoadError> {
-        const FILE: &str = "preprocessor_config.json";
-        let mut json: serde_json::Value =
-            serde_json::from_str(text).map_err(|e| LoadError::config(FILE, e))?;
+        let json = serde_json::from_str(text).map_err(|e| LoadError::config(Self::FILE, e))?;
+        Self::from_value(json, Self::FILE)
+    }
+
+    /// Reads the text of a `processor_config.json`.
+    ///
+    /// # Errors
+    /// [`LoadError::Config`] names the field.
+    pub(crate) fn from_joint_json(text: &str) -> Result<Self, LoadError> {
+        let fail = |e: &dyn std::fmt::Display| LoadError::config(Self::JOINT_FILE, e);
+        let mut json: Value = serde_json::from_str(text).map_err(|e| fail(&e))?;
+        match json.get_mut("image_processor").map(Value::take) {
+            Some(inner) if inner.is_object() => Self::from_value(inner, Self::JOINT_FILE),
+            _ => Err(fail(&format!("there is no `image_processor` object, and no {}", Self::FILE))),
+        }
+    }
+
+    fn from_value(mut json: Value, file: &str) -> Result<Self, LoadError> {
         for (key, in_size) in [("min_pixels", "shortest_edge"), ("max_pixels", "longest_edge")] {
             if json[key].is_null() && !json["size"][in_size].is_null() {
                 json[key] = json["size"][in_size].clone();
             }
         }
-        let processor: Self = serde_json::from_value(json).map_err(|e| LoadError::config(FILE, e))?;
-        if processor.patch_size * processor.merge_size * processor.temporal_patch_size == 0 {
-            return Err(LoadError::config(FILE, "a patch or merge size is 0"));
-        }
-        if processor.image_std.contains(&0.0) {
-            return Err(LoadError::config(FILE, "image_std contains 0"));
-        }
-        if processor.min_pixels > processor.max_pixels {
-            return Err(LoadError::config(FILE, "min_pixels is larger than max_pixels"));
-        }
+        refuse_other_steps(&json).map_err(|detail| LoadError::config(file, detail))?;
+        let processor: Self = serde_json::from_value(json).map_err(|e| LoadError::config(file, e))?;
+        processor.check().map_err(|detail| LoadError::config(file, detail))?;
         Ok(processor)
     }
 
+    /// What is wrong with the values.
+    fn check(&self) -> Result<(), String> {
+        /// A merged patch is one image at least: 4,096 x 4,096 pixels still fit into memory.
+        const MAX_FACTOR: usize = 4_096;
+        /// Every image is enlarged to `min_pixels`: 64 megapixels is beyond any screen.
+        const MAX_MIN_PIXELS: u64 = 64 << 20;
+        let sides = [
+            ("patch_size", self.patch_size),
+            ("merge_size", self.merge_size),
+            ("temporal_patch_size", self.temporal_patch_size),
+        ];
+        for (name, side) in sides {
+            if !(1..=MAX_SIDE).contains(&side) {
+                return Err(format!("{name} is {side}: 1 to {MAX_SIDE} is possible"));
+            }
+        }
+        if self.patch_size * self.merge_size > MAX_FACTOR {
+            return Err(format!("patch_size times merge_size is over {MAX_FACTOR}"));
+        }
+        if self.min_pixels > MAX_MIN_PIXELS {
+            return Err(format!(
+                "min_pixels is {}: every image would be enlarged to more than {MAX_MIN_PIXELS}",
+                self.min_pixels
+            ));
+        }
+        if self.image_std.contains(&0.0) {
+            return Err("image_std contains 0".to_owned());
+        }
+        if self.min_pixels > self.max_pixels {
+            return Err("min_pixels is larger than max_pixels".to_owned());
+        }
+        Ok(())
+    }
+
     /// The file's content, loadable by transformers.
-    pub fn to_json(&self) -> serde_json::Value {
+    pub fn to_json(&self) -> Value {
         let mut json = serde_json::to_value(self).unwrap_or_default();
         json["image_processor_type"] = "Qwen2VLImageProcessor".into();
         json["processor_class"] = "Qwen2_5_VLProcessor".into();
@@ -121,6 +170,23 @@ impl Processor {
             }
         }
         Patches { values, grid }
+    }
+}
+
+/// Refuses steps that are left out or scaled otherwise; a field that is not there has the reference's default.
+fn refuse_other_steps(json: &Value) -> Result<(), String> {
+    /// The files hold 1/255 with as many digits as their writer printed.
+    const ROUNDING: f64 = 1e-8;
+    for step in ["do_resize", "do_rescale", "do_normalize"] {
+        if json[step].as_bool() == Some(false) {
+            return Err(format!("{step} is false: this processor always does that"));
+        }
+    }
+    match json["rescale_factor"].as_f64() {
+        Some(factor) if (factor - 1.0 / 255.0).abs() > ROUNDING => {
+            Err(format!("rescale_factor is {factor}: only 1/255 is computed"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -5,6 +5,8 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use vigorl_policy::Sampling;
 
+use crate::error::LoadError;
+
 /// A sampled token.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Sampled {
@@ -14,9 +16,22 @@ pub(crate) struct Sampled {
 }
 
 /// Chooses a token; `seen` are the ids that the repetition penalty applies to.
-pub(crate) fn sample(logits: &[f32], seen: &[u32], sampling: &Sampling, rng: &mut ChaCha8Rng) -> Sampled {
+///
+/// # Errors
+/// [`LoadError::NotNumbers`]: with such logits any token would be as good as any other.
+pub(crate) fn sample(
+    logits: &[f32],
+    seen: &[u32],
+    sampling: &Sampling,
+    rng: &mut ChaCha8Rng,
+) -> Result<Sampled, LoadError> {
+    let norm = log_sum_exp(logits);
+    // NaN and positive infinity spread into the sum; it is negative infinity if all are.
+    if !norm.is_finite() {
+        return Err(LoadError::NotNumbers);
+    }
     let id = choose(logits, seen, sampling, rng);
-    Sampled { id: id as u32, logprob: logits[id] - log_sum_exp(logits) }
+    Ok(Sampled { id: id as u32, logprob: logits[id] - norm })
 }
 
 fn choose(logits: &[f32], seen: &[u32], sampling: &Sampling, rng: &mut ChaCha8Rng) -> usize {
@@ -24,34 +39,39 @@ fn choose(logits: &[f32], seen: &[u32], sampling: &Sampling, rng: &mut ChaCha8Rn
     if sampling.repetition_penalty != 1.0 {
         penalize(&mut scores, seen, sampling.repetition_penalty);
     }
+    let best = argmax(&scores);
     if sampling.temperature <= 0.0 {
-        return argmax(&scores);
+        return best;
     }
-    let temperature = sampling.temperature as f32;
-    scores.iter_mut().for_each(|s| *s /= temperature);
-    let norm = log_sum_exp(&scores);
-    let mut candidates: Vec<(usize, f32)> =
-        scores.iter().enumerate().map(|(id, s)| (id, (s - norm).exp())).collect();
+    // Differences to the largest: however small the temperature, nothing overflows but towards probability 0.
+    let weight = |score: f32| (f64::from(score - scores[best]) / sampling.temperature).exp();
+    let mut candidates: Vec<(usize, f64)> = scores.iter().map(|s| weight(*s)).enumerate().collect();
     candidates.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    let kept = nucleus_size(&candidates, sampling.top_p);
-    let mass: f32 = candidates[..kept].iter().map(|c| c.1).sum();
-    let mut rest = rng.random::<f32>() * mass;
-    for &(id, p) in &candidates[..kept] {
-        rest -= p;
+    candidates.truncate(nucleus_size(&candidates, sampling.top_p));
+    drawn(&candidates, rng.random())
+}
+
+/// The candidate in whose share of the mass `place` in 0..1 lies. Weights need not sum to 1.
+fn drawn(candidates: &[(usize, f64)], place: f64) -> usize {
+    let mass: f64 = candidates.iter().map(|c| c.1).sum();
+    let mut rest = place * mass;
+    for &(id, weight) in candidates {
+        rest -= weight;
         if rest <= 0.0 {
             return id;
         }
     }
-    // Rounding may leave a sliver of mass behind the last candidate.
-    candidates[kept - 1].0
+    // Rounding may leave a sliver of mass behind the last candidate: it is the most probable one's.
+    candidates[0].0
 }
 
-/// How many of the most probable candidates reach mass `top_p`; at least one.
-fn nucleus_size(candidates: &[(usize, f32)], top_p: f64) -> usize {
+/// How many of the most probable candidates reach the share `top_p` of all mass; at least one.
+fn nucleus_size(candidates: &[(usize, f64)], top_p: f64) -> usize {
+    let enough = top_p * candidates.iter().map(|c| c.1).sum::<f64>();
     let mut mass = 0.0;
-    for (n, (_, p)) in candidates.iter().enumerate() {
-        mass += f64::from(*p);
-        if mass >= top_p {
+    for (n, (_, weight)) in candidates.iter().enumerate() {
+        mass += weight;
+        if mass >= enough {
             return n + 1;
         }
     }
@@ -67,7 +87,7 @@ fn penalize(scores: &mut [f32], seen: &[u32], penalty: f32) {
     }
 }
 
-/// The first of the largest values; a row of NaN gives 0.
+/// The first of the largest values.
 fn argmax(scores: &[f32]) -> usize {
     let mut best = 0;
     for (id, score) in scores.iter().enumerate() {
@@ -96,7 +116,7 @@ mod tests {
     #[test]
     fn temperature_zero_takes_the_largest_logit() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let sampled = sample(&[0.0, 3.0, 1.0], &[], &sampling(0.0, 1.0), &mut rng);
+        let sampled = sample(&[0.0, 3.0, 1.0], &[], &sampling(0.0, 1.0), &mut rng).unwrap();
         assert_eq!(sampled.id, 1);
         let expected = 3.0 - (1.0_f32 + 3.0_f32.exp() + 1.0_f32.exp()).ln();
         assert!((sampled.logprob - expected).abs() < 1e-5);
@@ -107,7 +127,8 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         let logits = [0.0_f32, 4.0_f32.ln(), f32::NEG_INFINITY];
         let draws = 20_000;
-        let ones = (0..draws).filter(|_| sample(&logits, &[], &sampling(1.0, 1.0), &mut rng).id == 1).count();
+        let mut draw = || sample(&logits, &[], &sampling(1.0, 1.0), &mut rng).unwrap().id;
+        let ones = (0..draws).filter(|_| draw() == 1).count();
         assert!((ones as f64 / f64::from(draws) - 0.8).abs() < 0.01, "{ones}");
     }
 
@@ -116,7 +137,7 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let logits = [2.0_f32, 1.9, -3.0, -3.0];
         for _ in 0..2000 {
-            assert!(sample(&logits, &[], &sampling(1.0, 0.9), &mut rng).id < 2);
+            assert!(sample(&logits, &[], &sampling(1.0, 0.9), &mut rng).unwrap().id < 2);
         }
     }
 
@@ -125,7 +146,40 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(4);
         let mut greedy = sampling(0.0, 1.0);
         greedy.repetition_penalty = 1.5;
-        assert_eq!(sample(&[1.0, 1.2], &[1, 1], &greedy, &mut rng).id, 0);
-        assert_eq!(sample(&[-1.2, -1.0], &[1], &greedy, &mut rng).id, 0);
+        assert_eq!(sample(&[1.0, 1.2], &[1, 1], &greedy, &mut rng).unwrap().id, 0);
+        assert_eq!(sample(&[-1.2, -1.0], &[1], &greedy, &mut rng).unwrap().id, 0);
+    }
+
+    #[test]
+    fn a_temperature_near_0_is_greedy() {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        for temperature in [1e-3, 1e-30, 1e-300, f64::MIN_POSITIVE] {
+            let sampled = sample(&[-80.0, 90.0, 89.0], &[], &sampling(temperature, 1.0), &mut rng).unwrap();
+            assert_eq!(sampled.id, 1, "at temperature {temperature}");
+        }
+    }
+
+    #[track_caller]
+    fn check_refused(logits: &[f32]) {
+        for temperature in [0.0, 1.0] {
+            let mut rng = ChaCha8Rng::seed_from_u64(6);
+            let result = sample(logits, &[], &sampling(temperature, 1.0), &mut rng);
+            assert!(matches!(result, Err(LoadError::NotNumbers)), "{logits:?} gave {result:?}");
+        }
+    }
+
+    #[test]
+    fn logits_that_are_not_numbers_give_no_token() {
+        check_refused(&[0.0, f32::NAN, 1.0]);
+        check_refused(&[0.0, f32::INFINITY, 1.0]);
+        check_refused(&[f32::NEG_INFINITY; 3]);
+        check_refused(&[f32::NAN; 3]);
+    }
+
+    #[test]
+    fn what_rounding_leaves_over_is_not_the_least_likely() {
+        let candidates = [(7, 0.7), (3, 0.3), (9, 1e-12)];
+        assert_eq!((drawn(&candidates, 0.0), drawn(&candidates, 0.8)), (7, 3));
+        assert_eq!(drawn(&candidates, 1.0 + 1e-9), 7);
     }
 }

@@ -69,6 +69,11 @@ impl Tokenizer {
         self.inner.token_to_id(token)
     }
 
+    /// The largest id, added tokens included.
+    pub(crate) fn largest_id(&self) -> u32 {
+        self.inner.get_vocab(true).into_values().max().unwrap_or(0)
+    }
+
     /// Number of ids, added tokens included.
     pub fn vocab_size(&self) -> usize {
         self.inner.get_vocab_size(true)
@@ -105,5 +110,36 @@ impl TextStream {
         let piece = text.get(known.len()..).unwrap_or_default().to_owned();
         (self.context, self.emitted) = (self.emitted, self.ids.len());
         Ok(piece)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Streams `ids` and then the rest; both must be `text`, without an incomplete character on the way.
+    #[track_caller]
+    fn check_streamed(tokenizer: &Tokenizer, ids: &[u32], text: &str) {
+        let mut stream = TextStream::default();
+        let mut streamed = String::new();
+        for &id in ids {
+            let piece = stream.push(id, tokenizer).unwrap();
+            assert!(!piece.contains('\u{FFFD}'), "{piece:?}");
+            streamed.push_str(&piece);
+        }
+        streamed.push_str(&stream.finish(tokenizer).unwrap());
+        assert_eq!(streamed, text);
+    }
+
+    #[test]
+    fn a_character_split_over_tokens_is_held_back_until_it_is_complete() {
+        let tokenizer = Tokenizer::from_bytes(crate::nano::TOKENIZER).unwrap();
+        for text in ["ü", "a€b", "😀", "click the ü, 12", "日本語"] {
+            let ids = tokenizer.encode(text).unwrap();
+            check_streamed(&tokenizer, &ids, text);
+        }
+        let ids = tokenizer.encode("a😀").unwrap();
+        assert!(ids.len() > 2, "this tokenizer splits no character");
+        check_streamed(&tokenizer, &ids[..ids.len() - 1], "a\u{FFFD}");
     }
 }

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use candle_core::safetensors::{BufferedSafetensors, MmapedSafetensors};
 use candle_core::{DType, Device, Tensor};
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
 
 use crate::error::LoadError;
 
@@ -44,7 +46,7 @@ impl Weights {
     pub fn open(dir: &Path, device: &Device, dtype: DType) -> Result<Self, LoadError> {
         let files = weight_files(dir)?;
         for file in &files {
-            check_header(file)?;
+            check_file(file)?;
         }
         // SAFETY: a mapped file must not change while it is mapped. Checkpoints are written to a new name
         // and renamed, by our trainer and by the hub client alike, so an open one is never modified.
@@ -104,15 +106,18 @@ impl Weights {
     /// The tensor of this published name, checked against the shape that `config.json` implies.
     ///
     /// # Errors
-    /// [`LoadError::MissingTensor`], [`LoadError::Shape`].
+    /// [`LoadError::MissingTensor`], [`LoadError::Shape`], [`LoadError::StoredAs`].
     pub fn get(&self, name: &str, expected: &[usize]) -> Result<Tensor, LoadError> {
         let stored = self.stored_name(name);
-        let shape = match &self.source {
-            Source::Mapped(m) => m.get(&stored).ok().map(|v| v.shape().to_vec()),
-            Source::Embedded(b) => b.get(&stored).ok().map(|v| v.shape().to_vec()),
-            Source::Shared(map) => map.get(name).map(|t| t.dims().to_vec()),
+        let found = match &self.source {
+            Source::Mapped(m) => m.get(&stored).ok().map(|v| (v.shape().to_vec(), v.dtype())),
+            Source::Embedded(b) => b.get(&stored).ok().map(|v| (v.shape().to_vec(), v.dtype())),
+            Source::Shared(map) => map.get(name).map(|t| (t.dims().to_vec(), Dtype::F32)),
         };
-        let got = shape.ok_or_else(|| LoadError::MissingTensor { name: name.to_owned() })?;
+        let (got, dtype) = found.ok_or_else(|| LoadError::MissingTensor { name: name.to_owned() })?;
+        if !matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+            return Err(LoadError::StoredAs { name: name.to_owned(), dtype: format!("{dtype:?}") });
+        }
         if got != expected {
             return Err(LoadError::Shape { name: name.to_owned(), expected: expected.to_vec(), got });
         }
@@ -135,6 +140,9 @@ impl Weights {
     }
 }
 
+/// The longest header that the format allows.
+const MAX_HEADER_BYTES: u64 = 100_000_000;
+
 /// The safetensors of a folder: the shards of `model.safetensors.index.json`, or `model.safetensors`.
 pub(crate) fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let index = dir.join("model.safetensors.index.json");
@@ -155,9 +163,13 @@ pub(crate) fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let shards: BTreeSet<&str> = map.values().filter_map(|v| v.as_str()).collect();
     let mut files = Vec::new();
     for shard in shards {
+        // An index must not reach outside its folder.
+        if shard.contains(['/', '\\']) || [".", "..", ""].contains(&shard) {
+            let detail = format!("the shard `{shard}` is not a plain file name");
+            return Err(LoadError::config("model.safetensors.index.json", detail));
+        }
         let path = dir.join(shard);
-        // A shard is a plain file name: an index must not reach outside its folder.
-        if Path::new(shard).components().count() != 1 || !path.exists() {
+        if !path.exists() {
             return Err(LoadError::MissingShard { index, shard: shard.to_owned() });
         }
         files.push(path);
@@ -165,11 +177,15 @@ pub(crate) fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, LoadError> {
     Ok(files)
 }
 
-/// Compares a file's length with what its header promises, so that a broken download is named as such.
-fn check_header(path: &Path) -> Result<(), LoadError> {
+/// Compares a file with what its header promises, so that a broken download is named as such, by its own path.
+fn check_file(path: &Path) -> Result<(), LoadError> {
     use std::io::Read;
     let read = |e: std::io::Error| LoadError::Read { path: path.to_owned(), detail: e.to_string() };
     let corrupt = |detail: String| LoadError::Corrupt { path: path.to_owned(), detail };
+    if path.is_dir() {
+        let detail = "it is a folder, a file of weights is expected".to_owned();
+        return Err(LoadError::Read { path: path.to_owned(), detail });
+    }
     let mut file = std::fs::File::open(path).map_err(read)?;
     let length = file.metadata().map_err(read)?.len();
     let mut prefix = [0_u8; 8];
@@ -178,13 +194,16 @@ fn check_header(path: &Path) -> Result<(), LoadError> {
     if header_length > length.saturating_sub(8) {
         return Err(corrupt(format!("{length} bytes long, the header alone has {header_length}")));
     }
+    if header_length > MAX_HEADER_BYTES {
+        return Err(corrupt(format!("its header has {header_length} bytes")));
+    }
     let mut header = vec![0; header_length as usize];
     file.read_exact(&mut header).map_err(read)?;
-    let header: serde_json::Value =
+    // Reading it also compares every tensor's bytes with its shape and its neighbours.
+    let header: Metadata =
         serde_json::from_slice(&header).map_err(|e| corrupt(format!("unreadable header: {e}")))?;
-    let ends = header.as_object().into_iter().flatten().filter_map(|(_, t)| t["data_offsets"][1].as_u64());
-    let promised = 8 + header_length + ends.max().unwrap_or(0);
-    if promised > length {
+    let promised = (header.data_len() as u64).saturating_add(8 + header_length);
+    if promised != length {
         return Err(corrupt(format!("{length} bytes long, the header promises {promised}")));
     }
     Ok(())

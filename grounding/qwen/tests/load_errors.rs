@@ -89,6 +89,35 @@ fn a_missing_file_is_named() {
     assert!(matches!(broken.error(), LoadError::Template(_)));
 }
 
+/// Moves the image processor into the one file that transformers 5 writes.
+fn with_joint_processor(edit: impl FnOnce(&mut Value)) -> Broken {
+    let broken = Broken::copy_of("tied_patch7");
+    let own = broken.path("preprocessor_config.json");
+    let mut inner: Value = serde_json::from_slice(&fs::read(&own).unwrap()).unwrap();
+    let (min, max) = (inner["min_pixels"].take(), inner["max_pixels"].take());
+    inner["size"] = json!({ "shortest_edge": min, "longest_edge": max });
+    let mut joint = json!({ "image_processor": inner, "processor_class": "Qwen2_5_VLProcessor" });
+    edit(&mut joint);
+    fs::write(broken.path("processor_config.json"), joint.to_string()).unwrap();
+    fs::remove_file(own).unwrap();
+    broken
+}
+
+#[test]
+fn the_image_processor_of_a_joint_file_is_read() {
+    let expected = Broken::copy_of("tied_patch7").load().unwrap().checkpoint().processor.clone();
+    let joint = with_joint_processor(|_| ()).load().unwrap();
+    assert_eq!(joint.checkpoint().processor, expected);
+
+    let broken = with_joint_processor(|joint| joint["image_processor"] = Value::Null);
+    assert_says(&broken.error(), &["`processor_config.json`", "image_processor", "preprocessor_config.json"]);
+    let broken = with_joint_processor(|joint| joint["image_processor"]["patch_size"] = json!(0));
+    assert_says(&broken.error(), &["`processor_config.json`", "patch"]);
+    let broken = with_joint_processor(|_| ());
+    fs::remove_file(broken.path("processor_config.json")).unwrap();
+    assert_says(&broken.error(), &["preprocessor_config.json", " processor_config.json"]);
+}
+
 #[test]
 fn a_missing_shard_is_named() {
     let broken = Broken::copy_of("untied_patch14");
@@ -104,12 +133,14 @@ fn an_index_cannot_reach_outside_its_folder() {
     fs::create_dir(broken.path("inner")).unwrap();
     let outside = broken.path("inner/outside.safetensors");
     fs::copy(broken.path("model-00001-of-00003.safetensors"), &outside).unwrap();
-    for shard in ["inner/outside.safetensors".to_owned(), outside.display().to_string()] {
+    let absolute = outside.display().to_string();
+    for shard in ["inner/outside.safetensors", r"inner\outside.safetensors", "..", ".", "", &absolute] {
         broken.edit_json("model.safetensors.index.json", |index| {
             index["weight_map"]["lm_head.weight"] = json!(shard);
         });
         let error = broken.error();
-        assert!(matches!(error, LoadError::MissingShard { .. }), "{error:?}");
+        assert!(matches!(error, LoadError::Config { .. }), "{error:?}");
+        assert_says(&error, &["model.safetensors.index.json", &format!("`{shard}`"), "plain file name"]);
     }
 }
 
@@ -126,6 +157,64 @@ fn a_truncated_file_is_named() {
     let broken = Broken::copy_of("untied_patch14");
     broken.truncate("model-00003-of-00003.safetensors", |length| length - 1);
     assert_says(&broken.error(), &["model-00003-of-00003.safetensors"]);
+}
+
+/// Replaces the header's JSON, padded with spaces so that the data stays in place.
+fn edit_header(path: &Path, edit: impl FnOnce(&mut Value)) {
+    let mut bytes = fs::read(path).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let mut header = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    edit(&mut header);
+    let text = format!("{:<length$}", header.to_string());
+    assert_eq!(text.len(), length);
+    bytes[8..8 + length].copy_from_slice(text.as_bytes());
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn the_broken_shard_is_named_and_not_another() {
+    const SHARD: &str = "model-00002-of-00003.safetensors";
+    let check = |edit: fn(&mut Value)| {
+        let broken = Broken::copy_of("untied_patch14");
+        edit_header(&broken.path(SHARD), edit);
+        let error = broken.error();
+        assert!(matches!(error, LoadError::Corrupt { .. }), "{error:?}");
+        assert_says(&error, &[SHARD]);
+    };
+    check(|header| first_tensor(header)["shape"] = json!([1, 1]));
+    check(|header| first_tensor(header)["data_offsets"] = json!([8, 4]));
+    check(|header| first_tensor(header)["dtype"] = json!("X9"));
+}
+
+fn first_tensor(header: &mut Value) -> &mut Value {
+    let mut tensors = header.as_object_mut().unwrap().iter_mut();
+    tensors.find(|(name, _)| *name != "__metadata__").unwrap().1
+}
+
+#[test]
+fn a_folder_in_place_of_a_file_is_said_to_be_one() {
+    for (checkpoint, file) in
+        [("tied_patch7", "model.safetensors"), ("untied_patch14", "model-00002-of-00003.safetensors")]
+    {
+        let broken = Broken::copy_of(checkpoint);
+        fs::remove_file(broken.path(file)).unwrap();
+        fs::create_dir(broken.path(file)).unwrap();
+        let error = broken.error();
+        assert!(matches!(error, LoadError::Read { .. }), "{error:?}");
+        assert_says(&error, &[file, "folder"]);
+    }
+}
+
+#[test]
+fn a_tensor_in_another_number_format_is_named_with_it() {
+    let broken = Broken::copy_of("tied_patch7");
+    broken.edit_weights(|tensors| {
+        let bytes = tensors["model.norm.weight"].to_dtype(candle_core::DType::U8).unwrap();
+        tensors.insert("model.norm.weight".to_owned(), bytes);
+    });
+    let error = broken.error();
+    assert!(matches!(error, LoadError::StoredAs { .. }), "{error:?}");
+    assert_says(&error, &["model.norm.weight", "U8"]);
 }
 
 #[test]
@@ -210,6 +299,10 @@ fn files_that_do_not_belong_together_are_refused() {
     let broken = Broken::copy_of("tied_patch7");
     broken.edit_json("config.json", |config| config["image_token_id"] = json!(151_655));
     assert_says(&broken.error(), &["<|image_pad|>", "151655"]);
+
+    let broken = Broken::copy_of("tied_patch7");
+    broken.edit_json("config.json", |config| config["vocab_size"] = json!(300));
+    assert_says(&broken.error(), &["tokenizer.json", "largest id", "vocab_size 300"]);
 }
 
 #[test]
@@ -231,6 +324,79 @@ fn impossible_configurations_are_refused() {
         assert!(matches!(error, LoadError::Config { .. }), "{error:?}");
         assert_says(&error, &["config.json", part]);
     }
+}
+
+type Edit = fn(&mut Value);
+
+#[track_caller]
+fn check_edited(file: &str, edit: Edit, part: &str) {
+    let broken = Broken::copy_of("tied_patch7");
+    broken.edit_json(file, edit);
+    let error = broken.error();
+    assert!(matches!(error, LoadError::Config { .. }), "{error:?}");
+    assert_says(&error, &[file, part]);
+}
+
+#[test]
+fn what_would_be_computed_otherwise_is_refused() {
+    let config = |edit, part| check_edited("config.json", edit, part);
+    config(|c| c["rope_scaling"]["type"] = json!("yarn"), "rope_scaling.type is `yarn`");
+    config(|c| c["rope_scaling"]["rope_type"] = json!("linear"), "rope_scaling.rope_type is `linear`");
+    let parameters: Edit = |c| {
+        let mut rope = c["rope_scaling"].take();
+        (rope["rope_type"], rope["rope_theta"]) = (json!("dynamic"), json!(1e6));
+        c["rope_parameters"] = rope;
+    };
+    config(parameters, "rope_scaling.rope_type is `dynamic`");
+    config(|c| c["use_sliding_window"] = json!(true), "use_sliding_window");
+    config(|c| c["hidden_act"] = json!("gelu"), "hidden_act is `gelu`");
+    config(|c| c["vision_config"]["hidden_act"] = json!("quick_gelu"), "vision_config.hidden_act");
+    let processor = |edit, part| check_edited("preprocessor_config.json", edit, part);
+    processor(|p| p["rescale_factor"] = json!(1.0 / 127.5), "rescale_factor");
+    processor(|p| p["do_resize"] = json!(false), "do_resize");
+    processor(|p| p["do_rescale"] = json!(false), "do_rescale");
+    processor(|p| p["do_normalize"] = json!(false), "do_normalize");
+}
+
+#[test]
+fn sizes_that_would_overflow_are_refused() {
+    let config = |edit, part| check_edited("config.json", edit, part);
+    config(|c| c["hidden_size"] = json!(u64::MAX), "hidden_size");
+    config(|c| c["num_attention_heads"] = json!(1_u64 << 40), "num_attention_heads");
+    config(|c| c["rope_scaling"]["mrope_section"] = json!([u64::MAX, 2, 3]), "mrope_section");
+    config(|c| c["num_hidden_layers"] = json!(1_u64 << 60), "num_hidden_layers");
+    for field in ["patch_size", "spatial_merge_size", "temporal_patch_size"] {
+        let broken = Broken::copy_of("tied_patch7");
+        for size in [0, 1_025, u64::MAX] {
+            broken.edit_json("config.json", |c| c["vision_config"][field] = json!(size));
+            assert_says(&broken.error(), &["config.json", field, "1 to 1024"]);
+        }
+    }
+    config(|c| c["vision_config"]["in_chans"] = json!(4), "in_channels");
+    let processor = |edit, part| check_edited("preprocessor_config.json", edit, part);
+    for field in ["patch_size", "merge_size", "temporal_patch_size"] {
+        let broken = Broken::copy_of("tied_patch7");
+        broken.edit_json("preprocessor_config.json", |p| p[field] = json!(u64::MAX));
+        assert_says(&broken.error(), &["preprocessor_config.json", field, "1 to 1024"]);
+    }
+    processor(|p| (p["patch_size"], p["merge_size"]) = (json!(1_024), json!(1_024)), "patch_size times");
+    let huge: Edit = |p| (p["min_pixels"], p["max_pixels"]) = (json!(1_u64 << 60), json!(1_u64 << 61));
+    processor(huge, "min_pixels is 1152921504606846976");
+}
+
+#[test]
+fn published_spellings_load() {
+    let broken = Broken::copy_of("tied_patch7");
+    broken.edit_json("config.json", |config| {
+        config["rope_scaling"] =
+            json!({ "rope_type": "default", "type": "default", "mrope_section": [2, 3, 3] });
+        config["sliding_window"] = json!(32_768);
+    });
+    broken.edit_json("preprocessor_config.json", |processor| {
+        processor["rescale_factor"] = json!(0.003_921_568_627_450_98);
+        (processor["do_rescale"], processor["do_normalize"]) = (json!(true), json!(true));
+    });
+    broken.load().unwrap();
 }
 
 #[test]

@@ -87,3 +87,26 @@ fn a_branch_sees_the_prefix_and_itself() -> Result<()> {
     assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6);
     check(&[values(&[1, 1, 1, 7], 7)?], |x| masked_softmax(&x[0], Some(&mask)))
 }
+
+/// Scores of many keys, computed in `dtype` and in f32 from the same rounded values.
+fn check_narrow_softmax(dtype: DType) -> Result<()> {
+    const N_KEYS: usize = 4_000;
+    let scores = values(&[1, 2, 3, N_KEYS], 8)?.to_dtype(dtype)?;
+    let mask = Mask::causal(N_KEYS - 3, 3);
+    let narrow = masked_softmax(&scores, Some(&mask))?;
+    assert_eq!(narrow.dtype(), dtype);
+    let narrow = narrow.to_dtype(DType::F32)?;
+    let wide = masked_softmax(&scores.to_dtype(DType::F32)?, Some(&mask))?;
+    // A probability near 1/4000 rounded to 8 bits is off by at most 1/256 of itself.
+    let difference = max_difference(&(&narrow * N_KEYS as f64)?, &(wide * N_KEYS as f64)?)?;
+    assert!(difference < 0.02, "{dtype:?} differs by {difference} of a uniform probability");
+    let sums = narrow.sum(3)?.flatten_all()?.to_vec1::<f32>()?;
+    assert!(sums.iter().all(|sum| (sum - 1.0).abs() < 0.01), "{dtype:?} sums to {sums:?}");
+    Ok(())
+}
+
+#[test]
+fn a_softmax_over_many_keys_does_not_stall_in_narrow_numbers() -> Result<()> {
+    check_narrow_softmax(DType::BF16)?;
+    check_narrow_softmax(DType::F16)
+}

@@ -1,0 +1,188 @@
+//! The engine as a policy: what it streams, where it stops, what it remembers. With the embedded weights.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use candle_core::{DType, Tensor};
+use image::{Rgb, RgbImage};
+use vigorl_policy::{
+    Completion, Conversation, Finish, Message, Part, Policy, PolicyError, Preset, Role, Sampling,
+};
+use vigorl_qwen::mrope::next_position;
+use vigorl_qwen::{Engine, KvCache, LoadOptions, ModelSource, Probe, inspect_forward};
+
+fn nano() -> Engine {
+    Engine::load(&ModelSource::Nano, &LoadOptions::default()).unwrap()
+}
+
+fn question() -> Conversation {
+    let page = RgbImage::from_fn(192, 160, |x, y| {
+        let inside = (30..50).contains(&x) && (40..60).contains(&y);
+        if inside { Rgb([216, 30, 36]) } else { Rgb([250, 250, 250]) }
+    });
+    Preset::nano().opening(Arc::new(page), "click the red square")
+}
+
+/// The conversation goes on: what was said, and one more question.
+fn after(said: &Completion) -> Conversation {
+    let mut conversation = question();
+    conversation.messages.push(Message::text(Role::Assistant, &said.text));
+    let parts = vec![Part::Text("click the blue circle".to_owned())];
+    conversation.messages.push(Message { role: Role::User, parts });
+    conversation
+}
+
+fn greedy() -> Sampling {
+    Sampling {
+        temperature: 0.0,
+        top_p: 1.0,
+        repetition_penalty: 1.0,
+        max_new_tokens: 24,
+        stop: vec![],
+        seed: 0,
+    }
+}
+
+fn seeded(seed: u64) -> Sampling {
+    Sampling { temperature: 1.0, seed, ..greedy() }
+}
+
+fn stopping_at(stop: &str) -> Sampling {
+    Sampling { stop: vec![stop.to_owned()], ..greedy() }
+}
+
+/// A completion, after checking that its pieces and its tokens are its text.
+#[track_caller]
+fn complete(engine: &mut Engine, conversation: &Conversation, sampling: &Sampling) -> Completion {
+    let mut streamed = String::new();
+    let mut stream = |piece: &str| {
+        streamed.push_str(piece);
+        ControlFlow::Continue(())
+    };
+    let said = engine.complete(conversation, sampling, &mut stream).unwrap();
+    assert_eq!(streamed, said.text);
+    assert_eq!((said.token_ids.len(), said.logprobs.len()), (said.token_ends.len(), said.token_ends.len()));
+    assert!(said.token_ends.is_sorted());
+    assert_eq!(said.token_ends.last().copied(), Some(said.text.len()));
+    said
+}
+
+/// The next turn on the same engine is that of an engine without memories.
+#[track_caller]
+fn check_goes_on(engine: &mut Engine, said: &Completion) {
+    let next = complete(engine, &after(said), &greedy());
+    assert!(next.n_cached_tokens > 0);
+    let afresh = complete(&mut nano(), &after(said), &greedy());
+    assert_eq!((next.n_prompt_tokens, next.text), (afresh.n_prompt_tokens, afresh.text));
+}
+
+#[test]
+fn pieces_are_the_text() {
+    let mut engine = nano();
+    for seed in 0..8 {
+        complete(&mut engine, &question(), &Sampling { temperature: 2.0, ..seeded(seed) });
+    }
+}
+
+#[test]
+fn a_stop_string_may_span_tokens_and_end_inside_one() {
+    let mut engine = nano();
+    let whole = complete(&mut engine, &question(), &greedy());
+    let end_of = |token: usize| whole.token_ends[token];
+    // A token of several characters, behind others, in which a stop string can end.
+    let split = (4..whole.token_ends.len()).find(|&i| end_of(i) - end_of(i - 1) > 1).unwrap();
+    for end in [end_of(split), end_of(split - 1) + 1] {
+        let stop = &whole.text[end_of(split - 4)..end];
+        let end = whole.text.find(stop).unwrap() + stop.len();
+        let said = complete(&mut engine, &question(), &stopping_at(stop));
+        assert_eq!((said.text.as_str(), said.finish), (&whole.text[..end], Finish::StopString));
+        assert_eq!(said.token_ids, whole.token_ids[..said.token_ids.len()]);
+        check_goes_on(&mut engine, &said);
+    }
+}
+
+#[test]
+fn a_completion_can_be_cancelled_between_tokens() {
+    let mut engine = nano();
+    let whole = complete(&mut engine, &question(), &greedy());
+    let mut n_pieces = 0;
+    let mut stream = |_: &str| {
+        n_pieces += 1;
+        if n_pieces == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let said = engine.complete(&question(), &greedy(), &mut stream).unwrap();
+    assert_eq!((said.finish, said.token_ids.len(), n_pieces), (Finish::Cancelled, 3, 3));
+    assert_eq!(said.text, whole.text[..whole.token_ends[2]]);
+    assert_eq!(complete(&mut engine, &question(), &greedy()).token_ids, whole.token_ids);
+    check_goes_on(&mut engine, &said);
+}
+
+#[test]
+fn a_seed_gives_its_tokens_and_another_seed_others() {
+    let mut engine = nano();
+    let ids = |engine: &mut Engine, seed| complete(engine, &question(), &seeded(seed)).token_ids;
+    let first = ids(&mut engine, 1);
+    assert_eq!(ids(&mut engine, 1), first);
+    assert_eq!(ids(&mut nano(), 1), first);
+    assert_ne!(ids(&mut engine, 2), first);
+}
+
+/// Log-probabilities of the sampled ids in one pass over everything, without a cache.
+fn uncached_logprobs(engine: &Engine, conversation: &Conversation, ids: &[u32]) -> Vec<f32> {
+    let seen = inspect_forward(engine, conversation).unwrap();
+    let prompt = seen.input_ids.to_vec1::<i64>().unwrap();
+    let axes = seen.position_ids.to_vec2::<i64>().unwrap();
+    let mut positions: Vec<[u32; 3]> =
+        (0..prompt.len()).map(|at| std::array::from_fn(|axis| axes[axis][at] as u32)).collect();
+    let next = next_position(&positions);
+    positions.extend((next..).take(ids.len()).map(|position| [position; 3]));
+    let all: Vec<u32> = prompt.iter().map(|&id| id as u32).chain(ids.iter().copied()).collect();
+    let mut cache = KvCache::new(engine.model().config());
+    let images = seen.image_embeds.as_ref();
+    let hidden = engine.model().extend(&all, &positions, images, &mut cache, &mut Probe::default()).unwrap();
+    // The state before a token predicts it.
+    let predicting = hidden.narrow(1, prompt.len() - 1, ids.len()).unwrap();
+    let logits = engine.model().logits(&predicting).unwrap().squeeze(0).unwrap();
+    let logprob = |(row, id): (usize, &u32)| log_softmax(&logits.get(row).unwrap(), *id as usize);
+    ids.iter().enumerate().map(logprob).collect()
+}
+
+fn log_softmax(logits: &Tensor, at: usize) -> f32 {
+    let logits = logits.to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap();
+    let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    (logits[at] - max - logits.iter().map(|logit| (logit - max).exp()).sum::<f64>().ln()) as f32
+}
+
+#[track_caller]
+fn check_logprobs(engine: &Engine, conversation: &Conversation, said: &Completion) {
+    let expected = uncached_logprobs(engine, conversation, &said.token_ids);
+    for (at, (got, expected)) in said.logprobs.iter().zip(&expected).enumerate() {
+        assert!((got - expected).abs() < 1e-3, "token {at}: {got} instead of {expected}");
+    }
+}
+
+#[test]
+fn logprobs_are_those_of_an_uncached_pass() {
+    let mut engine = nano();
+    for seed in [3, 4] {
+        let first = complete(&mut engine, &question(), &seeded(seed));
+        check_logprobs(&engine, &question(), &first);
+        let second = complete(&mut engine, &after(&first), &seeded(seed));
+        assert!(second.n_cached_tokens > 0);
+        check_logprobs(&engine, &after(&first), &second);
+    }
+}
+
+#[test]
+fn a_prompt_that_is_too_long_is_an_error() {
+    let mut conversation = question();
+    conversation.messages[0].parts.push(Part::Text(" the".repeat(5_000)));
+    let mut engine = nano();
+    let error = engine.complete(&conversation, &greedy(), &mut |_| ControlFlow::Continue(())).unwrap_err();
+    let PolicyError::TooLong { n_tokens, limit } = error else { panic!("{error}") };
+    assert!(n_tokens > 5_000 && limit == 4_096, "{n_tokens} tokens, limit {limit}");
+    // The engine is as good as before.
+    complete(&mut engine, &question(), &greedy());
+}
