@@ -390,14 +390,50 @@ pub struct EpisodeRecord {
 #[serde(tag = "event", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are those of the records above")]
 pub enum Event {
-    RunStarted { task: String },
-    EpisodeStarted { episode: usize, name: String, labels: BTreeMap<String, String>, seed: Option<u64> },
-    StepStarted { step: usize, episode: usize, instruction: String },
-    Observed { step: usize, image_size: [u32; 2] },
-    TurnEnded { step: usize, turn: usize, completion: String, zoom: Option<Xy> },
-    Acting { step: usize, action: ActionRecord },
-    StepEnded { step: usize, effect: Effect, detail: Option<String>, millis: Timings },
-    EpisodeEnded { episode: usize, outcome: EpisodeRecord },
+    RunStarted {
+        task: String,
+    },
+    EpisodeStarted {
+        episode: usize,
+        name: String,
+        labels: BTreeMap<String, String>,
+        seed: Option<u64>,
+    },
+    StepStarted {
+        step: usize,
+        episode: usize,
+        instruction: String,
+    },
+    Observed {
+        step: usize,
+        image_size: [u32; 2],
+    },
+    TurnEnded {
+        step: usize,
+        turn: usize,
+        completion: String,
+        zoom: Option<Xy>,
+    },
+    Acting {
+        step: usize,
+        action: ActionRecord,
+    },
+    TabOpened {
+        step: usize,
+        n_tabs: usize,
+    },
+    StepEnded {
+        step: usize,
+        effect: Effect,
+        detail: Option<String>,
+        #[serde(default)]
+        dialog: Option<String>,
+        millis: Timings,
+    },
+    EpisodeEnded {
+        episode: usize,
+        outcome: EpisodeRecord,
+    },
     RunEnded,
 }
 

@@ -152,6 +152,7 @@ impl Run {
             step: record.step,
             effect: record.effect,
             detail: record.detail.clone(),
+            dialog: record.dialog.clone(),
             millis: record.millis,
         })
     }
@@ -231,5 +232,10 @@ impl Watch for Recorder<'_> {
     fn acting(&mut self, action: &Action) -> Result<(), RunDirError> {
         let Some(dir) = &mut self.dir else { return Ok(()) };
         dir.event(&Event::Acting { step: self.step, action: action.into() })
+    }
+
+    fn tab_opened(&mut self, n_tabs: usize) -> Result<(), RunDirError> {
+        let Some(dir) = &mut self.dir else { return Ok(()) };
+        dir.event(&Event::TabOpened { step: self.step, n_tabs })
     }
 }

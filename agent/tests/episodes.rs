@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
-use vigorl_agent::record::{ActionRecord, EpisodeRecord, ModelRecord, RunRecord, Summary};
+use vigorl_agent::record::{ActionRecord, EpisodeRecord, Event, ModelRecord, RunRecord, Summary};
 use vigorl_agent::{
-    Agent, Cancel, Effect, Intent, Judge, Nobody, Recorded, Run, RunDirError, Task, render, run_episode,
-    write_report,
+    Agent, Cancel, Effect, Hands, Intent, Judge, Nobody, Recorded, Run, RunDirError, Task, render,
+    run_episode, write_report,
 };
 use vigorl_interface::{Action, Key, MouseButton};
 use vigorl_policy::{Preset, Sampling, ScriptedPolicy};
 
-use world::{Fake, Fault, IsGreen, middle};
+use world::{BecomesGreen, Fake, Fault, IsGreen, middle};
 
 const LOOK: &str = "<think> Something blue at (60, 50). </think>\n<tool_call>\n{\"name\": \"search_coordinate\", \
                     \"arguments\": {\"coordinate\": [60, 50]}}\n</tool_call>";
@@ -72,10 +72,12 @@ fn episode(
         preset: &preset,
         sampling: &sampling,
         settle_cap: Duration::from_secs(1),
+        hands: Hands::Act,
         cancel,
     };
     let labels = BTreeMap::from([("kind".to_owned(), "box".to_owned())]);
-    let mut task = Task { name: "the blue box", labels, seed: Some(7), steps, target: None, judge };
+    let mut task =
+        Task { name: "the blue box", labels, seed: Some(7), steps, max_steps: None, target: None, judge };
     let record = run_episode(&mut agent, &mut task, &mut run).unwrap();
     let (summary, path) = run.finish().unwrap();
     Ended { record, summary, path: path.unwrap(), driver, _output: output }
@@ -239,12 +241,79 @@ fn a_dialog_is_an_effect_and_a_covered_page_is_a_refusal() {
     let action = json(&opened.path.join("steps/0001/action.json"));
     assert_eq!((&action["effect"], &action["dialog"]), (&"confirmed".into(), &"Are you sure?".into()));
     assert!(!opened.path.join("steps/0001/after.png").exists());
+    let log = fs::read_to_string(opened.path.join("events.jsonl")).unwrap();
+    assert!(log.contains(r#""dialog":"Are you sure?""#), "{log}");
     let covered =
         episode(Fake::with(Fault::DialogFromStart), &[HIT], click(), &mut Nobody, &Cancel::default());
     let recorded = Recorded::read(&covered.path).unwrap();
     let step = recorded.episodes[0].steps[0].action.clone().unwrap();
     assert_eq!(step.effect, Effect::Refused);
-    assert_eq!(step.detail.as_deref(), Some("a dialog covers the page: Leave?"));
+    assert_eq!(
+        step.detail.as_deref(),
+        Some("a dialog covers the page (pressing Enter accepts it, Escape dismisses it): Leave?")
+    );
+}
+
+#[test]
+fn what_arrives_late_is_waited_for_and_seen() {
+    let click = || vec![Intent::click("the blue box")];
+    let late = Fake::with(Fault::Late);
+    let ended = episode(late, &[HIT], click(), &mut BecomesGreen, &Cancel::default());
+    assert_eq!((ended.record.success, ended.record.reward), (Some(true), Some(1.0)));
+    let action = json(&ended.path.join("steps/0001/action.json"));
+    assert_eq!((&action["effect"], &action["verification"]), (&"confirmed".into(), &"satisfied".into()));
+    let after = image::open(ended.path.join("steps/0001/after.png")).unwrap().into_rgb8();
+    assert_eq!(after.get_pixel(130, 50).0, [20, 160, 80], "the last look is at what the judge saw");
+
+    let at_once = episode(Fake::default(), &[HIT], click(), &mut BecomesGreen, &Cancel::default());
+    assert_eq!((at_once.driver.n_questions, at_once.driver.n_screenshots), (1, 2), "nothing is waited for");
+    let final_word = episode(Fake::with(Fault::Late), &[HIT], click(), &mut IsGreen, &Cancel::default());
+    assert_eq!((final_word.record.success, final_word.driver.n_questions), (Some(false), 1));
+}
+
+#[test]
+fn a_tab_that_a_click_opens_is_followed() {
+    let ended = one_click(Fake::with(Fault::TabOnAct), &[HIT]);
+    assert_eq!(ended.record.success, Some(true), "the judge sees the new tab");
+    let action = json(&ended.path.join("steps/0001/action.json"));
+    assert_eq!((&action["effect"], &action["detail"]), (&"confirmed".into(), &"opened a tab".into()));
+    let events = Recorded::read(&ended.path).unwrap().events;
+    assert!(events.contains(&Event::TabOpened { step: 1, n_tabs: 2 }), "{events:?}");
+}
+
+#[test]
+fn what_the_driver_refuses_is_a_refused_step_and_no_failed_world() {
+    let ended = one_click(Fake::with(Fault::Refuses), &[HIT]);
+    assert_eq!((ended.record.err_msg, ended.record.success), (None, Some(false)));
+    let action = json(&ended.path.join("steps/0001/action.json"));
+    assert_eq!((&action["effect"], &action["action"]), (&"refused".into(), &Value::Null));
+    assert_eq!(action["detail"], "`click` was refused: not today");
+}
+
+#[test]
+fn clauses_that_hold_without_every_step_are_no_success() {
+    let steps = || vec![Intent::click("the blue box"), Intent::click("the other box")];
+    let malformed = "<answer> nowhere </answer>";
+    let ended = episode(Fake::default(), &[HIT, malformed], steps(), &mut IsGreen, &Cancel::default());
+    assert_eq!((ended.record.success, ended.summary.success), (Some(false), Some(false)));
+    assert_eq!(ended.record.detail.as_deref(), Some("step 2 of 2 was refused: the answer is not a point"));
+    let last = json(&ended.path.join("steps/0002/action.json"));
+    assert_eq!(last["verification"], "satisfied", "the clauses do hold");
+}
+
+#[test]
+fn enter_accepts_a_dialog_and_escape_dismisses_it() {
+    let press = |key| vec![Intent::Do(Action::Press { chord: vec![key] })];
+    for (key, success, done) in [(Key::Enter, true, "accepted"), (Key::Escape, false, "dismissed")] {
+        let covered = Fake::with(Fault::DialogFromStart);
+        let ended = episode(covered, &[], press(key), &mut IsGreen, &Cancel::default());
+        assert_eq!((ended.record.success, ended.record.err_msg), (Some(success), None));
+        let action = json(&ended.path.join("steps/0001/action.json"));
+        assert_eq!(action["detail"], format!("{done} the dialog: Leave?"));
+        assert_eq!((&action["effect"], &action["dialog"]), (&"confirmed".into(), &Value::Null));
+        let log = fs::read_to_string(ended.path.join("events.jsonl")).unwrap();
+        assert!(log.contains(&format!("{done} the dialog: Leave?")), "{log}");
+    }
 }
 
 #[test]
@@ -311,11 +380,19 @@ fn a_folder_that_vanishes_during_the_run_is_an_error_of_the_run() {
         preset: &preset,
         sampling: &sampling,
         settle_cap: Duration::from_secs(1),
+        hands: Hands::Act,
         cancel: &cancel,
     };
     let steps = vec![Intent::click("the blue box")];
-    let mut task =
-        Task { name: "x", labels: BTreeMap::new(), seed: None, steps, target: None, judge: &mut IsGreen };
+    let mut task = Task {
+        name: "x",
+        labels: BTreeMap::new(),
+        seed: None,
+        steps,
+        max_steps: None,
+        target: None,
+        judge: &mut IsGreen,
+    };
     let failed = run_episode(&mut agent, &mut task, &mut run).err().or_else(|| run.finish().err());
     assert!(matches!(failed, Some(RunDirError::Write { .. })), "{failed:?}");
 }

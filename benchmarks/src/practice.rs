@@ -71,6 +71,7 @@ pub fn play_practice(
         labels: labels.collect(),
         seed: Some(spec.seed),
         steps: vec![Intent::click(shown.instruction.clone())],
+        max_steps: None,
         target: Some(target),
         judge: &mut PracticeJudge,
     };

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use vigorl_agent::record::ModelRecord;
-use vigorl_agent::{Agent, Run};
+use vigorl_agent::{Agent, Hands, Run};
 use vigorl_benchmarks::speed::{SpeedResult, open_page, summarize, take_steps};
 use vigorl_geometry::Size;
 use vigorl_policy::{Preset, Sampling, ScriptedPolicy};
@@ -54,6 +54,7 @@ pub(crate) fn step(args: &BenchStepArgs, settings: &Settings, form: Form) -> any
         preset: &Preset::web_grounding_multiturn(),
         sampling: &sampling,
         settle_cap: settings.settle_cap,
+        hands: Hands::Act,
         cancel: &cancel,
     };
     open_page(&mut agent)?;

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use serde_json::json;
-use vigorl_agent::{Agent, Cancel, Run, write_report};
+use vigorl_agent::{Agent, Cancel, Hands, Run, write_report};
 use vigorl_benchmarks::{PracticeEpisode, PracticeSet, play_practice};
 use vigorl_tasks::practice::Split;
 
@@ -33,6 +33,7 @@ pub(crate) fn demo(args: &DemoArgs, settings: &Settings, form: Form) -> anyhow::
         preset: &eyes.preset,
         sampling: &eyes.sampling,
         settle_cap: settings.settle_cap,
+        hands: Hands::Act,
         cancel: &cancel,
     };
     let played = play_all(&mut agent, &set, settings, &mut run, form, &cancel);

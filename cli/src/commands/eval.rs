@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use indicatif::ProgressBar;
-use vigorl_agent::{Agent, Cancel, Run, write_report};
+use vigorl_agent::{Agent, Cancel, Hands, Run, write_report};
 use vigorl_benchmarks::{
     Mode, ModeResult, PRACTICE_ID, PlayError, PracticeEpisode, PracticeResult, PracticeSet, RandomClicker,
     Tally, play_practice,
@@ -141,6 +141,7 @@ impl<'a> Table<'a> {
             preset: &self.modes[idx].1,
             sampling: &self.eyes.sampling,
             settle_cap: self.settings.settle_cap,
+            hands: Hands::Act,
             cancel: self.cancel,
         };
         let labels = [("turns", self.modes[idx].0.label())];

@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use serde_json::json;
 use vigorl_agent::record::Summary;
 use vigorl_agent::{
-    Agent, Intent, Judge, Nobody, Recorded, Run, ScriptedJudge, Task, intent_of, run_episode, write_report,
+    Agent, Hands, Intent, Judge, Nobody, Recorded, Run, ScriptedJudge, Task, intent_of, run_episode,
+    write_report,
 };
 use vigorl_geometry::{Size, Viewport};
 use vigorl_interface::{Action, Driver as _};
@@ -47,6 +48,7 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Re
         preset: &eyes.preset,
         sampling: &eyes.sampling,
         settle_cap: settings.settle_cap,
+        hands: Hands::Act,
         cancel: &cancel,
     };
     let mut scripted = job.task.as_ref().map(ScriptedJudge);
@@ -55,8 +57,15 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Re
         Some(judge) => judge,
         None => &mut nobody,
     };
-    let mut task =
-        Task { name: &job.name, labels: BTreeMap::new(), seed: None, steps: job.steps, target: None, judge };
+    let mut task = Task {
+        name: &job.name,
+        labels: BTreeMap::new(),
+        seed: None,
+        steps: job.steps,
+        max_steps: None,
+        target: None,
+        judge,
+    };
     let played = run_episode(&mut agent, &mut task, &mut run);
     let (summary, path) = run.finish()?;
     drop(driver);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use vigorl_agent::record::{EpisodeRecord, ModelRecord, RunRecord, Summary};
-use vigorl_agent::{Agent, Cancel, Intent, Judge, Run, Task, run_episode};
+use vigorl_agent::{Agent, Cancel, Hands, Intent, Judge, Run, Task, run_episode};
 use vigorl_interface::{Action, Driver};
 use vigorl_policy::{Policy, Preset, Sampling};
 use vigorl_webdriver::{Options, WebDriver};
@@ -62,11 +62,19 @@ pub(crate) fn click(
         preset: &preset,
         sampling: &sampling,
         settle_cap: Duration::from_secs(1),
+        hands: Hands::Act,
         cancel: &cancel,
     };
     let steps = vec![Intent::click("the button")];
-    let mut task =
-        Task { name: "the button", labels: BTreeMap::new(), seed: None, steps, target: None, judge };
+    let mut task = Task {
+        name: "the button",
+        labels: BTreeMap::new(),
+        seed: None,
+        steps,
+        max_steps: None,
+        target: None,
+        judge,
+    };
     let record = run_episode(&mut agent, &mut task, &mut run).unwrap();
     let (summary, path) = run.finish().unwrap();
     Ended { record, summary, path: path.unwrap() }
