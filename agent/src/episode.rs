@@ -14,9 +14,7 @@ use vigorl_interface::{Driver, MouseButton, Settled};
 
 use crate::effect::Verification;
 use crate::look::{look_again, wait_on};
-use crate::record::{
-    ActionRecord, EpisodeRecord, Event, GroundingRecord, MapsRecord, StepRecord, Timings, box4, millis, xy,
-};
+use crate::record::{ActionRecord, EpisodeRecord, Event, MapsRecord, StepRecord, Timings, box4, millis, xy};
 use crate::run::Run;
 use crate::run_dir::RunDirError;
 use crate::step::{Agent, Deed, Hands, Intent, Seen, StepError, StepOutcome, Watch, run_step, timed};
@@ -343,19 +341,5 @@ fn timings(outcome: &StepOutcome) -> Timings {
         settle: millis(times.settle),
         verify: millis(times.verify),
         record: millis(times.record),
-    }
-}
-
-impl GroundingRecord {
-    /// The record of what was said in one step; `None` if nothing was asked.
-    ///
-    /// With two things to find (a drag), the turns of both are listed and the answer is the first one's.
-    pub(crate) fn of(groundings: &[vigorl_policy::Grounding]) -> Option<Self> {
-        let mut record = Self::from(groundings.first()?);
-        for further in groundings[1..].iter().map(Self::from) {
-            record.turns.extend(further.turns);
-            record.malformed = record.malformed.or(further.malformed);
-        }
-        Some(record)
     }
 }

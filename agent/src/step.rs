@@ -11,7 +11,9 @@ use vigorl_geometry::{Point, Screen};
 use vigorl_interface::{
     Action, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled, TabId,
 };
-use vigorl_policy::{GroundObserver, Grounding, Policy, PolicyError, Preset, Sampling, Turn, ground};
+use vigorl_policy::{
+    GroundObserver, Grounding, Malformed, Policy, PolicyError, Preset, Sampling, Turn, ground,
+};
 
 use crate::cancel::Cancel;
 use crate::effect::{Effect, PixelChange};
@@ -134,6 +136,13 @@ pub trait Watch {
     /// # Errors
     /// Ends the step.
     fn turn(&mut self, _turn: &Turn) -> Result<(), RunDirError> {
+        Ok(())
+    }
+    /// The policy has said all it says about the latest of `groundings`.
+    ///
+    /// # Errors
+    /// Ends the step.
+    fn grounded(&mut self, _groundings: &[Grounding]) -> Result<(), RunDirError> {
         Ok(())
     }
     /// The action is about to be executed.
@@ -339,11 +348,15 @@ fn find(
         return Err(failure.into());
     }
     let found = match (&grounding.malformed, grounding.answer) {
+        (Some(reason @ Malformed::AnswerOutside(_)), _) => {
+            Err(format!("{reason}; it is in pixels of the image as shown to the policy"))
+        }
         (Some(reason), _) => Err(reason.to_string()),
         (None, Some(at)) => Ok(at),
         (None, None) => Err("the policy answered no point".to_owned()),
     };
     outcome.groundings.push(grounding);
+    timed(&mut outcome.times.record, || watch.grounded(&outcome.groundings))?;
     Ok(found)
 }
 
