@@ -22,8 +22,11 @@ pub(crate) fn look_again(
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<(), StepError> {
-    settle(agent, patience(agent, outcome).max(SLICE.min(agent.settle_cap)), outcome)?;
-    follow_new_tab(agent, watch, outcome)?;
+    // A tab that is there at once hides the page behind it, which then takes seconds to become quiet.
+    if !follow_new_tab(agent, watch, outcome)? {
+        settle(agent, patience(agent, outcome).max(SLICE.min(agent.settle_cap)), outcome)?;
+        follow_new_tab(agent, watch, outcome)?;
+    }
     let clock = Instant::now();
     outcome.after = capture(agent.driver)?;
     outcome.page = agent.driver.page_state()?;
@@ -65,24 +68,25 @@ fn settle(agent: &mut Agent<'_>, cap: Duration, outcome: &mut StepOutcome) -> Re
     Ok(())
 }
 
-/// Makes a tab current that was not there before the action; what it shows is what the action did.
+/// Makes a tab current that was not there before the action, and waits for it; what it shows is what the action
+/// did. Says whether there was one.
 fn follow_new_tab(
     agent: &mut Agent<'_>,
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
-) -> Result<(), StepError> {
+) -> Result<bool, StepError> {
     let tabs = timed(&mut outcome.times.capture, || tabs_of(agent.driver))?;
     let is_new = |tab: &&TabId| !outcome.tabs.is_empty() && !outcome.tabs.contains(tab);
     // The driver lists the tabs in the order in which they were opened, after the current one.
     let opened = tabs.iter().rev().find(is_new).cloned();
     outcome.tabs = tabs;
-    let Some(tab) = opened else { return Ok(()) };
+    let Some(tab) = opened else { return Ok(false) };
     agent.driver.switch_tab(&tab)?;
     outcome.detail = Some(OPENED_A_TAB.to_owned());
     let n_tabs = outcome.tabs.len();
     timed(&mut outcome.times.record, || watch.tab_opened(n_tabs))?;
     settle(agent, patience(agent, outcome).max(SLICE), outcome)?;
-    Ok(())
+    Ok(true)
 }
 
 /// All tabs; none where the driver has no such notion or a dialog hides them.

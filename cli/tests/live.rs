@@ -94,7 +94,7 @@ fn what_a_server_answers_late_is_judged_and_seen() {
 fn a_tab_that_a_link_opens_is_followed() {
     let output = tempfile::tempdir().unwrap();
     let mut driver = browser(320, 200);
-    let script = "open('about:blank').document.title = 'two'";
+    let script = "window.open('about:blank').document.title = 'two'";
     show(&mut driver, &BUTTON.replace("<button ", &format!("<button onclick=\"{script}\" ")));
     let ended = click(&mut driver, &mut ScriptedPolicy::new([HIT]), &mut Nobody, output.path());
     let step = Recorded::read(&ended.path).unwrap().episodes[0].steps[0].action.clone().unwrap();

@@ -81,5 +81,5 @@ fn a_task_that_needs_more_steps_is_not_done() {
     assert_eq!(code, Some(1));
     let summary = recorded(folder.path(), "summary.json");
     assert_eq!((&summary["success"], &summary["truncated"]), (&false.into(), &true.into()));
-    assert_eq!((&summary["n_steps"], &summary["reward"]), (&1.into(), &1.into()), "the clause holds");
+    assert_eq!((&summary["n_steps"], &summary["reward"]), (&1.into(), &1.0.into()), "the clause holds");
 }
