@@ -32,7 +32,14 @@ if ! command -v apt-get >/dev/null 2>&1; then
     exit 1
 fi
 as_root=""
-[ "$(id -u)" -eq 0 ] || as_root="sudo"
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null 2>&1; then
+        say "only root can install, and there is no sudo; please run as root:"
+        say "  apt-get update && apt-get install -y --no-install-recommends$packages"
+        exit 1
+    fi
+    as_root="sudo"
+fi
 say "installing$packages"
 $as_root apt-get update -qq
 # shellcheck disable=SC2086 # a list of words is meant

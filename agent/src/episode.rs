@@ -2,22 +2,22 @@
 //!
 //! Start reading here. Invariants: the reward is the judge's, asked after the steps; an episode in which the
 //! world failed has an error message and no reward; a step without an answer ends the episode, and the judge
-//! still decides; unknown is never success; what a step sees at its end is what the next one starts from.
+//! still gives the reward; unknown is never success, and neither is an episode with a step that was not done;
+//! what a step sees at its end is what the next one starts from.
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
 use vigorl_geometry::{Rect, Screen};
-use vigorl_interface::{Driver, Settled};
+use vigorl_interface::{Driver, MouseButton, Settled};
 
 use crate::effect::Verification;
-use crate::record::{
-    ActionRecord, EpisodeRecord, Event, GroundingRecord, MapsRecord, StepRecord, Timings, box4, millis, xy,
-};
+use crate::look::{look_again, wait_on};
+use crate::record::{ActionRecord, EpisodeRecord, Event, MapsRecord, StepRecord, Timings, box4, millis, xy};
 use crate::run::Run;
 use crate::run_dir::RunDirError;
-use crate::step::{Agent, Intent, Seen, StepError, StepOutcome, run_step};
+use crate::step::{Agent, Deed, Hands, Intent, Seen, StepError, StepOutcome, Watch, run_step, timed};
 
 /// A task: what to do, and who decides whether it was done.
 pub struct Task<'a> {
@@ -29,6 +29,8 @@ pub struct Task<'a> {
     pub seed: Option<u64>,
     /// The steps in order; the policy sees each target's description and nothing else.
     pub steps: Vec<Intent>,
+    /// Steps that may be taken; `None` takes all.
+    pub max_steps: Option<usize>,
     /// The box that should be hit, for the report; the policy never sees it.
     pub target: Option<Rect<Screen>>,
     /// Decides.
@@ -47,15 +49,24 @@ pub trait Judge {
     ///
     /// # Errors
     /// If the world failed or does not answer: then there is no reward.
-    fn judge(&mut self, driver: &mut dyn Driver) -> Result<Verdict, Box<dyn Error + Send + Sync>>;
+    fn judge(&mut self, driver: &mut dyn Driver) -> Result<Verdict, Failure>;
+
+    /// Whether a verdict can change without another action, as on a page that still waits for its server. It is
+    /// then asked for again until the settle cap, unless it is [`Verification::Satisfied`].
+    fn may_change(&self) -> bool {
+        false
+    }
 }
+
+/// Why a judge cannot be asked.
+pub type Failure = Box<dyn Error + Send + Sync>;
 
 /// A task that nobody judges: its outcome is unknown.
 #[derive(Debug, Clone, Copy)]
 pub struct Nobody;
 
 impl Judge for Nobody {
-    fn judge(&mut self, _driver: &mut dyn Driver) -> Result<Verdict, Box<dyn Error + Send + Sync>> {
+    fn judge(&mut self, _driver: &mut dyn Driver) -> Result<Verdict, Failure> {
         Ok(Verdict { verification: Verification::Unknown, reward: None, detail: None })
     }
 }
@@ -88,7 +99,7 @@ pub fn run_episode(
         seed: task.seed,
     })?;
     let mut record = EpisodeRecord { target: task.target.map(box4), ..EpisodeRecord::default() };
-    let n_steps = task.steps.len();
+    let n_steps = task.steps.len().min(task.max_steps.unwrap_or(usize::MAX));
     let mut seen = None;
     for idx in 0..n_steps {
         if agent.cancel.is_set() {
@@ -138,39 +149,104 @@ fn episode_step(
     let clock = Instant::now();
     let (step, mut recorder) = run.start_step(&instruction)?;
     let starting = clock.elapsed();
-    let outcome = run_step(agent, &intent, seen, &mut recorder)?;
-    let clock = Instant::now();
+    let mut outcome = run_step(agent, &intent, seen, &mut recorder)?;
+    outcome.times.record += starting;
     record.point = outcome.answer().map(xy).or(record.point);
     let over = outcome.action.is_none() || place == Place::Last;
     let mut verification = Verification::Unknown;
     if outcome.cancelled {
         record.truncated = true;
     } else if over {
-        match task.judge.judge(agent.driver) {
+        match verdict_of(agent, &mut *task.judge, &mut recorder, &mut outcome)? {
             Ok(verdict) => {
                 verification = verdict.verification;
-                settle_account(record, verdict, &outcome);
+                let undone = undone(agent.hands, idx, task.steps.len(), &outcome);
+                record.truncated = undone == Undone::OutOfSteps;
+                settle_account(record, verdict, undone.in_words(idx, task.steps.len(), &outcome));
             }
             Err(error) => record.err_msg = Some(message(&*error)),
         }
     }
-    let judging = clock.elapsed();
-    let mut written = step_record(&outcome, instruction, step, run.episode_number(), verification);
-    written.millis.verify.0 += millis(judging).0;
-    written.millis.record.0 += millis(starting).0;
+    let written = step_record(&outcome, instruction, step, run.episode_number(), verification);
     run.end_step(&written, &outcome)?;
     Ok(if over || outcome.cancelled { Next::End } else { Next::Step(outcome.seen()) })
 }
 
-/// Writes the verdict into the episode.
-fn settle_account(record: &mut EpisodeRecord, verdict: Verdict, outcome: &StepOutcome) {
+/// Asks the judge, and asks again while the verdict may still change; then the step's last look is at what the
+/// judge saw.
+fn verdict_of(
+    agent: &mut Agent<'_>,
+    judge: &mut dyn Judge,
+    watch: &mut dyn Watch,
+    outcome: &mut StepOutcome,
+) -> Result<Result<Verdict, Failure>, StepError> {
+    if agent.hands == Hands::Rest {
+        return Ok(Nobody.judge(agent.driver));
+    }
+    let patient = judge.may_change() && outcome.acted_at.is_some();
+    let mut ask = |agent: &mut Agent<'_>, outcome: &mut StepOutcome| {
+        timed(&mut outcome.times.verify, || judge.judge(agent.driver))
+    };
+    let mut verdict = ask(agent, outcome);
+    let mut waited = false;
+    while patient
+        && outcome.page.dialog.is_none()
+        && verdict.as_ref().is_ok_and(|verdict| verdict.verification != Verification::Satisfied)
+        && !agent.cancel.is_set()
+        && wait_on(agent, watch, outcome)?
+    {
+        waited = true;
+        verdict = ask(agent, outcome);
+    }
+    if waited {
+        look_again(agent, watch, outcome)?;
+    }
+    Ok(verdict)
+}
+
+/// Why not every step of a task was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Undone {
+    Nothing,
+    Refused,
+    OutOfSteps,
+    DryRun,
+}
+
+/// What is undone when step `idx` of `n` was the last one.
+fn undone(hands: Hands, idx: usize, n: usize, outcome: &StepOutcome) -> Undone {
+    match hands {
+        _ if outcome.action.is_none() => Undone::Refused,
+        _ if idx + 1 < n => Undone::OutOfSteps,
+        Hands::Rest => Undone::DryRun,
+        Hands::Act => Undone::Nothing,
+    }
+}
+
+impl Undone {
+    fn in_words(self, idx: usize, n: usize, outcome: &StepOutcome) -> Option<String> {
+        let reason = outcome.detail.as_deref().unwrap_or("nothing was done");
+        match self {
+            Self::Nothing => None,
+            Self::Refused if n == 1 => Some(reason.to_owned()),
+            Self::Refused => Some(format!("step {} of {n} was refused: {reason}", idx + 1)),
+            Self::OutOfSteps => Some(format!("out of steps: {} of {n} were taken", idx + 1)),
+            Self::DryRun => Some("dry run: nothing was done".to_owned()),
+        }
+    }
+}
+
+/// Writes the verdict into the episode. Clauses that hold although a step was not done are no success: they may
+/// have held before, and what the step was for is not known to be there.
+fn settle_account(record: &mut EpisodeRecord, verdict: Verdict, undone: Option<String>) {
     record.success = match verdict.verification {
-        Verification::Satisfied => Some(true),
+        Verification::Satisfied => Some(undone.is_none()),
         Verification::Unsatisfied => Some(false),
         Verification::Unknown => None,
     };
     record.reward = verdict.reward;
-    record.detail = verdict.detail.or_else(|| outcome.detail.clone());
+    let words: Vec<String> = undone.into_iter().chain(verdict.detail).collect();
+    record.detail = (!words.is_empty()).then(|| words.join("; "));
 }
 
 /// The error and its causes.
@@ -190,9 +266,10 @@ fn message(error: &(dyn Error + 'static)) -> String {
 
 /// What a step is to do, in words.
 fn describe(intent: &Intent) -> String {
-    use crate::step::Deed;
     match intent {
         Intent::At { target, deed } => match deed {
+            Deed::Click { count: 2, .. } => format!("double click {target}"),
+            Deed::Click { button: MouseButton::Right, .. } => format!("right click {target}"),
             Deed::Click { .. } => target.clone(),
             Deed::Hover => format!("hover over {target}"),
             Deed::Scroll { dx_px, dy_px } => format!("scroll {target} by ({dx_px}, {dy_px})"),
@@ -264,19 +341,5 @@ fn timings(outcome: &StepOutcome) -> Timings {
         settle: millis(times.settle),
         verify: millis(times.verify),
         record: millis(times.record),
-    }
-}
-
-impl GroundingRecord {
-    /// The record of what was said in one step; `None` if nothing was asked.
-    ///
-    /// With two things to find (a drag), the turns of both are listed and the answer is the first one's.
-    pub(crate) fn of(groundings: &[vigorl_policy::Grounding]) -> Option<Self> {
-        let mut record = Self::from(groundings.first()?);
-        for further in groundings[1..].iter().map(Self::from) {
-            record.turns.extend(further.turns);
-            record.malformed = record.malformed.or(further.malformed);
-        }
-        Some(record)
     }
 }

@@ -2,14 +2,12 @@
 //!
 //! Invariant: the judge is the environment's own; here its words are only translated.
 
-use std::error::Error;
-
 use vigorl_interface::{Action, Driver, MouseButton};
 use vigorl_tasks::practice::{PracticeEnv, Reason};
 use vigorl_tasks::scripted::{self, Clause, ScriptedTask, Step};
 
 use crate::effect::Verification;
-use crate::episode::{Judge, Verdict};
+use crate::episode::{Failure, Judge, Verdict};
 use crate::step::{Deed, Intent};
 
 /// What a step of a scripted task asks of the loop.
@@ -33,7 +31,7 @@ pub fn intent_of(step: &Step) -> Intent {
 pub struct ScriptedJudge<'a>(pub &'a ScriptedTask);
 
 impl Judge for ScriptedJudge<'_> {
-    fn judge(&mut self, driver: &mut dyn Driver) -> Result<Verdict, Box<dyn Error + Send + Sync>> {
+    fn judge(&mut self, driver: &mut dyn Driver) -> Result<Verdict, Failure> {
         let said = self.0.judge(driver)?;
         let any = |wanted| said.clauses.contains(&wanted);
         let verification = if said.success() {
@@ -54,6 +52,10 @@ impl Judge for ScriptedJudge<'_> {
         let reward = (verification != Verification::Unknown).then_some(said.reward);
         Ok(Verdict { verification, reward, detail: (!failed.is_empty()).then(|| failed.join(", ")) })
     }
+
+    fn may_change(&self) -> bool {
+        true
+    }
 }
 
 fn in_words(clause: &Clause) -> String {
@@ -68,7 +70,7 @@ fn in_words(clause: &Clause) -> String {
 pub struct PracticeJudge;
 
 impl Judge for PracticeJudge {
-    fn judge(&mut self, driver: &mut dyn Driver) -> Result<Verdict, Box<dyn Error + Send + Sync>> {
+    fn judge(&mut self, driver: &mut dyn Driver) -> Result<Verdict, Failure> {
         let said = PracticeEnv::new(driver).outcome()?;
         let hit = said.reason == Reason::Hit;
         let detail = match said.reason {

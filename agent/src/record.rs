@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_interface::{Action, MouseButton, print_chord};
 use vigorl_policy::{Grounding, Turn};
+use vigorl_tasks::practice::PageSpec;
 
 use crate::effect::{Effect, Verification};
 
@@ -77,6 +78,9 @@ pub struct RunRecord {
     pub format: u32,
     /// What the run is about, for people.
     pub task: String,
+    /// What was to be done, as given.
+    #[serde(default)]
+    pub input: InputRecord,
     /// The policy.
     pub model: ModelRecord,
     /// Resolved settings with the origin of each value.
@@ -87,6 +91,32 @@ pub struct RunRecord {
     pub versions: BTreeMap<String, String>,
     /// Date of the start.
     pub started_at: String,
+}
+
+/// What a run was given to do: with the settings, enough to do it again.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct InputRecord {
+    /// The text of the task file.
+    pub task_file: Option<String>,
+    /// The page it started on.
+    pub url: Option<String>,
+    /// Width and height of the visible area in CSS pixels.
+    pub viewport: Option<[u32; 2]>,
+    /// The practice pages.
+    pub pages: Option<PagesRecord>,
+    /// Steps that might be taken.
+    pub max_steps: Option<usize>,
+    /// Whether nothing was to be done to the page.
+    pub dry_run: bool,
+}
+
+/// Which practice pages.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PagesRecord {
+    /// The first one: seed, split, tier, size, number and size of widgets. The others count its seed up.
+    pub first: PageSpec,
+    /// How many.
+    pub n_pages: u64,
 }
 
 /// Time of one turn.
@@ -153,6 +183,22 @@ pub struct GroundingRecord {
     pub confidence: Option<f64>,
     /// Why there is no answer.
     pub malformed: Option<String>,
+    /// Each thing that had to be found, in order, where it was more than one; the first is the one above.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<FoundRecord>,
+}
+
+/// One of several things that had to be found in one step, such as the end of a drag.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FoundRecord {
+    /// How many of the step's turns looked for it.
+    pub n_turns: usize,
+    /// The point answered.
+    pub answer: Option<Xy>,
+    /// Confidence in 0..=1.
+    pub confidence: Option<f64>,
+    /// Why there is no answer.
+    pub malformed: Option<String>,
 }
 
 impl From<&Turn> for TurnRecord {
@@ -190,7 +236,33 @@ impl From<&Grounding> for GroundingRecord {
             answer_text: grounding.answer_text.clone(),
             confidence: grounding.confidence,
             malformed: grounding.malformed.as_ref().map(ToString::to_string),
+            found: Vec::new(),
         }
+    }
+}
+
+impl GroundingRecord {
+    /// The record of what was said in one step; `None` if nothing was asked.
+    ///
+    /// With two things to find (a drag), the turns of both are listed and the answer is the first one's.
+    pub(crate) fn of(groundings: &[Grounding]) -> Option<Self> {
+        let all: Vec<Self> = groundings.iter().map(Self::from).collect();
+        let mut record = all.first()?.clone();
+        for further in &all[1..] {
+            record.turns.extend_from_slice(&further.turns);
+            record.malformed = record.malformed.or_else(|| further.malformed.clone());
+        }
+        if all.len() > 1 {
+            record.found = all.into_iter().map(FoundRecord::from).collect();
+        }
+        Some(record)
+    }
+}
+
+impl From<GroundingRecord> for FoundRecord {
+    fn from(one: GroundingRecord) -> Self {
+        let GroundingRecord { turns, answer, confidence, malformed, .. } = one;
+        Self { n_turns: turns.len(), answer, confidence, malformed }
     }
 }
 
@@ -234,6 +306,14 @@ impl From<&Action> for ActionRecord {
 }
 
 impl ActionRecord {
+    /// The point a drag ends at.
+    pub fn to(&self) -> Option<Xy> {
+        match self {
+            Self::Drag { to, .. } => Some(*to),
+            _ => None,
+        }
+    }
+
     /// The point the action happens at, or starts at.
     pub fn at(&self) -> Option<Xy> {
         match self {
@@ -398,14 +478,57 @@ pub struct EpisodeRecord {
 #[serde(tag = "event", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are those of the records above")]
 pub enum Event {
-    RunStarted { task: String },
-    EpisodeStarted { episode: usize, name: String, labels: BTreeMap<String, String>, seed: Option<u64> },
-    StepStarted { step: usize, episode: usize, instruction: String },
-    Observed { step: usize, image_size: [u32; 2] },
-    TurnEnded { step: usize, turn: usize, completion: String, zoom: Option<Xy> },
-    Acting { step: usize, action: ActionRecord },
-    StepEnded { step: usize, effect: Effect, detail: Option<String>, millis: Timings },
-    EpisodeEnded { episode: usize, outcome: EpisodeRecord },
+    RunStarted {
+        task: String,
+    },
+    EpisodeStarted {
+        episode: usize,
+        name: String,
+        labels: BTreeMap<String, String>,
+        seed: Option<u64>,
+    },
+    StepStarted {
+        step: usize,
+        episode: usize,
+        instruction: String,
+    },
+    Observed {
+        step: usize,
+        image_size: [u32; 2],
+    },
+    TurnEnded {
+        step: usize,
+        turn: usize,
+        completion: String,
+        zoom: Option<Xy>,
+        #[serde(default)]
+        crop: Option<Box4>,
+        #[serde(default)]
+        thoughts: Vec<ThoughtRecord>,
+    },
+    Acting {
+        step: usize,
+        action: ActionRecord,
+    },
+    TabOpened {
+        step: usize,
+        n_tabs: usize,
+    },
+    StepEnded {
+        step: usize,
+        effect: Effect,
+        detail: Option<String>,
+        #[serde(default)]
+        dialog: Option<String>,
+        millis: Timings,
+    },
+    EpisodeEnded {
+        episode: usize,
+        outcome: EpisodeRecord,
+    },
+    RunFailed {
+        err_msg: String,
+    },
     RunEnded,
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use crate::record::{EpisodeRecord, Event, GroundingRecord, RunRecord, StepRecord, Summary};
+use crate::record::{EpisodeRecord, Event, GroundingRecord, RunRecord, StepRecord, Summary, TurnRecord};
 use crate::run_dir::RunDirError;
 
 /// A run as found on disk.
@@ -52,9 +52,11 @@ pub struct RecordedStep {
     pub instruction: String,
     /// Its folder.
     pub folder: PathBuf,
+    /// Width and height of the screenshot; absent if there was none.
+    pub image_size: Option<[u32; 2]>,
     /// `action.json`, if it was written.
     pub action: Option<StepRecord>,
-    /// `model.json`, if it was written.
+    /// `model.json`, or the turns of the event log if it was not written.
     pub model: Option<GroundingRecord>,
 }
 
@@ -94,8 +96,9 @@ fn episodes(root: &Path, events: &[Event]) -> Result<Vec<RecordedEpisode>, RunDi
                 let recorded = RecordedStep {
                     step: *step,
                     instruction: instruction.clone(),
+                    image_size: image_size(events, *step),
                     action: read_if_present(&folder.join("action.json"))?,
-                    model: read_if_present(&folder.join("model.json"))?,
+                    model: read_if_present(&folder.join("model.json"))?.or_else(|| said(events, *step)),
                     folder,
                 };
                 if let Some(episode) = episodes.last_mut() {
@@ -111,6 +114,26 @@ fn episodes(root: &Path, events: &[Event]) -> Result<Vec<RecordedEpisode>, RunDi
         }
     }
     Ok(episodes)
+}
+
+fn image_size(events: &[Event], wanted: usize) -> Option<[u32; 2]> {
+    events.iter().find_map(|event| match event {
+        Event::Observed { step, image_size } if *step == wanted => Some(*image_size),
+        _ => None,
+    })
+}
+
+/// What the log knows of the turns of a step; `None` if it knows of none.
+fn said(events: &[Event], wanted: usize) -> Option<GroundingRecord> {
+    let turns = events.iter().filter_map(|event| match event {
+        Event::TurnEnded { step, completion, zoom, crop, thoughts, .. } if *step == wanted => {
+            let (completion, thoughts) = (completion.clone(), thoughts.clone());
+            Some(TurnRecord { completion, thoughts, zoom: *zoom, crop: *crop, ..TurnRecord::default() })
+        }
+        _ => None,
+    });
+    let turns: Vec<TurnRecord> = turns.collect();
+    (!turns.is_empty()).then(|| GroundingRecord { turns, ..GroundingRecord::default() })
 }
 
 fn read_if_present<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunDirError> {

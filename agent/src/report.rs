@@ -151,7 +151,7 @@ fn notices(out: &mut String, summary: Option<&Summary>) {
                 write!(out, r#"<p class="notice bad">{}</p>"#, escape(error)).ok();
             }
             if summary.truncated {
-                out.push_str(r#"<p class="notice">The run was interrupted.</p>"#);
+                out.push_str(r#"<p class="notice">The run was ended from outside: interrupted, or out of steps.</p>"#);
             }
         }
     }

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use vigorl_interface::{Action, Screenshot};
-use vigorl_policy::Turn;
+use vigorl_policy::{Grounding, Turn};
 
 use crate::interval::wilson95;
 use crate::record::{
     EpisodeRecord, Event, GroundingRecord, Plain, RunRecord, StepRecord, Summary, Timings, TokensRecord,
-    millis, xy,
+    TurnRecord, millis,
 };
 use crate::run_dir::{RunDir, RunDirError};
 use crate::step::{StepOutcome, Watch};
@@ -28,6 +28,7 @@ pub struct Run {
     tokens: TokensRecord,
     n_zooms: usize,
     interrupted: bool,
+    failure: Option<String>,
     step_started: Instant,
     costs: Vec<StepCost>,
 }
@@ -61,6 +62,7 @@ impl Run {
             tokens: TokensRecord::default(),
             n_zooms: 0,
             interrupted: false,
+            failure: None,
             step_started: Instant::now(),
             costs: Vec::new(),
         }
@@ -79,6 +81,16 @@ impl Run {
     /// Notes that the run ends before all its episodes were played.
     pub fn interrupt(&mut self) {
         self.interrupted = true;
+    }
+
+    /// Notes that the world failed before an episode could begin.
+    ///
+    /// # Errors
+    /// [`RunDirError`] if the record cannot be written.
+    pub fn fail(&mut self, err_msg: String) -> Result<(), RunDirError> {
+        self.event(&Event::RunFailed { err_msg: err_msg.clone() })?;
+        self.failure.get_or_insert(err_msg);
+        Ok(())
     }
 
     /// Where the time of all steps so far went.
@@ -115,7 +127,7 @@ impl Run {
         self.step_started = Instant::now();
         let (step, episode) = (self.n_steps, self.episode_number());
         self.event(&Event::StepStarted { step, episode, instruction: instruction.to_owned() })?;
-        Ok((step, Recorder { dir: self.dir.as_mut(), step, n_turns: 0, n_crops: 0 }))
+        Ok((step, Recorder { dir: self.dir.as_mut(), step, said: GroundingRecord::default() }))
     }
 
     /// Writes what is known at the end of a step.
@@ -128,30 +140,23 @@ impl Run {
             self.n_zooms += model.turns.iter().filter(|turn| turn.crop.is_some()).count();
             self.tokens.completion += model.turns.iter().map(|turn| turn.n_completion_tokens).sum::<usize>();
         }
-        self.write_step(record, outcome, model.as_ref())?;
+        self.write_step(record, outcome)?;
         let wall_millis = millis(self.step_started.elapsed()).0;
         self.costs.push(StepCost { wall_millis, parts: record.millis });
         Ok(())
     }
 
-    fn write_step(
-        &mut self,
-        record: &StepRecord,
-        outcome: &StepOutcome,
-        model: Option<&GroundingRecord>,
-    ) -> Result<(), RunDirError> {
+    fn write_step(&mut self, record: &StepRecord, outcome: &StepOutcome) -> Result<(), RunDirError> {
         let Some(dir) = &mut self.dir else { return Ok(()) };
         if let Some(after) = &outcome.after {
             dir.image(record.step, "after.png", &after.pixels)?;
-        }
-        if let Some(model) = model {
-            dir.json(record.step, "model.json", model)?;
         }
         dir.json(record.step, "action.json", record)?;
         dir.event(&Event::StepEnded {
             step: record.step,
             effect: record.effect,
             detail: record.detail.clone(),
+            dialog: record.dialog.clone(),
             millis: record.millis,
         })
     }
@@ -186,7 +191,11 @@ impl Run {
                 && self.episodes.iter().all(|episode| episode.terminated),
             truncated: self.interrupted || self.episodes.iter().any(|episode| episode.truncated),
             n_steps: self.n_steps,
-            err_msg: self.episodes.iter().find_map(|episode| episode.err_msg.clone()),
+            err_msg: self
+                .episodes
+                .iter()
+                .find_map(|episode| episode.err_msg.clone())
+                .or_else(|| self.failure.clone()),
             timings: self.timings,
             tokens: self.tokens,
             n_episodes: judged.len(),
@@ -201,8 +210,8 @@ impl Run {
 pub(crate) struct Recorder<'a> {
     dir: Option<&'a mut RunDir>,
     step: usize,
-    n_turns: usize,
-    n_crops: usize,
+    /// So far: a step that fails leaves what was said.
+    said: GroundingRecord,
 }
 
 impl Watch for Recorder<'_> {
@@ -214,22 +223,31 @@ impl Watch for Recorder<'_> {
     }
 
     fn turn(&mut self, turn: &Turn) -> Result<(), RunDirError> {
-        self.n_turns += 1;
         let Some(dir) = &mut self.dir else { return Ok(()) };
+        let record = TurnRecord::from(turn);
+        self.said.turns.push(record.clone());
         if let Some(crop) = &turn.crop {
-            self.n_crops += 1;
-            dir.image(self.step, &format!("crop_{}.png", self.n_crops), &crop.pixels)?;
+            let n_crops = self.said.turns.iter().filter(|turn| turn.crop.is_some()).count();
+            dir.image(self.step, &format!("crop_{n_crops}.png"), &crop.pixels)?;
         }
-        dir.event(&Event::TurnEnded {
-            step: self.step,
-            turn: self.n_turns,
-            completion: turn.completion.text.clone(),
-            zoom: turn.zoom.map(xy),
-        })
+        dir.json(self.step, "model.json", &self.said)?;
+        let TurnRecord { completion, zoom, crop, thoughts, .. } = record;
+        let turn = self.said.turns.len();
+        dir.event(&Event::TurnEnded { step: self.step, turn, completion, zoom, crop, thoughts })
+    }
+
+    fn grounded(&mut self, groundings: &[Grounding]) -> Result<(), RunDirError> {
+        let Some((dir, said)) = self.dir.as_mut().zip(GroundingRecord::of(groundings)) else { return Ok(()) };
+        dir.json(self.step, "model.json", &said)
     }
 
     fn acting(&mut self, action: &Action) -> Result<(), RunDirError> {
         let Some(dir) = &mut self.dir else { return Ok(()) };
         dir.event(&Event::Acting { step: self.step, action: action.into() })
+    }
+
+    fn tab_opened(&mut self, n_tabs: usize) -> Result<(), RunDirError> {
+        let Some(dir) = &mut self.dir else { return Ok(()) };
+        dir.event(&Event::TabOpened { step: self.step, n_tabs })
     }
 }

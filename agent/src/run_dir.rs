@@ -91,6 +91,19 @@ impl RunDir {
         Ok(dir)
     }
 
+    /// Finds out whether runs can be written into `output_dir`, which is created if it is missing.
+    ///
+    /// # Errors
+    /// [`RunDirError::Write`] if not.
+    pub fn check(output_dir: &Path) -> Result<(), RunDirError> {
+        // Runs that start at the same time must not remove each other's file.
+        let probe = output_dir.join(format!(".vigorl-{}", std::process::id()));
+        fs::create_dir_all(output_dir)
+            .and_then(|()| fs::write(&probe, ""))
+            .and_then(|()| fs::remove_file(&probe))
+            .map_err(|source| RunDirError::Write { path: output_dir.to_owned(), source })
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.root

@@ -1,17 +1,23 @@
 //! One step of the loop: observe, ground with zooms, act, settle, observe again, verify.
 //!
-//! Invariants: an action happens only at a point the policy answered; a policy that names none gives a refused
-//! step, a world that fails gives an error; the effect is read off the second observation.
+//! Invariants: an action happens only at a point the policy answered; a policy that names none, and a driver
+//! that refuses, give a refused step, a world that fails gives an error; the effect is read off the second
+//! observation.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use vigorl_geometry::{Point, Screen};
-use vigorl_interface::{Action, Driver, DriverError, MouseButton, PageState, Screenshot, Settled};
-use vigorl_policy::{GroundObserver, Grounding, Policy, PolicyError, Preset, Sampling, Turn, ground};
+use vigorl_interface::{
+    Action, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled, TabId,
+};
+use vigorl_policy::{
+    GroundObserver, Grounding, Malformed, Policy, PolicyError, Preset, Sampling, Turn, ground,
+};
 
 use crate::cancel::Cancel;
-use crate::effect::{Effect, PixelChange, classify, pixel_change};
+use crate::effect::{Effect, PixelChange};
+use crate::look::{behind_dialog, capture, look_again, tabs_of};
 use crate::run_dir::RunDirError;
 
 /// The eyes and the hands of an agent.
@@ -24,8 +30,10 @@ pub struct Agent<'a> {
     pub preset: &'a Preset,
     /// How it samples.
     pub sampling: &'a Sampling,
-    /// Longest wait for a quiet page.
+    /// Longest wait, after an action, for a quiet page and for what the task expects of it.
     pub settle_cap: Duration,
+    /// Whether anything is done at all.
+    pub hands: Hands,
     /// Ends the loop from outside.
     pub cancel: &'a Cancel,
 }
@@ -34,6 +42,15 @@ impl std::fmt::Debug for Agent<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Agent").field("preset", &self.preset.name).finish_non_exhaustive()
     }
+}
+
+/// Whether actions are executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hands {
+    /// They are.
+    Act,
+    /// Everything but that: a dry run.
+    Rest,
 }
 
 /// What one step is to do.
@@ -121,11 +138,25 @@ pub trait Watch {
     fn turn(&mut self, _turn: &Turn) -> Result<(), RunDirError> {
         Ok(())
     }
+    /// The policy has said all it says about the latest of `groundings`.
+    ///
+    /// # Errors
+    /// Ends the step.
+    fn grounded(&mut self, _groundings: &[Grounding]) -> Result<(), RunDirError> {
+        Ok(())
+    }
     /// The action is about to be executed.
     ///
     /// # Errors
     /// Ends the step before the action.
     fn acting(&mut self, _action: &Action) -> Result<(), RunDirError> {
+        Ok(())
+    }
+    /// The action opened a tab, which is current now and one of `n_tabs`.
+    ///
+    /// # Errors
+    /// Ends the step.
+    fn tab_opened(&mut self, _n_tabs: usize) -> Result<(), RunDirError> {
         Ok(())
     }
 }
@@ -156,6 +187,8 @@ pub struct Seen {
     pub screenshot: Screenshot,
     /// Address, title and dialog.
     pub page: PageState,
+    /// All tabs.
+    pub tabs: Vec<TabId>,
 }
 
 /// What happened in a step.
@@ -173,7 +206,7 @@ pub struct StepOutcome {
     pub action: Option<Action>,
     /// What it did.
     pub effect: Effect,
-    /// Why it was refused.
+    /// Why it was refused, or what else is known of it.
     pub detail: Option<String>,
     /// Which pixels changed.
     pub change: Option<PixelChange>,
@@ -183,6 +216,12 @@ pub struct StepOutcome {
     pub times: StepTimes,
     /// The step was broken off before its action.
     pub cancelled: bool,
+    /// All tabs at the end, the current one first; empty where there are none.
+    pub(crate) tabs: Vec<TabId>,
+    /// Address, title and dialog before the action.
+    pub(crate) page_before: PageState,
+    /// When the action was done.
+    pub(crate) acted_at: Option<Instant>,
 }
 
 /// Takes one step. With `seen`, what the step before saw at its end is what this one starts from.
@@ -197,15 +236,15 @@ pub fn run_step(
 ) -> Result<StepOutcome, StepError> {
     let mut times = StepTimes::default();
     let clock = Instant::now();
-    let (before, page) = match seen {
-        Some(Seen { screenshot, page }) => (Some(screenshot), page),
-        None => (capture(agent.driver)?, agent.driver.page_state()?),
+    let (before, page, tabs) = match seen {
+        Some(Seen { screenshot, page, tabs }) => (Some(screenshot), page, tabs),
+        None => (capture(agent.driver)?, agent.driver.page_state()?, tabs_of(agent.driver)?),
     };
     times.capture = clock.elapsed();
-    let mut outcome = StepOutcome::nothing_done(page, times);
+    let mut outcome = StepOutcome::nothing_done(page, tabs, times);
     let Some(screenshot) = &before else {
-        let text = outcome.page.dialog.clone().unwrap_or_default();
-        return Ok(outcome.refused(format!("a dialog covers the page: {text}")));
+        answer_dialog(agent, intent, watch, &mut outcome)?;
+        return Ok(outcome);
     };
     timed(&mut outcome.times.record, || watch.observed(screenshot))?;
 
@@ -222,17 +261,19 @@ pub fn run_step(
         Aim::Ready(action) => action,
         Aim::NoPoint(reason) => return Ok(outcome.refused(reason)),
     };
-    timed(&mut outcome.times.record, || watch.acting(&action))?;
-    act_and_look_again(agent, action, &mut outcome)?;
+    act(agent, action, watch, &mut outcome)?;
     Ok(outcome)
 }
 
 impl StepOutcome {
-    fn nothing_done(page: PageState, times: StepTimes) -> Self {
+    fn nothing_done(page: PageState, tabs: Vec<TabId>, times: StepTimes) -> Self {
         Self {
             before: None,
             after: None,
+            page_before: page.clone(),
             page,
+            tabs,
+            acted_at: None,
             groundings: Vec::new(),
             action: None,
             effect: Effect::Refused,
@@ -250,7 +291,7 @@ impl StepOutcome {
 
     /// What the next step may start from.
     pub fn seen(&self) -> Option<Seen> {
-        Some(Seen { screenshot: self.after.clone()?, page: self.page.clone() })
+        Some(Seen { screenshot: self.after.clone()?, page: self.page.clone(), tabs: self.tabs.clone() })
     }
 
     /// The point the policy answered first.
@@ -307,11 +348,15 @@ fn find(
         return Err(failure.into());
     }
     let found = match (&grounding.malformed, grounding.answer) {
+        (Some(reason @ Malformed::AnswerOutside(_)), _) => {
+            Err(format!("{reason}; it is in pixels of the image as shown to the policy"))
+        }
         (Some(reason), _) => Err(reason.to_string()),
         (None, Some(at)) => Ok(at),
         (None, None) => Err("the policy answered no point".to_owned()),
     };
     outcome.groundings.push(grounding);
+    timed(&mut outcome.times.record, || watch.grounded(&outcome.groundings))?;
     Ok(found)
 }
 
@@ -352,52 +397,58 @@ impl GroundObserver for Follow<'_> {
 }
 
 /// Executes the action and reads its effect off a second observation.
-fn act_and_look_again(
+fn act(
     agent: &mut Agent<'_>,
     action: Action,
+    watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<(), StepError> {
-    let clock = Instant::now();
-    behind_dialog(agent.driver.act(&action))?;
-    outcome.times.act = clock.elapsed();
-
-    let clock = Instant::now();
-    if let Some(settled) = behind_dialog(agent.driver.settle(agent.settle_cap))? {
-        outcome.settled = settled;
+    if agent.hands == Hands::Rest {
+        (outcome.action, outcome.effect) = (Some(action), Effect::Unverifiable);
+        outcome.detail = Some("dry run".to_owned());
+        return Ok(());
     }
-    outcome.times.settle = clock.elapsed();
-
-    let clock = Instant::now();
-    outcome.after = capture(agent.driver)?;
-    let page_before = std::mem::replace(&mut outcome.page, agent.driver.page_state()?);
-    outcome.times.capture += clock.elapsed();
-
-    let clock = Instant::now();
-    if let (Some(before), Some(after)) = (&outcome.before, &outcome.after) {
-        outcome.change = pixel_change(&before.pixels, &after.pixels);
-    }
-    let at = point_of(&action);
-    outcome.effect = classify(outcome.change, &page_before, &outcome.page, outcome.settled, at);
-    outcome.action = Some(action);
-    outcome.times.verify = clock.elapsed();
-    Ok(())
+    timed(&mut outcome.times.record, || watch.acting(&action))?;
+    match timed(&mut outcome.times.act, || behind_dialog(agent.driver.act(&action))) {
+        Err(error @ (DriverError::Refused { .. } | DriverError::OutsideScreenshot { .. })) => {
+            outcome.detail = Some(error.to_string());
+            return Ok(());
+        }
+        acted => acted?,
+    };
+    (outcome.action, outcome.acted_at) = (Some(action), Some(Instant::now()));
+    look_again(agent, watch, outcome)
 }
 
-/// A screenshot, or `None` while a dialog covers the page.
-fn capture(driver: &mut dyn Driver) -> Result<Option<Screenshot>, DriverError> {
-    behind_dialog(driver.screenshot())
-}
-
-/// A dialog that opens is an effect of the action, not a failure.
-fn behind_dialog<T>(result: Result<T, DriverError>) -> Result<Option<T>, DriverError> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(DriverError::DialogOpen { .. }) => Ok(None),
-        Err(error) => Err(error),
+/// A dialog covers the page: Enter accepts it, Escape dismisses it, and nothing else can be done.
+fn answer_dialog(
+    agent: &mut Agent<'_>,
+    intent: &Intent,
+    watch: &mut dyn Watch,
+    outcome: &mut StepOutcome,
+) -> Result<(), StepError> {
+    let text = outcome.page.dialog.clone().unwrap_or_default();
+    let (action, accept) = match intent {
+        Intent::Do(action @ Action::Press { chord }) if *chord == [Key::Enter] => (action, true),
+        Intent::Do(action @ Action::Press { chord }) if *chord == [Key::Escape] => (action, false),
+        _ => {
+            let cure = "pressing Enter accepts it, Escape dismisses it";
+            outcome.detail = Some(format!("a dialog covers the page ({cure}): {text}"));
+            return Ok(());
+        }
+    };
+    if agent.hands == Hands::Rest {
+        return act(agent, action.clone(), watch, outcome);
     }
+    timed(&mut outcome.times.record, || watch.acting(action))?;
+    timed(&mut outcome.times.act, || agent.driver.answer_dialog(accept, None))?;
+    let done = if accept { "accepted" } else { "dismissed" };
+    outcome.detail = Some(format!("{done} the dialog: {text}"));
+    (outcome.action, outcome.acted_at) = (Some(action.clone()), Some(Instant::now()));
+    look_again(agent, watch, outcome)
 }
 
-fn point_of(action: &Action) -> Option<Point<Screen>> {
+pub(crate) fn point_of(action: &Action) -> Option<Point<Screen>> {
     match action {
         Action::Click { at, .. } | Action::Hover { at } | Action::Scroll { at, .. } => Some(*at),
         Action::Drag { to, .. } => Some(*to),
@@ -405,7 +456,7 @@ fn point_of(action: &Action) -> Option<Point<Screen>> {
     }
 }
 
-fn timed<T>(total: &mut Duration, work: impl FnOnce() -> T) -> T {
+pub(crate) fn timed<T>(total: &mut Duration, work: impl FnOnce() -> T) -> T {
     let clock = Instant::now();
     let value = work();
     *total += clock.elapsed();

@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
-use vigorl_agent::record::{ActionRecord, EpisodeRecord, ModelRecord, RunRecord, Summary};
+use vigorl_agent::record::{ActionRecord, EpisodeRecord, Event, ModelRecord, RunRecord, Summary};
 use vigorl_agent::{
-    Agent, Cancel, Effect, Intent, Judge, Nobody, Recorded, Run, RunDirError, Task, render, run_episode,
-    write_report,
+    Agent, Cancel, Deed, Effect, Hands, Intent, Judge, Nobody, Recorded, Run, RunDirError, Task, render,
+    run_episode, write_report,
 };
 use vigorl_interface::{Action, Key, MouseButton};
 use vigorl_policy::{Preset, Sampling, ScriptedPolicy};
 
-use world::{Fake, Fault, IsGreen, middle};
+use world::{BecomesGreen, Fake, Fault, IsGreen, middle};
 
 const LOOK: &str = "<think> Something blue at (60, 50). </think>\n<tool_call>\n{\"name\": \"search_coordinate\", \
                     \"arguments\": {\"coordinate\": [60, 50]}}\n</tool_call>";
@@ -53,6 +53,12 @@ struct Ended {
     _output: tempfile::TempDir,
 }
 
+#[derive(Clone, Copy)]
+struct Limits {
+    hands: Hands,
+    max_steps: Option<usize>,
+}
+
 fn episode(
     driver: Fake,
     replies: &[&str],
@@ -60,8 +66,20 @@ fn episode(
     judge: &mut dyn Judge,
     cancel: &Cancel,
 ) -> Ended {
+    limited(driver, replies, steps, judge, cancel, Limits { hands: Hands::Act, max_steps: None })
+}
+
+fn limited(
+    driver: Fake,
+    replies: &[&str],
+    steps: Vec<Intent>,
+    judge: &mut dyn Judge,
+    cancel: &Cancel,
+    limits: Limits,
+) -> Ended {
     let output = tempfile::tempdir().unwrap();
     let mut driver = driver;
+    let Limits { hands, max_steps } = limits;
     let mut policy = ScriptedPolicy::new(replies.iter().copied());
     let mut run = Run::recorded(output.path(), "click the box", &run_record()).unwrap();
     let preset = Preset::web_grounding_multiturn();
@@ -72,10 +90,12 @@ fn episode(
         preset: &preset,
         sampling: &sampling,
         settle_cap: Duration::from_secs(1),
+        hands,
         cancel,
     };
     let labels = BTreeMap::from([("kind".to_owned(), "box".to_owned())]);
-    let mut task = Task { name: "the blue box", labels, seed: Some(7), steps, target: None, judge };
+    let mut task =
+        Task { name: "the blue box", labels, seed: Some(7), steps, max_steps, target: None, judge };
     let record = run_episode(&mut agent, &mut task, &mut run).unwrap();
     let (summary, path) = run.finish().unwrap();
     Ended { record, summary, path: path.unwrap(), driver, _output: output }
@@ -110,6 +130,12 @@ fn a_zoom_and_a_hit_are_recorded_whole() {
     assert_eq!(action["maps"]["viewport_from_screen"], serde_json::json!([1.0, 1.0, 0.0, 0.0]));
     // 504 is the side of the crop: the window of 160 x 100 pixels starts at (0, 0).
     assert_eq!(action["maps"]["crop_from_screen"], serde_json::json!([[3.15, 5.04, 0.0, 0.0]]));
+
+    for (phase, millis) in action["millis"].as_object().unwrap() {
+        let thousandths = millis.as_f64().unwrap() * 1e3;
+        assert!((thousandths - thousandths.round()).abs() < 1e-6, "{phase}: {millis}");
+        assert!(millis.to_string().len() < 12, "{phase}: {millis}");
+    }
 
     let model = json(&step.join("model.json"));
     let turn = &model["turns"][0];
@@ -166,6 +192,8 @@ fn a_malformed_answer_is_a_refused_step_and_no_click() {
 fn a_point_outside_the_screenshot_never_reaches_the_driver() {
     let ended = one_click(Fake::default(), &["<think> far </think>\n<answer> (5000, 50) </answer>"]);
     assert!(ended.driver.acts.is_empty());
+    let detail = ended.record.detail.as_deref().unwrap();
+    assert!(detail.ends_with("it is in pixels of the image as shown to the policy"), "{detail}");
     assert_eq!(ended.record.success, Some(false));
 }
 
@@ -180,6 +208,7 @@ fn a_dead_browser_is_an_error_and_never_reward_0() {
     // What was seen before is still there, and so is a report.
     let recorded = Recorded::read(&ended.path).unwrap();
     assert!(recorded.episodes[0].steps[0].action.is_none());
+    assert_eq!(recorded.episodes[0].steps[0].model.clone().unwrap().answer.unwrap()[0].0, 130.0);
     assert!(ended.path.join("steps/0001/before.png").exists());
     assert!(render(&recorded).contains("the browser is gone: connection refused"));
 }
@@ -239,12 +268,79 @@ fn a_dialog_is_an_effect_and_a_covered_page_is_a_refusal() {
     let action = json(&opened.path.join("steps/0001/action.json"));
     assert_eq!((&action["effect"], &action["dialog"]), (&"confirmed".into(), &"Are you sure?".into()));
     assert!(!opened.path.join("steps/0001/after.png").exists());
+    let log = fs::read_to_string(opened.path.join("events.jsonl")).unwrap();
+    assert!(log.contains(r#""dialog":"Are you sure?""#), "{log}");
     let covered =
         episode(Fake::with(Fault::DialogFromStart), &[HIT], click(), &mut Nobody, &Cancel::default());
     let recorded = Recorded::read(&covered.path).unwrap();
     let step = recorded.episodes[0].steps[0].action.clone().unwrap();
     assert_eq!(step.effect, Effect::Refused);
-    assert_eq!(step.detail.as_deref(), Some("a dialog covers the page: Leave?"));
+    assert_eq!(
+        step.detail.as_deref(),
+        Some("a dialog covers the page (pressing Enter accepts it, Escape dismisses it): Leave?")
+    );
+}
+
+#[test]
+fn what_arrives_late_is_waited_for_and_seen() {
+    let click = || vec![Intent::click("the blue box")];
+    let late = Fake::with(Fault::Late);
+    let ended = episode(late, &[HIT], click(), &mut BecomesGreen, &Cancel::default());
+    assert_eq!((ended.record.success, ended.record.reward), (Some(true), Some(1.0)));
+    let action = json(&ended.path.join("steps/0001/action.json"));
+    assert_eq!((&action["effect"], &action["verification"]), (&"confirmed".into(), &"satisfied".into()));
+    let after = image::open(ended.path.join("steps/0001/after.png")).unwrap().into_rgb8();
+    assert_eq!(after.get_pixel(130, 50).0, [20, 160, 80], "the last look is at what the judge saw");
+
+    let at_once = episode(Fake::default(), &[HIT], click(), &mut BecomesGreen, &Cancel::default());
+    assert_eq!((at_once.driver.n_questions, at_once.driver.n_screenshots), (1, 2), "nothing is waited for");
+    let final_word = episode(Fake::with(Fault::Late), &[HIT], click(), &mut IsGreen, &Cancel::default());
+    assert_eq!((final_word.record.success, final_word.driver.n_questions), (Some(false), 1));
+}
+
+#[test]
+fn a_tab_that_a_click_opens_is_followed() {
+    let ended = one_click(Fake::with(Fault::TabOnAct), &[HIT]);
+    assert_eq!(ended.record.success, Some(true), "the judge sees the new tab");
+    let action = json(&ended.path.join("steps/0001/action.json"));
+    assert_eq!((&action["effect"], &action["detail"]), (&"confirmed".into(), &"opened a tab".into()));
+    let events = Recorded::read(&ended.path).unwrap().events;
+    assert!(events.contains(&Event::TabOpened { step: 1, n_tabs: 2 }), "{events:?}");
+}
+
+#[test]
+fn what_the_driver_refuses_is_a_refused_step_and_no_failed_world() {
+    let ended = one_click(Fake::with(Fault::Refuses), &[HIT]);
+    assert_eq!((ended.record.err_msg, ended.record.success), (None, Some(false)));
+    let action = json(&ended.path.join("steps/0001/action.json"));
+    assert_eq!((&action["effect"], &action["action"]), (&"refused".into(), &Value::Null));
+    assert_eq!(action["detail"], "`click` was refused: not today");
+}
+
+#[test]
+fn clauses_that_hold_without_every_step_are_no_success() {
+    let steps = || vec![Intent::click("the blue box"), Intent::click("the other box")];
+    let malformed = "<answer> nowhere </answer>";
+    let ended = episode(Fake::default(), &[HIT, malformed], steps(), &mut IsGreen, &Cancel::default());
+    assert_eq!((ended.record.success, ended.summary.success), (Some(false), Some(false)));
+    assert_eq!(ended.record.detail.as_deref(), Some("step 2 of 2 was refused: the answer is not a point"));
+    let last = json(&ended.path.join("steps/0002/action.json"));
+    assert_eq!(last["verification"], "satisfied", "the clauses do hold");
+}
+
+#[test]
+fn enter_accepts_a_dialog_and_escape_dismisses_it() {
+    let press = |key| vec![Intent::Do(Action::Press { chord: vec![key] })];
+    for (key, success, done) in [(Key::Enter, true, "accepted"), (Key::Escape, false, "dismissed")] {
+        let covered = Fake::with(Fault::DialogFromStart);
+        let ended = episode(covered, &[], press(key), &mut IsGreen, &Cancel::default());
+        assert_eq!((ended.record.success, ended.record.err_msg), (Some(success), None));
+        let action = json(&ended.path.join("steps/0001/action.json"));
+        assert_eq!(action["detail"], format!("{done} the dialog: Leave?"));
+        assert_eq!((&action["effect"], &action["dialog"]), (&"confirmed".into(), &Value::Null));
+        let log = fs::read_to_string(ended.path.join("events.jsonl")).unwrap();
+        assert!(log.contains(&format!("{done} the dialog: Leave?")), "{log}");
+    }
 }
 
 #[test]
@@ -272,6 +368,93 @@ fn a_run_is_readable_after_a_crash_at_any_byte_of_its_log() {
     // its line feed the last line is whole, without the byte before it is not.
     assert_eq!(counts[counts.len() - 2..], [9, 10]);
     assert!(render(&Recorded::read(&ended.path).unwrap()).contains("cut off before it wrote its summary"));
+}
+
+#[test]
+fn what_was_said_before_a_crash_is_in_the_log_and_in_the_report() {
+    let ended = one_click(Fake::with(Fault::GoneOnAct), &[LOOK, HIT]);
+    for file in ["summary.json", "steps/0001/model.json"] {
+        fs::remove_file(ended.path.join(file)).unwrap();
+    }
+    let recorded = Recorded::read(&ended.path).unwrap();
+    let step = &recorded.episodes[0].steps[0];
+    let turns = &step.model.as_ref().unwrap().turns;
+    assert_eq!((turns.len(), turns[0].thoughts[0].text.as_str()), (2, "Something blue at (60, 50)."));
+    assert!(turns[0].crop.is_some() && step.action.is_none());
+    assert_eq!(step.image_size, Some([200, 100]));
+    let html = render(&recorded);
+    assert!(html.contains("Something blue at (60, 50).") && !html.contains("nothing had to be found"));
+    // 768 / 200 is enlarged by 3.
+    assert!(html.contains(r#"style="width:600px""#), "the size of the screenshot is known");
+}
+
+#[test]
+fn both_ends_of_a_drag_are_recorded_and_marked() {
+    let to = Deed::DragTo { target: "the bin".to_owned() };
+    let drag = vec![Intent::At { target: "the card".to_owned(), deed: to }];
+    let ended = episode(Fake::default(), &[LOOK, HIT, MISS], drag, &mut Nobody, &Cancel::default());
+    let model = json(&ended.path.join("steps/0001/model.json"));
+    assert_eq!(
+        (model["turns"].as_array().unwrap().len(), &model["answer"]),
+        (3, &serde_json::json!([130, 50]))
+    );
+    let found = model["found"].as_array().unwrap();
+    assert_eq!((&found[0]["n_turns"], &found[1]["n_turns"]), (&2.into(), &1.into()));
+    assert_eq!(found[1]["answer"][0], json(&ended.path.join("steps/0001/action.json"))["action"]["to"][0]);
+    let html = render(&Recorded::read(&ended.path).unwrap());
+    for words in ["drag at (130, 50)", "released at (", "found (130, 50)", "drag the card to the bin"] {
+        assert!(html.contains(words), "{words}");
+    }
+}
+
+#[test]
+fn clicks_are_named_as_what_they_are() {
+    let click = |button, count| {
+        let deed = Deed::Click { button, count };
+        vec![Intent::At { target: "the box".to_owned(), deed }]
+    };
+    for (steps, name) in [
+        (click(MouseButton::Left, 2), "double click the box"),
+        (click(MouseButton::Right, 1), "right click the box"),
+        (click(MouseButton::Left, 1), "the box"),
+    ] {
+        let ended = episode(Fake::default(), &[HIT], steps, &mut Nobody, &Cancel::default());
+        assert_eq!(json(&ended.path.join("steps/0001/action.json"))["instruction"], name);
+    }
+}
+
+#[test]
+fn a_dry_run_grounds_and_records_and_does_nothing() {
+    let steps = vec![Intent::click("the blue box"), Intent::Do(Action::Type { text: "x".to_owned() })];
+    let limits = Limits { hands: Hands::Rest, max_steps: None };
+    let ended = limited(Fake::default(), &[HIT], steps, &mut IsGreen, &Cancel::default(), limits);
+    assert!(ended.driver.acts.is_empty());
+    assert_eq!((ended.record.success, ended.record.n_steps), (None, 2));
+    assert_eq!(ended.record.detail.as_deref(), Some("dry run: nothing was done"));
+    let action = json(&ended.path.join("steps/0001/action.json"));
+    assert_eq!((&action["effect"], &action["detail"]), (&"unverifiable".into(), &"dry run".into()));
+    assert_eq!(action["action"]["at"], serde_json::json!([130, 50]));
+}
+
+#[test]
+fn a_task_that_runs_out_of_steps_is_truncated_and_no_success() {
+    let steps = vec![Intent::click("the blue box"); 3];
+    let limits = Limits { hands: Hands::Act, max_steps: Some(2) };
+    let ended = limited(Fake::default(), &[HIT, HIT], steps, &mut IsGreen, &Cancel::default(), limits);
+    assert_eq!((ended.record.n_steps, ended.record.success), (2, Some(false)));
+    assert!(ended.summary.truncated && !ended.summary.terminated);
+    assert_eq!(ended.record.detail.as_deref(), Some("out of steps: 2 of 3 were taken"));
+}
+
+#[test]
+fn a_run_that_fails_before_its_first_step_is_readable() {
+    let output = tempfile::tempdir().unwrap();
+    let mut run = Run::recorded(output.path(), "x", &run_record()).unwrap();
+    run.fail("cannot open `http://nowhere/`".to_owned()).unwrap();
+    let (summary, path) = run.finish().unwrap();
+    assert_eq!(summary.err_msg.as_deref(), Some("cannot open `http://nowhere/`"));
+    assert!(!summary.terminated && summary.success.is_none());
+    assert!(render(&Recorded::read(&path.unwrap()).unwrap()).contains("cannot open `http://nowhere/`"));
 }
 
 #[test]
@@ -311,11 +494,19 @@ fn a_folder_that_vanishes_during_the_run_is_an_error_of_the_run() {
         preset: &preset,
         sampling: &sampling,
         settle_cap: Duration::from_secs(1),
+        hands: Hands::Act,
         cancel: &cancel,
     };
     let steps = vec![Intent::click("the blue box")];
-    let mut task =
-        Task { name: "x", labels: BTreeMap::new(), seed: None, steps, target: None, judge: &mut IsGreen };
+    let mut task = Task {
+        name: "x",
+        labels: BTreeMap::new(),
+        seed: None,
+        steps,
+        max_steps: None,
+        target: None,
+        judge: &mut IsGreen,
+    };
     let failed = run_episode(&mut agent, &mut task, &mut run).err().or_else(|| run.finish().err());
     assert!(matches!(failed, Some(RunDirError::Write { .. })), "{failed:?}");
 }

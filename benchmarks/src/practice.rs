@@ -71,6 +71,7 @@ pub fn play_practice(
         labels: labels.collect(),
         seed: Some(spec.seed),
         steps: vec![Intent::click(shown.instruction.clone())],
+        max_steps: None,
         target: Some(target),
         judge: &mut PracticeJudge,
     };
@@ -99,7 +100,7 @@ impl PracticeSet {
     /// The pages in order.
     pub fn specs(&self) -> impl Iterator<Item = PageSpec> + use<> {
         let first = self.first;
-        (0..self.n_episodes).map(move |idx| first.with_seed(first.seed + idx))
+        (0..self.n_episodes).map(move |idx| first.with_seed(first.seed.wrapping_add(idx)))
     }
 }
 
@@ -222,8 +223,10 @@ pub struct PracticeResult {
     pub command: String,
     /// The commit of the program.
     pub commit: String,
-    /// The pages.
+    /// The pages that were played.
     pub set: PracticeSet,
+    /// Whether it was broken off before every page was played in every mode.
+    pub truncated: bool,
     /// One entry per mode.
     pub modes: Vec<ModeResult>,
     /// The baseline.
@@ -286,11 +289,14 @@ impl PracticeResult {
             first.tier,
             first.split,
             first.seed,
-            first.seed + self.set.n_episodes,
+            first.seed.saturating_add(self.set.n_episodes),
             self.model,
             self.commit
         )
         .ok();
+        if self.truncated {
+            writeln!(out, "broken off: {} pages were played", self.set.n_episodes).ok();
+        }
         write!(out, "\n{:<16}", "").ok();
         for mode in &self.modes {
             write!(out, "{:>34}", mode.mode.label()).ok();
@@ -399,5 +405,7 @@ mod tests {
         let set = PracticeSet { first: PageSpec::icons(7, Split::HeldOut), n_episodes: 3 };
         let seeds: Vec<u64> = set.specs().map(|spec| spec.seed).collect();
         assert_eq!(seeds, [7, 8, 9]);
+        let last = PracticeSet { first: PageSpec::icons(u64::MAX, Split::HeldOut), n_episodes: 2 };
+        assert_eq!(last.specs().map(|spec| spec.seed).collect::<Vec<_>>(), [u64::MAX, 0], "no overflow");
     }
 }

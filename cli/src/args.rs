@@ -60,7 +60,7 @@ pub(crate) enum Command {
     Locate(LocateArgs),
     /// Do a task, or click one thing, in a live browser
     #[command(
-        after_help = "Examples:\n  vigorl run \"the blue button\" --url https://example.org\n  vigorl run login.yaml --headed\n\n\
+        after_help = "Examples:\n  vigorl run \"the blue button\" --url https://example.org\n  vigorl run login.yaml --headed\n  vigorl run login.yaml --dry-run\n\n\
                             A task is a file such as:\n  name: find a page\n  start: { url: \"http://127.0.0.1:8080/\", viewport: 1280x800 }\n  steps:\n    \
                             - click: the search box\n    - type: \"grounding\"\n    - press: Enter\n  expect:\n    - url_contains: \"/grounding\""
     )]
@@ -87,11 +87,16 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
 }
 
+/// A count of something that is pointless without any.
+fn at_least_one() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..)
+}
+
 /// `vigorl demo`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct DemoArgs {
     /// Number of pages [default: 24]
-    #[arg(long)]
+    #[arg(long, value_parser = at_least_one())]
     pub(crate) episodes: Option<u64>,
     #[command(flatten)]
     pub(crate) pages: PageArgs,
@@ -126,6 +131,12 @@ pub(crate) struct RunArgs {
     /// The page to start on; overrides the task's own
     #[arg(long)]
     pub(crate) url: Option<String>,
+    /// Find and record everything, but do nothing to the page
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Steps at most; a task that needs more is not done [default: all]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub(crate) max_steps: Option<u64>,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
     #[command(flatten)]
@@ -157,7 +168,7 @@ pub(crate) enum EvalCommand {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct EvalPracticeArgs {
     /// Number of pages [default: 500]
-    #[arg(long)]
+    #[arg(long, value_parser = at_least_one())]
     pub(crate) episodes: Option<u64>,
     /// How the policy is asked [default: both]
     #[arg(long, value_enum)]
@@ -220,7 +231,7 @@ pub(crate) struct DataPracticeArgs {
     /// The folder to write
     pub(crate) folder: PathBuf,
     /// Number of pages
-    #[arg(long)]
+    #[arg(long, value_parser = at_least_one())]
     pub(crate) pages: u64,
     #[command(flatten)]
     pub(crate) page: PageArgs,

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use vigorl_agent::Stamp;
-use vigorl_agent::record::{FORMAT, ModelRecord, RunRecord};
+use serde_json::json;
+use vigorl_agent::record::{FORMAT, InputRecord, ModelRecord, PagesRecord, RunRecord};
+use vigorl_agent::{RunDir, Stamp};
+use vigorl_benchmarks::PracticeSet;
+use vigorl_geometry::{Size, Viewport};
 
 use crate::env;
 use crate::settings::Settings;
@@ -13,14 +16,45 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The commit it was built from.
 pub(crate) const COMMIT: &str = env!("VIGORL_COMMIT");
 
+/// Finds out before anything slow begins whether runs can be written.
+pub(crate) fn check_output(settings: &Settings) -> anyhow::Result<()> {
+    RunDir::check(&settings.output_dir)
+        .map_err(|error| anyhow::anyhow!("{error}; choose another --output-dir"))
+}
+
+/// A run on practice pages.
+pub(crate) fn of_pages(set: &PracticeSet) -> InputRecord {
+    let canvas = set.first.canvas;
+    InputRecord {
+        viewport: Some([canvas.width, canvas.height]),
+        pages: Some(PagesRecord { first: set.first, n_pages: set.n_episodes }),
+        ..InputRecord::default()
+    }
+}
+
+/// Whole CSS pixels.
+pub(crate) fn sides(viewport: Size<Viewport>) -> [u32; 2] {
+    [viewport.width as u32, viewport.height as u32]
+}
+
 /// The record of a run that starts now.
-pub(crate) fn of_run(task: &str, model: ModelRecord, settings: &Settings, browser: String) -> RunRecord {
+pub(crate) fn of_run(
+    task: &str,
+    input: InputRecord,
+    model: ModelRecord,
+    settings: &Settings,
+    browser: String,
+) -> RunRecord {
     let versions = [("vigorl", VERSION.to_owned()), ("commit", COMMIT.to_owned()), ("browser", browser)];
     let mut all = settings.to_json();
     all["command"] = env::command_line().into();
+    if let Some([width, height]) = input.viewport.filter(|shown| *shown != sides(settings.viewport)) {
+        all["viewport"] = json!({ "value": format!("{width}x{height}"), "origin": "task" });
+    }
     RunRecord {
         format: FORMAT,
         task: task.to_owned(),
+        input,
         model,
         settings: all,
         seeds: BTreeMap::from([("seed".to_owned(), settings.seed)]),

@@ -63,8 +63,10 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    fn describe(&self, name: &str) -> String {
+    fn describe(&self, name: &str, value: Option<&str>) -> String {
         match self {
+            // Its flags are its values.
+            Self::Flag if name == "window" => format!("--{}", value.unwrap_or(name)),
             Self::Flag => format!("--{}", name.replace('_', "-")),
             Self::Environment => env::variable_of(name),
             Self::Project => PROJECT_FILE.to_owned(),
@@ -205,6 +207,11 @@ impl Settings {
         })
     }
 
+    /// Whether the value was typed: then it is stronger than a task file.
+    pub(crate) fn is_typed(&self, name: &str) -> bool {
+        *self.resolved.entry(name).1 == Origin::Flag
+    }
+
     /// Name, value and origin of every setting, as TOML for people.
     pub(crate) fn to_toml(&self) -> String {
         let lines = self.resolved.0.iter().map(|(name, value, origin)| {
@@ -212,7 +219,7 @@ impl Settings {
                 Some(value) => ("", format!("{name} = {}", toml::Value::from(value.as_str()))),
                 None => ("# ", format!("{name} is decided by the preset or the system")),
             };
-            format!("{:<44} # {}", format!("{comment}{assignment}"), origin.describe(name))
+            format!("{:<44} # {}", format!("{comment}{assignment}"), origin.describe(name, value.as_deref()))
         });
         lines.collect::<Vec<_>>().join("\n")
     }
@@ -220,7 +227,7 @@ impl Settings {
     /// The same for programs and records.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let entries = self.resolved.0.iter().map(|(name, value, origin)| {
-            ((*name).to_owned(), json!({ "value": value, "origin": origin.describe(name) }))
+            ((*name).to_owned(), json!({ "value": value, "origin": origin.describe(name, value.as_deref()) }))
         });
         serde_json::Value::Object(entries.collect())
     }
@@ -244,7 +251,7 @@ impl Resolved {
 
     fn wrong(&self, name: &str, expected: &str) -> anyhow::Error {
         let (value, origin) = self.entry(name);
-        usage(format!("{}: `{}` is not {expected}", origin.describe(name), value.unwrap_or_default()))
+        usage(format!("{}: `{}` is not {expected}", origin.describe(name, value), value.unwrap_or_default()))
     }
 
     fn one_of<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> anyhow::Result<T> {
@@ -407,6 +414,9 @@ mod tests {
             "{shown}"
         );
         assert!(line("viewport").ends_with("# default"), "{shown}");
+        let headed = [(Origin::Flag, layer(&[("window", "headed")]))];
+        let origin = Settings::from_layers(&headed).unwrap().to_json()["window"]["origin"].clone();
+        assert_eq!(origin, "--headed", "there is no --window");
         assert_eq!(settings.to_json()["seed"], json!({"value": "1", "origin": "--seed"}));
     }
 

@@ -34,6 +34,10 @@ fn what_was_typed_wrong_is_exit_code_2_and_says_how_to_do_it_right() {
     check(&["demo", "--vocabulary", "40"], 2, &["--tier words"]);
     check(&["demo", "--canvas", "big"], 2, &["--canvas", "192x160"]);
     check(&["demo", "--headed", "--headless"], 2, &["cannot be used with"]);
+    check(&["demo", "--episodes", "0"], 2, &["--episodes", "0"]);
+    check(&["demo", "--seed", "18446744073709551615", "--episodes", "2"], 2, &["no 2 pages", "--seed"]);
+    check(&["eval", "practice", "--first-page", "18446744073709551615"], 2, &["no 500 pages"]);
+    check(&["run", "the button", "--url", "about:blank", "--max-steps", "0"], 2, &["--max-steps"]);
     check(&["run", "the button"], 2, &["--url"]);
     check(&["run", "missing.yaml"], 2, &["cannot read `missing.yaml`"]);
     check(&["report", "nowhere"], 2, &["`nowhere`", "run.json"]);
@@ -101,6 +105,9 @@ fn settings_come_from_flags_environment_project_user_and_defaults_in_this_order(
     assert_eq!(value("output_dir").0, "four");
     assert!(value("output_dir").1.ends_with("user/vigorl/config.toml"));
     assert_eq!(value("model"), ("nano", "default"));
+    let output = vigorl(folder.path(), &["doctor", "--show-settings", "--json", "--headed"], &[]);
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(shown["window"], serde_json::json!({"value": "headed", "origin": "--headed"}));
 }
 
 #[test]
@@ -115,6 +122,19 @@ fn a_wrong_variable_or_file_is_a_usage_error_that_names_it() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2));
     assert!(said.contains("`vigorl.toml`: unknown setting `tempreture`"), "{said}");
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_written_is_found_before_model_and_browser() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), "").unwrap();
+    let nowhere = ["--output-dir", "file", "--model", "./nowhere", "--preset", "nano"];
+    for verb in [&["demo"][..], &["run", "x", "--url", "about:blank"], &["eval", "practice", "--record"]] {
+        let output = vigorl(folder.path(), &[verb, &nowhere].concat(), &[]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("cannot write `file`") && said.contains("another --output-dir"), "{said}");
+    }
 }
 
 #[test]

@@ -58,3 +58,34 @@ fn ctrl_c_ends_a_run_with_a_summary_and_exit_code_130() {
     assert!(run.join("report.html").is_file());
     assert_eq!(processes_with(&marker), Vec::<String>::new());
 }
+
+#[test]
+fn an_interrupted_evaluation_reports_what_it_played() {
+    let folder = tempfile::tempdir().unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_vigorl"))
+        .args(["eval", "practice", "--episodes", "1000", "--turns", "multi", "--json", "--record"])
+        .args(["--output-dir", "runs"])
+        .current_dir(folder.path())
+        .env("XDG_CONFIG_HOME", folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let third = || {
+        let run = fs::read_dir(folder.path().join("runs")).ok()?.next()?.ok()?.path();
+        run.join("steps/0003").is_dir().then_some(())
+    };
+    let end = Instant::now() + Duration::from_secs(120);
+    while third().is_none() {
+        assert!(Instant::now() < end, "no third page");
+        std::thread::yield_now();
+    }
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(result["truncated"], true);
+    let n = result["set"]["n_episodes"].as_u64().unwrap();
+    assert!((2..1000).contains(&n), "{n}");
+    assert_eq!(result["modes"][0]["all"]["n"], n);
+}

@@ -6,14 +6,17 @@ mod world;
 
 use std::error::Error;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use vigorl_agent::{Effect, Nobody, PracticeJudge, Recorded, write_report};
+use vigorl_agent::{Effect, Nobody, PracticeJudge, Recorded, ScriptedJudge, write_report};
 use vigorl_interface::{Action, Driver};
 use vigorl_policy::ScriptedPolicy;
 use vigorl_tasks::practice::{PageSpec, PracticeEnv, Split};
+use vigorl_tasks::scripted::ScriptedTask;
 
-use world::{BUTTON, HIT, browser, click, show};
+use world::{BUTTON, HIT, browser, click, play, show};
 
 #[test]
 fn a_page_that_never_settles_is_clicked_and_left_at_the_cap() {
@@ -40,6 +43,66 @@ fn a_dialog_is_an_effect() {
     assert_eq!(ended.record.err_msg, None);
     let step = Recorded::read(&ended.path).unwrap().episodes[0].steps[0].action.clone().unwrap();
     assert_eq!((step.effect, step.dialog.as_deref()), (Effect::Confirmed, Some("Are you sure?")));
+}
+
+/// Serves `page`, and answers anything else after a while.
+fn slow_server(page: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let page = page.clone();
+            std::thread::spawn(move || answer(stream, &page));
+        }
+    });
+    url
+}
+
+fn answer(mut stream: TcpStream, page: &str) {
+    let mut request = [0; 2048];
+    let n_bytes = stream.read(&mut request).unwrap_or(0);
+    let is_page = request[..n_bytes].starts_with(b"GET / ");
+    if !is_page {
+        std::thread::sleep(LATE);
+    }
+    let body = if is_page { page } else { "arrived" };
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length:";
+    write!(stream, "{head} {}\r\n\r\n{body}", body.len()).ok();
+}
+
+const LATE: Duration = Duration::from_millis(800);
+
+#[test]
+fn what_a_server_answers_late_is_judged_and_seen() {
+    let output = tempfile::tempdir().unwrap();
+    let mut driver = browser(320, 200);
+    let fetch = "fetch('/late').then((said) => said.text()).then((text) => { late.textContent = text; })";
+    let button = BUTTON.replace("<button ", &format!("<button onclick=\"{fetch}\" "));
+    let late = "<div id=late style='position:absolute;top:100px;font-size:40px;background:#0f0'></div>";
+    let url = slow_server(format!("{button}{late}"));
+    driver.act(&Action::Navigate { url }).unwrap();
+    let yaml = "name: n\nstart: {}\nsteps: [click: it]\nexpect: [text_visible: arrived]\n";
+    let task = ScriptedTask::parse(yaml).unwrap();
+    let mut policy = ScriptedPolicy::new([HIT]);
+    let ended = click(&mut driver, &mut policy, &mut ScriptedJudge(&task), output.path());
+    assert_eq!((ended.record.success, ended.record.reward), (Some(true), Some(1.0)), "{:?}", ended.record);
+    let after = image::open(ended.path.join("steps/0001/after.png")).unwrap().into_rgb8();
+    assert!(after.pixels().any(|pixel| pixel.0 == [0, 255, 0]), "the last screenshot shows what arrived");
+}
+
+#[test]
+fn a_tab_that_a_link_opens_is_followed() {
+    let output = tempfile::tempdir().unwrap();
+    let mut driver = browser(320, 200);
+    let script = "window.open('about:blank').document.title = 'two'";
+    show(&mut driver, &BUTTON.replace("<button ", &format!("<button onclick=\"{script}\" ")));
+    let ended = click(&mut driver, &mut ScriptedPolicy::new([HIT]), &mut Nobody, output.path());
+    let step = Recorded::read(&ended.path).unwrap().episodes[0].steps[0].action.clone().unwrap();
+    assert_eq!((step.effect, step.detail.as_deref()), (Effect::Confirmed, Some("opened a tab")));
+    assert_eq!(step.title.as_deref(), Some("two"));
+    assert_eq!(driver.tabs().unwrap().len(), 2);
+    let after = image::open(ended.path.join("steps/0001/after.png")).unwrap();
+    assert_eq!((after.width(), after.height()), (320, 200), "the new tab is as large");
 }
 
 /// Answers the middle of the page's own target.
@@ -84,5 +147,66 @@ fn the_report_works_in_a_browser_without_any_other_file() -> Result<(), Box<dyn 
     let after = "document.querySelector('[data-show=after]').click(); \
                  return getComputedStyle(document.querySelector('.stage')).position + document.querySelector('.stage').className";
     assert_eq!(ask(after)?, "\"relativestage shows-after\"");
+    Ok(())
+}
+
+#[test]
+fn the_gallery_filters_and_is_walked_with_the_arrow_keys() -> Result<(), Box<dyn Error>> {
+    let output = tempfile::tempdir()?;
+    let specs = [3, 4, 5].map(|seed| PageSpec::icons(seed, Split::HeldOut));
+    let mut driver = browser(specs[0].canvas.width, specs[0].canvas.height);
+    let mut replies: Vec<String> = specs.iter().map(|spec| oracle(&mut driver, spec)).collect();
+    replies[1] = "<answer> (0, 0) </answer>".to_owned();
+    let path = play(&mut driver, &specs, &replies, output.path());
+    let step = Recorded::read(&path)?.episodes[0].steps[0].action.clone().ok_or("an action")?;
+    assert_eq!(step.effect, Effect::Confirmed, "the page shows its verdict");
+    let report = write_report(&path)?;
+    drop(driver);
+
+    let mut driver = browser(1200, 900);
+    driver.act(&Action::Navigate { url: format!("file://{}", report.display()) })?;
+    let mut ask = |script: &str| driver.evaluate(script);
+    let open = "return document.querySelector('.episode:not([hidden])').dataset.number";
+    let key = |key: &str| {
+        format!(
+            "document.body.dispatchEvent(new KeyboardEvent('keydown', {{key: '{key}', bubbles: true}})); {open}"
+        )
+    };
+    assert_eq!(ask(open)?, "\"1\"");
+    assert_eq!(ask(&key("ArrowRight"))?, "\"2\"");
+    assert_eq!(ask(&key("ArrowLeft"))?, "\"1\"");
+    let shown =
+        "return [...document.querySelectorAll('.card')].filter((card) => card.checkVisibility()).length";
+    assert_eq!(ask(shown)?, "3");
+    assert_eq!(ask(&format!("document.querySelector('[data-filter=hit]').click(); {shown}"))?, "2");
+    assert_eq!(ask(&key("ArrowRight"))?, "\"3\"", "what is filtered out is passed over");
+    assert_eq!(ask(&format!("document.querySelector('.card').click(); {open}"))?, "\"1\"");
+    Ok(())
+}
+
+#[test]
+fn the_report_of_a_crashed_run_opens() -> Result<(), Box<dyn Error>> {
+    let output = tempfile::tempdir()?;
+    let mut driver = browser(320, 200);
+    show(&mut driver, BUTTON);
+    let ended = click(&mut driver, &mut ScriptedPolicy::new([HIT]), &mut Nobody, output.path());
+    for file in ["summary.json", "steps/0001/action.json", "steps/0001/model.json", "steps/0001/after.png"] {
+        fs::remove_file(ended.path.join(file))?;
+    }
+    let log = fs::read_to_string(ended.path.join("events.jsonl"))?;
+    let before = log.lines().take_while(|line| !line.contains("step_ended")).collect::<Vec<_>>().join("\n");
+    fs::write(ended.path.join("events.jsonl"), &before[..before.len() - 3])?;
+    let report = write_report(&ended.path)?;
+
+    driver.act(&Action::Navigate { url: format!("file://{}", report.display()) })?;
+    let mut ask = |script: &str| driver.evaluate(script);
+    let says = |words: &str| format!("return document.body.innerText.includes('{words}')");
+    for words in ["cut off before", "The button (80, 50).", "never finished"] {
+        assert_eq!(ask(&says(words))?, "true", "{words}");
+    }
+    assert_eq!(ask(&says("nothing had to be found"))?, "false");
+    let picture = "const image = document.querySelector('.stage img'); \
+                   return [image.naturalWidth, image.naturalHeight, document.querySelectorAll('.pin').length]";
+    assert_eq!(ask(picture)?, "[320,200,1]");
     Ok(())
 }

@@ -4,13 +4,12 @@
 //! are the assertion and the reward; a clause that cannot be checked counts as not satisfied.
 
 mod judge;
-mod key;
 
 use std::fmt;
 
 use serde::Deserialize;
 use vigorl_geometry::{Size, Viewport};
-use vigorl_interface::Key;
+use vigorl_interface::{ChordError, Key, parse_chord};
 
 pub use judge::{Verdict, Verification};
 
@@ -109,6 +108,14 @@ pub struct ScrollStep {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Chord(pub Vec<Key>);
+
+impl TryFrom<String> for Chord {
+    type Error = ChordError;
+
+    fn try_from(text: String) -> Result<Self, ChordError> {
+        parse_chord(&text).map(Self)
+    }
+}
 
 /// Something that holds or does not.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -240,6 +247,13 @@ reward: mean
     }
 
     #[test]
+    fn keys_have_the_names_of_the_interface() {
+        for (name, key) in [("ArrowDown", Key::Down), ("Esc", Key::Escape), ("Return", Key::Enter)] {
+            assert_eq!(Chord::try_from(name.to_owned()), Ok(Chord(vec![key])));
+        }
+    }
+
+    #[test]
     fn a_goal_needs_no_steps() {
         let task = ScriptedTask::parse(
             "name: n\nstart: { url: 'about:blank' }\ngoal: log in\nexpect: [text_visible: Welcome]\n",
@@ -261,6 +275,7 @@ reward: mean
         let steps = |steps: &str| format!("name: n\nstart: {{}}\nsteps:\n  - click: a\n{steps}{tail}");
         check(&steps("  - clikc: the box"), Some(5), "unknown variant `clikc`");
         check(&steps("  - press: Hyper+x"), Some(5), "`Hyper` is no key");
+        check(&steps("  - press: Control+"), Some(5), "a key is missing in `Control+`");
         check(&steps("  - scroll: { target: x }"), Some(5), "missing field `by`");
         check("name: n\nstart: { viewport: 12by8 }\ngoal: g\n", Some(2), "no viewport");
         check("name: n\nstart: {}\ngoal: g\nreword: all\n", Some(4), "unknown field `reword`");

@@ -108,6 +108,33 @@ fn the_first_real_click_decides() {
     }
 }
 
+/// How many pixels of the screen have exactly this color.
+fn n_pixels_of(env: &mut PracticeEnv<'_>, color: [u8; 3]) -> usize {
+    env.driver().screenshot().unwrap().pixels.pixels().filter(|pixel| pixel.0 == color).count()
+}
+
+#[test]
+fn the_page_shows_its_verdict_and_only_after_it() {
+    const GREEN: [u8; 3] = [10, 143, 60];
+    const RED: [u8; 3] = [208, 20, 20];
+    let mut driver = browser(192, 160);
+    let mut env = PracticeEnv::new(&mut driver);
+    let spec = PageSpec::icons(4, Split::HeldOut);
+    let episode = env.reset(&spec).unwrap();
+    let b = episode.page.target().bounds;
+    let before = env.driver().screenshot().unwrap();
+    env.reset(&spec).unwrap();
+    assert_eq!(env.driver().screenshot().unwrap().pixels, before.pixels, "nothing is drawn before a click");
+    let (green, red) = (n_pixels_of(&mut env, GREEN), n_pixels_of(&mut env, RED));
+    click(&mut env, b.left, b.top, MouseButton::Left);
+    assert!(n_pixels_of(&mut env, GREEN) >= green + 50, "a hit is green");
+    env.reset(&spec).unwrap();
+    let (x, y) = empty_pixel(&episode);
+    click(&mut env, x, y, MouseButton::Left);
+    assert!(n_pixels_of(&mut env, RED) >= red + 30, "a miss is red");
+    assert_eq!(env.boxes().unwrap().len(), episode.page.widgets.len(), "the mark is no widget");
+}
+
 #[test]
 fn what_keeps_the_page_from_judging_is_an_error() {
     let mut driver = browser(192, 160);

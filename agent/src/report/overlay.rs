@@ -6,9 +6,10 @@
 
 use std::fmt::Write as _;
 
-use crate::record::{Box4, GroundingRecord, Plain, StepRecord, Xy};
+use crate::record::{ActionRecord, Box4, GroundingRecord, StepRecord, Xy};
 
 use super::html::{escape, number};
+use super::step::verb;
 
 /// Distance of a badge from its point, in display pixels.
 const BADGE_REACH: f64 = 27.0;
@@ -118,14 +119,20 @@ pub(super) fn full(
         )
         .ok();
     }
-    let click = step.and_then(|s| s.action.as_ref()).and_then(|a| a.at()).or(model.and_then(|m| m.answer));
+    let action = step.and_then(|step| step.action.as_ref());
+    let click = action.and_then(ActionRecord::at).or(model.and_then(|m| m.answer));
     if let Some(model) = model {
         let pins = pins(model);
         windows(&mut out, frame, model, &pins);
         trail(&mut out, frame, &pins);
         draw_pins(&mut out, frame, &pins, click);
+        let end = action.and_then(ActionRecord::to);
+        if let Some((from, to)) = click.zip(end) {
+            line(&mut out, frame, [from, to], pins.answer_order + 1);
+            cross(&mut out, frame, to, ("release", "released"), pins.answer_order + 1);
+        }
         if let Some(at) = click {
-            cross(&mut out, frame, at, pins.answer_order);
+            cross(&mut out, frame, at, ("click", action.map_or("answer", verb)), pins.answer_order);
         }
     }
     out.push_str("</svg>");
@@ -145,7 +152,7 @@ pub(super) fn on_crop(frame: Frame, model: &GroundingRecord, turn: usize, click:
         .ok();
     }
     if let Some(at) = click.filter(|at| frame.shows(*at)) {
-        cross(&mut out, frame, at, 0);
+        cross(&mut out, frame, at, ("click", "click"), 0);
     }
     out.push_str("</svg>");
     out
@@ -182,14 +189,17 @@ fn windows(out: &mut String, frame: Frame, model: &GroundingRecord, pins: &Pins<
 /// Dotted lines from one looked-at point to the next.
 fn trail(out: &mut String, frame: Frame, pins: &Pins<'_>) {
     for pair in pins.pins.windows(2).filter(|pair| pair[0].at != pair[1].at) {
-        let ((x1, y1), (x2, y2)) = (frame.percent(pair[0].at), frame.percent(pair[1].at));
-        write!(
-            out,
-            r#"<line class="trail" data-order="{}" x1="{x1:.3}%" y1="{y1:.3}%" x2="{x2:.3}%" y2="{y2:.3}%"/>"#,
-            pair[1].order
-        )
-        .ok();
+        line(out, frame, [pair[0].at, pair[1].at], pair[1].order);
     }
+}
+
+fn line(out: &mut String, frame: Frame, ends: [Xy; 2], order: usize) {
+    let [(x1, y1), (x2, y2)] = ends.map(|at| frame.percent(at));
+    write!(
+        out,
+        r#"<line class="trail" data-order="{order}" x1="{x1:.3}%" y1="{y1:.3}%" x2="{x2:.3}%" y2="{y2:.3}%"/>"#,
+    )
+    .ok();
 }
 
 /// A dot at the point itself and a numbered badge where there is room beside it.
@@ -238,16 +248,18 @@ fn free_direction(frame: Frame, (px, py): (f64, f64), taken: &[(f64, f64)]) -> (
         .unwrap_or((BADGE_REACH, 0.0))
 }
 
-fn cross(out: &mut String, frame: Frame, at: [Plain; 2], order: usize) {
+/// A target mark; `mark` links it to its words, `word` says what happened there.
+fn cross(out: &mut String, frame: Frame, at: Xy, (mark, word): (&str, &str), order: usize) {
     let (x, y) = frame.percent(at);
     let lines = "M-19 0H-7M19 0H7M0 -19V-7M0 19V7M-12.5 0a12.5 12.5 0 1 0 25 0a12.5 12.5 0 1 0 -25 0";
     write!(
         out,
         concat!(
-            r#"<svg x="{x:.3}%" y="{y:.3}%" overflow="visible"><g class="cross" data-p="click" data-order="{order}">"#,
-            r#"<title>click at ({}, {})</title><path class="under" d="{lines}"/><path class="over" d="{lines}"/><circle class="core" r="2"/></g></svg>"#
+            r#"<svg x="{x:.3}%" y="{y:.3}%" overflow="visible"><g class="cross" data-p="{mark}" data-order="{order}">"#,
+            r#"<title>{word} at ({}, {})</title><path class="under" d="{lines}"/><path class="over" d="{lines}"/><circle class="core" r="2"/></g></svg>"#
         ),
         number(at[0].0), number(at[1].0), x = x, y = y, order = order, lines = lines,
+        mark = mark, word = word,
     )
     .ok();
 }
@@ -272,6 +284,8 @@ pub(super) fn thumbnail(frame: Frame, click: Option<Xy>, target: Option<Box4>) -
 
 #[cfg(test)]
 mod tests {
+    use crate::record::Plain;
+
     use super::*;
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::effect::{Effect, Verification};
-use crate::record::{ActionRecord, Box4, GroundingRecord, StepRecord, Timings, TurnRecord};
+use crate::record::{ActionRecord, Box4, GroundingRecord, StepRecord, Timings, TurnRecord, Xy};
 use crate::recorded::RecordedStep;
 
 use super::html::{count, duration, escape, inline_png, number};
@@ -87,11 +87,11 @@ fn keyboard(out: &mut String, step: &RecordedStep) {
         }
         _ => String::new(),
     };
-    write!(
-        out,
-        r#"<div class="keys">{keys}<p class="labels">nothing had to be found in this step</p></div>"#
-    )
-    .ok();
+    let words = match &step.action {
+        Some(_) => "nothing had to be found in this step",
+        None => "the run ended before anything was said in this step",
+    };
+    write!(out, r#"<div class="keys">{keys}<p class="labels">{words}</p></div>"#).ok();
 }
 
 fn effect_class(effect: Effect) -> &'static str {
@@ -111,11 +111,14 @@ fn verification_class(verification: Verification) -> &'static str {
 }
 
 fn stage(out: &mut String, step: &RecordedStep, target: Option<Box4>) {
-    let Some(before) = inline_png(&step.folder.join("before.png")) else {
-        out.push_str(r#"<p class="empty">The screenshot was not written.</p>"#);
+    let Some((before, size)) = inline_png(&step.folder.join("before.png")).zip(step.image_size) else {
+        let words = match step.action {
+            Some(_) => "A dialog covered the page: there is no screenshot.",
+            None => "The screenshot was not written.",
+        };
+        write!(out, r#"<p class="empty">{words}</p>"#).ok();
         return;
     };
-    let size = step.action.as_ref().map_or([1280, 800], |action| action.image_size);
     let zoom = enlargement(size[0]);
     let pixel = if zoom > 1 { " pixel" } else { "" };
     write!(
@@ -212,6 +215,10 @@ fn after_facts(out: &mut String, action: &StepRecord) {
 
 fn said(out: &mut String, step: &RecordedStep, model: &GroundingRecord) {
     let numbered = pins(model);
+    out.push_str(concat!(
+        r#"<p class="labels">numbers inside a thought are pixels of the image as shown to the policy; "#,
+        r#"zoom, crop and answer are pixels of the screenshot</p>"#
+    ));
     for (turn_idx, turn) in model.turns.iter().enumerate() {
         write!(out, r#"<div class="turn t{}">"#, hue(turn_idx)).ok();
         turn_head(out, turn_idx, turn);
@@ -243,6 +250,8 @@ fn said(out: &mut String, step: &RecordedStep, model: &GroundingRecord) {
         crop_tile(out, step, model, turn_idx);
         if turn_idx + 1 == model.turns.len() {
             conclusion(out, step, model);
+        } else if let Some(at) = answer_after(model, turn_idx) {
+            deed(out, "found", "click", at);
         }
         // Where nothing could be read, the raw text is all there is to see.
         let open = if turn.thoughts.is_empty() && turn.zoom.is_none() { " open" } else { "" };
@@ -293,16 +302,16 @@ fn crop_tile(out: &mut String, step: &RecordedStep, model: &GroundingRecord, tur
 
 fn conclusion(out: &mut String, step: &RecordedStep, model: &GroundingRecord) {
     if let Some(reason) = &model.malformed {
+        // What the step says of it names the pixels it speaks of.
+        let known = step.action.as_ref().filter(|action| action.effect == Effect::Refused);
+        let reason = known.and_then(|action| action.detail.as_ref()).unwrap_or(reason);
         write!(out, r#"<p class="deed bad">no answer: {}</p>"#, escape(reason)).ok();
     } else if let Some(at) = model.answer {
-        let verb = step.action.as_ref().and_then(|s| s.action.as_ref()).map_or("answer", verb);
-        write!(
-            out,
-            r#"<span class="deed click" tabindex="0" data-p="click">{CLICK_ICON} {verb} ({}, {})</span>"#,
-            number(at[0].0),
-            number(at[1].0)
-        )
-        .ok();
+        let action = step.action.as_ref().and_then(|step| step.action.as_ref());
+        deed(out, action.map_or("answer", verb), "click", at);
+        if let Some(to) = action.and_then(ActionRecord::to) {
+            deed(out, "to", "release", to);
+        }
     }
     if let Some(confidence) = model.confidence {
         let percent = (confidence * 100.0).clamp(0.0, 100.0);
@@ -314,7 +323,26 @@ fn conclusion(out: &mut String, step: &RecordedStep, model: &GroundingRecord) {
     }
 }
 
-fn verb(action: &ActionRecord) -> &'static str {
+fn deed(out: &mut String, word: &str, mark: &str, at: Xy) {
+    write!(
+        out,
+        r#"<span class="deed click" tabindex="0" data-p="{mark}">{CLICK_ICON} {word} ({}, {})</span>"#,
+        number(at[0].0),
+        number(at[1].0)
+    )
+    .ok();
+}
+
+/// The point that was answered when one of several things was found, by the turn that said it.
+fn answer_after(model: &GroundingRecord, turn_idx: usize) -> Option<Xy> {
+    let mut n_turns = 0;
+    model.found.iter().find_map(|found| {
+        n_turns += found.n_turns;
+        (n_turns == turn_idx + 1).then_some(found.answer).flatten()
+    })
+}
+
+pub(super) fn verb(action: &ActionRecord) -> &'static str {
     match action {
         ActionRecord::Click { count: 2, .. } => "double click",
         ActionRecord::Click { button, .. } if button == "right" => "right click",

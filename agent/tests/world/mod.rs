@@ -1,11 +1,10 @@
 //! A world in memory: one box that turns green when it is clicked. For tests only.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use image::{Rgb, RgbImage};
-use vigorl_agent::{Judge, Verdict, Verification};
+use vigorl_agent::{Failure, Judge, Verdict, Verification};
 use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen};
 use vigorl_interface::{Action, Driver, DriverError, PageState, Screenshot, Settled, TabId};
 
@@ -26,6 +25,12 @@ pub(crate) enum Fault {
     Restless,
     /// A dialog is open from the start.
     DialogFromStart,
+    /// A click shows only after three waits for a quiet page.
+    Late,
+    /// A click opens a tab, which is green.
+    TabOnAct,
+    /// The driver does not do what it is asked.
+    Refuses,
 }
 
 /// The driver.
@@ -37,8 +42,13 @@ pub(crate) struct Fake {
     pub(crate) acts: Vec<Action>,
     /// How often the screen was captured.
     pub(crate) n_screenshots: usize,
+    /// How often the judge's question was answered.
+    pub(crate) n_questions: usize,
+    /// How often a page had to be waited for since the click.
+    n_settled: usize,
     green: bool,
     dialog: Option<String>,
+    tabs: Vec<TabId>,
 }
 
 impl Fake {
@@ -68,10 +78,18 @@ impl Driver for Fake {
         if self.fault == Fault::GoneOnAct {
             return Err(DriverError::Gone { what: "browser", detail: "connection refused".to_owned() });
         }
+        if self.fault == Fault::Refuses {
+            return Err(DriverError::Refused { request: "click", detail: "not today".to_owned() });
+        }
         self.acts.push(action.clone());
+        self.n_settled = 0;
         if let Action::Click { at, .. } = action {
             let [l, t, r, b] = BOX.map(f64::from);
-            self.green |= Rect::<Screen>::new(l, t, r, b).contains(*at);
+            let hit = Rect::<Screen>::new(l, t, r, b).contains(*at);
+            self.green |= hit && !matches!(self.fault, Fault::Late | Fault::TabOnAct);
+            if self.fault == Fault::TabOnAct {
+                self.tabs.push(TabId("two".to_owned()));
+            }
             if self.fault == Fault::DialogOnAct {
                 self.dialog = Some("Are you sure?".to_owned());
             }
@@ -80,6 +98,8 @@ impl Driver for Fake {
     }
 
     fn settle(&mut self, cap: Duration) -> Result<Settled, DriverError> {
+        self.n_settled += 1;
+        self.green |= self.fault == Fault::Late && !self.acts.is_empty() && self.n_settled > 3;
         Ok(match self.fault {
             Fault::Restless => Settled::Capped { after: cap },
             _ => Settled::Quiet { after: Duration::ZERO },
@@ -92,11 +112,13 @@ impl Driver for Fake {
     }
 
     fn evaluate(&mut self, _script: &str) -> Result<String, DriverError> {
+        self.n_questions += 1;
         Ok(self.green.to_string())
     }
 
-    fn answer_dialog(&mut self, _accept: bool, _text: Option<&str>) -> Result<(), DriverError> {
-        Err(DriverError::Unsupported { what: "answer dialogs" })
+    fn answer_dialog(&mut self, accept: bool, _text: Option<&str>) -> Result<(), DriverError> {
+        self.green |= accept;
+        self.dialog.take().map(drop).ok_or(DriverError::Unsupported { what: "answer dialogs" })
     }
 
     fn open_tab(&mut self) -> Result<TabId, DriverError> {
@@ -104,11 +126,15 @@ impl Driver for Fake {
     }
 
     fn tabs(&mut self) -> Result<Vec<TabId>, DriverError> {
-        Err(DriverError::Unsupported { what: "list tabs" })
+        match self.fault {
+            Fault::TabOnAct => Ok([TabId("one".to_owned())].into_iter().chain(self.tabs.clone()).collect()),
+            _ => Err(DriverError::Unsupported { what: "list tabs" }),
+        }
     }
 
-    fn switch_tab(&mut self, _tab: &TabId) -> Result<(), DriverError> {
-        Err(DriverError::Unsupported { what: "switch tabs" })
+    fn switch_tab(&mut self, tab: &TabId) -> Result<(), DriverError> {
+        self.green = self.tabs.contains(tab);
+        Ok(())
     }
 
     fn close_tab(&mut self) -> Result<(), DriverError> {
@@ -121,10 +147,24 @@ impl Driver for Fake {
 pub(crate) struct IsGreen;
 
 impl Judge for IsGreen {
-    fn judge(&mut self, driver: &mut dyn Driver) -> Result<Verdict, Box<dyn Error + Send + Sync>> {
+    fn judge(&mut self, driver: &mut dyn Driver) -> Result<Verdict, Failure> {
         let green = driver.evaluate("green")? == "true";
         let verification = if green { Verification::Satisfied } else { Verification::Unsatisfied };
         Ok(Verdict { verification, reward: Some(f64::from(u8::from(green))), detail: None })
+    }
+}
+
+/// The same, and the box may still become green.
+#[derive(Debug)]
+pub(crate) struct BecomesGreen;
+
+impl Judge for BecomesGreen {
+    fn judge(&mut self, driver: &mut dyn Driver) -> Result<Verdict, Failure> {
+        IsGreen.judge(driver)
+    }
+
+    fn may_change(&self) -> bool {
+        true
     }
 }
 

@@ -1,11 +1,18 @@
 //! `vigorl bench step`: what a step costs besides the model.
 
+use std::hint::black_box;
+use std::time::Instant;
+
 use anyhow::Context as _;
-use vigorl_agent::record::ModelRecord;
-use vigorl_agent::{Agent, Run};
+use vigorl_agent::record::{InputRecord, ModelRecord};
+use vigorl_agent::{Agent, Hands, Run};
 use vigorl_benchmarks::speed::{SpeedResult, open_page, summarize, take_steps};
 use vigorl_geometry::Size;
-use vigorl_policy::{Preset, Sampling, ScriptedPolicy};
+use vigorl_geometry::fit::PixelBudget;
+use vigorl_policy::{
+    Completion, Conversation, Policy, PolicyError, Preset, Sampling, ScriptedPolicy, TokenStream,
+};
+use vigorl_qwen::Processor;
 
 use crate::args::BenchStepArgs;
 use crate::commands::{Form, browser, pretty};
@@ -19,7 +26,7 @@ const STEPS: usize = 60;
 const WARM_UP: usize = 5;
 /// Of the visible area.
 const SIZE: (u32, u32) = (1280, 800);
-/// A zoom and an answer, as a real policy would say them: the crop is cut and resized, too.
+/// A zoom and an answer, as a real policy would say them: the crop is cut, resized and prepared, too.
 const REPLIES: [&str; 2] = [
     "<think> The counter is in the middle (660, 400). </think>\n<tool_call>\n{\"name\": \"search_coordinate\", \
      \"arguments\": {\"coordinate\": [660, 400]}}\n</tool_call>",
@@ -30,15 +37,17 @@ const REPLIES: [&str; 2] = [
 pub(crate) fn step(args: &BenchStepArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
     let n_steps = args.steps.unwrap_or(STEPS);
+    record::check_output(settings)?;
     let mut driver = browser::start(settings, Size::of_pixels(SIZE.0, SIZE.1))?;
     let version = browser::version(&mut driver);
     let replies = REPLIES.iter().copied().cycle().take(2 * (n_steps + WARM_UP));
-    let mut policy = ScriptedPolicy::new(replies);
+    let mut policy = Preparing { script: ScriptedPolicy::new(replies), processor: vigorl_3b() };
     let scripted = ModelRecord { name: "scripted".to_owned(), sha256: None };
+    let input = InputRecord { viewport: Some(SIZE.into()), ..InputRecord::default() };
     let mut run = Run::recorded(
         &settings.output_dir,
         "bench-step",
-        &record::of_run("the cost of a step", scripted, settings, version),
+        &record::of_run("the cost of a step", input, scripted, settings, version),
     )?;
     let sampling = Sampling {
         temperature: 0.0,
@@ -54,6 +63,7 @@ pub(crate) fn step(args: &BenchStepArgs, settings: &Settings, form: Form) -> any
         preset: &Preset::web_grounding_multiturn(),
         sampling: &sampling,
         settle_cap: settings.settle_cap,
+        hands: Hands::Act,
         cancel: &cancel,
     };
     open_page(&mut agent)?;
@@ -61,13 +71,61 @@ pub(crate) fn step(args: &BenchStepArgs, settings: &Settings, form: Form) -> any
     take_steps(&mut agent, n_steps + WARM_UP, &mut run)?;
     let costs: Vec<_> = run.costs().iter().skip(WARM_UP).copied().collect();
     let (_, path) = run.finish()?;
-    let result = summarize(&costs, [SIZE.0, SIZE.1]);
+    let mut result = summarize(&costs, [SIZE.0, SIZE.1]);
+    // What the record calls vision is here the preparation alone: no network runs.
+    let prepare = result.parts_median.remove("vision").unwrap_or_default();
+    result.parts_median.insert("prepare", prepare);
     terminal::data(&match form {
         Form::Json => pretty(&serde_json::to_value(&result)?),
         Form::Text => text(&result),
     });
     terminal::note(&format!("recorded in {}", path.context("the run was not recorded")?.display()));
     Ok(if cancel.is_set() { Ending::Interrupted } else { Ending::Done })
+}
+
+/// A scripted policy that prepares every image as an engine does: resized, normalised, cut into patches.
+struct Preparing {
+    script: ScriptedPolicy,
+    processor: Processor,
+}
+
+impl Policy for Preparing {
+    fn complete(
+        &mut self,
+        conversation: &Conversation,
+        sampling: &Sampling,
+        stream: &mut TokenStream<'_>,
+    ) -> Result<Completion, PolicyError> {
+        let clock = Instant::now();
+        // Each turn shows one image more; those before it are in the cache.
+        if let Some(image) = conversation.images().last() {
+            black_box(self.processor.patches(image)?);
+        }
+        let vision = clock.elapsed();
+        let said = self.script.complete(conversation, sampling, stream)?;
+        Ok(Completion { vision, ..said })
+    }
+
+    fn pixel_budget(&self) -> PixelBudget {
+        self.processor.pixel_budget()
+    }
+
+    fn name(&self) -> &str {
+        "scripted"
+    }
+}
+
+/// The processor of ViGoRL-3B, which is that of Qwen2.5-VL: 1280x800 becomes 1288x812.
+fn vigorl_3b() -> Processor {
+    Processor {
+        patch_size: 14,
+        temporal_patch_size: 2,
+        merge_size: 2,
+        min_pixels: 56 * 56,
+        max_pixels: 28 * 28 * 16_384,
+        image_mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
+        image_std: [0.268_629_54, 0.261_302_6, 0.275_777_1],
+    }
 }
 
 fn text(result: &SpeedResult) -> String {

@@ -13,6 +13,7 @@ use crate::terminal;
 /// Renders what is missing of the data set.
 pub(crate) fn practice(args: &DataPracticeArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let first = pages::first_page(&args.page, settings, Split::Train)?;
+    pages::set(first, args.pages)?;
     let spec = DatasetSpec { first, pages: args.pages };
     let mut driver = browser::start(settings, settings.viewport)?;
     let bar = terminal::bar(args.pages, "pages");

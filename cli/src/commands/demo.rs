@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use serde_json::json;
-use vigorl_agent::{Agent, Cancel, Run, write_report};
+use vigorl_agent::{Agent, Cancel, Hands, Run, write_report};
 use vigorl_benchmarks::{PracticeEpisode, PracticeSet, play_practice};
 use vigorl_tasks::practice::Split;
 
@@ -19,13 +19,14 @@ const EPISODES: u64 = 24;
 pub(crate) fn demo(args: &DemoArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
     let first = pages::first_page(&args.pages, settings, Split::HeldOut)?;
-    let set = PracticeSet { first, n_episodes: args.episodes.unwrap_or(EPISODES) };
+    let set = pages::set(first, args.episodes.unwrap_or(EPISODES))?;
+    record::check_output(settings)?;
     let mut eyes = model::load(settings)?;
     let mut driver = browser::start(settings, pages::viewport(&first))?;
     let task = format!("{} practice pages nobody has trained on", set.n_episodes);
     let version = browser::version(&mut driver);
     terminal::note(&format!("{} plays {task}, live in {version}", eyes.record.name));
-    let record = record::of_run(&task, eyes.record.clone(), settings, version);
+    let record = record::of_run(&task, record::of_pages(&set), eyes.record.clone(), settings, version);
     let mut run = Run::recorded(&settings.output_dir, "demo", &record)?;
     let mut agent = Agent {
         driver: &mut driver,
@@ -33,6 +34,7 @@ pub(crate) fn demo(args: &DemoArgs, settings: &Settings, form: Form) -> anyhow::
         preset: &eyes.preset,
         sampling: &eyes.sampling,
         settle_cap: settings.settle_cap,
+        hands: Hands::Act,
         cancel: &cancel,
     };
     let played = play_all(&mut agent, &set, settings, &mut run, form, &cancel);

@@ -5,8 +5,10 @@ use std::process::Command;
 use std::time::Instant;
 
 use serde_json::json;
+use vigorl_agent::RunDir;
 use vigorl_geometry::Size;
 use vigorl_interface::Driver as _;
+use vigorl_webdriver::WebDriver;
 
 use crate::commands::{Form, browser, pretty};
 use crate::exit::Ending;
@@ -22,9 +24,14 @@ struct Finding {
 
 /// Looks at everything a run needs.
 pub(crate) fn doctor(settings: &Settings, form: Form) -> anyhow::Result<Ending> {
+    let (browser, fonts) = match live_browser(settings) {
+        Ok((found, mut driver)) => (Ok(found), fonts(&mut driver)),
+        Err(cause) => (Err(cause), Err("cannot be seen without a browser".to_owned())),
+    };
     let findings = [
         Finding { what: "chromedriver", result: chromedriver(settings) },
-        Finding { what: "browser", result: live_browser(settings) },
+        Finding { what: "browser", result: browser },
+        Finding { what: "fonts", result: fonts },
         Finding { what: "policy", result: policy(settings) },
         Finding { what: "output", result: output(&settings.output_dir) },
     ];
@@ -68,7 +75,7 @@ fn chromedriver(settings: &Settings) -> Result<String, String> {
 }
 
 /// Starts a browser, looks through it once, and measures both.
-fn live_browser(settings: &Settings) -> Result<String, String> {
+fn live_browser(settings: &Settings) -> Result<(String, WebDriver), String> {
     let clock = Instant::now();
     let mut driver = browser::start(settings, Size::of_pixels(320, 200)).map_err(|error| {
         let cause = error.root_cause().to_string();
@@ -79,10 +86,33 @@ fn live_browser(settings: &Settings) -> Result<String, String> {
     driver.screenshot().map_err(|error| format!("it starts, but gives no screenshot: {error}"))?;
     let captured = clock.elapsed();
     let version = browser::version(&mut driver);
-    Ok(format!(
+    let found = format!(
         "{version}, starts in {:.1} s, a screenshot takes {} ms",
         started.as_secs_f64(),
         captured.as_millis()
+    );
+    Ok((found, driver))
+}
+
+/// The typefaces that practice pages are drawn with: others give other pictures than the policy has learned.
+const FONTS: [&str; 4] = ["Liberation Sans", "Liberation Serif", "DejaVu Sans", "DejaVu Sans Mono"];
+
+fn fonts(driver: &mut WebDriver) -> Result<String, String> {
+    // A font that is there is as wide whatever would stand in for it.
+    let names = json!(FONTS);
+    let script = format!(
+        "const pen = document.createElement('canvas').getContext('2d'); \
+         const width = (font) => {{ pen.font = `40px ${{font}}`; return pen.measureText('mimic WAVE 1l').width; }}; \
+         return {names}.filter((name) => width(`'${{name}}', serif`) !== width(`'${{name}}', monospace`))"
+    );
+    let answer = driver.evaluate(&script).map_err(|error| format!("the browser does not tell: {error}"))?;
+    let missing: Vec<String> = serde_json::from_str(&answer).map_err(|error| error.to_string())?;
+    if missing.is_empty() {
+        return Ok(FONTS.join(", "));
+    }
+    Err(format!(
+        "{} not found; on Debian: apt-get install fonts-dejavu-core fonts-liberation",
+        missing.join(", ")
     ))
 }
 
@@ -98,12 +128,8 @@ fn policy(settings: &Settings) -> Result<String, String> {
 
 fn output(folder: &Path) -> Result<String, String> {
     let shown = folder.display();
-    let probe = folder.join(".vigorl-doctor");
-    let written = std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(&probe, ""))
-        .and_then(|()| std::fs::remove_file(&probe));
-    match written {
+    match RunDir::check(folder) {
         Ok(()) => Ok(format!("`{shown}` can be written")),
-        Err(error) => Err(format!("`{shown}` cannot be written: {error}; choose another --output-dir")),
+        Err(error) => Err(format!("{error}; choose another --output-dir")),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use indicatif::ProgressBar;
-use vigorl_agent::{Agent, Cancel, Run, write_report};
+use vigorl_agent::{Agent, Cancel, Hands, Run, write_report};
 use vigorl_benchmarks::{
     Mode, ModeResult, PRACTICE_ID, PlayError, PracticeEpisode, PracticeResult, PracticeSet, RandomClicker,
     Tally, play_practice,
@@ -30,9 +30,12 @@ const MAX_FAILURES_IN_A_ROW: usize = 5;
 pub(crate) fn practice(args: &EvalPracticeArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
     let first = pages::first_page(&args.pages, settings, Split::HeldOut)?;
-    let set = PracticeSet { first, n_episodes: args.episodes.unwrap_or(EPISODES) };
+    let set = pages::set(first, args.episodes.unwrap_or(EPISODES))?;
+    if args.record {
+        record::check_output(settings)?;
+    }
     let eyes = model::load(settings)?;
-    let mut table = Table::new(args, settings, eyes, pages::viewport(&first), &cancel)?;
+    let mut table = Table::new(args, settings, eyes, &set, &cancel)?;
     let bar = terminal::bar(set.n_episodes, "pages");
     for spec in set.specs() {
         if cancel.is_set() {
@@ -71,9 +74,10 @@ impl<'a> Table<'a> {
         args: &EvalPracticeArgs,
         settings: &'a Settings,
         eyes: Eyes,
-        viewport: Size<Viewport>,
+        set: &PracticeSet,
         cancel: &'a Cancel,
     ) -> anyhow::Result<Self> {
+        let viewport = pages::viewport(&set.first);
         let mut driver = browser::start(settings, viewport)?;
         let wanted: &[Mode] = match args.turns.unwrap_or(TurnsArg::Both) {
             TurnsArg::Multi => &[Mode::MultiTurn],
@@ -90,7 +94,13 @@ impl<'a> Table<'a> {
         let modes = wanted.iter().map(|mode| (*mode, preset_of(*mode), Tally::default())).collect();
         let run = if args.record {
             let version = browser::version(&mut driver);
-            let record = record::of_run("eval practice", eyes.record.clone(), settings, version);
+            let record = record::of_run(
+                "eval practice",
+                record::of_pages(set),
+                eyes.record.clone(),
+                settings,
+                version,
+            );
             Run::recorded(&settings.output_dir, "eval-practice", &record)?
         } else {
             Run::unrecorded()
@@ -141,6 +151,7 @@ impl<'a> Table<'a> {
             preset: &self.modes[idx].1,
             sampling: &self.eyes.sampling,
             settle_cap: self.settings.settle_cap,
+            hands: Hands::Act,
             cancel: self.cancel,
         };
         let labels = [("turns", self.modes[idx].0.label())];
@@ -171,6 +182,11 @@ impl<'a> Table<'a> {
         if let Some(path) = path {
             terminal::note(&format!("report  {}", write_report(&path)?.display()));
         }
+        // A page on which the world failed counts as played: it is among the errors.
+        let played =
+            || self.modes.iter().map(|(.., tally)| (tally.episodes.len() + tally.errors.len()) as u64);
+        let truncated = played().min().unwrap_or(0) < set.n_episodes;
+        let set = PracticeSet { n_episodes: played().max().unwrap_or(0), ..set };
         let longest =
             self.modes.iter().map(|(.., tally)| &tally.episodes).max_by_key(|episodes| episodes.len());
         let random_clicker = RandomClicker::on(longest.map_or(&[][..], |episodes| episodes));
@@ -181,6 +197,7 @@ impl<'a> Table<'a> {
             command: env::command_line(),
             commit: record::COMMIT.to_owned(),
             set,
+            truncated,
             modes: self.modes.iter().map(|(mode, _, tally)| ModeResult::new(*mode, tally)).collect(),
             random_clicker,
         })

@@ -1,5 +1,6 @@
 //! Which practice pages: turns what was typed into a specification.
 
+use vigorl_benchmarks::PracticeSet;
 use vigorl_geometry::{Size, Viewport};
 use vigorl_tasks::practice::{PageSpec, Split, Tier};
 
@@ -43,6 +44,18 @@ pub(crate) fn first_page(args: &PageArgs, settings: &Settings, split: Split) -> 
         spec = spec.with_sizes(min..=max);
     }
     Ok(spec)
+}
+
+/// The set of `n` pages from the first one on.
+pub(crate) fn set(first: PageSpec, n: u64) -> anyhow::Result<PracticeSet> {
+    match first.seed.checked_add(n.saturating_sub(1)) {
+        Some(_) => Ok(PracticeSet { first, n_episodes: n }),
+        None => Err(usage(format!(
+            "there are no {n} pages from page {} on: the last one is {}; lower --first-page or --seed",
+            first.seed,
+            u64::MAX
+        ))),
+    }
 }
 
 /// The visible area that shows exactly one page.

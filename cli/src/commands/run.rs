@@ -5,12 +5,13 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use serde_json::json;
-use vigorl_agent::record::Summary;
+use vigorl_agent::record::{InputRecord, Summary};
 use vigorl_agent::{
-    Agent, Intent, Judge, Nobody, Recorded, Run, ScriptedJudge, Task, intent_of, run_episode, write_report,
+    Agent, Hands, Intent, Judge, Nobody, Recorded, Run, RunDirError, ScriptedJudge, Task, intent_of,
+    run_episode, write_report,
 };
 use vigorl_geometry::{Size, Viewport};
-use vigorl_interface::{Action, Driver as _};
+use vigorl_interface::{Action, DriverError};
 use vigorl_tasks::scripted::{Plan, ScriptedTask, World};
 
 use crate::args::RunArgs;
@@ -23,22 +24,22 @@ use crate::{interrupt, model, record, terminal};
 struct Job {
     name: String,
     url: String,
-    viewport: Option<Size<Viewport>>,
+    viewport: Size<Viewport>,
     steps: Vec<Intent>,
     task: Option<ScriptedTask>,
+    /// The text of the file.
+    text: Option<String>,
 }
 
 /// Does the task and records it.
 pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
-    let job = job(args)?;
+    let job = job(args, settings)?;
+    record::check_output(settings)?;
     let mut eyes = model::load(settings)?;
-    let mut driver = browser::start(settings, job.viewport.unwrap_or(settings.viewport))?;
-    let opened = driver.act(&Action::Navigate { url: job.url.clone() });
-    opened.with_context(|| format!("cannot open `{}`", job.url))?;
-    driver.settle(settings.settle_cap)?;
+    let mut driver = browser::start(settings, job.viewport)?;
     let version = browser::version(&mut driver);
-    let record = record::of_run(&job.name, eyes.record.clone(), settings, version);
+    let record = record::of_run(&job.name, job.input(args), eyes.record.clone(), settings, version);
     let mut run = Run::recorded(&settings.output_dir, &job.name, &record)?;
     terminal::note(&format!("recording into {}", run.path().unwrap_or(Path::new("")).display()));
     let mut agent = Agent {
@@ -47,27 +48,68 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Re
         preset: &eyes.preset,
         sampling: &eyes.sampling,
         settle_cap: settings.settle_cap,
+        hands: if args.dry_run { Hands::Rest } else { Hands::Act },
         cancel: &cancel,
     };
-    let mut scripted = job.task.as_ref().map(ScriptedJudge);
-    let mut nobody = Nobody;
-    let judge: &mut dyn Judge = match &mut scripted {
-        Some(judge) => judge,
-        None => &mut nobody,
+    let played = match open(&mut agent, &job.url) {
+        Ok(()) => play(&mut agent, &job, args, &mut run),
+        Err(error) => run.fail(format!("cannot open `{}`: {error}", job.url)),
     };
-    let mut task =
-        Task { name: &job.name, labels: BTreeMap::new(), seed: None, steps: job.steps, target: None, judge };
-    let played = run_episode(&mut agent, &mut task, &mut run);
     let (summary, path) = run.finish()?;
     drop(driver);
     played?;
     let path = path.context("the run was not recorded")?;
     let report = write_report(&path)?;
     print(&path, &report, &summary, form)?;
-    ending(&path, &summary, job.task.is_some())
+    if cancel.is_set() {
+        return Ok(Ending::Interrupted);
+    }
+    ending(&path, &summary, job.task.is_some() && !args.dry_run)
 }
 
-fn job(args: &RunArgs) -> anyhow::Result<Job> {
+/// Shows the page that the task starts on.
+fn open(agent: &mut Agent<'_>, url: &str) -> Result<(), DriverError> {
+    agent.driver.act(&Action::Navigate { url: url.to_owned() })?;
+    agent.driver.settle(agent.settle_cap).map(drop)
+}
+
+fn play(agent: &mut Agent<'_>, job: &Job, args: &RunArgs, run: &mut Run) -> Result<(), RunDirError> {
+    let mut scripted = job.task.as_ref().map(ScriptedJudge);
+    let mut nobody = Nobody;
+    let judge: &mut dyn Judge = match &mut scripted {
+        Some(judge) => judge,
+        None => &mut nobody,
+    };
+    let mut task = Task {
+        name: &job.name,
+        labels: BTreeMap::new(),
+        seed: None,
+        steps: job.steps.clone(),
+        max_steps: max_steps(args),
+        target: None,
+        judge,
+    };
+    run_episode(agent, &mut task, run).map(drop)
+}
+
+fn max_steps(args: &RunArgs) -> Option<usize> {
+    args.max_steps.map(|n| usize::try_from(n).unwrap_or(usize::MAX))
+}
+
+impl Job {
+    fn input(&self, args: &RunArgs) -> InputRecord {
+        InputRecord {
+            task_file: self.text.clone(),
+            url: Some(self.url.clone()),
+            viewport: Some(record::sides(self.viewport)),
+            pages: None,
+            max_steps: max_steps(args),
+            dry_run: args.dry_run,
+        }
+    }
+}
+
+fn job(args: &RunArgs, settings: &Settings) -> anyhow::Result<Job> {
     let path = Path::new(&args.task);
     let is_file = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     if !is_file {
@@ -75,7 +117,8 @@ fn job(args: &RunArgs) -> anyhow::Result<Job> {
             usage(format!("where? `{}` is no .yaml file, so it needs a page: --url https://…", args.task))
         })?;
         let steps = vec![Intent::click(args.task.clone())];
-        return Ok(Job { name: args.task.clone(), url, viewport: None, steps, task: None });
+        let (name, viewport) = (args.task.clone(), settings.viewport);
+        return Ok(Job { name, url, viewport, steps, task: None, text: None });
     }
     let shown = path.display();
     let text =
@@ -94,7 +137,9 @@ fn job(args: &RunArgs) -> anyhow::Result<Job> {
             )));
         }
     };
-    Ok(Job { name: task.name.clone(), url, viewport: task.start.viewport, steps, task: Some(task) })
+    let of_task = task.start.viewport.filter(|_| !settings.is_typed("viewport"));
+    let viewport = of_task.unwrap_or(settings.viewport);
+    Ok(Job { name: task.name.clone(), url, viewport, steps, task: Some(task), text: Some(text) })
 }
 
 fn print(path: &Path, report: &Path, summary: &Summary, form: Form) -> anyhow::Result<()> {
@@ -107,26 +152,29 @@ fn print(path: &Path, report: &Path, summary: &Summary, form: Form) -> anyhow::R
         let Some(action) = &step.action else { continue };
         let at = action.action.as_ref().and_then(|action| action.at());
         let at = at.map_or_else(String::new, |[x, y]| format!(" at ({x}, {y})"));
-        let detail = action.detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}"));
+        let to = action.action.as_ref().and_then(|action| action.to());
+        let to = to.map_or_else(String::new, |[x, y]| format!(" to ({x}, {y})"));
+        let dialog = action.dialog.as_ref().map(|text| format!("a dialog opened: {text}"));
+        let details: Vec<&str> = action.detail.iter().chain(&dialog).map(String::as_str).collect();
+        let detail = if details.is_empty() { String::new() } else { format!(": {}", details.join(", ")) };
         let (effect, millis) = (action.effect.as_str(), action.millis.total());
-        terminal::data(&format!("{}{at}  {effect}{detail}  {millis:.0} ms", step.instruction));
+        terminal::data(&format!("{}{at}{to}  {effect}{detail}  {millis:.0} ms", step.instruction));
     }
     let outcome = recorded.episodes.first().and_then(|episode| episode.outcome.as_ref());
     let detail = outcome.and_then(|outcome| outcome.detail.as_ref());
-    terminal::data(&match summary.success {
-        Some(true) => "solved".to_owned(),
-        Some(false) => format!("not solved: {}", detail.map_or("", String::as_str)),
-        None => "not judged".to_owned(),
+    let detail = detail.map_or_else(String::new, |detail| format!(": {detail}"));
+    terminal::data(&match (summary.success, &summary.err_msg) {
+        (Some(true), _) => "solved".to_owned(),
+        (Some(false), _) => format!("not solved{detail}"),
+        (None, None) => format!("not judged{detail}"),
+        (None, Some(_)) => "failed".to_owned(),
     });
     terminal::data(&format!("report  {}", report.display()));
     Ok(())
 }
 
-/// A judged task is done if it is solved; an unjudged click is done if it was executed.
+/// A judged task is done if it is solved; an unjudged click, or a dry run, if every step had an action.
 fn ending(path: &Path, summary: &Summary, judged: bool) -> anyhow::Result<Ending> {
-    if summary.truncated {
-        return Ok(Ending::Interrupted);
-    }
     if let Some(error) = &summary.err_msg {
         anyhow::bail!("{error}");
     }

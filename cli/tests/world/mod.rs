@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use vigorl_agent::record::{EpisodeRecord, ModelRecord, RunRecord, Summary};
-use vigorl_agent::{Agent, Cancel, Intent, Judge, Run, Task, run_episode};
+use vigorl_agent::{Agent, Cancel, Hands, Intent, Judge, Run, Task, run_episode};
+use vigorl_benchmarks::play_practice;
+use vigorl_geometry::DevicePixelRatio;
 use vigorl_interface::{Action, Driver};
-use vigorl_policy::{Policy, Preset, Sampling};
+use vigorl_policy::{Policy, Preset, Sampling, ScriptedPolicy};
+use vigorl_tasks::practice::PageSpec;
 use vigorl_webdriver::{Options, WebDriver};
 
 pub(crate) const BUTTON: &str =
@@ -61,13 +64,47 @@ pub(crate) fn click(
         policy,
         preset: &preset,
         sampling: &sampling,
-        settle_cap: Duration::from_secs(1),
+        settle_cap: Duration::from_secs(3),
+        hands: Hands::Act,
         cancel: &cancel,
     };
     let steps = vec![Intent::click("the button")];
-    let mut task =
-        Task { name: "the button", labels: BTreeMap::new(), seed: None, steps, target: None, judge };
+    let mut task = Task {
+        name: "the button",
+        labels: BTreeMap::new(),
+        seed: None,
+        steps,
+        max_steps: None,
+        target: None,
+        judge,
+    };
     let record = run_episode(&mut agent, &mut task, &mut run).unwrap();
     let (summary, path) = run.finish().unwrap();
     Ended { record, summary, path: path.unwrap() }
+}
+
+/// Plays practice pages as one run.
+pub(crate) fn play(
+    driver: &mut dyn Driver,
+    specs: &[PageSpec],
+    replies: &[String],
+    output: &Path,
+) -> PathBuf {
+    let mut run = Run::recorded(output, "live", &RunRecord::default()).unwrap();
+    let mut policy = ScriptedPolicy::new(replies.iter().cloned());
+    let (preset, sampling, cancel) = (Preset::web_grounding_multiturn(), sampling(), Cancel::default());
+    let mut agent = Agent {
+        driver,
+        policy: &mut policy,
+        preset: &preset,
+        sampling: &sampling,
+        settle_cap: Duration::from_secs(3),
+        hands: Hands::Act,
+        cancel: &cancel,
+    };
+    let ratio = DevicePixelRatio::new(1.0).unwrap();
+    for spec in specs {
+        play_practice(&mut agent, spec, ratio, &[], &mut run).unwrap();
+    }
+    run.finish().unwrap().1.unwrap()
 }

@@ -37,9 +37,16 @@ pub struct PageState {
 /// The camera and the hands. Blocking: a driver that needs an async runtime owns it inside.
 ///
 /// Contract, checked by [`conformance::check_driver`](crate::conformance::check_driver):
+/// - an action arrives as exactly the input events that it names, at exactly its pixels, and its text unchanged
 /// - an action is executed whole, or an error is returned; nothing is ignored or clamped silently
 /// - positions are pixels of the latest screenshot; one outside it is [`DriverError::OutsideScreenshot`]
+/// - every tab has the size and the device pixel ratio of the first, or all about tabs is
+///   [`DriverError::Unsupported`]; the last tab cannot be closed
+/// - settling with no time left returns at once
+///
+/// And, for the tests of each driver, because no page can check it:
 /// - every call returns within the driver's deadline, also when the other side is dead
+/// - an open dialog is [`DriverError::DialogOpen`] until it is answered
 /// - dropping the driver releases all keys and buttons and ends every process it started
 pub trait Driver: Send {
     /// Captures the visible surface.

@@ -35,10 +35,25 @@ const NOT_FOUND: i32 = 127;
 /// same for IPv4, so that two that start at once can meet. Trying again picks another.
 const PORT_TAKEN: &str = "port not available";
 
-/// Groups that were started and not yet ended, with their folders.
-static STARTED: Mutex<Vec<(Pid, PathBuf)>> = Mutex::new(Vec::new());
+/// What was started and is not all gone: an entry stays until its folder is removed, so that whoever ends this
+/// program meanwhile can finish the work.
+static STARTED: Mutex<Vec<Started>> = Mutex::new(Vec::new());
 
-fn started() -> MutexGuard<'static, Vec<(Pid, PathBuf)>> {
+struct Started {
+    /// The group while it may be killed: its number belongs to others once the leader was collected.
+    group: Option<Pid>,
+    folder: PathBuf,
+}
+
+impl Started {
+    fn kill(&mut self) {
+        if let Some(group) = self.group.take() {
+            kill_group(group);
+        }
+    }
+}
+
+fn started() -> MutexGuard<'static, Vec<Started>> {
     STARTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -47,13 +62,15 @@ fn started() -> MutexGuard<'static, Vec<(Pid, PathBuf)>> {
 /// For an interrupt handler that runs on a thread of its own (it takes a lock). Drivers still in use
 /// fail with [`DriverError::Gone`] afterwards.
 pub fn kill_all_started() {
-    let all: Vec<_> = started().drain(..).collect();
-    for (group, _) in &all {
-        kill_group(*group);
-    }
-    for (_, folder) in &all {
+    let kill = |entry: &mut Started| {
+        entry.kill();
+        entry.folder.clone()
+    };
+    let folders: Vec<PathBuf> = started().iter_mut().map(kill).collect();
+    for folder in &folders {
         remove_folder(folder);
     }
+    started().retain(|entry| !folders.contains(&entry.folder));
 }
 
 /// A running chromedriver.
@@ -99,7 +116,7 @@ impl Chromedriver {
         let group = Pid::from_child(&leader);
         let output = leader.stdout.take();
         let mut this = Self { leader, group, folder: folder.keep(), port: 0 };
-        started().push((group, this.folder.clone()));
+        started().push(Started { group: Some(group), folder: this.folder.clone() });
         this.port = match output {
             Some(output) => port_of(output, deadline).map_err(|said| failed(this.explain(&said)))?,
             None => return Err(failed("its output is not readable".to_owned())),
@@ -129,18 +146,14 @@ impl Chromedriver {
 
 impl Drop for Chromedriver {
     fn drop(&mut self) {
-        let mut groups = started();
-        let before = groups.len();
-        groups.retain(|(group, _)| *group != self.group);
-        let still_ours = groups.len() < before;
-        drop(groups);
-        if still_ours {
-            kill_group(self.group);
+        for entry in started().iter_mut().filter(|entry| entry.folder == self.folder) {
+            entry.kill();
         }
         // The leader is dead by now, so this only collects its exit status.
         self.leader.wait().ok();
         wait_until_empty(self.group);
         remove_folder(&self.folder);
+        started().retain(|entry| entry.folder != self.folder);
     }
 }
 

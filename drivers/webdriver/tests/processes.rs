@@ -132,6 +132,22 @@ fn an_interrupt_handler_ends_all_browsers() {
 }
 
 #[test]
+fn an_interrupt_while_a_driver_is_dropped_leaves_no_folder() {
+    let _alone = alone();
+    let driver = start();
+    let folders = own_folders();
+    let dropping = std::thread::spawn(move || drop(driver));
+    while !own_folders().is_empty() {
+        std::thread::yield_now();
+    }
+    // The processes are dead and their folder is being removed: the handler would end this program now.
+    kill_all_started();
+    let left: Vec<_> = folders.iter().filter(|folder| folder.exists()).collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
+    dropping.join().unwrap();
+}
+
+#[test]
 fn a_program_that_is_killed_takes_its_browser_with_it() {
     let name = "a_program_that_is_killed_takes_its_browser_with_it";
     if std::env::var_os(VICTIM).is_some() {

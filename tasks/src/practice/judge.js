@@ -1,5 +1,6 @@
 // Judges the first real click on a practice page. The page's body names the target.
-// Invariant: only events the browser itself made count; the first one that counts decides.
+// Invariant: only events the browser itself made count; the first one that counts decides; nothing is drawn
+// before it.
 (() => {
   const widgets = () => [...document.querySelectorAll('[data-widget]')];
   const target = Number(document.body.dataset.target);
@@ -15,6 +16,17 @@
     clicked: null,
     events: [],
     boxes: () => widgets().map(boxOf),
+  };
+  // Shows the verdict on what was hit, or around the place where nothing was. Only drawn after judging, and
+  // no widget: it takes no clicks and no part in boxes.
+  const show = ([left, top, right, bottom]) => {
+    const mark = document.createElement('div');
+    const color = practice.reason === 'hit' ? '#0a8f3c' : '#d01414';
+    mark.style.cssText = `position:absolute;left:${left}px;top:${top}px;width:${right - left}px;` +
+      `height:${bottom - top}px;box-sizing:border-box;border:3px solid ${color};outline:1px solid #fff;` +
+      'pointer-events:none';
+    mark.dataset.verdict = practice.reason;
+    document.body.append(mark);
   };
   const judge = (event) => {
     event.preventDefault();
@@ -32,6 +44,7 @@
     } else {
       practice.reason = 'miss';
     }
+    show(index < 0 ? [x - 6, y - 6, x + 7, y + 7] : practice.boxes()[index]);
   };
   document.addEventListener('click', judge, true);
   document.addEventListener('auxclick', judge, true);

@@ -11,7 +11,7 @@ pub enum Verification {
     Satisfied,
     /// It was seen not to hold.
     Unsatisfied,
-    /// This driver cannot tell.
+    /// This driver cannot tell, or cannot tell now.
     Unknown,
 }
 
@@ -35,7 +35,8 @@ impl ScriptedTask {
     /// Checks every clause against the world as it is now.
     ///
     /// # Errors
-    /// Only if the world failed; a driver without pages leaves a clause [`Verification::Unknown`].
+    /// Only if the world failed; a driver without pages, and a dialog that covers the page, leave a clause
+    /// [`Verification::Unknown`].
     pub fn judge(&self, driver: &mut dyn Driver) -> Result<Verdict, DriverError> {
         let clauses =
             self.expect.iter().map(|clause| clause.verify(driver)).collect::<Result<Vec<_>, _>>()?;
@@ -63,7 +64,7 @@ impl Clause {
             Self::UrlContains(part) => driver.page_state()?.url.map(|url| url.contains(part)),
             Self::TextVisible(text) => match driver.evaluate(&text_script(text)) {
                 Ok(answer) => serde_json::from_str(&answer).ok(),
-                Err(DriverError::Unsupported { .. }) => None,
+                Err(DriverError::Unsupported { .. } | DriverError::DialogOpen { .. }) => None,
                 Err(error) => return Err(error),
             },
         };

@@ -167,7 +167,7 @@ fn render_sheet(
 
 fn generate(first: &PageSpec, from: u64, n: u64) -> Result<Vec<PracticePage>, DatasetError> {
     let page = |i| {
-        let seed = first.seed + i;
+        let seed = first.seed.wrapping_add(i);
         PracticePage::generate(&first.with_seed(seed)).map_err(|source| DatasetError::Page { seed, source })
     };
     (from..from + n).map(page).collect()

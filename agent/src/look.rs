@@ -1,0 +1,112 @@
+//! The second look of a step: waits for a quiet page, follows a tab that was opened, compares with before.
+//!
+//! Invariants: every wait awaits a condition and ends by the settle cap; a look can be repeated, and the last
+//! one is the step's evidence.
+
+use std::time::{Duration, Instant};
+
+use vigorl_interface::{Driver, DriverError, Screenshot, Settled, TabId};
+
+use crate::effect::{classify, pixel_change};
+use crate::step::{Agent, StepError, StepOutcome, Watch, point_of, timed};
+
+/// Longest wait for a quiet page before a judge is asked again, so that a restless page is judged as well.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// What a step that opened a tab says of itself.
+const OPENED_A_TAB: &str = "opened a tab";
+
+/// Reads the effect of the step's action off a fresh observation.
+pub(crate) fn look_again(
+    agent: &mut Agent<'_>,
+    watch: &mut dyn Watch,
+    outcome: &mut StepOutcome,
+) -> Result<(), StepError> {
+    // A tab that is there at once hides the page behind it, which then takes seconds to become quiet.
+    if !follow_new_tab(agent, watch, outcome)? {
+        settle(agent, patience(agent, outcome).max(SLICE.min(agent.settle_cap)), outcome)?;
+        follow_new_tab(agent, watch, outcome)?;
+    }
+    let clock = Instant::now();
+    outcome.after = capture(agent.driver)?;
+    outcome.page = agent.driver.page_state()?;
+    outcome.times.capture += clock.elapsed();
+
+    let clock = Instant::now();
+    if let (Some(before), Some(after)) = (&outcome.before, &outcome.after) {
+        outcome.change = pixel_change(&before.pixels, &after.pixels);
+    }
+    let at = outcome.action.as_ref().and_then(point_of);
+    outcome.effect = classify(outcome.change, &outcome.page_before, &outcome.page, outcome.settled, at);
+    outcome.times.verify += clock.elapsed();
+    Ok(())
+}
+
+/// Waits a little for what is still on its way; `false` says that there is no time left.
+pub(crate) fn wait_on(
+    agent: &mut Agent<'_>,
+    watch: &mut dyn Watch,
+    outcome: &mut StepOutcome,
+) -> Result<bool, StepError> {
+    if patience(agent, outcome) < SLICE {
+        return Ok(false);
+    }
+    settle(agent, SLICE, outcome)?;
+    follow_new_tab(agent, watch, outcome)?;
+    Ok(true)
+}
+
+/// What is left of the settle cap, counted from the action.
+fn patience(agent: &Agent<'_>, outcome: &StepOutcome) -> Duration {
+    let since = outcome.acted_at.map_or(agent.settle_cap, |at| at.elapsed());
+    agent.settle_cap.saturating_sub(since)
+}
+
+fn settle(agent: &mut Agent<'_>, cap: Duration, outcome: &mut StepOutcome) -> Result<(), DriverError> {
+    let settled = timed(&mut outcome.times.settle, || behind_dialog(agent.driver.settle(cap)))?;
+    outcome.settled = settled.unwrap_or(Settled::Quiet { after: Duration::ZERO });
+    Ok(())
+}
+
+/// Makes a tab current that was not there before the action, and waits for it; what it shows is what the action
+/// did. Says whether there was one.
+fn follow_new_tab(
+    agent: &mut Agent<'_>,
+    watch: &mut dyn Watch,
+    outcome: &mut StepOutcome,
+) -> Result<bool, StepError> {
+    let tabs = timed(&mut outcome.times.capture, || tabs_of(agent.driver))?;
+    let is_new = |tab: &&TabId| !outcome.tabs.is_empty() && !outcome.tabs.contains(tab);
+    // The driver lists the tabs in the order in which they were opened, after the current one.
+    let opened = tabs.iter().rev().find(is_new).cloned();
+    outcome.tabs = tabs;
+    let Some(tab) = opened else { return Ok(false) };
+    agent.driver.switch_tab(&tab)?;
+    outcome.detail = Some(OPENED_A_TAB.to_owned());
+    let n_tabs = outcome.tabs.len();
+    timed(&mut outcome.times.record, || watch.tab_opened(n_tabs))?;
+    settle(agent, patience(agent, outcome).max(SLICE), outcome)?;
+    Ok(true)
+}
+
+/// All tabs; none where the driver has no such notion or a dialog hides them.
+pub(crate) fn tabs_of(driver: &mut dyn Driver) -> Result<Vec<TabId>, DriverError> {
+    match driver.tabs() {
+        Err(DriverError::Unsupported { .. } | DriverError::DialogOpen { .. }) => Ok(Vec::new()),
+        tabs => tabs,
+    }
+}
+
+/// A screenshot, or `None` while a dialog covers the page.
+pub(crate) fn capture(driver: &mut dyn Driver) -> Result<Option<Screenshot>, DriverError> {
+    behind_dialog(driver.screenshot())
+}
+
+/// A dialog that opens is an effect of the action, not a failure.
+pub(crate) fn behind_dialog<T>(result: Result<T, DriverError>) -> Result<Option<T>, DriverError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(DriverError::DialogOpen { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

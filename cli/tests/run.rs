@@ -1,0 +1,85 @@
+//! `vigorl run` in a real browser: what its record holds, and how it ends.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+fn vigorl(folder: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
+    command.args(args).current_dir(folder).env("XDG_CONFIG_HOME", folder.join("user"));
+    command.output().unwrap()
+}
+
+/// A file of the only run that was recorded.
+fn recorded(folder: &Path, file: &str) -> Value {
+    let mut runs = fs::read_dir(folder.join("runs")).unwrap();
+    let run = runs.next().unwrap().unwrap().path();
+    assert!(runs.next().is_none() && run.join("report.html").is_file());
+    serde_json::from_slice(&fs::read(run.join(file)).unwrap()).unwrap()
+}
+
+const TASK: &str = "name: type twice
+start: { url: 'data:text/html,<input autofocus>', viewport: 600x500 }
+steps: [type: one, type: two]
+expect: [text_visible: one]
+";
+
+#[track_caller]
+fn run_task(flags: &[&str]) -> (tempfile::TempDir, Option<i32>) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("task.yaml"), TASK).unwrap();
+    let output = vigorl(folder.path(), &[&["run", "task.yaml"], flags].concat());
+    (folder, output.status.code())
+}
+
+#[test]
+fn a_page_that_does_not_open_leaves_a_readable_run() {
+    // Nobody listens on a port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for url in [format!("http://{free}/"), "not a url".to_owned()] {
+        let folder = tempfile::tempdir().unwrap();
+        let output = vigorl(folder.path(), &["run", "the button", "--url", &url]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("cannot open `{url}`")), "{said}");
+        let summary = recorded(folder.path(), "summary.json");
+        assert!(summary["err_msg"].as_str().unwrap().contains(&url), "{summary}");
+        assert_eq!((&summary["success"], &summary["terminated"]), (&Value::Null, &false.into()));
+        assert_eq!(recorded(folder.path(), "run.json")["input"]["url"], url);
+    }
+}
+
+#[test]
+fn a_run_is_recorded_well_enough_to_be_repeated() {
+    let (folder, code) = run_task(&[]);
+    assert_eq!(code, Some(0));
+    let run = recorded(folder.path(), "run.json");
+    assert_eq!((&run["input"]["task_file"], &run["input"]["viewport"]), (&TASK.into(), &json!([600, 500])));
+    assert_eq!(run["settings"]["viewport"], json!({"value": "600x500", "origin": "task"}));
+    assert_eq!(recorded(folder.path(), "steps/0001/action.json")["image_size"], json!([600, 500]));
+}
+
+#[test]
+fn a_flag_is_stronger_than_the_task_file_and_a_dry_run_does_nothing() {
+    let (folder, code) = run_task(&["--viewport", "640x480", "--dry-run"]);
+    assert_eq!(code, Some(0));
+    let run = recorded(folder.path(), "run.json");
+    assert_eq!((&run["input"]["viewport"], &run["input"]["dry_run"]), (&json!([640, 480]), &true.into()));
+    let step = recorded(folder.path(), "steps/0001/action.json");
+    assert_eq!((&step["effect"], &step["detail"]), (&"unverifiable".into(), &"dry run".into()));
+    assert_eq!(step["image_size"], json!([640, 480]));
+    assert_eq!(recorded(folder.path(), "summary.json")["success"], Value::Null);
+}
+
+#[test]
+fn a_task_that_needs_more_steps_is_not_done() {
+    let (folder, code) = run_task(&["--max-steps", "1"]);
+    assert_eq!(code, Some(1));
+    let summary = recorded(folder.path(), "summary.json");
+    assert_eq!((&summary["success"], &summary["truncated"]), (&false.into(), &true.into()));
+    assert_eq!((&summary["n_steps"], &summary["reward"]), (&1.into(), &1.0.into()), "the clause holds");
+}
