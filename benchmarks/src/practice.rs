@@ -1,4 +1,5 @@
-//! Practice pages, live: success by kind and size of the widget, several modes on the same episodes.
+//! Practice pages, live: success by size and kind of the widget and by what training never showed of the page,
+//! several modes on the same episodes.
 //!
 //! Invariants: every mode sees the same pages in the same order, each page loaded afresh; the verdict is the
 //! page's own; the random clicker's rate is not sampled but exact: a click drawn uniformly over the page hits
@@ -11,7 +12,7 @@ use serde::Serialize;
 use vigorl_agent::record::EpisodeRecord;
 use vigorl_agent::{Agent, Intent, PracticeJudge, Run, RunDirError, Task, run_episode, wilson95};
 use vigorl_geometry::{DevicePixelRatio, Rect, Screen};
-use vigorl_tasks::practice::{Kind, PageSpec, PracticeEnv, PracticeError, PracticePage, SizeClass};
+use vigorl_tasks::practice::{HeldOut, Kind, PageSpec, PracticeEnv, PracticeError, PracticePage, SizeClass};
 
 /// Name and version of the benchmark; whatever can move a score changes it.
 pub const PRACTICE_ID: &str = "practice/v2";
@@ -27,6 +28,8 @@ pub struct PracticeEpisode {
     pub kind: Kind,
     /// How large it is.
     pub size: SizeClass,
+    /// What of the page no training page shows.
+    pub held_out: Vec<HeldOut>,
     /// Probability of a uniform click to hit it.
     pub target_share: f64,
     /// How it ended.
@@ -78,7 +81,8 @@ pub fn play_practice(
     let outcome = run_episode(agent, &mut task, run)?;
     let page_area = f64::from(spec.canvas.width) * f64::from(spec.canvas.height);
     let target_share = bounds.size().area() / page_area;
-    Ok(PracticeEpisode { spec: *spec, instruction: shown.instruction, kind, size, target_share, outcome })
+    let (instruction, held_out) = (shown.instruction, page.held_out);
+    Ok(PracticeEpisode { spec: *spec, instruction, kind, size, held_out, target_share, outcome })
 }
 
 fn target_of(page: &PracticePage) -> (Kind, SizeClass, Rect<vigorl_geometry::Viewport>) {
@@ -176,7 +180,10 @@ impl Tally {
     }
 }
 
-/// Success of a mode, by kind and by size.
+/// Pages that differ from training pages in nothing but their seed.
+const NOTHING_NEW: &str = "nothing new";
+
+/// Success of a mode, by kind, by size, and by what is new.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModeResult {
     /// How the policy was asked.
@@ -187,6 +194,8 @@ pub struct ModeResult {
     pub by_kind: BTreeMap<&'static str, Rate>,
     /// By size of the target.
     pub by_size: BTreeMap<&'static str, Rate>,
+    /// By what of the page no training page shows; a page may count several times.
+    pub by_held_out: BTreeMap<&'static str, Rate>,
     /// Zooms per episode.
     pub zooms_mean: f64,
     /// Median time of an episode.
@@ -208,6 +217,8 @@ pub struct RandomClicker {
     pub by_kind: BTreeMap<&'static str, f64>,
     /// By size of the target.
     pub by_size: BTreeMap<&'static str, f64>,
+    /// By what of the page no training page shows.
+    pub by_held_out: BTreeMap<&'static str, f64>,
 }
 
 /// The result of an evaluation.
@@ -238,6 +249,7 @@ impl ModeResult {
     pub fn new(mode: Mode, tally: &Tally) -> Self {
         let kinds = Kind::ALL.iter().map(|kind| (kind.word(), tally.rate(|e| e.kind == *kind)));
         let sizes = SizeClass::ALL.iter().map(|size| (size.label(), tally.rate(|e| e.size == *size)));
+        let aspects = aspects().map(|(label, aspect)| (label, tally.rate(|e| e.is_new_in(aspect))));
         let mut millis = tally.millis.clone();
         millis.sort_by(f64::total_cmp);
         Self {
@@ -245,6 +257,7 @@ impl ModeResult {
             all: tally.rate(|_| true),
             by_kind: kinds.filter(|(_, rate)| rate.n > 0).collect(),
             by_size: sizes.filter(|(_, rate)| rate.n > 0).collect(),
+            by_held_out: aspects.filter(|(_, rate)| rate.n > 0).collect(),
             zooms_mean: tally.n_zooms as f64 / tally.millis.len().max(1) as f64,
             median_millis: millis.get(millis.len() / 2).copied().unwrap_or_default().round(),
             n_errors: tally.errors.len(),
@@ -255,6 +268,17 @@ impl ModeResult {
                 .map(|(seed, error)| format!("page {seed}: {error}"))
                 .collect(),
         }
+    }
+}
+
+/// Every row about what is new: its label, and the aspect; `None` is a page without any.
+fn aspects() -> impl Iterator<Item = (&'static str, Option<HeldOut>)> {
+    std::iter::once((NOTHING_NEW, None)).chain(HeldOut::ALL.map(|aspect| (aspect.label(), Some(aspect))))
+}
+
+impl PracticeEpisode {
+    fn is_new_in(&self, aspect: Option<HeldOut>) -> bool {
+        aspect.map_or(self.held_out.is_empty(), |aspect| self.held_out.contains(&aspect))
     }
 }
 
@@ -273,6 +297,9 @@ impl RandomClicker {
             all: mean(&|_| true).unwrap_or_default(),
             by_kind: kinds.collect(),
             by_size: sizes.collect(),
+            by_held_out: aspects()
+                .filter_map(|(label, aspect)| Some((label, mean(&|e| e.is_new_in(aspect))?)))
+                .collect(),
         }
     }
 }
@@ -318,6 +345,14 @@ impl PracticeResult {
                 kind,
                 |m| m.by_kind.get(kind).copied(),
                 self.random_clicker.by_kind.get(kind).copied(),
+            );
+        }
+        for aspect in aspects().map(|(label, _)| label) {
+            self.row(
+                &mut out,
+                aspect,
+                |m| m.by_held_out.get(aspect).copied(),
+                self.random_clicker.by_held_out.get(aspect).copied(),
             );
         }
         for mode in &self.modes {
@@ -371,7 +406,16 @@ mod tests {
 
     fn episode(kind: Kind, size: SizeClass, share: f64, outcome: EpisodeRecord) -> PracticeEpisode {
         let spec = PageSpec::icons(1, Split::HeldOut);
-        PracticeEpisode { spec, instruction: String::new(), kind, size, target_share: share, outcome }
+        let held_out = if kind == Kind::Radio { vec![HeldOut::Look] } else { Vec::new() };
+        PracticeEpisode {
+            spec,
+            instruction: String::new(),
+            kind,
+            size,
+            held_out,
+            target_share: share,
+            outcome,
+        }
     }
 
     fn judged(success: bool) -> EpisodeRecord {
@@ -394,6 +438,7 @@ mod tests {
         assert_eq!((result.all.n_success, result.all.n, result.n_errors), (2, 3, 1));
         assert_eq!((result.by_kind["icon"].n_success, result.by_kind["icon"].n), (1, 2));
         assert_eq!((result.by_size["under 14 px"].n_success, result.by_size["under 14 px"].n), (2, 2));
+        assert_eq!((result.by_held_out["new look"].n, result.by_held_out["nothing new"].n), (1, 2));
         assert_eq!(result.errors, ["page 1: the browser is gone"]);
         let random = RandomClicker::on(&tally.episodes);
         assert!((random.all - 0.04).abs() < 1e-12);

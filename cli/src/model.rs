@@ -55,7 +55,7 @@ pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
         Device::Cuda => Place::Cuda,
         Device::Metal => Place::Metal,
     };
-    let device = place.device().with_context(|| "--device")?;
+    let device = place.device().context("--device")?;
     let mut options = LoadOptions { hub, device, ..LoadOptions::default() };
     options.dtype = settings.dtype.parse().ok().context("`--dtype` names no number format")?;
     let checkpoint =

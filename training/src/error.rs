@@ -61,8 +61,10 @@ pub enum TrainingError {
     #[error("cannot build a training row: {0}")]
     Row(String),
     /// A run is resumed with another seed.
-    #[error("the run in `{dir}` began with seed {saved}, the configuration says {asked}: its draws would not \
-             continue; restore the seed or choose another `run.output_dir`")]
+    #[error(
+        "the run in `{dir}` began with seed {saved}, the configuration says {asked}: its draws would not \
+             continue; restore the seed or choose another `run.output_dir`"
+    )]
     Seed {
         /// The run's output folder.
         dir: PathBuf,

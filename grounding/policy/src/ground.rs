@@ -3,9 +3,10 @@
 //! Invariants: every point that leaves here lies on the screenshot; what the policy says is never an error.
 //! Source: the evaluation loop of grounded-rl@e7970c0 (specification, section 1.9). A turn with neither an
 //! answer nor a usable tool call does not become an assistant message: its text is added to the last message
-//! as a previous thought, and the policy is asked again. We differ in three ways: an episode also ends in a
-//! forced answer when the images or the response tokens are used up, as in the RL rollouts; assistant messages are kept unstripped,
-//! so that a cached prefix stays valid; every turn draws with its own seed.
+//! as a previous thought, and the policy is asked again. We differ in four ways: an episode also ends in a
+//! forced answer when the images or the response tokens are used up, as in the RL rollouts; assistant messages
+//! are kept unstripped, so that a cached prefix stays valid; every turn draws with its own seed; a preset may
+//! have a zoom that shows nothing new sampled again.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -158,7 +159,8 @@ fn is_repeated(turn: &Turn, before: &[Turn]) -> bool {
     let Some(zoom) = turn.zoom else { return false };
     before.iter().filter_map(|turn| turn.crop.as_ref()).any(|crop| {
         let (window, middle) = (crop.plan.window, crop.plan.window.center());
-        (zoom.x - middle.x).abs() <= window.width() / 4.0 && (zoom.y - middle.y).abs() <= window.height() / 4.0
+        (zoom.x - middle.x).abs() <= window.width() / 4.0
+            && (zoom.y - middle.y).abs() <= window.height() / 4.0
     })
 }
 

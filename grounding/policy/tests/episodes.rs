@@ -280,8 +280,7 @@ fn an_observer_follows_the_episode_in_order() {
     let mut diary = Diary::default();
     ground(&mut policy, &screenshot(), "it", &three_turns(), &sampling(), &mut diary).unwrap();
     let said = |text: &str| format!("said {} characters", text.len());
-    let expected =
-        ["turn 0 forced false", "crop of 84", &said(&first), "turn 1 forced false", &said(second)];
+    let expected = ["turn 0 forced false", "crop of 84", &said(&first), "turn 1 forced false", &said(second)];
     assert_eq!(diary.lines, expected);
     assert_eq!(diary.heard, format!("{first}{second}"));
 }

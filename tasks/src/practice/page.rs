@@ -63,6 +63,22 @@ pub enum HeldOut {
     Words,
 }
 
+impl HeldOut {
+    /// Every aspect.
+    pub const ALL: [Self; 5] = [Self::Layout, Self::Look, Self::Size, Self::Pair, Self::Words];
+
+    /// What it means, for tables.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Layout => "new layout",
+            Self::Look => "new look",
+            Self::Size => "new size",
+            Self::Pair => "new pair",
+            Self::Words => "new words",
+        }
+    }
+}
+
 /// Something to see that is no widget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
