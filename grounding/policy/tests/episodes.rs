@@ -10,8 +10,8 @@ use vigorl_geometry::{Point, Rect};
 use vigorl_policy::grammar::{Coordinate, Reply};
 use vigorl_policy::wire::FORCED_FINAL_PREFIX;
 use vigorl_policy::{
-    AnswerSpace, Finish, GroundObserver, Grounding, Limits, Malformed, Part, PolicyError, Preset, Role,
-    Sampling, ScriptedPolicy, ShownCrop, Turn, ground,
+    AnswerSpace, Finish, GroundObserver, Grounding, Limits, Malformed, Part, PolicyError, Preset,
+    RepeatedZoom, Role, Sampling, ScriptedPolicy, ShownCrop, Turn, ground,
 };
 
 fn screenshot() -> Arc<RgbImage> {
@@ -32,7 +32,7 @@ fn sampling() -> Sampling {
 /// The embedded policy's preset with three turns at most.
 fn three_turns() -> Preset {
     let limits = Limits { max_turns: 3, max_images: 3, ..Preset::nano().limits };
-    Preset { limits, ..Preset::nano() }
+    Preset { limits, repeated_zoom: RepeatedZoom::Show, ..Preset::nano() }
 }
 
 fn zoom(x: f64, y: f64) -> String {
@@ -133,6 +133,30 @@ fn the_last_turn_is_made_to_answer_greedily() {
     let temperatures: Vec<f64> = policy.asked().iter().map(|(_, sampling)| sampling.temperature).collect();
     assert_eq!(temperatures, [0.5, 0.5, 0.0]);
     assert!(grounding.turns[2].thoughts[0].text.starts_with("Based on all the information"));
+}
+
+#[test]
+fn a_zoom_that_shows_nothing_new_is_sampled_again() {
+    let repeated_zoom = RepeatedZoom::SampleAgain { temperature: 0.9, tries: 2 };
+    let limits = Limits { max_turns: 4, max_images: 4, ..three_turns().limits };
+    let preset = Preset { repeated_zoom, limits, ..three_turns() };
+    let replies = [zoom(20.0, 20.0), zoom(21.0, 19.0), zoom(60.0, 30.0), zoom(60.0, 30.0), zoom(60.0, 30.0)];
+    let replies: Vec<&str> =
+        replies.iter().map(String::as_str).chain([replies[0].as_str(), " (3, 4) </answer>"]).collect();
+    let mut policy = ScriptedPolicy::new(replies);
+    let grounding = ground(&mut policy, &screenshot(), "the menu", &preset, &sampling(), &mut ()).unwrap();
+    // The second zoom is thrown away for another place; the last one stays, because all tries repeat.
+    let seen: Vec<_> =
+        grounding.turns.iter().map(|turn| (turn.n_repeats, turn.zoom.map(|at| (at.x, at.y)))).collect();
+    let (first, second) = (Some((20.0, 20.0)), Some((60.0, 30.0)));
+    assert_eq!(seen, [(0, first), (1, second), (2, first), (0, None)]);
+    let asked = policy.asked();
+    assert_eq!(asked[0].1.temperature, 0.5);
+    assert_eq!(asked[2].1.temperature, 0.9);
+    assert_ne!(asked[1].1.seed, asked[2].1.seed);
+    // What was thrown away is not in the conversation.
+    assert_eq!(asked[2].0.messages.len(), 3);
+    check_point(&grounding, 3.0, 4.0);
 }
 
 #[test]
