@@ -181,8 +181,8 @@ fn check_forced_at(max_response_tokens: usize, forced: bool) {
 
 #[test]
 fn used_up_response_tokens_force_the_answer() {
-    // One token per character, and 140 x 140 pixels are 25 merged patches of 28 x 28.
-    let used = zoom(1.0, 1.0).len().min(128) + 25;
+    // One token per character, and 84 x 84 pixels are 9 merged patches of 28 x 28.
+    let used = zoom(1.0, 1.0).len().min(128) + 9;
     check_forced_at(used, true);
     check_forced_at(used + 1, false);
 }
