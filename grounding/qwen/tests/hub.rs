@@ -5,39 +5,42 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use tiny_http::{Header, Method, Request, Response, Server};
 use vigorl_qwen::{Checkpoint, Engine, HubAccess, LoadError, LoadOptions, ModelSource, Network};
 
 const REPO: &str = "someone/untied_patch14";
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const TOKEN: &str = "hf_only_for_this_test";
 
-/// A hub with one repository, and a log of what was asked of it.
+/// A hub with one repository, and a log of what was asked of it. Every connection has its own thread and ends
+/// with its answer, so that none of the client's many can wait for another.
 struct Hub {
-    server: Arc<Server>,
+    address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Hub {
     fn start(files: BTreeMap<String, Vec<u8>>) -> Self {
-        let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let (listener, log) = (server.clone(), requests.clone());
+        let (address, log, files) = (listener.local_addr().unwrap(), requests.clone(), Arc::new(files));
         std::thread::spawn(move || {
-            for request in listener.incoming_requests() {
-                log.lock().unwrap().push(format!("{} {}", request.method(), request.url()));
-                answer(request, &files);
+            for stream in listener.incoming() {
+                let (log, files) = (Arc::clone(&log), Arc::clone(&files));
+                // A client that hangs up early is the client's affair.
+                std::thread::spawn(move || serve(stream.unwrap(), &log, &files).ok());
             }
         });
-        Self { server, requests }
+        Self { address, requests }
     }
 
     fn url(&self) -> String {
-        format!("http://{}", self.server.server_addr())
+        format!("http://{}", self.address)
     }
 
     /// The requests since the last call that begin with `prefix`.
@@ -48,39 +51,69 @@ impl Hub {
     }
 }
 
-fn header(name: &str, value: &str) -> Header {
-    Header::from_bytes(name, value).unwrap()
+/// Reads one request, which has no body, and answers it.
+fn serve(
+    stream: TcpStream,
+    log: &Mutex<Vec<String>>,
+    files: &BTreeMap<String, Vec<u8>>,
+) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        match line.trim_end() {
+            "" => break,
+            line => lines.push(line.to_owned()),
+        }
+    }
+    let Some(first) = lines.first() else { return Ok(()) };
+    let asked = first.rsplit_once(' ').map_or("", |(asked, _version)| asked);
+    log.lock().unwrap().push(asked.to_owned());
+    let (method, url) = asked.split_once(' ').unwrap_or_default();
+    let expected = format!("bearer {TOKEN}").to_ascii_lowercase();
+    let authorized = lines.iter().any(|line| {
+        let (name, value) = line.split_once(':').unwrap_or_default();
+        name.eq_ignore_ascii_case("authorization") && value.trim().to_ascii_lowercase() == expected
+    });
+    let path = url.split('?').next().unwrap_or_default();
+    let (status, headers, body) = answer(path, authorized, files);
+    let mut stream = reader.into_inner();
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
+        body.len()
+    )?;
+    if method != "HEAD" {
+        stream.write_all(&body)?;
+    }
+    stream.flush()
 }
 
-fn answer(request: Request, files: &BTreeMap<String, Vec<u8>>) {
-    let path = request.url().split('?').next().unwrap().to_owned();
-    let authorized = request
-        .headers()
-        .iter()
-        .any(|h| h.field.equiv("Authorization") && h.value.as_str() == format!("Bearer {TOKEN}"));
-    let json_response = |value: serde_json::Value| {
-        Response::from_data(value.to_string().into_bytes())
-            .with_header(header("Content-Type", "application/json"))
+/// Status, header lines and body.
+fn answer(
+    path: &str,
+    authorized: bool,
+    files: &BTreeMap<String, Vec<u8>>,
+) -> (&'static str, String, Vec<u8>) {
+    let json = |status, value: serde_json::Value| {
+        (status, "Content-Type: application/json\r\n".to_owned(), value.to_string().into_bytes())
     };
     let file = path.strip_prefix(&format!("/{REPO}/resolve/{COMMIT}/")).and_then(|name| files.get(name));
-    let response = if !authorized {
-        json_response(json!({"error": "Invalid credentials"})).with_status_code(401)
+    if !authorized {
+        json("401 Unauthorized", json!({"error": "Invalid credentials"}))
     } else if path == format!("/api/models/{REPO}/revision/main") {
-        json_response(json!({"id": REPO, "sha": COMMIT}))
+        json("200 OK", json!({"id": REPO, "sha": COMMIT}))
     } else if path == format!("/api/models/{REPO}/tree/{COMMIT}") {
         let entry = |(name, bytes): (&String, &Vec<u8>)| json!({"type": "file", "oid": name, "size": bytes.len(), "path": name});
-        json_response(files.iter().map(entry).collect())
+        json("200 OK", files.iter().map(entry).collect())
     } else if let Some(bytes) = file {
-        let etag = format!("\"{}-{}\"", path.rsplit('/').next().unwrap(), bytes.len());
-        Response::from_data(bytes.clone())
-            .with_header(header("ETag", &etag))
-            .with_header(header("X-Repo-Commit", COMMIT))
-            .with_chunked_threshold(usize::MAX)
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let headers = format!("ETag: \"{name}-{}\"\r\nX-Repo-Commit: {COMMIT}\r\n", bytes.len());
+        ("200 OK", headers, bytes.clone())
     } else {
-        json_response(json!({"error": "Repository not found"})).with_status_code(404)
-    };
-    // A client that hangs up early is the client's affair.
-    request.respond(response).ok();
+        json("404 Not Found", json!({"error": "Repository not found"}))
+    }
 }
 
 fn checkpoint_folder() -> PathBuf {
@@ -133,7 +166,7 @@ fn a_checkpoint_comes_from_the_hub_once() {
     assert_eq!(engine.checkpoint().weights_sha256().unwrap(), local.weights_sha256().unwrap());
     let (done, total) = *bytes_seen.lock().unwrap();
     assert!(done == total && total > 200_000, "progress ended at {done} of {total} bytes");
-    let fetched = hub.take_requests(Method::Get.as_str());
+    let fetched = hub.take_requests("GET");
     assert!(
         fetched.iter().any(|request| request.ends_with("model-00003-of-00003.safetensors")),
         "{fetched:?}"
