@@ -1,0 +1,133 @@
+//! Activations in the layout the kernels read. Invariant: every value of a tile is either in its 8-bit part or
+//! in its outliers, never in both.
+
+use rayon::prelude::*;
+
+use crate::{BLOCK, GROUP, GROUPS};
+
+/// Rows that one kernel call multiplies at most: 12 rows by 2 panels fill the 32 registers of AVX-512.
+pub(crate) const MAX_ROWS: usize = 12;
+/// Row counts that kernels exist for.
+const ROW_COUNTS: [usize; 5] = [1, 2, 4, 8, MAX_ROWS];
+/// A channel whose largest value exceeds this many times the root mean square of all values is an outlier.
+const OUTLIER_RATIO: f32 = 8.0;
+/// More outliers than this share of the channels are no outliers but another distribution.
+const MAX_OUTLIER_SHARE: f32 = 1.0 / 32.0;
+
+/// A few rows, quantized.
+#[derive(Debug)]
+pub(crate) struct Tile {
+    /// First row of the matrix.
+    pub(crate) first_row: usize,
+    /// Rows of the matrix in it.
+    pub(crate) n_rows: usize,
+    /// Rows it is laid out for; those beyond `n_rows` are 0.
+    pub(crate) height: usize,
+    /// 8-bit values: [block][group][row][4].
+    pub(crate) values: Vec<i8>,
+    /// Scale of each row in each block: [block][row].
+    pub(crate) scales: Vec<f32>,
+    /// Sum of the 8-bit values of each row in each half block: [block][half][row].
+    pub(crate) half_sums: Vec<i32>,
+    /// Values of the outlier channels: [outlier][row].
+    pub(crate) outliers: Vec<f32>,
+}
+
+/// All rows, and which channels are outliers.
+#[derive(Debug)]
+pub(crate) struct Activations {
+    pub(crate) tiles: Vec<Tile>,
+    pub(crate) outlier_channels: Vec<usize>,
+}
+
+impl Activations {
+    /// Quantizes `x`, rows of `n_in` values.
+    pub(crate) fn quantize(x: &[f32], n_in: usize) -> Self {
+        let outlier_channels = outlier_channels(x, n_in);
+        let n_rows = x.len() / n_in.max(1);
+        let starts: Vec<usize> = (0..n_rows).step_by(MAX_ROWS).collect();
+        let tile = |&first_row: &usize| {
+            let rows = &x[first_row * n_in..x.len().min((first_row + MAX_ROWS) * n_in)];
+            Tile::quantize(rows, n_in, first_row, &outlier_channels)
+        };
+        let tiles = if n_rows > MAX_ROWS {
+            starts.par_iter().map(tile).collect()
+        } else {
+            starts.iter().map(tile).collect()
+        };
+        Self { tiles, outlier_channels }
+    }
+}
+
+/// Channels that would spoil the resolution of their blocks, in ascending order.
+fn outlier_channels(x: &[f32], n_in: usize) -> Vec<usize> {
+    if x.is_empty() {
+        return Vec::new();
+    }
+    let sum_of_squares: f32 = x.iter().map(|v| v * v).sum();
+    // The outliers themselves raise the mean; the median of the channels' maxima is not moved by them.
+    let mut largest = vec![0.0_f32; n_in];
+    for row in x.chunks_exact(n_in) {
+        for (largest, value) in largest.iter_mut().zip(row) {
+            *largest = largest.max(value.abs());
+        }
+    }
+    let mut sorted = largest.clone();
+    let (_, median, _) = sorted.select_nth_unstable_by(n_in / 2, f32::total_cmp);
+    let rms = (sum_of_squares / x.len() as f32).sqrt();
+    let limit = OUTLIER_RATIO * rms.min(*median);
+    let found: Vec<usize> = (0..n_in).filter(|&channel| largest[channel] > limit).collect();
+    if found.len() as f32 > (n_in as f32 * MAX_OUTLIER_SHARE).max(1.0) { Vec::new() } else { found }
+}
+
+impl Tile {
+    fn quantize(x: &[f32], n_in: usize, first_row: usize, outlier_channels: &[usize]) -> Self {
+        let n_rows = x.len() / n_in;
+        let height = ROW_COUNTS.into_iter().find(|&h| h >= n_rows).unwrap_or(MAX_ROWS);
+        let n_blocks = n_in.div_ceil(BLOCK);
+        let mut tile = Self {
+            first_row,
+            n_rows,
+            height,
+            values: vec![0; n_blocks * BLOCK * height],
+            scales: vec![0.0; n_blocks * height],
+            half_sums: vec![0; n_blocks * 2 * height],
+            outliers: vec![0.0; outlier_channels.len() * height],
+        };
+        let mut block = [0.0_f32; BLOCK];
+        for (row, values) in x.chunks_exact(n_in).enumerate() {
+            let mut next_outlier = 0;
+            for b in 0..n_blocks {
+                let from = b * BLOCK;
+                let n = BLOCK.min(n_in - from);
+                block[..n].copy_from_slice(&values[from..from + n]);
+                block[n..].fill(0.0);
+                while let Some(&channel) = outlier_channels.get(next_outlier).filter(|&&c| c < from + n) {
+                    tile.outliers[next_outlier * height + row] = block[channel - from];
+                    block[channel - from] = 0.0;
+                    next_outlier += 1;
+                }
+                tile.set_block(b, row, &block);
+            }
+        }
+        tile
+    }
+
+    fn set_block(&mut self, b: usize, row: usize, block: &[f32; BLOCK]) {
+        let largest = block.iter().fold(0.0_f32, |max, v| max.max(v.abs()));
+        let (scale, inverse) = if largest > 0.0 { (largest / 127.0, 127.0 / largest) } else { (0.0, 0.0) };
+        self.scales[b * self.height + row] = scale;
+        let mut quantized = [0_i8; BLOCK];
+        for (q, v) in quantized.iter_mut().zip(block) {
+            *q = (v * inverse).round_ties_even() as i8;
+        }
+        for (half, values) in quantized.chunks_exact(BLOCK / 2).enumerate() {
+            let sum: i32 = values.iter().map(|&q| i32::from(q)).sum();
+            self.half_sums[(b * 2 + half) * self.height + row] = sum;
+        }
+        for (group, values) in quantized.chunks_exact(GROUP).enumerate() {
+            let at = ((b * GROUPS + group) * self.height + row) * GROUP;
+            self.values[at..at + GROUP].copy_from_slice(values);
+        }
+    }
+}

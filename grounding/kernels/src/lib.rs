@@ -1,0 +1,31 @@
+//! Products of quantized weight matrices with f32 activations, on the CPU.
+//!
+//! Invariants: no tensor library here, only slices; every kernel has a portable twin that gives the same
+//! integers, and which one runs is decided at run time ([`Isa::detect`]). Unsafe code lives in `avx512.rs`
+//! (vector instructions) and in one place of `matrix.rs` (threads that write different columns of one output).
+//!
+//! How a product is computed: weights are stored in panels of [`LANES`] outputs; each [`BLOCK`] inputs of an
+//! output share a scale. Activations are quantized to 8 bits per row and block on the fly, except a few
+//! channels that are far larger than the rest, which are multiplied in f32 (the split of LLM.int8(), arXiv
+//! 2208.07339): one such value would otherwise leave no resolution for its block.
+
+mod activations;
+mod avx512;
+mod isa;
+mod matrix;
+mod portable;
+
+pub use isa::Isa;
+pub use matrix::{Format, QuantizedMatrix};
+
+/// Inputs that share a scale.
+pub const BLOCK: usize = 64;
+/// Outputs of a panel: the 32-bit lanes of a 512-bit register.
+pub const LANES: usize = 16;
+/// Inputs that one dot-product instruction adds up in a lane.
+const GROUP: usize = 4;
+/// Groups of a block.
+const GROUPS: usize = BLOCK / GROUP;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! Kernels against plain f32 products, and against each other.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+
+/// Sums of uniform draws: close to a normal distribution of spread 1.
+fn normal(rng: &mut ChaCha8Rng, n: usize) -> Vec<f32> {
+    (0..n).map(|_| (0..12).map(|_| rng.random::<f32>()).sum::<f32>() - 6.0).collect()
+}
+
+fn product(x: &[f32], w: &[f32], n_in: usize) -> Vec<f32> {
+    let n_out = w.len() / n_in;
+    let row = |x: &[f32]| -> Vec<f32> {
+        (0..n_out)
+            .map(|o| x.iter().zip(&w[o * n_in..]).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() as f32)
+            .collect()
+    };
+    x.chunks(n_in).flat_map(row).collect()
+}
+
+fn relative_error(got: &[f32], expected: &[f32]) -> f64 {
+    let square = |v: f32| f64::from(v) * f64::from(v);
+    let error: f64 = got.iter().zip(expected).map(|(g, e)| square(g - e)).sum();
+    (error / expected.iter().map(|e| square(*e)).sum::<f64>()).sqrt()
+}
+
+fn quantized(w: &[f32], n_in: usize, format: Format) -> QuantizedMatrix {
+    QuantizedMatrix::quantize(w.len() / n_in, n_in, format, |row, to| {
+        to.copy_from_slice(&w[row * n_in..][..n_in]);
+    })
+}
+
+fn multiply(matrix: &QuantizedMatrix, isa: Isa, x: &[f32]) -> Vec<f32> {
+    let mut y = vec![f32::NAN; x.len() / matrix.n_in() * matrix.n_out()];
+    matrix.multiply(isa, x, None, &mut y);
+    y
+}
+
+#[track_caller]
+fn check(n_rows: usize, n_in: usize, n_out: usize, format: Format, limit: f64) {
+    let mut rng = ChaCha8Rng::seed_from_u64((n_rows * n_in + n_out) as u64);
+    let (x, w) = (normal(&mut rng, n_rows * n_in), normal(&mut rng, n_out * n_in));
+    let matrix = quantized(&w, n_in, format);
+    let expected = product(&x, &w, n_in);
+    let portable = multiply(&matrix, Isa::Portable, &x);
+    let error = relative_error(&portable, &expected);
+    assert!(error < limit, "{n_rows}x{n_in}x{n_out} {format:?}: {error}");
+    // Another order of f32 additions, the same integers.
+    assert!(relative_error(&multiply(&matrix, Isa::detect(), &x), &portable) < 1e-6);
+    // The product of what is stored leaves only the error of the activations.
+    let stored: Vec<f32> = (0..n_out).flat_map(|output| matrix.row(output)).collect();
+    assert!(relative_error(&portable, &product(&x, &stored, n_in)) < 0.007);
+}
+
+#[test]
+fn products_are_close_to_those_in_f32() {
+    for (n_rows, n_in, n_out) in
+        [(1, 64, 16), (1, 2048, 50), (2, 100, 33), (3, 3420, 17), (7, 65, 100), (12, 256, 64), (25, 130, 35)]
+    {
+        check(n_rows, n_in, n_out, Format::Bits8, 0.01);
+        check(n_rows, n_in, n_out, Format::Bits4, 0.11);
+    }
+}
+
+#[test]
+fn a_few_channels_far_larger_than_the_rest_cost_no_accuracy() {
+    let (n_in, n_out) = (1024, 64);
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for (n_rows, factor) in [(1, 50.0), (1, 100.0), (40, 50.0), (40, 100.0)] {
+        let (mut x, w) = (normal(&mut rng, n_rows * n_in), normal(&mut rng, n_out * n_in));
+        for row in x.chunks_mut(n_in) {
+            for channel in [3, 4, 500, 1023] {
+                row[channel] *= factor;
+            }
+        }
+        let matrix = quantized(&w, n_in, Format::Bits8);
+        let error = relative_error(&multiply(&matrix, Isa::detect(), &x), &product(&x, &w, n_in));
+        assert!(error < 0.01, "{n_rows} rows, {factor}: {error}");
+        // Without their own product they would be the largest part of the error of everything else.
+        let rest = |x: &[f32]| -> Vec<f32> {
+            let keep = |(i, v): (usize, &f32)| if [3, 4, 500, 1023].contains(&(i % n_in)) { 0.0 } else { *v };
+            x.iter().enumerate().map(keep).collect()
+        };
+        let large: Vec<f32> = x.iter().zip(rest(&x)).map(|(all, rest)| all - rest).collect();
+        let stored: Vec<f32> = (0..n_out).flat_map(|output| matrix.row(output)).collect();
+        let of_rest: Vec<f32> = multiply(&matrix, Isa::detect(), &x)
+            .iter()
+            .zip(product(&large, &stored, n_in))
+            .map(|(all, large)| all - large)
+            .collect();
+        let error = relative_error(&of_rest, &product(&rest(&x), &stored, n_in));
+        assert!(error < 0.01, "{n_rows} rows, {factor}: {error} of what is left");
+    }
+}
+
+#[test]
+fn a_bias_is_added_and_zeros_stay_zeros() {
+    let matrix = quantized(&[0.0; 20 * 70], 70, Format::Bits8);
+    let bias: Vec<f32> = (0..20).map(|i| i as f32).collect();
+    let mut y = vec![0.0; 3 * 20];
+    matrix.multiply(Isa::detect(), &[0.0; 3 * 70], Some(&bias), &mut y);
+    assert_eq!(y, [&bias[..], &bias, &bias].concat());
+}
+
+#[test]
+fn memory_is_what_the_formats_promise() {
+    let w = vec![1.0; 128 * 256];
+    let bits = |format| quantized(&w, 256, format).n_bytes() as f64 * 8.0 / (128.0 * 256.0);
+    assert_eq!((bits(Format::Bits8), bits(Format::Bits4)), (8.5, 5.0));
+}
