@@ -373,8 +373,8 @@ pub(crate) struct PolicyArgs {
     /// How the checkpoint is spoken to [default: by its name]
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(vigorl_policy::Preset::NAMES))]
     pub(crate) preset: Option<String>,
-    /// Storage of the weights [default: f32]
-    #[arg(long, value_parser = ["f32", "bf16", "f16"])]
+    /// Storage of the weights; q8_0 and q4_k are made while loading [default: f32]
+    #[arg(long, value_parser = ["f32", "bf16", "f16", "q8_0", "q4_k"])]
     pub(crate) dtype: Option<String>,
     /// Where to compute; cuda and metal must be built in, with the feature of that name [default: cpu]
     #[arg(long, value_parser = ["cpu", "cuda", "metal"])]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use vigorl_agent::record::ModelRecord;
 use vigorl_policy::{Preset, Sampling, Turns};
-use vigorl_qwen::{Checkpoint, Engine, HubAccess, LoadOptions, ModelSource, Network, Place};
+use vigorl_qwen::{Checkpoint, Engine, HubAccess, LoadOptions, ModelSource, Network, Place, WeightFormat};
 
 use crate::env;
 use crate::exit::usage;
@@ -55,14 +55,23 @@ pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
         Device::Cuda => Place::Cuda,
         Device::Metal => Place::Metal,
     };
+    if !matches!(settings.dtype, WeightFormat::Dense(_)) && settings.device != Device::Cpu {
+        return Err(usage("quantized weights are computed on the CPU: leave out --device, or choose --dtype bf16"));
+    }
     let device = place.device().context("--device")?;
-    let mut options = LoadOptions { hub, device, ..LoadOptions::default() };
-    options.dtype = settings.dtype.parse().ok().context("`--dtype` names no number format")?;
+    let mut options = LoadOptions { hub, device, format: settings.dtype, ..LoadOptions::default() };
+    let quantized = terminal::bar(0, "weights quantized");
+    let shown = quantized.clone();
+    options.on_quantized = Some(Arc::new(move |n, all| {
+        shown.set_length(all);
+        shown.inc(n);
+    }));
     let checkpoint =
         Checkpoint::open(&source, &options.hub).with_context(|| format!("cannot use `{source}`"))?;
     let engine =
         Engine::from_checkpoint(checkpoint, &options).with_context(|| format!("cannot use `{source}`"))?;
     bar.finish_and_clear();
+    quantized.finish_and_clear();
     Ok(engine)
 }
 

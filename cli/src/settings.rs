@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::json;
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_policy::wire::Dot;
+use vigorl_qwen::WeightFormat;
 
 use crate::args::{BrowserArgs, PolicyArgs, RunDirArgs};
 use crate::env;
@@ -101,7 +102,7 @@ pub(crate) enum Window {
 pub(crate) struct Settings {
     pub(crate) model: String,
     pub(crate) preset: Option<String>,
-    pub(crate) dtype: String,
+    pub(crate) dtype: WeightFormat,
     pub(crate) device: Device,
     pub(crate) seed: u64,
     pub(crate) temperature: f64,
@@ -155,7 +156,6 @@ impl Settings {
         };
         let r = Resolved(TABLE.iter().map(|(name, default)| winner(name, *default)).collect());
         r.one_of("driver", &[("web", ())])?;
-        r.one_of("dtype", &[("f32", ()), ("bf16", ()), ("f16", ())])?;
         if let Some(preset) = r.text("preset") {
             let known = vigorl_policy::Preset::NAMES;
             if !known.contains(&preset) {
@@ -165,7 +165,7 @@ impl Settings {
         Ok(Self {
             model: r.required("model")?.to_owned(),
             preset: r.text("preset").map(str::to_owned),
-            dtype: r.required("dtype")?.to_owned(),
+            dtype: r.one_of("dtype", &WeightFormat::NAMED)?,
             device: r.one_of(
                 "device",
                 &[("cpu", Device::Cpu), ("cuda", Device::Cuda), ("metal", Device::Metal)],

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
-use vigorl_qwen::Weights;
+use vigorl_qwen::{WeightFormat, Weights};
 
 use crate::error::TrainingError;
 use crate::files::ModelFiles;
@@ -166,7 +166,7 @@ pub fn read_weights(
     dir: &Path,
     shapes: &[(String, Vec<usize>)],
 ) -> Result<BTreeMap<String, Tensor>, TrainingError> {
-    let weights = Weights::open(dir, &Device::Cpu, DType::F32)?;
+    let weights = Weights::open(dir, &Device::Cpu, WeightFormat::Dense(DType::F32))?;
     let read = |(name, shape): &(String, Vec<usize>)| Ok((name.clone(), weights.get(name, shape)?));
     shapes.iter().map(read).collect()
 }

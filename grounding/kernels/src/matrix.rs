@@ -199,9 +199,7 @@ impl QuantizedMatrix {
         match &self.panels {
             Panels::Bits8 { lines, scales } => {
                 let (line, scales) = (&lines[index * LINES_8 + group].0, &scales[index]);
-                std::array::from_fn(|lane| {
-                    (f32::from(line[lane * GROUP + at]) - 128.0) * scales[lane]
-                })
+                std::array::from_fn(|lane| (f32::from(line[lane * GROUP + at]) - 128.0) * scales[lane])
             }
             Panels::Bits4 { lines, scales, minima } => {
                 let half = group / LINES_4;

@@ -14,7 +14,9 @@ fn product(x: &[f32], w: &[f32], n_in: usize) -> Vec<f32> {
     let n_out = w.len() / n_in;
     let row = |x: &[f32]| -> Vec<f32> {
         (0..n_out)
-            .map(|o| x.iter().zip(&w[o * n_in..]).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() as f32)
+            .map(|o| {
+                x.iter().zip(&w[o * n_in..]).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() as f32
+            })
             .collect()
     };
     x.chunks(n_in).flat_map(row).collect()

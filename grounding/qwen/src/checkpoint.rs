@@ -3,11 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device};
+use candle_core::Device;
 use vigorl_policy::ChatTemplate;
 
 use crate::config::Config;
 use crate::error::LoadError;
+use crate::format::WeightFormat;
 use crate::hub::{self, HubAccess};
 use crate::memory;
 use crate::nano;
@@ -111,17 +112,18 @@ impl Checkpoint {
         checkpoint.checked()
     }
 
-    /// The weights on `device` in `dtype`.
+    /// The weights on `device` in `format`.
     ///
     /// # Errors
     /// Missing, truncated or broken weight files, or too little memory for them.
-    pub fn weights(&self, device: &Device, dtype: DType) -> Result<Weights, LoadError> {
+    pub fn weights(&self, device: &Device, format: WeightFormat) -> Result<Weights, LoadError> {
         let weights = match &self.folder {
-            Some(dir) => Weights::open(dir, device, dtype)?,
-            None => Weights::from_bytes(nano::WEIGHTS.to_vec(), device, dtype)?,
+            Some(dir) => Weights::open(dir, device, format)?,
+            None => Weights::from_bytes(nano::WEIGHTS.to_vec(), device, format)?,
         };
         if matches!(device, Device::Cpu) {
-            memory::check(weights.n_bytes() + memory::working_bytes(&self.config, &self.processor, dtype))?;
+            let working = memory::working_bytes(&self.config, &self.processor, format.compute_dtype());
+            memory::check(weights.n_bytes() + working)?;
         }
         Ok(weights)
     }

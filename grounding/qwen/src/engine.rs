@@ -15,20 +15,24 @@ use vigorl_policy::{Completion, Conversation, Policy, PolicyError, Sampling, Tok
 
 use crate::checkpoint::{Checkpoint, ModelSource};
 use crate::error::LoadError;
+use crate::format::WeightFormat;
 use crate::generate::{Decoding, lap};
 use crate::hub::HubAccess;
 use crate::model::{KvCache, Model, Probe};
 use crate::mrope::{Grid, next_position, position_ids};
 use crate::processor::Patches;
+use crate::weights::OnQuantized;
 
 /// How a checkpoint is loaded.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct LoadOptions {
     /// Where to compute.
     pub device: Device,
-    /// Storage of the weights. On the CPU f32: the tensor library's bf16 matrix-vector product runs at
-    /// 1 GB/s there, a tenth of f32.
-    pub dtype: DType,
+    /// Storage of the weights. Dense on the CPU means f32: the tensor library's bf16 matrix-vector product
+    /// runs at 1 GB/s there, a tenth of f32.
+    pub format: WeightFormat,
+    /// Follows quantization.
+    pub on_quantized: Option<OnQuantized>,
     /// Overrides the processor's upper pixel limit.
     pub max_pixels: Option<u64>,
     /// How the hub may be used.
@@ -37,7 +41,23 @@ pub struct LoadOptions {
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { device: Device::Cpu, dtype: DType::F32, max_pixels: None, hub: HubAccess::default() }
+        Self {
+            device: Device::Cpu,
+            format: WeightFormat::Dense(DType::F32),
+            on_quantized: None,
+            max_pixels: None,
+            hub: HubAccess::default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for LoadOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoadOptions")
+            .field("device", &self.device)
+            .field("format", &self.format)
+            .field("max_pixels", &self.max_pixels)
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,10 +121,17 @@ impl Engine {
             processor.max_pixels = max_pixels;
             processor.min_pixels = processor.min_pixels.min(max_pixels);
         }
-        let weights = checkpoint.weights(&options.device, options.dtype)?;
+        let weights = checkpoint.weights(&options.device, options.format)?;
+        let weights = weights.on_quantized(options.on_quantized.clone());
         let model = Model::load(&checkpoint.config, &weights)?;
         let session = Session::new(&model);
-        Ok(Self { checkpoint, model, device: options.device.clone(), dtype: options.dtype, session })
+        Ok(Self {
+            checkpoint,
+            model,
+            device: options.device.clone(),
+            dtype: options.format.compute_dtype(),
+            session,
+        })
     }
 
     /// The checkpoint this engine runs.

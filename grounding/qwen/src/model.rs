@@ -231,8 +231,7 @@ impl Model {
     /// Embeds tokens, image pads taking the rows of `images` in order: (T, D).
     fn embed(&self, ids: &[u32], images: Option<&Tensor>) -> Result<Tensor> {
         let table = &self.decoder.embedding;
-        let index = Tensor::from_slice(ids, ids.len(), table.device())?;
-        let text = table.index_select(&index, 0)?;
+        let text = table.lookup(ids)?;
         let Some(images) = images else { return Ok(text) };
         let pads = ids.iter().filter(|&&id| id == self.config.image_token_id).count();
         if pads != images.dim(0)? {

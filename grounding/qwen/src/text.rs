@@ -9,17 +9,18 @@ use candle_core::{Result, Tensor};
 
 use crate::attention::attention;
 use crate::config::TextConfig;
+use crate::embedding::Embedding;
 use crate::error::LoadError;
 use crate::kv_cache::LayerCache;
 use crate::linear::{Bias, Linear};
 use crate::mrope::RotaryTable;
 use crate::ops::{Mask, rms_norm, rotary, swiglu};
-use crate::weights::Weights;
+use crate::weights::{Matrix, Weights};
 
 /// The decoder. Weight names: `model.*`, `lm_head.weight`.
 #[derive(Debug, Clone)]
 pub(crate) struct Decoder {
-    pub(crate) embedding: Tensor,
+    pub(crate) embedding: Embedding,
     layers: Vec<Layer>,
     norm: Tensor,
     lm_head: Linear,
@@ -43,12 +44,15 @@ struct Layer {
 impl Decoder {
     pub(crate) fn load(weights: &Weights, config: &TextConfig) -> std::result::Result<Self, LoadError> {
         let c = config;
-        let embedding = weights.get("model.embed_tokens.weight", &[c.vocab_size, c.hidden_size])?;
-        let lm_head = if c.tie_word_embeddings {
-            Linear::from_matrix(embedding.clone())
-        } else {
-            Linear::load(weights, "lm_head", c.vocab_size, c.hidden_size, Bias::Absent)?
+        let embedding = Embedding::load(weights, c.vocab_size, c.hidden_size)?;
+        let lm_head = match (&embedding, c.tie_word_embeddings) {
+            (Embedding::Table(table), true) => Matrix::Dense(table.clone()),
+            (_, tied) => {
+                let name = if tied { Embedding::NAME } else { "lm_head.weight" };
+                weights.output_matrix(name, [c.vocab_size, c.hidden_size])?
+            }
         };
+        let lm_head = Linear::from_matrix(lm_head)?;
         let layers = (0..c.num_hidden_layers)
             .map(|i| Layer::load(weights, i, c))
             .collect::<std::result::Result<_, _>>()?;

@@ -16,7 +16,7 @@ use crate::error::LoadError;
 use crate::linear::{Bias, Linear};
 use crate::mrope::{Grid, RotaryTable};
 use crate::ops::{rms_norm, rotary, swiglu};
-use crate::weights::Weights;
+use crate::weights::{Matrix, Weights};
 
 /// Epsilon of the vision tower's norms; not in `config.json`, fixed in transformers.
 const EPS: f64 = 1e-6;
@@ -112,7 +112,8 @@ impl VisionTower {
             &[c.hidden_size, c.in_channels, c.temporal_patch_size, c.patch_size, c.patch_size],
         )?;
         // A convolution whose stride is its kernel is one matrix product over flattened patches.
-        let patch_embed = Linear::from_matrix(convolution.reshape((c.hidden_size, c.patch_values()))?);
+        let convolution = convolution.reshape((c.hidden_size, c.patch_values()))?;
+        let patch_embed = Linear::from_matrix(Matrix::Dense(convolution))?;
         let blocks =
             (0..c.depth).map(|i| Block::load(weights, i, c)).collect::<std::result::Result<_, _>>()?;
         Ok(Self { patch_embed, blocks, merger: Merger::load(weights, c)?, config: c.clone() })

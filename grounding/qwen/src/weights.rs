@@ -6,13 +6,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use candle_core::safetensors::{BufferedSafetensors, MmapedSafetensors};
 use candle_core::{DType, Device, Tensor};
 use safetensors::Dtype;
-use safetensors::tensor::Metadata;
+use safetensors::tensor::{Metadata, TensorView};
+use vigorl_kernels::{Format, QuantizedMatrix};
 
 use crate::error::LoadError;
+use crate::format::WeightFormat;
 
 enum Source {
     Mapped(MmapedSafetensors),
@@ -21,19 +24,30 @@ enum Source {
     Shared(BTreeMap<String, Tensor>),
 }
 
-/// The tensors of one checkpoint on one device in one dtype.
+/// The tensors of one checkpoint on one device in one format.
 pub struct Weights {
-    source: Source,
+    source: Arc<Source>,
     nested_names: bool,
     device: Device,
-    dtype: DType,
+    format: WeightFormat,
+    on_quantized: Option<OnQuantized>,
+}
+
+/// Called with the number of weights quantized since the last call, and that of all weights.
+pub type OnQuantized = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
+/// An (out, in) matrix as the format wants it.
+#[derive(Debug, Clone)]
+pub(crate) enum Matrix {
+    Dense(Tensor),
+    Quantized(Arc<QuantizedMatrix>),
 }
 
 impl std::fmt::Debug for Weights {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Weights")
             .field("device", &self.device)
-            .field("dtype", &self.dtype)
+            .field("format", &self.format)
             .finish_non_exhaustive()
     }
 }
@@ -43,7 +57,7 @@ impl Weights {
     ///
     /// # Errors
     /// Missing or truncated files, by name.
-    pub fn open(dir: &Path, device: &Device, dtype: DType) -> Result<Self, LoadError> {
+    pub fn open(dir: &Path, device: &Device, format: WeightFormat) -> Result<Self, LoadError> {
         let files = weight_files(dir)?;
         for file in &files {
             check_file(file)?;
@@ -54,38 +68,52 @@ impl Weights {
         let mapped = unsafe { MmapedSafetensors::multi(&files) }
             .map_err(|e| LoadError::Corrupt { path: files[0].clone(), detail: e.to_string() })?;
         let nested_names = mapped.tensors().iter().any(|(name, _)| name.starts_with("model.language_model."));
-        Ok(Self { source: Source::Mapped(mapped), nested_names, device: device.clone(), dtype })
+        Ok(Self::new(Source::Mapped(mapped), nested_names, device, format))
     }
 
     /// Reads safetensors held in memory, such as the ones embedded in the binary.
     ///
     /// # Errors
     /// [`LoadError::Corrupt`].
-    pub fn from_bytes(bytes: Vec<u8>, device: &Device, dtype: DType) -> Result<Self, LoadError> {
+    pub fn from_bytes(bytes: Vec<u8>, device: &Device, format: WeightFormat) -> Result<Self, LoadError> {
         let buffered = BufferedSafetensors::new(bytes)
             .map_err(|e| LoadError::Corrupt { path: PathBuf::from("(embedded)"), detail: e.to_string() })?;
-        Ok(Self { source: Source::Embedded(buffered), nested_names: false, device: device.clone(), dtype })
+        Ok(Self::new(Source::Embedded(buffered), false, device, format))
     }
 
     /// Uses tensors that live elsewhere; a trainer passes its variables, so that updates are seen at once.
     pub fn shared(tensors: BTreeMap<String, Tensor>, device: &Device) -> Self {
-        Self {
-            source: Source::Shared(tensors),
-            nested_names: false,
-            device: device.clone(),
-            dtype: DType::F32,
+        Self::new(Source::Shared(tensors), false, device, WeightFormat::Dense(DType::F32))
+    }
+
+    fn new(source: Source, nested_names: bool, device: &Device, format: WeightFormat) -> Self {
+        Self { source: Arc::new(source), nested_names, device: device.clone(), format, on_quantized: None }
+    }
+
+    /// Reports progress while matrices are quantized.
+    #[must_use]
+    pub fn on_quantized(self, report: Option<OnQuantized>) -> Self {
+        Self { on_quantized: report, ..self }
+    }
+
+    /// How the weights are held.
+    pub fn format(&self) -> WeightFormat {
+        self.format
+    }
+
+    /// Weights in all tensors.
+    pub fn n_weights(&self) -> u64 {
+        let count = |shape: &[usize]| shape.iter().product::<usize>() as u64;
+        match &*self.source {
+            Source::Mapped(m) => m.tensors().iter().map(|(_, view)| count(view.shape())).sum(),
+            Source::Embedded(b) => b.tensors().iter().map(|(_, view)| count(view.shape())).sum(),
+            Source::Shared(map) => map.values().map(|t| count(t.dims())).sum(),
         }
     }
 
     /// Bytes the weights take on the device.
     pub fn n_bytes(&self) -> u64 {
-        let count = |shape: &[usize]| shape.iter().product::<usize>() * self.dtype.size_in_bytes();
-        let total: usize = match &self.source {
-            Source::Mapped(m) => m.tensors().iter().map(|(_, view)| count(view.shape())).sum(),
-            Source::Embedded(b) => b.tensors().iter().map(|(_, view)| count(view.shape())).sum(),
-            Source::Shared(map) => map.values().map(|t| count(t.dims())).sum(),
-        };
-        total as u64
+        self.format.bytes_of(self.n_weights())
     }
 
     /// The device that tensors are loaded to.
@@ -96,7 +124,7 @@ impl Weights {
     /// Whether a tensor of this published name exists.
     pub fn contains(&self, name: &str) -> bool {
         let stored = self.stored_name(name);
-        match &self.source {
+        match &*self.source {
             Source::Mapped(m) => m.get(&stored).is_ok(),
             Source::Embedded(b) => b.get(&stored).is_ok(),
             Source::Shared(map) => map.contains_key(name),
@@ -108,8 +136,60 @@ impl Weights {
     /// # Errors
     /// [`LoadError::MissingTensor`], [`LoadError::Shape`], [`LoadError::StoredAs`].
     pub fn get(&self, name: &str, expected: &[usize]) -> Result<Tensor, LoadError> {
+        let stored = self.checked_name(name, expected)?;
+        let dtype = self.format.compute_dtype();
+        Ok(match &*self.source {
+            Source::Mapped(m) => m.load(&stored, &self.device)?.to_dtype(dtype)?,
+            Source::Embedded(b) => b.load(&stored, &self.device)?.to_dtype(dtype)?,
+            Source::Shared(map) => map[name].clone(),
+        })
+    }
+
+    /// The matrix of this published name, quantized if the format says so.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<Matrix, LoadError> {
+        self.matrix_as(name, shape, self.format.of_layer())
+    }
+
+    /// The same for the output layer.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) fn output_matrix(&self, name: &str, shape: [usize; 2]) -> Result<Matrix, LoadError> {
+        self.matrix_as(name, shape, self.format.of_output_layer())
+    }
+
+    fn matrix_as(
+        &self,
+        name: &str,
+        [n_out, n_in]: [usize; 2],
+        format: Option<Format>,
+    ) -> Result<Matrix, LoadError> {
+        let Some(format) = format else { return Ok(Matrix::Dense(self.get(name, &[n_out, n_in])?)) };
+        let stored = self.stored(name, &[n_out, n_in])?;
+        let matrix = stored.quantized(n_out, n_in, format)?;
+        if let Some(report) = &self.on_quantized {
+            report((n_out * n_in) as u64, self.n_weights());
+        }
+        Ok(Matrix::Quantized(Arc::new(matrix)))
+    }
+
+    /// The tensor of this published name where the file holds it.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) fn stored(&self, name: &str, expected: &[usize]) -> Result<StoredTensor, LoadError> {
+        let stored = self.checked_name(name, expected)?;
+        let row_len = expected.last().copied().unwrap_or(1);
+        Ok(StoredTensor { source: Arc::clone(&self.source), name: stored, row_len })
+    }
+
+    /// The name in the file, of a tensor that has the expected shape and a usable dtype.
+    fn checked_name(&self, name: &str, expected: &[usize]) -> Result<String, LoadError> {
         let stored = self.stored_name(name);
-        let found = match &self.source {
+        let found = match &*self.source {
             Source::Mapped(m) => m.get(&stored).ok().map(|v| (v.shape().to_vec(), v.dtype())),
             Source::Embedded(b) => b.get(&stored).ok().map(|v| (v.shape().to_vec(), v.dtype())),
             Source::Shared(map) => map.get(name).map(|t| (t.dims().to_vec(), Dtype::F32)),
@@ -121,11 +201,7 @@ impl Weights {
         if got != expected {
             return Err(LoadError::Shape { name: name.to_owned(), expected: expected.to_vec(), got });
         }
-        Ok(match &self.source {
-            Source::Mapped(m) => m.load(&stored, &self.device)?.to_dtype(self.dtype)?,
-            Source::Embedded(b) => b.load(&stored, &self.device)?.to_dtype(self.dtype)?,
-            Source::Shared(map) => map[name].clone(),
-        })
+        Ok(stored)
     }
 
     fn stored_name(&self, name: &str) -> String {
@@ -138,6 +214,90 @@ impl Weights {
             None => name.to_owned(),
         }
     }
+}
+
+/// A tensor that stays in its file and is read row by row.
+#[derive(Clone)]
+pub(crate) struct StoredTensor {
+    source: Arc<Source>,
+    name: String,
+    row_len: usize,
+}
+
+impl std::fmt::Debug for StoredTensor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoredTensor").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl StoredTensor {
+    /// Values of the last axis.
+    pub(crate) fn row_len(&self) -> usize {
+        self.row_len
+    }
+
+    fn view(&self) -> candle_core::Result<TensorView<'_>> {
+        match &*self.source {
+            Source::Mapped(m) => m.get(&self.name),
+            Source::Embedded(b) => b.get(&self.name),
+            Source::Shared(_) => candle_core::bail!("`{}` is no stored tensor", self.name),
+        }
+    }
+
+    /// Reads a row as f32.
+    pub(crate) fn read_row(&self, row: usize, to: &mut [f32]) -> candle_core::Result<()> {
+        let view = self.view()?;
+        read_row(view.data(), view.dtype(), row, to);
+        Ok(())
+    }
+
+    fn quantized(&self, n_out: usize, n_in: usize, format: Format) -> Result<QuantizedMatrix, LoadError> {
+        let view = self.view()?;
+        let (bytes, dtype) = (view.data(), view.dtype());
+        let matrix =
+            QuantizedMatrix::quantize(n_out, n_in, format, |row, to| read_row(bytes, dtype, row, to));
+        if matches!(&*self.source, Source::Mapped(_)) {
+            forget_pages(bytes);
+        }
+        Ok(matrix)
+    }
+}
+
+/// Row number `row` of little-endian values, as f32.
+fn read_row(bytes: &[u8], dtype: Dtype, row: usize, to: &mut [f32]) {
+    let size = if dtype == Dtype::F32 { 4 } else { 2 };
+    let bytes = &bytes[row * to.len() * size..][..to.len() * size];
+    let pairs = || bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+    match dtype {
+        Dtype::BF16 => to.iter_mut().zip(pairs()).for_each(|(v, b)| *v = f32::from_bits(u32::from(b) << 16)),
+        Dtype::F16 => to.iter_mut().zip(pairs()).for_each(|(v, b)| *v = half::f16::from_bits(b).to_f32()),
+        _ => to
+            .iter_mut()
+            .zip(bytes.chunks_exact(4))
+            .for_each(|(v, b)| *v = f32::from_le_bytes([b[0], b[1], b[2], b[3]])),
+    }
+}
+
+/// Tells the system that mapped pages are not needed for now: they count as resident until then, and a
+/// checkpoint is larger than what is made of it. Read again, they come from the file.
+fn forget_pages(bytes: &[u8]) {
+    #[cfg(target_os = "linux")]
+    {
+        let page = rustix::param::page_size();
+        let start = (bytes.as_ptr() as usize).next_multiple_of(page);
+        let end = (bytes.as_ptr() as usize + bytes.len()) / page * page;
+        if start < end {
+            // SAFETY: whole pages of a read-only file mapping that outlives `bytes`; dropping them loses nothing.
+            #[expect(unsafe_code, reason = "a system call on an address range")]
+            let advised = unsafe {
+                rustix::mm::madvise(start as *mut _, end - start, rustix::mm::Advice::LinuxDontNeed)
+            };
+            // Only advice: without it more memory is used, nothing else.
+            let _ = advised;
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = bytes;
 }
 
 /// The longest header that the format allows.

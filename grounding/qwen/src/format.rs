@@ -1,0 +1,69 @@
+//! How weights are held in memory. Invariant: quantized matrices compute in f32, and only matrices are quantized.
+
+use candle_core::DType;
+use vigorl_kernels::Format;
+
+/// `--dtype`: storage of the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeightFormat {
+    /// As the tensor library stores and computes them.
+    Dense(DType),
+    /// 8 bits, quantized while loading; for the CPU.
+    Q8,
+    /// 4 bits, the output layer 8; for the CPU.
+    Q4,
+}
+
+impl WeightFormat {
+    /// Every format by its name on the command line.
+    pub const NAMED: [(&str, Self); 5] = [
+        ("f32", Self::Dense(DType::F32)),
+        ("bf16", Self::Dense(DType::BF16)),
+        ("f16", Self::Dense(DType::F16)),
+        ("q8_0", Self::Q8),
+        ("q4_k", Self::Q4),
+    ];
+
+    /// What activations are computed in.
+    pub fn compute_dtype(self) -> DType {
+        match self {
+            Self::Dense(dtype) => dtype,
+            Self::Q8 | Self::Q4 => DType::F32,
+        }
+    }
+
+    /// How a layer's matrix is quantized, if it is.
+    pub(crate) fn of_layer(self) -> Option<Format> {
+        match self {
+            Self::Dense(_) => None,
+            Self::Q8 => Some(Format::Bits8),
+            Self::Q4 => Some(Format::Bits4),
+        }
+    }
+
+    /// The same for the output layer, whose errors are the logits' own.
+    pub(crate) fn of_output_layer(self) -> Option<Format> {
+        self.of_layer().map(|_| Format::Bits8)
+    }
+
+    /// Bytes of `n` weights, scales included.
+    pub(crate) fn bytes_of(self, n: u64) -> u64 {
+        match self {
+            Self::Dense(dtype) => n * dtype.size_in_bytes() as u64,
+            Self::Q8 => n * 17 / 16,
+            Self::Q4 => n * 5 / 8,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_and_four_bits_count_their_scales() {
+        assert_eq!(WeightFormat::Q8.bytes_of(6400), 6800);
+        assert_eq!(WeightFormat::Q4.bytes_of(6400), 4000);
+        assert_eq!(WeightFormat::Dense(DType::BF16).bytes_of(6400), 12_800);
+    }
+}
