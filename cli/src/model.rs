@@ -56,7 +56,9 @@ pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
         Device::Metal => Place::Metal,
     };
     if !matches!(settings.dtype, WeightFormat::Dense(_)) && settings.device != Device::Cpu {
-        return Err(usage("quantized weights are computed on the CPU: leave out --device, or choose --dtype bf16"));
+        return Err(usage(
+            "quantized weights are computed on the CPU: leave out --device, or choose --dtype bf16",
+        ));
     }
     let device = place.device().context("--device")?;
     let mut options = LoadOptions { hub, device, format: settings.dtype, ..LoadOptions::default() };

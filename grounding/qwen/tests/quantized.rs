@@ -43,9 +43,8 @@ fn against_f32(format: WeightFormat) -> (f64, f64) {
     let (exact, quantized) = (engine(WeightFormat::NAMED[0].1), engine(format));
     let (mut divergence, mut n_equal, mut n) = (0.0, 0, 0);
     for question in questions() {
-        let logits = |engine: &Engine| {
-            inspect_forward(engine, &question).unwrap().logits.to_vec2::<f32>().unwrap()
-        };
+        let logits =
+            |engine: &Engine| inspect_forward(engine, &question).unwrap().logits.to_vec2::<f32>().unwrap();
         for (a, b) in logits(&exact).iter().zip(&logits(&quantized)) {
             let (p, q) = (log_softmax(a), log_softmax(b));
             divergence += p.iter().zip(&q).map(|(p, q)| p.exp() * (p - q)).sum::<f64>();
@@ -75,8 +74,7 @@ fn eight_bits_change_next_to_nothing_and_four_bits_little() {
 fn eight_bits_say_what_f32_says() {
     let (mut exact, mut quantized) = (engine(WeightFormat::NAMED[0].1), engine(WeightFormat::Q8));
     let all = questions();
-    let same =
-        all.iter().filter(|q| answer(&mut exact, q).text == answer(&mut quantized, q).text).count();
+    let same = all.iter().filter(|q| answer(&mut exact, q).text == answer(&mut quantized, q).text).count();
     assert!(same + 1 >= all.len(), "{same} of {}", all.len());
 }
 
@@ -87,11 +85,8 @@ fn quantizing_reports_its_progress() {
     let on_quantized: Arc<dyn Fn(u64, u64) + Send + Sync> = Arc::new(move |n, all| {
         assert!(seen.fetch_add(n, Ordering::Relaxed) + n <= all);
     });
-    let options = LoadOptions {
-        format: WeightFormat::Q8,
-        on_quantized: Some(on_quantized),
-        ..LoadOptions::default()
-    };
+    let options =
+        LoadOptions { format: WeightFormat::Q8, on_quantized: Some(on_quantized), ..LoadOptions::default() };
     Engine::load(&ModelSource::Nano, &options).unwrap();
     assert!(done.load(Ordering::Relaxed) > 2_000_000);
 }
