@@ -23,13 +23,13 @@ pub(crate) struct Tile {
     pub(crate) n_rows: usize,
     /// Rows it is laid out for; those beyond `n_rows` are 0.
     pub(crate) height: usize,
-    /// 8-bit values: [block][group][row][4].
+    /// 8-bit values: `[block][group][row][4]`.
     pub(crate) values: Vec<i8>,
-    /// Scale of each row in each block: [block][row].
+    /// Scale of each row in each block: `[block][row]`.
     pub(crate) scales: Vec<f32>,
-    /// Sum of the 8-bit values of each row in each half block: [block][half][row].
+    /// Sum of the 8-bit values of each row in each half block: `[block][half][row]`.
     pub(crate) half_sums: Vec<i32>,
-    /// Values of the outlier channels: [outlier][row].
+    /// Values of the outlier channels: `[outlier][row]`.
     pub(crate) outliers: Vec<f32>,
 }
 

@@ -17,7 +17,7 @@ mod x86 {
     use crate::matrix::{LINES_4, LINES_8, Line, Panels};
     use crate::{BLOCK, GROUPS, LANES};
 
-    /// `sums`: [row][panel][lane], overwritten.
+    /// `sums`: `[row][panel][lane]`, overwritten.
     pub(crate) fn multiply(
         weights: &Panels,
         n_in: usize,

@@ -28,10 +28,10 @@ pub(crate) struct Line(pub(crate) [u8; 64]);
 /// Panels of quantized weights.
 #[derive(Debug, Clone)]
 pub(crate) enum Panels {
-    /// Each line is a group: 16 outputs x 4 inputs, value + 128. `scales`: [panel][block][lane].
+    /// Each line is a group: 16 outputs x 4 inputs, value + 128. `scales`: `[panel][block][lane]`.
     Bits8 { lines: Vec<Line>, scales: Vec<[f32; LANES]> },
     /// Each line is two groups: group g of the block's first half in the low nibbles, of its second half in
-    /// the high ones. `scales`, `minima`: [panel][block][half][lane], as the upper halves of f32.
+    /// the high ones. `scales`, `minima`: `[panel][block][half][lane]`, as the upper halves of f32.
     Bits4 { lines: Vec<Line>, scales: Vec<[u16; LANES]>, minima: Vec<[u16; LANES]> },
 }
 
@@ -163,7 +163,7 @@ impl QuantizedMatrix {
         });
     }
 
-    /// `sums`: [row][panel][lane].
+    /// `sums`: `[row][panel][lane]`.
     fn multiply_tile(
         &self,
         isa: Isa,
@@ -282,7 +282,7 @@ fn narrowed(value: f32) -> u16 {
     (bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16
 }
 
-/// `rows`: [lane][input].
+/// `rows`: `[lane][input]`.
 fn pack_8(rows: &[f32], lines: &mut [Line], scales: &mut [[f32; LANES]]) {
     let n_in = scales.len() * BLOCK;
     for (lane, row) in rows.chunks_exact(n_in).enumerate() {

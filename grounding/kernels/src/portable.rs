@@ -6,7 +6,7 @@ use crate::activations::Tile;
 use crate::matrix::{LINES_4, LINES_8, Line, Panels, widened};
 use crate::{BLOCK, GROUP, GROUPS, LANES};
 
-/// `sums`: [row][panel][lane], overwritten.
+/// `sums`: `[row][panel][lane]`, overwritten.
 pub(crate) fn multiply(
     weights: &Panels,
     n_in: usize,
