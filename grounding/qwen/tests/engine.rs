@@ -76,6 +76,10 @@ fn check_goes_on(engine: &mut Engine, said: &Completion) {
     assert!(next.n_cached_tokens > 0);
     let afresh = complete(&mut nano(), &after(said), &greedy());
     assert_eq!((next.n_prompt_tokens, next.text), (afresh.n_prompt_tokens, afresh.text));
+    // Another prompt of as many tokens may be answered alike, but not with the same confidence.
+    for (got, expected) in next.logprobs.iter().zip(&afresh.logprobs) {
+        assert!((got - expected).abs() < 1e-3, "{got} instead of {expected}");
+    }
 }
 
 #[test]
