@@ -167,6 +167,9 @@ pub struct TurnRecord {
     /// Why the turn could not be used, where the episode went on nevertheless.
     #[serde(default)]
     pub malformed: Option<String>,
+    /// Samples thrown away before this one, because they zoomed where a crop had been shown already.
+    #[serde(default)]
+    pub n_repeats: usize,
 }
 
 /// `model.json`: what the policy said in one step.
@@ -224,6 +227,7 @@ impl From<&Turn> for TurnRecord {
             n_cached_tokens: said.n_cached_tokens,
             forced: turn.forced,
             malformed: turn.malformed.as_ref().map(ToString::to_string),
+            n_repeats: turn.n_repeats,
         }
     }
 }

@@ -118,7 +118,10 @@ pub fn ground(
         let mut sampling = sampling_of_turn(sampling, preset, turns.len(), forced);
         let completion = policy.complete(&conversation, &sampling, &mut |piece| observer.text(piece))?;
         let (mut reply, mut turn) = read_turn(completion, preset.answer_form, forced, &view);
-        while is_repeated(&turn, &turns) && sample_again(&mut sampling, preset, turn.n_repeats) {
+        while may_continue(preset, forced)
+            && is_repeated(&turn, &turns)
+            && sample_again(&mut sampling, preset, turn.n_repeats)
+        {
             let completion = policy.complete(&conversation, &sampling, &mut |piece| observer.text(piece))?;
             let n_repeats = turn.n_repeats + 1;
             (reply, turn) = read_turn(completion, preset.answer_form, forced, &view);
@@ -156,7 +159,7 @@ pub fn ground(
 
 /// Whether a turn zooms into the middle of what an earlier one was shown.
 fn is_repeated(turn: &Turn, before: &[Turn]) -> bool {
-    let Some(zoom) = turn.zoom else { return false };
+    let Some(zoom) = turn.zoom.filter(|_| turn.completion.finish != Finish::Cancelled) else { return false };
     before.iter().filter_map(|turn| turn.crop.as_ref()).any(|crop| {
         let (window, middle) = (crop.plan.window, crop.plan.window.center());
         (zoom.x - middle.x).abs() <= window.width() / 4.0

@@ -154,9 +154,23 @@ fn a_zoom_that_shows_nothing_new_is_sampled_again() {
     assert_eq!(asked[0].1.temperature, 0.5);
     assert_eq!(asked[2].1.temperature, 0.9);
     assert_ne!(asked[1].1.seed, asked[2].1.seed);
+    // A forced answer is greedy, whatever was sampled before it.
+    assert_eq!(asked[6].1.temperature, 0.0);
     // What was thrown away is not in the conversation.
     assert_eq!(asked[2].0.messages.len(), 3);
     check_point(&grounding, 3.0, 4.0);
+}
+
+#[test]
+fn a_repeated_zoom_that_is_broken_off_is_not_sampled_again() {
+    let preset =
+        Preset { repeated_zoom: RepeatedZoom::SampleAgain { temperature: 1.0, tries: 8 }, ..three_turns() };
+    let (first, second) = (zoom(20.0, 20.0), zoom(21.0, 21.0));
+    let mut policy = ScriptedPolicy::new([first.as_str(), second.as_str()]);
+    let mut diary = Diary { break_after: Some("[21, 21]}}\n</tool_call>"), ..Diary::default() };
+    let grounding = ground(&mut policy, &screenshot(), "it", &preset, &sampling(), &mut diary).unwrap();
+    assert!(grounding.cancelled);
+    assert_eq!(policy.asked().len(), 2);
 }
 
 #[test]
