@@ -167,9 +167,12 @@ pub struct TurnRecord {
     /// Why the turn could not be used, where the episode went on nevertheless.
     #[serde(default)]
     pub malformed: Option<String>,
-    /// Samples thrown away before this one, because they zoomed where a crop had been shown already.
+    /// Whether it ran into a dead end: the next turn continues the opening, and knows nothing of this one.
     #[serde(default)]
-    pub n_repeats: usize,
+    pub went_back: bool,
+    /// First looks thrown away before this one, because they showed nothing new.
+    #[serde(default)]
+    pub n_thrown_away: usize,
 }
 
 /// `model.json`: what the policy said in one step.
@@ -227,7 +230,8 @@ impl From<&Turn> for TurnRecord {
             n_cached_tokens: said.n_cached_tokens,
             forced: turn.forced,
             malformed: turn.malformed.as_ref().map(ToString::to_string),
-            n_repeats: turn.n_repeats,
+            went_back: turn.went_back,
+            n_thrown_away: turn.n_thrown_away,
         }
     }
 }

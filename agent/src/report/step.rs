@@ -248,6 +248,9 @@ fn said(out: &mut String, step: &RecordedStep, model: &GroundingRecord) {
             .ok();
         }
         crop_tile(out, step, model, turn_idx);
+        if turn.went_back {
+            out.push_str(r#"<p class="labels">seen already: back to the whole page</p>"#);
+        }
         if turn_idx + 1 == model.turns.len() {
             conclusion(out, step, model);
         } else if let Some(at) = answer_after(model, turn_idx) {
@@ -267,9 +270,14 @@ fn turn_head(out: &mut String, turn_idx: usize, turn: &TurnRecord) {
     } else {
         String::new()
     };
+    let thrown_away = match turn.n_thrown_away {
+        0 => String::new(),
+        1 => " · 1 look thrown away before".to_owned(),
+        n => format!(" · {n} looks thrown away before"),
+    };
     write!(
         out,
-        r#"<div class="head"><b>Turn {}{}</b><span>{} in{cached} · {} out · {}</span></div>"#,
+        r#"<div class="head"><b>Turn {}{}</b><span>{} in{cached} · {} out · {}{thrown_away}</span></div>"#,
         turn_idx + 1,
         if turn.forced { " (forced)" } else { "" },
         count(turn.n_prompt_tokens),

@@ -6,7 +6,7 @@
 //! as a previous thought, and the policy is asked again. We differ in four ways: an episode also ends in a
 //! forced answer when the images or the response tokens are used up, as in the RL rollouts; assistant messages
 //! are kept unstripped, so that a cached prefix stays valid; every turn draws with its own seed; a preset may
-//! have a zoom that shows nothing new sampled again.
+//! have an episode that runs into a dead end go back to its opening and look elsewhere ([`DeadEnd`]).
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use vigorl_geometry::{Point, Screen};
 
 use crate::crops::ShownCrop;
 use crate::grammar::{self, Action, AnswerForm, Malformed, Reply};
-use crate::preset::{AnswerKind, Preset, RepeatedZoom, Turns};
+use crate::preset::{AnswerKind, DeadEnd, Preset, Turns};
 use crate::view::View;
 use crate::wire::{ANSWER_OPEN, FORCED_FINAL_PREFIX, STOP_STRINGS, THINK_CLOSE, THINK_OPEN};
 use crate::{Completion, Conversation, Finish, Message, Part, Policy, PolicyError, Role, Sampling};
@@ -56,8 +56,10 @@ pub struct Turn {
     pub forced: bool,
     /// Why the turn could not be used, where the episode went on nevertheless.
     pub malformed: Option<Malformed>,
-    /// Samples thrown away before this one, because they zoomed where a crop had been shown already.
-    pub n_repeats: usize,
+    /// Whether it ran into a dead end: the next turn continues the opening, and knows nothing of this one.
+    pub went_back: bool,
+    /// First looks thrown away before this one, because they showed nothing new.
+    pub n_thrown_away: usize,
 }
 
 /// A thought and where it looked.
@@ -71,7 +73,7 @@ pub struct Thought {
 
 /// Follows an episode, and may break it off. `()` follows nothing.
 pub trait GroundObserver {
-    /// A turn begins; a forced one must answer. `Break` ends the episode.
+    /// A turn begins, or is sampled once more; a forced one must answer. `Break` ends the episode.
     fn turn_started(&mut self, _turn_idx: usize, _forced: bool) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
@@ -106,44 +108,49 @@ pub fn ground(
     observer: &mut dyn GroundObserver,
 ) -> Result<Grounding, PolicyError> {
     let view = View::new(screenshot, preset.answer_space, preset.max_image_pixels, policy.pixel_budget())?;
-    let mut conversation = preset.opening(view.image().clone(), instruction);
+    let opening = preset.opening(view.image().clone(), instruction);
+    let mut branch = Branch::new(&opening);
+    let mut search = Search::new(preset);
     let mut turns = Vec::new();
     loop {
         let n_tokens = response_tokens(&turns, policy.pixel_budget());
-        let forced = must_answer(preset, turns.len(), &conversation, n_tokens);
+        let forced = search.is_over() || must_answer(preset, &branch, n_tokens);
         if observer.turn_started(turns.len(), forced).is_break() {
             return Ok(cancelled(turns));
         }
-        conversation.forced_prefix = forced.then(|| FORCED_FINAL_PREFIX.to_owned());
-        let mut sampling = sampling_of_turn(sampling, preset, turns.len(), forced);
-        let completion = policy.complete(&conversation, &sampling, &mut |piece| observer.text(piece))?;
-        let (mut reply, mut turn) = read_turn(completion, preset.answer_form, forced, &view);
-        while may_continue(preset, forced)
-            && is_repeated(&turn, &turns)
-            && sample_again(&mut sampling, preset, turn.n_repeats)
-        {
-            let completion = policy.complete(&conversation, &sampling, &mut |piece| observer.text(piece))?;
-            let n_repeats = turn.n_repeats + 1;
-            (reply, turn) = read_turn(completion, preset.answer_form, forced, &view);
-            turn.n_repeats = n_repeats;
-        }
+        branch.conversation.forced_prefix = forced.then(|| FORCED_FINAL_PREFIX.to_owned());
+        let sampling = search.sampling_of_turn(sampling, preset, &branch, forced);
+        let completion =
+            policy.complete(&branch.conversation, &sampling, &mut |piece| observer.text(piece))?;
+        let (reply, mut turn) = read_turn(completion, preset.answer_form, forced, &view);
+        turn.n_thrown_away = search.n_thrown_away;
         if turn.completion.finish == Finish::Cancelled {
             turns.push(turn);
             return Ok(cancelled(turns));
         }
+        if may_continue(preset, forced) && search.is_dead_end(&turn, &turns, &branch) {
+            turn.went_back = true;
+            if search.go_back(&branch) {
+                observer.turn_ended(&turn);
+                turns.push(turn);
+            }
+            branch = Branch::new(&opening);
+            continue;
+        }
+        search.n_thrown_away = 0;
         match reply.action {
             Action::Zoom(center) if may_continue(preset, forced) => {
                 let crop = view.crop(center, preset.crop)?;
                 observer.crop_shown(&crop);
-                conversation.messages.push(Message::text(Role::Assistant, &turn.completion.text));
-                conversation.messages.push(preset.observation_of(&crop));
+                branch.conversation.messages.push(Message::text(Role::Assistant, &turn.completion.text));
+                branch.conversation.messages.push(preset.observation_of(&crop));
                 turn.crop = Some(crop);
             }
             // An empty answer is an answer: the reference ends there too.
             Action::Malformed { reason, .. }
                 if may_continue(preset, forced) && reason != Malformed::EmptyAnswer =>
             {
-                add_previous_thought(&mut conversation, turns.len() + 1, &turn.completion.text);
+                add_previous_thought(&mut branch.conversation, branch.n_turns + 1, &turn.completion.text);
                 turn.malformed = Some(reason);
             }
             last => {
@@ -154,12 +161,90 @@ pub fn ground(
         }
         observer.turn_ended(&turn);
         turns.push(turn);
+        branch.n_turns += 1;
     }
 }
 
-/// Whether a turn zooms into the middle of what an earlier one was shown.
-fn is_repeated(turn: &Turn, before: &[Turn]) -> bool {
-    let Some(zoom) = turn.zoom.filter(|_| turn.completion.finish != Finish::Cancelled) else { return false };
+/// A conversation in the making: the opening and the turns since.
+struct Branch {
+    conversation: Conversation,
+    n_turns: usize,
+}
+
+impl Branch {
+    fn new(opening: &Conversation) -> Self {
+        Self { conversation: opening.clone(), n_turns: 0 }
+    }
+
+    fn is_at_opening(&self) -> bool {
+        self.n_turns == 0
+    }
+}
+
+/// The way through the branches of one episode.
+struct Search {
+    dead_end: DeadEnd,
+    /// Turns asked for, those thrown away included.
+    n_asked: u64,
+    /// First looks still to be sampled, one more once the episode has to end.
+    n_went_back: usize,
+    /// First looks thrown away since the last turn that was kept.
+    n_thrown_away: usize,
+}
+
+impl Search {
+    fn new(preset: &Preset) -> Self {
+        Self { dead_end: preset.dead_end, n_asked: 0, n_went_back: 0, n_thrown_away: 0 }
+    }
+
+    /// Whether no place is left to look at: the opening is then answered at once.
+    fn is_over(&self) -> bool {
+        matches!(self.dead_end, DeadEnd::GoBack { samples, .. } if self.n_went_back > samples)
+    }
+
+    /// Whether a turn shows nothing new: it zooms where a crop was shown before, in whichever branch, or it is
+    /// a sampled first look that does not zoom at all.
+    fn is_dead_end(&self, turn: &Turn, before: &[Turn], branch: &Branch) -> bool {
+        match (self.dead_end, turn.zoom) {
+            (DeadEnd::GoOn, _) => false,
+            (DeadEnd::GoBack { .. }, Some(zoom)) => was_shown(zoom, before),
+            (DeadEnd::GoBack { .. }, None) => branch.is_at_opening() && self.n_went_back > 0,
+        }
+    }
+
+    /// Leaves `branch` for the opening. Whether the turn that led there is kept: it says what the last crop
+    /// showed, unless it is a first look.
+    fn go_back(&mut self, branch: &Branch) -> bool {
+        self.n_went_back += 1;
+        self.n_thrown_away += usize::from(branch.is_at_opening());
+        !branch.is_at_opening()
+    }
+
+    fn sampling_of_turn(
+        &mut self,
+        base: &Sampling,
+        preset: &Preset,
+        branch: &Branch,
+        forced: bool,
+    ) -> Sampling {
+        let mut sampling = base.clone();
+        sampling.max_new_tokens = base.max_new_tokens.min(preset.limits.max_tokens_per_turn);
+        sampling.seed = base.seed.wrapping_add(self.n_asked);
+        sampling.stop.extend(STOP_STRINGS.map(str::to_owned));
+        match self.dead_end {
+            _ if forced => sampling.temperature = 0.0,
+            DeadEnd::GoBack { temperature, .. } if self.n_went_back > 0 && branch.is_at_opening() => {
+                sampling.temperature = sampling.temperature.max(temperature);
+            }
+            _ => {}
+        }
+        self.n_asked += 1;
+        sampling
+    }
+}
+
+/// Whether a point lies in the middle of what an earlier turn was shown.
+fn was_shown(zoom: Point<Screen>, before: &[Turn]) -> bool {
     before.iter().filter_map(|turn| turn.crop.as_ref()).any(|crop| {
         let (window, middle) = (crop.plan.window, crop.plan.window.center());
         (zoom.x - middle.x).abs() <= window.width() / 4.0
@@ -167,20 +252,12 @@ fn is_repeated(turn: &Turn, before: &[Turn]) -> bool {
     })
 }
 
-/// Prepares another sample of a repeated zoom, if the preset allows one more.
-fn sample_again(sampling: &mut Sampling, preset: &Preset, n_repeats: usize) -> bool {
-    let RepeatedZoom::SampleAgain { temperature, tries } = preset.repeated_zoom else { return false };
-    sampling.temperature = sampling.temperature.max(temperature);
-    sampling.seed = sampling.seed.wrapping_add(1 << 32);
-    n_repeats < tries
-}
-
 /// Whether the coming turn is the last one that the limits allow.
-fn must_answer(preset: &Preset, n_turns: usize, conversation: &Conversation, n_tokens: usize) -> bool {
+fn must_answer(preset: &Preset, branch: &Branch, n_tokens: usize) -> bool {
     let limits = preset.limits;
     preset.turns == Turns::Multi
-        && (n_turns + 1 >= limits.max_turns
-            || conversation.images().count() >= limits.max_images
+        && (branch.n_turns + 1 >= limits.max_turns
+            || branch.conversation.images().count() >= limits.max_images
             || n_tokens >= limits.max_response_tokens)
 }
 
@@ -201,17 +278,6 @@ fn may_continue(preset: &Preset, forced: bool) -> bool {
     preset.turns == Turns::Multi && !forced
 }
 
-fn sampling_of_turn(base: &Sampling, preset: &Preset, turn_idx: usize, forced: bool) -> Sampling {
-    let mut sampling = base.clone();
-    sampling.max_new_tokens = base.max_new_tokens.min(preset.limits.max_tokens_per_turn);
-    sampling.seed = base.seed.wrapping_add(turn_idx as u64);
-    sampling.stop.extend(STOP_STRINGS.map(str::to_owned));
-    if forced {
-        sampling.temperature = 0.0;
-    }
-    sampling
-}
-
 fn read_turn(completion: Completion, form: AnswerForm, forced: bool, view: &View) -> (Reply, Turn) {
     let reply = grammar::parse(&full_text(&completion, forced), form);
     let thoughts = reply
@@ -226,7 +292,17 @@ fn read_turn(completion: Completion, form: AnswerForm, forced: bool, view: &View
         Action::Zoom(center) => Some(view.point(center).clamped(view.screenshot_size())),
         _ => None,
     };
-    (reply, Turn { completion, thoughts, zoom, crop: None, forced, malformed: None, n_repeats: 0 })
+    let turn = Turn {
+        completion,
+        thoughts,
+        zoom,
+        crop: None,
+        forced,
+        malformed: None,
+        went_back: false,
+        n_thrown_away: 0,
+    };
+    (reply, turn)
 }
 
 /// The turn as the grammar reads it. A forced turn that opens its answer once more is read on its own, as in

@@ -67,18 +67,20 @@ pub struct Limits {
     pub max_response_tokens: usize,
 }
 
-/// What follows a zoom into the middle of a crop that was shown already. A policy that rejects what it saw and
-/// looks at the same place again has the right place among its less likely ones.
+/// What follows a turn that shows nothing new: a zoom into the middle of a crop that was shown already.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum RepeatedZoom {
-    /// The same crop once more, as in the reference.
-    Show,
-    /// The turn is sampled again at this temperature, at most so many times.
-    SampleAgain {
-        /// Of the further samples, if the episode's own is lower.
+pub enum DeadEnd {
+    /// The episode goes on with the same crop once more, as in the reference.
+    GoOn,
+    /// The episode goes back to its opening and looks elsewhere. For a policy that knows from a crop that it
+    /// looked at the wrong place, but not where to look next: the right place is among its less likely first
+    /// looks. These are sampled until one shows something new; when all samples are used up, it answers at
+    /// once. Limits of turns and images then count from the opening.
+    GoBack {
+        /// Of the sampled first looks, if the episode's own is lower.
         temperature: f64,
-        /// Samples at most, beside the first one.
-        tries: usize,
+        /// First looks sampled at most in an episode.
+        samples: usize,
     },
 }
 
@@ -110,7 +112,7 @@ pub struct Preset {
     /// Larger screenshots are resized before they are shown.
     pub max_image_pixels: u64,
     /// What follows a zoom that shows nothing new.
-    pub repeated_zoom: RepeatedZoom,
+    pub dead_end: DeadEnd,
 }
 
 /// 3600 x 3600, the limit of the reference's evaluation.
@@ -199,7 +201,7 @@ impl Preset {
                 max_response_tokens: 4096,
             },
             max_image_pixels: MAX_IMAGE_PIXELS,
-            repeated_zoom: RepeatedZoom::Show,
+            dead_end: DeadEnd::GoOn,
         }
     }
 
@@ -265,7 +267,7 @@ impl Preset {
                 max_tokens_per_turn: 128,
                 max_response_tokens: 2048,
             },
-            repeated_zoom: RepeatedZoom::SampleAgain { temperature: 1.0, tries: 8 },
+            dead_end: DeadEnd::GoBack { temperature: 2.0, samples: 24 },
             ..Self::web_grounding()
         }
     }

@@ -10,8 +10,8 @@ use vigorl_geometry::{Point, Rect};
 use vigorl_policy::grammar::{Coordinate, Reply};
 use vigorl_policy::wire::FORCED_FINAL_PREFIX;
 use vigorl_policy::{
-    AnswerSpace, Finish, GroundObserver, Grounding, Limits, Malformed, Part, PolicyError, Preset,
-    RepeatedZoom, Role, Sampling, ScriptedPolicy, ShownCrop, Turn, ground,
+    AnswerSpace, DeadEnd, Finish, GroundObserver, Grounding, Limits, Malformed, Part, PolicyError, Preset,
+    Role, Sampling, ScriptedPolicy, ShownCrop, Turn, ground,
 };
 
 fn screenshot() -> Arc<RgbImage> {
@@ -32,7 +32,7 @@ fn sampling() -> Sampling {
 /// The embedded policy's preset with three turns at most.
 fn three_turns() -> Preset {
     let limits = Limits { max_turns: 3, max_images: 3, ..Preset::nano().limits };
-    Preset { limits, repeated_zoom: RepeatedZoom::Show, ..Preset::nano() }
+    Preset { limits, dead_end: DeadEnd::GoOn, ..Preset::nano() }
 }
 
 fn zoom(x: f64, y: f64) -> String {
@@ -135,40 +135,63 @@ fn the_last_turn_is_made_to_answer_greedily() {
     assert!(grounding.turns[2].thoughts[0].text.starts_with("Based on all the information"));
 }
 
+fn going_back(samples: usize) -> Preset {
+    Preset { dead_end: DeadEnd::GoBack { temperature: 0.9, samples }, ..three_turns() }
+}
+
 #[test]
-fn a_zoom_that_shows_nothing_new_is_sampled_again() {
-    let repeated_zoom = RepeatedZoom::SampleAgain { temperature: 0.9, tries: 2 };
-    let limits = Limits { max_turns: 4, max_images: 4, ..three_turns().limits };
-    let preset = Preset { repeated_zoom, limits, ..three_turns() };
-    let replies = [zoom(20.0, 20.0), zoom(21.0, 19.0), zoom(60.0, 30.0), zoom(60.0, 30.0), zoom(60.0, 30.0)];
-    let replies: Vec<&str> =
-        replies.iter().map(String::as_str).chain([replies[0].as_str(), " (3, 4) </answer>"]).collect();
+fn a_dead_end_goes_back_to_the_opening_and_looks_elsewhere() {
+    let replies = [zoom(20.0, 20.0), zoom(21.0, 19.0), zoom(20.0, 20.0), zoom(60.0, 30.0)];
+    let replies = replies.iter().map(String::as_str).chain(["<answer> (3, 4) </answer>"]);
     let mut policy = ScriptedPolicy::new(replies);
-    let grounding = ground(&mut policy, &screenshot(), "the menu", &preset, &sampling(), &mut ()).unwrap();
-    // The second zoom is thrown away for another place; the last one stays, because all tries repeat.
-    let seen: Vec<_> =
-        grounding.turns.iter().map(|turn| (turn.n_repeats, turn.zoom.map(|at| (at.x, at.y)))).collect();
-    let (first, second) = (Some((20.0, 20.0)), Some((60.0, 30.0)));
-    assert_eq!(seen, [(0, first), (1, second), (2, first), (0, None)]);
+    let grounding =
+        ground(&mut policy, &screenshot(), "the menu", &going_back(4), &sampling(), &mut ()).unwrap();
+    // The second turn says what the first crop showed and leads nowhere; the sampled first look at the same
+    // place is thrown away, the one at another place is followed.
+    let turns = grounding.turns.iter();
+    let seen: Vec<_> = turns.map(|t| (t.zoom.map(|at| at.x), t.crop.is_some(), t.went_back)).collect();
+    let (first, back, elsewhere) =
+        ((Some(20.0), true, false), (Some(21.0), false, true), (Some(60.0), true, false));
+    assert_eq!(seen, [first, back, elsewhere, (None, false, false)]);
+    let thrown_away: Vec<usize> = grounding.turns.iter().map(|turn| turn.n_thrown_away).collect();
+    assert_eq!(thrown_away, [0, 0, 1, 0]);
+    // The conversation begins anew each time, so the fifth reply is neither the third turn nor the last.
     let asked = policy.asked();
-    assert_eq!(asked[0].1.temperature, 0.5);
-    assert_eq!(asked[2].1.temperature, 0.9);
-    assert_ne!(asked[1].1.seed, asked[2].1.seed);
-    // A forced answer is greedy, whatever was sampled before it.
-    assert_eq!(asked[6].1.temperature, 0.0);
-    // What was thrown away is not in the conversation.
-    assert_eq!(asked[2].0.messages.len(), 3);
+    let lengths: Vec<usize> = asked.iter().map(|(conversation, _)| conversation.messages.len()).collect();
+    assert_eq!(lengths, [1, 3, 1, 1, 3]);
+    // Only first looks are sampled at the higher temperature, and no two with the same seed.
+    let sampled: Vec<_> = asked.iter().map(|(_, sampling)| (sampling.temperature, sampling.seed)).collect();
+    assert_eq!(sampled, [(0.5, 7), (0.5, 8), (0.9, 9), (0.9, 10), (0.5, 11)]);
     check_point(&grounding, 3.0, 4.0);
 }
 
 #[test]
-fn a_repeated_zoom_that_is_broken_off_is_not_sampled_again() {
-    let preset =
-        Preset { repeated_zoom: RepeatedZoom::SampleAgain { temperature: 1.0, tries: 8 }, ..three_turns() };
+fn when_no_place_is_left_the_opening_is_answered_at_once() {
+    let place = zoom(20.0, 20.0);
+    let mut policy = ScriptedPolicy::new([
+        place.as_str(),
+        &place,
+        "<answer> (9, 9) </answer>",
+        &place,
+        " (3, 4) </answer>",
+    ]);
+    let grounding =
+        ground(&mut policy, &screenshot(), "the menu", &going_back(2), &sampling(), &mut ()).unwrap();
+    let last = grounding.turns.last().unwrap();
+    // An answer sampled without a look proves nothing and is thrown away, too.
+    assert_eq!((last.forced, last.n_thrown_away, grounding.turns.len()), (true, 2, 3));
+    let (conversation, sampling) = policy.asked().last().unwrap();
+    assert_eq!((conversation.messages.len(), sampling.temperature), (1, 0.0));
+    check_point(&grounding, 3.0, 4.0);
+}
+
+#[test]
+fn a_dead_end_that_is_broken_off_ends_the_episode() {
     let (first, second) = (zoom(20.0, 20.0), zoom(21.0, 21.0));
     let mut policy = ScriptedPolicy::new([first.as_str(), second.as_str()]);
     let mut diary = Diary { break_after: Some("[21, 21]}}\n</tool_call>"), ..Diary::default() };
-    let grounding = ground(&mut policy, &screenshot(), "it", &preset, &sampling(), &mut diary).unwrap();
+    let grounding =
+        ground(&mut policy, &screenshot(), "it", &going_back(8), &sampling(), &mut diary).unwrap();
     assert!(grounding.cancelled);
     assert_eq!(policy.asked().len(), 2);
 }
