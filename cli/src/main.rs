@@ -17,6 +17,23 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    say_n_threads();
     let args = args::Args::parse();
     exit::code(commands::run(args))
+}
+
+/// Sets the number of computing threads for every library that asks, unless the caller has.
+///
+/// Without the variable, candle 0.11 reads `/proc/cpuinfo` to count the cores at every single matrix product:
+/// two thirds of the embedded policy's time.
+#[expect(unsafe_code, reason = "the environment can only be changed before there are threads")]
+fn say_n_threads() {
+    const VARIABLE: &str = "RAYON_NUM_THREADS";
+    if std::env::var_os(VARIABLE).is_some() {
+        return;
+    }
+    let allowed = std::thread::available_parallelism().map_or(1, usize::from);
+    let n_threads = num_cpus::get_physical().min(allowed);
+    // SAFETY: this is the first thing the program does, so no other thread reads the environment meanwhile.
+    unsafe { std::env::set_var(VARIABLE, n_threads.to_string()) };
 }

@@ -1,8 +1,9 @@
-//! Products of quantized weight matrices with f32 activations, on the CPU.
+//! Products of quantized weight matrices with f32 activations, attention, and gates, on the CPU.
 //!
 //! Invariants: no tensor library here, only slices; every kernel has a portable twin that gives the same
 //! integers, and which one runs is decided at run time ([`Isa::detect`]). Unsafe code lives in `avx512.rs`
-//! (vector instructions) and in one place of `matrix.rs` (threads that write different columns of one output).
+//! (vector instructions), in one place of `matrix.rs` (threads that write different columns of one output), in
+//! one of `attention.rs` (a library that takes pointers) and one of `lanes.rs` (instructions found at run time).
 //!
 //! How a product is computed: weights are stored in panels of [`LANES`] outputs; each [`BLOCK`] inputs of an
 //! output share a scale. Activations are quantized to 8 bits per row and block on the fly, except a few
@@ -10,12 +11,16 @@
 //! 2208.07339): one such value would otherwise leave no resolution for its block.
 
 mod activations;
+mod attention;
 mod avx512;
 mod isa;
+mod lanes;
 mod matrix;
 mod portable;
 
+pub use attention::{AttentionShape, Heads, Sees, attend};
 pub use isa::Isa;
+pub use lanes::swiglu_row;
 pub use matrix::{Format, QuantizedMatrix};
 
 /// Inputs that share a scale.

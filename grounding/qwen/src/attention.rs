@@ -1,11 +1,13 @@
 //! Scaled dot-product attention with grouped heads, for both towers.
 //!
 //! Invariant: keys and values are never repeated per query head, and at most [`MAX_SCORES`] scores are in
-//! memory at a time.
+//! memory at a time. Inference on the CPU runs the one-pass kernel; what has to be differentiated, or runs
+//! elsewhere, is composed of the tensor library's operations. Both agree (see the tests).
 
-use candle_core::{Result, Tensor};
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use vigorl_kernels::{AttentionShape, Heads, Isa, attend};
 
-use crate::ops::{Mask, masked_softmax};
+use crate::ops::{Mask, is_fused, masked_softmax};
 
 /// Scores held at once, in values: 64 Mi x 4 bytes = 256 MB.
 pub(crate) const MAX_SCORES: usize = 64 << 20;
@@ -15,6 +17,14 @@ pub(crate) const MAX_SCORES: usize = 64 << 20;
 /// # Shapes
 /// q: (B, T, H, d); k, v: (B, Hkv, K, d); result: (B, T, H * d). Query head h uses key head h / (H / Hkv).
 pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Mask>) -> Result<Tensor> {
+    if is_fused(q) && [q, k, v].iter().all(|x| !x.track_op()) {
+        return q.contiguous()?.apply_op3_no_bwd(k, v, &OnePass { mask });
+    }
+    composed(q, &k.contiguous()?, &v.contiguous()?, mask)
+}
+
+/// As [`attention`], block of queries by block of queries.
+fn composed(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Mask>) -> Result<Tensor> {
     let (b, t, h, d) = q.dims4()?;
     let (n_kv, n_keys) = (k.dim(1)?, k.dim(2)?);
     let rows_at_once = (MAX_SCORES / (b * h * n_keys).max(1)).clamp(1, t);
@@ -38,4 +48,67 @@ pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Mask>)
     };
     // (B, Hkv, H/Hkv, T, d) → (B, T, H * d)
     out.permute((0, 3, 1, 2, 4))?.contiguous()?.reshape((b, t, h * d))
+}
+
+struct OnePass<'a> {
+    mask: Option<&'a Mask>,
+}
+
+impl CustomOp3 for OnePass<'_> {
+    fn name(&self) -> &'static str {
+        "attention"
+    }
+
+    fn cpu_fwd(
+        &self,
+        q: &CpuStorage,
+        q_layout: &Layout,
+        k: &CpuStorage,
+        k_layout: &Layout,
+        v: &CpuStorage,
+        v_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (batch, n_queries, n_heads, head_dim) = q_layout.shape().dims4()?;
+        let (_, n_kv_heads, n_keys, _) = k_layout.shape().dims4()?;
+        let shape = AttentionShape { batch, n_queries, n_heads, n_kv_heads, n_keys, head_dim };
+        let Some((from, to)) = q_layout.contiguous_offsets() else { bail!("queries are not contiguous") };
+        let q = &q.as_slice::<f32>()?[from..to];
+        let (keys, values) = (heads(k, k_layout)?, heads(v, v_layout)?);
+        let sees = |item: usize, query: usize| match self.mask {
+            None => [0..n_keys, 0..0],
+            Some(mask) => mask.rows[item * mask.n_queries + query].ranges(n_keys).into(),
+        };
+        let out = attend(Isa::detect(), &shape, q, keys, values, &sees);
+        Ok((CpuStorage::F32(out), (batch, n_queries, n_heads * head_dim).into()))
+    }
+}
+
+/// (B, Hkv, K, d) in any order whose last axis is contiguous.
+fn heads<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<Heads<'a>> {
+    let &[batch_stride, head_stride, key_stride, 1] = layout.stride() else {
+        bail!("keys or values whose heads are not contiguous")
+    };
+    let values = &storage.as_slice::<f32>()?[layout.start_offset()..];
+    Ok(Heads { values, batch_stride, head_stride, key_stride })
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn both_ways_agree_behind_a_cache_and_over_strided_heads() {
+        let draw = |shape: &[usize]| Tensor::randn(0.0_f32, 1.0, shape, &Device::Cpu).unwrap();
+        // Four query heads, two key heads, 300 keys in a cache with room for 320; values side by side.
+        let (q, k) = (draw(&[1, 37, 4, 16]), draw(&[1, 2, 320, 16]).narrow(2, 0, 300).unwrap());
+        let v = draw(&[1, 300, 2, 16]).transpose(1, 2).unwrap();
+        for mask in [None, Some(Mask::causal(263, 37))] {
+            let one_pass = attention(&q, &k, &v, mask.as_ref()).unwrap();
+            let composed = composed(&q, &k.contiguous().unwrap(), &v.contiguous().unwrap(), mask.as_ref());
+            let difference = (one_pass - composed.unwrap()).unwrap().abs().unwrap().max_all().unwrap();
+            assert!(difference.to_scalar::<f32>().unwrap() < 2e-6, "{difference}");
+        }
+    }
 }

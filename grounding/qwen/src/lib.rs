@@ -25,6 +25,7 @@ mod place;
 mod processor;
 mod sampling;
 mod text;
+mod threads;
 mod tokenizer;
 mod vision;
 mod weights;

@@ -12,6 +12,7 @@ use crate::kv_cache::LayerCache;
 use crate::mrope::{Grid, RotaryTable};
 use crate::ops::{Mask, Visible};
 use crate::text::Decoder;
+use crate::threads::Threads;
 use crate::vision::VisionTower;
 use crate::weights::Weights;
 
@@ -21,6 +22,7 @@ pub struct Model {
     config: Config,
     vision: VisionTower,
     decoder: Decoder,
+    threads: Arc<Threads>,
 }
 
 /// Keys and values of a conversation, one entry per layer.
@@ -55,7 +57,7 @@ impl KvCache {
 }
 
 /// Called with the index of a layer and its output.
-pub type OnLayer<'a> = &'a mut dyn FnMut(usize, &Tensor);
+pub type OnLayer<'a> = &'a mut (dyn FnMut(usize, &Tensor) + Send);
 
 /// What a forward pass shows to whoever inspects it.
 #[derive(Default)]
@@ -121,6 +123,7 @@ impl Model {
             config: config.clone(),
             vision: VisionTower::load(weights, &config.vision)?,
             decoder: Decoder::load(weights, &config.text)?,
+            threads: Arc::new(Threads::for_weights(weights.n_weights())),
         })
     }
 
@@ -138,7 +141,8 @@ impl Model {
     /// Only if the tensor library fails.
     pub fn embed_images(&self, patches: &Tensor, grids: &[Grid], probe: &mut Probe<'_>) -> Result<Tensor> {
         let mut ignore = |_: usize, _: &Tensor| {};
-        self.vision.forward(patches, grids, probe.vision_block.as_deref_mut().unwrap_or(&mut ignore))
+        let each_block = probe.vision_block.as_deref_mut().unwrap_or(&mut ignore);
+        self.threads.run(|| self.vision.forward(patches, grids, each_block))
     }
 
     /// Hidden states of new tokens behind those in `cache`, which then holds them too.
@@ -156,12 +160,14 @@ impl Model {
         cache: &mut KvCache,
         probe: &mut Probe<'_>,
     ) -> Result<Tensor> {
-        let x = self.embed(ids, images)?.unsqueeze(0)?;
         let table = Arc::new(RotaryTable::for_text(positions, &self.config.text));
         let mask = Mask::causal(cache.len, ids.len());
         let mut ignore = |_: usize, _: &Tensor| {};
         let each_layer = probe.layer.as_deref_mut().unwrap_or(&mut ignore);
-        let hidden = self.decoder.forward(&x, &table, &mask, Some(&mut cache.layers), each_layer)?;
+        let hidden = self.threads.run(|| {
+            let x = self.embed(ids, images)?.unsqueeze(0)?;
+            self.decoder.forward(&x, &table, &mask, Some(&mut cache.layers), each_layer)
+        })?;
         cache.len += ids.len();
         Ok(hidden)
     }
@@ -171,7 +177,7 @@ impl Model {
     /// # Errors
     /// Only if the tensor library fails.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        self.decoder.logits(hidden)
+        self.threads.run(|| self.decoder.logits(hidden))
     }
 
     /// A differentiable pass over packed rows.

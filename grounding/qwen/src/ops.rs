@@ -9,6 +9,7 @@ use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, D, DType, Device, Layout, Result, Shape, Storage, Tensor, bail,
 };
 use rayon::prelude::*;
+use vigorl_kernels::{Isa, swiglu_row};
 
 use crate::mrope::RotaryTable;
 
@@ -33,7 +34,7 @@ impl Visible {
         index < self.prefix || (self.start..self.end).contains(&index)
     }
 
-    fn ranges(self, n_keys: usize) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
+    pub(crate) fn ranges(self, n_keys: usize) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
         let (prefix, start, end) =
             (self.prefix as usize, self.start as usize, (self.end as usize).min(n_keys));
         if start <= prefix { (0..prefix.max(end).min(n_keys), 0..0) } else { (0..prefix, start..end) }
@@ -153,7 +154,7 @@ pub fn rotary(x: &Tensor, table: &Arc<RotaryTable>) -> Result<Tensor> {
     Tensor::cat(&[first, second], 2)
 }
 
-fn is_fused(x: &Tensor) -> bool {
+pub(crate) fn is_fused(x: &Tensor) -> bool {
     matches!(x.device(), Device::Cpu) && x.dtype() == DType::F32
 }
 
@@ -337,11 +338,10 @@ impl CustomOp2 for SwiGlu {
         let (gate, up) = (values(gate, gate_layout)?, values(up, up_layout)?);
         let mut out = vec![0_f32; gate.len()];
         let width = out.len().clamp(1, 4096);
+        let isa = Isa::detect();
         for_each_row(&mut out, width, |row, out| {
             let at = row * width;
-            for ((out, g), u) in out.iter_mut().zip(&gate[at..]).zip(&up[at..]) {
-                *out = g / (1.0 + (-g).exp()) * u;
-            }
+            swiglu_row(isa, &gate[at..], &up[at..], out);
         });
         Ok((CpuStorage::F32(out), gate_layout.shape().clone()))
     }

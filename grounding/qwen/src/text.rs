@@ -13,6 +13,7 @@ use crate::embedding::Embedding;
 use crate::error::LoadError;
 use crate::kv_cache::LayerCache;
 use crate::linear::{Bias, Linear};
+use crate::model::OnLayer;
 use crate::mrope::RotaryTable;
 use crate::ops::{Mask, rms_norm, rotary, swiglu};
 use crate::weights::{Matrix, Weights};
@@ -73,7 +74,7 @@ impl Decoder {
         table: &Arc<RotaryTable>,
         mask: &Mask,
         mut caches: Option<&mut [LayerCache]>,
-        each_layer: &mut dyn FnMut(usize, &Tensor),
+        each_layer: OnLayer<'_>,
     ) -> Result<Tensor> {
         let mut x = x.clone();
         for (i, layer) in self.layers.iter().enumerate() {

@@ -14,6 +14,7 @@ use crate::attention::attention;
 use crate::config::VisionConfig;
 use crate::error::LoadError;
 use crate::linear::{Bias, Linear};
+use crate::model::OnLayer;
 use crate::mrope::{Grid, RotaryTable};
 use crate::ops::{rms_norm, rotary, swiglu};
 use crate::weights::{Matrix, Weights};
@@ -127,7 +128,7 @@ impl VisionTower {
         &self,
         patches: &Tensor,
         grids: &[Grid],
-        each_block: &mut dyn FnMut(usize, &Tensor),
+        each_block: OnLayer<'_>,
     ) -> Result<Tensor> {
         let layout = Layout::new(grids, &self.config);
         let unit = self.config.spatial_merge_size.pow(2);
@@ -190,7 +191,7 @@ impl Block {
         for run in sequences.chunk_by(|a, b| a == b) {
             let (b, t) = (run.len(), run[0]);
             let cut = |x: &Tensor| x.narrow(0, from, b * t)?.reshape((b, t, h, head_dim));
-            let heads_first = |x: &Tensor| cut(x)?.transpose(1, 2)?.contiguous();
+            let heads_first = |x: &Tensor| cut(x)?.transpose(1, 2);
             let out = attention(&cut(&q)?, &heads_first(&k)?, &heads_first(&v)?, None)?;
             outputs.push(out.reshape((b * t, d))?);
             from += b * t;

@@ -1,0 +1,144 @@
+//! Functions of many values at once, written so that the compiler turns them into vector instructions.
+//!
+//! Invariant: each body is plain Rust and compiled twice, for AVX-512 and for the oldest processor of the
+//! target; both give the same values up to the rounding of fused products.
+
+use crate::Isa;
+
+/// Defines a function that runs as AVX-512 code where the processor has it.
+macro_rules! dispatched {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident, $body:ident, ($($arg:ident: $type:ty),*) $(-> $out:ty)?) => {
+        $(#[$doc])*
+        $vis fn $name(isa: Isa, $($arg: $type),*) $(-> $out)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,fma")]
+                fn wide($($arg: $type),*) $(-> $out)? {
+                    $body($($arg),*)
+                }
+                if isa == Isa::Avx512Vnni {
+                    // SAFETY: the instructions were detected.
+                    #[expect(unsafe_code, reason = "instructions that were detected at run time")]
+                    return unsafe { wide($($arg),*) };
+                }
+            }
+            let _ = isa;
+            $body($($arg),*)
+        }
+    };
+}
+
+dispatched!(
+    /// `out = silu(gate) * up`.
+    ///
+    /// # Shapes
+    /// All three have one length; what is beyond the shortest is left alone.
+    pub fn swiglu_row, swiglu_body, (gate: &[f32], up: &[f32], out: &mut [f32])
+);
+dispatched!(
+    /// The largest value; minus infinity if there is none.
+    pub(crate) fn largest, largest_body, (values: &[f32]) -> f32
+);
+dispatched!(
+    /// Replaces each value by the exponential of its difference to `largest`, which none exceeds; the sum of these.
+    pub(crate) fn exponentials, exponentials_body, (values: &mut [f32], largest: f32) -> f32
+);
+
+/// Values that are reduced side by side.
+const WIDTH: usize = 16;
+
+#[inline(always)]
+fn swiglu_body(gate: &[f32], up: &[f32], out: &mut [f32]) {
+    for ((out, &g), &u) in out.iter_mut().zip(gate).zip(up) {
+        // exp(-|g|) never overflows.
+        let e = exp_of_negative(-g.abs());
+        let numerator = if g < 0.0 { e } else { 1.0 };
+        *out = g * u * numerator / (1.0 + e);
+    }
+}
+
+#[inline(always)]
+fn largest_body(values: &[f32]) -> f32 {
+    let (chunks, rest) = values.as_chunks::<WIDTH>();
+    let mut most = [f32::NEG_INFINITY; WIDTH];
+    for chunk in chunks {
+        for (most, &value) in most.iter_mut().zip(chunk) {
+            *most = if value > *most { value } else { *most };
+        }
+    }
+    most.iter().chain(rest).fold(f32::NEG_INFINITY, |most, &value| most.max(value))
+}
+
+#[inline(always)]
+fn exponentials_body(values: &mut [f32], largest: f32) -> f32 {
+    let (chunks, rest) = values.as_chunks_mut::<WIDTH>();
+    let mut sums = [0.0_f32; WIDTH];
+    for chunk in chunks {
+        for (sum, value) in sums.iter_mut().zip(chunk) {
+            *value = exp_of_negative(*value - largest);
+            *sum += *value;
+        }
+    }
+    for (sum, value) in sums.iter_mut().zip(rest) {
+        *value = exp_of_negative(*value - largest);
+        *sum += *value;
+    }
+    sums.iter().sum()
+}
+
+/// e^x for x <= 0, within 3e-7 of it relatively; 0 below -87, where f32 loses its precision. NaN stays NaN.
+///
+/// x = n ln 2 + r with |r| <= ln 2 / 2, and a Taylor polynomial for e^r (the Cody-Waite reduction).
+#[inline(always)]
+fn exp_of_negative(x: f32) -> f32 {
+    /// 1.5 * 2^23: adding it rounds to a whole number and leaves that in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    /// ln 2 in two parts; the first has trailing zeros, so that its small multiples are exact.
+    const LN2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
+    let rounded = x * std::f32::consts::LOG2_E + ROUND;
+    let n = rounded - ROUND;
+    let r = (x - n * LN2[0]) - n * LN2[1];
+    let mut p = 1.0 / 720.0;
+    for c in [1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        p = p * r + c;
+    }
+    let power = f32::from_bits(rounded.to_bits().wrapping_add(127) << 23);
+    let y = p * power;
+    if x < -87.0 { 0.0 } else { y }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponentials_are_right_to_the_last_bits() {
+        for step in 0..=87_000 {
+            let x = -(step as f32) / 1000.0;
+            let (got, expected) = (f64::from(exp_of_negative(x)), f64::from(x).exp());
+            assert!((got / expected - 1.0).abs() < 3e-7, "exp({x}): {got} instead of {expected}");
+        }
+        assert_eq!(exp_of_negative(0.0), 1.0);
+        assert_eq!([exp_of_negative(-88.0), exp_of_negative(f32::NEG_INFINITY)], [0.0, 0.0]);
+        assert!(exp_of_negative(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn both_codes_agree() {
+        let values: Vec<f32> = (0..77).map(|i| (i as f32 * 0.7).sin() * 30.0).collect();
+        for isa in [Isa::detect(), Isa::Portable] {
+            assert_eq!(largest(isa, &values), values.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            let mut powers = values.clone();
+            let sum = exponentials(isa, &mut powers, 30.0);
+            let expected: f32 = values.iter().map(|v| (v - 30.0).exp()).sum();
+            assert!((sum / expected - 1.0).abs() < 1e-5);
+            let mut out = vec![f32::NAN; values.len()];
+            swiglu_row(isa, &values, &powers, &mut out);
+            for ((out, g), u) in out.iter().zip(&values).zip(&powers) {
+                let expected = g / (1.0 + (-g).exp()) * u;
+                assert!((out - expected).abs() <= 1e-6 * expected.abs() + 1e-30, "{out} {expected}");
+            }
+        }
+        assert_eq!(largest(Isa::detect(), &[]), f32::NEG_INFINITY);
+    }
+}
