@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the embedded policy again: renders the data sets under data/ and trains its three parts as
-# training/configs/nano.toml, nano_zoom.toml and nano_half.toml say.
+# Makes the embedded policy again: renders the data sets under data/ and trains its four parts as
+# training/configs/nano.toml, nano_zoom.toml, nano_half.toml and nano_look.toml say.
 # Each continues where an interrupted run ended; the last one leaves the policy in data/nano/model.
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,3 +15,4 @@ export RAYON_NUM_THREADS=1
 "$vigorl" train sft training/configs/nano.toml
 "$vigorl" train sft training/configs/nano_zoom.toml
 "$vigorl" train sft training/configs/nano_half.toml
+"$vigorl" train sft training/configs/nano_look.toml

@@ -310,6 +310,9 @@ pub struct QuestionMix {
     pub zoom: f64,
     /// A `think` question about a widget whose shorter side is below this becomes a `zoom` question.
     pub zoom_below_px: f64,
+    /// Share of `zoom` questions whose first look goes astray: anywhere where the crop still shows the whole
+    /// widget, which is then answered from the crop.
+    pub stray: f64,
 }
 
 /// A measurement on pages that are never trained on.
@@ -449,6 +452,7 @@ impl Check<'_> {
 
     fn questions(&self, key: &str, mix: QuestionMix) -> Result<(), TrainingError> {
         self.not_negative(&format!("{key}.zoom_below_px"), mix.zoom_below_px)?;
+        self.share(&format!("{key}.stray"), mix.stray)?;
         for (form, weight) in mix.weights() {
             self.not_negative(&format!("{key}.{}", form.name()), weight)?;
         }
@@ -537,12 +541,14 @@ mod tests {
     fn each_part_continues_the_one_before_and_the_last_one_speaks_as_inference_does() {
         let zoom = include_str!("../configs/nano_zoom.toml");
         let half = include_str!("../configs/nano_half.toml");
-        let parts = [RECIPE, zoom, half].map(|text| SftConfig::parse(text, Path::new("part.toml")).unwrap());
+        let look = include_str!("../configs/nano_look.toml");
+        let parts = [RECIPE, zoom, half, look];
+        let parts = parts.map(|text| SftConfig::parse(text, Path::new("part.toml")).unwrap());
         for pair in parts.windows(2) {
             let InitConfig::Checkpoint(from) = &pair[1].init else { panic!("it continues") };
             assert_eq!(from.folder, pair[0].run.output_dir.join("model"));
         }
-        assert_eq!(parts[2].policy.preset(), Preset::nano());
+        assert_eq!(parts[3].policy.preset(), Preset::nano());
     }
 
     #[test]

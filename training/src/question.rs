@@ -4,15 +4,16 @@
 //! only chooses what is said.
 //!
 //! A zoomed question takes one of three courses. The proposal is right, and the crop confirms it; it is a
-//! little off, and the crop shows by how much; or it is another widget, the crop shows that, and if it does not
-//! show the right one as well, the next proposal is that. Proposals that are wrong on purpose are not learned: their turn has no loss.
+//! little off or astray, and the crop shows by how much; or it is another widget, the crop shows that, and if it
+//! does not show the right one as well, the next proposal is that. Proposals that are wrong on purpose are not
+//! learned: their turn has no loss.
 //! The best wrong proposals are those that the policy would make itself, in its own order (see
 //! [`crate::work`]): a random rival rarely is what the page at its reduced size really confuses with the
 //! target, so that turning away from it teaches nothing.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use vigorl_geometry::{Rect, Screen};
+use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_policy::grammar::{Action, AnswerForm, Coordinate, Reply};
 use vigorl_policy::wire::{ANSWER_CLOSE, FORCED_FINAL_PREFIX};
 use vigorl_policy::{Message, Preset, Role, View};
@@ -78,7 +79,7 @@ pub struct Question {
 /// # Errors
 /// If a crop cannot be made.
 pub fn every_point(page: &Record, view: &View, preset: &Preset) -> Result<Vec<Question>, TrainingError> {
-    let author = Author { page, view, preset };
+    let author = Author { page, view, preset, stray: 0.0 };
     // Nothing is drawn for this form.
     let mut rng = stream(0, &[]);
     let ask = |task: &PracticeTask| {
@@ -101,7 +102,7 @@ pub fn draw_questions(
     mistakes: Option<&[Vec<usize>]>,
     rng: &mut ChaCha8Rng,
 ) -> Result<Vec<Question>, TrainingError> {
-    let author = Author { page, view, preset };
+    let author = Author { page, view, preset, stray: mix.stray };
     let mistakes_of = |task: usize| mistakes.map_or(&[][..], |mistakes| &mistakes[task]);
     let mistaken: Vec<usize> = (0..page.tasks.len()).filter(|&task| !mistakes_of(task).is_empty()).collect();
     let mut asked: Vec<(QuestionForm, usize)> = Vec::new();
@@ -148,6 +149,8 @@ struct Author<'a> {
     page: &'a Record,
     view: &'a View,
     preset: &'a Preset,
+    /// See [`QuestionMix::stray`].
+    stray: f64,
 }
 
 impl Author<'_> {
@@ -199,6 +202,12 @@ impl Author<'_> {
         rng: &mut ChaCha8Rng,
     ) -> Result<(), TrainingError> {
         let (name, target) = (widget.name(), self.center(widget));
+        if rng.random_bool(self.stray) {
+            let at = self.astray(widget, rng);
+            dialog.propose(&name, at, at, &[])?;
+            dialog.think_and_answer(&name, target);
+            return Ok(());
+        }
         let mut wrong: Vec<&Widget> = mistakes.iter().map(|&index| &self.page.widgets[index]).collect();
         let course = match wrong.is_empty() {
             true => rng.random_range(0..10),
@@ -277,6 +286,22 @@ impl Author<'_> {
         let mut shift = || reach * (2.0 * rng.random::<f64>() - 1.0) * rng.random::<f64>();
         let (dx, dy) = (shift(), shift());
         self.whole(Coordinate { x: center.x + dx, y: center.y + dy })
+    }
+
+    /// A pixel from where a crop shows the whole widget, wherever in the crop; one in the widget if that is too
+    /// large for a crop.
+    fn astray(&self, widget: &Widget, rng: &mut ChaCha8Rng) -> Coordinate {
+        let bounds = on_screen(widget.bounds);
+        let low = self.view.written(Point::new(bounds.left, bounds.top));
+        let high = self.view.written(Point::new(bounds.right, bounds.bottom));
+        let reach = f64::from(self.preset.crop.offset_px);
+        // A window's edges are rounded; half a pixel keeps the widget inside.
+        let mut along = |low: f64, high: f64| {
+            let room = (reach - 0.5 - (high - low) / 2.0).max((high - low) / 4.0);
+            f64::midpoint(low, high) + room * (2.0 * rng.random::<f64>() - 1.0)
+        };
+        let (x, y) = (along(low.x, high.x), along(low.y, high.y));
+        self.whole(Coordinate { x, y })
     }
 
     /// The pixel that holds a position, inside the image.

@@ -107,7 +107,7 @@ fn the_policys_own_mistakes_are_shown_in_its_order_and_not_learned() {
     // So small that a crop hardly shows more than one widget.
     config.policy.crop_offset_px = 8;
     let encoder = encoder(&model(&config), &config);
-    let zooms = QuestionMix { name: 0.0, point: 0.0, think: 0.0, zoom: 1.0, zoom_below_px: 0.0 };
+    let zooms = QuestionMix { name: 0.0, point: 0.0, think: 0.0, zoom: 1.0, zoom_below_px: 0.0, stray: 0.0 };
     let page = &data.records()[0];
     // Whatever is asked for, the policy prefers the two other widgets, the last one first.
     let others = |target: usize| (0..page.widgets.len()).rev().filter(|i| *i != target).take(2).collect();
