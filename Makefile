@@ -1,7 +1,7 @@
 # Thin: every line is a command a person could type. `make demo` and `make test` work on a fresh Debian 12
 # machine that has Rust and make; what else is missing is installed by `make setup`.
 
-.PHONY: setup demo test bench parity nano
+.PHONY: setup demo test bench bench-engine parity nano
 
 # Says what it needs and installs what is missing (Debian packages).
 setup:
@@ -20,6 +20,11 @@ test: setup
 bench: setup
 	cargo build --release --workspace
 	target/release/vigorl bench step
+
+# The engine at the sizes of Qwen2.5-VL-3B, with random weights: 7.5 GB under data/, and several minutes.
+bench-engine:
+	cargo build --release --workspace
+	target/release/vigorl bench engine
 
 # Fresh random checkpoints through transformers and through this engine, compared tensor by tensor; then the
 # embedded policy's folder, which transformers must load unchanged.

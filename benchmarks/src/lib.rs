@@ -1,8 +1,9 @@
-//! Evaluation harnesses and the benchmark of the loop's own speed.
+//! Evaluation harnesses and the benchmarks of the loop's and the engine's own speed.
 //!
 //! Invariant: no result without its command, commit, seeds, number of episodes and interval; an episode in which
 //! the world failed is counted apart and never as a failure of the policy.
 
+pub mod engine;
 mod practice;
 pub mod speed;
 

@@ -338,6 +338,8 @@ pub(crate) struct InspectGenerateArgs {
 pub(crate) enum BenchCommand {
     /// What a step costs besides the model, at 1280x800 with a scripted policy
     Step(BenchStepArgs),
+    /// How fast the engine is at the sizes of published checkpoints, with random weights
+    Engine(BenchEngineArgs),
 }
 
 /// `vigorl bench step`
@@ -350,6 +352,28 @@ pub(crate) struct BenchStepArgs {
     pub(crate) browser: BrowserArgs,
     #[command(flatten)]
     pub(crate) run: RunDirArgs,
+}
+
+/// `vigorl bench engine`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BenchEngineArgs {
+    /// Which sizes: those of Qwen2.5-VL-3B (7.5 GB are written) or -7B (16.6 GB)
+    #[arg(long, value_parser = ["3b", "7b"], default_value = "3b")]
+    pub(crate) size: String,
+    /// Storage of the weights; several are measured one after the other
+    #[arg(long, value_delimiter = ',', default_value = "q8_0,q4_k",
+          value_parser = ["f32", "bf16", "f16", "q8_0", "q4_k"])]
+    pub(crate) dtype: Vec<String>,
+    /// Counted repetitions, behind one that is not
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+    pub(crate) repeats: u8,
+    /// Where the checkpoint is, or is written to [default: data/bench-engine-SIZE]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// Measures one storage in this process and prints it: what the command does for each, so that memory is
+    /// counted apart
+    #[arg(long, hide = true)]
+    pub(crate) alone: bool,
 }
 
 /// `vigorl doctor`

@@ -16,6 +16,11 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// A screenshot's activations are tens of megabytes, made and dropped hundreds of times: the C library's allocator
+/// gives such memory back at once, and the system clears every page of it anew.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     say_n_threads();
     let args = args::Args::parse();

@@ -148,3 +148,19 @@ fn a_missing_chromedriver_is_said_at_once_with_the_cure() {
     assert!(said.contains("no-such-chromedriver") && said.contains("install"), "{said}");
     assert!(clock.elapsed() < Duration::from_secs(20));
 }
+
+#[test]
+fn the_engine_is_measured_on_any_checkpoint_one_storage_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let nano = Path::new(env!("CARGO_MANIFEST_DIR")).join("../grounding/qwen/assets/nano");
+    let args = ["bench", "engine", "--dtype", "q8_0,f32", "--repeats", "1", "--json", "--checkpoint"];
+    let output = vigorl(folder.path(), &[&args[..], &[nano.to_str().unwrap()]].concat(), &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(["q8_0", "f32"], [0, 1].map(|i| result["measured"][i]["dtype"].as_str().unwrap()));
+    for name in ["n_prompt_tokens", "vision_secs", "decode_per_sec", "zoom_secs", "peak_rss_gb"] {
+        assert!(result["measured"][1][name].as_f64().unwrap() > 0.0, "{name}: {result}");
+    }
+    assert!(result["ceilings"]["read_gb_per_sec"].as_f64().unwrap() > 0.1, "{result}");
+}

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const VERBS: [&[&str]; 14] = [
+const VERBS: [&[&str]; 15] = [
     &[],
     &["demo"],
     &["locate"],
@@ -20,6 +20,7 @@ const VERBS: [&[&str]; 14] = [
     &["inspect", "forward"],
     &["inspect", "generate"],
     &["bench", "step"],
+    &["bench", "engine"],
     &["doctor"],
 ];
 

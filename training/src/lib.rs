@@ -12,6 +12,7 @@
 //! | [`transcript`] | training rows for a person to look at, with the loss mask in color |
 //! | [`checkpoint`], [`files`] | folders in Hugging Face layout, resumable |
 //! | [`fresh`], [`tokenizer`] | a model that does not exist yet |
+//! | [`published`] | random checkpoints of the published sizes, for measuring speed |
 //! | [`bar`] | progress on the terminal |
 //! | [`work`] | a model under training; what a micro-batch contributes |
 //! | [`seed`], [`workers`] | random streams; threads that compute whole micro-batches |
@@ -31,6 +32,7 @@ pub mod metrics;
 pub mod optim;
 pub mod patches;
 pub mod plot;
+pub mod published;
 pub mod question;
 pub mod sample;
 pub mod schedule;

@@ -132,6 +132,34 @@ fn the_policys_own_mistakes_are_shown_in_its_order_and_not_learned() {
 }
 
 #[test]
+fn a_stray_look_shows_the_whole_widget_anywhere_in_its_crop_and_is_answered_from_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut config, data) = (config(dir.path()), pages(dir.path(), 4));
+    config.policy.crop_offset_px = 16;
+    let encoder = encoder(&model(&config), &config);
+    let zooms = QuestionMix { name: 0.0, point: 0.0, think: 0.0, zoom: 1.0, zoom_below_px: 0.0, stray: 1.0 };
+    let mut farthest = 0.0_f64;
+    for seed in 0..60 {
+        let mut rng = stream(seed, &[]);
+        let asked = asked_page(&encoder, &data, seed as usize % 4, &zooms, 1, None, &mut rng).unwrap();
+        let question = &asked.questions[0];
+        assert!(matches!(question.lessons[..], [Lesson::Injected, Lesson::Learned { .. }]));
+        let at = question.messages.iter().find_map(zoom_of).unwrap();
+        let window = asked.view.crop(at, encoder.preset().crop).unwrap().plan.window;
+        let bounds = question.bounds;
+        // A slider may be wider than a crop.
+        if bounds.width().max(bounds.height()) > 30.0 {
+            continue;
+        }
+        assert!(window.left <= bounds.left && window.right >= bounds.right, "{window:?} {bounds:?}");
+        assert!(window.top <= bounds.top && window.bottom >= bounds.bottom, "{window:?} {bounds:?}");
+        farthest = farthest.max((at.x - bounds.center().x).abs());
+    }
+    // Farther than half of most widgets.
+    assert!(farthest > 8.0, "{farthest}");
+}
+
+#[test]
 fn packed_branches_have_the_logits_of_separate_sequences() {
     let dir = tempfile::tempdir().unwrap();
     let (config, data) = (config(dir.path()), pages(dir.path(), 4));

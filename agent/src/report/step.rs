@@ -249,7 +249,7 @@ fn said(out: &mut String, step: &RecordedStep, model: &GroundingRecord) {
         }
         crop_tile(out, step, model, turn_idx);
         if turn.went_back {
-            out.push_str(r#"<p class="labels">seen already: back to the whole page</p>"#);
+            out.push_str(r#"<p class="labels">leads nowhere: back to the whole page</p>"#);
         }
         if turn_idx + 1 == model.turns.len() {
             conclusion(out, step, model);

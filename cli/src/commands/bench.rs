@@ -1,4 +1,6 @@
-//! `vigorl bench step`: what a step costs besides the model.
+//! `vigorl bench`: what a step costs besides the model, and how fast the model is.
+
+pub(crate) mod engine;
 
 use std::hint::black_box;
 use std::time::Instant;

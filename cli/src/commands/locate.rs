@@ -84,8 +84,10 @@ fn text(record: &GroundingRecord, kind: AnswerKind) -> String {
             let turn = idx + 1;
             lines.push(format!("{turn}  zoom at ({x}, {y}): sees ({l}, {t}) to ({r}, {b})"));
         } else if let (Some([x, y]), true) = (turn.zoom, turn.went_back) {
-            lines
-                .push(format!("{}  zoom at ({x}, {y}): seen already, back to the whole screenshot", idx + 1));
+            lines.push(format!(
+                "{}  zoom at ({x}, {y}): leads nowhere, back to the whole screenshot",
+                idx + 1
+            ));
         }
     }
     let wanted = if kind == AnswerKind::Point { "point" } else { "answer" };

@@ -3,7 +3,8 @@
 
 use rayon::prelude::*;
 
-use crate::{BLOCK, GROUP, GROUPS};
+use crate::lanes::{largest_magnitude, raise, to_8_bits};
+use crate::{BLOCK, GROUP, GROUPS, Isa};
 
 /// Rows that one kernel call multiplies at most: 12 rows by 2 panels fill the 32 registers of AVX-512.
 pub(crate) const MAX_ROWS: usize = 12;
@@ -11,6 +12,8 @@ pub(crate) const MAX_ROWS: usize = 12;
 const ROW_COUNTS: [usize; 5] = [1, 2, 4, 8, MAX_ROWS];
 /// A channel whose largest value exceeds this many times the root mean square of all values is an outlier.
 const OUTLIER_RATIO: f32 = 8.0;
+/// Rows that one thread looks through for outliers at a time.
+const ROWS_PER_PART: usize = 64;
 /// More outliers than this share of the channels are no outliers but another distribution.
 const MAX_OUTLIER_SHARE: f32 = 1.0 / 32.0;
 
@@ -42,13 +45,13 @@ pub(crate) struct Activations {
 
 impl Activations {
     /// Quantizes `x`, rows of `n_in` values.
-    pub(crate) fn quantize(x: &[f32], n_in: usize) -> Self {
-        let outlier_channels = outlier_channels(x, n_in);
+    pub(crate) fn quantize(isa: Isa, x: &[f32], n_in: usize) -> Self {
+        let outlier_channels = outlier_channels(isa, x, n_in);
         let n_rows = x.len() / n_in.max(1);
         let starts: Vec<usize> = (0..n_rows).step_by(MAX_ROWS).collect();
         let tile = |&first_row: &usize| {
             let rows = &x[first_row * n_in..x.len().min((first_row + MAX_ROWS) * n_in)];
-            Tile::quantize(rows, n_in, first_row, &outlier_channels)
+            Tile::quantize(isa, rows, n_in, first_row, &outlier_channels)
         };
         let tiles = if n_rows > MAX_ROWS {
             starts.par_iter().map(tile).collect()
@@ -60,17 +63,24 @@ impl Activations {
 }
 
 /// Channels that would spoil the resolution of their blocks, in ascending order.
-fn outlier_channels(x: &[f32], n_in: usize) -> Vec<usize> {
+fn outlier_channels(isa: Isa, x: &[f32], n_in: usize) -> Vec<usize> {
     if x.is_empty() {
         return Vec::new();
     }
-    let sum_of_squares: f32 = x.iter().map(|v| v * v).sum();
+    let of_rows = |rows: &[f32]| {
+        let mut most = vec![0.0_f32; n_in];
+        let squares: f32 = rows.chunks_exact(n_in).map(|row| raise(isa, row, &mut most)).sum();
+        (squares, most)
+    };
+    let parts: Vec<(f32, Vec<f32>)> = match x.len() / n_in > MAX_ROWS {
+        true => x.par_chunks(n_in * ROWS_PER_PART).map(of_rows).collect(),
+        false => vec![of_rows(x)],
+    };
+    let sum_of_squares: f32 = parts.iter().map(|(squares, _)| squares).sum();
     // The outliers themselves raise the mean; the median of the channels' maxima is not moved by them.
     let mut largest = vec![0.0_f32; n_in];
-    for row in x.chunks_exact(n_in) {
-        for (largest, value) in largest.iter_mut().zip(row) {
-            *largest = largest.max(value.abs());
-        }
+    for (_, most) in &parts {
+        largest.iter_mut().zip(most).for_each(|(largest, most)| *largest = largest.max(*most));
     }
     let mut sorted = largest.clone();
     let (_, median, _) = sorted.select_nth_unstable_by(n_in / 2, f32::total_cmp);
@@ -81,7 +91,7 @@ fn outlier_channels(x: &[f32], n_in: usize) -> Vec<usize> {
 }
 
 impl Tile {
-    fn quantize(x: &[f32], n_in: usize, first_row: usize, outlier_channels: &[usize]) -> Self {
+    fn quantize(isa: Isa, x: &[f32], n_in: usize, first_row: usize, outlier_channels: &[usize]) -> Self {
         let n_rows = x.len() / n_in;
         let height = ROW_COUNTS.into_iter().find(|&h| h >= n_rows).unwrap_or(MAX_ROWS);
         let n_blocks = n_in.div_ceil(BLOCK);
@@ -107,20 +117,18 @@ impl Tile {
                     block[channel - from] = 0.0;
                     next_outlier += 1;
                 }
-                tile.set_block(b, row, &block);
+                tile.set_block(isa, b, row, &block);
             }
         }
         tile
     }
 
-    fn set_block(&mut self, b: usize, row: usize, block: &[f32; BLOCK]) {
-        let largest = block.iter().fold(0.0_f32, |max, v| max.max(v.abs()));
+    fn set_block(&mut self, isa: Isa, b: usize, row: usize, block: &[f32; BLOCK]) {
+        let largest = largest_magnitude(isa, block);
         let (scale, inverse) = if largest > 0.0 { (largest / 127.0, 127.0 / largest) } else { (0.0, 0.0) };
         self.scales[b * self.height + row] = scale;
         let mut quantized = [0_i8; BLOCK];
-        for (q, v) in quantized.iter_mut().zip(block) {
-            *q = (v * inverse).round_ties_even() as i8;
-        }
+        to_8_bits(isa, block, inverse, &mut quantized);
         for (half, values) in quantized.chunks_exact(BLOCK / 2).enumerate() {
             let sum: i32 = values.iter().map(|&q| i32::from(q)).sum();
             self.half_sums[(b * 2 + half) * self.height + row] = sum;

@@ -44,6 +44,19 @@ dispatched!(
     pub(crate) fn exponentials, exponentials_body, (values: &mut [f32], largest: f32) -> f32
 );
 
+dispatched!(
+    /// The largest magnitude; 0 if there is no value.
+    pub(crate) fn largest_magnitude, largest_magnitude_body, (values: &[f32]) -> f32
+);
+dispatched!(
+    /// Multiplies by `factor` and rounds to 8 bits, halves to even; no product may exceed 127.
+    pub(crate) fn to_8_bits, to_8_bits_body, (values: &[f32], factor: f32, out: &mut [i8])
+);
+dispatched!(
+    /// Raises each entry of `most` to the magnitude of its value. The sum of the squares.
+    pub(crate) fn raise, raise_body, (values: &[f32], most: &mut [f32]) -> f32
+);
+
 /// Values that are reduced side by side.
 const WIDTH: usize = 16;
 
@@ -70,6 +83,56 @@ fn largest_body(values: &[f32]) -> f32 {
 }
 
 #[inline(always)]
+fn largest_magnitude_body(values: &[f32]) -> f32 {
+    let (chunks, rest) = values.as_chunks::<WIDTH>();
+    let mut most = [0.0_f32; WIDTH];
+    for chunk in chunks {
+        for (most, value) in most.iter_mut().zip(chunk) {
+            let size = value.abs();
+            *most = if size > *most { size } else { *most };
+        }
+    }
+    most.iter().chain(rest).fold(0.0, |most, value| most.max(value.abs()))
+}
+
+#[inline(always)]
+fn to_8_bits_body(values: &[f32], factor: f32, out: &mut [i8]) {
+    for (out, value) in out.iter_mut().zip(values) {
+        // The low byte of the rounded sum is the whole number in two's complement.
+        *out = (value * factor + ROUND).to_bits() as i8;
+    }
+}
+
+#[inline(always)]
+fn raise_body(values: &[f32], most: &mut [f32]) -> f32 {
+    let mut squares = [0.0_f32; WIDTH];
+    let (chunks, rest) = values.as_chunks::<WIDTH>();
+    let (most_chunks, most_rest) = most.as_chunks_mut::<WIDTH>();
+    for (chunk, most) in chunks.iter().zip(most_chunks) {
+        for ((square, most), value) in squares.iter_mut().zip(most).zip(chunk) {
+            let size = value.abs();
+            *most = if size > *most { size } else { *most };
+            *square += size * size;
+        }
+    }
+    for ((square, most), value) in squares.iter_mut().zip(most_rest).zip(rest) {
+        *most = most.max(value.abs());
+        *square += value * value;
+    }
+    squares.iter().sum()
+}
+
+/// 1.5 * 2^23: adding it rounds to the nearest whole number, halves to even, and leaves that in the low bits.
+const ROUND: f32 = 12_582_912.0;
+
+/// The nearest whole number, halves to even, of magnitudes below 2^22: without SSE4.1 the standard library calls
+/// a function for it.
+#[inline(always)]
+pub(crate) fn rounded(value: f32) -> f32 {
+    (value + ROUND) - ROUND
+}
+
+#[inline(always)]
 fn exponentials_body(values: &mut [f32], largest: f32) -> f32 {
     let (chunks, rest) = values.as_chunks_mut::<WIDTH>();
     let mut sums = [0.0_f32; WIDTH];
@@ -91,8 +154,6 @@ fn exponentials_body(values: &mut [f32], largest: f32) -> f32 {
 /// x = n ln 2 + r with |r| <= ln 2 / 2, and a Taylor polynomial for e^r (the Cody-Waite reduction).
 #[inline(always)]
 fn exp_of_negative(x: f32) -> f32 {
-    /// 1.5 * 2^23: adding it rounds to a whole number and leaves that in the low bits.
-    const ROUND: f32 = 12_582_912.0;
     /// ln 2 in two parts; the first has trailing zeros, so that its small multiples are exact.
     const LN2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
     let rounded = x * std::f32::consts::LOG2_E + ROUND;
@@ -140,5 +201,24 @@ mod tests {
             }
         }
         assert_eq!(largest(Isa::detect(), &[]), f32::NEG_INFINITY);
+    }
+
+    #[test]
+    fn values_are_rounded_to_8_bits_with_halves_to_even() {
+        let values: Vec<f32> = (-254..=254).map(|i| i as f32 / 4.0).collect();
+        for isa in [Isa::detect(), Isa::Portable] {
+            let mut got = vec![0_i8; values.len()];
+            to_8_bits(isa, &values, 2.0, &mut got);
+            for (got, value) in got.iter().zip(&values) {
+                let expected = (value * 2.0).round_ties_even();
+                assert_eq!((f32::from(*got), rounded(value * 2.0)), (expected, expected));
+            }
+            let mut most = vec![3.0_f32; values.len()];
+            let squares = raise(isa, &values, &mut most);
+            let expected: f32 = values.iter().map(|v| v * v).sum();
+            assert!((squares / expected - 1.0).abs() < 1e-5);
+            assert!(most.iter().zip(&values).all(|(most, value)| *most == value.abs().max(3.0)));
+            assert_eq!(largest_magnitude(isa, &values), 63.5);
+        }
     }
 }

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use crate::activations::{Activations, MAX_ROWS, Tile};
 use crate::avx512;
 use crate::isa::Isa;
+use crate::lanes::rounded;
 use crate::portable;
 use crate::{BLOCK, GROUP, GROUPS, LANES};
 
@@ -136,7 +137,7 @@ impl QuantizedMatrix {
         let n_rows = x.len() / self.n_in.max(1);
         assert_eq!((x.len(), y.len()), (n_rows * self.n_in, n_rows * self.n_out), "shapes of a product");
         assert!(bias.is_none_or(|bias| bias.len() == self.n_out), "length of the bias");
-        let x = Activations::quantize(x, self.n_in);
+        let x = Activations::quantize(isa, x, self.n_in);
         let n_panels = self.n_out.div_ceil(LANES);
         let width = panels_at_once(&x);
         // Few large pieces: a panel's weights are read once for all rows, from the cache after the first tile.
@@ -291,7 +292,7 @@ fn pack_8(rows: &[f32], lines: &mut [Line], scales: &mut [[f32; LANES]]) {
             scales[block][lane] = largest / 127.0;
             let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
             for (i, value) in values.iter().enumerate() {
-                let quantized = (value * inverse).round_ties_even() as i32 + 128;
+                let quantized = rounded(value * inverse) as i32 + 128;
                 lines[block * LINES_8 + i / GROUP].0[lane * GROUP + i % GROUP] = quantized as u8;
             }
         }
@@ -308,7 +309,7 @@ fn pack_4(rows: &[f32], lines: &mut [Line], scales: &mut [[u16; LANES]], minima:
             let (scale, minimum) = (widened(scale), widened(minimum));
             let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
             for (i, value) in values.iter().enumerate() {
-                let nibble = ((value - minimum) * inverse).round_ties_even().clamp(0.0, 15.0) as u8;
+                let nibble = rounded((value - minimum) * inverse).clamp(0.0, 15.0) as u8;
                 let line = &mut lines[half / 2 * LINES_4 + i / GROUP].0;
                 line[lane * GROUP + i % GROUP] |= nibble << (4 * (half % 2));
             }
@@ -330,7 +331,7 @@ fn best_steps(values: &[f32]) -> (u16, u16) {
         let error: f32 = values
             .iter()
             .map(|v| {
-                let step = ((v - minimum) * inverse).round_ties_even().clamp(0.0, 15.0);
+                let step = rounded((v - minimum) * inverse).clamp(0.0, 15.0);
                 (v - minimum - step * scale).powi(2)
             })
             .sum();

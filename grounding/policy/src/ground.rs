@@ -6,7 +6,7 @@
 //! as a previous thought, and the policy is asked again. We differ in four ways: an episode also ends in a
 //! forced answer when the images or the response tokens are used up, as in the RL rollouts; assistant messages
 //! are kept unstripped, so that a cached prefix stays valid; every turn draws with its own seed; a preset may
-//! have an episode that runs into a dead end go back to its opening and look elsewhere ([`DeadEnd`]).
+//! have the episode search beyond what the policy asks for ([`Search`]).
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use vigorl_geometry::{Point, Screen};
 
 use crate::crops::ShownCrop;
 use crate::grammar::{self, Action, AnswerForm, Malformed, Reply};
-use crate::preset::{AnswerKind, DeadEnd, Preset, Turns};
+use crate::preset::{AnswerKind, Preset, Search, Turns};
 use crate::view::View;
 use crate::wire::{ANSWER_OPEN, FORCED_FINAL_PREFIX, STOP_STRINGS, THINK_CLOSE, THINK_OPEN};
 use crate::{Completion, Conversation, Finish, Message, Part, Policy, PolicyError, Role, Sampling};
@@ -110,11 +110,12 @@ pub fn ground(
     let view = View::new(screenshot, preset.answer_space, preset.max_image_pixels, policy.pixel_budget())?;
     let opening = preset.opening(view.image().clone(), instruction);
     let mut branch = Branch::new(&opening);
-    let mut search = Search::new(preset);
+    let mut search = Searching::new(preset);
     let mut turns = Vec::new();
     loop {
         let n_tokens = response_tokens(&turns, policy.pixel_budget());
-        let forced = search.is_over() || must_answer(preset, &branch, n_tokens);
+        let is_last = must_answer(preset, &branch, n_tokens);
+        let forced = search.is_over() || is_last && !search.goes_on(preset, &branch, n_tokens);
         if observer.turn_started(turns.len(), forced).is_break() {
             return Ok(cancelled(turns));
         }
@@ -128,7 +129,12 @@ pub fn ground(
             turns.push(turn);
             return Ok(cancelled(turns));
         }
-        if may_continue(preset, forced) && search.is_dead_end(&turn, &turns, &branch) {
+        let is_seen = |zoom: Point<Screen>| {
+            let before = turns.iter().filter(|turn: &&Turn| turn.crop.is_some());
+            before.filter_map(|turn| turn.zoom).any(|seen| view.are_close(seen, zoom, SEEN, preset.crop))
+        };
+        let leads_on = !is_last && !turn.zoom.is_some_and(is_seen);
+        if may_continue(preset, forced) && search.is_dead_end(&reply.action, leads_on, &branch) {
             turn.went_back = true;
             if search.go_back(&branch) {
                 observer.turn_ended(&turn);
@@ -181,41 +187,50 @@ impl Branch {
     }
 }
 
+/// Looks closer than this share of a crop show the same.
+const SEEN: f64 = 1.0 / 4.0;
+
 /// The way through the branches of one episode.
-struct Search {
-    dead_end: DeadEnd,
+struct Searching {
+    settings: Option<Search>,
     /// Turns asked for, those thrown away included.
     n_asked: u64,
-    /// First looks still to be sampled, one more once the episode has to end.
-    n_went_back: usize,
+    /// Dead ends so far; each is followed by a sampled first look, or by the end.
+    n_dead_ends: usize,
     /// First looks thrown away since the last turn that was kept.
     n_thrown_away: usize,
 }
 
-impl Search {
+impl Searching {
     fn new(preset: &Preset) -> Self {
-        Self { dead_end: preset.dead_end, n_asked: 0, n_went_back: 0, n_thrown_away: 0 }
+        Self { settings: preset.search, n_asked: 0, n_dead_ends: 0, n_thrown_away: 0 }
     }
 
     /// Whether no place is left to look at: the opening is then answered at once.
     fn is_over(&self) -> bool {
-        matches!(self.dead_end, DeadEnd::GoBack { samples, .. } if self.n_went_back > samples)
+        self.settings.is_some_and(|search| self.n_dead_ends > search.samples)
     }
 
-    /// Whether a turn shows nothing new: it zooms where a crop was shown before, in whichever branch, or it is
-    /// a sampled first look that does not zoom at all.
-    fn is_dead_end(&self, turn: &Turn, before: &[Turn], branch: &Branch) -> bool {
-        match (self.dead_end, turn.zoom) {
-            (DeadEnd::GoOn, _) => false,
-            (DeadEnd::GoBack { .. }, Some(zoom)) => was_shown(zoom, before),
-            (DeadEnd::GoBack { .. }, None) => branch.is_at_opening() && self.n_went_back > 0,
+    /// Whether a branch that is used up is left for another one, instead of being answered.
+    fn goes_on(&self, preset: &Preset, branch: &Branch, n_tokens: usize) -> bool {
+        self.settings.is_some() && !branch.is_at_opening() && n_tokens < preset.limits.max_response_tokens
+    }
+
+    /// Whether a turn leads nowhere. A sampled first look must be one; an answer without a look proves nothing.
+    fn is_dead_end(&self, action: &Action, leads_on: bool, branch: &Branch) -> bool {
+        match action {
+            _ if self.settings.is_none() => false,
+            Action::Zoom(_) => !leads_on,
+            _ if branch.is_at_opening() => self.n_dead_ends > 0,
+            Action::Malformed { .. } => !leads_on,
+            Action::Answer { .. } => false,
         }
     }
 
     /// Leaves `branch` for the opening. Whether the turn that led there is kept: it says what the last crop
     /// showed, unless it is a first look.
     fn go_back(&mut self, branch: &Branch) -> bool {
-        self.n_went_back += 1;
+        self.n_dead_ends += 1;
         self.n_thrown_away += usize::from(branch.is_at_opening());
         !branch.is_at_opening()
     }
@@ -231,25 +246,16 @@ impl Search {
         sampling.max_new_tokens = base.max_new_tokens.min(preset.limits.max_tokens_per_turn);
         sampling.seed = base.seed.wrapping_add(self.n_asked);
         sampling.stop.extend(STOP_STRINGS.map(str::to_owned));
-        match self.dead_end {
+        match self.settings {
             _ if forced => sampling.temperature = 0.0,
-            DeadEnd::GoBack { temperature, .. } if self.n_went_back > 0 && branch.is_at_opening() => {
-                sampling.temperature = sampling.temperature.max(temperature);
+            Some(search) if self.n_dead_ends > 0 && branch.is_at_opening() => {
+                sampling.temperature = sampling.temperature.max(search.temperature);
             }
             _ => {}
         }
         self.n_asked += 1;
         sampling
     }
-}
-
-/// Whether a point lies in the middle of what an earlier turn was shown.
-fn was_shown(zoom: Point<Screen>, before: &[Turn]) -> bool {
-    before.iter().filter_map(|turn| turn.crop.as_ref()).any(|crop| {
-        let (window, middle) = (crop.plan.window, crop.plan.window.center());
-        (zoom.x - middle.x).abs() <= window.width() / 4.0
-            && (zoom.y - middle.y).abs() <= window.height() / 4.0
-    })
 }
 
 /// Whether the coming turn is the last one that the limits allow.

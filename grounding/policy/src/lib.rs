@@ -20,7 +20,7 @@ pub use crops::{CropSettings, ShownCrop};
 pub use grammar::Malformed;
 pub use ground::{GroundObserver, Grounding, Thought, Turn, ground};
 pub use policy::{Completion, Finish, Policy, PolicyError, Sampling, TokenStream};
-pub use preset::{AnswerKind, DeadEnd, ImageGap, Limits, Preset, Query, Turns};
+pub use preset::{AnswerKind, ImageGap, Limits, Preset, Query, Search, Turns};
 pub use scripted::{ScriptExhausted, ScriptedPolicy};
 pub use template::{ChatTemplate, RenderedPrompt, TEMPLATE_FILES};
 pub use view::{AnswerSpace, View};

@@ -67,21 +67,19 @@ pub struct Limits {
     pub max_response_tokens: usize,
 }
 
-/// What follows a turn that shows nothing new: a zoom into the middle of a crop that was shown already.
+/// How an episode searches beyond what the policy asks for. For a policy that judges crops well, but from a crop
+/// of the wrong place does not know where to look next.
+///
+/// A zoom that goes where a crop was taken already, or beyond the limits, is a dead end. The episode then goes
+/// back to its opening, where the right place is among the policy's less likely first looks, and samples such
+/// looks until one shows something new. When all samples are used up, the opening is answered at once. Turns and
+/// images count from the opening.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum DeadEnd {
-    /// The episode goes on with the same crop once more, as in the reference.
-    GoOn,
-    /// The episode goes back to its opening and looks elsewhere. For a policy that knows from a crop that it
-    /// looked at the wrong place, but not where to look next: the right place is among its less likely first
-    /// looks. These are sampled until one shows something new; when all samples are used up, it answers at
-    /// once. Limits of turns and images then count from the opening.
-    GoBack {
-        /// Of the sampled first looks, if the episode's own is lower.
-        temperature: f64,
-        /// First looks sampled at most in an episode.
-        samples: usize,
-    },
+pub struct Search {
+    /// Of the sampled first looks, if the episode's own is lower.
+    pub temperature: f64,
+    /// First looks sampled at most in an episode.
+    pub samples: usize,
 }
 
 /// How a checkpoint family is spoken to.
@@ -111,8 +109,8 @@ pub struct Preset {
     pub limits: Limits,
     /// Larger screenshots are resized before they are shown.
     pub max_image_pixels: u64,
-    /// What follows a zoom that shows nothing new.
-    pub dead_end: DeadEnd,
+    /// Whether it searches; without, an episode goes on as in the reference.
+    pub search: Option<Search>,
 }
 
 /// 3600 x 3600, the limit of the reference's evaluation.
@@ -201,7 +199,7 @@ impl Preset {
                 max_response_tokens: 4096,
             },
             max_image_pixels: MAX_IMAGE_PIXELS,
-            dead_end: DeadEnd::GoOn,
+            search: None,
         }
     }
 
@@ -267,7 +265,7 @@ impl Preset {
                 max_tokens_per_turn: 128,
                 max_response_tokens: 2048,
             },
-            dead_end: DeadEnd::GoBack { temperature: 2.0, samples: 24 },
+            search: Some(Search { temperature: 2.0, samples: 32 }),
             ..Self::web_grounding()
         }
     }

@@ -134,6 +134,12 @@ impl View {
         Ok(cut(&self.screenshot, center, plan, settings.dot))
     }
 
+    /// Whether two points are at most `share` of a crop's sides apart, where no border cuts it.
+    pub fn are_close(&self, a: Point<Screen>, b: Point<Screen>, share: f64, settings: CropSettings) -> bool {
+        let whole = self.window(self.written(a), a, f64::from(settings.offset_px));
+        (a.x - b.x).abs() <= whole.width() * share && (a.y - b.y).abs() <= whole.height() * share
+    }
+
     fn window(&self, written: Coordinate, center: Point<Screen>, offset: f64) -> Rect<Screen> {
         match self.frame {
             Frame::Model(screen_from_model) => {
@@ -194,6 +200,14 @@ mod tests {
         let expected = plan_crop(Point::new(1250.0, 10.0), Size::of_pixels(1280, 800), 100, 504);
         assert_eq!(crop.plan, expected);
         assert_eq!(crop.pixels.dimensions(), (504, 504));
+    }
+
+    #[test]
+    fn closeness_is_measured_in_whole_crops_also_at_the_border() {
+        let view = view(1120, 560, AnswerSpace::Image, 560 * 280);
+        // A crop is 80 x 80 pixels of the screenshot.
+        let close = |x, y| view.are_close(Point::new(4.0, 300.0), Point::new(x, y), 0.25, settings(20, 56));
+        assert!(close(4.0, 300.0) && close(24.0, 280.0) && !close(25.0, 300.0) && !close(4.0, 321.0));
     }
 
     #[test]

@@ -10,8 +10,8 @@ use vigorl_geometry::{Point, Rect};
 use vigorl_policy::grammar::{Coordinate, Reply};
 use vigorl_policy::wire::FORCED_FINAL_PREFIX;
 use vigorl_policy::{
-    AnswerSpace, DeadEnd, Finish, GroundObserver, Grounding, Limits, Malformed, Part, PolicyError, Preset,
-    Role, Sampling, ScriptedPolicy, ShownCrop, Turn, ground,
+    AnswerSpace, Finish, GroundObserver, Grounding, Limits, Malformed, Part, PolicyError, Preset, Role,
+    Sampling, ScriptedPolicy, Search, ShownCrop, Turn, ground,
 };
 
 fn screenshot() -> Arc<RgbImage> {
@@ -32,7 +32,7 @@ fn sampling() -> Sampling {
 /// The embedded policy's preset with three turns at most.
 fn three_turns() -> Preset {
     let limits = Limits { max_turns: 3, max_images: 3, ..Preset::nano().limits };
-    Preset { limits, dead_end: DeadEnd::GoOn, ..Preset::nano() }
+    Preset { limits, search: None, ..Preset::nano() }
 }
 
 fn zoom(x: f64, y: f64) -> String {
@@ -135,8 +135,8 @@ fn the_last_turn_is_made_to_answer_greedily() {
     assert!(grounding.turns[2].thoughts[0].text.starts_with("Based on all the information"));
 }
 
-fn going_back(samples: usize) -> Preset {
-    Preset { dead_end: DeadEnd::GoBack { temperature: 0.9, samples }, ..three_turns() }
+fn searching(samples: usize) -> Preset {
+    Preset { search: Some(Search { temperature: 0.9, samples }), ..three_turns() }
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_dead_end_goes_back_to_the_opening_and_looks_elsewhere() {
     let replies = replies.iter().map(String::as_str).chain(["<answer> (3, 4) </answer>"]);
     let mut policy = ScriptedPolicy::new(replies);
     let grounding =
-        ground(&mut policy, &screenshot(), "the menu", &going_back(4), &sampling(), &mut ()).unwrap();
+        ground(&mut policy, &screenshot(), "the menu", &searching(4), &sampling(), &mut ()).unwrap();
     // The second turn says what the first crop showed and leads nowhere; the sampled first look at the same
     // place is thrown away, the one at another place is followed.
     let turns = grounding.turns.iter();
@@ -176,7 +176,7 @@ fn when_no_place_is_left_the_opening_is_answered_at_once() {
         " (3, 4) </answer>",
     ]);
     let grounding =
-        ground(&mut policy, &screenshot(), "the menu", &going_back(2), &sampling(), &mut ()).unwrap();
+        ground(&mut policy, &screenshot(), "the menu", &searching(2), &sampling(), &mut ()).unwrap();
     let last = grounding.turns.last().unwrap();
     // An answer sampled without a look proves nothing and is thrown away, too.
     assert_eq!((last.forced, last.n_thrown_away, grounding.turns.len()), (true, 2, 3));
@@ -186,12 +186,33 @@ fn when_no_place_is_left_the_opening_is_answered_at_once() {
 }
 
 #[test]
+fn a_branch_that_is_used_up_is_judged_freely_and_then_left() {
+    let (first, second) = (zoom(20.0, 20.0), zoom(40.0, 20.0));
+    let far = zoom(80.0, 20.0);
+    // Three turns at most: the third may answer, and is left because it zooms, though to a new place.
+    let replies = [&first, &second, &zoom(60.0, 20.0), &far, "<answer> (3, 4) </answer>"];
+    let mut policy = ScriptedPolicy::new(replies);
+    let grounding = ground(&mut policy, &screenshot(), "it", &searching(4), &sampling(), &mut ()).unwrap();
+    let went_back: Vec<bool> = grounding.turns.iter().map(|turn| turn.went_back).collect();
+    assert_eq!(went_back, [false, false, true, false, false]);
+    assert!(grounding.turns.iter().all(|turn| !turn.forced));
+    check_point(&grounding, 3.0, 4.0);
+    // What cannot be read there is left as well, and without zooms the policy is made to answer.
+    let replies = [&first, &second, "no tags", &far, "<answer> (3, 4) </answer>"];
+    let mut policy = ScriptedPolicy::new(replies);
+    let grounding = ground(&mut policy, &screenshot(), "it", &searching(4), &sampling(), &mut ()).unwrap();
+    assert!(grounding.turns[2].went_back);
+    check_point(&grounding, 3.0, 4.0);
+    let (grounding, _) = play(&searching(4).without_zooms(), &[" (3, 4) </answer>"]);
+    assert!(grounding.turns[0].forced);
+}
+
+#[test]
 fn a_dead_end_that_is_broken_off_ends_the_episode() {
     let (first, second) = (zoom(20.0, 20.0), zoom(21.0, 21.0));
     let mut policy = ScriptedPolicy::new([first.as_str(), second.as_str()]);
     let mut diary = Diary { break_after: Some("[21, 21]}}\n</tool_call>"), ..Diary::default() };
-    let grounding =
-        ground(&mut policy, &screenshot(), "it", &going_back(8), &sampling(), &mut diary).unwrap();
+    let grounding = ground(&mut policy, &screenshot(), "it", &searching(8), &sampling(), &mut diary).unwrap();
     assert!(grounding.cancelled);
     assert_eq!(policy.asked().len(), 2);
 }

@@ -1,4 +1,4 @@
-//! Times the products at the shapes of Qwen2.5-VL-3B: `cargo run --release -p vigorl-kernels --example speed`
+//! Times the products at the shapes of Qwen2.5-VL-3B: `cargo run --release -p vigorl-kernels --example products`
 #![expect(clippy::print_stdout, reason = "an example talks")]
 
 use std::time::Instant;
