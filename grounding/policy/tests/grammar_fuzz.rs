@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use vigorl_geometry::Size;
 use vigorl_policy::grammar::{Action, AnswerForm, Coordinate, Reply, answer_range, parse};
 use vigorl_policy::wire::Dot;
-use vigorl_policy::{AnswerSpace, CropSettings, Preset, Sampling, ScriptedPolicy, ground};
+use vigorl_policy::{AnswerSpace, CropSettings, Preset, Sampling, ScriptedPolicy, Search, ground};
 
 const FRAGMENTS: [&str; 48] = [
     "<think>",
@@ -159,8 +159,11 @@ fn no_point_outside_the_screenshot_leaves_an_episode() {
     let mut n_answers = 0;
     for episode in 0..40_000 {
         let answer_space = [AnswerSpace::Image, AnswerSpace::Resized, AnswerSpace::Thousand][episode % 3];
-        let preset = Preset { crop, answer_space, ..Preset::nano() };
-        let mut policy = ScriptedPolicy::new([(); 4].map(|()| any_completion(&mut rng)));
+        // Every other episode searches: up to five branches of four turns and a forced answer.
+        let search = episode.is_multiple_of(2).then_some(Search { temperature: 1.0, samples: 3 });
+        let preset = Preset { crop, answer_space, search, ..Preset::nano() };
+        let n_replies = if search.is_some() { 21 } else { 4 };
+        let mut policy = ScriptedPolicy::new((0..n_replies).map(|_| any_completion(&mut rng)));
         let grounding = ground(&mut policy, &screenshot, "it", &preset, &sampling, &mut ()).unwrap();
         assert_eq!(grounding.answer.is_some(), grounding.malformed.is_none());
         n_answers += usize::from(grounding.answer.is_some());
