@@ -24,6 +24,7 @@ pub(crate) struct Eyes {
 
 /// Loads the policy that the settings name.
 pub(crate) fn load(settings: &Settings) -> anyhow::Result<Eyes> {
+    source(settings)?;
     let preset = preset(settings)?;
     let policy = load_engine(settings)?;
     let sha256 = policy.checkpoint().weights_sha256()?;
@@ -33,15 +34,7 @@ pub(crate) fn load(settings: &Settings) -> anyhow::Result<Eyes> {
 
 /// Loads the engine alone.
 pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
-    let source = ModelSource::parse(&settings.model);
-    if let ModelSource::Dir(dir) = &source
-        && !dir.is_dir()
-    {
-        return Err(usage(format!(
-            "`{}` is no folder and no hub name; --model takes `nano`, a checkpoint folder, or ORG/NAME",
-            settings.model
-        )));
-    }
+    let source = source(settings)?;
     let bar = terminal::bar(0, "bytes");
     let shown = bar.clone();
     let on_bytes = Arc::new(move |done, total| {
@@ -75,6 +68,18 @@ pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
     bar.finish_and_clear();
     quantized.finish_and_clear();
     Ok(engine)
+}
+
+/// Where the checkpoint is; a folder must exist.
+fn source(settings: &Settings) -> anyhow::Result<ModelSource> {
+    let source = ModelSource::parse(&settings.model);
+    match &source {
+        ModelSource::Dir(dir) if !dir.is_dir() => Err(usage(format!(
+            "`{}` is no folder and no hub name; --model takes `nano`, a checkpoint folder, or ORG/NAME",
+            settings.model
+        ))),
+        _ => Ok(source),
+    }
 }
 
 /// The preset of the settings or of the checkpoint's name, with single values replaced.
