@@ -3,7 +3,7 @@
 /// The kernels that can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isa {
-    /// AVX-512 with 8-bit dot products (VNNI).
+    /// AVX-512 (F, BW, VL, DQ) with 8-bit dot products (VNNI) and FMA.
     Avx512Vnni,
     /// Plain Rust.
     Portable,
@@ -15,6 +15,9 @@ impl Isa {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("fma")
             && is_x86_feature_detected!("avx512vnni")
         {
             return Self::Avx512Vnni;

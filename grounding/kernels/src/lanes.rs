@@ -17,7 +17,7 @@ macro_rules! dispatched {
                     $body($($arg),*)
                 }
                 if isa == Isa::Avx512Vnni {
-                    // SAFETY: the instructions were detected.
+                    // SAFETY: `Isa::detect` looks for each of these instructions.
                     #[expect(unsafe_code, reason = "instructions that were detected at run time")]
                     return unsafe { wide($($arg),*) };
                 }
@@ -43,7 +43,6 @@ dispatched!(
     /// Replaces each value by the exponential of its difference to `largest`, which none exceeds; the sum of these.
     pub(crate) fn exponentials, exponentials_body, (values: &mut [f32], largest: f32) -> f32
 );
-
 dispatched!(
     /// The largest magnitude; 0 if there is no value.
     pub(crate) fn largest_magnitude, largest_magnitude_body, (values: &[f32]) -> f32
