@@ -19,7 +19,7 @@ pub use conversation::{Conversation, Message, Part, Role};
 pub use crops::{CropSettings, ShownCrop};
 pub use grammar::Malformed;
 pub use ground::{GroundObserver, Grounding, Thought, Turn, ground};
-pub use policy::{Completion, Finish, Policy, PolicyError, Sampling, TokenStream};
+pub use policy::{Completion, Finish, ManyTokenStream, Policy, PolicyError, Sampling, TokenStream};
 pub use preset::{AnswerKind, ImageGap, Limits, Preset, Query, Search, Turns};
 pub use scripted::{ScriptExhausted, ScriptedPolicy};
 pub use template::{ChatTemplate, RenderedPrompt, TEMPLATE_FILES};

@@ -65,6 +65,9 @@ pub struct Completion {
 /// Called with every new piece of text; `Break` cancels between tokens.
 pub type TokenStream<'a> = dyn FnMut(&str) -> ControlFlow<()> + 'a;
 
+/// As [`TokenStream`], for several completions by their index.
+pub type ManyTokenStream<'a> = dyn FnMut(usize, &str) -> ControlFlow<()> + 'a;
+
 /// The policy could not be asked: the world failed. What it says is never an error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -100,6 +103,22 @@ pub trait Policy {
         sampling: &Sampling,
         stream: &mut TokenStream<'_>,
     ) -> Result<Completion, PolicyError>;
+
+    /// Continues `conversation` once per entry of `samplings`: what [`Self::complete`] gives for each, up to the
+    /// rounding of sums. Policies that share the work between completions say so by their own version. `stream`
+    /// gets the index of a completion with its new text; `Break` cancels that one.
+    ///
+    /// # Errors
+    /// As [`Self::complete`].
+    fn complete_many(
+        &mut self,
+        conversation: &Conversation,
+        samplings: &[Sampling],
+        stream: &mut ManyTokenStream<'_>,
+    ) -> Result<Vec<Completion>, PolicyError> {
+        let one = |(i, sampling)| self.complete(conversation, sampling, &mut |piece| stream(i, piece));
+        samplings.iter().enumerate().map(one).collect()
+    }
 
     /// How many pixels the network may be shown, and the factor of both sides.
     fn pixel_budget(&self) -> PixelBudget;

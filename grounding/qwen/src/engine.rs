@@ -11,12 +11,12 @@ use std::time::Instant;
 use candle_core::{DType, Device, Tensor};
 use image::RgbImage;
 use vigorl_geometry::fit::PixelBudget;
-use vigorl_policy::{Completion, Conversation, Policy, PolicyError, Sampling, TokenStream};
+use vigorl_policy::{Completion, Conversation, ManyTokenStream, Policy, PolicyError, Sampling, TokenStream};
 
 use crate::checkpoint::{Checkpoint, ModelSource};
 use crate::error::LoadError;
 use crate::format::WeightFormat;
-use crate::generate::{Decoding, lap};
+use crate::generate::{Decoding, Generated, lap};
 use crate::hub::HubAccess;
 use crate::model::{KvCache, Model, Probe};
 use crate::mrope::{Grid, next_position, position_ids};
@@ -242,13 +242,14 @@ impl Engine {
     }
 }
 
-impl Policy for Engine {
-    fn complete(
+impl Engine {
+    /// Puts the prompt into the cache, and samples behind it.
+    fn complete_all(
         &mut self,
         conversation: &Conversation,
-        sampling: &Sampling,
-        stream: &mut TokenStream<'_>,
-    ) -> Result<Completion, PolicyError> {
+        samplings: &[Sampling],
+        stream: &mut ManyTokenStream<'_>,
+    ) -> Result<Vec<Completion>, PolicyError> {
         let mut clock = Instant::now();
         let prompt = self.prepare(conversation)?;
         let limit = self.checkpoint.config.text.max_position_embeddings;
@@ -270,24 +271,28 @@ impl Policy for Engine {
             .map_err(backend)?;
         let prefill = lap(&mut clock);
 
-        let mut fed = prompt.ids.clone();
         let decoding = Decoding {
             model: &self.model,
             tokenizer: &self.checkpoint.tokenizer,
             cache: &mut session.cache,
-            fed: &mut fed,
+            prompt: &prompt.ids,
             next_position: next_position(&prompt.positions),
             context_limit: limit,
         };
-        let generated = decoding.run(&hidden, sampling, stream).map_err(backend)?;
+        let generated = decoding.run(&hidden, samplings, stream).map_err(backend)?;
         session.keys = keys;
-        session.keys.extend(fed[prompt.ids.len()..].iter().map(|&id| u64::from(id)));
+        if let [alone] = &generated[..] {
+            session.keys.extend(alone.ids[..alone.n_fed].iter().map(|&id| u64::from(id)));
+        }
         session.images.retain(|hash, _| prompt.images.iter().any(|image| image.hash == *hash));
-        if let Some(ids) = generated.ids_of_text() {
-            session.remember(&generated.text, ids);
+        for completed in &generated {
+            if let Some(ids) = completed.ids_of_text() {
+                session.remember(&completed.text, ids);
+            }
         }
         self.session = session;
-        Ok(Completion {
+        let decode = lap(&mut clock);
+        let completion = |generated: Generated| Completion {
             text: generated.text,
             token_ids: generated.ids,
             token_ends: generated.ends,
@@ -297,8 +302,35 @@ impl Policy for Engine {
             finish: generated.finish,
             vision,
             prefill,
-            decode: lap(&mut clock),
-        })
+            decode,
+        };
+        Ok(generated.into_iter().map(completion).collect())
+    }
+}
+
+impl Policy for Engine {
+    fn complete(
+        &mut self,
+        conversation: &Conversation,
+        sampling: &Sampling,
+        stream: &mut TokenStream<'_>,
+    ) -> Result<Completion, PolicyError> {
+        let alone = std::slice::from_ref(sampling);
+        let mut completed = self.complete_all(conversation, alone, &mut |_, piece| stream(piece))?;
+        let Some(completion) = completed.pop() else { unreachable!("one sampling gives one completion") };
+        Ok(completion)
+    }
+
+    fn complete_many(
+        &mut self,
+        conversation: &Conversation,
+        samplings: &[Sampling],
+        stream: &mut ManyTokenStream<'_>,
+    ) -> Result<Vec<Completion>, PolicyError> {
+        match samplings {
+            [] => Ok(Vec::new()),
+            _ => self.complete_all(conversation, samplings, stream),
+        }
     }
 
     fn name(&self) -> &str {

@@ -1,4 +1,4 @@
-//! The decoding loop: sample, stream, stop.
+//! The decoding loop: sample, stream, stop, for one completion or several of one prompt.
 //!
 //! Invariant: the pieces that are streamed are the text: nothing behind a stop string, and nothing less.
 
@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use vigorl_policy::{Finish, Sampling, TokenStream};
 
 use crate::error::LoadError;
+use crate::kv_cache::Branches;
 use crate::model::{KvCache, Model, Probe};
 use crate::sampling::sample;
 use crate::tokenizer::{TextStream, Tokenizer};
@@ -25,6 +26,8 @@ pub(crate) struct Generated {
     /// For each sampled id, where its text ends in `text`.
     pub(crate) ends: Vec<usize>,
     pub(crate) finish: Finish,
+    /// How many of the ids were fed.
+    pub(crate) n_fed: usize,
     /// Whether the text ends inside what the last token says.
     pub(crate) splits_token: bool,
 }
@@ -37,6 +40,7 @@ impl Generated {
             logprobs: vec![],
             ends: vec![],
             finish: Finish::Length,
+            n_fed: 0,
             splits_token: false,
         }
     }
@@ -73,80 +77,161 @@ pub(crate) struct Decoding<'a> {
     pub(crate) model: &'a Model,
     pub(crate) tokenizer: &'a Tokenizer,
     pub(crate) cache: &'a mut KvCache,
-    /// Ids in the cache, for the repetition penalty; sampled ids are appended as they are fed.
-    pub(crate) fed: &'a mut Vec<u32>,
+    /// Ids in the cache, for the repetition penalty.
+    pub(crate) prompt: &'a [u32],
     /// Position of the next token on all axes.
     pub(crate) next_position: u32,
     /// Tokens that fit into the context.
     pub(crate) context_limit: usize,
 }
 
+/// One completion in the making.
+struct Branch<'a> {
+    sampling: &'a Sampling,
+    rng: ChaCha8Rng,
+    /// The prompt, and every sampled id that was fed.
+    fed: Vec<u32>,
+    pieces: TextStream,
+    out: Generated,
+}
+
 impl Decoding<'_> {
-    /// Samples from `hidden` (1, 1, D) on until a turn ends.
+    /// Samples one completion per entry of `samplings` behind the prompt, whose last hidden state (1, 1, D) is
+    /// `hidden`. One alone stays in the cache; several grow side by side, each weight read once for all of them,
+    /// and leave the prompt in the cache. `stream` gets the index of a completion and its new text.
     pub(crate) fn run(
         mut self,
         hidden: &Tensor,
-        sampling: &Sampling,
-        stream: &mut TokenStream<'_>,
-    ) -> Result<Generated, LoadError> {
-        let mut rng = ChaCha8Rng::seed_from_u64(sampling.seed);
-        let mut out = Generated::new();
-        let mut pieces = TextStream::default();
-        let mut hidden = hidden.clone();
-        while out.ids.len() < sampling.max_new_tokens && self.fed.len() < self.context_limit {
-            let logits = self.model.logits(&hidden)?.flatten_all()?.to_dtype(candle_core::DType::F32)?;
-            let sampled = sample(&logits.to_vec1::<f32>()?, self.fed, sampling, &mut rng)?;
-            out.ids.push(sampled.id);
-            out.logprobs.push(sampled.logprob);
-            if sampled.id == self.tokenizer.end_of_turn || Some(sampled.id) == self.tokenizer.end_of_text {
-                out.finish = Finish::EndOfTurn;
+        samplings: &[Sampling],
+        stream: &mut dyn FnMut(usize, &str) -> ControlFlow<()>,
+    ) -> Result<Vec<Generated>, LoadError> {
+        let mut branches: Vec<Branch<'_>> = samplings.iter().map(|s| Branch::new(s, self.prompt)).collect();
+        let room = samplings.iter().map(|sampling| sampling.max_new_tokens).max().unwrap_or(0);
+        let mut side_by_side = Branches::new(self.prompt.len(), branches.len(), room.min(self.room()));
+        let mut growing: Vec<usize> = (0..branches.len()).collect();
+        let mut logits = self.logits(hidden)?.repeat((branches.len(), 1))?;
+        loop {
+            let mut next = Vec::new();
+            for (row, branch_idx) in logits.to_vec2::<f32>()?.iter().zip(growing) {
+                let branch = &mut branches[branch_idx];
+                if branch.is_full(self.context_limit) {
+                    continue;
+                }
+                let mut stream = |piece: &str| stream(branch_idx, piece);
+                if let Some(id) = branch.push(row, self.tokenizer, &mut stream)? {
+                    next.push((branch_idx, id));
+                }
+            }
+            if next.is_empty() {
                 break;
             }
-            let piece = pieces.push(sampled.id, self.tokenizer)?;
-            let flow = out.say(&piece, &sampling.stop, stream);
-            out.ends.push(out.text.len());
-            if flow.is_break() {
-                break;
-            }
-            hidden = self.feed(sampled.id)?;
+            let ids: Vec<u32>;
+            (growing, ids) = next.into_iter().unzip();
+            let hidden = match branches.len() {
+                1 => self.feed(ids[0])?,
+                _ => self.feed_branches(&ids, &growing, &mut side_by_side)?,
+            };
+            logits = self.logits(&hidden)?;
         }
-        if out.finish != Finish::StopString {
-            self.say_rest(&mut out, &mut pieces, sampling, stream)?;
-        }
-        // The end-of-turn token says nothing.
-        out.ends.resize(out.ids.len(), out.text.len());
-        Ok(out)
+        let finish = |(branch_idx, branch): (usize, Branch<'_>)| {
+            branch.finish(self.tokenizer, &mut |piece: &str| stream(branch_idx, piece))
+        };
+        branches.into_iter().enumerate().map(finish).collect()
     }
 
-    /// What was held back because a character is incomplete.
-    fn say_rest(
-        &self,
-        out: &mut Generated,
-        pieces: &mut TextStream,
-        sampling: &Sampling,
-        stream: &mut TokenStream<'_>,
-    ) -> Result<(), LoadError> {
-        let rest = pieces.finish(self.tokenizer)?;
-        if rest.is_empty() {
-            return Ok(());
-        }
-        let finish = out.finish;
-        // Nothing is left to break off, so only a stop string changes how the turn ended.
-        if out.say(&rest, &sampling.stop, stream).is_continue() || out.finish == Finish::Cancelled {
-            out.finish = finish;
-        }
-        if let Some(end) = out.ends.last_mut() {
-            *end = out.text.len();
-        }
-        Ok(())
+    /// Tokens that fit behind the prompt.
+    fn room(&self) -> usize {
+        self.context_limit.saturating_sub(self.prompt.len())
+    }
+
+    /// (1, T, D) → (T, V).
+    fn logits(&self, hidden: &Tensor) -> Result<Tensor, LoadError> {
+        Ok(self.model.logits(hidden)?.squeeze(0)?.to_dtype(candle_core::DType::F32)?)
     }
 
     fn feed(&mut self, id: u32) -> Result<Tensor, LoadError> {
         let positions = [[self.next_position; 3]];
-        let hidden = self.model.extend(&[id], &positions, None, self.cache, &mut Probe::default())?;
-        self.fed.push(id);
         self.next_position += 1;
-        Ok(hidden)
+        Ok(self.model.extend(&[id], &positions, None, self.cache, &mut Probe::default())?)
+    }
+
+    fn feed_branches(
+        &mut self,
+        ids: &[u32],
+        growing: &[usize],
+        branches: &mut Branches,
+    ) -> Result<Tensor, LoadError> {
+        let position = |&branch: &usize| [self.next_position + branches.len(branch) as u32; 3];
+        let positions: Vec<[u32; 3]> = growing.iter().map(position).collect();
+        Ok(self.model.extend_branches(ids, &positions, growing, branches, self.cache)?)
+    }
+}
+
+impl<'a> Branch<'a> {
+    fn new(sampling: &'a Sampling, prompt: &[u32]) -> Self {
+        Self {
+            sampling,
+            rng: ChaCha8Rng::seed_from_u64(sampling.seed),
+            fed: prompt.to_vec(),
+            pieces: TextStream::default(),
+            out: Generated::new(),
+        }
+    }
+
+    fn is_full(&self, context_limit: usize) -> bool {
+        self.out.ids.len() >= self.sampling.max_new_tokens || self.fed.len() >= context_limit
+    }
+
+    /// Samples a token. The id to feed next, or none if the completion ends with it.
+    fn push(
+        &mut self,
+        logits: &[f32],
+        tokenizer: &Tokenizer,
+        stream: &mut TokenStream<'_>,
+    ) -> Result<Option<u32>, LoadError> {
+        let out = &mut self.out;
+        let sampled = sample(logits, &self.fed, self.sampling, &mut self.rng)?;
+        out.ids.push(sampled.id);
+        out.logprobs.push(sampled.logprob);
+        if sampled.id == tokenizer.end_of_turn || Some(sampled.id) == tokenizer.end_of_text {
+            out.finish = Finish::EndOfTurn;
+            return Ok(None);
+        }
+        let piece = self.pieces.push(sampled.id, tokenizer)?;
+        let flow = out.say(&piece, &self.sampling.stop, stream);
+        out.ends.push(out.text.len());
+        if flow.is_break() {
+            return Ok(None);
+        }
+        self.fed.push(sampled.id);
+        out.n_fed += 1;
+        Ok(Some(sampled.id))
+    }
+
+    /// Says what was held back because a character is incomplete.
+    fn finish(
+        mut self,
+        tokenizer: &Tokenizer,
+        stream: &mut TokenStream<'_>,
+    ) -> Result<Generated, LoadError> {
+        let mut out = self.out;
+        let rest = match out.finish {
+            Finish::StopString => String::new(),
+            _ => self.pieces.finish(tokenizer)?,
+        };
+        if !rest.is_empty() {
+            let finish = out.finish;
+            // Nothing is left to break off, so only a stop string changes how the turn ended.
+            if out.say(&rest, &self.sampling.stop, stream).is_continue() || out.finish == Finish::Cancelled {
+                out.finish = finish;
+            }
+            if let Some(end) = out.ends.last_mut() {
+                *end = out.text.len();
+            }
+        }
+        // The end-of-turn token says nothing.
+        out.ends.resize(out.ids.len(), out.text.len());
+        Ok(out)
     }
 }
 

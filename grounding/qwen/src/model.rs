@@ -8,7 +8,7 @@ use candle_core::{Result, Tensor};
 
 use crate::config::Config;
 use crate::error::LoadError;
-use crate::kv_cache::LayerCache;
+use crate::kv_cache::{Branches, LayerCache, Place};
 use crate::mrope::{Grid, RotaryTable};
 use crate::ops::{Mask, Visible};
 use crate::text::Decoder;
@@ -166,10 +166,33 @@ impl Model {
         let each_layer = probe.layer.as_deref_mut().unwrap_or(&mut ignore);
         let hidden = self.threads.run(|| {
             let x = self.embed(ids, images)?.unsqueeze(0)?;
-            self.decoder.forward(&x, &table, &mask, Some(&mut cache.layers), each_layer)
+            let caches = Some((&mut cache.layers[..], Place::End));
+            self.decoder.forward(&x, &table, &mask, caches, each_layer)
         })?;
         cache.len += ids.len();
         Ok(hidden)
+    }
+
+    /// Hidden states of one more token in each of `which` branches behind the tokens that `cache` holds.
+    ///
+    /// # Shapes
+    /// ids, positions: one entry per branch; result: (1, branches, D).
+    pub(crate) fn extend_branches(
+        &self,
+        ids: &[u32],
+        positions: &[[u32; 3]],
+        which: &[usize],
+        branches: &mut Branches,
+        cache: &mut KvCache,
+    ) -> Result<Tensor> {
+        let table = Arc::new(RotaryTable::for_text(positions, &self.config.text));
+        let growth = branches.grow(which);
+        let place = Place::Beyond { at: &growth.at, capacity: branches.capacity() };
+        self.threads.run(|| {
+            let x = self.embed(ids, None)?.unsqueeze(0)?;
+            let caches = Some((&mut cache.layers[..], place));
+            self.decoder.forward(&x, &table, &growth.mask, caches, &mut |_, _| {})
+        })
     }
 
     /// (..., D) → (..., V).

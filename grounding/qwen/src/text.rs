@@ -11,7 +11,7 @@ use crate::attention::attention;
 use crate::config::TextConfig;
 use crate::embedding::Embedding;
 use crate::error::LoadError;
-use crate::kv_cache::LayerCache;
+use crate::kv_cache::{LayerCache, Place};
 use crate::linear::{Bias, Linear};
 use crate::model::OnLayer;
 use crate::mrope::RotaryTable;
@@ -63,8 +63,8 @@ impl Decoder {
 
     /// Hidden states after the final norm.
     ///
-    /// `caches` (one per layer, or none when training) hold the tokens before these; `each_layer` sees every
-    /// layer's output.
+    /// `caches` (one per layer, or none when training) hold the tokens before these, and take these at a place;
+    /// `each_layer` sees every layer's output.
     ///
     /// # Shapes
     /// x: (B, T, D), positions table of B * T rows; result: (B, T, D).
@@ -73,12 +73,12 @@ impl Decoder {
         x: &Tensor,
         table: &Arc<RotaryTable>,
         mask: &Mask,
-        mut caches: Option<&mut [LayerCache]>,
+        mut caches: Option<(&mut [LayerCache], Place<'_>)>,
         each_layer: OnLayer<'_>,
     ) -> Result<Tensor> {
         let mut x = x.clone();
         for (i, layer) in self.layers.iter().enumerate() {
-            let cache = caches.as_deref_mut().map(|caches| &mut caches[i]);
+            let cache = caches.as_mut().map(|(caches, place)| (&mut caches[i], *place));
             x = layer.forward(&x, table, mask, cache, &self.config)?;
             each_layer(i, &x);
         }
@@ -136,7 +136,7 @@ impl Layer {
         x: &Tensor,
         table: &Arc<RotaryTable>,
         mask: &Mask,
-        cache: Option<&mut LayerCache>,
+        cache: Option<(&mut LayerCache, Place<'_>)>,
         c: &TextConfig,
     ) -> Result<Tensor> {
         let h = rms_norm(x, &self.input_norm, c.rms_norm_eps)?;
@@ -165,7 +165,7 @@ impl Layer {
         x: &Tensor,
         table: &Arc<RotaryTable>,
         mask: &Mask,
-        cache: Option<&mut LayerCache>,
+        cache: Option<(&mut LayerCache, Place<'_>)>,
         c: &TextConfig,
     ) -> Result<Tensor> {
         let (b, t, _) = x.dims3()?;
@@ -173,7 +173,7 @@ impl Layer {
         let v = self.v.forward(x)?.reshape((b, t, c.num_key_value_heads, c.head_dim()))?;
         let (k, v) = (k.transpose(1, 2)?.contiguous()?, v.transpose(1, 2)?.contiguous()?);
         let (k, v) = match cache {
-            Some(cache) => cache.append(&k, &v)?,
+            Some((cache, place)) => cache.put(&k, &v, place)?,
             None => (k, v),
         };
         self.o.forward(&attention(&q, &k, &v, Some(mask))?)

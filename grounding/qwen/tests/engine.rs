@@ -91,6 +91,52 @@ fn pieces_are_the_text() {
 }
 
 #[test]
+fn several_completions_at_once_are_those_asked_one_after_the_other() {
+    let mut engine = nano();
+    let samplings = [
+        greedy(),
+        Sampling { temperature: 2.0, ..seeded(3) },
+        stopping_at(")"),
+        Sampling { temperature: 2.0, repetition_penalty: 1.3, ..seeded(4) },
+        Sampling { max_new_tokens: 2, ..seeded(5) },
+    ];
+    let mut streamed = vec![String::new(); samplings.len()];
+    let mut stream = |i: usize, piece: &str| {
+        streamed[i].push_str(piece);
+        ControlFlow::Continue(())
+    };
+    let together = engine.complete_many(&question(), &samplings, &mut stream).unwrap();
+    assert_eq!(together.len(), samplings.len());
+    for ((together, sampling), streamed) in together.iter().zip(&samplings).zip(&streamed) {
+        let alone = complete(&mut nano(), &question(), sampling);
+        assert_eq!((&together.text, &together.token_ids), (&alone.text, &alone.token_ids));
+        assert_eq!((together.finish, &together.token_ends), (alone.finish, &alone.token_ends));
+        assert_eq!(streamed, &alone.text);
+        for (got, expected) in together.logprobs.iter().zip(&alone.logprobs) {
+            assert!((got - expected).abs() < 1e-3, "{got} instead of {expected}");
+        }
+    }
+    // What grew beside it is forgotten: the conversation goes on behind any of them.
+    check_goes_on(&mut engine, &together[3]);
+    check_goes_on(&mut engine, &together[0]);
+}
+
+#[test]
+fn one_of_several_completions_can_be_cancelled() {
+    let mut engine = nano();
+    let whole = complete(&mut engine, &question(), &greedy());
+    let mut n_pieces = 0;
+    let mut stream = |i: usize, _: &str| {
+        n_pieces += usize::from(i == 0);
+        if i == 0 && n_pieces == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let said = engine.complete_many(&question(), &[greedy(), greedy()], &mut stream).unwrap();
+    assert_eq!((said[0].finish, said[0].token_ids.len()), (Finish::Cancelled, 3));
+    assert_eq!((&said[1].text, said[1].finish), (&whole.text, whole.finish));
+    assert!(engine.complete_many(&question(), &[], &mut |_, _| ControlFlow::Continue(())).unwrap().is_empty());
+}
+
+#[test]
 fn a_stop_string_may_span_tokens_and_end_inside_one() {
     let mut engine = nano();
     let whole = complete(&mut engine, &question(), &greedy());
