@@ -7,17 +7,20 @@
 //! a 392x392 crop.
 
 use std::hint::black_box;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
 use image::{Rgb, RgbImage};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use vigorl_kernels::{Format, Isa, QuantizedMatrix};
+use vigorl_kernels::{Added, Format, Isa, QuantizedMatrix};
 use vigorl_policy::{Completion, Conversation, Message, Part, Policy, PolicyError, Role, Sampling};
 
 /// Tokens that are sampled in each turn.
 const N_SAMPLED: usize = 16;
+/// Completions that are sampled side by side, and the tokens of each.
+const SIDE_BY_SIDE: (usize, usize) = (8, 64);
 
 /// Medians over the repetitions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +41,10 @@ pub struct EngineSpeed {
     pub zoom_secs: f64,
     /// Time until the first token of another instruction on the same screenshot.
     pub second_instruction_secs: f64,
+    /// Time to sample 64 tokens behind that instruction.
+    pub one_completion_secs: f64,
+    /// Time to sample eight completions of 64 tokens side by side behind it.
+    pub eight_completions_secs: f64,
 }
 
 /// What this machine can do, on all threads.
@@ -84,6 +91,8 @@ pub fn measure(
         n_zoom_tokens: first.map_or(0, |turns| turns.zoom.n_prompt_tokens - turns.zoom.n_cached_tokens),
         zoom_secs: median(&|turns| to_first(&turns.zoom)),
         second_instruction_secs: median(&|turns| to_first(&turns.again)),
+        one_completion_secs: median(&|turns| turns.one.decode.as_secs_f64()),
+        eight_completions_secs: median(&|turns| turns.eight.decode.as_secs_f64()),
     })
 }
 
@@ -91,31 +100,44 @@ struct Turns {
     first: Completion,
     zoom: Completion,
     again: Completion,
+    one: Completion,
+    /// One of those sampled side by side: all take the same time.
+    eight: Completion,
 }
 
 fn play(policy: &mut dyn Policy, shade: u8) -> Result<Turns, PolicyError> {
     let screenshot = picture(1280, 800, shade);
     let question = "Look at the screen and find what is asked for. ".repeat(8);
     let mut talk = Conversation { messages: vec![shown(&screenshot, &question)], forced_prefix: None };
-    let first = ask(policy, &talk)?;
+    let first = ask(policy, &talk, N_SAMPLED)?;
     talk.messages.push(Message::text(Role::Assistant, &first.text));
     talk.messages.push(shown(&picture(392, 392, shade), "Here is the crop of the image"));
-    let zoom = ask(policy, &talk)?;
+    let zoom = ask(policy, &talk, N_SAMPLED)?;
     let other = shown(&screenshot, "Click the red circle at the bottom, then answer.");
-    let again = ask(policy, &Conversation { messages: vec![other], forced_prefix: None })?;
-    Ok(Turns { first, zoom, again })
+    let other = Conversation { messages: vec![other], forced_prefix: None };
+    let again = ask(policy, &other, N_SAMPLED)?;
+    let one = ask(policy, &other, SIDE_BY_SIDE.1)?;
+    let samplings: Vec<Sampling> = (0..SIDE_BY_SIDE.0 as u64)
+        .map(|seed| Sampling { temperature: 1.0, seed, ..sampling(SIDE_BY_SIDE.1) })
+        .collect();
+    let mut eight = policy.complete_many(&other, &samplings, &mut |_, _| ControlFlow::Continue(()))?;
+    let Some(eight) = eight.pop() else { unreachable!("each sampling gives a completion") };
+    Ok(Turns { first, zoom, again, one, eight })
 }
 
-fn ask(policy: &mut dyn Policy, talk: &Conversation) -> Result<Completion, PolicyError> {
-    let sampling = Sampling {
+fn ask(policy: &mut dyn Policy, talk: &Conversation, n_tokens: usize) -> Result<Completion, PolicyError> {
+    policy.complete(talk, &sampling(n_tokens), &mut |_| ControlFlow::Continue(()))
+}
+
+fn sampling(max_new_tokens: usize) -> Sampling {
+    Sampling {
         temperature: 0.0,
         top_p: 1.0,
         repetition_penalty: 1.0,
-        max_new_tokens: N_SAMPLED,
+        max_new_tokens,
         stop: Vec::new(),
         seed: 0,
-    };
-    policy.complete(talk, &sampling, &mut |_| std::ops::ControlFlow::Continue(()))
+    }
 }
 
 fn shown(image: &Arc<RgbImage>, text: &str) -> Message {
@@ -146,8 +168,7 @@ fn int8_gops() -> f64 {
         to.iter_mut().enumerate().for_each(|(i, v)| *v = ((row * 31 + i * 7) % 17) as f32 - 8.0);
     });
     let x: Vec<f32> = (0..rows * n_in).map(|i| (i % 23) as f32 - 11.0).collect();
-    let mut y = vec![0.0; rows * n_out];
-    let secs = fastest(|| matrix.multiply(Isa::detect(), black_box(&x), None, &mut y));
+    let secs = fastest(|| drop(black_box(matrix.multiply(Isa::detect(), black_box(&x), Added::default()))));
     2.0 * (rows * n_in * n_out) as f64 / secs / 1e9
 }
 
@@ -169,13 +190,15 @@ mod tests {
 
     #[test]
     fn each_repetition_asks_for_a_screen_a_zoom_and_the_same_screen_again() {
-        let mut policy = ScriptedPolicy::new(["word by word, sixteen tokens"; 9]);
+        let mut policy = ScriptedPolicy::new(["word by word, sixteen tokens"; 36]);
         let mut n = 0;
         let speed = measure(&mut policy, 2, &mut || n += 1).unwrap();
         assert_eq!((speed.n_repeats, n), (2, 3));
         let n_images: Vec<usize> = policy.asked().iter().map(|(talk, _)| talk.images().count()).collect();
-        assert_eq!(n_images, [1, 2, 1, 1, 2, 1, 1, 2, 1]);
+        // Eight completions come from a policy that cannot share work as eight questions.
+        let of_repeat = [&[1, 2, 1, 1][..], &[1; 8]].concat();
+        assert_eq!(n_images, of_repeat.repeat(3));
         let screen = |i: usize| policy.asked()[i].0.images().next().unwrap().clone();
-        assert!(Arc::ptr_eq(&screen(0), &screen(2)) && *screen(0) != *screen(3));
+        assert!(Arc::ptr_eq(&screen(0), &screen(2)) && *screen(0) != *screen(12));
     }
 }

@@ -370,6 +370,15 @@ pub(crate) struct BenchEngineArgs {
     /// Where the checkpoint is, or is written to [default: data/bench-engine-SIZE]
     #[arg(long, value_name = "DIR")]
     pub(crate) checkpoint: Option<PathBuf>,
+    /// Also measure this program on the same weights and as many tokens, and print ratios; several with commas
+    #[arg(long, value_delimiter = ',', value_parser = ["transformers-f32", "transformers-int8"])]
+    pub(crate) against: Vec<String>,
+    /// The Python that has torch and transformers (`make parity` installs both there)
+    #[arg(long, value_name = "FILE", default_value = ".venv/bin/python")]
+    pub(crate) python: PathBuf,
+    /// Also write the result as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) result: Option<PathBuf>,
     /// Measures one storage in this process and prints it: what the command does for each, so that memory is
     /// counted apart
     #[arg(long, hide = true)]

@@ -39,15 +39,21 @@ pub(crate) struct Tile {
 /// All rows, and which channels are outliers.
 #[derive(Debug)]
 pub(crate) struct Activations {
+    pub(crate) n_rows: usize,
+    pub(crate) n_in: usize,
     pub(crate) tiles: Vec<Tile>,
     pub(crate) outlier_channels: Vec<usize>,
 }
 
 impl Activations {
     /// Quantizes `x`, rows of `n_in` values.
+    ///
+    /// # Panics
+    /// If that is not what `x` holds (caller's bug).
     pub(crate) fn quantize(isa: Isa, x: &[f32], n_in: usize) -> Self {
         let outlier_channels = outlier_channels(isa, x, n_in);
         let n_rows = x.len() / n_in.max(1);
+        assert_eq!(x.len(), n_rows * n_in, "rows of {n_in} values");
         let starts: Vec<usize> = (0..n_rows).step_by(MAX_ROWS).collect();
         let tile = |&first_row: &usize| {
             let rows = &x[first_row * n_in..x.len().min((first_row + MAX_ROWS) * n_in)];
@@ -58,7 +64,7 @@ impl Activations {
         } else {
             starts.iter().map(tile).collect()
         };
-        Self { tiles, outlier_channels }
+        Self { n_rows, n_in, tiles, outlier_channels }
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! Invariants: no tensor library here, only slices; every kernel has a portable twin that gives the same
 //! integers, and which one runs is decided at run time ([`Isa::detect`]). Unsafe code lives in `avx512.rs`
-//! (vector instructions), in one place of `matrix.rs` (threads that write different columns of one output), in
-//! one of `attention.rs` (a library that takes pointers) and one of `lanes.rs` (instructions found at run time).
+//! (vector instructions), in `matrix.rs` (threads that write different columns of one output, memory that is not
+//! cleared first), in one place of `attention.rs` (a library that takes pointers) and one of `lanes.rs`
+//! (instructions found at run time).
 //!
 //! How a product is computed: weights are stored in panels of [`LANES`] outputs; each [`BLOCK`] inputs of an
 //! output share a scale. Activations are quantized to 8 bits per row and block on the fly, except a few
@@ -13,15 +14,17 @@
 mod activations;
 mod attention;
 mod avx512;
+mod gated;
 mod isa;
 mod lanes;
 mod matrix;
 mod portable;
 
 pub use attention::{AttentionShape, Heads, Sees, attend};
+pub use gated::GatedMlp;
 pub use isa::Isa;
 pub use lanes::swiglu_row;
-pub use matrix::{Format, QuantizedMatrix};
+pub use matrix::{Added, Format, QuantizedMatrix};
 
 /// Inputs that share a scale.
 pub const BLOCK: usize = 64;

@@ -3,6 +3,8 @@
 //! Invariant: panels cover `n_out` rounded up to [`LANES`] and blocks cover `n_in` rounded up to [`BLOCK`];
 //! what is beyond the matrix has scale 0, so it adds nothing.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use crate::activations::{Activations, MAX_ROWS, Tile};
@@ -19,6 +21,15 @@ pub enum Format {
     Bits8,
     /// 4 bits, with a scale and a minimum (bf16 each) per output and 32 inputs: 5 bits a weight.
     Bits4,
+}
+
+/// What is added to a product.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Added<'a> {
+    /// One value per output.
+    pub bias: Option<&'a [f32]>,
+    /// One value per row and output: what the product is a correction of.
+    pub base: Option<&'a [f32]>,
 }
 
 /// 64 bytes, aligned to a cache line and a vector register.
@@ -126,20 +137,39 @@ impl QuantizedMatrix {
         (0..self.n_in).map(|input| self.column(panel, input)[lane]).collect()
     }
 
-    /// `y = x W^T (+ bias)` on all threads.
+    /// `x W^T (+ bias + base)` on all threads.
     ///
     /// # Shapes
-    /// x: rows of `n_in`; bias: `n_out`; y: rows of `n_out`, overwritten.
+    /// x: rows of `n_in`; bias: `n_out`; base and the result: rows of `n_out`.
     ///
     /// # Panics
     /// If the lengths do not fit (caller's bug).
-    pub fn multiply(&self, isa: Isa, x: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-        let n_rows = x.len() / self.n_in.max(1);
-        assert_eq!((x.len(), y.len()), (n_rows * self.n_in, n_rows * self.n_out), "shapes of a product");
-        assert!(bias.is_none_or(|bias| bias.len() == self.n_out), "length of the bias");
-        let x = Activations::quantize(isa, x, self.n_in);
+    pub fn multiply(&self, isa: Isa, x: &[f32], added: Added<'_>) -> Vec<f32> {
+        let mut y = Vec::new();
+        self.multiply_into(isa, &Activations::quantize(isa, x, self.n_in), added, &mut y);
+        y
+    }
+
+    /// Replaces `y` by the product: memory that it has is used again, and none is cleared.
+    pub(crate) fn multiply_into(&self, isa: Isa, x: &Activations, added: Added<'_>, y: &mut Vec<f32>) {
+        let len = x.n_rows * self.n_out;
+        y.clear();
+        y.reserve_exact(len);
+        self.fill(isa, x, added, &mut y.spare_capacity_mut()[..len]);
+        // SAFETY: `fill` wrote all of it.
+        #[expect(unsafe_code, reason = "memory that was just written")]
+        unsafe {
+            y.set_len(len);
+        }
+    }
+
+    /// Writes every value of `y`.
+    fn fill(&self, isa: Isa, x: &Activations, added: Added<'_>, y: &mut [MaybeUninit<f32>]) {
+        assert_eq!((x.n_in, y.len()), (self.n_in, x.n_rows * self.n_out), "shapes of a product");
+        assert!(added.bias.is_none_or(|bias| bias.len() == self.n_out), "length of the bias");
+        assert!(added.base.is_none_or(|base| base.len() == y.len()), "length of the base");
         let n_panels = self.n_out.div_ceil(LANES);
-        let width = panels_at_once(&x);
+        let width = panels_at_once(x);
         // Few large pieces: a panel's weights are read once for all rows, from the cache after the first tile.
         let n_units = n_panels.div_ceil(width);
         let per_piece = n_units.div_ceil(4 * rayon::current_num_threads()).max(1);
@@ -156,7 +186,7 @@ impl QuantizedMatrix {
                         // SAFETY: this piece alone writes the columns of its panels.
                         #[expect(unsafe_code, reason = "threads write different columns of one output")]
                         unsafe {
-                            output.write(tile, panels.clone(), &sums, bias);
+                            output.write(tile, panels.clone(), &sums, added);
                         }
                     }
                 }
@@ -231,7 +261,7 @@ fn rows_in_cache(n_in: usize) -> usize {
 /// One output matrix, written by several threads.
 #[derive(Clone, Copy)]
 struct Output {
-    y: *mut f32,
+    y: *mut MaybeUninit<f32>,
     n_out: usize,
 }
 
@@ -250,22 +280,21 @@ impl Output {
         tile: &Tile,
         panels: std::ops::Range<usize>,
         sums: &[[f32; LANES]],
-        bias: Option<&[f32]>,
+        added: Added<'_>,
     ) {
         let n = panels.len();
         for row in 0..tile.n_rows {
             for (p, panel) in panels.clone().enumerate() {
                 let first = panel * LANES;
                 let width = LANES.min(self.n_out - first);
+                let at = (tile.first_row + row) * self.n_out + first;
                 // SAFETY: inside the matrix by the caller's promise; `width` ends at the row's end.
-                let to = unsafe {
-                    let start = self.y.add((tile.first_row + row) * self.n_out + first);
-                    std::slice::from_raw_parts_mut(start, width)
-                };
-                to.copy_from_slice(&sums[row * n + p][..width]);
-                if let Some(bias) = bias {
-                    to.iter_mut().zip(&bias[first..]).for_each(|(y, b)| *y += b);
+                let to = unsafe { std::slice::from_raw_parts_mut(self.y.add(at), width) };
+                let mut values = sums[row * n + p];
+                for summand in [added.bias.map(|bias| &bias[first..]), added.base.map(|base| &base[at..])] {
+                    values.iter_mut().zip(summand.unwrap_or_default()).for_each(|(v, s)| *v += s);
                 }
+                to.write_copy_of_slice(&values[..width]);
             }
         }
     }

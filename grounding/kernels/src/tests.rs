@@ -35,9 +35,7 @@ fn quantized(w: &[f32], n_in: usize, format: Format) -> QuantizedMatrix {
 }
 
 fn multiply(matrix: &QuantizedMatrix, isa: Isa, x: &[f32]) -> Vec<f32> {
-    let mut y = vec![f32::NAN; x.len() / matrix.n_in() * matrix.n_out()];
-    matrix.multiply(isa, x, None, &mut y);
-    y
+    matrix.multiply(isa, x, Added::default())
 }
 
 #[track_caller]
@@ -101,9 +99,33 @@ fn a_few_channels_far_larger_than_the_rest_cost_no_accuracy() {
 fn a_bias_is_added_and_zeros_stay_zeros() {
     let matrix = quantized(&[0.0; 20 * 70], 70, Format::Bits8);
     let bias: Vec<f32> = (0..20).map(|i| i as f32).collect();
-    let mut y = vec![0.0; 3 * 20];
-    matrix.multiply(Isa::detect(), &[0.0; 3 * 70], Some(&bias), &mut y);
+    let y = matrix.multiply(Isa::detect(), &[0.0; 3 * 70], Added { bias: Some(&bias), base: None });
     assert_eq!(y, [&bias[..], &bias, &bias].concat());
+    let base: Vec<f32> = (0..60).map(|i| -(i as f32)).collect();
+    let y = matrix.multiply(Isa::detect(), &[0.0; 3 * 70], Added { bias: Some(&bias), base: Some(&base) });
+    assert_eq!(y, (0..60).map(|i| (i % 20) as f32 - i as f32).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_gated_mlp_in_blocks_of_rows_is_its_three_products() {
+    let (n_in, n_hidden, n_out, n_rows) = (70, 33, 20, 401);
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let mut matrix =
+        |n_out: usize, n_in: usize| quantized(&normal(&mut rng, n_out * n_in), n_in, Format::Bits8);
+    let (gate, up, down) = (matrix(n_hidden, n_in), matrix(n_hidden, n_in), matrix(n_out, n_hidden));
+    let (x, base) = (normal(&mut rng, n_rows * n_in), normal(&mut rng, n_rows * n_out));
+    let bias = vec![0.25; n_hidden];
+    let mlp = GatedMlp { gate: (&gate, Some(&bias)), up: (&up, None), down: (&down, None) };
+    for isa in [Isa::detect(), Isa::Portable] {
+        let (g, u) = (multiply(&gate, isa, &x), multiply(&up, isa, &x));
+        let gated = |(g, u): (&f32, &f32)| (g + 0.25) / (1.0 + (-(g + 0.25)).exp()) * u;
+        let hidden: Vec<f32> = g.iter().zip(&u).map(gated).collect();
+        let expected = down.multiply(isa, &hidden, Added { bias: None, base: Some(&base) });
+        let got = mlp.forward(isa, &x, &base);
+        // Which channels are outliers is decided block by block.
+        assert!(relative_error(&got, &expected) < 0.01);
+        assert!(mlp.forward(isa, &[], &[]).is_empty());
+    }
 }
 
 #[test]

@@ -209,11 +209,7 @@ impl<'a> Branch<'a> {
     }
 
     /// Says what was held back because a character is incomplete.
-    fn finish(
-        mut self,
-        tokenizer: &Tokenizer,
-        stream: &mut TokenStream<'_>,
-    ) -> Result<Generated, LoadError> {
+    fn finish(mut self, tokenizer: &Tokenizer, stream: &mut TokenStream<'_>) -> Result<Generated, LoadError> {
         let mut out = self.out;
         let rest = match out.finish {
             Finish::StopString => String::new(),

@@ -17,6 +17,7 @@ mod inspect;
 mod kv_cache;
 mod linear;
 mod memory;
+mod mlp;
 mod model;
 pub mod mrope;
 mod nano;

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
-use vigorl_kernels::{Isa, QuantizedMatrix};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use vigorl_kernels::{Added, Isa, QuantizedMatrix};
 
 use crate::error::LoadError;
+use crate::ops::values;
 use crate::weights::{Matrix, Weights};
 
 /// `y = x W^T + b`. Weight names: `{prefix}.weight` (out, in), `{prefix}.bias` (out).
@@ -59,25 +60,40 @@ impl Linear {
     /// # Shapes
     /// (..., in) to (..., out).
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mut dims = x.dims().to_vec();
-        let n_in = dims.pop().unwrap_or(1);
-        let rows: usize = dims.iter().product();
+        let (rows, n_in, dims) = rows_of(x)?;
         // One large product instead of a batch of small ones.
         let x = x.reshape((rows, n_in))?;
-        let (y, n_out) = match self {
+        let y = match self {
             Self::Dense { weight, bias } => {
                 let y = x.matmul(&weight.t()?)?;
-                let y = match bias {
+                match bias {
                     Some(bias) => y.broadcast_add(bias)?,
                     None => y,
-                };
-                (y, weight.dim(0)?)
+                }
             }
-            Self::Quantized(product) => (x.contiguous()?.apply_op1_no_bwd(product)?, product.matrix.n_out()),
+            Self::Quantized(product) => x.contiguous()?.apply_op1_no_bwd(product)?,
         };
-        dims.push(n_out);
-        y.reshape(dims)
+        y.reshape([dims, vec![y.dim(1)?]].concat())
     }
+
+    /// `base` plus what [`Self::forward`] gives, in one pass where that is possible.
+    pub(crate) fn forward_onto(&self, base: &Tensor, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Dense { .. } => base + self.forward(x)?,
+            Self::Quantized(product) => {
+                let (rows, n_in, _) = rows_of(x)?;
+                let x = x.reshape((rows, n_in))?.contiguous()?;
+                base.contiguous()?.apply_op2_no_bwd(&x, product)
+            }
+        }
+    }
+}
+
+/// Rows, the width of a row, and all dimensions but the last.
+fn rows_of(x: &Tensor) -> Result<(usize, usize, Vec<usize>)> {
+    let mut dims = x.dims().to_vec();
+    let width = dims.pop().unwrap_or(1);
+    Ok((dims.iter().product(), width, dims))
 }
 
 /// A quantized matrix and its bias, as an operation on a (rows, in) tensor.
@@ -87,20 +103,46 @@ pub(crate) struct Product {
     bias: Option<Arc<[f32]>>,
 }
 
+impl Product {
+    pub(crate) fn parts(&self) -> (&QuantizedMatrix, Option<&[f32]>) {
+        (&self.matrix, self.bias.as_deref())
+    }
+
+    fn multiply(&self, x: &CpuStorage, layout: &Layout, base: Option<&[f32]>) -> Result<(CpuStorage, Shape)> {
+        let (rows, n_in) = layout.shape().dims2()?;
+        if n_in != self.matrix.n_in() {
+            bail!("{n_in} inputs for a matrix of {}", self.matrix.n_in());
+        }
+        let added = Added { bias: self.bias.as_deref(), base };
+        let y = self.matrix.multiply(Isa::detect(), values(x, layout)?, added);
+        Ok((CpuStorage::F32(y), (rows, self.matrix.n_out()).into()))
+    }
+}
+
 impl CustomOp1 for Product {
     fn name(&self) -> &'static str {
         "quantized-product"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (rows, n_in) = layout.shape().dims2()?;
-        if n_in != self.matrix.n_in() {
-            bail!("{n_in} inputs for a matrix of {}", self.matrix.n_in());
-        }
-        let Some((from, to)) = layout.contiguous_offsets() else { bail!("operand is not contiguous") };
-        let x = &storage.as_slice::<f32>()?[from..to];
-        let mut y = vec![0.0_f32; rows * self.matrix.n_out()];
-        self.matrix.multiply(Isa::detect(), x, self.bias.as_deref(), &mut y);
-        Ok((CpuStorage::F32(y), (rows, self.matrix.n_out()).into()))
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.multiply(x, layout, None)
+    }
+}
+
+/// The first operand is what the product is added to, of any shape that ends in the outputs.
+impl CustomOp2 for Product {
+    fn name(&self) -> &'static str {
+        "quantized-product-onto"
+    }
+
+    fn cpu_fwd(
+        &self,
+        base: &CpuStorage,
+        base_layout: &Layout,
+        x: &CpuStorage,
+        layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (y, _) = self.multiply(x, layout, Some(values(base, base_layout)?))?;
+        Ok((y, base_layout.shape().clone()))
     }
 }

@@ -142,7 +142,8 @@ pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
 /// Only if the tensor library fails.
 pub fn rotary(x: &Tensor, table: &Arc<RotaryTable>) -> Result<Tensor> {
     if is_fused(x) {
-        return x.contiguous()?.apply_op1(Rotary { table: table.clone() });
+        let x = if row_stride(x.layout()).is_some() { x.clone() } else { x.contiguous()? };
+        return x.apply_op1(Rotary { table: table.clone() });
     }
     let (rows, _, dim) = x.dims3()?;
     let half = dim / 2;
@@ -170,7 +171,7 @@ fn for_each_row(out: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + S
 }
 
 /// The values of a contiguous f32 storage.
-fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+pub(crate) fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     let Some((from, to)) = layout.contiguous_offsets() else { bail!("operand is not contiguous") };
     Ok(&storage.as_slice::<f32>()?[from..to])
 }
@@ -375,6 +376,14 @@ impl CustomOp2 for SwiGlu {
     }
 }
 
+/// Values from one row to the next of (rows, heads, dim), if each row is contiguous.
+fn row_stride(layout: &Layout) -> Option<usize> {
+    match (layout.shape().dims(), layout.stride()) {
+        (&[_, _, dim], &[row, head, 1]) if head == dim => Some(row),
+        _ => None,
+    }
+}
+
 struct Rotary {
     table: Arc<RotaryTable>,
 }
@@ -386,14 +395,15 @@ impl CustomOp1 for Rotary {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (rows, heads, dim) = layout.shape().dims3()?;
-        let (x, half) = (values(x, layout)?, dim / 2);
+        let Some(stride) = row_stride(layout) else { bail!("rows of heads are not contiguous") };
+        let (x, half) = (&x.as_slice::<f32>()?[layout.start_offset()..], dim / 2);
         if half != self.table.half || self.table.cos.len() != rows * half {
             bail!("rotary table has {} values, {rows} rows of {half} expected", self.table.cos.len());
         }
-        let mut out = vec![0_f32; x.len()];
+        let mut out = vec![0_f32; rows * heads * dim];
         for_each_row(&mut out, heads * dim, |row, out| {
             let (cos, sin) = (&self.table.cos[row * half..][..half], &self.table.sin[row * half..][..half]);
-            for (out, x) in out.chunks_mut(dim).zip(x[row * heads * dim..].chunks(dim)) {
+            for (out, x) in out.chunks_mut(dim).zip(x[row * stride..].chunks(dim)) {
                 let (first, second) = out.split_at_mut(half);
                 for i in 0..half {
                     first[i] = x[i] * cos[i] - x[half + i] * sin[i];

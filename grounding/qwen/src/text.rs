@@ -13,9 +13,10 @@ use crate::embedding::Embedding;
 use crate::error::LoadError;
 use crate::kv_cache::{LayerCache, Place};
 use crate::linear::{Bias, Linear};
+use crate::mlp::Mlp;
 use crate::model::OnLayer;
 use crate::mrope::RotaryTable;
-use crate::ops::{Mask, rms_norm, rotary, swiglu};
+use crate::ops::{Mask, rms_norm, rotary};
 use crate::weights::{Matrix, Weights};
 
 /// The decoder. Weight names: `model.*`, `lm_head.weight`.
@@ -37,9 +38,7 @@ struct Layer {
     k: Linear,
     v: Linear,
     o: Linear,
-    gate: Linear,
-    up: Linear,
-    down: Linear,
+    mlp: Mlp,
 }
 
 impl Decoder {
@@ -125,9 +124,7 @@ impl Layer {
             k: linear("self_attn.k_proj", kv, d, Bias::Present)?,
             v: linear("self_attn.v_proj", kv, d, Bias::Present)?,
             o: linear("self_attn.o_proj", d, h, Bias::Absent)?,
-            gate: linear("mlp.gate_proj", f, d, Bias::Absent)?,
-            up: linear("mlp.up_proj", f, d, Bias::Absent)?,
-            down: linear("mlp.down_proj", d, f, Bias::Absent)?,
+            mlp: Mlp::load(weights, &name("mlp"), d, f, Bias::Absent)?,
         })
     }
 
@@ -140,10 +137,9 @@ impl Layer {
         c: &TextConfig,
     ) -> Result<Tensor> {
         let h = rms_norm(x, &self.input_norm, c.rms_norm_eps)?;
-        let x = (x + self.attend(&h, table, mask, cache, c)?)?;
+        let x = self.o.forward_onto(x, &self.attend(&h, table, mask, cache, c)?)?;
         let h = rms_norm(&x, &self.post_attention_norm, c.rms_norm_eps)?;
-        let h = swiglu(&self.gate.forward(&h)?, &self.up.forward(&h)?)?;
-        x + self.down.forward(&h)?
+        self.mlp.forward_onto(&x, &h)
     }
 
     /// Both rotated. x: normalized (B, T, D); results: (B, T, H, d) and (B, T, Hkv, d).
@@ -160,6 +156,7 @@ impl Layer {
         Ok((q, k))
     }
 
+    /// What the heads read, side by side: (B, T, H * d).
     fn attend(
         &self,
         x: &Tensor,
@@ -176,6 +173,6 @@ impl Layer {
             Some((cache, place)) => cache.put(&k, &v, place)?,
             None => (k, v),
         };
-        self.o.forward(&attention(&q, &k, &v, Some(mask))?)
+        attention(&q, &k, &v, Some(mask))
     }
 }

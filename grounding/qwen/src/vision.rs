@@ -14,9 +14,10 @@ use crate::attention::attention;
 use crate::config::VisionConfig;
 use crate::error::LoadError;
 use crate::linear::{Bias, Linear};
+use crate::mlp::Mlp;
 use crate::model::OnLayer;
 use crate::mrope::{Grid, RotaryTable};
-use crate::ops::{rms_norm, rotary, swiglu};
+use crate::ops::{rms_norm, rotary};
 use crate::weights::{Matrix, Weights};
 
 /// Epsilon of the vision tower's norms; not in `config.json`, fixed in transformers.
@@ -38,9 +39,7 @@ struct Block {
     norm2: Tensor,
     qkv: Linear,
     proj: Linear,
-    gate: Linear,
-    up: Linear,
-    down: Linear,
+    mlp: Mlp,
     n_heads: usize,
 }
 
@@ -164,39 +163,38 @@ impl Block {
             norm2: weights.get(&name("norm2.weight"), &[d])?,
             qkv: linear("attn.qkv", 3 * d, d)?,
             proj: linear("attn.proj", d, d)?,
-            gate: linear("mlp.gate_proj", f, d)?,
-            up: linear("mlp.up_proj", f, d)?,
-            down: linear("mlp.down_proj", d, f)?,
+            mlp: Mlp::load(weights, &name("mlp"), d, f, Bias::Present)?,
             n_heads: c.num_heads,
         })
     }
 
     /// `x`: (N, D) in window order.
     fn forward(&self, x: &Tensor, sequences: &[usize], table: &Arc<RotaryTable>) -> Result<Tensor> {
-        let x = (x + self.attend(&rms_norm(x, &self.norm1, EPS)?, sequences, table)?)?;
-        let h = rms_norm(&x, &self.norm2, EPS)?;
-        let h = swiglu(&self.gate.forward(&h)?, &self.up.forward(&h)?)?;
-        x + self.down.forward(&h)?
+        let h = rms_norm(x, &self.norm1, EPS)?;
+        let x = self.proj.forward_onto(x, &self.attend(&h, sequences, table)?)?;
+        self.mlp.forward_onto(&x, &rms_norm(&x, &self.norm2, EPS)?)
     }
 
     fn attend(&self, x: &Tensor, sequences: &[usize], table: &Arc<RotaryTable>) -> Result<Tensor> {
         let (n, d) = x.dims2()?;
         let (h, head_dim) = (self.n_heads, d / self.n_heads);
         let qkv = self.qkv.forward(x)?;
-        let part = |i: usize| qkv.narrow(1, i * d, d)?.contiguous()?.reshape((n, h, head_dim));
-        let (q, k, v) = (rotary(&part(0)?, table)?, rotary(&part(1)?, table)?, part(2)?);
+        // The three lie side by side in every row; a view is enough to read them.
+        let part = |i: usize| qkv.reshape((n, 3, h, head_dim))?.narrow(1, i, 1)?.squeeze(1);
+        let (q, k) = (rotary(&part(0)?, table)?, rotary(&part(1)?, table)?);
         let mut outputs = Vec::new();
         let mut from = 0;
         // Sequences of equal length that follow each other are one batch.
         for run in sequences.chunk_by(|a, b| a == b) {
             let (b, t) = (run.len(), run[0]);
             let cut = |x: &Tensor| x.narrow(0, from, b * t)?.reshape((b, t, h, head_dim));
-            let heads_first = |x: &Tensor| cut(x)?.transpose(1, 2);
-            let out = attention(&cut(&q)?, &heads_first(&k)?, &heads_first(&v)?, None)?;
+            let v =
+                qkv.narrow(0, from, b * t)?.reshape((b, t, 3, h, head_dim))?.narrow(2, 2, 1)?.squeeze(2)?;
+            let out = attention(&cut(&q)?, &cut(&k)?.transpose(1, 2)?, &v.transpose(1, 2)?, None)?;
             outputs.push(out.reshape((b * t, d))?);
             from += b * t;
         }
-        self.proj.forward(&if outputs.len() == 1 { outputs.remove(0) } else { Tensor::cat(&outputs, 0)? })
+        if outputs.len() == 1 { Ok(outputs.remove(0)) } else { Tensor::cat(&outputs, 0) }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: each storage of the weights is loaded and measured in a process of its own, because the largest
 //! memory a process ever took cannot be counted for one part of it.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -52,17 +53,87 @@ pub(crate) fn engine(args: &BenchEngineArgs, form: Form) -> anyhow::Result<Endin
     let ceilings = ceilings();
     let measured = args.dtype.iter().map(|dtype| in_own_process(args, &folder, dtype));
     let measured = measured.collect::<anyhow::Result<Vec<_>>>()?;
+    let tokens = measured.first().map(|m| (m.speed.n_prompt_tokens, m.speed.n_zoom_tokens));
+    let (n_prompt, n_zoom) = tokens.context("which dtype?")?;
+    let peers = args.against.iter().map(|peer| peer_in_own_process(args, &folder, peer, n_prompt, n_zoom));
+    let peers = peers.collect::<anyhow::Result<Vec<_>>>()?;
+    let json = json!({
+        "commit": record::COMMIT,
+        "machine": machine(),
+        "n_threads": std::thread::available_parallelism().map_or(0, usize::from),
+        "size": args.size,
+        "ceilings": ceilings,
+        "measured": measured,
+        "peers": peers,
+    });
+    if let Some(path) = &args.result {
+        std::fs::write(path, pretty(&json)).with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
     terminal::data(&match form {
-        Form::Json => pretty(&json!({
-            "commit": record::COMMIT,
-            "n_threads": std::thread::available_parallelism().map_or(0, usize::from),
-            "size": args.size,
-            "ceilings": ceilings,
-            "measured": measured,
-        })),
-        Form::Text => text(&args.size, &ceilings, &measured),
+        Form::Json => pretty(&json),
+        Form::Text => text(&args.size, &ceilings, &measured, &peers),
     });
     Ok(Ending::Done)
+}
+
+/// Another program on the same weights.
+#[derive(Debug, Serialize, Deserialize)]
+struct Peer {
+    system: String,
+    dtype: String,
+    n_threads: usize,
+    n_repeats: usize,
+    load_secs: f64,
+    peak_rss_gb: f64,
+    vision_secs: f64,
+    prefill_secs: f64,
+    decode_per_sec: f64,
+    zoom_secs: f64,
+}
+
+const TRANSFORMERS: &str = include_str!("../../../../benchmarks/peers/transformers_speed.py");
+
+fn peer_in_own_process(
+    args: &BenchEngineArgs,
+    folder: &Path,
+    peer: &str,
+    n_prompt_tokens: usize,
+    n_zoom_tokens: usize,
+) -> anyhow::Result<Peer> {
+    let (_, dtype) = peer.split_once('-').context("a peer has a name and a dtype")?;
+    terminal::note(&format!("{peer}: loading, then {} repetitions", u16::from(args.repeats) + 1));
+    let mut python = Command::new(&args.python)
+        .arg("-")
+        .arg(folder)
+        .args(["--dtype", dtype, "--repeats", &args.repeats.to_string()])
+        .args(["--prompt-tokens", &n_prompt_tokens.to_string(), "--zoom-tokens", &n_zoom_tokens.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .with_context(|| {
+            let path = args.python.display();
+            format!("cannot start `{path}`; `make parity` makes it with torch and transformers, or name another with --python")
+        })?;
+    // Taken out of the process, so that it is closed behind the script.
+    let mut script = python.stdin.take().context("a process without input")?;
+    script.write_all(TRANSFORMERS.as_bytes())?;
+    drop(script);
+    let said = python.wait_with_output()?;
+    anyhow::ensure!(said.status.success(), "the measurement of {peer} ended with {}", said.status);
+    let said = String::from_utf8_lossy(&said.stdout);
+    let last = said.lines().last().unwrap_or_default();
+    serde_json::from_str(last).with_context(|| format!("{peer} printed `{last}`"))
+}
+
+/// The processor's name.
+fn machine() -> String {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
+    name.map_or_else(
+        || std::env::consts::ARCH.to_owned(),
+        |name| name.trim_start_matches([' ', '\t', ':']).to_owned(),
+    )
 }
 
 fn in_own_process(args: &BenchEngineArgs, folder: &Path, dtype: &str) -> anyhow::Result<Measured> {
@@ -97,43 +168,79 @@ fn peak_rss_gb() -> anyhow::Result<f64> {
     Ok(kilobytes.trim().parse::<f64>()? * 1024.0 / 1e9)
 }
 
-fn text(size: &str, ceilings: &Ceilings, measured: &[Measured]) -> String {
+fn text(size: &str, ceilings: &Ceilings, measured: &[Measured], peers: &[Peer]) -> String {
     let mut lines = vec![
         format!(
-            "this machine: {:.0} billion 8-bit operations and {:.1} GB read a second",
-            ceilings.int8_gops, ceilings.read_gb_per_sec
+            "this machine ({}): {:.0} billion 8-bit operations and {:.1} GB read a second",
+            machine(),
+            ceilings.int8_gops,
+            ceilings.read_gb_per_sec
         ),
         format!(
             "Qwen2.5-VL-{} with random weights, a 1280x800 screenshot, a zoom, another instruction",
             size.to_uppercase()
         ),
         format!(
-            "{:<6} {:>9} {:>10} {:>11} {:>12} {:>8} {:>8} {:>8} {:>9}",
-            "dtype",
+            "{:<18} {:>9} {:>10} {:>11} {:>11} {:>7} {:>8} {:>6} {:>7} {:>8}",
+            "",
             "vision s",
             "prefill s",
             "prefill t/s",
             "decode t/s",
             "zoom s",
             "again s",
+            "8 : 1",
             "load s",
             "peak GB"
         ),
     ];
+    let row = |name: &str, of: [f64; 7], again: String, eight: String| {
+        let [vision, prefill, per_sec, decode, zoom, load, peak] = of;
+        format!(
+            "{name:<18} {vision:>9.2} {prefill:>10.2} {per_sec:>11.0} {decode:>11.2} {zoom:>7.2} {again:>8} {eight:>6} {load:>7.1} {peak:>8.2}"
+        )
+    };
     lines.extend(measured.iter().map(|m| {
         let s = &m.speed;
-        format!(
-            "{:<6} {:>9.2} {:>10.2} {:>11.0} {:>12.2} {:>8.2} {:>8.2} {:>8.1} {:>9.2}",
-            m.dtype,
+        let per_sec = s.n_prompt_tokens as f64 / s.prefill_secs;
+        let of = [
             s.vision_secs,
             s.prefill_secs,
-            s.n_prompt_tokens as f64 / s.prefill_secs,
+            per_sec,
             s.decode_per_sec,
             s.zoom_secs,
-            s.second_instruction_secs,
             m.load_secs,
-            m.peak_rss_gb
-        )
+            m.peak_rss_gb,
+        ];
+        let eight = format!("{:.2}", s.eight_completions_secs / s.one_completion_secs);
+        row(&m.dtype, of, format!("{:.2}", s.second_instruction_secs), eight)
     }));
+    let n_prompt = measured.first().map_or(0, |m| m.speed.n_prompt_tokens) as f64;
+    for peer in peers {
+        let per_sec = n_prompt / peer.prefill_secs;
+        let of = [
+            peer.vision_secs,
+            peer.prefill_secs,
+            per_sec,
+            peer.decode_per_sec,
+            peer.zoom_secs,
+            peer.load_secs,
+            peer.peak_rss_gb,
+        ];
+        lines.push(row(&format!("transformers {}", peer.dtype), of, "-".to_owned(), "-".to_owned()));
+    }
+    lines
+        .push("8 : 1 is the time of eight completions of 64 tokens side by side over that of one".to_owned());
+    for peer in peers {
+        for m in measured {
+            let first = (m.speed.vision_secs + m.speed.prefill_secs) / (peer.vision_secs + peer.prefill_secs);
+            let decode = m.speed.decode_per_sec / peer.decode_per_sec;
+            let zoom = m.speed.zoom_secs / peer.zoom_secs;
+            lines.push(format!(
+                "{} against {} {}: {first:.2} of its time to the first token, {zoom:.2} of its time for a zoom, decodes {decode:.1} times as fast",
+                m.dtype, peer.system, peer.dtype
+            ));
+        }
+    }
     lines.join("\n")
 }
