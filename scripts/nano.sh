@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the embedded policy again: renders the data sets under data/ and trains its four parts as
-# training/configs/nano.toml, nano_zoom.toml, nano_half.toml and nano_look.toml say.
+# Makes the embedded policy again: renders the data sets under data/ and trains its two parts as
+# training/configs/nano.toml and nano_small.toml say.
 # Each continues where an interrupted run ended; the last one leaves the policy in data/nano/model.
 set -eu
 cd "$(dirname "$0")/.."
@@ -13,6 +13,4 @@ vigorl=target/release/vigorl
 # Each worker computes whole micro-batches; more threads inside one only get in each other's way.
 export RAYON_NUM_THREADS=1
 "$vigorl" train sft training/configs/nano.toml
-"$vigorl" train sft training/configs/nano_zoom.toml
-"$vigorl" train sft training/configs/nano_half.toml
-"$vigorl" train sft training/configs/nano_look.toml
+"$vigorl" train sft training/configs/nano_small.toml

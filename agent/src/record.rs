@@ -170,6 +170,9 @@ pub struct TurnRecord {
     /// Whether it ran into a dead end: the next turn continues the opening, and knows nothing of this one.
     #[serde(default)]
     pub went_back: bool,
+    /// Whether its answer is checked: the next turn judges a crop taken there, and knows nothing else.
+    #[serde(default)]
+    pub checked: bool,
     /// First looks thrown away before this one, because they showed nothing new.
     #[serde(default)]
     pub n_thrown_away: usize,
@@ -231,6 +234,7 @@ impl From<&Turn> for TurnRecord {
             forced: turn.forced,
             malformed: turn.malformed.as_ref().map(ToString::to_string),
             went_back: turn.went_back,
+            checked: turn.checked,
             n_thrown_away: turn.n_thrown_away,
         }
     }

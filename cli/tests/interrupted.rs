@@ -56,6 +56,11 @@ fn ctrl_c_ends_a_run_with_a_summary_and_exit_code_130() {
     assert_eq!((&summary["truncated"], &summary["terminated"]), (&true.into(), &false.into()));
     assert!(summary["n_steps"].as_u64().unwrap() >= 1);
     assert!(run.join("report.html").is_file());
+    // The browser's own crash handler ends by itself a moment after the browser.
+    let patience = Instant::now() + Duration::from_secs(5);
+    while !processes_with(&marker).is_empty() && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(50));
+    }
     assert_eq!(processes_with(&marker), Vec::<String>::new());
 }
 

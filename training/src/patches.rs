@@ -92,8 +92,9 @@ pub struct NamedImage {
 impl NamedImage {
     /// A whole page.
     pub fn page(view: &View, page: &Record) -> Self {
-        let same = Map::stretch(whole(view), Size::new(whole(view).width(), whole(view).height()));
-        Self { image: view.image().clone(), named: named(page, same) }
+        let (width, height) = view.image().dimensions();
+        let shown_from_screen = Map::stretch(whole(view), Size::of_pixels(width, height));
+        Self { image: view.image().clone(), named: named(page, shown_from_screen) }
     }
 
     /// What a zoom near a random widget shows.

@@ -25,6 +25,8 @@ use crate::error::TrainingError;
 use crate::patches::NamedImage;
 use crate::seed::stream;
 
+/// Chance that a look that goes astray misses the widget by little.
+const NEAR: f64 = 0.5;
 /// Chance that a wrong proposal is followed by another one, where there is one.
 const WRONG_TWICE: f64 = 0.5;
 /// Chance that a question is drawn among the tasks that the policy gets wrong, where there are such.
@@ -62,7 +64,7 @@ pub struct Question {
     pub messages: Vec<Message>,
     /// One lesson per assistant message.
     pub lessons: Vec<Lesson>,
-    /// Whether the answer is a point.
+    /// Whether it ends in an answer that is a point.
     pub asks_for_point: bool,
     /// Which of the page's widgets it is about.
     pub target: usize,
@@ -175,7 +177,7 @@ impl Author<'_> {
             form,
             messages: dialog.messages,
             lessons: dialog.lessons,
-            asks_for_point: form != QuestionForm::Name,
+            asks_for_point: dialog.says_point,
             target,
             bounds: on_screen(widget.bounds),
             crops: dialog.crops,
@@ -203,8 +205,9 @@ impl Author<'_> {
     ) -> Result<(), TrainingError> {
         let (name, target) = (widget.name(), self.center(widget));
         if rng.random_bool(self.stray) {
-            let at = self.astray(widget, rng);
-            dialog.propose(&name, at, at, &[])?;
+            let at =
+                if rng.random_bool(NEAR) { self.near_miss(widget, rng) } else { self.astray(widget, rng) };
+            dialog.propose(&name, at, at)?;
             dialog.think_and_answer(&name, target);
             return Ok(());
         }
@@ -221,31 +224,29 @@ impl Author<'_> {
         match (course, wrong.first()) {
             (0..3, Some(&first)) => {
                 let at = self.beside(first, 0.25, rng);
-                let mut is_seen = dialog.propose(&name, at, at, &[])?.shows(widget);
+                let mut is_seen = dialog.propose(&name, at, at)?.shows(widget);
                 let (mut last, mut last_at) = (first, at);
                 if let Some(second) = wrong.get(1).filter(|_| !is_seen && rng.random_bool(WRONG_TWICE)) {
                     let then = self.beside(second, 0.25, rng);
-                    is_seen = dialog.propose(&last.name(), last_at, then, &[])?.shows(widget);
+                    is_seen = dialog.propose(&last.name(), last_at, then)?.shows(widget);
                     (last, last_at) = (second, then);
                 }
                 // A crop that shows the right widget, too, answers the question.
                 if !is_seen {
-                    dialog.propose(&last.name(), last_at, target, &[Mention::Copied, Mention::Found])?;
+                    dialog.look(&last.name(), last_at, target, &[Mention::Copied, Mention::Found]);
+                    return Ok(());
                 }
             }
             (0..6, _) => {
                 let at = self.near_miss(widget, rng);
-                dialog.propose(&name, at, at, &[])?;
+                dialog.propose(&name, at, at)?;
             }
             _ => {
-                dialog.propose(&name, target, target, &[Mention::Found, Mention::Copied])?;
+                dialog.look(&name, target, target, &[Mention::Found, Mention::Copied]);
+                return Ok(());
             }
         }
-        if dialog.must_answer() {
-            dialog.answer_at_once(target);
-        } else {
-            dialog.think_and_answer(&name, target);
-        }
+        dialog.think_and_answer(&name, target);
         Ok(())
     }
 
@@ -272,10 +273,11 @@ impl Author<'_> {
 
     /// A pixel at most `share` of the sides away from the middle.
     fn beside(&self, widget: &Widget, share: f64, rng: &mut ChaCha8Rng) -> Coordinate {
-        let center = self.center(widget);
-        let mut shift = |side: i32| f64::from(side) * share * (2.0 * rng.random::<f64>() - 1.0);
-        let (dx, dy) = (shift(widget.bounds.width()), shift(widget.bounds.height()));
-        self.whole(Coordinate { x: center.x + dx, y: center.y + dy })
+        let bounds = on_screen(widget.bounds);
+        let mut shift = |side: f64| side * share * (2.0 * rng.random::<f64>() - 1.0);
+        let (dx, dy) = (shift(bounds.width()), shift(bounds.height()));
+        let center = bounds.center();
+        self.whole(self.view.written(Point::new(center.x + dx, center.y + dy)))
     }
 
     /// A pixel around the widget, up to a quarter of a crop away: what a hasty look gives.
@@ -337,12 +339,14 @@ struct Dialog<'a> {
     messages: Vec<Message>,
     lessons: Vec<Lesson>,
     crops: Vec<NamedImage>,
+    /// Whether it ends in an answer that is a point.
+    says_point: bool,
 }
 
 impl<'a> Dialog<'a> {
     fn open(author: &'a Author<'a>, instruction: &str) -> Self {
         let opening = author.preset.opening(author.view.image().clone(), instruction);
-        Self { author, messages: opening.messages, lessons: Vec::new(), crops: Vec::new() }
+        Self { author, messages: opening.messages, lessons: Vec::new(), crops: Vec::new(), says_point: false }
     }
 
     fn say(&mut self, text: String, lesson: Lesson) {
@@ -353,39 +357,35 @@ impl<'a> Dialog<'a> {
     fn answer_at_once(&mut self, at: Coordinate) {
         let text = format!("{FORCED_FINAL_PREFIX} {at} {ANSWER_CLOSE}");
         self.say(text, Lesson::Learned { mentions: vec![Mention::Found], words: String::new() });
+        self.says_point = true;
     }
 
     fn think_and_answer(&mut self, name: &str, at: Coordinate) {
         let reply = Reply::answer(&format!("{name} {at}"), &at.to_string());
         let mentions = vec![Mention::Found, Mention::Copied];
         self.say(reply.to_string(), Lesson::Learned { mentions, words: name.to_owned() });
+        self.says_point = true;
     }
 
-    /// Thinks of `seen_at`, zooms at `next`, and gets the crop of the window that is returned. Without `mentions`
-    /// the turn is injected.
+    /// Thinks of `seen_at` and zooms at `next`, which ends the lesson: `next` is the very middle of a widget, and
+    /// who answers from such crops learns to copy what was said. Real looks miss it by some pixels.
+    fn look(&mut self, name: &str, seen_at: Coordinate, next: Coordinate, mentions: &[Mention]) {
+        let reply = Reply::zoom(&format!("{name} {seen_at}"), next);
+        self.say(reply.to_string(), Lesson::Learned { mentions: mentions.to_vec(), words: name.to_owned() });
+    }
+
+    /// As if the policy thought of `seen_at` and zoomed at `next`: it gets the crop of the window that is returned.
     fn propose(
         &mut self,
         name: &str,
         seen_at: Coordinate,
         next: Coordinate,
-        mentions: &[Mention],
     ) -> Result<Window, TrainingError> {
-        let reply = Reply::zoom(&format!("{name} {seen_at}"), next);
-        let lesson = match mentions {
-            [] => Lesson::Injected,
-            _ => Lesson::Learned { mentions: mentions.to_vec(), words: name.to_owned() },
-        };
-        self.say(reply.to_string(), lesson);
+        self.say(Reply::zoom(&format!("{name} {seen_at}"), next).to_string(), Lesson::Injected);
         let crop = self.author.view.crop(next, self.author.preset.crop);
         let crop = crop.map_err(|e| TrainingError::Row(e.to_string()))?;
         self.messages.push(self.author.preset.observation_of(&crop));
         self.crops.push(NamedImage::of_crop(&crop, self.author.page));
         Ok(Window(crop.plan.window))
-    }
-
-    /// Whether the episode's limits make the coming turn the last one.
-    fn must_answer(&self) -> bool {
-        let limits = self.author.preset.limits;
-        self.lessons.len() + 1 >= limits.max_turns || self.crops.len() + 1 >= limits.max_images
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use vigorl_geometry::{Rect, Screen};
+use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_policy::grammar::Coordinate;
 use vigorl_policy::wire::{FORCED_FINAL_PREFIX, IM_END, THINK_CLOSE, VISION_END};
 use vigorl_policy::{ChatTemplate, Message, Part, Preset, Role, View};
@@ -326,7 +326,7 @@ impl Encoder {
             if shared != head {
                 return Err(TrainingError::Row("two questions about a page begin differently".to_owned()));
             }
-            let branch = self.branch(tail, question)?;
+            let branch = self.branch(tail, question, &page.view)?;
             let (expanded, moved) = self.expand(&branch.ids, &branch.grids);
             let grids: Vec<Grid> = [screenshot].into_iter().chain(branch.grids.iter().copied()).collect();
             let alone = [prefix_ids.as_slice(), &expanded].concat();
@@ -427,7 +427,7 @@ impl Encoder {
         (expanded, moved)
     }
 
-    fn branch(&self, text: &str, question: &Question) -> Result<Branch, TrainingError> {
+    fn branch(&self, text: &str, question: &Question, view: &View) -> Result<Branch, TrainingError> {
         let (ids, spans) = self.encode(text)?;
         let mut branch = Branch { ids, targets: Vec::new(), grids: Vec::new(), patches: Vec::new() };
         for crop in question.messages.iter().flat_map(|m| &m.parts).filter_map(image_of).skip(1) {
@@ -435,6 +435,7 @@ impl Encoder {
             branch.grids.push(patches.grid);
             branch.patches.extend(patches.values);
         }
+        let sides = written_sides(question.bounds, view);
         let turns = assistant_turns(text, &question.messages)?;
         let n_turns = turns.len();
         for (turn_idx, (turn, lesson)) in turns.into_iter().zip(&question.lessons).enumerate() {
@@ -443,7 +444,7 @@ impl Encoder {
             let marks = Marks::of(text, turn, mentions, words, is_answer);
             for (index, span) in spans.iter().enumerate() {
                 if marks.turn.start <= span.start && span.end <= marks.turn.end && !span.is_empty() {
-                    let (axis, target) = self.target(branch.ids[index], span, &marks, question.bounds);
+                    let (axis, target) = self.target(branch.ids[index], span, &marks, sides);
                     branch.targets.push((index, axis, target));
                 }
             }
@@ -456,7 +457,7 @@ impl Encoder {
         id: u32,
         span: &Range<usize>,
         marks: &Marks,
-        bounds: Rect<Screen>,
+        (width, height): (f64, f64),
     ) -> (Option<Axis>, Target) {
         let one_hot = |kind, weight: f64| Target {
             distribution: vec![(id, 1.0)],
@@ -479,8 +480,8 @@ impl Encoder {
         let value = self.numbers.value_of(id).filter(|_| *span == number.span);
         if let Some(value) = value {
             let side = match number.axis {
-                Axis::X => bounds.width(),
-                Axis::Y => bounds.height(),
+                Axis::X => width,
+                Axis::Y => height,
             };
             let sigma = self.loss.number_sigma_min_px.max(self.loss.number_sigma_per_side * side);
             target.distribution = bell(value, sigma, self.numbers.len(), |v| self.numbers.id_of(v));
@@ -544,6 +545,13 @@ impl Marks {
         let decision = content.find(THINK_CLOSE).map_or(usize::MAX, at);
         Self { turn, numbers, words, decision }
     }
+}
+
+/// Width and height of a box in the numbers that the policy writes.
+fn written_sides(bounds: Rect<Screen>, view: &View) -> (f64, f64) {
+    let low = view.written(Point::new(bounds.left, bounds.top));
+    let high = view.written(Point::new(bounds.right, bounds.bottom));
+    (high.x - low.x, high.y - low.y)
 }
 
 fn digit_runs(text: &str) -> Vec<Range<usize>> {

@@ -6,12 +6,15 @@ mod support;
 
 use support::{config, encoder, model, pages};
 use vigorl_policy::grammar::{Action, AnswerForm, Coordinate, parse};
-use vigorl_policy::wire::{ANSWER_CLOSE, FORCED_FINAL_PREFIX, IM_END};
+use vigorl_policy::wire::{ANSWER_CLOSE, FORCED_FINAL_PREFIX, IM_END, TOOL_CALL_CLOSE};
+use vigorl_policy::{AnswerSpace, Preset};
 use vigorl_policy::{Message, Part, Role};
+use vigorl_tasks::practice::Widget;
+use vigorl_training::config::InitConfig;
 use vigorl_training::config::{QuestionForm, QuestionMix};
 use vigorl_training::loss::TokenKind;
 use vigorl_training::question::{Lesson, Question};
-use vigorl_training::sample::{AskedPage, Axis, MicroBatch};
+use vigorl_training::sample::{AskedPage, Axis, Encoder, MicroBatch};
 use vigorl_training::seed::stream;
 use vigorl_training::work::asked_page;
 
@@ -36,7 +39,9 @@ fn zoom_of(message: &Message) -> Option<Coordinate> {
 #[test]
 fn a_token_has_a_target_if_and_only_if_the_policy_should_learn_to_say_it() {
     let dir = tempfile::tempdir().unwrap();
-    let (config, data) = (config(dir.path()), pages(dir.path(), 4));
+    let (mut config, data) = (config(dir.path()), pages(dir.path(), 4));
+    // So small that a crop of a wrong widget rarely shows the right one, too.
+    config.policy.crop_offset_px = 8;
     let trained = model(&config);
     let encoder = encoder(&trained, &config);
     let tokenizer = trained.files.tokenizer().unwrap();
@@ -62,13 +67,13 @@ fn a_token_has_a_target_if_and_only_if_the_policy_should_learn_to_say_it() {
             assert_eq!(target.target.truth, batch.packed.ids[target.row][target.index]);
         }
     }
-    // Every form, and zooms with one and two crops, have been looked at.
+    // Every form, and zooms without and with a crop before the lesson, have been looked at.
     for expected in [
         (QuestionForm::Name, 1),
         (QuestionForm::Point, 1),
         (QuestionForm::Think, 1),
+        (QuestionForm::Zoom, 1),
         (QuestionForm::Zoom, 2),
-        (QuestionForm::Zoom, 3),
     ] {
         assert!(seen.contains(&expected), "{expected:?} was never drawn");
     }
@@ -96,6 +101,51 @@ fn the_answers_coordinates_are_soft_around_the_middle_of_the_box_and_hit_it() {
                 assert!(!asked.is_hit(x + 40, y) && !asked.is_hit(x, y + 40));
             }
             other => assert_eq!((asked.form, other), (QuestionForm::Name, (None, None))),
+        }
+    }
+}
+
+#[test]
+fn on_a_page_shown_smaller_the_policy_is_taught_to_look_where_the_widget_stands() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut config, data) = (config(dir.path()), pages(dir.path(), 4));
+    let InitConfig::New(new) = &mut config.init else { panic!("the recipe starts from random weights") };
+    // 32x32, so two by two visual tokens, and coordinates of half a pixel's precision.
+    (new.processor.min_pixels, new.processor.max_pixels) = (256, 1024);
+    let trained = model(&config);
+    let preset = Preset { answer_space: AnswerSpace::Image, ..config.policy.preset() };
+    let encoder = Encoder::new(&trained.files, preset, &config.loss).unwrap();
+    let points = QuestionMix { name: 0.0, point: 1.0, think: 0.0, zoom: 0.0, zoom_below_px: 0.0, stray: 0.0 };
+    for index in 0..4 {
+        let page = asked_page(&encoder, &data, index, &points, 3, None, &mut stream(1, &[])).unwrap();
+        assert_eq!(page.view.image().dimensions(), (32, 32));
+        let batch = encoder.pack(std::slice::from_ref(&page)).unwrap();
+        let is_pad = |id: &u32| *id == encoder.config().image_token_id;
+        let first = batch.packed.ids[0].iter().position(is_pad).unwrap();
+        for target in batch.targets.iter().filter(|t| t.answer_axis.is_some()) {
+            let bounds = batch.asked[target.question].bounds;
+            let half = f64::from(support::SIDE) / 2.0;
+            let covers = |low: f64, high: f64, cell: usize| {
+                low < half * (cell + 1) as f64 && high > half * cell as f64
+            };
+            let shows = |cell: &usize| {
+                covers(bounds.left, bounds.right, cell % 2) && covers(bounds.top, bounds.bottom, cell / 2)
+            };
+            let expected: Vec<usize> = (0..4).filter(shows).map(|cell| first + cell).collect();
+            assert_eq!(target.gaze[..], expected, "{bounds:?}");
+        }
+        // The names, too, stand where the widgets are: a token without a widget shows nothing.
+        for (token, shown) in &batch.shown {
+            let (x, y) = ((token % 2) as f64 * 32.0, (token / 2) as f64 * 32.0);
+            let overlaps = |w: &Widget| {
+                let b = w.bounds;
+                f64::from(b.left) < x + 32.0
+                    && f64::from(b.right) > x
+                    && f64::from(b.top) < y + 32.0
+                    && f64::from(b.bottom) > y
+            };
+            let is_named = shown.kind == TokenKind::Patch;
+            assert!(!is_named || data.records()[index].widgets.iter().any(overlaps));
         }
     }
 }
@@ -213,7 +263,11 @@ fn a_turn_of_the_protocol_stays_short() {
             let n = batch.targets.iter().filter(|t| t.question == number).count();
             let text = learned_text(&batch, number, &tokenizer);
             assert!(n <= 16 * question.lessons.len(), "{n} tokens: {text}");
-            assert!(text.contains(ANSWER_CLOSE));
+            assert!(text.contains(ANSWER_CLOSE) || text.contains(TOOL_CALL_CLOSE), "{text}");
+            assert_eq!(
+                question.asks_for_point,
+                text.contains(ANSWER_CLOSE) && question.form != QuestionForm::Name
+            );
         }
     }
 }

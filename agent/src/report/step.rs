@@ -242,8 +242,10 @@ fn said(out: &mut String, step: &RecordedStep, model: &GroundingRecord) {
         if let Some(zoom) = turn.zoom {
             write!(
                 out,
-                r#"<span class="deed zoom" tabindex="0" data-p="zoom-{turn_idx}">{ZOOM_ICON} zoom ({}, {})</span>"#,
-                number(zoom[0].0), number(zoom[1].0)
+                r#"<span class="deed zoom" tabindex="0" data-p="zoom-{turn_idx}">{ZOOM_ICON} {} ({}, {})</span>"#,
+                if turn.checked { "checks its answer at" } else { "zoom" },
+                number(zoom[0].0),
+                number(zoom[1].0)
             )
             .ok();
         }

@@ -82,7 +82,8 @@ fn text(record: &GroundingRecord, kind: AnswerKind) -> String {
         lines.extend(turn.thoughts.iter().map(|thought| format!("{}  {}", idx + 1, thought.text)));
         if let (Some([x, y]), Some([l, t, r, b])) = (turn.zoom, turn.crop) {
             let turn = idx + 1;
-            lines.push(format!("{turn}  zoom at ({x}, {y}): sees ({l}, {t}) to ({r}, {b})"));
+            let deed = if record.turns[idx].checked { "checks its answer" } else { "zoom" };
+            lines.push(format!("{turn}  {deed} at ({x}, {y}): sees ({l}, {t}) to ({r}, {b})"));
         } else if let (Some([x, y]), true) = (turn.zoom, turn.went_back) {
             lines.push(format!(
                 "{}  zoom at ({x}, {y}): leads nowhere, back to the whole screenshot",

@@ -2,8 +2,9 @@
 //!
 //! Source: ViGoRL, grounded-rl@e7970c0 (`_get_point_crop` and its four siblings), summarised in the
 //! specification's section 2.3: the window of half side `offset_px` around the point is intersected with the
-//! screenshot and then *stretched* to a square, so the aspect ratio changes at borders. We differ in one way:
-//! the reference leaves the window outside when the point is outside; here it keeps one pixel inside.
+//! screenshot and then *stretched* to a square, so the aspect ratio changes at borders. We differ in two ways:
+//! the reference leaves the window outside when the point is outside; here it keeps one pixel inside. And a
+//! window may be moved inside first ([`moved_inside`]), so that it keeps its size and shape at borders.
 
 use crate::map::Map;
 use crate::shape::{Point, Rect, Size};
@@ -37,6 +38,19 @@ pub fn plan_crop(
     let finite = |c: f64| if c.is_finite() { c } else { 0.0 };
     let (x, y) = (finite(center.x), finite(center.y));
     plan_window(Rect::new(x - offset, y - offset, x + offset, y + offset), screenshot, side_px)
+}
+
+/// The window nearest to `wanted` that has its size and lies on the screenshot; along an axis on which `wanted`
+/// is longer than the screenshot, all of the screenshot.
+pub fn moved_inside(wanted: Rect<Screen>, screenshot: Size<Screen>) -> Rect<Screen> {
+    let axis = |low: f64, high: f64, side: f64| {
+        let length = (high - low).min(side);
+        let low = low.clamp(0.0, side - length);
+        (low, low + length)
+    };
+    let (left, right) = axis(wanted.left, wanted.right, screenshot.width);
+    let (top, bottom) = axis(wanted.top, wanted.bottom, screenshot.height);
+    Rect::new(left, top, right, bottom)
 }
 
 /// Plans the crop of the part of `wanted` that lies on the screenshot, shown as a square of `side_px`.

@@ -1,7 +1,7 @@
 //! Properties of the spaces, for any size and any point.
 
 use proptest::prelude::*;
-use vigorl_geometry::crop::{PlannedCrop, plan_crop, plan_window};
+use vigorl_geometry::crop::{PlannedCrop, moved_inside, plan_crop, plan_window};
 use vigorl_geometry::fit::{FitError, PixelBudget, fit_to_budget, smart_resize};
 use vigorl_geometry::{
     DevicePixelRatio, Map, Model, Point, Rect, Screen, Size, Space, Thousand, thousand_from_screen,
@@ -124,6 +124,25 @@ proptest! {
         let screenshot = Size::of_pixels(w, h);
         let [left, top, right, bottom] = edges;
         check_inside(plan_window(Rect::new(left, top, right, bottom), screenshot, 56), screenshot)?;
+    }
+
+    #[test]
+    fn a_window_moved_inside_keeps_its_size_as_far_as_there_is_room(
+        (w, h) in (side(), side()), (x, y) in (coordinate(), coordinate()), offset in 1_u32..1_000,
+    ) {
+        let screenshot: Size<Screen> = Size::of_pixels(w, h);
+        let offset = f64::from(offset);
+        let wanted = Rect::new(x - offset, y - offset, x + offset, y + offset);
+        let window = moved_inside(wanted, screenshot);
+        check_inside(plan_window(window, screenshot, 56), screenshot)?;
+        if x.abs() < 1e6 && y.abs() < 1e6 {
+            prop_assert!((window.width() - (2.0 * offset).min(screenshot.width)).abs() < 1e-6);
+            prop_assert!((window.height() - (2.0 * offset).min(screenshot.height)).abs() < 1e-6);
+            // Nothing that the cut window shows is lost.
+            let cut = plan_window(wanted, screenshot, 56).window;
+            let point = Point::new(x, y);
+            prop_assert!(!screenshot.contains(point) || !cut.contains(point) || window.contains(point));
+        }
     }
 
     #[test]

@@ -15,12 +15,23 @@ use crate::wire::Dot;
 /// What a zoom shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CropSettings {
-    /// Half side of the window, in pixels of the image shown to the policy.
+    /// Half side of the window, in pixels of the image that the policy speaks about.
     pub offset_px: u32,
     /// Side of the crop as shown, before the processor's own rounding.
     pub side_px: u32,
     /// Whether the point is marked.
     pub dot: Dot,
+    /// What happens to a window that reaches beyond the screenshot.
+    pub border: Border,
+}
+
+/// What happens to a window that reaches beyond the screenshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Border {
+    /// It is cut off there and what is left is stretched to a square: ViGoRL.
+    Cut,
+    /// It is moved inside, so that shapes stay as they are; its point is then not in the middle.
+    Move,
 }
 
 /// A crop as shown to the policy.

@@ -6,7 +6,7 @@
 //! as a previous thought, and the policy is asked again. We differ in four ways: an episode also ends in a
 //! forced answer when the images or the response tokens are used up, as in the RL rollouts; assistant messages
 //! are kept unstripped, so that a cached prefix stays valid; every turn draws with its own seed; a preset may
-//! have the episode search beyond what the policy asks for ([`Search`]).
+//! have the episode search beyond what the policy asks for, and check its answer ([`Search`]).
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use vigorl_geometry::fit::PixelBudget;
 use vigorl_geometry::{Point, Screen};
 
 use crate::crops::ShownCrop;
-use crate::grammar::{self, Action, AnswerForm, Malformed, Reply};
+use crate::grammar::{self, Action, AnswerForm, Coordinate, Malformed, Reply};
 use crate::preset::{AnswerKind, Preset, Search, Turns};
 use crate::view::View;
 use crate::wire::{ANSWER_OPEN, FORCED_FINAL_PREFIX, STOP_STRINGS, THINK_CLOSE, THINK_OPEN};
@@ -58,6 +58,8 @@ pub struct Turn {
     pub malformed: Option<Malformed>,
     /// Whether it ran into a dead end: the next turn continues the opening, and knows nothing of this one.
     pub went_back: bool,
+    /// Whether its answer is checked: the next turn judges a crop taken there, and knows nothing else.
+    pub checked: bool,
     /// First looks thrown away before this one, because they showed nothing new.
     pub n_thrown_away: usize,
 }
@@ -148,15 +150,25 @@ pub fn ground(
             Action::Zoom(center) if may_continue(preset, forced) => {
                 let crop = view.crop(center, preset.crop)?;
                 observer.crop_shown(&crop);
-                branch.conversation.messages.push(Message::text(Role::Assistant, &turn.completion.text));
-                branch.conversation.messages.push(preset.observation_of(&crop));
+                branch.look(center, &turn.completion.text, preset.observation_of(&crop));
                 turn.crop = Some(crop);
+            }
+            Action::Answer { point: Some(at), .. } if search.checks(at, &branch, n_tokens, preset, &view) => {
+                let crop = view.crop(at, preset.crop)?;
+                observer.crop_shown(&crop);
+                branch = Branch::new(&opening);
+                let look = Reply { thoughts: reply.thoughts, action: Action::Zoom(at) };
+                branch.look(at, &look.to_string(), preset.observation_of(&crop));
+                turn.zoom = Some(view.point(at));
+                turn.crop = Some(crop);
+                turn.checked = true;
             }
             // An empty answer is an answer: the reference ends there too.
             Action::Malformed { reason, .. }
                 if may_continue(preset, forced) && reason != Malformed::EmptyAnswer =>
             {
-                add_previous_thought(&mut branch.conversation, branch.n_turns + 1, &turn.completion.text);
+                branch.n_turns += 1;
+                add_previous_thought(&mut branch.conversation, branch.n_turns, &turn.completion.text);
                 turn.malformed = Some(reason);
             }
             last => {
@@ -167,7 +179,6 @@ pub fn ground(
         }
         observer.turn_ended(&turn);
         turns.push(turn);
-        branch.n_turns += 1;
     }
 }
 
@@ -175,11 +186,21 @@ pub fn ground(
 struct Branch {
     conversation: Conversation,
     n_turns: usize,
+    /// Where the last crop was taken.
+    looked_at: Option<Coordinate>,
 }
 
 impl Branch {
     fn new(opening: &Conversation) -> Self {
-        Self { conversation: opening.clone(), n_turns: 0 }
+        Self { conversation: opening.clone(), n_turns: 0, looked_at: None }
+    }
+
+    /// What was said to look at a place, and what it shows.
+    fn look(&mut self, at: Coordinate, said: &str, shown: Message) {
+        self.conversation.messages.push(Message::text(Role::Assistant, said));
+        self.conversation.messages.push(shown);
+        self.n_turns += 1;
+        self.looked_at = Some(at);
     }
 
     fn is_at_opening(&self) -> bool {
@@ -190,6 +211,9 @@ impl Branch {
 /// Looks closer than this share of a crop show the same.
 const SEEN: f64 = 1.0 / 4.0;
 
+/// An answer that is no farther from where its crop was taken, in the numbers of the policy along an axis, stays.
+const STAYS: f64 = 1.0;
+
 /// The way through the branches of one episode.
 struct Searching {
     settings: Option<Search>,
@@ -199,11 +223,13 @@ struct Searching {
     n_dead_ends: usize,
     /// First looks thrown away since the last turn that was kept.
     n_thrown_away: usize,
+    /// Answers checked so far.
+    n_checks: usize,
 }
 
 impl Searching {
     fn new(preset: &Preset) -> Self {
-        Self { settings: preset.search, n_asked: 0, n_dead_ends: 0, n_thrown_away: 0 }
+        Self { settings: preset.search, n_asked: 0, n_dead_ends: 0, n_thrown_away: 0, n_checks: 0 }
     }
 
     /// Whether no place is left to look at: the opening is then answered at once.
@@ -225,6 +251,23 @@ impl Searching {
             Action::Malformed { .. } => !leads_on,
             Action::Answer { .. } => false,
         }
+    }
+
+    /// Whether an answer at a place is checked, and counts that.
+    fn checks(
+        &mut self,
+        at: Coordinate,
+        branch: &Branch,
+        n_tokens: usize,
+        preset: &Preset,
+        view: &View,
+    ) -> bool {
+        let is_due = self.settings.is_some_and(|search| self.n_checks < search.checks)
+            && n_tokens < preset.limits.max_response_tokens
+            && branch.looked_at.is_some_and(|look| (look.x - at.x).abs().max((look.y - at.y).abs()) > STAYS)
+            && view.point_inside(at).is_some();
+        self.n_checks += usize::from(is_due);
+        is_due
     }
 
     /// Leaves `branch` for the opening. Whether the turn that led there is kept: it says what the last crop
@@ -306,6 +349,7 @@ fn read_turn(completion: Completion, form: AnswerForm, forced: bool, view: &View
         forced,
         malformed: None,
         went_back: false,
+        checked: false,
         n_thrown_away: 0,
     };
     (reply, turn)

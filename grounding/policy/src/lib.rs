@@ -16,7 +16,7 @@ mod view;
 pub mod wire;
 
 pub use conversation::{Conversation, Message, Part, Role};
-pub use crops::{CropSettings, ShownCrop};
+pub use crops::{Border, CropSettings, ShownCrop};
 pub use grammar::Malformed;
 pub use ground::{GroundObserver, Grounding, Thought, Turn, ground};
 pub use policy::{Completion, Finish, ManyTokenStream, Policy, PolicyError, Sampling, TokenStream};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use image::RgbImage;
 
-use crate::crops::{CropSettings, ShownCrop};
+use crate::crops::{Border, CropSettings, ShownCrop};
 use crate::grammar::AnswerForm;
 use crate::view::AnswerSpace;
 use crate::wire::{Dot, Observation, web_action_query};
@@ -74,12 +74,18 @@ pub struct Limits {
 /// back to its opening, where the right place is among the policy's less likely first looks, and samples such
 /// looks until one shows something new. When all samples are used up, the opening is answered at once. Turns and
 /// images count from the opening.
+///
+/// And an answer that is not where its crop was taken is checked: the next turn judges a crop taken there, as if the
+/// policy had looked there first, until an answer stays where it is. Off the middle of a crop, a policy corrects its
+/// look by less than it should.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Search {
     /// Of the sampled first looks, if the episode's own is lower.
     pub temperature: f64,
     /// First looks sampled at most in an episode.
     pub samples: usize,
+    /// Answers checked at most in an episode.
+    pub checks: usize,
 }
 
 /// How a checkpoint family is spoken to.
@@ -182,7 +188,7 @@ impl Preset {
         Self {
             name: "web-grounding",
             turns: Turns::Single,
-            crop: CropSettings { offset_px: 100, side_px: 512, dot: Dot::Draw },
+            crop: CropSettings { offset_px: 100, side_px: 512, dot: Dot::Draw, border: Border::Cut },
             observation: Observation::Rollout,
             answer_space: AnswerSpace::Image,
             answer_kind: AnswerKind::Point,
@@ -223,7 +229,7 @@ impl Preset {
         Self {
             name: "visual-search",
             turns: Turns::Multi,
-            crop: CropSettings { offset_px: 182, side_px: 672, dot: Dot::Omit },
+            crop: CropSettings { offset_px: 182, side_px: 672, dot: Dot::Omit, border: Border::Cut },
             answer_kind: AnswerKind::Text,
             query: Query::Instruction,
             ..Self::web_grounding()
@@ -257,7 +263,8 @@ impl Preset {
         Self {
             name: "nano",
             turns: Turns::Multi,
-            crop: CropSettings { offset_px: 16, side_px: 96, dot: Dot::Omit },
+            crop: CropSettings { offset_px: 26, side_px: 80, dot: Dot::Omit, border: Border::Move },
+            answer_space: AnswerSpace::Screenshot,
             query: Query::Instruction,
             limits: Limits {
                 max_turns: 4,
@@ -265,7 +272,9 @@ impl Preset {
                 max_tokens_per_turn: 128,
                 max_response_tokens: 2048,
             },
-            search: Some(Search { temperature: 2.0, samples: 32 }),
+            // The largest page that its numbers reach over.
+            max_image_pixels: 192 * 160,
+            search: Some(Search { temperature: 2.0, samples: 32, checks: 4 }),
             ..Self::web_grounding()
         }
     }

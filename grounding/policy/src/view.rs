@@ -9,19 +9,21 @@
 use std::sync::Arc;
 
 use image::RgbImage;
-use vigorl_geometry::crop::plan_window;
+use vigorl_geometry::crop::{moved_inside, plan_window};
 use vigorl_geometry::fit::{FitError, PixelBudget, fit_to_budget, smart_resize};
 use vigorl_geometry::{Map, Model, Point, Rect, Screen, Size, Thousand, thousand_from_screen};
 
-use crate::crops::{CropSettings, ShownCrop, cut};
+use crate::crops::{Border, CropSettings, ShownCrop, cut};
 use crate::grammar::Coordinate;
 use crate::resize::{Filter, resize};
 
 /// In which space a model family writes coordinates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerSpace {
-    /// Pixels of the image as handed to the message builder: ViGoRL.
+    /// Pixels of the image as handed to the message builder, which is no larger than what the network sees: ViGoRL.
     Image,
+    /// Pixels of the screenshot, however small the network sees it: nano.
+    Screenshot,
     /// Pixels of the image as the network sees it, after the processor's own resize: base Qwen2.5-VL.
     Resized,
     /// A grid of 0 to 1000 over the image.
@@ -47,7 +49,8 @@ enum Frame {
 impl View {
     /// Prepares `screenshot` for a policy with the given processor `budget`.
     ///
-    /// In [`AnswerSpace::Image`] an image of more than `max_pixels`, or more than the budget, is resized here.
+    /// In [`AnswerSpace::Image`] an image of more than `max_pixels`, or more than the budget, is resized here; in
+    /// [`AnswerSpace::Screenshot`] one of more than `max_pixels`. The new pixels are then those spoken about.
     ///
     /// # Errors
     /// [`FitError`] if the policy cannot be shown such an image.
@@ -59,17 +62,20 @@ impl View {
     ) -> Result<Self, FitError> {
         let (width, height) = screenshot.dimensions();
         let seen = fit_to_budget(width, height, budget)?;
-        let limit = max_pixels.min(budget.max_pixels);
+        let limit = match space {
+            AnswerSpace::Screenshot => max_pixels,
+            _ => max_pixels.min(budget.max_pixels),
+        };
         let mut image = screenshot.clone();
         let frame = match space {
-            AnswerSpace::Image if u64::from(width) * u64::from(height) > limit => {
+            AnswerSpace::Image | AnswerSpace::Screenshot if u64::from(width) * u64::from(height) > limit => {
                 let limited =
                     PixelBudget { max_pixels: limit, min_pixels: budget.min_pixels.min(limit), ..budget };
                 let shown = fit_to_budget(width, height, limited)?;
                 image = Arc::new(resize(screenshot, shown.width, shown.height, Filter::Bicubic));
                 Frame::Model(shown.model_from_screen.inverse())
             }
-            AnswerSpace::Image => Frame::Screen,
+            AnswerSpace::Image | AnswerSpace::Screenshot => Frame::Screen,
             AnswerSpace::Resized => Frame::Model(seen.model_from_screen.inverse()),
             AnswerSpace::Thousand => {
                 Frame::Thousand(thousand_from_screen(Size::of_pixels(width, height)).inverse())
@@ -121,7 +127,7 @@ impl View {
 
     /// The crop that a policy gets for a zoom on `written`.
     ///
-    /// The offset counts in pixels of the shown image; only on the 0-1000 grid it counts in screenshot
+    /// The offset counts in the pixels that the policy speaks about; only on the 0-1000 grid it counts in screenshot
     /// pixels. The side goes through the processor's own rule: 512 becomes 504 with a factor of 28.
     ///
     /// # Errors
@@ -129,7 +135,10 @@ impl View {
     pub fn crop(&self, written: Coordinate, settings: CropSettings) -> Result<ShownCrop, FitError> {
         let (side_px, _) = smart_resize(settings.side_px, settings.side_px, self.budget)?;
         let center = self.point(written);
-        let wanted = self.window(written, center, f64::from(settings.offset_px));
+        let mut wanted = self.window(written, center, f64::from(settings.offset_px));
+        if settings.border == Border::Move {
+            wanted = moved_inside(wanted, self.screenshot_size());
+        }
         let plan = plan_window(wanted, self.screenshot_size(), side_px);
         Ok(cut(&self.screenshot, center, plan, settings.dot))
     }
@@ -203,6 +212,28 @@ mod tests {
     }
 
     #[test]
+    fn on_the_screenshot_numbers_stay_its_pixels_however_small_it_is_seen() {
+        let limited = PixelBudget { max_pixels: 280 * 140, ..BUDGET };
+        let screenshot = Arc::new(RgbImage::new(1120, 560));
+        let view = View::new(&screenshot, AnswerSpace::Screenshot, 1120 * 560, limited).unwrap();
+        assert_eq!(view.image().dimensions(), (1120, 560));
+        check(&view, (100.0, 50.0), (100.0, 50.0));
+        // Only above the preset's own limit they are those of a smaller image.
+        let view = View::new(&screenshot, AnswerSpace::Screenshot, 560 * 280, limited).unwrap();
+        check(&view, (100.0, 50.0), (200.0, 100.0));
+    }
+
+    #[test]
+    fn a_moved_window_keeps_its_size_and_shows_its_point() {
+        let view = view(1120, 560, AnswerSpace::Image, u64::MAX);
+        let moved = CropSettings { border: Border::Move, ..settings(20, 56) };
+        let window = |x, y| view.crop(Coordinate { x, y }, moved).unwrap().plan.window;
+        assert_eq!(window(500.0, 300.0), Rect::new(480.0, 280.0, 520.0, 320.0));
+        assert_eq!(window(1119.0, 3.0), Rect::new(1080.0, 0.0, 1120.0, 40.0));
+        assert_eq!(window(-9.0, 2000.0), Rect::new(0.0, 520.0, 40.0, 560.0));
+    }
+
+    #[test]
     fn closeness_is_measured_in_whole_crops_also_at_the_border() {
         let view = view(1120, 560, AnswerSpace::Image, 560 * 280);
         // A crop is 80 x 80 pixels of the screenshot.
@@ -218,6 +249,6 @@ mod tests {
     }
 
     fn settings(offset_px: u32, side_px: u32) -> CropSettings {
-        CropSettings { offset_px, side_px, dot: Dot::Omit }
+        CropSettings { offset_px, side_px, dot: Dot::Omit, border: Border::Cut }
     }
 }

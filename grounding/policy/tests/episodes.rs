@@ -29,10 +29,10 @@ fn sampling() -> Sampling {
     }
 }
 
-/// The embedded policy's preset with three turns at most.
+/// The embedded policy's preset with three turns at most, for screenshots of any size.
 fn three_turns() -> Preset {
     let limits = Limits { max_turns: 3, max_images: 3, ..Preset::nano().limits };
-    Preset { limits, search: None, ..Preset::nano() }
+    Preset { limits, search: None, max_image_pixels: u64::MAX, ..Preset::nano() }
 }
 
 fn zoom(x: f64, y: f64) -> String {
@@ -136,7 +136,7 @@ fn the_last_turn_is_made_to_answer_greedily() {
 }
 
 fn searching(samples: usize) -> Preset {
-    Preset { search: Some(Search { temperature: 0.9, samples }), ..three_turns() }
+    Preset { search: Some(Search { temperature: 0.9, samples, checks: 0 }), ..three_turns() }
 }
 
 #[test]
@@ -205,6 +205,56 @@ fn a_branch_that_is_used_up_is_judged_freely_and_then_left() {
     check_point(&grounding, 3.0, 4.0);
     let (grounding, _) = play(&searching(4).without_zooms(), &[" (3, 4) </answer>"]);
     assert!(grounding.turns[0].forced);
+}
+
+fn checking(checks: usize) -> Preset {
+    Preset { search: Some(Search { temperature: 0.9, samples: 4, checks }), ..three_turns() }
+}
+
+fn answer(x: f64, y: f64) -> String {
+    Reply::answer(&format!("the menu ({x}, {y})"), &format!("({x}, {y})")).to_string()
+}
+
+#[test]
+fn an_answer_off_its_look_is_looked_at_again_until_it_stays() {
+    let replies = [zoom(20.0, 20.0), answer(26.0, 20.0), answer(28.0, 20.0), answer(27.0, 20.0)];
+    let mut policy = ScriptedPolicy::new(replies.iter().map(String::as_str));
+    let grounding = ground(&mut policy, &screenshot(), "it", &checking(4), &sampling(), &mut ()).unwrap();
+    check_point(&grounding, 27.0, 20.0);
+    let checked: Vec<bool> = grounding.turns.iter().map(|turn| turn.checked).collect();
+    assert_eq!(checked, [false, true, true, false]);
+    // Each check is a conversation of its own, in which the policy's own words look at its answer.
+    let (talk, _) = &policy.asked()[2];
+    assert_eq!(talk.messages.len(), 3);
+    let Part::Text(said) = &talk.messages[1].parts[0] else { panic!("words") };
+    assert_eq!(*said, Reply::zoom("the menu (26, 20)", Coordinate { x: 26.0, y: 20.0 }).to_string());
+    assert_eq!(grounding.turns[1].zoom, Some(Point::new(26.0, 20.0)));
+    assert!(grounding.turns[1].crop.is_some());
+}
+
+#[test]
+fn an_answer_is_checked_only_where_it_moved_and_only_so_often() {
+    let (look, first) = (zoom(20.0, 20.0), answer(26.0, 20.0));
+    let check = |checks: usize, replies: &[&str], x: f64| {
+        let mut policy = ScriptedPolicy::new(replies.iter().copied());
+        let grounding =
+            ground(&mut policy, &screenshot(), "it", &checking(checks), &sampling(), &mut ()).unwrap();
+        assert_eq!(grounding.turns.len(), replies.len());
+        check_point(&grounding, x, 20.0);
+    };
+    check(1, &[&look, &first, &answer(30.0, 20.0)], 30.0);
+    check(0, &[&look, &first], 26.0);
+    // The answer of a first turn has no look to compare with, and one at its look needs no check.
+    check(4, &[&first], 26.0);
+    check(4, &[&look, &answer(21.0, 20.0)], 21.0);
+    // A check that shows something else goes on like any look, here to another place.
+    check(4, &[&look, &first, &zoom(90.0, 20.0), &answer(90.0, 20.0)], 90.0);
+}
+
+#[test]
+fn an_answer_outside_the_screenshot_cannot_be_checked() {
+    let (grounding, _) = play(&checking(4), &[&zoom(20.0, 20.0), "<answer> (7000, 20) </answer>"]);
+    assert!(matches!(grounding.malformed, Some(Malformed::AnswerOutside(_))));
 }
 
 #[test]

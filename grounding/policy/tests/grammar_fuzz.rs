@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use vigorl_geometry::Size;
 use vigorl_policy::grammar::{Action, AnswerForm, Coordinate, Reply, answer_range, parse};
 use vigorl_policy::wire::Dot;
-use vigorl_policy::{AnswerSpace, CropSettings, Preset, Sampling, ScriptedPolicy, Search, ground};
+use vigorl_policy::{AnswerSpace, Border, CropSettings, Preset, Sampling, ScriptedPolicy, Search, ground};
 
 const FRAGMENTS: [&str; 48] = [
     "<think>",
@@ -155,12 +155,12 @@ fn no_point_outside_the_screenshot_leaves_an_episode() {
         stop: Vec::new(),
         seed: 0,
     };
-    let crop = CropSettings { offset_px: 8, side_px: 28, dot: Dot::Draw };
+    let crop = CropSettings { offset_px: 8, side_px: 28, dot: Dot::Draw, border: Border::Cut };
     let mut n_answers = 0;
     for episode in 0..40_000 {
         let answer_space = [AnswerSpace::Image, AnswerSpace::Resized, AnswerSpace::Thousand][episode % 3];
         // Every other episode searches: up to five branches of four turns and a forced answer.
-        let search = episode.is_multiple_of(2).then_some(Search { temperature: 1.0, samples: 3 });
+        let search = episode.is_multiple_of(2).then_some(Search { temperature: 1.0, samples: 3, checks: 2 });
         let preset = Preset { crop, answer_space, search, ..Preset::nano() };
         let n_replies = if search.is_some() { 21 } else { 4 };
         let mut policy = ScriptedPolicy::new((0..n_replies).map(|_| any_completion(&mut rng)));
