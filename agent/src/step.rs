@@ -349,7 +349,7 @@ fn find(
     }
     let found = match (&grounding.malformed, grounding.answer) {
         (Some(reason @ Malformed::AnswerOutside(_)), _) => {
-            Err(format!("{reason}; it is in pixels of the image as shown to the policy"))
+            Err(format!("{reason}; these are the policy's own numbers"))
         }
         (Some(reason), _) => Err(reason.to_string()),
         (None, Some(at)) => Ok(at),

@@ -193,7 +193,7 @@ fn a_point_outside_the_screenshot_never_reaches_the_driver() {
     let ended = one_click(Fake::default(), &["<think> far </think>\n<answer> (5000, 50) </answer>"]);
     assert!(ended.driver.acts.is_empty());
     let detail = ended.record.detail.as_deref().unwrap();
-    assert!(detail.ends_with("it is in pixels of the image as shown to the policy"), "{detail}");
+    assert!(detail.ends_with("these are the policy's own numbers"), "{detail}");
     assert_eq!(ended.record.success, Some(false));
 }
 

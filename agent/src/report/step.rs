@@ -216,7 +216,7 @@ fn after_facts(out: &mut String, action: &StepRecord) {
 fn said(out: &mut String, step: &RecordedStep, model: &GroundingRecord) {
     let numbered = pins(model);
     out.push_str(concat!(
-        r#"<p class="labels">numbers inside a thought are pixels of the image as shown to the policy; "#,
+        r#"<p class="labels">numbers inside a thought are as the policy wrote them; "#,
         r#"zoom, crop and answer are pixels of the screenshot</p>"#
     ));
     for (turn_idx, turn) in model.turns.iter().enumerate() {
