@@ -3,7 +3,7 @@
 //! Invariant: each body is plain Rust and compiled twice, for AVX-512 and for the oldest processor of the
 //! target; both give the same values up to the rounding of fused products.
 
-use crate::Isa;
+use crate::{Isa, LANES};
 
 /// Defines a function that runs as AVX-512 code where the processor has it.
 macro_rules! dispatched {
@@ -56,6 +56,16 @@ dispatched!(
     pub(crate) fn raise, raise_body, (values: &[f32], most: &mut [f32]) -> f32
 );
 
+dispatched!(
+    /// Adds products of single inputs: to each row and panel, the sum over inputs of the row's value times the
+    /// panel's weights.
+    ///
+    /// # Shapes
+    /// values: `[input][row]`, columns: `[input][panel][lane]`, sums: `[row][panel][lane]`.
+    pub(crate) fn add_products, add_products_body,
+    (values: &[f32], columns: &[[f32; LANES]], sums: &mut [[f32; LANES]], n_panels: usize)
+);
+
 /// Values that are reduced side by side.
 const WIDTH: usize = 16;
 
@@ -66,6 +76,23 @@ fn swiglu_body(gate: &[f32], up: &[f32], out: &mut [f32]) {
         let e = exp_of_negative(-g.abs());
         let numerator = if g < 0.0 { e } else { 1.0 };
         *out = g * u * numerator / (1.0 + e);
+    }
+}
+
+#[inline(always)]
+fn add_products_body(values: &[f32], columns: &[[f32; LANES]], sums: &mut [[f32; LANES]], n_panels: usize) {
+    let height = sums.len() / n_panels;
+    for (row, sums) in sums.chunks_exact_mut(n_panels).enumerate() {
+        for (panel, sum) in sums.iter_mut().enumerate() {
+            let mut total = *sum;
+            let weights = columns.iter().skip(panel).step_by(n_panels);
+            for (value, weights) in values.iter().skip(row).step_by(height).zip(weights) {
+                for (total, weight) in total.iter_mut().zip(weights) {
+                    *total += value * weight;
+                }
+            }
+            *sum = total;
+        }
     }
 }
 

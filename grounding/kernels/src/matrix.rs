@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::activations::{Activations, MAX_ROWS, Tile};
 use crate::avx512;
 use crate::isa::Isa;
-use crate::lanes::rounded;
+use crate::lanes::{add_products, rounded};
 use crate::portable;
 use crate::{BLOCK, GROUP, GROUPS, LANES};
 
@@ -181,8 +181,9 @@ impl QuantizedMatrix {
             for tiles in x.tiles.chunks(rows_in_cache(self.n_in)) {
                 for unit in units.clone() {
                     let panels = unit * width..n_panels.min((unit + 1) * width);
+                    let columns = self.columns(&x.outlier_channels, panels.clone());
                     for tile in tiles {
-                        self.multiply_tile(isa, tile, &x.outlier_channels, panels.clone(), &mut sums);
+                        self.multiply_tile(isa, tile, &columns, panels.clone(), &mut sums);
                         // SAFETY: this piece alone writes the columns of its panels.
                         #[expect(unsafe_code, reason = "threads write different columns of one output")]
                         unsafe {
@@ -194,12 +195,12 @@ impl QuantizedMatrix {
         });
     }
 
-    /// `sums`: `[row][panel][lane]`.
+    /// `columns`: those of the outlier channels, `[outlier][panel][lane]`; `sums`: `[row][panel][lane]`.
     fn multiply_tile(
         &self,
         isa: Isa,
         tile: &Tile,
-        outlier_channels: &[usize],
+        columns: &[[f32; LANES]],
         panels: std::ops::Range<usize>,
         sums: &mut [[f32; LANES]],
     ) {
@@ -209,17 +210,14 @@ impl QuantizedMatrix {
             Isa::Avx512Vnni => avx512::multiply(&self.panels, self.n_in, tile, panels.clone(), sums),
             Isa::Portable => portable::multiply(&self.panels, self.n_in, tile, panels.clone(), sums),
         }
-        for (outlier, &channel) in outlier_channels.iter().enumerate() {
-            let values = &tile.outliers[outlier * tile.height..][..tile.height];
-            for (p, panel) in panels.clone().enumerate() {
-                let weights = self.column(panel, channel);
-                for (row, value) in values.iter().enumerate() {
-                    for (sum, weight) in sums[row * n + p].iter_mut().zip(&weights) {
-                        *sum += value * weight;
-                    }
-                }
-            }
+        if !columns.is_empty() {
+            add_products(isa, &tile.outliers, columns, sums, n);
         }
+    }
+
+    /// The weights of some inputs: `[input][panel][lane]`.
+    fn columns(&self, inputs: &[usize], panels: std::ops::Range<usize>) -> Vec<[f32; LANES]> {
+        inputs.iter().flat_map(|&input| panels.clone().map(move |panel| self.column(panel, input))).collect()
     }
 
     /// The weights of a panel's outputs for one input.

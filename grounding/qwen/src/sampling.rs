@@ -7,6 +7,9 @@ use vigorl_policy::Sampling;
 
 use crate::error::LoadError;
 
+/// Candidates that are sorted at first.
+const HEAD: usize = 512;
+
 /// A sampled token.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Sampled {
@@ -46,9 +49,23 @@ fn choose(logits: &[f32], seen: &[u32], sampling: &Sampling, rng: &mut ChaCha8Rn
     // Differences to the largest: however small the temperature, nothing overflows but towards probability 0.
     let weight = |score: f32| (f64::from(score - scores[best]) / sampling.temperature).exp();
     let mut candidates: Vec<(usize, f64)> = scores.iter().map(|s| weight(*s)).enumerate().collect();
-    candidates.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    candidates.truncate(nucleus_size(&candidates, sampling.top_p));
-    drawn(&candidates, rng.random())
+    let by_weight = |a: &(usize, f64), b: &(usize, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    let (mass, place) = (candidates.iter().map(|c| c.1).sum::<f64>(), rng.random::<f64>());
+    // Of a large vocabulary hardly more than these can be drawn, and sorting all takes longer than a small model.
+    if candidates.len() > HEAD {
+        let (head, _, _) = candidates.select_nth_unstable_by(HEAD, by_weight);
+        head.sort_unstable_by(by_weight);
+        let head_mass: f64 = head.iter().map(|c| c.1).sum();
+        if sampling.top_p * mass <= head_mass {
+            return drawn(&head[..nucleus_size(head, sampling.top_p * mass)], place);
+        }
+        if sampling.top_p >= 1.0 && place * mass < head_mass {
+            return drawn(head, place * mass / head_mass);
+        }
+    }
+    candidates.sort_unstable_by(by_weight);
+    candidates.truncate(nucleus_size(&candidates, sampling.top_p * mass));
+    drawn(&candidates, place)
 }
 
 /// The candidate in whose share of the mass `place` in 0..1 lies. Weights need not sum to 1.
@@ -65,9 +82,8 @@ fn drawn(candidates: &[(usize, f64)], place: f64) -> usize {
     candidates[0].0
 }
 
-/// How many of the most probable candidates reach the share `top_p` of all mass; at least one.
-fn nucleus_size(candidates: &[(usize, f64)], top_p: f64) -> usize {
-    let enough = top_p * candidates.iter().map(|c| c.1).sum::<f64>();
+/// How many of the most probable candidates reach a mass of `enough`; at least one.
+fn nucleus_size(candidates: &[(usize, f64)], enough: f64) -> usize {
     let mut mass = 0.0;
     for (n, (_, weight)) in candidates.iter().enumerate() {
         mass += weight;
@@ -138,6 +154,26 @@ mod tests {
         let logits = [2.0_f32, 1.9, -3.0, -3.0];
         for _ in 0..2000 {
             assert!(sample(&logits, &[], &sampling(1.0, 0.9), &mut rng).unwrap().id < 2);
+        }
+    }
+
+    #[test]
+    fn of_a_large_vocabulary_the_same_tokens_are_drawn_as_of_all_sorted() {
+        let logits: Vec<f32> = (0..5000).map(|i| ((i * 7919 % 5000) as f32 / 500.0).sin() * 3.0).collect();
+        for (seed, (temperature, top_p)) in
+            (0..).zip([(1.0, 1.0), (1.0, 0.9), (1.0, 0.01), (0.2, 1.0), (50.0, 0.99)].repeat(200))
+        {
+            let sampling = sampling(temperature, top_p);
+            let place: f64 = ChaCha8Rng::seed_from_u64(seed).random();
+            let mut all: Vec<(usize, f64)> =
+                logits.iter().map(|l| f64::from(*l / temperature as f32).exp()).enumerate().collect();
+            all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            let mass: f64 = all.iter().map(|c| c.1).sum();
+            let n = nucleus_size(&all, top_p * mass);
+            let got = sample(&logits, &[], &sampling, &mut ChaCha8Rng::seed_from_u64(seed)).unwrap().id;
+            // Sums in another order may choose the neighbor.
+            let expected = [place - 1e-9, place, place + 1e-9].map(|place| drawn(&all[..n], place));
+            assert!(expected.contains(&(got as usize)), "{got} instead of {expected:?}");
         }
     }
 
