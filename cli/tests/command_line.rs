@@ -159,8 +159,21 @@ fn the_engine_is_measured_on_any_checkpoint_one_storage_after_the_other() {
     assert!(output.status.success(), "{said}");
     let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(["q8_0", "f32"], [0, 1].map(|i| result["measured"][i]["dtype"].as_str().unwrap()));
-    for name in ["n_prompt_tokens", "vision_secs", "decode_per_sec", "zoom_secs", "peak_rss_gb"] {
+    for name in [
+        "n_prompt_tokens",
+        "vision_secs",
+        "decode_per_sec",
+        "zoom_secs",
+        "eight_completions_secs",
+        "peak_rss_gb",
+    ] {
         assert!(result["measured"][1][name].as_f64().unwrap() > 0.0, "{name}: {result}");
     }
     assert!(result["ceilings"]["read_gb_per_sec"].as_f64().unwrap() > 0.1, "{result}");
+    // A peer that is not there is said with the cure.
+    let args = ["bench", "engine", "--dtype", "f32", "--repeats", "1", "--python", "no-python"];
+    let peer = ["--against", "transformers-f32", "--checkpoint", nano.to_str().unwrap()];
+    let output = vigorl(folder.path(), &[&args[..], &peer].concat(), &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("no-python") && said.contains("make parity"), "{said}");
 }
