@@ -176,4 +176,8 @@ fn the_engine_is_measured_on_any_checkpoint_one_storage_after_the_other() {
     let output = vigorl(folder.path(), &[&args[..], &peer].concat(), &[]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("no-python") && said.contains("make parity"), "{said}");
+    let args = ["bench", "engine", "--dtype", "f32", "--repeats", "1", "--python", "false"];
+    let output = vigorl(folder.path(), &[&args[..], &peer].concat(), &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("the measurement of transformers-f32 ended with exit status: 1"), "{said}");
 }

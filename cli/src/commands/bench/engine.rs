@@ -117,10 +117,12 @@ fn peer_in_own_process(
         })?;
     // Taken out of the process, so that it is closed behind the script.
     let mut script = python.stdin.take().context("a process without input")?;
-    script.write_all(TRANSFORMERS.as_bytes())?;
+    let written = script.write_all(TRANSFORMERS.as_bytes());
     drop(script);
     let said = python.wait_with_output()?;
     anyhow::ensure!(said.status.success(), "the measurement of {peer} ended with {}", said.status);
+    // A program that does not read the script usually says more by how it ended.
+    written.with_context(|| format!("cannot hand the script to {peer}"))?;
     let said = String::from_utf8_lossy(&said.stdout);
     let last = said.lines().last().unwrap_or_default();
     serde_json::from_str(last).with_context(|| format!("{peer} printed `{last}`"))
