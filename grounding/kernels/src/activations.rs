@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use crate::lanes::{largest_magnitude, raise, to_8_bits};
-use crate::{BLOCK, GROUP, GROUPS, Isa};
+use crate::{BLOCK, GROUP, GROUPS, Isa, PART, PARTS};
 
 /// Rows that one kernel call multiplies at most: 12 rows by 2 panels fill the 32 registers of AVX-512.
 pub(crate) const MAX_ROWS: usize = 12;
@@ -30,8 +30,10 @@ pub(crate) struct Tile {
     pub(crate) values: Vec<i8>,
     /// Scale of each row in each block: `[block][row]`.
     pub(crate) scales: Vec<f32>,
-    /// Sum of the 8-bit values of each row in each half block: `[block][half][row]`.
-    pub(crate) half_sums: Vec<i32>,
+    /// Sum of the 8-bit values of each row in each block: `[block][row]`.
+    pub(crate) sums: Vec<i32>,
+    /// Sum of the 8-bit values of each row in each part of a block: `[block][part][row]`.
+    pub(crate) part_sums: Vec<i32>,
     /// Values of the outlier channels: `[outlier][row]`.
     pub(crate) outliers: Vec<f32>,
 }
@@ -107,7 +109,8 @@ impl Tile {
             height,
             values: vec![0; n_blocks * BLOCK * height],
             scales: vec![0.0; n_blocks * height],
-            half_sums: vec![0; n_blocks * 2 * height],
+            sums: vec![0; n_blocks * height],
+            part_sums: vec![0; n_blocks * PARTS * height],
             outliers: vec![0.0; outlier_channels.len() * height],
         };
         let mut block = [0.0_f32; BLOCK];
@@ -135,9 +138,10 @@ impl Tile {
         self.scales[b * self.height + row] = scale;
         let mut quantized = [0_i8; BLOCK];
         to_8_bits(isa, block, inverse, &mut quantized);
-        for (half, values) in quantized.chunks_exact(BLOCK / 2).enumerate() {
+        for (part, values) in quantized.chunks_exact(PART).enumerate() {
             let sum: i32 = values.iter().map(|&q| i32::from(q)).sum();
-            self.half_sums[(b * 2 + half) * self.height + row] = sum;
+            self.part_sums[(b * PARTS + part) * self.height + row] = sum;
+            self.sums[b * self.height + row] += sum;
         }
         for (group, values) in quantized.chunks_exact(GROUP).enumerate() {
             let at = ((b * GROUPS + group) * self.height + row) * GROUP;

@@ -11,69 +11,54 @@ pub(crate) use crate::portable::multiply;
 #[expect(unsafe_code, reason = "vector instructions read through pointers")]
 mod x86 {
     use std::arch::x86_64::*;
-    use std::ops::Range;
 
     use crate::activations::Tile;
-    use crate::matrix::{LINES_4, LINES_8, Line, Panels};
-    use crate::{BLOCK, GROUPS, LANES};
+    use crate::matrix::{Format, Line, Meeting};
+    use crate::{BLOCK, GROUPS, LANES, PART, PART_GROUPS, PARTS};
 
-    /// `sums`: `[row][panel][lane]`, overwritten.
-    pub(crate) fn multiply(
-        weights: &Panels,
-        n_in: usize,
-        tile: &Tile,
-        panels: Range<usize>,
-        sums: &mut [[f32; LANES]],
-    ) {
-        let n_blocks = n_in.div_ceil(BLOCK);
-        let inputs = Inputs { n_blocks, tile, panels: panels.clone() };
-        // SAFETY: the instructions were detected; sizes are checked in `Inputs::check`.
-        match weights {
-            Panels::Bits8 { lines, scales } => {
-                inputs.check(lines.len(), LINES_8, scales.len(), 1, sums.len());
-                macro_rules! call {
-                    ($($rows:literal, $panels:literal);*) => {
-                        match (tile.height, panels.len()) {
-                            $(($rows, $panels) => unsafe { bits_8::<$rows, $panels>(&inputs, lines, scales, sums) },)*
-                            (height, n) => unreachable!("no kernel for {height} rows and {n} panels"),
-                        }
-                    };
+    /// `sums`: `[row][panel][lane]`, added to.
+    pub(crate) fn multiply(meeting: &Meeting<'_>, sums: &mut [[f32; LANES]]) {
+        check(meeting, sums.len());
+        macro_rules! call {
+            ($kernel:ident: $($rows:literal, $panels:literal);*) => {
+                match (meeting.tile.height, meeting.panels.len()) {
+                    // SAFETY: the instructions were detected, the sizes are checked above.
+                    $(($rows, $panels) => unsafe { $kernel::<$rows, $panels>(meeting, sums) },)*
+                    (height, n) => unreachable!("no kernel for {height} rows and {n} panels"),
                 }
-                call!(1, 1; 1, 2; 1, 3; 1, 4; 2, 1; 2, 2; 2, 3; 2, 4; 4, 1; 4, 2; 8, 1; 8, 2; 12, 1; 12, 2);
+            };
+        }
+        match meeting.format {
+            Format::Bits8 => {
+                call!(bits_8: 1, 1; 1, 2; 1, 3; 1, 4; 2, 1; 2, 2; 2, 3; 2, 4; 4, 1; 4, 2; 8, 1; 8, 2; 12, 1; 12, 2);
             }
-            Panels::Bits4 { lines, scales, minima } => {
-                inputs.check(lines.len(), LINES_4, scales.len().min(minima.len()), 2, sums.len());
-                macro_rules! call {
-                    ($($rows:literal, $panels:literal);*) => {
-                        match (tile.height, panels.len()) {
-                            $(($rows, $panels) => unsafe {
-                                bits_4::<$rows, $panels>(&inputs, lines, scales, minima, sums)
-                            },)*
-                            (height, n) => unreachable!("no kernel for {height} rows and {n} panels"),
-                        }
-                    };
-                }
-                call!(1, 1; 1, 2; 1, 3; 1, 4; 2, 1; 2, 2; 2, 3; 2, 4; 4, 1; 4, 2; 8, 1; 8, 2; 12, 1; 12, 2);
+            Format::Bits4 if meeting.tile.height <= 2 => {
+                call!(bits_4_few: 1, 1; 1, 2; 2, 1; 2, 2);
             }
+            Format::Bits4 => call!(bits_4: 4, 1; 4, 2; 8, 1; 8, 2; 12, 1; 12, 2),
         }
     }
 
-    /// What a kernel reads besides weights.
-    struct Inputs<'a> {
-        n_blocks: usize,
-        tile: &'a Tile,
-        panels: Range<usize>,
+    fn check(meeting: &Meeting<'_>, n_sums: usize) {
+        let Meeting { format, lines, n_blocks, panels, blocks, tile } = meeting;
+        assert!(panels.end * n_blocks * format.lines() <= lines.len() && blocks.end <= *n_blocks);
+        assert!(tile.values.len() >= n_blocks * BLOCK * tile.height);
+        assert!(tile.scales.len() >= n_blocks * tile.height);
+        assert!(tile.sums.len() >= n_blocks * tile.height);
+        assert!(tile.part_sums.len() >= n_blocks * PARTS * tile.height);
+        assert_eq!(n_sums, tile.height * panels.len());
     }
 
-    impl Inputs<'_> {
-        fn check(&self, n_lines: usize, lines: usize, n_scales: usize, scales: usize, n_sums: usize) {
-            let Self { n_blocks, tile, panels } = self;
-            assert!(panels.end * n_blocks * lines <= n_lines && panels.end * n_blocks * scales <= n_scales);
-            assert!(tile.values.len() >= n_blocks * BLOCK * tile.height);
-            assert!(tile.scales.len() >= n_blocks * tile.height);
-            assert!(tile.half_sums.len() >= 2 * n_blocks * tile.height);
-            assert_eq!(n_sums, tile.height * panels.len());
-        }
+    /// The lines of one block of `P` panels.
+    ///
+    /// # Safety
+    /// The block is one of the meeting's.
+    #[inline]
+    unsafe fn lines<const P: usize>(meeting: &Meeting<'_>, block: usize) -> [*const Line; P] {
+        std::array::from_fn(|p| {
+            let at = (meeting.panels.start + p) * meeting.n_blocks + block;
+            unsafe { meeting.lines.as_ptr().add(at * meeting.format.lines()) }
+        })
     }
 
     /// 4 values of one row, in every lane.
@@ -89,28 +74,20 @@ mod x86 {
     /// # Safety
     /// The instructions exist and the sizes were checked.
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-    unsafe fn bits_8<const R: usize, const P: usize>(
-        inputs: &Inputs<'_>,
-        lines: &[Line],
-        scales: &[[f32; LANES]],
-        sums: &mut [[f32; LANES]],
-    ) {
-        let (n_blocks, tile, first) = (inputs.n_blocks, inputs.tile, inputs.panels.start);
-        let mut totals = [[_mm512_setzero_ps(); P]; R];
+    unsafe fn bits_8<const R: usize, const P: usize>(meeting: &Meeting<'_>, sums: &mut [[f32; LANES]]) {
+        let tile = meeting.tile;
         unsafe {
-            for block in 0..n_blocks {
+            let mut totals = load::<R, P>(sums);
+            for block in meeting.blocks.clone() {
                 let values = tile.values.as_ptr().add(block * BLOCK * R);
-                let halves = tile.half_sums.as_ptr().add(block * 2 * R);
-                let weights: [*const u8; P] = std::array::from_fn(|p| {
-                    lines.as_ptr().add(((first + p) * n_blocks + block) * LINES_8).cast()
-                });
+                let sums = tile.sums.as_ptr().add(block * R);
+                let lines = lines::<P>(meeting, block);
                 // Weights are stored with 128 added, which is taken off here.
-                let mut dots: [[__m512i; P]; R] = std::array::from_fn(|row| {
-                    [_mm512_set1_epi32(-128 * (*halves.add(row) + *halves.add(R + row))); P]
-                });
+                let mut dots: [[__m512i; P]; R] =
+                    std::array::from_fn(|row| [_mm512_set1_epi32(-128 * *sums.add(row)); P]);
                 for group in 0..GROUPS {
                     let weights: [__m512i; P] =
-                        std::array::from_fn(|p| _mm512_load_si512(weights[p].add(group * 64).cast()));
+                        std::array::from_fn(|p| _mm512_load_si512(lines[p].add(group).cast()));
                     for (row, dots) in dots.iter_mut().enumerate() {
                         let x = broadcast::<R>(values, group, row);
                         for p in 0..P {
@@ -118,9 +95,8 @@ mod x86 {
                         }
                     }
                 }
-                let scales: [__m512; P] = std::array::from_fn(|p| {
-                    _mm512_loadu_ps(scales.as_ptr().add((first + p) * n_blocks + block).cast())
-                });
+                let scales: [__m512; P] =
+                    std::array::from_fn(|p| _mm512_load_ps(lines[p].add(GROUPS).cast()));
                 for row in 0..R {
                     let scale = _mm512_set1_ps(*tile.scales.as_ptr().add(block * R + row));
                     for p in 0..P {
@@ -134,40 +110,23 @@ mod x86 {
         }
     }
 
-    /// The upper halves of 16 f32.
-    ///
-    /// # Safety
-    /// `upper` points to 16 values.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-    unsafe fn widened(upper: *const u16) -> __m512 {
-        let upper = unsafe { _mm256_loadu_si256(upper.cast()) };
-        _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(upper)))
-    }
-
     /// # Safety
     /// The instructions exist and the sizes were checked.
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-    unsafe fn bits_4<const R: usize, const P: usize>(
-        inputs: &Inputs<'_>,
-        lines: &[Line],
-        scales: &[[u16; LANES]],
-        minima: &[[u16; LANES]],
-        sums: &mut [[f32; LANES]],
-    ) {
-        let (n_blocks, tile, first) = (inputs.n_blocks, inputs.tile, inputs.panels.start);
-        let mut totals = [[_mm512_setzero_ps(); P]; R];
+    unsafe fn bits_4<const R: usize, const P: usize>(meeting: &Meeting<'_>, sums: &mut [[f32; LANES]]) {
+        let tile = meeting.tile;
         let low = _mm512_set1_epi8(15);
         unsafe {
-            for block in 0..n_blocks {
-                for half in 0..2 {
-                    let values = tile.values.as_ptr().add((block * GROUPS + half * LINES_4) * 4 * R);
+            let mut totals = load::<R, P>(sums);
+            for block in meeting.blocks.clone() {
+                let lines = lines::<P>(meeting, block);
+                for part in 0..PARTS {
+                    let values = tile.values.as_ptr().add((block * BLOCK + part * PART) * R);
                     let mut dots = [[_mm512_setzero_si512(); P]; R];
-                    for group in 0..LINES_4 {
+                    for group in 0..PART_GROUPS {
                         let weights: [__m512i; P] = std::array::from_fn(|p| {
-                            let line = ((first + p) * n_blocks + block) * LINES_4 + group;
-                            let both = _mm512_load_si512(lines.as_ptr().add(line).cast());
-                            let nibbles = if half == 0 { both } else { _mm512_srli_epi16::<4>(both) };
+                            let both = _mm512_load_si512(lines[p].add(part / 2 * PART_GROUPS + group).cast());
+                            let nibbles = if part % 2 == 0 { both } else { _mm512_srli_epi16::<4>(both) };
                             _mm512_and_si512(nibbles, low)
                         });
                         for (row, dots) in dots.iter_mut().enumerate() {
@@ -177,26 +136,104 @@ mod x86 {
                             }
                         }
                     }
-                    let at = |p: usize| ((first + p) * n_blocks + block) * 2 + half;
-                    let weight_scales: [__m512; P] =
-                        std::array::from_fn(|p| widened(scales.as_ptr().add(at(p)).cast()));
-                    let weight_minima: [__m512; P] =
-                        std::array::from_fn(|p| widened(minima.as_ptr().add(at(p)).cast()));
-                    for row in 0..R {
-                        let scale = *tile.scales.as_ptr().add(block * R + row);
-                        let sum = *tile.half_sums.as_ptr().add((block * 2 + half) * R + row);
-                        let (scale, sum) = (_mm512_set1_ps(scale), _mm512_set1_ps(sum as f32 * scale));
-                        for p in 0..P {
-                            let dot = _mm512_cvtepi32_ps(dots[row][p]);
-                            let both = _mm512_mul_ps(weight_scales[p], scale);
-                            let total = _mm512_fmadd_ps(dot, both, totals[row][p]);
-                            totals[row][p] = _mm512_fmadd_ps(sum, weight_minima[p], total);
+                    add_part::<R, P>(tile, block, part, lines, &dots, &mut totals);
+                }
+            }
+            store(&totals, sums);
+        }
+    }
+
+    /// The same for few rows: each line is read once, for both of its parts, whose sums fit the registers.
+    ///
+    /// # Safety
+    /// The instructions exist and the sizes were checked.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    unsafe fn bits_4_few<const R: usize, const P: usize>(meeting: &Meeting<'_>, sums: &mut [[f32; LANES]]) {
+        let tile = meeting.tile;
+        let low = _mm512_set1_epi8(15);
+        unsafe {
+            let mut totals = load::<R, P>(sums);
+            for block in meeting.blocks.clone() {
+                let lines = lines::<P>(meeting, block);
+                for pair in 0..PARTS / 2 {
+                    let even = tile.values.as_ptr().add((block * BLOCK + 2 * pair * PART) * R);
+                    let odd = even.add(PART * R);
+                    let mut dots = [[[_mm512_setzero_si512(); P]; R]; 2];
+                    for group in 0..PART_GROUPS {
+                        let both: [__m512i; P] = std::array::from_fn(|p| {
+                            _mm512_load_si512(lines[p].add(pair * PART_GROUPS + group).cast())
+                        });
+                        let [of_even, of_odd] = &mut dots;
+                        for (row, (of_even, of_odd)) in of_even.iter_mut().zip(of_odd).enumerate() {
+                            let x = broadcast::<R>(even, group, row);
+                            let y = broadcast::<R>(odd, group, row);
+                            for p in 0..P {
+                                let high = _mm512_and_si512(_mm512_srli_epi16::<4>(both[p]), low);
+                                of_even[p] =
+                                    _mm512_dpbusd_epi32(of_even[p], _mm512_and_si512(both[p], low), x);
+                                of_odd[p] = _mm512_dpbusd_epi32(of_odd[p], high, y);
+                            }
                         }
+                    }
+                    for (half, dots) in dots.iter().enumerate() {
+                        add_part::<R, P>(tile, block, 2 * pair + half, lines, dots, &mut totals);
                     }
                 }
             }
             store(&totals, sums);
         }
+    }
+
+    /// Adds the dot products of a part, in the units of its weights and activations.
+    ///
+    /// # Safety
+    /// The instructions exist and the sizes were checked.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    unsafe fn add_part<const R: usize, const P: usize>(
+        tile: &Tile,
+        block: usize,
+        part: usize,
+        lines: [*const Line; P],
+        dots: &[[__m512i; P]; R],
+        totals: &mut [[__m512; P]; R],
+    ) {
+        unsafe {
+            // Scales in the lower half of the line, minima in the upper one.
+            let steps: [__m512i; P] =
+                std::array::from_fn(|p| _mm512_load_si512(lines[p].add(GROUPS / 2 + part).cast()));
+            let scales: [__m512; P] = std::array::from_fn(|p| widened(_mm512_castsi512_si256(steps[p])));
+            let minima: [__m512; P] =
+                std::array::from_fn(|p| widened(_mm512_extracti64x4_epi64::<1>(steps[p])));
+            for row in 0..R {
+                let scale = *tile.scales.as_ptr().add(block * R + row);
+                let sum = *tile.part_sums.as_ptr().add((block * PARTS + part) * R + row);
+                let (scale, sum) = (_mm512_set1_ps(scale), _mm512_set1_ps(sum as f32 * scale));
+                for p in 0..P {
+                    let dot = _mm512_cvtepi32_ps(dots[row][p]);
+                    let both = _mm512_mul_ps(scales[p], scale);
+                    let total = _mm512_fmadd_ps(dot, both, totals[row][p]);
+                    totals[row][p] = _mm512_fmadd_ps(sum, minima[p], total);
+                }
+            }
+        }
+    }
+
+    /// The f32 with these upper halves.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    fn widened(upper: __m256i) -> __m512 {
+        _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(upper)))
+    }
+
+    /// # Safety
+    /// `sums` holds R x P entries.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    unsafe fn load<const R: usize, const P: usize>(sums: &[[f32; LANES]]) -> [[__m512; P]; R] {
+        std::array::from_fn(|row| {
+            std::array::from_fn(|p| unsafe { _mm512_loadu_ps(sums.as_ptr().add(row * P + p).cast()) })
+        })
     }
 
     /// # Safety

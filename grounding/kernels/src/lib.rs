@@ -26,14 +26,20 @@ pub use isa::Isa;
 pub use lanes::swiglu_row;
 pub use matrix::{Added, Format, QuantizedMatrix};
 
-/// Inputs that share a scale.
-pub const BLOCK: usize = 64;
+/// Inputs that share a scale of the activations, and of 8-bit weights.
+pub const BLOCK: usize = 128;
 /// Outputs of a panel: the 32-bit lanes of a 512-bit register.
 pub const LANES: usize = 16;
 /// Inputs that one dot-product instruction adds up in a lane.
 const GROUP: usize = 4;
 /// Groups of a block.
 const GROUPS: usize = BLOCK / GROUP;
+/// Inputs that share a scale and a minimum of 4-bit weights.
+const PART: usize = 32;
+/// Parts of a block.
+const PARTS: usize = BLOCK / PART;
+/// Groups of a part.
+const PART_GROUPS: usize = PART / GROUP;
 
 #[cfg(test)]
 mod tests;

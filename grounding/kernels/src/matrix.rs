@@ -4,6 +4,7 @@
 //! what is beyond the matrix has scale 0, so it adds nothing.
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -12,12 +13,12 @@ use crate::avx512;
 use crate::isa::Isa;
 use crate::lanes::{add_products, rounded};
 use crate::portable;
-use crate::{BLOCK, GROUP, GROUPS, LANES};
+use crate::{BLOCK, GROUP, GROUPS, LANES, PART, PART_GROUPS, PARTS};
 
 /// How weights are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// 8 bits, symmetric; one f32 scale per output and 64 inputs: 8.5 bits a weight.
+    /// 8 bits, symmetric; one f32 scale per output and 128 inputs: 8.25 bits a weight.
     Bits8,
     /// 4 bits, with a scale and a minimum (bf16 each) per output and 32 inputs: 5 bits a weight.
     Bits4,
@@ -37,27 +38,69 @@ pub struct Added<'a> {
 #[repr(C, align(64))]
 pub(crate) struct Line(pub(crate) [u8; 64]);
 
-/// Panels of quantized weights.
-#[derive(Debug, Clone)]
-pub(crate) enum Panels {
-    /// Each line is a group: 16 outputs x 4 inputs, value + 128. `scales`: `[panel][block][lane]`.
-    Bits8 { lines: Vec<Line>, scales: Vec<[f32; LANES]> },
-    /// Each line is two groups: group g of the block's first half in the low nibbles, of its second half in
-    /// the high ones. `scales`, `minima`: `[panel][block][half][lane]`, as the upper halves of f32.
-    Bits4 { lines: Vec<Line>, scales: Vec<[u16; LANES]>, minima: Vec<[u16; LANES]> },
+impl Line {
+    /// One of 16 f32.
+    pub(crate) fn f32(&self, lane: usize) -> f32 {
+        let mut bytes = [0; 4];
+        bytes.copy_from_slice(&self.0[lane * 4..][..4]);
+        f32::from_le_bytes(bytes)
+    }
+
+    fn set_f32(&mut self, lane: usize, value: f32) {
+        self.0[lane * 4..][..4].copy_from_slice(&value.to_le_bytes());
+    }
+
+    /// The upper half of an f32, one of 32.
+    fn upper(&self, at: usize) -> f32 {
+        f32::from_bits(u32::from(u16::from_le_bytes([self.0[at * 2], self.0[at * 2 + 1]])) << 16)
+    }
+
+    /// Scale and minimum of a lane.
+    pub(crate) fn steps(&self, lane: usize) -> (f32, f32) {
+        (self.upper(lane), self.upper(LANES + lane))
+    }
+
+    fn set_steps(&mut self, lane: usize, steps: (u16, u16)) {
+        self.0[lane * 2..][..2].copy_from_slice(&steps.0.to_le_bytes());
+        self.0[(LANES + lane) * 2..][..2].copy_from_slice(&steps.1.to_le_bytes());
+    }
 }
 
 /// A weight matrix (out, in), quantized.
+///
+/// `lines` is `[panel][block]`, so that a panel is one stream of memory. A block of 8 bits is a line per group
+/// (16 outputs x 4 inputs, value + 128) and a line of the outputs' f32 scales. A block of 4 bits is a line per two
+/// groups (group g of an even part in the low nibbles, of the odd part behind it in the high ones), then for each
+/// part a line of the outputs' scales and minima, each the upper half of an f32.
 #[derive(Debug, Clone)]
 pub struct QuantizedMatrix {
     n_out: usize,
     n_in: usize,
-    panels: Panels,
+    format: Format,
+    lines: Vec<Line>,
 }
 
-/// Lines of a block in each format.
-pub(crate) const LINES_8: usize = GROUPS;
-pub(crate) const LINES_4: usize = GROUPS / 2;
+impl Format {
+    /// Lines of a block and panel.
+    pub(crate) const fn lines(self) -> usize {
+        match self {
+            Self::Bits8 => GROUPS + 1,
+            Self::Bits4 => GROUPS / 2 + PARTS,
+        }
+    }
+}
+
+/// A rectangle of weights and the rows that meet it.
+#[derive(Debug, Clone)]
+pub(crate) struct Meeting<'a> {
+    pub(crate) format: Format,
+    pub(crate) lines: &'a [Line],
+    /// Blocks of each panel of the matrix.
+    pub(crate) n_blocks: usize,
+    pub(crate) panels: Range<usize>,
+    pub(crate) blocks: Range<usize>,
+    pub(crate) tile: &'a Tile,
+}
 
 impl QuantizedMatrix {
     /// Quantizes a matrix whose rows (`n_in` values for each of `n_out` outputs) are given by `row`, on all
@@ -78,33 +121,16 @@ impl QuantizedMatrix {
             }
             rows
         };
-        let panels = match format {
-            Format::Bits8 => {
-                let mut lines = vec![Line([128; 64]); n_panels * n_blocks * LINES_8];
-                let mut scales = vec![[0.0; LANES]; n_panels * n_blocks];
-                lines
-                    .par_chunks_mut((n_blocks * LINES_8).max(1))
-                    .zip(scales.par_chunks_mut(n_blocks.max(1)))
-                    .enumerate()
-                    .for_each(|(panel, (lines, scales))| pack_8(&read_panel(panel), lines, scales));
-                Panels::Bits8 { lines, scales }
-            }
-            Format::Bits4 => {
-                let mut lines = vec![Line([0; 64]); n_panels * n_blocks * LINES_4];
-                let mut scales = vec![[0; LANES]; n_panels * n_blocks * 2];
-                let mut minima = scales.clone();
-                lines
-                    .par_chunks_mut((n_blocks * LINES_4).max(1))
-                    .zip(scales.par_chunks_mut((n_blocks * 2).max(1)))
-                    .zip(minima.par_chunks_mut((n_blocks * 2).max(1)))
-                    .enumerate()
-                    .for_each(|(panel, ((lines, scales), minima))| {
-                        pack_4(&read_panel(panel), lines, scales, minima);
-                    });
-                Panels::Bits4 { lines, scales, minima }
-            }
+        let mut lines = vec![Line([0; 64]); n_panels * n_blocks * format.lines()];
+        let pack = match format {
+            Format::Bits8 => pack_8,
+            Format::Bits4 => pack_4,
         };
-        Self { n_out, n_in, panels }
+        lines
+            .par_chunks_mut((n_blocks * format.lines()).max(1))
+            .enumerate()
+            .for_each(|(panel, lines)| pack(&read_panel(panel), lines));
+        Self { n_out, n_in, format, lines }
     }
 
     /// Outputs.
@@ -119,12 +145,7 @@ impl QuantizedMatrix {
 
     /// Memory it takes.
     pub fn n_bytes(&self) -> usize {
-        match &self.panels {
-            Panels::Bits8 { lines, scales } => size_of_val(&lines[..]) + size_of_val(&scales[..]),
-            Panels::Bits4 { lines, scales, minima } => {
-                size_of_val(&lines[..]) + size_of_val(&scales[..]) + size_of_val(&minima[..])
-            }
-        }
+        size_of_val(&self.lines[..])
     }
 
     /// The weights of one output, as the product sees them.
@@ -169,25 +190,31 @@ impl QuantizedMatrix {
         assert!(added.bias.is_none_or(|bias| bias.len() == self.n_out), "length of the bias");
         assert!(added.base.is_none_or(|base| base.len() == y.len()), "length of the base");
         let n_panels = self.n_out.div_ceil(LANES);
-        let width = panels_at_once(x);
+        let width = panels_at_once(self.format, x);
         // Few large pieces: a panel's weights are read once for all rows, from the cache after the first tile.
         let n_units = n_panels.div_ceil(width);
         let per_piece = n_units.div_ceil(4 * rayon::current_num_threads()).max(1);
         let output = Output { y: y.as_mut_ptr(), n_out: self.n_out };
         (0..n_units.div_ceil(per_piece)).into_par_iter().for_each(|piece| {
-            let mut sums = vec![[0.0_f32; LANES]; MAX_ROWS * width];
+            let in_cache = tiles_in_cache(self.n_in);
+            let mut sums = vec![[0.0_f32; LANES]; in_cache.min(x.tiles.len()) * MAX_ROWS * width];
             let units = piece * per_piece..n_units.min((piece + 1) * per_piece);
             // Blocks of rows that stay in the second-level cache while the piece's panels pass over them.
-            for tiles in x.tiles.chunks(rows_in_cache(self.n_in)) {
+            for tiles in x.tiles.chunks(in_cache) {
                 for unit in units.clone() {
                     let panels = unit * width..n_panels.min((unit + 1) * width);
+                    let sums = &mut sums[..tiles.len() * MAX_ROWS * width];
+                    self.multiply_tiles(isa, tiles, panels.clone(), sums);
                     let columns = self.columns(&x.outlier_channels, panels.clone());
-                    for tile in tiles {
-                        self.multiply_tile(isa, tile, &columns, panels.clone(), &mut sums);
+                    for (tile, sums) in tiles.iter().zip(sums.chunks_mut(MAX_ROWS * width)) {
+                        let sums = &mut sums[..tile.height * panels.len()];
+                        if !columns.is_empty() {
+                            add_products(isa, &tile.outliers, &columns, sums, panels.len());
+                        }
                         // SAFETY: this piece alone writes the columns of its panels.
                         #[expect(unsafe_code, reason = "threads write different columns of one output")]
                         unsafe {
-                            output.write(tile, panels.clone(), &sums, added);
+                            output.write(tile, panels.clone(), sums, added);
                         }
                     }
                 }
@@ -195,64 +222,77 @@ impl QuantizedMatrix {
         });
     }
 
-    /// `columns`: those of the outlier channels, `[outlier][panel][lane]`; `sums`: `[row][panel][lane]`.
-    fn multiply_tile(
-        &self,
-        isa: Isa,
-        tile: &Tile,
-        columns: &[[f32; LANES]],
-        panels: std::ops::Range<usize>,
-        sums: &mut [[f32; LANES]],
-    ) {
-        let n = panels.len();
-        let sums = &mut sums[..tile.height * n];
-        match isa {
-            Isa::Avx512Vnni => avx512::multiply(&self.panels, self.n_in, tile, panels.clone(), sums),
-            Isa::Portable => portable::multiply(&self.panels, self.n_in, tile, panels.clone(), sums),
-        }
-        if !columns.is_empty() {
-            add_products(isa, &tile.outliers, columns, sums, n);
+    /// `sums`: `[tile][row][panel][lane]`, overwritten.
+    fn multiply_tiles(&self, isa: Isa, tiles: &[Tile], panels: Range<usize>, sums: &mut [[f32; LANES]]) {
+        sums.fill([0.0; LANES]);
+        let n_blocks = self.n_in.div_ceil(BLOCK);
+        let of_tile = sums.len() / tiles.len().max(1);
+        // The weights of a few blocks stay in the first-level cache while the tiles pass over them.
+        let step = if tiles.len() > 1 { BLOCKS_IN_CACHE } else { n_blocks.max(1) };
+        for first in (0..n_blocks).step_by(step) {
+            let blocks = first..n_blocks.min(first + step);
+            for (tile, sums) in tiles.iter().zip(sums.chunks_mut(of_tile)) {
+                let meeting = Meeting {
+                    format: self.format,
+                    lines: &self.lines,
+                    n_blocks,
+                    panels: panels.clone(),
+                    blocks: blocks.clone(),
+                    tile,
+                };
+                let sums = &mut sums[..tile.height * panels.len()];
+                match isa {
+                    Isa::Avx512Vnni => avx512::multiply(&meeting, sums),
+                    Isa::Portable => portable::multiply(&meeting, sums),
+                }
+            }
         }
     }
 
     /// The weights of some inputs: `[input][panel][lane]`.
-    fn columns(&self, inputs: &[usize], panels: std::ops::Range<usize>) -> Vec<[f32; LANES]> {
+    fn columns(&self, inputs: &[usize], panels: Range<usize>) -> Vec<[f32; LANES]> {
         inputs.iter().flat_map(|&input| panels.clone().map(move |panel| self.column(panel, input))).collect()
     }
 
     /// The weights of a panel's outputs for one input.
     fn column(&self, panel: usize, input: usize) -> [f32; LANES] {
-        let n_blocks = self.n_in.div_ceil(BLOCK);
         let (block, group, at) = (input / BLOCK, input % BLOCK / GROUP, input % GROUP);
-        let index = panel * n_blocks + block;
-        match &self.panels {
-            Panels::Bits8 { lines, scales } => {
-                let (line, scales) = (&lines[index * LINES_8 + group].0, &scales[index]);
-                std::array::from_fn(|lane| (f32::from(line[lane * GROUP + at]) - 128.0) * scales[lane])
+        let of_block = self.format.lines();
+        let lines = &self.lines[(panel * self.n_in.div_ceil(BLOCK) + block) * of_block..][..of_block];
+        match self.format {
+            Format::Bits8 => {
+                let (line, scales) = (&lines[group].0, &lines[GROUPS]);
+                std::array::from_fn(|lane| (f32::from(line[lane * GROUP + at]) - 128.0) * scales.f32(lane))
             }
-            Panels::Bits4 { lines, scales, minima } => {
-                let half = group / LINES_4;
-                let line = &lines[index * LINES_4 + group % LINES_4].0;
-                let (scales, minima) = (&scales[index * 2 + half], &minima[index * 2 + half]);
+            Format::Bits4 => {
+                let (part, group) = (group / PART_GROUPS, group % PART_GROUPS);
+                let line = &lines[part / 2 * PART_GROUPS + group].0;
+                let steps = &lines[GROUPS / 2 + part];
                 std::array::from_fn(|lane| {
-                    let nibble = line[lane * GROUP + at] >> (4 * half) & 15;
-                    f32::from(nibble) * widened(scales[lane]) + widened(minima[lane])
+                    let nibble = line[lane * GROUP + at] >> (4 * (part % 2)) & 15;
+                    let (scale, minimum) = steps.steps(lane);
+                    f32::from(nibble) * scale + minimum
                 })
             }
         }
     }
 }
 
-/// Panels that one kernel call multiplies: many for few rows, so that several weight streams hide latency.
-fn panels_at_once(x: &Activations) -> usize {
-    match x.tiles.first().map_or(1, |tile| tile.height) {
-        1 | 2 => 4,
+/// Blocks of two panels that take half of a first-level cache of 32 KiB.
+const BLOCKS_IN_CACHE: usize = 4;
+
+/// Panels that one kernel call multiplies. Few rows wait for memory: 8 bits come fastest as several streams, 4
+/// bits as one.
+fn panels_at_once(format: Format, x: &Activations) -> usize {
+    match (x.tiles.first().map_or(1, |tile| tile.height), format) {
+        (1 | 2, Format::Bits8) => 4,
+        (1 | 2, Format::Bits4) => 1,
         _ => 2,
     }
 }
 
 /// Tiles whose activations fit half of a second-level cache of 1 MiB.
-fn rows_in_cache(n_in: usize) -> usize {
+fn tiles_in_cache(n_in: usize) -> usize {
     ((512 << 10) / (n_in.max(1) * MAX_ROWS)).max(1)
 }
 
@@ -273,13 +313,7 @@ impl Output {
     /// # Safety
     /// The output has all rows of the tile, and nobody else writes these columns meanwhile.
     #[expect(unsafe_code, reason = "threads write different columns of one output")]
-    unsafe fn write(
-        &self,
-        tile: &Tile,
-        panels: std::ops::Range<usize>,
-        sums: &[[f32; LANES]],
-        added: Added<'_>,
-    ) {
+    unsafe fn write(&self, tile: &Tile, panels: Range<usize>, sums: &[[f32; LANES]], added: Added<'_>) {
         let n = panels.len();
         for row in 0..tile.n_rows {
             for (p, panel) in panels.clone().enumerate() {
@@ -292,15 +326,16 @@ impl Output {
                 for summand in [added.bias.map(|bias| &bias[first..]), added.base.map(|base| &base[at..])] {
                     values.iter_mut().zip(summand.unwrap_or_default()).for_each(|(v, s)| *v += s);
                 }
-                to.write_copy_of_slice(&values[..width]);
+                // A length that the compiler knows needs no call.
+                match to.as_chunks_mut::<LANES>().0 {
+                    [whole] => *whole = values.map(MaybeUninit::new),
+                    _ => {
+                        to.write_copy_of_slice(&values[..width]);
+                    }
+                }
             }
         }
     }
-}
-
-/// The upper half of an f32 as an f32.
-pub(crate) fn widened(upper: u16) -> f32 {
-    f32::from_bits(u32::from(upper) << 16)
 }
 
 /// The upper half of the nearest f32 that has only that.
@@ -310,35 +345,33 @@ fn narrowed(value: f32) -> u16 {
     (bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16
 }
 
-/// `rows`: `[lane][input]`.
-fn pack_8(rows: &[f32], lines: &mut [Line], scales: &mut [[f32; LANES]]) {
-    let n_in = scales.len() * BLOCK;
-    for (lane, row) in rows.chunks_exact(n_in).enumerate() {
-        for (block, values) in row.chunks_exact(BLOCK).enumerate() {
+/// `rows`: `[lane][input]`; `lines` of one panel.
+fn pack_8(rows: &[f32], lines: &mut [Line]) {
+    for (lane, row) in rows.chunks_exact(rows.len() / LANES).enumerate() {
+        for (values, lines) in row.chunks_exact(BLOCK).zip(lines.chunks_exact_mut(Format::Bits8.lines())) {
             let largest = values.iter().fold(0.0_f32, |max, v| max.max(v.abs()));
-            scales[block][lane] = largest / 127.0;
+            lines[GROUPS].set_f32(lane, largest / 127.0);
             let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
             for (i, value) in values.iter().enumerate() {
                 let quantized = rounded(value * inverse) as i32 + 128;
-                lines[block * LINES_8 + i / GROUP].0[lane * GROUP + i % GROUP] = quantized as u8;
+                lines[i / GROUP].0[lane * GROUP + i % GROUP] = quantized as u8;
             }
         }
     }
 }
 
-fn pack_4(rows: &[f32], lines: &mut [Line], scales: &mut [[u16; LANES]], minima: &mut [[u16; LANES]]) {
-    let n_in = scales.len() * BLOCK / 2;
-    for (lane, row) in rows.chunks_exact(n_in).enumerate() {
-        for (half, values) in row.chunks_exact(BLOCK / 2).enumerate() {
-            let (scale, minimum) = best_steps(values);
-            scales[half][lane] = scale;
-            minima[half][lane] = minimum;
-            let (scale, minimum) = (widened(scale), widened(minimum));
-            let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-            for (i, value) in values.iter().enumerate() {
-                let nibble = rounded((value - minimum) * inverse).clamp(0.0, 15.0) as u8;
-                let line = &mut lines[half / 2 * LINES_4 + i / GROUP].0;
-                line[lane * GROUP + i % GROUP] |= nibble << (4 * (half % 2));
+fn pack_4(rows: &[f32], lines: &mut [Line]) {
+    for (lane, row) in rows.chunks_exact(rows.len() / LANES).enumerate() {
+        for (values, lines) in row.chunks_exact(BLOCK).zip(lines.chunks_exact_mut(Format::Bits4.lines())) {
+            for (part, values) in values.chunks_exact(PART).enumerate() {
+                lines[GROUPS / 2 + part].set_steps(lane, best_steps(values));
+                let (scale, minimum) = lines[GROUPS / 2 + part].steps(lane);
+                let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+                for (i, value) in values.iter().enumerate() {
+                    let nibble = rounded((value - minimum) * inverse).clamp(0.0, 15.0) as u8;
+                    let line = &mut lines[part / 2 * PART_GROUPS + i / GROUP].0;
+                    line[lane * GROUP + i % GROUP] |= nibble << (4 * (part % 2));
+                }
             }
         }
     }
@@ -349,6 +382,7 @@ fn pack_4(rows: &[f32], lines: &mut [Line], scales: &mut [[u16; LANES]], minima:
 fn best_steps(values: &[f32]) -> (u16, u16) {
     let low = values.iter().copied().fold(f32::INFINITY, f32::min);
     let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let widened = |upper: u16| f32::from_bits(u32::from(upper) << 16);
     let mut best = (f32::INFINITY, (0, narrowed(low)));
     for clip in [1.0, 0.95, 0.9, 0.85, 0.8] {
         let (middle, reach) = ((low + high) / 2.0, (high - low) / 2.0 * clip);

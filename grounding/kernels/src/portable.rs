@@ -1,46 +1,38 @@
 //! The products in plain Rust. Invariant: the same integers as the vector kernels.
 
-use std::ops::Range;
-
 use crate::activations::Tile;
-use crate::matrix::{LINES_4, LINES_8, Line, Panels, widened};
-use crate::{BLOCK, GROUP, GROUPS, LANES};
+use crate::matrix::{Format, Line, Meeting};
+use crate::{GROUP, GROUPS, LANES, PART_GROUPS, PARTS};
 
-/// `sums`: `[row][panel][lane]`, overwritten.
-pub(crate) fn multiply(
-    weights: &Panels,
-    n_in: usize,
-    tile: &Tile,
-    panels: Range<usize>,
-    sums: &mut [[f32; LANES]],
-) {
-    let (n_blocks, n) = (n_in.div_ceil(BLOCK), panels.len());
-    sums.fill([0.0; LANES]);
-    for (p, panel) in panels.enumerate() {
-        for block in 0..n_blocks {
-            let index = panel * n_blocks + block;
+/// `sums`: `[row][panel][lane]`, added to.
+pub(crate) fn multiply(meeting: &Meeting<'_>, sums: &mut [[f32; LANES]]) {
+    let Meeting { format, lines, n_blocks, panels, blocks, tile } = meeting;
+    let n = panels.len();
+    for (p, panel) in panels.clone().enumerate() {
+        for block in blocks.clone() {
+            let lines = &lines[(panel * n_blocks + block) * format.lines()..][..format.lines()];
             for row in 0..tile.height {
                 let scale = tile.scales[block * tile.height + row];
+                let part_sum = |part: usize| tile.part_sums[(block * PARTS + part) * tile.height + row];
                 let sum = &mut sums[row * n + p];
-                match weights {
-                    Panels::Bits8 { lines, scales } => {
-                        let lines = &lines[index * LINES_8..][..LINES_8];
-                        let dots = dot_products(lines, tile, block, 0, row, 255, 0);
-                        let half_sum = |half: usize| tile.half_sums[(block * 2 + half) * tile.height + row];
-                        let offset = 128 * (half_sum(0) + half_sum(1));
-                        for ((sum, dot), weight) in sum.iter_mut().zip(dots).zip(&scales[index]) {
-                            *sum += (dot - offset) as f32 * (scale * weight);
+                match format {
+                    Format::Bits8 => {
+                        let dots = dot_products(&lines[..GROUPS], tile, block, 0, row, 255, 0);
+                        let offset = 128 * tile.sums[block * tile.height + row];
+                        for (lane, (sum, dot)) in sum.iter_mut().zip(dots).enumerate() {
+                            *sum += (dot - offset) as f32 * (scale * lines[GROUPS].f32(lane));
                         }
                     }
-                    Panels::Bits4 { lines, scales, minima } => {
-                        let lines = &lines[index * LINES_4..][..LINES_4];
-                        for half in 0..2 {
-                            let dots = dot_products(lines, tile, block, half * LINES_4, row, 15, 4 * half);
-                            let total = tile.half_sums[(block * 2 + half) * tile.height + row] as f32 * scale;
-                            let (scales, minima) = (&scales[index * 2 + half], &minima[index * 2 + half]);
-                            for lane in 0..LANES {
-                                sum[lane] += dots[lane] as f32 * (scale * widened(scales[lane]));
-                                sum[lane] += total * widened(minima[lane]);
+                    Format::Bits4 => {
+                        for part in 0..PARTS {
+                            let nibbles = &lines[part / 2 * PART_GROUPS..][..PART_GROUPS];
+                            let first = part * PART_GROUPS;
+                            let dots = dot_products(nibbles, tile, block, first, row, 15, 4 * (part % 2));
+                            let total = part_sum(part) as f32 * scale;
+                            for (lane, (sum, dot)) in sum.iter_mut().zip(dots).enumerate() {
+                                let (step, minimum) = lines[GROUPS / 2 + part].steps(lane);
+                                *sum += dot as f32 * (scale * step);
+                                *sum += total * minimum;
                             }
                         }
                     }

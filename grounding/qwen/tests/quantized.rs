@@ -77,16 +77,20 @@ fn words_and_points(text: &str) -> (String, Vec<i64>) {
 }
 
 #[test]
-fn eight_bits_say_what_f32_says_of_points_at_most_four_pixels_apart() {
+fn eight_bits_say_what_f32_says_of_points_close_by() {
     let (mut exact, mut quantized) = (engine(WeightFormat::NAMED[0].1), engine(WeightFormat::Q8));
+    let mut distances = Vec::new();
     for question in questions() {
         let (exact, quantized) = (answer(&mut exact, &question).text, answer(&mut quantized, &question).text);
         let ((words, points), (same_words, close_points)) =
             (words_and_points(&exact), words_and_points(&quantized));
         assert_eq!(words, same_words);
-        let are_close = points.iter().zip(&close_points).all(|(a, b)| (a - b).abs() <= 4);
-        assert!(are_close && points.len() == 4 && close_points.len() == 4, "{exact} {quantized}");
+        assert_eq!((points.len(), close_points.len()), (4, 4), "{exact} {quantized}");
+        distances.extend(points.iter().zip(&close_points).map(|(a, b)| (a - b).abs()));
     }
+    // A coordinate between two equally likely ones may fall either way, but few do.
+    let mean = distances.iter().sum::<i64>() as f64 / distances.len() as f64;
+    assert!(mean <= 1.0 && distances.iter().all(|d| *d <= 8), "pixels apart: {distances:?}");
 }
 
 #[test]
