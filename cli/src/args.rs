@@ -80,6 +80,8 @@ pub(crate) enum Command {
     /// Look inside the model, for comparisons with the reference
     #[command(subcommand)]
     Inspect(InspectCommand),
+    /// Quantize a checkpoint ahead, so that `--dtype q8_0` or `q4_k` starts in a moment
+    Quantize(QuantizeArgs),
     /// Measure the program's own speed
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -331,6 +333,21 @@ pub(crate) struct InspectGenerateArgs {
     pub(crate) max_new_tokens: Option<usize>,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
+}
+
+/// `vigorl quantize`
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "The file lies beside the checkpoint and is mapped when the same dtype is asked for. It is \
+    ignored when the weights have changed since, and may be deleted at any time."
+)]
+pub(crate) struct QuantizeArgs {
+    /// A checkpoint folder, or ORG/NAME on the hub
+    #[arg(long, value_name = "DIR|ORG/NAME")]
+    pub(crate) model: String,
+    /// 8 bits (3.9 GB for a 3B checkpoint) or 4 (2.5 GB)
+    #[arg(long, value_parser = ["q8_0", "q4_k"], default_value = "q8_0")]
+    pub(crate) dtype: String,
 }
 
 /// `vigorl bench`

@@ -4,9 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use indicatif::ProgressBar;
 use vigorl_agent::record::ModelRecord;
 use vigorl_policy::{Preset, Sampling, Turns};
-use vigorl_qwen::{Checkpoint, Engine, HubAccess, LoadOptions, ModelSource, Network, Place, WeightFormat};
+use vigorl_qwen::{
+    Checkpoint, Engine, HubAccess, LoadOptions, ModelSource, Network, OnQuantized, Place, WeightFormat,
+};
 
 use crate::env;
 use crate::exit::usage;
@@ -24,7 +27,7 @@ pub(crate) struct Eyes {
 
 /// Loads the policy that the settings name.
 pub(crate) fn load(settings: &Settings) -> anyhow::Result<Eyes> {
-    source(settings)?;
+    source(&settings.model)?;
     let preset = preset(settings)?;
     let policy = load_engine(settings)?;
     let sha256 = policy.checkpoint().weights_sha256()?;
@@ -32,9 +35,8 @@ pub(crate) fn load(settings: &Settings) -> anyhow::Result<Eyes> {
     Ok(Eyes { policy, preset, sampling: sampling(settings), record })
 }
 
-/// Loads the engine alone.
-pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
-    let source = source(settings)?;
+/// Opens a checkpoint, fetching it first if it is on the hub.
+pub(crate) fn open(source: &ModelSource) -> anyhow::Result<Checkpoint> {
     let bar = terminal::bar(0, "bytes");
     let shown = bar.clone();
     let on_bytes = Arc::new(move |done, total| {
@@ -43,6 +45,25 @@ pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
     });
     let network = if env::hub_is_offline() { Network::CacheOnly } else { Network::Allowed };
     let hub = HubAccess { network, on_bytes: Some(on_bytes) };
+    let checkpoint = Checkpoint::open(source, &hub).with_context(|| format!("cannot use `{source}`"));
+    bar.finish_and_clear();
+    checkpoint
+}
+
+/// A bar that follows the weights while they are quantized.
+pub(crate) fn quantizing() -> (ProgressBar, OnQuantized) {
+    let bar = terminal::bar(0, "weights quantized");
+    let shown = bar.clone();
+    let on_quantized = Arc::new(move |n, all| {
+        shown.set_length(all);
+        shown.inc(n);
+    });
+    (bar, on_quantized)
+}
+
+/// Loads the engine alone.
+pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
+    let source = source(&settings.model)?;
     let place = match settings.device {
         Device::Cpu => Place::Cpu,
         Device::Cuda => Place::Cuda,
@@ -54,29 +75,25 @@ pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
         ));
     }
     let device = place.device().context("--device")?;
-    let mut options = LoadOptions { hub, device, format: settings.dtype, ..LoadOptions::default() };
-    let quantized = terminal::bar(0, "weights quantized");
-    let shown = quantized.clone();
-    options.on_quantized = Some(Arc::new(move |n, all| {
-        shown.set_length(all);
-        shown.inc(n);
-    }));
-    let checkpoint =
-        Checkpoint::open(&source, &options.hub).with_context(|| format!("cannot use `{source}`"))?;
-    let engine =
-        Engine::from_checkpoint(checkpoint, &options).with_context(|| format!("cannot use `{source}`"))?;
+    let (bar, on_quantized) = quantizing();
+    let options = LoadOptions {
+        device,
+        format: settings.dtype,
+        on_quantized: Some(on_quantized),
+        ..LoadOptions::default()
+    };
+    let engine = Engine::from_checkpoint(open(&source)?, &options)
+        .with_context(|| format!("cannot use `{source}`"))?;
     bar.finish_and_clear();
-    quantized.finish_and_clear();
     Ok(engine)
 }
 
 /// Where the checkpoint is; a folder must exist.
-fn source(settings: &Settings) -> anyhow::Result<ModelSource> {
-    let source = ModelSource::parse(&settings.model);
+pub(crate) fn source(model: &str) -> anyhow::Result<ModelSource> {
+    let source = ModelSource::parse(model);
     match &source {
         ModelSource::Dir(dir) if !dir.is_dir() => Err(usage(format!(
-            "`{}` is no folder and no hub name; --model takes `nano`, a checkpoint folder, or ORG/NAME",
-            settings.model
+            "`{model}` is no folder and no hub name; --model takes `nano`, a checkpoint folder, or ORG/NAME"
         ))),
         _ => Ok(source),
     }

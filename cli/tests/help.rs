@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const VERBS: [&[&str]; 15] = [
+const VERBS: [&[&str]; 16] = [
     &[],
     &["demo"],
     &["locate"],
@@ -19,6 +19,7 @@ const VERBS: [&[&str]; 15] = [
     &["inspect"],
     &["inspect", "forward"],
     &["inspect", "generate"],
+    &["quantize"],
     &["bench", "step"],
     &["bench", "engine"],
     &["doctor"],

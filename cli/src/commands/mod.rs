@@ -10,6 +10,7 @@ mod inspect;
 mod locate;
 mod pages;
 mod picture;
+mod quantize;
 mod report;
 mod run;
 mod train;
@@ -42,6 +43,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Data(DataCommand::Practice(args)) => data::practice(args, &settings, form),
         Command::Inspect(InspectCommand::Forward(args)) => inspect::forward(args, &settings, form),
         Command::Inspect(InspectCommand::Generate(args)) => inspect::generate(args, &settings),
+        Command::Quantize(args) => quantize::quantize(args, form),
         Command::Bench(BenchCommand::Step(args)) => bench::step(args, &settings, form),
         Command::Bench(BenchCommand::Engine(args)) => bench::engine::engine(args, form),
         Command::Doctor(_) => doctor::doctor(&settings, form),
@@ -69,7 +71,10 @@ fn layer_of(command: &Command) -> Layer {
         Command::Inspect(InspectCommand::Generate(args)) => vec![&args.policy],
         Command::Bench(BenchCommand::Step(args)) => vec![&args.browser, &args.run],
         Command::Doctor(args) => vec![&args.policy, &args.browser, &args.run],
-        Command::Report(_) | Command::Train(_) | Command::Bench(BenchCommand::Engine(_)) => vec![],
+        Command::Report(_)
+        | Command::Train(_)
+        | Command::Quantize(_)
+        | Command::Bench(BenchCommand::Engine(_)) => vec![],
     };
     let mut layer = Layer::new();
     for part in parts {

@@ -24,7 +24,7 @@ pub use attention::{AttentionShape, Heads, Sees, attend};
 pub use gated::GatedMlp;
 pub use isa::Isa;
 pub use lanes::swiglu_row;
-pub use matrix::{Added, Format, QuantizedMatrix};
+pub use matrix::{Added, Format, LAYOUT, QuantizedMatrix, SharedBytes};
 
 /// Inputs that share a scale of the activations, and of 8-bit weights.
 pub const BLOCK: usize = 128;

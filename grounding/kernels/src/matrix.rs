@@ -4,7 +4,8 @@
 //! what is beyond the matrix has scale 0, so it adds nothing.
 
 use std::mem::MaybeUninit;
-use std::ops::Range;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -34,7 +35,7 @@ pub struct Added<'a> {
 }
 
 /// 64 bytes, aligned to a cache line and a vector register.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
 pub(crate) struct Line(pub(crate) [u8; 64]);
 
@@ -77,10 +78,49 @@ pub struct QuantizedMatrix {
     n_out: usize,
     n_in: usize,
     format: Format,
-    lines: Vec<Line>,
+    lines: Lines,
+}
+
+/// Bytes that several matrices lie in, such as those of a mapped file.
+pub type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// The version of what a matrix's bytes mean.
+pub const LAYOUT: &str = "1";
+
+/// Lines of a matrix alone, or those in shared bytes.
+#[derive(Clone)]
+enum Lines {
+    Own(Vec<Line>),
+    /// Aligned, and whole lines.
+    Shared {
+        bytes: SharedBytes,
+        at: Range<usize>,
+    },
+}
+
+impl Deref for Lines {
+    type Target = [Line];
+
+    fn deref(&self) -> &[Line] {
+        match self {
+            Self::Own(lines) => lines,
+            Self::Shared { bytes, at } => bytemuck::cast_slice(&(**bytes).as_ref()[at.clone()]),
+        }
+    }
+}
+
+impl std::fmt::Debug for Lines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} lines", self.len())
+    }
 }
 
 impl Format {
+    /// Bytes of a matrix.
+    pub fn n_bytes(self, n_out: usize, n_in: usize) -> usize {
+        n_out.div_ceil(LANES) * n_in.div_ceil(BLOCK) * self.lines() * size_of::<Line>()
+    }
+
     /// Lines of a block and panel.
     pub(crate) const fn lines(self) -> usize {
         match self {
@@ -130,7 +170,31 @@ impl QuantizedMatrix {
             .par_chunks_mut((n_blocks * format.lines()).max(1))
             .enumerate()
             .for_each(|(panel, lines)| pack(&read_panel(panel), lines));
-        Self { n_out, n_in, format, lines }
+        Self { n_out, n_in, format, lines: Lines::Own(lines) }
+    }
+
+    /// A matrix whose [`Self::as_bytes`] lie in `bytes`, which is not copied. `None` if there is not as much as
+    /// [`Format::n_bytes`], or not on a boundary of 64 bytes.
+    pub fn from_bytes(
+        n_out: usize,
+        n_in: usize,
+        format: Format,
+        bytes: SharedBytes,
+        at: Range<usize>,
+    ) -> Option<Self> {
+        let found = (*bytes).as_ref().get(at.clone())?;
+        let fits = found.len() == format.n_bytes(n_out, n_in);
+        (fits && bytemuck::try_cast_slice::<u8, Line>(found).is_ok()).then(|| Self {
+            n_out,
+            n_in,
+            format,
+            lines: Lines::Shared { bytes, at },
+        })
+    }
+
+    /// What the matrix is in memory, in the layout of version [`LAYOUT`].
+    pub fn as_bytes(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.lines)
     }
 
     /// Outputs.

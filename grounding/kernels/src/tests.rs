@@ -134,3 +134,25 @@ fn memory_is_what_the_formats_promise() {
     let bits = |format| quantized(&w, 256, format).n_bytes() as f64 * 8.0 / (128.0 * 256.0);
     assert_eq!((bits(Format::Bits8), bits(Format::Bits4)), (8.25, 5.0));
 }
+
+#[test]
+fn a_matrix_in_shared_bytes_is_the_same_matrix() {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let (w, x) = (normal(&mut rng, 20 * 200), normal(&mut rng, 3 * 200));
+    for format in [Format::Bits8, Format::Bits4] {
+        let matrix = quantized(&w, 200, format);
+        let n = format.n_bytes(20, 200);
+        assert_eq!(matrix.as_bytes().len(), n);
+        // Somewhere on a boundary, behind something else.
+        let mut bytes = vec![7_u8; n + 192];
+        let start = 64 + bytes[64..].as_ptr().align_offset(64);
+        bytes[start..start + n].copy_from_slice(matrix.as_bytes());
+        let bytes: SharedBytes = std::sync::Arc::new(bytes);
+        let shared = |at| QuantizedMatrix::from_bytes(20, 200, format, bytes.clone(), at);
+        let same = shared(start..start + n).unwrap();
+        assert_eq!(multiply(&same, Isa::detect(), &x), multiply(&matrix, Isa::detect(), &x));
+        for wrong in [start..start + n - 64, start + 4..start + n + 4, start..start + n + 4096] {
+            assert!(shared(wrong).is_none());
+        }
+    }
+}

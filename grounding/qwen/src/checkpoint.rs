@@ -11,10 +11,12 @@ use crate::error::LoadError;
 use crate::format::WeightFormat;
 use crate::hub::{self, HubAccess};
 use crate::memory;
+use crate::model::Model;
 use crate::nano;
 use crate::processor::Processor;
+use crate::quantized_file::{self, OnWritten, QuantizedFile};
 use crate::tokenizer::Tokenizer;
-use crate::weights::Weights;
+use crate::weights::{OnQuantized, Weights};
 
 /// Where a checkpoint comes from, as given to `--model`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +120,7 @@ impl Checkpoint {
     /// Missing, truncated or broken weight files, or too little memory for them.
     pub fn weights(&self, device: &Device, format: WeightFormat) -> Result<Weights, LoadError> {
         let weights = match &self.folder {
-            Some(dir) => Weights::open(dir, device, format)?,
+            Some(dir) => Weights::open(dir, device, format)?.quantized_before(self.quantized_file(format)?),
             None => Weights::from_bytes(nano::WEIGHTS.to_vec(), device, format)?,
         };
         if matches!(device, Device::Cpu) {
@@ -126,6 +128,38 @@ impl Checkpoint {
             memory::check(weights.n_bytes() + working)?;
         }
         Ok(weights)
+    }
+
+    fn quantized_file(&self, format: WeightFormat) -> Result<Option<QuantizedFile>, LoadError> {
+        match (&self.folder, format.of_layer()) {
+            (Some(dir), Some(_)) => QuantizedFile::open(dir, format),
+            _ => Ok(None),
+        }
+    }
+
+    /// Quantizes the weights and writes them beside the checkpoint, where [`Self::weights`] finds them the next
+    /// time. The path of the file; `None` if `on_bytes` gave up, and then there is no file.
+    ///
+    /// # Errors
+    /// Those of [`Self::weights`]; [`LoadError::Write`]; [`LoadError::NothingToQuantize`] for the embedded policy
+    /// or a format that is not quantized.
+    pub fn write_quantized(
+        &self,
+        format: WeightFormat,
+        on_quantized: Option<OnQuantized>,
+        on_bytes: OnWritten<'_>,
+    ) -> Result<Option<PathBuf>, LoadError> {
+        let (Some(dir), Some(_)) = (&self.folder, format.of_layer()) else {
+            return Err(LoadError::NothingToQuantize);
+        };
+        let weights = self.weights(&Device::Cpu, format)?.quantized_before(None);
+        let weights = weights.collecting().on_quantized(on_quantized);
+        // Building the model is what asks for every matrix in its format.
+        let model = Model::load(&self.config, &weights)?;
+        let sha256 = self.weights_sha256()?;
+        let path = quantized_file::write(dir, format, &sha256, &weights.made(), on_bytes)?;
+        drop(model);
+        Ok(path)
     }
 
     /// SHA-256 over the weight files in name order, as hexadecimal: which weights produced a run.
@@ -138,6 +172,9 @@ impl Checkpoint {
         match &self.folder {
             None => hasher.update(nano::WEIGHTS),
             Some(dir) => {
+                if let Some(known) = quantized_file::known_sha256(dir) {
+                    return Ok(known);
+                }
                 for path in crate::weights::weight_files(dir)? {
                     let read =
                         |e: std::io::Error| LoadError::Read { path: path.clone(), detail: e.to_string() };

@@ -30,6 +30,14 @@ pub enum LoadError {
         /// What the system said.
         detail: String,
     },
+    /// A file cannot be written.
+    #[error("cannot write `{path}`: {detail}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        detail: String,
+    },
     /// A weight file is shorter than its header says, or its header is broken.
     #[error("`{path}` is truncated or not a safetensors file ({detail}): fetch it again")]
     Corrupt {
@@ -87,6 +95,17 @@ pub enum LoadError {
         "the logits are not numbers: the weights are broken or overflow in this number format; fetch them again or use f32"
     )]
     NotNumbers,
+    /// A file of weights quantized ahead that cannot be used.
+    #[error("`{path}` is broken ({detail}): delete it, or write it anew with `vigorl quantize`")]
+    BrokenQuantized {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// There are no weights to quantize ahead.
+    #[error("there is nothing to quantize ahead: that needs a checkpoint folder and a dtype of q8_0 or q4_k")]
+    NothingToQuantize,
     /// The weights do not fit.
     #[error(
         "the model needs about {needed_gib:.1} GiB, {available_gib:.1} GiB are available: close programs or choose a smaller model"

@@ -24,6 +24,11 @@ impl WeightFormat {
         ("q4_k", Self::Q4),
     ];
 
+    /// The name of [`Self::NAMED`].
+    pub fn name(self) -> &'static str {
+        Self::NAMED.iter().find(|(_, format)| *format == self).map_or("dense", |(name, _)| name)
+    }
+
     /// What activations are computed in.
     pub fn compute_dtype(self) -> DType {
         match self {
@@ -50,7 +55,7 @@ impl WeightFormat {
     pub(crate) fn bytes_of(self, n: u64) -> u64 {
         match self {
             Self::Dense(dtype) => n * dtype.size_in_bytes() as u64,
-            Self::Q8 => n * 17 / 16,
+            Self::Q8 => n * 33 / 32,
             Self::Q4 => n * 5 / 8,
         }
     }
@@ -62,7 +67,7 @@ mod tests {
 
     #[test]
     fn eight_and_four_bits_count_their_scales() {
-        assert_eq!(WeightFormat::Q8.bytes_of(6400), 6800);
+        assert_eq!(WeightFormat::Q8.bytes_of(6400), 6600);
         assert_eq!(WeightFormat::Q4.bytes_of(6400), 4000);
         assert_eq!(WeightFormat::Dense(DType::BF16).bytes_of(6400), 12_800);
     }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::safetensors::{BufferedSafetensors, MmapedSafetensors};
 use candle_core::{DType, Device, Tensor};
@@ -16,6 +16,7 @@ use vigorl_kernels::{Format, QuantizedMatrix};
 
 use crate::error::LoadError;
 use crate::format::WeightFormat;
+use crate::quantized_file::QuantizedFile;
 
 enum Source {
     Mapped(MmapedSafetensors),
@@ -31,7 +32,14 @@ pub struct Weights {
     device: Device,
     format: WeightFormat,
     on_quantized: Option<OnQuantized>,
+    /// Matrices that were quantized before.
+    quantized: Option<QuantizedFile>,
+    /// Collects every matrix that is quantized, by its published name.
+    made: Option<Mutex<Vec<Made>>>,
 }
+
+/// A quantized matrix and its published name.
+pub(crate) type Made = (String, Arc<QuantizedMatrix>);
 
 /// Called with the number of weights quantized since the last call, and that of all weights.
 pub type OnQuantized = Arc<dyn Fn(u64, u64) + Send + Sync>;
@@ -87,7 +95,32 @@ impl Weights {
     }
 
     fn new(source: Source, nested_names: bool, device: &Device, format: WeightFormat) -> Self {
-        Self { source: Arc::new(source), nested_names, device: device.clone(), format, on_quantized: None }
+        let source = Arc::new(source);
+        let device = device.clone();
+        Self { source, nested_names, device, format, on_quantized: None, quantized: None, made: None }
+    }
+
+    /// Takes matrices from `file` instead of quantizing them.
+    #[must_use]
+    pub(crate) fn quantized_before(self, file: Option<QuantizedFile>) -> Self {
+        Self { quantized: file, ..self }
+    }
+
+    /// Whether matrices come from a file of quantized ones.
+    pub fn were_quantized_before(&self) -> bool {
+        self.quantized.is_some()
+    }
+
+    /// Collects what is quantized from now on, for [`Self::made`].
+    #[must_use]
+    pub(crate) fn collecting(self) -> Self {
+        Self { made: Some(Mutex::default()), ..self }
+    }
+
+    /// All matrices that were quantized, in the order in which the model asked for them.
+    pub(crate) fn made(self) -> Vec<Made> {
+        let made = self.made.unwrap_or_default();
+        made.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reports progress while matrices are quantized.
@@ -169,11 +202,18 @@ impl Weights {
     ) -> Result<Matrix, LoadError> {
         let Some(format) = format else { return Ok(Matrix::Dense(self.get(name, &[n_out, n_in])?)) };
         let stored = self.stored(name, &[n_out, n_in])?;
-        let matrix = stored.quantized(n_out, n_in, format)?;
+        if let Some(file) = &self.quantized {
+            return Ok(Matrix::Quantized(Arc::new(file.matrix(name, n_out, n_in, format)?)));
+        }
+        let matrix = Arc::new(stored.quantized(n_out, n_in, format)?);
         if let Some(report) = &self.on_quantized {
             report((n_out * n_in) as u64, self.n_weights());
         }
-        Ok(Matrix::Quantized(Arc::new(matrix)))
+        if let Some(made) = &self.made {
+            let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+            made.push((name.to_owned(), Arc::clone(&matrix)));
+        }
+        Ok(Matrix::Quantized(matrix))
     }
 
     /// The tensor of this published name where the file holds it.
@@ -338,7 +378,7 @@ pub(crate) fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, LoadError> {
 }
 
 /// Compares a file with what its header promises, so that a broken download is named as such, by its own path.
-fn check_file(path: &Path) -> Result<(), LoadError> {
+pub(crate) fn check_file(path: &Path) -> Result<(), LoadError> {
     use std::io::Read;
     let read = |e: std::io::Error| LoadError::Read { path: path.to_owned(), detail: e.to_string() };
     let corrupt = |detail: String| LoadError::Corrupt { path: path.to_owned(), detail };

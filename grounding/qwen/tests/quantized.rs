@@ -2,13 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
 
+use std::fs;
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use image::{Rgb, RgbImage};
-use vigorl_policy::{Completion, Conversation, Policy, Preset, Sampling};
-use vigorl_qwen::{Engine, LoadOptions, ModelSource, WeightFormat, inspect_forward};
+use vigorl_policy::{Completion, Conversation, Message, Part, Policy, Preset, Role, Sampling};
+use vigorl_qwen::{Checkpoint, Engine, LoadError, LoadOptions, ModelSource, WeightFormat, inspect_forward};
 
 fn engine(format: WeightFormat) -> Engine {
     Engine::load(&ModelSource::Nano, &LoadOptions { format, ..LoadOptions::default() }).unwrap()
@@ -104,4 +107,87 @@ fn quantizing_reports_its_progress() {
         LoadOptions { format: WeightFormat::Q8, on_quantized: Some(on_quantized), ..LoadOptions::default() };
     Engine::load(&ModelSource::Nano, &options).unwrap();
     assert!(done.load(Ordering::Relaxed) > 2_000_000);
+}
+
+/// A copy of a committed checkpoint.
+fn copied() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/checkpoints/tied_patch7");
+    for entry in fs::read_dir(source).unwrap() {
+        let file = entry.unwrap();
+        fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+    }
+    folder
+}
+
+fn quantize_ahead(folder: &Path, format: WeightFormat) -> Result<Option<PathBuf>, LoadError> {
+    let checkpoint = Checkpoint::open_dir(folder, "copy".to_owned()).unwrap();
+    checkpoint.write_quantized(format, None, &mut |_, _| ControlFlow::Continue(()))
+}
+
+/// What a folder's checkpoint says, and whether it had to be quantized for that.
+fn loaded(folder: &Path, format: WeightFormat) -> Result<(Vec<Vec<f32>>, bool), LoadError> {
+    let n_quantized = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&n_quantized);
+    let on_quantized: Arc<dyn Fn(u64, u64) + Send + Sync> = Arc::new(move |n, _| {
+        seen.fetch_add(n, Ordering::Relaxed);
+    });
+    let options = LoadOptions { format, on_quantized: Some(on_quantized), ..LoadOptions::default() };
+    let engine = Engine::load(&ModelSource::Dir(folder.to_owned()), &options)?;
+    let page = Arc::new(RgbImage::from_pixel(56, 56, Rgb([9, 90, 200])));
+    let shown = Message { role: Role::User, parts: vec![Part::Image(page), Part::Text("where?".to_owned())] };
+    let conversation = Conversation { messages: vec![shown], forced_prefix: None };
+    let logits = inspect_forward(&engine, &conversation).unwrap().logits.to_vec2::<f32>().unwrap();
+    Ok((logits, n_quantized.load(Ordering::Relaxed) > 0))
+}
+
+#[test]
+fn weights_quantized_ahead_are_the_same_and_are_not_quantized_again() {
+    let folder = copied();
+    for format in [WeightFormat::Q8, WeightFormat::Q4] {
+        let (expected, quantized) = loaded(folder.path(), format).unwrap();
+        assert!(quantized);
+        let checkpoint = Checkpoint::open_dir(folder.path(), "copy".to_owned()).unwrap();
+        let hash = checkpoint.weights_sha256().unwrap();
+        let path = quantize_ahead(folder.path(), format).unwrap().unwrap();
+        // Other programs can look into it.
+        let bytes = fs::read(&path).unwrap();
+        assert!(safetensors::SafeTensors::deserialize(&bytes).unwrap().len() > 10);
+        assert_eq!(loaded(folder.path(), format).unwrap(), (expected, false));
+        assert_eq!(checkpoint.weights_sha256().unwrap(), hash);
+    }
+}
+
+#[test]
+fn a_quantized_file_of_other_weights_is_not_used_and_a_broken_one_is_named() {
+    let folder = copied();
+    let path = quantize_ahead(folder.path(), WeightFormat::Q8).unwrap().unwrap();
+    let weights = folder.path().join("model.safetensors");
+    let (as_made, _) = loaded(folder.path(), WeightFormat::Q8).unwrap();
+    // The same length, written later: may be anything.
+    let later = SystemTime::now() + Duration::from_secs(3600);
+    fs::File::options().write(true).open(&weights).unwrap().set_modified(later).unwrap();
+    assert_eq!(loaded(folder.path(), WeightFormat::Q8).unwrap(), (as_made, true));
+    quantize_ahead(folder.path(), WeightFormat::Q8).unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(fs::metadata(&path).unwrap().len() - 1).unwrap();
+    let error = loaded(folder.path(), WeightFormat::Q8).unwrap_err().to_string();
+    assert!(error.contains("vigorl-q8_0.safetensors") && error.contains("delete it"), "{error}");
+}
+
+#[test]
+fn writing_quantized_weights_leaves_nothing_when_it_is_given_up_or_impossible() {
+    let folder = copied();
+    let checkpoint = Checkpoint::open_dir(folder.path(), "copy".to_owned()).unwrap();
+    let n_files = || fs::read_dir(folder.path()).unwrap().count();
+    let before = n_files();
+    let mut n_calls = 0;
+    let given_up = checkpoint.write_quantized(WeightFormat::Q8, None, &mut |_, _| {
+        n_calls += 1;
+        if n_calls == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert_eq!((given_up.unwrap(), n_calls, n_files()), (None, 3, before));
+    let dense = quantize_ahead(folder.path(), WeightFormat::NAMED[0].1);
+    assert!(matches!(dense, Err(LoadError::NothingToQuantize)));
+    assert_eq!(n_files(), before);
 }
