@@ -22,6 +22,9 @@ const N_SAMPLED: usize = 16;
 /// Completions that are sampled side by side, and the tokens of each.
 const SIDE_BY_SIDE: (usize, usize) = (8, 64);
 
+/// Width and height of W1's screenshot, in pixels.
+pub const SCREENSHOT_PX: (u32, u32) = (1280, 800);
+
 /// Medians over the repetitions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EngineSpeed {
@@ -53,6 +56,8 @@ pub struct Ceilings {
     /// Operations per second of a large product of 8-bit numbers, in billions (an addition and a multiplication
     /// each count).
     pub int8_gops: f64,
+    /// The same of a large product of f32, by the library that the dense formats use.
+    pub f32_gops: f64,
     /// Bytes read per second from memory, in billions.
     pub read_gb_per_sec: f64,
 }
@@ -106,7 +111,7 @@ struct Turns {
 }
 
 fn play(policy: &mut dyn Policy, shade: u8) -> Result<Turns, PolicyError> {
-    let screenshot = picture(1280, 800, shade);
+    let screenshot = picture(SCREENSHOT_PX.0, SCREENSHOT_PX.1, shade);
     let question = "Look at the screen and find what is asked for. ".repeat(8);
     let mut talk = Conversation { messages: vec![shown(&screenshot, &question)], forced_prefix: None };
     let first = ask(policy, &talk, N_SAMPLED)?;
@@ -150,7 +155,7 @@ fn picture(width: u32, height: u32, shade: u8) -> Arc<RgbImage> {
 
 /// Measures the machine: a few seconds.
 pub fn ceilings() -> Ceilings {
-    Ceilings { int8_gops: int8_gops(), read_gb_per_sec: read_gb_per_sec() }
+    Ceilings { int8_gops: int8_gops(), f32_gops: f32_gops(), read_gb_per_sec: read_gb_per_sec() }
 }
 
 fn fastest(mut work: impl FnMut()) -> f64 {
@@ -170,6 +175,43 @@ fn int8_gops() -> f64 {
     let x: Vec<f32> = (0..rows * n_in).map(|i| (i % 23) as f32 - 11.0).collect();
     let secs = fastest(|| drop(black_box(matrix.multiply(Isa::detect(), black_box(&x), Added::default()))));
     2.0 * (rows * n_in * n_out) as f64 / secs / 1e9
+}
+
+#[expect(unsafe_code, reason = "the library takes pointers")]
+fn f32_gops() -> f64 {
+    const N: usize = 1536;
+    let a: Vec<f32> = (0..N * N).map(|i| (i % 23) as f32).collect();
+    let (b, mut c) = (a.clone(), vec![0.0_f32; N * N]);
+    let n = N as isize;
+    let secs = fastest(|| {
+        let all = gemm::Parallelism::Rayon(0);
+        // SAFETY: three square matrices, row by row, each as large as its vector.
+        unsafe {
+            gemm::gemm(
+                N,
+                N,
+                N,
+                c.as_mut_ptr(),
+                1,
+                n,
+                false,
+                a.as_ptr(),
+                1,
+                n,
+                b.as_ptr(),
+                1,
+                n,
+                0.0,
+                1.0,
+                false,
+                false,
+                false,
+                all,
+            );
+        }
+        black_box(&c);
+    });
+    2.0 * (N as f64).powi(3) / secs / 1e9
 }
 
 fn read_gb_per_sec() -> f64 {

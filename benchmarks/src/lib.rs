@@ -4,6 +4,7 @@
 //! the world failed is counted apart and never as a failure of the policy.
 
 pub mod engine;
+pub mod engine_result;
 mod practice;
 pub mod speed;
 

@@ -388,9 +388,10 @@ pub(crate) struct BenchEngineArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) checkpoint: Option<PathBuf>,
     /// Also measure this program on the same weights and as many tokens, and print ratios; several with commas
-    #[arg(long, value_delimiter = ',', value_parser = ["transformers-f32", "transformers-int8"])]
+    #[arg(long, value_delimiter = ',', value_parser = ["transformers-f32", "transformers-int8", "llama.cpp-q8_0", "llama.cpp-q4_0"])]
     pub(crate) against: Vec<String>,
-    /// The Python that has torch and transformers (`make parity` installs both there)
+    /// The Python that has torch and transformers (`make parity` installs both there); llama.cpp is fetched and
+    /// built with it
     #[arg(long, value_name = "FILE", default_value = ".venv/bin/python")]
     pub(crate) python: PathBuf,
     /// Also write the result as JSON to this file

@@ -183,5 +183,10 @@ mod tests {
         // As the hub counts them: 3.75 and 8.29 billion.
         assert_eq!(count(PublishedSize::B3) / 1_000_000, 3754);
         assert_eq!(count(PublishedSize::B7) / 1_000_000, 8292);
+        // Nearly all of them are in matrices that products read.
+        let (text, vision) = (PublishedSize::B3.text(), PublishedSize::B3.vision());
+        let vision = vision.n_block_weights() + vision.n_merger_weights();
+        let matrices = text.n_layer_weights() + text.n_output_weights() + vision;
+        assert!((0.999..1.0).contains(&(matrices as f64 / count(PublishedSize::B3) as f64)), "{matrices}");
     }
 }

@@ -118,12 +118,36 @@ impl VisionConfig {
     pub fn head_dim(&self) -> usize {
         self.hidden_size / self.num_heads
     }
+
+    /// Weights of all blocks' matrices: what every patch is multiplied by.
+    pub fn n_block_weights(&self) -> u64 {
+        let (d, f) = (self.hidden_size as u64, self.intermediate_size as u64);
+        self.depth as u64 * (4 * d * d + 3 * d * f)
+    }
+
+    /// Weights of the merger's matrices: what every visual token is multiplied by.
+    pub fn n_merger_weights(&self) -> u64 {
+        let wide = (self.hidden_size * self.spatial_merge_size.pow(2)) as u64;
+        wide * wide + wide * self.out_hidden_size as u64
+    }
 }
 
 impl TextConfig {
     /// Width of one attention head.
     pub fn head_dim(&self) -> usize {
         self.hidden_size / self.num_attention_heads
+    }
+
+    /// Weights of all layers' matrices: what every token is multiplied by.
+    pub fn n_layer_weights(&self) -> u64 {
+        let (d, f) = (self.hidden_size as u64, self.intermediate_size as u64);
+        let heads = (2 * self.num_attention_heads + 2 * self.num_key_value_heads) * self.head_dim();
+        self.num_hidden_layers as u64 * (d * heads as u64 + 3 * d * f)
+    }
+
+    /// Weights of the output layer.
+    pub fn n_output_weights(&self) -> u64 {
+        (self.vocab_size * self.hidden_size) as u64
     }
 }
 

@@ -40,6 +40,14 @@ impl Embedding {
         }
     }
 
+    /// Called when nothing else reads the table any more.
+    pub(crate) fn expect_lookups(&self) -> Result<()> {
+        match self {
+            Self::Table(_) => Ok(()),
+            Self::Stored { rows, .. } => rows.expect_single_rows(),
+        }
+    }
+
     /// (T) to (T, D).
     pub(crate) fn lookup(&self, ids: &[u32]) -> Result<Tensor> {
         match self {

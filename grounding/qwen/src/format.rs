@@ -51,8 +51,16 @@ impl WeightFormat {
         self.of_layer().map(|_| Format::Bits8)
     }
 
+    /// Bytes of `n` weights of the output layer, scales included.
+    pub fn bytes_of_output(self, n: u64) -> u64 {
+        match self {
+            Self::Dense(_) => self.bytes_of(n),
+            Self::Q8 | Self::Q4 => Self::Q8.bytes_of(n),
+        }
+    }
+
     /// Bytes of `n` weights, scales included.
-    pub(crate) fn bytes_of(self, n: u64) -> u64 {
+    pub fn bytes_of(self, n: u64) -> u64 {
         match self {
             Self::Dense(dtype) => n * dtype.size_in_bytes() as u64,
             Self::Q8 => n * 33 / 32,

@@ -57,6 +57,8 @@ impl Decoder {
             .map(|i| Layer::load(weights, i, c))
             .collect::<std::result::Result<_, _>>()?;
         let norm = weights.get("model.norm.weight", &[c.hidden_size])?;
+        // A tied output layer has been made of the same pages by now.
+        embedding.expect_lookups()?;
         Ok(Self { embedding, layers, norm, lm_head, config: c.clone() })
     }
 

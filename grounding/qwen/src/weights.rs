@@ -284,6 +284,14 @@ impl StoredTensor {
         }
     }
 
+    /// Prepares for single rows here and there: otherwise each one brings sixteen pages into memory.
+    pub(crate) fn expect_single_rows(&self) -> candle_core::Result<()> {
+        if matches!(&*self.source, Source::Mapped(_)) {
+            advise(self.view()?.data(), Advice::Random);
+        }
+        Ok(())
+    }
+
     /// Reads a row as f32.
     pub(crate) fn read_row(&self, row: usize, to: &mut [f32]) -> candle_core::Result<()> {
         let view = self.view()?;
@@ -297,7 +305,7 @@ impl StoredTensor {
         let matrix =
             QuantizedMatrix::quantize(n_out, n_in, format, |row, to| read_row(bytes, dtype, row, to));
         if matches!(&*self.source, Source::Mapped(_)) {
-            forget_pages(bytes);
+            advise(bytes, Advice::Forget);
         }
         Ok(matrix)
     }
@@ -318,26 +326,37 @@ fn read_row(bytes: &[u8], dtype: Dtype, row: usize, to: &mut [f32]) {
     }
 }
 
-/// Tells the system that mapped pages are not needed for now: they count as resident until then, and a
-/// checkpoint is larger than what is made of it. Read again, they come from the file.
-fn forget_pages(bytes: &[u8]) {
+/// What the system is told about mapped pages.
+#[derive(Clone, Copy)]
+enum Advice {
+    /// They are not needed for now: they count as resident until then, and a checkpoint is larger than what is made
+    /// of it. Read again, they come from the file.
+    Forget,
+    /// A page is read without its neighbours.
+    Random,
+}
+
+/// Tells the system about the whole pages in `bytes`, which are those of a file.
+fn advise(bytes: &[u8], advice: Advice) {
     #[cfg(target_os = "linux")]
     {
         let page = rustix::param::page_size();
         let start = (bytes.as_ptr() as usize).next_multiple_of(page);
         let end = (bytes.as_ptr() as usize + bytes.len()) / page * page;
+        let advice = match advice {
+            Advice::Forget => rustix::mm::Advice::LinuxDontNeed,
+            Advice::Random => rustix::mm::Advice::Random,
+        };
         if start < end {
             // SAFETY: whole pages of a read-only file mapping that outlives `bytes`; dropping them loses nothing.
             #[expect(unsafe_code, reason = "a system call on an address range")]
-            let advised = unsafe {
-                rustix::mm::madvise(start as *mut _, end - start, rustix::mm::Advice::LinuxDontNeed)
-            };
+            let advised = unsafe { rustix::mm::madvise(start as *mut _, end - start, advice) };
             // Only advice: without it more memory is used, nothing else.
             let _ = advised;
         }
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = bytes;
+    let _ = (bytes, advice);
 }
 
 /// The longest header that the format allows.

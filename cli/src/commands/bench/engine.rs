@@ -9,9 +9,9 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use vigorl_benchmarks::engine::{Ceilings, EngineSpeed, ceilings, measure};
+use image::RgbImage;
+use vigorl_benchmarks::engine::{SCREENSHOT_PX, ceilings, measure};
+use vigorl_benchmarks::engine_result::{EngineResult, Measured, Peer, Work};
 use vigorl_qwen::{Engine, LoadOptions, ModelSource, WeightFormat};
 use vigorl_training::published::{PublishedSize, write_random};
 
@@ -19,16 +19,6 @@ use crate::args::BenchEngineArgs;
 use crate::commands::{Form, pretty};
 use crate::exit::Ending;
 use crate::{record, terminal};
-
-/// One storage of the weights.
-#[derive(Debug, Serialize, Deserialize)]
-struct Measured {
-    dtype: String,
-    load_secs: f64,
-    peak_rss_gb: f64,
-    #[serde(flatten)]
-    speed: EngineSpeed,
-}
 
 /// Writes the checkpoint where it is missing, measures, and prints.
 pub(crate) fn engine(args: &BenchEngineArgs, form: Form) -> anyhow::Result<Ending> {
@@ -57,41 +47,31 @@ pub(crate) fn engine(args: &BenchEngineArgs, form: Form) -> anyhow::Result<Endin
     let (n_prompt, n_zoom) = tokens.context("which dtype?")?;
     let peers = args.against.iter().map(|peer| peer_in_own_process(args, &folder, peer, n_prompt, n_zoom));
     let peers = peers.collect::<anyhow::Result<Vec<_>>>()?;
-    let json = json!({
-        "commit": record::COMMIT,
-        "machine": machine(),
-        "n_threads": std::thread::available_parallelism().map_or(0, usize::from),
-        "size": args.size,
-        "ceilings": ceilings,
-        "measured": measured,
-        "peers": peers,
-    });
+    let result = EngineResult {
+        commit: record::COMMIT.to_owned(),
+        machine: machine(),
+        n_threads: std::thread::available_parallelism().map_or(0, usize::from),
+        size: args.size.clone(),
+        ceilings,
+        measured,
+        peers,
+    };
+    let json = pretty(&serde_json::to_value(&result)?);
     if let Some(path) = &args.result {
-        std::fs::write(path, pretty(&json)).with_context(|| format!("cannot write `{}`", path.display()))?;
+        std::fs::write(path, &json).with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     terminal::data(&match form {
-        Form::Json => pretty(&json),
-        Form::Text => text(&args.size, &ceilings, &measured, &peers),
+        Form::Json => json,
+        Form::Text => result.text(),
     });
     Ok(Ending::Done)
 }
 
-/// Another program on the same weights.
-#[derive(Debug, Serialize, Deserialize)]
-struct Peer {
-    system: String,
-    dtype: String,
-    n_threads: usize,
-    n_repeats: usize,
-    load_secs: f64,
-    peak_rss_gb: f64,
-    vision_secs: f64,
-    prefill_secs: f64,
-    decode_per_sec: f64,
-    zoom_secs: f64,
-}
-
-const TRANSFORMERS: &str = include_str!("../../../../benchmarks/peers/transformers_speed.py");
+/// The scripts that measure other programs, by the name in front of the dtype.
+const PEERS: [(&str, &str); 2] = [
+    ("transformers", include_str!("../../../../benchmarks/peers/transformers_speed.py")),
+    ("llama.cpp", include_str!("../../../../benchmarks/peers/llama_cpp_speed.py")),
+];
 
 fn peer_in_own_process(
     args: &BenchEngineArgs,
@@ -100,7 +80,8 @@ fn peer_in_own_process(
     n_prompt_tokens: usize,
     n_zoom_tokens: usize,
 ) -> anyhow::Result<Peer> {
-    let (_, dtype) = peer.split_once('-').context("a peer has a name and a dtype")?;
+    let (name, dtype) = peer.split_once('-').context("a peer has a name and a dtype")?;
+    let script = PEERS.iter().find(|(known, _)| *known == name).context("which peer?")?.1;
     terminal::note(&format!("{peer}: loading, then {} repetitions", u16::from(args.repeats) + 1));
     let mut python = Command::new(&args.python)
         .arg("-")
@@ -116,9 +97,9 @@ fn peer_in_own_process(
             format!("cannot start `{path}`; `make parity` makes it with torch and transformers, or name another with --python")
         })?;
     // Taken out of the process, so that it is closed behind the script.
-    let mut script = python.stdin.take().context("a process without input")?;
-    let written = script.write_all(TRANSFORMERS.as_bytes());
-    drop(script);
+    let mut input = python.stdin.take().context("a process without input")?;
+    let written = input.write_all(script.as_bytes());
+    drop(input);
     let said = python.wait_with_output()?;
     anyhow::ensure!(said.status.success(), "the measurement of {peer} ended with {}", said.status);
     // A program that does not read the script usually says more by how it ended.
@@ -159,7 +140,27 @@ fn alone(folder: &Path, dtype: &str, n_repeats: usize) -> anyhow::Result<Measure
     let bar = terminal::bar(n_repeats as u64 + 1, "repetitions");
     let speed = measure(&mut engine, n_repeats, &mut || bar.inc(1))?;
     bar.finish_and_clear();
-    Ok(Measured { dtype: dtype.to_owned(), load_secs, peak_rss_gb: peak_rss_gb()?, speed })
+    let work = work(&engine, options.format, speed.n_prompt_tokens)?;
+    Ok(Measured { dtype: dtype.to_owned(), load_secs, peak_rss_gb: peak_rss_gb()?, work, speed })
+}
+
+/// The matrix products of W1.
+fn work(engine: &Engine, format: WeightFormat, n_prompt_tokens: usize) -> anyhow::Result<Work> {
+    let checkpoint = engine.checkpoint();
+    let config = &checkpoint.config;
+    let n_patches =
+        checkpoint.processor.patches(&RgbImage::new(SCREENSHOT_PX.0, SCREENSHOT_PX.1))?.grid.n_patches();
+    let gops = |n_weights: u64, n_rows: usize| 2.0 * n_weights as f64 * n_rows as f64 / 1e9;
+    let n_visual = n_patches / config.vision.spatial_merge_size.pow(2);
+    let output = config.text.n_output_weights();
+    Ok(Work {
+        vision_gops: gops(config.vision.n_block_weights(), n_patches)
+            + gops(config.vision.n_merger_weights(), n_visual),
+        prefill_gops: gops(config.text.n_layer_weights(), n_prompt_tokens),
+        decode_gb: (format.bytes_of(config.text.n_layer_weights()) + format.bytes_of_output(output)) as f64
+            / 1e9,
+        is_int8: !matches!(format, WeightFormat::Dense(_)),
+    })
 }
 
 /// The most memory this process ever had, mapped files included.
@@ -168,81 +169,4 @@ fn peak_rss_gb() -> anyhow::Result<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmHWM")?;
     Ok(kilobytes.trim().parse::<f64>()? * 1024.0 / 1e9)
-}
-
-fn text(size: &str, ceilings: &Ceilings, measured: &[Measured], peers: &[Peer]) -> String {
-    let mut lines = vec![
-        format!(
-            "this machine ({}): {:.0} billion 8-bit operations and {:.1} GB read a second",
-            machine(),
-            ceilings.int8_gops,
-            ceilings.read_gb_per_sec
-        ),
-        format!(
-            "Qwen2.5-VL-{} with random weights, a 1280x800 screenshot, a zoom, another instruction",
-            size.to_uppercase()
-        ),
-        format!(
-            "{:<18} {:>9} {:>10} {:>11} {:>11} {:>7} {:>8} {:>6} {:>7} {:>8}",
-            "",
-            "vision s",
-            "prefill s",
-            "prefill t/s",
-            "decode t/s",
-            "zoom s",
-            "again s",
-            "8 : 1",
-            "load s",
-            "peak GB"
-        ),
-    ];
-    let row = |name: &str, of: [f64; 7], again: String, eight: String| {
-        let [vision, prefill, per_sec, decode, zoom, load, peak] = of;
-        format!(
-            "{name:<18} {vision:>9.2} {prefill:>10.2} {per_sec:>11.0} {decode:>11.2} {zoom:>7.2} {again:>8} {eight:>6} {load:>7.1} {peak:>8.2}"
-        )
-    };
-    lines.extend(measured.iter().map(|m| {
-        let s = &m.speed;
-        let per_sec = s.n_prompt_tokens as f64 / s.prefill_secs;
-        let of = [
-            s.vision_secs,
-            s.prefill_secs,
-            per_sec,
-            s.decode_per_sec,
-            s.zoom_secs,
-            m.load_secs,
-            m.peak_rss_gb,
-        ];
-        let eight = format!("{:.2}", s.eight_completions_secs / s.one_completion_secs);
-        row(&m.dtype, of, format!("{:.2}", s.second_instruction_secs), eight)
-    }));
-    let n_prompt = measured.first().map_or(0, |m| m.speed.n_prompt_tokens) as f64;
-    for peer in peers {
-        let per_sec = n_prompt / peer.prefill_secs;
-        let of = [
-            peer.vision_secs,
-            peer.prefill_secs,
-            per_sec,
-            peer.decode_per_sec,
-            peer.zoom_secs,
-            peer.load_secs,
-            peer.peak_rss_gb,
-        ];
-        lines.push(row(&format!("transformers {}", peer.dtype), of, "-".to_owned(), "-".to_owned()));
-    }
-    lines
-        .push("8 : 1 is the time of eight completions of 64 tokens side by side over that of one".to_owned());
-    for peer in peers {
-        for m in measured {
-            let first = (m.speed.vision_secs + m.speed.prefill_secs) / (peer.vision_secs + peer.prefill_secs);
-            let decode = m.speed.decode_per_sec / peer.decode_per_sec;
-            let zoom = m.speed.zoom_secs / peer.zoom_secs;
-            lines.push(format!(
-                "{} against {} {}: {first:.2} of its time to the first token, {zoom:.2} of its time for a zoom, decodes {decode:.1} times as fast",
-                m.dtype, peer.system, peer.dtype
-            ));
-        }
-    }
-    lines.join("\n")
 }
