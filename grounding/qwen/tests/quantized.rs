@@ -1,6 +1,7 @@
 //! Weights in 8 and 4 bits, on the embedded policy: what they change of its words and its certainty.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+#![expect(clippy::print_stdout, reason = "`--nocapture` shows the numbers that docs/engine.md gives")]
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -14,7 +15,15 @@ use vigorl_policy::{Completion, Conversation, Message, Part, Policy, Preset, Rol
 use vigorl_qwen::{Checkpoint, Engine, LoadError, LoadOptions, ModelSource, WeightFormat, inspect_forward};
 
 fn engine(format: WeightFormat) -> Engine {
-    Engine::load(&ModelSource::Nano, &LoadOptions { format, ..LoadOptions::default() }).unwrap()
+    engine_of(&ModelSource::Nano, format)
+}
+
+fn engine_of(source: &ModelSource, format: WeightFormat) -> Engine {
+    Engine::load(source, &LoadOptions { format, ..LoadOptions::default() }).unwrap()
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/checkpoints")
 }
 
 /// A page with a colored square on a light ground, and what is asked about it.
@@ -42,8 +51,8 @@ fn answer(engine: &mut Engine, question: &Conversation) -> Completion {
 }
 
 /// Mean divergence from f32 (in nats) and share of equal likeliest tokens, over all positions of all questions.
-fn against_f32(format: WeightFormat) -> (f64, f64) {
-    let (exact, quantized) = (engine(WeightFormat::NAMED[0].1), engine(format));
+fn against_f32(source: &ModelSource, format: WeightFormat) -> (f64, f64) {
+    let (exact, quantized) = (engine_of(source, WeightFormat::NAMED[0].1), engine_of(source, format));
     let (mut divergence, mut n_equal, mut n) = (0.0, 0, 0);
     for question in questions() {
         let logits =
@@ -67,10 +76,29 @@ fn log_softmax(logits: &[f32]) -> Vec<f64> {
 
 #[test]
 fn eight_bits_change_next_to_nothing_and_four_bits_little() {
-    let (divergence, equal) = against_f32(WeightFormat::Q8);
+    let (divergence, equal) = against_f32(&ModelSource::Nano, WeightFormat::Q8);
+    println!("nano, 8 bits: {divergence:.6} nats, {equal:.4}");
     assert!(divergence < 0.005 && equal > 0.97, "8 bits: {divergence} nats, {equal}");
-    let (divergence, equal) = against_f32(WeightFormat::Q4);
+    let (divergence, equal) = against_f32(&ModelSource::Nano, WeightFormat::Q4);
+    println!("nano, 4 bits: {divergence:.6} nats, {equal:.4}");
     assert!(divergence < 0.5 && equal > 0.7, "4 bits: {divergence} nats, {equal}");
+}
+
+#[test]
+fn on_random_checkpoints_the_distribution_stays() {
+    for entry in fs::read_dir(fixtures()).unwrap() {
+        let folder = entry.unwrap().path();
+        let name = folder.file_name().unwrap().display().to_string();
+        let source = ModelSource::Dir(folder);
+        for (format, most, least_equal) in [(WeightFormat::Q8, 0.005, 0.8), (WeightFormat::Q4, 0.5, 0.3)] {
+            let (divergence, equal) = against_f32(&source, format);
+            println!("{name}, {}: {divergence:.6} nats, {equal:.4}", format.name());
+            assert!(
+                divergence < most && equal > least_equal,
+                "{name}, {format:?}: {divergence} nats, {equal}"
+            );
+        }
+    }
 }
 
 /// The words of a completion and its points.
@@ -112,8 +140,7 @@ fn quantizing_reports_its_progress() {
 /// A copy of a committed checkpoint.
 fn copied() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/checkpoints/tied_patch7");
-    for entry in fs::read_dir(source).unwrap() {
+    for entry in fs::read_dir(fixtures().join("tied_patch7")).unwrap() {
         let file = entry.unwrap();
         fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
     }
