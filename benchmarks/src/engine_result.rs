@@ -194,7 +194,6 @@ fn against(m: &Measured, peer: &Peer) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that cannot read its files fails")]
 mod tests {
     use std::path::Path;
 

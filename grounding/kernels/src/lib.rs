@@ -42,5 +42,4 @@ const PARTS: usize = BLOCK / PART;
 const PART_GROUPS: usize = PART / GROUP;
 
 #[cfg(test)]
-#[expect(clippy::print_stdout, reason = "`--nocapture` shows the errors that docs/engine.md gives")]
 mod tests;

@@ -1,7 +1,6 @@
 //! Weights in 8 and 4 bits, on the embedded policy: what they change of its words and its certainty.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
-#![expect(clippy::print_stdout, reason = "`--nocapture` shows the numbers that docs/engine.md gives")]
 
 use std::fs;
 use std::ops::ControlFlow;
