@@ -14,7 +14,7 @@
 //! | [`fresh`], [`tokenizer`] | a model that does not exist yet |
 //! | [`published`] | random checkpoints of the published sizes, for measuring speed |
 //! | [`bar`] | progress on the terminal |
-//! | [`work`] | a model under training; what a micro-batch contributes |
+//! | [`work`], [`step`] | a model under training; what a micro-batch contributes; one step of the optimizer |
 //! | [`seed`], [`workers`] | random streams; threads that compute whole micro-batches |
 //!
 //! Invariant: training runs the modules, prompts, crops and tokenization of inference, never a twin of them.
@@ -38,6 +38,7 @@ pub mod sample;
 pub mod schedule;
 pub mod seed;
 pub mod sft;
+pub mod step;
 pub mod tokenizer;
 pub mod transcript;
 pub mod work;
