@@ -87,6 +87,17 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
 }
 
+impl Command {
+    /// How many threads one computation should take, where that is not all of them.
+    ///
+    /// Training runs several workers, and each computes whole micro-batches on its own core. With more threads inside
+    /// of one, candle 0.11 splits every operation on elements between all cores and waits for them under one lock: a
+    /// step of two workers takes five times as long.
+    pub(crate) fn n_threads(&self) -> Option<usize> {
+        matches!(self, Self::Train(_)).then_some(1)
+    }
+}
+
 /// A count of something that is pointless without any.
 fn at_least_one() -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(1..)
@@ -475,4 +486,17 @@ pub(crate) struct RunDirArgs {
     /// Folder for run directories [default: runs]
     #[arg(long, value_name = "DIR")]
     pub(crate) output_dir: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_train_on_one_thread_each_and_all_else_takes_what_there_is() {
+        let n_threads = |line: &str| Args::try_parse_from(line.split(' ')).unwrap().command.n_threads();
+        assert_eq!(n_threads("vigorl train sft training/configs/nano.toml"), Some(1));
+        assert_eq!(n_threads("vigorl bench engine"), None);
+        assert_eq!(n_threads("vigorl demo"), None);
+    }
 }
