@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const VERBS: [&[&str]; 15] = [
+const VERBS: [&[&str]; 16] = [
     &[],
     &["demo"],
     &["locate"],
@@ -21,6 +21,7 @@ const VERBS: [&[&str]; 15] = [
     &["inspect", "generate"],
     &["bench", "step"],
     &["bench", "engine"],
+    &["bench", "train"],
     &["doctor"],
 ];
 

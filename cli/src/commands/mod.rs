@@ -44,6 +44,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Inspect(InspectCommand::Generate(args)) => inspect::generate(args, &settings),
         Command::Bench(BenchCommand::Step(args)) => bench::step(args, &settings, form),
         Command::Bench(BenchCommand::Engine(args)) => bench::engine::engine(args, form),
+        Command::Bench(BenchCommand::Train(args)) => bench::train::train(args, form),
         Command::Doctor(_) => doctor::doctor(&settings, form),
     }
 }
@@ -69,7 +70,9 @@ fn layer_of(command: &Command) -> Layer {
         Command::Inspect(InspectCommand::Generate(args)) => vec![&args.policy],
         Command::Bench(BenchCommand::Step(args)) => vec![&args.browser, &args.run],
         Command::Doctor(args) => vec![&args.policy, &args.browser, &args.run],
-        Command::Report(_) | Command::Train(_) | Command::Bench(BenchCommand::Engine(_)) => vec![],
+        Command::Report(_)
+        | Command::Train(_)
+        | Command::Bench(BenchCommand::Engine(_) | BenchCommand::Train(_)) => vec![],
     };
     let mut layer = Layer::new();
     for part in parts {
