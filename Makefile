@@ -1,7 +1,7 @@
 # Thin: every line is a command a person could type. `make demo` and `make test` work on a fresh Debian 12
 # machine that has Rust and make; what else is missing is installed by `make setup`.
 
-.PHONY: setup demo test bench bench-engine parity nano
+.PHONY: setup demo test bench bench-engine bench-train venv parity nano
 
 # Says what it needs and installs what is missing (Debian packages).
 setup:
@@ -26,12 +26,20 @@ bench-engine:
 	cargo build --release --workspace
 	target/release/vigorl bench engine
 
-# Fresh random checkpoints through transformers and through this engine, compared tensor by tensor; then the
-# embedded policy's folder, which transformers must load unchanged.
-parity: setup
+# A training step of the embedded policy, beside the same step in torch on the same rows; a few minutes.
+bench-train: venv
 	cargo build --release --workspace
+	target/release/vigorl bench train --against transformers
+
+# A Python of its own with torch and transformers, under .venv/.
+venv: setup
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet --requirement reference/requirements.txt
+
+# Fresh random checkpoints through transformers and through this engine, compared tensor by tensor; then the
+# embedded policy's folder, which transformers must load unchanged.
+parity: venv
+	cargo build --release --workspace
 	.venv/bin/python reference/parity.py --vigorl target/release/vigorl
 	.venv/bin/python reference/check_hf_loads.py grounding/qwen/assets/nano --vigorl target/release/vigorl
 

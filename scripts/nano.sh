@@ -10,7 +10,5 @@ vigorl=target/release/vigorl
 "$vigorl" data practice data/icons_heldout --pages 500 --split held-out
 "$vigorl" data practice data/words40 --pages 20000 --split train --tier words --vocabulary 40
 "$vigorl" data practice data/words40_heldout --pages 300 --split held-out --tier words --vocabulary 40
-# Each worker computes whole micro-batches; more threads inside one only get in each other's way.
-export RAYON_NUM_THREADS=1
 "$vigorl" train sft training/configs/nano.toml
 "$vigorl" train sft training/configs/nano_small.toml

@@ -89,6 +89,17 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
 }
 
+impl Command {
+    /// How many threads one computation should take, where that is not all of them.
+    ///
+    /// Training runs several workers, and each computes whole micro-batches on its own core. With more threads inside
+    /// of one, candle 0.11 splits every operation on elements between all cores and waits for them under one lock: a
+    /// step of two workers takes five times as long.
+    pub(crate) fn n_threads(&self) -> Option<usize> {
+        matches!(self, Self::Train(_) | Self::Bench(BenchCommand::Train(_))).then_some(1)
+    }
+}
+
 /// A count of something that is pointless without any.
 fn at_least_one() -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(1..)
@@ -357,6 +368,8 @@ pub(crate) enum BenchCommand {
     Step(BenchStepArgs),
     /// How fast the engine is at the sizes of published checkpoints, with random weights
     Engine(BenchEngineArgs),
+    /// How long a training step of the embedded policy takes
+    Train(BenchTrainArgs),
 }
 
 /// `vigorl bench step`
@@ -401,6 +414,23 @@ pub(crate) struct BenchEngineArgs {
     /// counted apart
     #[arg(long, hide = true)]
     pub(crate) alone: bool,
+}
+
+/// `vigorl bench train`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BenchTrainArgs {
+    /// Counted steps, behind two that are not
+    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) steps: u16,
+    /// Also take the same step in this program, on the same rows, compare losses and print ratios
+    #[arg(long, value_parser = ["transformers"])]
+    pub(crate) against: Option<String>,
+    /// The Python that has torch and transformers (`make parity` installs both there)
+    #[arg(long, value_name = "FILE", default_value = ".venv/bin/python")]
+    pub(crate) python: PathBuf,
+    /// Also write the result as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) result: Option<PathBuf>,
 }
 
 /// `vigorl doctor`
@@ -493,4 +523,18 @@ pub(crate) struct RunDirArgs {
     /// Folder for run directories [default: runs]
     #[arg(long, value_name = "DIR")]
     pub(crate) output_dir: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_train_on_one_thread_each_and_all_else_takes_what_there_is() {
+        let n_threads = |line: &str| Args::try_parse_from(line.split(' ')).unwrap().command.n_threads();
+        assert_eq!(n_threads("vigorl train sft training/configs/nano.toml"), Some(1));
+        assert_eq!(n_threads("vigorl bench train"), Some(1));
+        assert_eq!(n_threads("vigorl bench engine"), None);
+        assert_eq!(n_threads("vigorl demo"), None);
+    }
 }

@@ -22,23 +22,24 @@ use clap::Parser as _;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    say_n_threads();
     let args = args::Args::parse();
+    say_n_threads(args.command.n_threads());
     exit::code(commands::run(args))
 }
 
-/// Sets the number of computing threads for every library that asks, unless the caller has.
+/// Sets the number of computing threads for every library that asks, unless the caller has: all physical cores, or
+/// `n_threads`.
 ///
 /// Without the variable, candle 0.11 reads `/proc/cpuinfo` to count the cores at every single matrix product:
 /// two thirds of the embedded policy's time.
 #[expect(unsafe_code, reason = "the environment can only be changed before there are threads")]
-fn say_n_threads() {
+fn say_n_threads(n_threads: Option<usize>) {
     const VARIABLE: &str = "RAYON_NUM_THREADS";
     if std::env::var_os(VARIABLE).is_some() {
         return;
     }
     let allowed = std::thread::available_parallelism().map_or(1, usize::from);
-    let n_threads = num_cpus::get_physical().min(allowed);
-    // SAFETY: this is the first thing the program does, so no other thread reads the environment meanwhile.
+    let n_threads = n_threads.unwrap_or_else(|| num_cpus::get_physical().min(allowed));
+    // SAFETY: before this the program only looked at its arguments, so no other thread reads the environment meanwhile.
     unsafe { std::env::set_var(VARIABLE, n_threads.to_string()) };
 }

@@ -181,3 +181,29 @@ fn the_engine_is_measured_on_any_checkpoint_one_storage_after_the_other() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("the measurement of transformers-f32 ended with exit status: 1"), "{said}");
 }
+
+#[test]
+fn a_training_step_is_measured_and_a_missing_peer_is_said_with_the_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["bench", "train", "--steps", "1", "--json", "--result", "step.json"];
+    let output = vigorl(folder.path(), &args, &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let written = fs::read_to_string(folder.path().join("step.json")).unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&written).unwrap(), result);
+    let [adamw, muon] = [0, 1].map(|i| &result["measured"][i]);
+    assert!(adamw["step_secs"].as_f64().unwrap() > 0.0, "{result}");
+    assert_eq!((&adamw["optimizer"], &muon["optimizer"]), (&"AdamW".into(), &"Muon, AdamW".into()));
+    assert_eq!(adamw["first_loss"], muon["first_loss"]);
+    assert!(result["size"]["n_questions"].as_u64().unwrap() > 0, "{result}");
+    assert_eq!(result["peers"], serde_json::json!([]));
+    let peer = ["bench", "train", "--steps", "1", "--against", "transformers", "--python"];
+    let output = vigorl(folder.path(), &[&peer[..], &["no-python"]].concat(), &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("no-python") && said.contains("make parity"), "{said}");
+    let output = vigorl(folder.path(), &[&peer[..], &["false"]].concat(), &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("the measurement of transformers ended with exit status: 1"), "{said}");
+}

@@ -22,6 +22,7 @@ const VERBS: [&[&str]; 16] = [
     &["quantize"],
     &["bench", "step"],
     &["bench", "engine"],
+    &["bench", "train"],
     &["doctor"],
 ];
 

@@ -166,7 +166,17 @@ pub fn read_weights(
     dir: &Path,
     shapes: &[(String, Vec<usize>)],
 ) -> Result<BTreeMap<String, Tensor>, TrainingError> {
-    let weights = Weights::open(dir, &Device::Cpu, WeightFormat::Dense(DType::F32))?;
+    named_weights(&Weights::open(dir, &Device::Cpu, WeightFormat::Dense(DType::F32))?, shapes)
+}
+
+/// Weights by their published names.
+///
+/// # Errors
+/// Missing tensors, or tensors of other shapes than `shapes`.
+pub fn named_weights(
+    weights: &Weights,
+    shapes: &[(String, Vec<usize>)],
+) -> Result<BTreeMap<String, Tensor>, TrainingError> {
     let read = |(name, shape): &(String, Vec<usize>)| Ok((name.clone(), weights.get(name, shape)?));
     shapes.iter().map(read).collect()
 }
@@ -188,7 +198,7 @@ fn write_model(
 }
 
 /// Writes safetensors with the metadata that transformers insists on.
-fn write_tensors(path: &Path, tensors: Vec<(String, Tensor)>) -> Result<(), TrainingError> {
+pub(crate) fn write_tensors(path: &Path, tensors: Vec<(String, Tensor)>) -> Result<(), TrainingError> {
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     safetensors::serialize_to_file(tensors, Some(metadata), path).map_err(TrainingError::content(path))
 }

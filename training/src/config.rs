@@ -192,13 +192,15 @@ pub struct LossConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerConfig {
-    /// Peak learning rate of Muon, which moves the matrices.
+    /// What moves the matrices.
+    pub matrix_rule: MatrixRule,
+    /// Peak learning rate of the matrices.
     pub matrix_lr: f64,
     /// Momentum of Muon.
     pub matrix_momentum: f64,
     /// Peak learning rate of AdamW, which moves embeddings, norms and biases.
     pub vector_lr: f64,
-    /// Decay rates of AdamW's two moments.
+    /// Decay rates of AdamW's two moments, for whatever it moves.
     pub vector_betas: [f64; 2],
     /// Decoupled weight decay of the matrices.
     pub weight_decay: f64,
@@ -208,6 +210,16 @@ pub struct OptimizerConfig {
     pub freeze: Freeze,
     /// How the learning rates run over the whole curriculum.
     pub schedule: ScheduleConfig,
+}
+
+/// What moves the matrices; AdamW moves the rest in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MatrixRule {
+    /// Momentum, made orthogonal.
+    Muon,
+    /// AdamW with decoupled weight decay.
+    AdamW,
 }
 
 /// Which parts keep their weights.
@@ -552,6 +564,7 @@ mod tests {
     fn nothing_has_a_hidden_default_and_nothing_is_ignored() {
         refused("clip_norm = 1.0\n", "", &["missing field `clip_norm`"]);
         refused("clip_norm = 1.0\n", "clip_nrom = 1.0\n", &["clip_nrom", "unknown field"]);
+        refused("matrix_rule = \"muon\"", "matrix_rule = \"sgd\"", &["sgd", "`muon`", "`adamw`"]);
         refused("freeze = \"nothing\"", "freeze = \"all\"", &["all", "`nothing`", "`vision`"]);
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use vigorl_policy::ChatTemplate;
-use vigorl_qwen::{Config, LoadError, Processor};
+use vigorl_qwen::{Config, LoadError, NANO_FILES, Processor};
 
 use crate::error::TrainingError;
 
@@ -43,6 +43,11 @@ impl ModelFiles {
             }
         }
         Ok(Self(files))
+    }
+
+    /// The files of the embedded policy `nano`.
+    pub fn embedded() -> Self {
+        Self(NANO_FILES.map(|(name, bytes)| (name.to_owned(), bytes.to_vec())).into())
     }
 
     /// Adds or replaces a JSON file.

@@ -5,14 +5,14 @@
 //! Sources: Muon, K. Jordan 2024 (momentum, then five Newton-Schulz iterations that push all singular values
 //! towards 1); its scaling by `0.2 * sqrt(longer side)`, which gives updates the size of AdamW's, from
 //! "Muon is scalable for LLM training" (arXiv 2502.16982). We differ in one way: a fused query-key-value
-//! matrix is orthogonalized in its three parts, and the merger's first matrix in four. AdamW: arXiv 1711.05101, without decay (it only moves
-//! embeddings, norms and biases).
+//! matrix is orthogonalized in its three parts, and the merger's first matrix in four. AdamW: arXiv 1711.05101,
+//! without decay for embeddings, norms and biases. A configuration may have it move the matrices as well, with decay.
 
 use std::collections::HashMap;
 
 use candle_core::{Result, Tensor, Var};
 
-use crate::config::OptimizerConfig;
+use crate::config::{MatrixRule, OptimizerConfig};
 use crate::workers::Workers;
 
 /// A trained tensor and its name in the checkpoint.
@@ -34,12 +34,21 @@ pub struct Optimizer {
 
 #[derive(Debug, Clone)]
 enum State {
-    Matrix { momentum: Tensor, n_parts: usize },
-    Vector { first: Tensor, second: Tensor },
+    Matrix {
+        momentum: Tensor,
+        n_parts: usize,
+    },
+    /// AdamW's moments. `lr` is the peak rate.
+    Moments {
+        first: Tensor,
+        second: Tensor,
+        lr: f64,
+        decay: f64,
+    },
 }
 
 const COEFFICIENTS: (f64, f64, f64) = (3.4445, -4.7750, 2.0315);
-const ADAM_EPSILON: f64 = 1e-8;
+pub(crate) const ADAM_EPSILON: f64 = 1e-8;
 
 impl Optimizer {
     /// Fresh state for `parameters`.
@@ -49,14 +58,30 @@ impl Optimizer {
     pub fn new(parameters: &[Parameter], config: &OptimizerConfig) -> Result<Self> {
         let fresh = |parameter: &Parameter| {
             let zeros = parameter.var.zeros_like()?;
-            Ok(if is_matrix(parameter) {
-                State::Matrix { momentum: zeros, n_parts: n_parts(&parameter.name) }
-            } else {
-                State::Vector { first: zeros.clone(), second: zeros }
+            let (is_matrix, first) = (is_matrix(parameter), zeros.clone());
+            Ok(match config.matrix_rule {
+                MatrixRule::Muon if is_matrix => {
+                    State::Matrix { momentum: zeros, n_parts: n_parts(&parameter.name) }
+                }
+                MatrixRule::AdamW if is_matrix => {
+                    let (lr, decay) = (config.matrix_lr, config.weight_decay);
+                    State::Moments { first, second: zeros, lr, decay }
+                }
+                _ => State::Moments { first, second: zeros, lr: config.vector_lr, decay: 0.0 },
             })
         };
         let states = parameters.iter().map(fresh).collect::<Result<_>>()?;
         Ok(Self { config: config.clone(), states, n_steps: 0 })
+    }
+
+    /// How weights move.
+    pub fn config(&self) -> &OptimizerConfig {
+        &self.config
+    }
+
+    /// Steps taken.
+    pub fn n_steps(&self) -> u64 {
+        self.n_steps
     }
 
     /// Moves every parameter against its gradient. `gradients` are in the order of `parameters`; one without
@@ -95,16 +120,21 @@ impl Optimizer {
                 var.set(&(kept - (direction * lr)?)?.detach())?;
                 Ok(State::Matrix { momentum: momentum.detach(), n_parts: *n_parts })
             }
-            State::Vector { first, second } => {
+            State::Moments { first, second, lr: peak, decay } => {
                 let [beta1, beta2] = config.vector_betas;
                 let first = ((first * beta1)? + (gradient * (1.0 - beta1))?)?;
                 let second = ((second * beta2)? + (gradient.sqr()? * (1.0 - beta2))?)?;
                 let n = self.n_steps as f64;
                 let mean = (&first / (1.0 - beta1.powf(n)))?;
                 let spread = ((&second / (1.0 - beta2.powf(n)))?.sqrt()? + ADAM_EPSILON)?;
-                let lr = config.vector_lr * share;
-                var.set(&(var.as_tensor() - ((mean / spread)? * lr)?)?.detach())?;
-                Ok(State::Vector { first: first.detach(), second: second.detach() })
+                let lr = peak * share;
+                let kept = match *decay > 0.0 {
+                    true => (var.as_tensor() * (1.0 - lr * decay))?,
+                    false => var.as_tensor().clone(),
+                };
+                var.set(&(kept - ((mean / spread)? * lr)?)?.detach())?;
+                let (first, second) = (first.detach(), second.detach());
+                Ok(State::Moments { first, second, lr: *peak, decay: *decay })
             }
         }
     }
@@ -115,7 +145,7 @@ impl Optimizer {
             let name = |what: &str| format!("{what}.{}", parameter.name);
             match state {
                 State::Matrix { momentum, .. } => vec![(name("momentum"), momentum.clone())],
-                State::Vector { first, second } => {
+                State::Moments { first, second, .. } => {
                     vec![(name("first"), first.clone()), (name("second"), second.clone())]
                 }
             }
@@ -141,7 +171,7 @@ impl Optimizer {
         for (state, parameter) in self.states.iter_mut().zip(parameters) {
             match state {
                 State::Matrix { momentum, .. } => *momentum = find("momentum", parameter)?,
-                State::Vector { first, second } => {
+                State::Moments { first, second, .. } => {
                     (*first, *second) = (find("first", parameter)?, find("second", parameter)?);
                 }
             }
@@ -152,7 +182,7 @@ impl Optimizer {
 }
 
 /// Matrices that act on activations; tables of embeddings are not such.
-fn is_matrix(parameter: &Parameter) -> bool {
+pub(crate) fn is_matrix(parameter: &Parameter) -> bool {
     let is_table = parameter.name.contains("embed_tokens") || parameter.name.contains("lm_head");
     parameter.var.rank() >= 2 && !is_table
 }
@@ -235,6 +265,7 @@ mod tests {
 
     fn config() -> OptimizerConfig {
         OptimizerConfig {
+            matrix_rule: MatrixRule::Muon,
             matrix_lr: 0.02,
             matrix_momentum: 0.95,
             vector_lr: 0.05,
@@ -315,6 +346,35 @@ mod tests {
         resumed.restore(&parameters, &saved, 20).unwrap();
         descend(&mut resumed, 20);
         assert_eq!(bowl(&parameters), uninterrupted);
+    }
+
+    #[test]
+    fn adamw_moves_matrices_too_where_asked_and_only_they_decay() {
+        let config = OptimizerConfig { matrix_rule: MatrixRule::AdamW, ..config() };
+        let var = |values: &[f32], shape: &[usize]| Var::from_slice(values, shape, &Device::Cpu).unwrap();
+        let parameter = |name: &str, var: Var| Parameter { name: name.to_owned(), var };
+        let parameters = [
+            parameter("model.layers.0.mlp.up_proj.weight", var(&[1.0, -2.0], &[1, 2])),
+            parameter("model.norm.weight", var(&[1.0, -2.0], &[2])),
+        ];
+        let gradients: Vec<_> = parameters.iter().map(|p| (p.var.as_tensor() * 3.0).ok()).collect();
+        let mut optimizer = Optimizer::new(&parameters, &config).unwrap();
+        optimizer.step(&parameters, &gradients, 0.5, &Workers::new(1).unwrap()).unwrap();
+        // The first step goes by the whole rate against the sign, whatever the gradient's length.
+        let expected =
+            |lr: f32, decay: f32| [1.0, -2.0].map(|v: f32| v * (1.0 - lr * decay) - lr * v.signum());
+        for (parameter, expected) in parameters.iter().zip([expected(0.01, 0.01), expected(0.025, 0.0)]) {
+            let moved = parameter.var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let is_near = moved.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6);
+            assert!(is_near, "{}: {moved:?} instead of {expected:?}", parameter.name);
+        }
+        let saved: HashMap<String, Tensor> = optimizer.state(&parameters).into_iter().collect();
+        assert!(saved.contains_key("second.model.layers.0.mlp.up_proj.weight"));
+        // What Muon left cannot be continued by AdamW.
+        let muon = Optimizer::new(&parameters, &self::config()).unwrap();
+        let saved: HashMap<String, Tensor> = muon.state(&parameters).into_iter().collect();
+        let missing = optimizer.restore(&parameters, &saved, 1).unwrap_err();
+        assert_eq!(missing, "first.model.layers.0.mlp.up_proj.weight");
     }
 
     #[test]

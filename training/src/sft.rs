@@ -22,13 +22,14 @@ use crate::files::ModelFiles;
 use crate::fresh;
 use crate::loss::TokenKind;
 use crate::metrics::{MetricsLog, Record, Tally};
-use crate::optim::{Optimizer, normalize_and_clip};
+use crate::optim::Optimizer;
 use crate::plot;
 use crate::sample::Encoder;
 use crate::schedule::lr_share;
 use crate::seed::stream;
+use crate::step::{Stepped, take_step};
 use crate::transcript::transcript;
-use crate::work::{Contribution, Trained, Work, add_up, contribution, draw_work};
+use crate::work::{Trained, Work, contribution, draw_work};
 use crate::workers::Workers;
 
 /// How far a run has come, after every step.
@@ -169,25 +170,23 @@ impl Run {
         })
     }
 
-    /// One optimizer step: draw, compute, add up, clip, move, record.
+    /// One optimizer step: draw, compute, add up, clip, move (see [`take_step`]), record.
     fn step(&mut self) -> Result<SftProgress, TrainingError> {
         let started = Instant::now();
         let step = self.state.step;
         let stage = self.config.stage_at(step).1.clone();
-        let micro_batches: Vec<u64> = (0..stage.micro_batches as u64).collect();
-        let parts = self.workers.map(&micro_batches, |&micro| self.compute(&stage, step, micro));
-        let mut sum = add_up(parts.into_iter().collect::<Result<_, _>>()?, &self.workers)?;
-        let loss = sum.tally.mean_loss();
-        if !loss.is_finite() {
-            return Err(TrainingError::Diverged { step, loss });
-        }
-        let clip_norm = self.config.optimizer.clip_norm;
-        let norm = normalize_and_clip(&mut sum.gradients, sum.tally.weight(), clip_norm, &self.workers)?;
         let share = self.lr_share(step, &stage);
-        self.optimizer.step(&self.trained.moving, &sum.gradients, share, &self.workers)?;
+        let Self { config, trained, optimizer, encoder, data, workers, .. } = self;
+        let compute = |micro| {
+            let seed = config.run.seed;
+            let mix = drawn_mix(&stage.mixes, stream(seed, &[step, micro, u64::MAX]).random());
+            let work = draw_work(encoder, &trained.model, &data[&mix.data], mix, seed, &[step, micro])?;
+            contribution(trained, &work, encoder)
+        };
+        let stepped = take_step(trained, optimizer, workers, share, stage.micro_batches, compute)?;
         let secs = started.elapsed().as_secs_f64();
-        let questions_per_sec = sum.n_questions as f64 / secs;
-        self.gather(&sum, norm, secs);
+        let questions_per_sec = stepped.sum.n_questions as f64 / secs;
+        self.gather(&stepped, secs);
         let measured = self.record(&stage)?;
         if self.state.step.is_multiple_of(self.config.run.checkpoint_every) {
             self.save_checkpoint()?;
@@ -196,25 +195,18 @@ impl Run {
             step: self.state.step,
             total_steps: self.config.total_steps(),
             stage: stage.name,
-            loss,
+            loss: stepped.loss,
             questions_per_sec,
             measured,
         })
-    }
-
-    fn compute(&self, stage: &StageConfig, step: u64, micro: u64) -> Result<Contribution, TrainingError> {
-        let seed = self.config.run.seed;
-        let mix = drawn_mix(&stage.mixes, stream(seed, &[step, micro, u64::MAX]).random());
-        let work =
-            draw_work(&self.encoder, &self.trained.model, &self.data[&mix.data], mix, seed, &[step, micro])?;
-        contribution(&self.trained, &work, &self.encoder)
     }
 
     fn lr_share(&self, step: u64, stage: &StageConfig) -> f64 {
         lr_share(step, self.config.total_steps(), &self.config.optimizer.schedule) * stage.lr_scale
     }
 
-    fn gather(&mut self, sum: &Contribution, norm: f64, secs: f64) {
+    fn gather(&mut self, stepped: &Stepped, secs: f64) {
+        let sum = &stepped.sum;
         self.state.step += 1;
         self.state.n_pages += sum.n_pages;
         self.state.n_questions += sum.n_questions;
@@ -224,7 +216,7 @@ impl Run {
         since.n_steps += 1;
         since.n_questions += sum.n_questions;
         since.n_tokens += sum.n_tokens;
-        since.gradient_norm += norm;
+        since.gradient_norm += stepped.gradient_norm;
         since.secs += secs;
     }
 

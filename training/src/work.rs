@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor, Var};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use vigorl_policy::View;
 use vigorl_qwen::{Model, Weights};
-use vigorl_tasks::practice::dataset::Dataset;
+use vigorl_tasks::practice::dataset::{Dataset, Record};
 
 use crate::config::{Freeze, MixConfig, Objective, QuestionMix};
 use crate::error::TrainingError;
@@ -183,9 +184,8 @@ pub fn draw_work(
     match mix.objective {
         Objective::Turns => {
             let pages = draws.map(|(index, mut rng)| {
-                let mistakes = mix.own_mistakes.then(|| mistakes(encoder, model, data, index)).transpose()?;
-                let n = mix.questions_per_page;
-                asked_page(encoder, data, index, &mix.questions, n, mistakes.as_deref(), &mut rng)
+                let (view, page) = (encoder.view(data.image(index)?)?, &data.records()[index]);
+                draw_page(encoder, model, view, page, mix, &mut rng)
             });
             Ok(Work::Turns(encoder.pack(&pages.collect::<Result<Vec<_>, _>>()?)?))
         }
@@ -197,15 +197,30 @@ pub fn draw_work(
     }
 }
 
+/// Draws questions about one page as the mixture says. `model` is asked for its own mistakes where it wants them.
+///
+/// # Errors
+/// If a crop cannot be made or a conversation cannot be rendered.
+pub fn draw_page(
+    encoder: &Encoder,
+    model: &Model,
+    view: View,
+    page: &Record,
+    mix: &MixConfig,
+    rng: &mut ChaCha8Rng,
+) -> Result<AskedPage, TrainingError> {
+    let mistakes = mix.own_mistakes.then(|| mistakes(encoder, model, view.clone(), page)).transpose()?;
+    ask(encoder, view, page, &mix.questions, mix.questions_per_page, mistakes.as_deref(), rng)
+}
+
 /// For each of the page's tasks, the widgets that the policy looks at more than at the right one when it is
 /// asked for the point at once, the likeliest first, at most [`MOST_MISTAKES`].
 fn mistakes(
     encoder: &Encoder,
     model: &Model,
-    data: &Dataset,
-    index: usize,
+    view: View,
+    page: &Record,
 ) -> Result<Vec<Vec<usize>>, TrainingError> {
-    let (view, page) = (encoder.view(data.image(index)?)?, &data.records()[index]);
     let questions = every_point(page, &view, encoder.preset())?;
     let targets: Vec<usize> = questions.iter().map(|q| q.target).collect();
     let named = NamedImage::page(&view, page);
@@ -249,7 +264,19 @@ pub fn asked_page(
     mistakes: Option<&[Vec<usize>]>,
     rng: &mut ChaCha8Rng,
 ) -> Result<AskedPage, TrainingError> {
-    let (view, page) = (encoder.view(data.image(index)?)?, &data.records()[index]);
+    let view = encoder.view(data.image(index)?)?;
+    ask(encoder, view, &data.records()[index], questions, n, mistakes, rng)
+}
+
+fn ask(
+    encoder: &Encoder,
+    view: View,
+    page: &Record,
+    questions: &QuestionMix,
+    n: usize,
+    mistakes: Option<&[Vec<usize>]>,
+    rng: &mut ChaCha8Rng,
+) -> Result<AskedPage, TrainingError> {
     let questions = draw_questions(page, &view, encoder.preset(), questions, n, mistakes, rng)?;
     let named = NamedImage::page(&view, page);
     Ok(AskedPage { view, named, questions })

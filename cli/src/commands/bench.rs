@@ -1,6 +1,8 @@
-//! `vigorl bench`: what a step costs besides the model, and how fast the model is.
+//! `vigorl bench`: what a step costs besides the model, how fast the model is, and how fast it learns.
 
 pub(crate) mod engine;
+mod peer;
+pub(crate) mod train;
 
 use std::hint::black_box;
 use std::time::Instant;

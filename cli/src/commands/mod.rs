@@ -46,6 +46,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Quantize(args) => quantize::quantize(args, form),
         Command::Bench(BenchCommand::Step(args)) => bench::step(args, &settings, form),
         Command::Bench(BenchCommand::Engine(args)) => bench::engine::engine(args, form),
+        Command::Bench(BenchCommand::Train(args)) => bench::train::train(args, form),
         Command::Doctor(_) => doctor::doctor(&settings, form),
     }
 }
@@ -74,7 +75,7 @@ fn layer_of(command: &Command) -> Layer {
         Command::Report(_)
         | Command::Train(_)
         | Command::Quantize(_)
-        | Command::Bench(BenchCommand::Engine(_)) => vec![],
+        | Command::Bench(BenchCommand::Engine(_) | BenchCommand::Train(_)) => vec![],
     };
     let mut layer = Layer::new();
     for part in parts {

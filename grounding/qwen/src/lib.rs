@@ -41,6 +41,7 @@ pub use hub::{HubAccess, Network, OnBytes};
 pub use inspect::{Inspection, inspect_forward};
 pub use model::{KvCache, Model, OnLayer, PackedBatch, PackedPass, Probe};
 pub use mrope::Grid;
+pub use nano::NANO_FILES;
 pub use place::Place;
 pub use processor::{Patches, Processor};
 pub use quantized_file::OnWritten;

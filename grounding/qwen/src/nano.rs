@@ -9,6 +9,16 @@ pub(crate) const TOKENIZER: &[u8] = include_bytes!("../assets/nano/tokenizer.jso
 pub(crate) const WEIGHTS: &[u8] = include_bytes!("../assets/nano/model.safetensors");
 const CHAT_TEMPLATE: &str = include_str!("../assets/nano/chat_template.json");
 
+/// The folder's files besides the weights, by name: what a copy of it needs.
+pub const NANO_FILES: [(&str, &[u8]); 6] = [
+    ("config.json", CONFIG.as_bytes()),
+    ("generation_config.json", include_bytes!("../assets/nano/generation_config.json")),
+    ("preprocessor_config.json", PREPROCESSOR.as_bytes()),
+    ("tokenizer.json", TOKENIZER),
+    ("tokenizer_config.json", include_bytes!("../assets/nano/tokenizer_config.json")),
+    ("chat_template.json", CHAT_TEMPLATE.as_bytes()),
+];
+
 /// The template text inside `chat_template.json`.
 pub(crate) fn chat_template() -> Result<String, LoadError> {
     let json: serde_json::Value =

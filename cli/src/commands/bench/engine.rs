@@ -3,7 +3,6 @@
 //! Invariant: each storage of the weights is loaded and measured in a process of its own, because the largest
 //! memory a process ever took cannot be counted for one part of it.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -16,6 +15,7 @@ use vigorl_qwen::{Engine, LoadOptions, ModelSource, WeightFormat};
 use vigorl_training::published::{PublishedSize, write_random};
 
 use crate::args::BenchEngineArgs;
+use crate::commands::bench::peer;
 use crate::commands::{Form, pretty};
 use crate::exit::Ending;
 use crate::{record, terminal};
@@ -49,7 +49,7 @@ pub(crate) fn engine(args: &BenchEngineArgs, form: Form) -> anyhow::Result<Endin
     let peers = peers.collect::<anyhow::Result<Vec<_>>>()?;
     let result = EngineResult {
         commit: record::COMMIT.to_owned(),
-        machine: machine(),
+        machine: peer::machine(),
         n_threads: std::thread::available_parallelism().map_or(0, usize::from),
         size: args.size.clone(),
         ceilings,
@@ -83,40 +83,11 @@ fn peer_in_own_process(
     let (name, dtype) = peer.split_once('-').context("a peer has a name and a dtype")?;
     let script = PEERS.iter().find(|(known, _)| *known == name).context("which peer?")?.1;
     terminal::note(&format!("{peer}: loading, then {} repetitions", u16::from(args.repeats) + 1));
-    let mut python = Command::new(&args.python)
-        .arg("-")
-        .arg(folder)
-        .args(["--dtype", dtype, "--repeats", &args.repeats.to_string()])
-        .args(["--prompt-tokens", &n_prompt_tokens.to_string(), "--zoom-tokens", &n_zoom_tokens.to_string()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .with_context(|| {
-            let path = args.python.display();
-            format!("cannot start `{path}`; `make parity` makes it with torch and transformers, or name another with --python")
-        })?;
-    // Taken out of the process, so that it is closed behind the script.
-    let mut input = python.stdin.take().context("a process without input")?;
-    let written = input.write_all(script.as_bytes());
-    drop(input);
-    let said = python.wait_with_output()?;
-    anyhow::ensure!(said.status.success(), "the measurement of {peer} ended with {}", said.status);
-    // A program that does not read the script usually says more by how it ended.
-    written.with_context(|| format!("cannot hand the script to {peer}"))?;
-    let said = String::from_utf8_lossy(&said.stdout);
-    let last = said.lines().last().unwrap_or_default();
-    serde_json::from_str(last).with_context(|| format!("{peer} printed `{last}`"))
-}
-
-/// The processor's name.
-fn machine() -> String {
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
-    name.map_or_else(
-        || std::env::consts::ARCH.to_owned(),
-        |name| name.trim_start_matches([' ', '\t', ':']).to_owned(),
-    )
+    let repeats = args.repeats.to_string();
+    let of_peer = [&folder.to_string_lossy(), "--dtype", dtype, "--repeats", &repeats].map(str::to_owned);
+    let tokens =
+        ["--prompt-tokens", &n_prompt_tokens.to_string(), "--zoom-tokens", &n_zoom_tokens.to_string()];
+    peer::ask(peer, &args.python, script, &[&of_peer[..], &tokens.map(str::to_owned)].concat())
 }
 
 fn in_own_process(args: &BenchEngineArgs, folder: &Path, dtype: &str) -> anyhow::Result<Measured> {
