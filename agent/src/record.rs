@@ -604,6 +604,7 @@ mod tests {
             max_new_tokens: 512,
             stop: vec![],
             seed: 0,
+            form: None,
         };
         let page = Arc::new(RgbImage::new(64, 48));
         GroundingRecord::from(&ground(&mut policy, &page, "it", preset, &sampling, &mut ()).unwrap())

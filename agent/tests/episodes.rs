@@ -33,6 +33,7 @@ fn sampling() -> Sampling {
         max_new_tokens: 512,
         stop: Vec::new(),
         seed: 0,
+        form: None,
     }
 }
 

@@ -129,6 +129,7 @@ fn sampling(settings: &Settings) -> Sampling {
         max_new_tokens: usize::MAX,
         stop: Vec::new(),
         seed: settings.seed,
+        form: None,
     }
 }
 

@@ -58,6 +58,7 @@ pub(crate) fn step(args: &BenchStepArgs, settings: &Settings, form: Form) -> any
         max_new_tokens: usize::MAX,
         stop: Vec::new(),
         seed: 0,
+        form: None,
     };
     let mut agent = Agent {
         driver: &mut driver,

@@ -26,6 +26,7 @@ fn sampling() -> Sampling {
         max_new_tokens: 512,
         stop: Vec::new(),
         seed: 0,
+        form: None,
     }
 }
 

@@ -125,6 +125,13 @@ impl View {
         }
     }
 
+    /// Whole numbers that a policy may write for a point on the screenshot are below these, by axis; at least 1.
+    pub fn written_below(&self) -> [u32; 2] {
+        let size = self.screenshot_size();
+        let corner = self.written(Point::new(size.width, size.height));
+        [corner.x, corner.y].map(|end| (end.ceil() as u32).max(1))
+    }
+
     /// The crop that a policy gets for a zoom on `written`.
     ///
     /// The offset counts in the pixels that the policy speaks about; only on the 0-1000 grid it counts in screenshot

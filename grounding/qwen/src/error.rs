@@ -87,6 +87,9 @@ pub enum LoadError {
         "the logits are not numbers: the weights are broken or overflow in this number format; fetch them again or use f32"
     )]
     NotNumbers,
+    /// The form of a turn cannot be said in this vocabulary.
+    #[error("no token of this tokenizer goes on with the form of a turn: leave out --constrain")]
+    NoTokenAllowed,
     /// The weights do not fit.
     #[error(
         "the model needs about {needed_gib:.1} GiB, {available_gib:.1} GiB are available: close programs or choose a smaller model"
