@@ -21,7 +21,7 @@ use crate::hold::{Hold, ProtocolTokens};
 use crate::hub::HubAccess;
 use crate::model::{KvCache, Model, Probe};
 use crate::mrope::{Grid, next_position, position_ids};
-use crate::processor::Patches;
+use crate::processor::{Patches, Processor};
 use crate::weights::OnQuantized;
 
 /// How a checkpoint is loaded.
@@ -34,7 +34,8 @@ pub struct LoadOptions {
     pub format: WeightFormat,
     /// Follows quantization.
     pub on_quantized: Option<OnQuantized>,
-    /// Overrides the processor's upper pixel limit.
+    /// Overrides the processor's upper pixel limit, for screenshots and crops alike: a whole merged patch at
+    /// least; more than the checkpoint's own limit is possible.
     pub max_pixels: Option<u64>,
     /// How the hub may be used.
     pub hub: HubAccess,
@@ -66,6 +67,7 @@ impl std::fmt::Debug for LoadOptions {
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) checkpoint: Checkpoint,
+    own_processor: Processor,
     pub(crate) model: Model,
     pub(crate) device: Device,
     pub(crate) dtype: DType,
@@ -118,10 +120,9 @@ impl Engine {
     /// # Errors
     /// [`LoadError`] names cause and cure.
     pub fn from_checkpoint(mut checkpoint: Checkpoint, options: &LoadOptions) -> Result<Self, LoadError> {
+        let own_processor = checkpoint.processor.clone();
         if let Some(max_pixels) = options.max_pixels {
-            let processor = &mut checkpoint.processor;
-            processor.max_pixels = max_pixels;
-            processor.min_pixels = processor.min_pixels.min(max_pixels);
+            checkpoint.processor = own_processor.with_max_pixels(max_pixels)?;
         }
         let weights = checkpoint.weights(&options.device, options.format)?;
         let weights = weights.on_quantized(options.on_quantized.clone());
@@ -129,6 +130,7 @@ impl Engine {
         let session = Session::new(&model);
         Ok(Self {
             checkpoint,
+            own_processor,
             model,
             device: options.device.clone(),
             dtype: options.format.compute_dtype(),
@@ -140,6 +142,11 @@ impl Engine {
     /// The checkpoint this engine runs.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
+    }
+
+    /// The checkpoint's own image processor, whatever limit this engine was loaded with.
+    pub fn own_processor(&self) -> &Processor {
+        &self.own_processor
     }
 
     /// The model, for those who compute without a conversation.

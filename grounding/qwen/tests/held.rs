@@ -141,9 +141,7 @@ fn what_was_forced_is_said_and_cannot_be_learned_from() {
 #[test]
 fn the_cache_holds_what_was_forced() {
     for mut engine in [nano(), random()] {
-        let mut seed = 0;
-        for temperature in [0.0, 1.0, 3.0] {
-            seed += 1;
+        for (seed, temperature) in (1..).zip([0.0, 1.0, 3.0]) {
             let sampling = Sampling { temperature, seed, ..held() };
             let said = complete(&mut engine, &question(), &sampling);
             check_goes_on(&mut engine, &said);
