@@ -160,16 +160,17 @@ pub struct TurnRecord {
     pub n_prompt_tokens: usize,
     /// Tokens of the completion.
     pub n_completion_tokens: usize,
-    /// Of these, how many the form of the turn forced, so that they were not sampled; absent without a form.
+    /// Sum of the log-probabilities of the sampled tokens.
+    pub logprob_sum: f64,
+    /// Where the time went.
+    pub millis: TurnMillis,
+    /// Of the completion's tokens, how many the form of the turn forced, so that they were not sampled; absent
+    /// without a form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n_forced_tokens: Option<usize>,
     /// Passes of the network behind the prompt.
     #[serde(default)]
     pub n_passes: usize,
-    /// Sum of the log-probabilities of the sampled tokens.
-    pub logprob_sum: f64,
-    /// Where the time went.
-    pub millis: TurnMillis,
     /// Of the prompt tokens, how many were computed in an earlier turn.
     #[serde(default)]
     pub n_cached_tokens: usize,

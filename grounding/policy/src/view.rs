@@ -141,7 +141,16 @@ impl View {
     pub fn written_below(&self) -> [u32; 2] {
         let size = self.screenshot_size();
         let corner = self.written(Point::new(size.width, size.height));
-        [corner.x, corner.y].map(|end| (end.ceil() as u32).max(1))
+        // Rounding in the map may have carried the end beyond itself.
+        let last_inside = |end: f64, at: &dyn Fn(f64) -> Coordinate| {
+            let end = (end.ceil() as u32).max(1);
+            let is_outside = self.point_inside(at(f64::from(end - 1))).is_none();
+            end.saturating_sub(u32::from(is_outside)).max(1)
+        };
+        [
+            last_inside(corner.x, &|x| Coordinate { x, y: 0.0 }),
+            last_inside(corner.y, &|y| Coordinate { x: 0.0, y }),
+        ]
     }
 
     /// The crop that a policy gets for a zoom on `written`.
@@ -219,6 +228,26 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_written_lies_on_the_screenshot_and_reaches_its_end() {
+        for (width, height) in [(1, 1), (192, 160), (640, 480), (1280, 800), (1023, 767), (3840, 2160)] {
+            for space in
+                [AnswerSpace::Image, AnswerSpace::Screenshot, AnswerSpace::Resized, AnswerSpace::Thousand]
+            {
+                for max_pixels in [10_000, 500_000, 12_960_000] {
+                    let view = view(width, height, space, max_pixels);
+                    let [x, y] = view.written_below().map(f64::from);
+                    let is_inside = |x, y| view.point_inside(Coordinate { x, y }).is_some();
+                    assert!(is_inside(x - 1.0, y - 1.0), "({x}, {y}) in {space:?}");
+                    assert!(
+                        !is_inside(x + 1e-6, 0.0) && !is_inside(0.0, y + 1e-6),
+                        "({x}, {y}) in {space:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_seen_size_is_that_of_the_shown_image() {
         let tight = PixelBudget { max_pixels: 500_000, ..BUDGET };
         let nano = PixelBudget { factor: 16, min_pixels: 256, max_pixels: 6_400 };
@@ -227,7 +256,7 @@ mod tests {
             ((1280, 800), AnswerSpace::Image, 12_960_000, tight, (868, 532)),
             ((1280, 800), AnswerSpace::Resized, 12_960_000, tight, (868, 532)),
             ((192, 160), AnswerSpace::Screenshot, 192 * 160, nano, (80, 64)),
-            ((1280, 800), AnswerSpace::Screenshot, 192 * 160, nano, (96, 64)),
+            ((1280, 800), AnswerSpace::Screenshot, 192 * 160, nano, (96, 48)),
         ] {
             let seen = View::seen_size(size, space, max_pixels, budget).unwrap();
             assert_eq!(seen, expected, "{size:?} in {space:?}");
