@@ -91,8 +91,8 @@ const BARE_POINT: [Part; 5] =
 /// Stands before the text of a turn whose answer was opened for the policy.
 const OPENED: &str = "\n<answer>";
 
-/// Numbers of every length that tokens may have.
-const NUMBERS: [&str; 4] = ["7", "10", "0", "123"];
+/// How a number may begin, in one token or two.
+const NUMBERS: [&str; 2] = ["7", "10"];
 
 /// How a free text may begin.
 const FREE: [&str; 3] = [" The", " a", "a"];
@@ -101,8 +101,8 @@ const FREE: [&str; 3] = [" The", " a", "a"];
 enum Stand {
     /// No such text begins so.
     Outside,
-    /// This must come, and then one of those.
-    Literal(&'static str, Vec<&'static str>),
+    /// This must come, and then the next part.
+    Literal(&'static str, &'static [Part]),
     /// A number, or more of it.
     Number,
     /// An answer in words so far.
@@ -139,7 +139,7 @@ impl TurnForm {
             Split::Act(acts) => acts,
             Split::Outside => return Next::Choice,
         };
-        let mut literals: Vec<(&'static str, Vec<&'static str>)> = Vec::new();
+        let mut literals = Vec::new();
         for parts in self.acts() {
             match stand(parts, &acts, self.below) {
                 Stand::Outside => {}
@@ -176,11 +176,27 @@ impl TurnForm {
 
     /// Whether `said` may go on with `piece`. Whatever was said so far is not judged again.
     pub fn allows(&self, said: &str, piece: &str) -> bool {
+        self.continuations(said)(piece)
+    }
+
+    /// What [`Self::allows`] says behind `said`, for many pieces.
+    pub fn continuations(&self, said: &str) -> impl FnMut(&str) -> bool {
+        let form = *self;
         // Of a long thought only what stands behind it is looked at again.
-        if let Split::Act(acts) = self.split(said) {
-            return self.acts_allow(&format!("{acts}{piece}"));
+        let (is_act, mut text) = match self.split(said) {
+            Split::Act(acts) => (true, acts.into_owned()),
+            _ => (false, said.to_owned()),
+        };
+        let n_said = text.len();
+        move |piece| {
+            text.truncate(n_said);
+            text.push_str(piece);
+            if is_act { form.acts_allow(&text) } else { form.allows_whole(&text) }
         }
-        match self.split(&format!("{said}{piece}")) {
+    }
+
+    fn allows_whole(&self, said: &str) -> bool {
+        match self.split(said) {
             Split::Outside => false,
             // What would end the thought early, or is no text at all.
             Split::Thought(rest) => {
@@ -270,7 +286,7 @@ fn stand(parts: &'static [Part], said: &str, below: [u32; 2]) -> Stand {
             Part::Text(text) => match rest.strip_prefix(text) {
                 Some(behind) => rest = behind,
                 None => match text.strip_prefix(rest) {
-                    Some(missing) => return Stand::Literal(missing, after(&parts[at + 1..])),
+                    Some(missing) => return Stand::Literal(missing, &parts[at + 1..]),
                     None => return Stand::Outside,
                 },
             },
@@ -326,12 +342,12 @@ fn after(parts: &[Part]) -> Vec<&'static str> {
 }
 
 /// What all of the literals begin with, and how each goes on.
-fn common(literals: &[(&'static str, Vec<&'static str>)]) -> Next {
+fn common(literals: &[(&'static str, &'static [Part])]) -> Next {
     let Some((first, then)) = literals.first() else { return Next::Choice };
     if literals.len() == 1 {
         return Next::Literal {
             text: (*first).to_owned(),
-            then: then.iter().map(ToString::to_string).collect(),
+            then: after(then).iter().map(ToString::to_string).collect(),
         };
     }
     let shared = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();

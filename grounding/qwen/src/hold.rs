@@ -119,10 +119,11 @@ impl<'a> Hold<'a> {
         if self.form.next(said, false) == Next::Free {
             return Ok(None);
         }
+        let mut allows = self.form.continuations(said);
         let mut narrowed = vec![f32::NEG_INFINITY; logits.len()];
         for (id, text) in self.protocol.get(self.tokenizer)? {
             let id = *id as usize;
-            if self.form.allows(said, text) {
+            if allows(text) {
                 narrowed[id] = logits[id];
             }
         }
