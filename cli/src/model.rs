@@ -87,7 +87,7 @@ fn described(
     let (width, height) = size;
     let share = |of: Seen, by: Seen| {
         let share = of.n_tokens as f64 / by.n_tokens.max(1) as f64;
-        format!("about {share:.2} of the vision time, if that is proportional to tokens")
+        format!("about {share:.2} times the vision time, if that is proportional to tokens")
     };
     if processor.max_pixels != own.max_pixels {
         let by_own = Seen::of(size, preset, own)?;
@@ -240,7 +240,7 @@ mod tests {
         let said = |max_pixels| {
             described((1280, 800), &preset, &published(12_845_056), &published(max_pixels)).unwrap()
         };
-        let share = "of the vision time, if that is proportional to tokens";
+        let share = "times the vision time, if that is proportional to tokens";
         assert_eq!(
             said(12_845_056),
             format!(
@@ -256,7 +256,7 @@ mod tests {
             )
         );
         // More than the checkpoint's own limit.
-        assert!(said(20_000_000).contains("This is about 1.00"), "{}", said(20_000_000));
+        assert!(said(20_000_000).contains("This is about 1.00 times"), "{}", said(20_000_000));
     }
 
     #[track_caller]

@@ -71,7 +71,10 @@ fn fewer_pixels_are_fewer_visual_tokens_and_too_few_are_refused() {
     let (reduced, limit, said) = seen(&["--max-pixels", "3000"]);
     assert_eq!(reduced, serde_json::json!({"size": [48, 48], "n_visual_tokens": 9}));
     assert_eq!(limit, 3_000);
-    assert!(said.contains("without --max-pixels as 80x64") && said.contains("about 0.45 of the"), "{said}");
+    assert!(
+        said.contains("without --max-pixels as 80x64") && said.contains("about 0.45 times the"),
+        "{said}"
+    );
     let output = locate(folder.path(), "page.png", &["--max-pixels", "255"]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");

@@ -4,7 +4,8 @@
 //! tokenizer would cut both together if that leaves that token as it is; and of a literal only those tokens are
 //! appended that are the same whatever follows it. The rest of it is then chosen among all tokens that fit.
 
-use std::sync::OnceLock;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use vigorl_policy::{Next, TurnForm};
 
@@ -14,20 +15,50 @@ use crate::tokenizer::{TextStream, Tokenizer};
 /// A choice needs more tokens than the longest ending where a word is spelled in pieces.
 const SPELLED: usize = 8;
 
-/// Tokens before a literal that are looked at when it is cut.
-const CONTEXT: usize = 4;
+/// Cuts remembered at most.
+const MAX_CUTS: usize = 4_096;
 
-/// The tokens that a form's choices are made of, found once per tokenizer.
+/// What is known of one tokenizer: looking it up anew would take as long as a pass of a small model.
 #[derive(Debug, Default)]
-pub(crate) struct ProtocolTokens(OnceLock<Vec<(u32, String)>>);
+pub(crate) struct ProtocolTokens {
+    /// The tokens that a form's choices are made of, by their first character.
+    choices: OnceLock<BTreeMap<char, Vec<(u32, String)>>>,
+    /// Ids of a text behind a token.
+    cuts: Mutex<HashMap<(Option<u32>, String), Vec<u32>>>,
+}
 
 impl ProtocolTokens {
-    fn get(&self, tokenizer: &Tokenizer) -> Result<&[(u32, String)], LoadError> {
-        if let Some(found) = self.0.get() {
+    fn choices(&self, tokenizer: &Tokenizer) -> Result<&BTreeMap<char, Vec<(u32, String)>>, LoadError> {
+        if let Some(found) = self.choices.get() {
             return Ok(found);
         }
-        let found = tokenizer.written_in(TurnForm::is_protocol_char)?;
-        Ok(self.0.get_or_init(|| found))
+        let mut found = BTreeMap::<char, Vec<(u32, String)>>::new();
+        for (id, text) in tokenizer.written_in(TurnForm::is_protocol_char)? {
+            let first = text.chars().next().unwrap_or_default();
+            found.entry(first).or_default().push((id, text));
+        }
+        Ok(self.choices.get_or_init(|| found))
+    }
+
+    /// Tokens of `text` behind the token `last`, as the tokenizer cuts both together if that leaves `last` as it is.
+    fn cut(&self, last: Option<u32>, text: String, tokenizer: &Tokenizer) -> Result<Vec<u32>, LoadError> {
+        let mut cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
+        if cuts.len() >= MAX_CUTS {
+            cuts.clear();
+        }
+        let key = (last, text);
+        if let Some(known) = cuts.get(&key) {
+            return Ok(known.clone());
+        }
+        let text = &key.1;
+        let context = last.map_or(Ok(String::new()), |last| tokenizer.decode(&[last]))?;
+        let together = tokenizer.encode(&format!("{context}{text}"))?;
+        let cut = match together.strip_prefix(last.as_slice()) {
+            Some(behind) => behind.to_vec(),
+            None => tokenizer.encode(text)?,
+        };
+        cuts.insert(key, cut.clone());
+        Ok(cut)
     }
 }
 
@@ -56,7 +87,7 @@ impl<'a> Hold<'a> {
         tokenizer: &'a Tokenizer,
         protocol: &'a ProtocolTokens,
     ) -> Result<Self, LoadError> {
-        let reserve = tokenizer.encode(&form.longest_ending())?.len() + SPELLED;
+        let reserve = protocol.cut(None, form.longest_ending(), tokenizer)?.len() + SPELLED;
         Ok(Self { form, tokenizer, protocol, reserve })
     }
 
@@ -75,7 +106,7 @@ impl<'a> Hold<'a> {
             Next::End => Wanted::Forced(vec![self.tokenizer.end_of_turn]),
             Next::Literal { text, then } => match self.cut(&text, &then, ids)? {
                 // What a policy in haste would choose might be to go on.
-                cut if cut.is_empty() && haste => Wanted::Forced(self.encode_behind(ids, &text)?),
+                cut if cut.is_empty() && haste => Wanted::Forced(self.cut_behind(ids, text)?),
                 cut if cut.is_empty() => Wanted::Sampled,
                 cut => Wanted::Forced(cut),
             },
@@ -87,7 +118,7 @@ impl<'a> Hold<'a> {
     fn cut(&self, literal: &str, then: &[String], ids: &[u32]) -> Result<Vec<u32>, LoadError> {
         let mut shared: Option<Vec<u32>> = None;
         for follower in then {
-            let cut = self.encode_behind(ids, &format!("{literal}{follower}"))?;
+            let cut = self.cut_behind(ids, format!("{literal}{follower}"))?;
             shared = Some(match shared {
                 None => cut,
                 Some(shared) => {
@@ -103,14 +134,8 @@ impl<'a> Hold<'a> {
         Ok(cut)
     }
 
-    /// Tokens of `text` behind `ids`.
-    fn encode_behind(&self, ids: &[u32], text: &str) -> Result<Vec<u32>, LoadError> {
-        let context = &ids[ids.len().saturating_sub(CONTEXT)..];
-        let together = self.tokenizer.encode(&format!("{}{text}", self.tokenizer.decode(context)?))?;
-        match together.strip_prefix(context) {
-            Some(behind) => Ok(behind.to_vec()),
-            None => self.tokenizer.encode(text),
-        }
+    fn cut_behind(&self, ids: &[u32], text: String) -> Result<Vec<u32>, LoadError> {
+        self.protocol.cut(ids.last().copied(), text, self.tokenizer)
     }
 
     /// The logits with those of tokens that cannot follow at negative infinity, where these are most; none where
@@ -121,10 +146,15 @@ impl<'a> Hold<'a> {
         }
         let mut allows = self.form.continuations(said);
         let mut narrowed = vec![f32::NEG_INFINITY; logits.len()];
-        for (id, text) in self.protocol.get(self.tokenizer)? {
-            let id = *id as usize;
-            if allows(text) {
-                narrowed[id] = logits[id];
+        for (first, tokens) in self.protocol.choices(self.tokenizer)? {
+            // What is allowed is allowed from its first character on.
+            if !allows(first.encode_utf8(&mut [0; 4])) {
+                continue;
+            }
+            for (id, text) in tokens {
+                if allows(text) {
+                    narrowed[*id as usize] = logits[*id as usize];
+                }
             }
         }
         Ok(Some(narrowed))
