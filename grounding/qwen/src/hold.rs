@@ -18,21 +18,25 @@ const SPELLED: usize = 8;
 /// Cuts remembered at most.
 const MAX_CUTS: usize = 4_096;
 
+/// Tokens with their texts, by the first character.
+type Choices = BTreeMap<char, Vec<(u32, String)>>;
+/// Ids of a text behind a token.
+type Cuts = HashMap<(Option<u32>, String), Vec<u32>>;
+
 /// What is known of one tokenizer: looking it up anew would take as long as a pass of a small model.
 #[derive(Debug, Default)]
 pub(crate) struct ProtocolTokens {
-    /// The tokens that a form's choices are made of, by their first character.
-    choices: OnceLock<BTreeMap<char, Vec<(u32, String)>>>,
-    /// Ids of a text behind a token.
-    cuts: Mutex<HashMap<(Option<u32>, String), Vec<u32>>>,
+    /// The tokens that a form's choices are made of.
+    choices: OnceLock<Choices>,
+    cuts: Mutex<Cuts>,
 }
 
 impl ProtocolTokens {
-    fn choices(&self, tokenizer: &Tokenizer) -> Result<&BTreeMap<char, Vec<(u32, String)>>, LoadError> {
+    fn choices(&self, tokenizer: &Tokenizer) -> Result<&Choices, LoadError> {
         if let Some(found) = self.choices.get() {
             return Ok(found);
         }
-        let mut found = BTreeMap::<char, Vec<(u32, String)>>::new();
+        let mut found = Choices::new();
         for (id, text) in tokenizer.written_in(TurnForm::is_protocol_char)? {
             let first = text.chars().next().unwrap_or_default();
             found.entry(first).or_default().push((id, text));
