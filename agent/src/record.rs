@@ -69,6 +69,12 @@ pub struct ModelRecord {
     pub name: String,
     /// SHA-256 of the weights; absent for a policy without any.
     pub sha256: Option<String>,
+    /// Screenshots and crops of more pixels were reduced to these before the network saw them.
+    #[serde(default)]
+    pub max_pixels: Option<u64>,
+    /// Whether turns were held to their form.
+    #[serde(default)]
+    pub constrained: bool,
 }
 
 /// `run.json`: everything needed to understand and to repeat the run.
@@ -152,12 +158,19 @@ pub struct TurnRecord {
     pub crop: Option<Box4>,
     /// Tokens in front of the completion.
     pub n_prompt_tokens: usize,
-    /// Tokens sampled.
+    /// Tokens of the completion.
     pub n_completion_tokens: usize,
     /// Sum of the log-probabilities of the sampled tokens.
     pub logprob_sum: f64,
     /// Where the time went.
     pub millis: TurnMillis,
+    /// Of the completion's tokens, how many the form of the turn forced, so that they were not sampled; absent
+    /// without a form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_forced_tokens: Option<usize>,
+    /// Passes of the network behind the prompt.
+    #[serde(default)]
+    pub n_passes: usize,
     /// Of the prompt tokens, how many were computed in an earlier turn.
     #[serde(default)]
     pub n_cached_tokens: usize,
@@ -224,6 +237,8 @@ impl From<&Turn> for TurnRecord {
             crop: turn.crop.as_ref().map(|crop| box4(crop.plan.window)),
             n_prompt_tokens: said.n_prompt_tokens,
             n_completion_tokens: said.token_ids.len().max(said.logprobs.len()),
+            n_forced_tokens: (!said.forced.is_empty()).then(|| said.n_forced()),
+            n_passes: said.n_passes,
             logprob_sum: said.logprobs.iter().copied().map(f64::from).sum(),
             millis: TurnMillis {
                 vision: millis(said.vision),
@@ -604,6 +619,7 @@ mod tests {
             max_new_tokens: 512,
             stop: vec![],
             seed: 0,
+            form: None,
         };
         let page = Arc::new(RgbImage::new(64, 48));
         GroundingRecord::from(&ground(&mut policy, &page, "it", preset, &sampling, &mut ()).unwrap())

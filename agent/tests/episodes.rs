@@ -33,6 +33,7 @@ fn sampling() -> Sampling {
         max_new_tokens: 512,
         stop: Vec::new(),
         seed: 0,
+        form: None,
     }
 }
 
@@ -40,7 +41,7 @@ fn run_record() -> RunRecord {
     RunRecord {
         format: 1,
         task: "click the <blue> box".to_owned(),
-        model: ModelRecord { name: "scripted".to_owned(), sha256: None },
+        model: ModelRecord { name: "scripted".to_owned(), ..ModelRecord::default() },
         ..RunRecord::default()
     }
 }

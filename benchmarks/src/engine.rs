@@ -142,6 +142,7 @@ fn sampling(max_new_tokens: usize) -> Sampling {
         max_new_tokens,
         stop: Vec::new(),
         seed: 0,
+        form: None,
     }
 }
 

@@ -469,6 +469,15 @@ pub(crate) struct PolicyArgs {
     /// Nucleus mass, 1 keeps all [default: 1]
     #[arg(long)]
     pub(crate) top_p: Option<f64>,
+    /// Hold turns to the protocol's form: what it fixes is appended unsampled, so there are fewer passes of the
+    /// network, and every turn can be read; but log-probabilities and confidence are no longer those of free
+    /// sampling, and a policy that has lost its way acts all the same [default: off]
+    #[arg(long, value_name = "on|off", num_args = 0..=1, default_missing_value = "on", value_parser = ["on", "off"])]
+    pub(crate) constrain: Option<String>,
+    /// Reduce larger screenshots and crops to this many pixels: fewer visual tokens, so less time and memory, but
+    /// small things blur; `locate -v` and `doctor` say what it saves [default: by checkpoint]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_pixels: Option<u64>,
     /// Turns at most, the answer included; 1 forbids zooming [default: by preset]
     #[arg(long, value_name = "N")]
     pub(crate) max_turns: Option<usize>,

@@ -1,14 +1,17 @@
 //! Which eyes: the one place that turns `--model` and its companions into a policy.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use indicatif::ProgressBar;
 use vigorl_agent::record::ModelRecord;
-use vigorl_policy::{Preset, Sampling, Turns};
+use vigorl_geometry::fit::FitError;
+use vigorl_policy::{Preset, Sampling, Turns, View};
 use vigorl_qwen::{
-    Checkpoint, Engine, HubAccess, LoadOptions, ModelSource, Network, OnQuantized, Place, WeightFormat,
+    Checkpoint, Engine, HubAccess, LoadOptions, ModelSource, Network, OnQuantized, Place, Processor,
+    WeightFormat,
 };
 
 use crate::env;
@@ -31,8 +34,84 @@ pub(crate) fn load(settings: &Settings) -> anyhow::Result<Eyes> {
     let preset = preset(settings)?;
     let policy = load_engine(settings)?;
     let sha256 = policy.checkpoint().weights_sha256()?;
-    let record = ModelRecord { name: settings.model.clone(), sha256: Some(sha256) };
+    let record = ModelRecord {
+        name: settings.model.clone(),
+        sha256: Some(sha256),
+        max_pixels: Some(policy.checkpoint().processor.max_pixels),
+        constrained: preset.constrain,
+    };
     Ok(Eyes { policy, preset, sampling: sampling(settings), record })
+}
+
+/// How large a screenshot is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) n_tokens: usize,
+}
+
+impl Seen {
+    fn of(size: (u32, u32), preset: &Preset, processor: &Processor) -> Result<Self, FitError> {
+        let budget = processor.pixel_budget();
+        let (width, height) = View::seen_size(size, preset.answer_space, preset.max_image_pixels, budget)?;
+        Ok(Self { width, height, n_tokens: processor.n_tokens(width, height) })
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}: {} visual tokens", self.width, self.height, grouped(self.n_tokens))
+    }
+}
+
+impl Eyes {
+    /// How large a screenshot of `size` is seen.
+    pub(crate) fn seen(&self, size: (u32, u32)) -> Result<Seen, FitError> {
+        Seen::of(size, &self.preset, &self.policy.checkpoint().processor)
+    }
+
+    /// The same in words, beside what another `--max-pixels` would give.
+    pub(crate) fn describe_seen(&self, size: (u32, u32)) -> Result<String, FitError> {
+        described(size, &self.preset, self.policy.own_processor(), &self.policy.checkpoint().processor)
+    }
+}
+
+/// What `processor` makes of a screenshot, beside what the checkpoint's `own` would; where both are the same, beside
+/// half as many pixels.
+fn described(
+    size: (u32, u32),
+    preset: &Preset,
+    own: &Processor,
+    processor: &Processor,
+) -> Result<String, FitError> {
+    let seen = Seen::of(size, preset, processor)?;
+    let (width, height) = size;
+    let share = |of: Seen, by: Seen| {
+        let share = of.n_tokens as f64 / by.n_tokens.max(1) as f64;
+        format!("about {share:.2} times the vision time, if that is proportional to tokens")
+    };
+    if processor.max_pixels != own.max_pixels {
+        let by_own = Seen::of(size, preset, own)?;
+        let of_vision = share(seen, by_own);
+        return Ok(format!(
+            "{width}x{height} is seen as {seen}; without --max-pixels as {by_own}. This is {of_vision}"
+        ));
+    }
+    let half = u64::from(seen.width) * u64::from(seen.height) / 2;
+    let Ok(reduced) = own.with_max_pixels(half) else {
+        return Ok(format!("{width}x{height} is seen as {seen}"));
+    };
+    let reduced = Seen::of(size, preset, &reduced)?;
+    let of_vision = share(reduced, seen);
+    Ok(format!("{width}x{height} is seen as {seen}; with --max-pixels {half} as {reduced}, {of_vision}"))
+}
+
+/// 1334 as `1,334`.
+fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join(",")
 }
 
 /// Opens a checkpoint, fetching it first if it is on the hub.
@@ -79,11 +158,17 @@ pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
     let options = LoadOptions {
         device,
         format: settings.dtype,
+        max_pixels: settings.max_pixels,
         on_quantized: Some(on_quantized),
         ..LoadOptions::default()
     };
-    let engine = Engine::from_checkpoint(open(&source)?, &options)
-        .with_context(|| format!("cannot use `{source}`"))?;
+    let checkpoint = open(&source)?;
+    if let Some(max_pixels) = settings.max_pixels {
+        let fits = checkpoint.processor.with_max_pixels(max_pixels);
+        fits.map_err(|error| usage(format!("{}: {error}", settings.origin_of("max_pixels"))))?;
+    }
+    let engine =
+        Engine::from_checkpoint(checkpoint, &options).with_context(|| format!("cannot use `{source}`"))?;
     bar.finish_and_clear();
     Ok(engine)
 }
@@ -114,6 +199,7 @@ fn preset(settings: &Settings) -> anyhow::Result<Preset> {
     if let Some(max_turns) = settings.max_turns {
         allow_turns(&mut preset, max_turns);
     }
+    preset.constrain = settings.constrain;
     preset.crop.offset_px = settings.crop_offset_px.unwrap_or(preset.crop.offset_px);
     preset.crop.side_px = settings.crop_size_px.unwrap_or(preset.crop.side_px);
     preset.crop.dot = settings.dot.unwrap_or(preset.crop.dot);
@@ -146,12 +232,44 @@ fn sampling(settings: &Settings) -> Sampling {
         max_new_tokens: usize::MAX,
         stop: Vec::new(),
         seed: settings.seed,
+        form: None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn published(max_pixels: u64) -> Processor {
+        let json = r#"{"min_pixels": 3136, "max_pixels": 12845056, "patch_size": 14, "merge_size": 2,
+            "temporal_patch_size": 2, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}"#;
+        Processor::from_json(json).unwrap().with_max_pixels(max_pixels).unwrap()
+    }
+
+    #[test]
+    fn what_pixels_cost_is_said_in_tokens() {
+        let preset = Preset::web_grounding();
+        let said = |max_pixels| {
+            described((1280, 800), &preset, &published(12_845_056), &published(max_pixels)).unwrap()
+        };
+        let share = "times the vision time, if that is proportional to tokens";
+        assert_eq!(
+            said(12_845_056),
+            format!(
+                "1280x800 is seen as 1288x812: 1,334 visual tokens; with --max-pixels 522928 as 896x560: \
+                 640 visual tokens, about 0.48 {share}"
+            )
+        );
+        assert_eq!(
+            said(500_000),
+            format!(
+                "1280x800 is seen as 868x532: 589 visual tokens; without --max-pixels as 1288x812: \
+                 1,334 visual tokens. This is about 0.44 {share}"
+            )
+        );
+        // More than the checkpoint's own limit.
+        assert!(said(20_000_000).contains("This is about 1.00 times"), "{}", said(20_000_000));
+    }
 
     #[track_caller]
     fn check_turns(mut preset: Preset, max_turns: usize, n_images: usize, turns: Turns) {

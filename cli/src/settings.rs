@@ -22,7 +22,7 @@ use crate::exit::usage;
 pub(crate) const PROJECT_FILE: &str = "vigorl.toml";
 
 /// Every setting and its default; without one, the preset or the system decides.
-const TABLE: [(&str, Option<&str>); 20] = [
+const TABLE: [(&str, Option<&str>); 22] = [
     ("model", Some("nano")),
     ("preset", None),
     ("dtype", Some("f32")),
@@ -30,6 +30,8 @@ const TABLE: [(&str, Option<&str>); 20] = [
     ("seed", Some("0")),
     ("temperature", Some("0")),
     ("top_p", Some("1")),
+    ("constrain", Some("off")),
+    ("max_pixels", None),
     ("max_turns", None),
     ("crop_offset_px", None),
     ("crop_size_px", None),
@@ -107,6 +109,8 @@ pub(crate) struct Settings {
     pub(crate) seed: u64,
     pub(crate) temperature: f64,
     pub(crate) top_p: f64,
+    pub(crate) constrain: bool,
+    pub(crate) max_pixels: Option<u64>,
     pub(crate) max_turns: Option<usize>,
     pub(crate) crop_offset_px: Option<u32>,
     pub(crate) crop_size_px: Option<u32>,
@@ -174,6 +178,8 @@ impl Settings {
             temperature: r
                 .number("temperature", "a number from 0 on", |t: &f64| t.is_finite() && *t >= 0.0)?,
             top_p: r.number("top_p", "a number above 0, at most 1", |p: &f64| *p > 0.0 && *p <= 1.0)?,
+            constrain: r.one_of("constrain", &[("off", false), ("on", true)])?,
+            max_pixels: r.optional("max_pixels", "a number of pixels from 1 on", |n: &u64| *n > 0)?,
             max_turns: r.optional("max_turns", "a whole number from 1 on", |n: &usize| *n > 0)?,
             crop_offset_px: r.optional("crop_offset_px", "a number of pixels from 1 on", |n: &u32| *n > 0)?,
             crop_size_px: r.optional("crop_size_px", "a number of pixels from 1 on", |n: &u32| *n > 0)?,
@@ -210,6 +216,12 @@ impl Settings {
     /// Whether the value was typed: then it is stronger than a task file.
     pub(crate) fn is_typed(&self, name: &str) -> bool {
         *self.resolved.entry(name).1 == Origin::Flag
+    }
+
+    /// Where a value came from, as it is named to people.
+    pub(crate) fn origin_of(&self, name: &str) -> String {
+        let (value, origin) = self.resolved.entry(name);
+        origin.describe(name, value)
     }
 
     /// Name, value and origin of every setting, as TOML for people.
@@ -347,6 +359,8 @@ impl Typed for PolicyArgs {
         add(layer, "seed", self.seed.as_ref());
         add(layer, "temperature", self.temperature.as_ref());
         add(layer, "top_p", self.top_p.as_ref());
+        add(layer, "constrain", self.constrain.as_ref());
+        add(layer, "max_pixels", self.max_pixels.as_ref());
         add(layer, "max_turns", self.max_turns.as_ref());
         add(layer, "crop_offset_px", self.crop_offset_px.as_ref());
         add(layer, "crop_size_px", self.crop_size_px.as_ref());
@@ -434,6 +448,8 @@ mod tests {
         );
         check(Origin::Project, "viewport", "12by8", "vigorl.toml: `12by8` is not a size such as 1280x800");
         check(Origin::Flag, "device", "tpu", "--device: `tpu` is not cpu or cuda or metal");
+        check(Origin::Flag, "max_pixels", "0", "--max-pixels: `0` is not a number of pixels from 1 on");
+        check(Origin::Environment, "constrain", "yes", "VIGORL_CONSTRAIN: `yes` is not off or on");
         check(Origin::Flag, "max_turns", "0", "--max-turns: `0` is not a whole number from 1 on");
     }
 

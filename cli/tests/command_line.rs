@@ -31,6 +31,8 @@ fn what_was_typed_wrong_is_exit_code_2_and_says_how_to_do_it_right() {
     check(&["dmeo"], 2, &["dmeo", "demo"]);
     check(&["demo", "--temperature", "hot"], 2, &["--temperature", "hot"]);
     check(&["demo", "--max-turns", "0"], 2, &["--max-turns", "from 1 on"]);
+    check(&["demo", "--max-pixels", "0"], 2, &["--max-pixels", "a number of pixels from 1 on"]);
+    check(&["demo", "--constrain=maybe"], 2, &["--constrain", "on", "off"]);
     check(&["demo", "--vocabulary", "40"], 2, &["--tier words"]);
     check(&["demo", "--canvas", "big"], 2, &["--canvas", "192x160"]);
     check(&["demo", "--headed", "--headless"], 2, &["cannot be used with"]);

@@ -55,6 +55,49 @@ fn json_has_the_agreed_fields_and_the_overlay_is_a_picture() {
 }
 
 #[test]
+fn fewer_pixels_are_fewer_visual_tokens_and_too_few_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    page(192, 160).save(folder.path().join("page.png")).unwrap();
+    let seen = |more: &[&str]| {
+        let output = locate(folder.path(), "page.png", &[&["--json", "-v"], more].concat());
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (json["seen"].clone(), json["model"]["max_pixels"].clone(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (own, limit, said) = seen(&[]);
+    assert_eq!(own, serde_json::json!({"size": [80, 64], "n_visual_tokens": 20}));
+    assert_eq!(limit, 6_400);
+    let words = "192x160 is seen as 80x64: 20 visual tokens; with --max-pixels 2560 as";
+    assert!(said.contains(words), "{said}");
+    let (reduced, limit, said) = seen(&["--max-pixels", "3000"]);
+    assert_eq!(reduced, serde_json::json!({"size": [48, 48], "n_visual_tokens": 9}));
+    assert_eq!(limit, 3_000);
+    assert!(
+        said.contains("without --max-pixels as 80x64") && said.contains("about 0.45 times the"),
+        "{said}"
+    );
+    let output = locate(folder.path(), "page.png", &["--max-pixels", "255"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("--max-pixels: 255 pixels are too few") && said.contains("16x16 = 256"), "{said}");
+}
+
+#[test]
+fn a_form_is_recorded_turn_by_turn_and_changes_no_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    page(192, 160).save(folder.path().join("page.png")).unwrap();
+    let json = |more: &[&str]| -> serde_json::Value {
+        let output = locate(folder.path(), "page.png", &[&["--json"], more].concat());
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let (free, held) = (json(&[]), json(&["--constrain"]));
+    assert_eq!(held["point"], free["point"]);
+    assert_eq!((&free["model"]["constrained"], &held["model"]["constrained"]), (&false.into(), &true.into()));
+    assert!(free["turns"][0]["n_forced_tokens"].is_null());
+    assert!(held["turns"][0]["n_forced_tokens"].as_u64() > Some(0));
+    assert!(held["turns"][0]["n_passes"].as_u64() < free["turns"][0]["n_passes"].as_u64());
+}
+
+#[test]
 fn a_preset_that_asks_for_text_gets_its_text() {
     let folder = tempfile::tempdir().unwrap();
     page(192, 160).save(folder.path().join("page.png")).unwrap();

@@ -272,6 +272,10 @@ fn turn_head(out: &mut String, turn_idx: usize, turn: &TurnRecord) {
     } else {
         String::new()
     };
+    let forced = match turn.n_forced_tokens {
+        None | Some(0) => String::new(),
+        Some(n) => format!(", {} by form", count(n)),
+    };
     let thrown_away = match turn.n_thrown_away {
         0 => String::new(),
         1 => " · 1 look thrown away before".to_owned(),
@@ -279,7 +283,7 @@ fn turn_head(out: &mut String, turn_idx: usize, turn: &TurnRecord) {
     };
     write!(
         out,
-        r#"<div class="head"><b>Turn {}{}</b><span>{} in{cached} · {} out · {}{thrown_away}</span></div>"#,
+        r#"<div class="head"><b>Turn {}{}</b><span>{} in{cached} · {} out{forced} · {}{thrown_away}</span></div>"#,
         turn_idx + 1,
         if turn.forced { " (forced)" } else { "" },
         count(turn.n_prompt_tokens),

@@ -46,7 +46,7 @@ pub(crate) fn step(args: &BenchStepArgs, settings: &Settings, form: Form) -> any
     let version = browser::version(&mut driver);
     let replies = REPLIES.iter().copied().cycle().take(2 * (n_steps + WARM_UP));
     let mut policy = Preparing { script: ScriptedPolicy::new(replies), processor: vigorl_3b() };
-    let scripted = ModelRecord { name: "scripted".to_owned(), sha256: None };
+    let scripted = ModelRecord { name: "scripted".to_owned(), ..ModelRecord::default() };
     let input = InputRecord { viewport: Some(SIZE.into()), ..InputRecord::default() };
     let mut run = Run::recorded(
         &settings.output_dir,
@@ -60,6 +60,7 @@ pub(crate) fn step(args: &BenchStepArgs, settings: &Settings, form: Form) -> any
         max_new_tokens: usize::MAX,
         stop: Vec::new(),
         seed: 0,
+        form: None,
     };
     let mut agent = Agent {
         driver: &mut driver,

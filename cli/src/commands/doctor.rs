@@ -28,11 +28,13 @@ pub(crate) fn doctor(settings: &Settings, form: Form) -> anyhow::Result<Ending> 
         Ok((found, mut driver)) => (Ok(found), fonts(&mut driver)),
         Err(cause) => (Err(cause), Err("cannot be seen without a browser".to_owned())),
     };
+    let (policy, view) = policy(settings);
     let findings = [
         Finding { what: "chromedriver", result: chromedriver(settings) },
         Finding { what: "browser", result: browser },
         Finding { what: "fonts", result: fonts },
-        Finding { what: "policy", result: policy(settings) },
+        Finding { what: "policy", result: policy },
+        Finding { what: "view", result: view },
         Finding { what: "output", result: output(&settings.output_dir) },
     ];
     let all_well = findings.iter().all(|finding| finding.result.is_ok());
@@ -116,14 +118,22 @@ fn fonts(driver: &mut WebDriver) -> Result<String, String> {
     ))
 }
 
-fn policy(settings: &Settings) -> Result<String, String> {
+/// The policy, and what it sees of the viewport.
+fn policy(settings: &Settings) -> (Result<String, String>, Result<String, String>) {
     let clock = Instant::now();
-    let eyes = model::load(settings).map_err(|error| format!("{error:#}"))?;
+    let eyes = match model::load(settings) {
+        Ok(eyes) => eyes,
+        Err(error) => return (Err(format!("{error:#}")), Err("cannot be said without a policy".to_owned())),
+    };
+    let ratio = settings.device_pixel_ratio.get();
+    let [width, height] =
+        record::sides(settings.viewport).map(|side| (f64::from(side) * ratio).round() as u32);
+    let view = eyes.describe_seen((width, height)).map_err(|error| error.to_string());
     let sha256 = eyes.record.sha256.unwrap_or_default();
     let short = sha256.get(..12).unwrap_or(&sha256).to_owned();
     let preset = eyes.preset.name;
     let millis = clock.elapsed().as_millis();
-    Ok(format!("{} (sha256 {short}), preset {preset}, loads in {millis} ms", eyes.record.name))
+    (Ok(format!("{} (sha256 {short}), preset {preset}, loads in {millis} ms", eyes.record.name)), view)
 }
 
 fn output(folder: &Path) -> Result<String, String> {

@@ -56,6 +56,7 @@ pub(crate) fn generate(args: &InspectGenerateArgs, settings: &Settings) -> anyho
         max_new_tokens: args.max_new_tokens.unwrap_or(MAX_NEW_TOKENS),
         stop: Vec::new(),
         seed: settings.seed,
+        form: None,
     };
     let mut stream =
         |_: &str| if cancel.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };

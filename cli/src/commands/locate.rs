@@ -24,10 +24,14 @@ pub(crate) fn locate(args: &LocateArgs, settings: &Settings, form: Form) -> anyh
     }
     let screenshot = picture::read(&args.image)?;
     let mut eyes = model::load(settings)?;
+    let size = screenshot.dimensions();
+    let cannot_look = || format!("cannot look at `{}`", args.image.display());
+    let seen = eyes.seen(size).with_context(cannot_look)?;
+    terminal::detail(&eyes.describe_seen(size).with_context(cannot_look)?);
     let mut follow = Follow(cancel);
     let grounding =
         ground(&mut eyes.policy, &screenshot, &args.instruction, &eyes.preset, &eyes.sampling, &mut follow)
-            .with_context(|| format!("cannot look at `{}`", args.image.display()))?;
+            .with_context(cannot_look)?;
     if grounding.cancelled {
         return Ok(Ending::Interrupted);
     }
@@ -39,6 +43,7 @@ pub(crate) fn locate(args: &LocateArgs, settings: &Settings, form: Form) -> anyh
             "confidence": record.confidence,
             "turns": record.turns,
             "image_size": [screenshot.width(), screenshot.height()],
+            "seen": { "size": [seen.width, seen.height], "n_visual_tokens": seen.n_tokens },
             "model": eyes.record,
             "malformed": record.malformed,
         })),

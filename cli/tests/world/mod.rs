@@ -26,6 +26,7 @@ fn sampling() -> Sampling {
         max_new_tokens: 512,
         stop: Vec::new(),
         seed: 0,
+        form: None,
     }
 }
 
@@ -54,7 +55,7 @@ pub(crate) fn click(
     let record = RunRecord {
         format: 1,
         task: "click the button".to_owned(),
-        model: ModelRecord { name: "scripted".to_owned(), sha256: None },
+        model: ModelRecord { name: "scripted".to_owned(), ..ModelRecord::default() },
         ..RunRecord::default()
     };
     let mut run = Run::recorded(output, "live", &record).unwrap();

@@ -20,7 +20,7 @@ use crate::grammar::{self, Action, AnswerForm, Coordinate, Malformed, Reply};
 use crate::preset::{AnswerKind, Preset, Search, Turns};
 use crate::view::View;
 use crate::wire::{ANSWER_OPEN, FORCED_FINAL_PREFIX, STOP_STRINGS, THINK_CLOSE, THINK_OPEN};
-use crate::{Completion, Conversation, Finish, Message, Part, Policy, PolicyError, Role, Sampling};
+use crate::{Completion, Conversation, Finish, Message, Part, Policy, PolicyError, Role, Sampling, TurnForm};
 
 /// The outcome of one episode.
 #[derive(Debug, Clone)]
@@ -32,8 +32,9 @@ pub struct Grounding {
     /// The answer as written, point or not.
     pub answer_text: Option<String>,
     /// Probability that the policy gave to exactly this answer text after all it had said before: the product
-    /// over the tokens that touch the text between the answer tags, under the unscaled distribution. Not
-    /// calibrated, and smaller for longer texts. `None` without an answer or without token positions.
+    /// over the tokens that touch the text between the answer tags, under the unscaled distribution; tokens that the
+    /// form of a turn forced count as 1. Not calibrated, and smaller for longer texts. `None` without an answer or
+    /// without token positions.
     pub confidence: Option<f64>,
     /// Why there is no usable answer.
     pub malformed: Option<Malformed>,
@@ -97,7 +98,7 @@ impl GroundObserver for () {}
 /// Asks `policy` for `instruction` on `screenshot` until it answers or must.
 ///
 /// `sampling` is used for every turn, with the protocol's stop strings and the preset's token limit; a forced
-/// answer is greedy.
+/// answer is greedy. The preset says whether turns are held to their form.
 ///
 /// # Errors
 /// Only if the policy could not be asked; a policy that says nothing usable gives a [`Grounding`] with a reason.
@@ -122,7 +123,8 @@ pub fn ground(
             return Ok(cancelled(turns));
         }
         branch.conversation.forced_prefix = forced.then(|| FORCED_FINAL_PREFIX.to_owned());
-        let sampling = search.sampling_of_turn(sampling, preset, &branch, forced);
+        let mut sampling = search.sampling_of_turn(sampling, preset, &branch, forced);
+        sampling.form = preset.constrain.then(|| TurnForm::of_turn(preset, &view, forced)).flatten();
         let completion =
             policy.complete(&branch.conversation, &sampling, &mut |piece| observer.text(piece))?;
         let (reply, mut turn) = read_turn(completion, preset.answer_form, forced, &view);

@@ -5,6 +5,7 @@
 
 mod conversation;
 mod crops;
+mod form;
 pub mod grammar;
 mod ground;
 mod policy;
@@ -17,9 +18,12 @@ pub mod wire;
 
 pub use conversation::{Conversation, Message, Part, Role};
 pub use crops::{Border, CropSettings, ShownCrop};
+pub use form::{Next, Opening, TurnForm};
 pub use grammar::Malformed;
 pub use ground::{GroundObserver, Grounding, Thought, Turn, ground};
-pub use policy::{Completion, Finish, ManyTokenStream, Policy, PolicyError, Sampling, TokenStream};
+pub use policy::{
+    Completion, Finish, HeldToForm, ManyTokenStream, Policy, PolicyError, Sampling, TokenStream,
+};
 pub use preset::{AnswerKind, ImageGap, Limits, Preset, Query, Search, Turns};
 pub use scripted::{ScriptExhausted, ScriptedPolicy};
 pub use template::{ChatTemplate, RenderedPrompt, TEMPLATE_FILES};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vigorl_geometry::fit::{FitError, PixelBudget};
 
-use crate::Conversation;
+use crate::{Conversation, TurnForm};
 
 /// How tokens are chosen.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,9 @@ pub struct Sampling {
     pub stop: Vec<String>,
     /// Seed of the random draws.
     pub seed: u64,
+    /// Holds the completion to this form, if any: what the form leaves no choice about is appended without being
+    /// sampled, and the rest is drawn from what the form allows. Policies that cannot do this ignore it.
+    pub form: Option<TurnForm>,
 }
 
 /// Why a completion ended.
@@ -37,17 +40,23 @@ pub enum Finish {
     Cancelled,
 }
 
-/// The tokens sampled in one turn.
+/// The tokens of one turn.
 #[derive(Debug, Clone)]
 pub struct Completion {
     /// The text, without the forced prefix and without the end-of-turn token.
     pub text: String,
-    /// Sampled token ids; empty if the policy does not expose them.
+    /// Token ids in order; empty if the policy does not expose them.
     pub token_ids: Vec<u32>,
-    /// Natural logarithm of the probability of each sampled token under the unscaled distribution.
+    /// Natural logarithm of the probability of each token under the unscaled distribution over all tokens; 0 for
+    /// a forced one, which left nothing to chance.
     pub logprobs: Vec<f32>,
-    /// For each sampled token, where it ends in `text`, in bytes; empty if the policy does not know.
+    /// For each token, where it ends in `text`, in bytes; empty if the policy does not know.
     pub token_ends: Vec<usize>,
+    /// Under a form, for each token whether the form forced it, so that it was not sampled; else empty. Who learns
+    /// from log-probabilities takes them from [`Self::sampled_logprobs`], which refuses such completions.
+    pub forced: Vec<bool>,
+    /// Passes of the network behind the prompt: one per sampled token that something follows.
+    pub n_passes: usize,
     /// Tokens in front of the completion, images included.
     pub n_prompt_tokens: usize,
     /// Of these, how many were computed in an earlier turn.
@@ -60,6 +69,38 @@ pub struct Completion {
     pub prefill: Duration,
     /// Time for sampling.
     pub decode: Duration,
+}
+
+/// A completion was held to a form, so its log-probabilities are not those it was sampled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{n_forced} of {n_tokens} tokens were forced by the form of a turn and the others drawn from what it allows: \
+     they cannot be learned from as if they were sampled; sample without a form"
+)]
+pub struct HeldToForm {
+    /// Forced tokens.
+    pub n_forced: usize,
+    /// All tokens.
+    pub n_tokens: usize,
+}
+
+impl Completion {
+    /// Tokens that the form forced.
+    pub fn n_forced(&self) -> usize {
+        self.forced.iter().filter(|forced| **forced).count()
+    }
+
+    /// The log-probability of every token, where each was sampled from the distribution over all tokens: what
+    /// policy gradients need.
+    ///
+    /// # Errors
+    /// [`HeldToForm`] if the completion was made under a form.
+    pub fn sampled_logprobs(&self) -> Result<&[f32], HeldToForm> {
+        match self.forced.len() {
+            0 => Ok(&self.logprobs),
+            n_tokens => Err(HeldToForm { n_forced: self.n_forced(), n_tokens }),
+        }
+    }
 }
 
 /// Called with every new piece of text; `Break` cancels between tokens.

@@ -115,6 +115,9 @@ pub struct Preset {
     pub limits: Limits,
     /// Larger screenshots are resized before they are shown.
     pub max_image_pixels: u64,
+    /// Whether its turns are held to their form ([`TurnForm`](crate::TurnForm)); without, they are sampled freely,
+    /// as in the reference.
+    pub constrain: bool,
     /// Whether it searches; without, an episode goes on as in the reference.
     pub search: Option<Search>,
 }
@@ -205,6 +208,7 @@ impl Preset {
                 max_response_tokens: 4096,
             },
             max_image_pixels: MAX_IMAGE_PIXELS,
+            constrain: false,
             search: None,
         }
     }

@@ -76,6 +76,8 @@ impl Policy for ScriptedPolicy {
             token_ids: Vec::new(),
             logprobs: vec![Self::LOGPROB; token_ends.len()],
             token_ends,
+            forced: Vec::new(),
+            n_passes: 0,
             n_prompt_tokens: 0,
             n_cached_tokens: 0,
             finish,

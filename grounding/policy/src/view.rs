@@ -47,6 +47,23 @@ enum Frame {
 }
 
 impl View {
+    /// Width and height of a `width` x `height` screenshot as the network sees it, after all resizing.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn seen_size(
+        (width, height): (u32, u32),
+        space: AnswerSpace,
+        max_pixels: u64,
+        budget: PixelBudget,
+    ) -> Result<(u32, u32), FitError> {
+        let (width, height) = match limit(space, max_pixels, budget) {
+            Some(limited) if exceeds((width, height), limited) => smart_resize(width, height, limited)?,
+            _ => (width, height),
+        };
+        smart_resize(width, height, budget)
+    }
+
     /// Prepares `screenshot` for a policy with the given processor `budget`.
     ///
     /// In [`AnswerSpace::Image`] an image of more than `max_pixels`, or more than the budget, is resized here; in
@@ -62,22 +79,17 @@ impl View {
     ) -> Result<Self, FitError> {
         let (width, height) = screenshot.dimensions();
         let seen = fit_to_budget(width, height, budget)?;
-        let limit = match space {
-            AnswerSpace::Screenshot => max_pixels,
-            _ => max_pixels.min(budget.max_pixels),
-        };
         let mut image = screenshot.clone();
-        let frame = match space {
-            AnswerSpace::Image | AnswerSpace::Screenshot if u64::from(width) * u64::from(height) > limit => {
-                let limited =
-                    PixelBudget { max_pixels: limit, min_pixels: budget.min_pixels.min(limit), ..budget };
+        let limited = limit(space, max_pixels, budget).filter(|limited| exceeds((width, height), *limited));
+        let frame = match (space, limited) {
+            (_, Some(limited)) => {
                 let shown = fit_to_budget(width, height, limited)?;
                 image = Arc::new(resize(screenshot, shown.width, shown.height, Filter::Bicubic));
                 Frame::Model(shown.model_from_screen.inverse())
             }
-            AnswerSpace::Image | AnswerSpace::Screenshot => Frame::Screen,
-            AnswerSpace::Resized => Frame::Model(seen.model_from_screen.inverse()),
-            AnswerSpace::Thousand => {
+            (AnswerSpace::Image | AnswerSpace::Screenshot, None) => Frame::Screen,
+            (AnswerSpace::Resized, None) => Frame::Model(seen.model_from_screen.inverse()),
+            (AnswerSpace::Thousand, None) => {
                 Frame::Thousand(thousand_from_screen(Size::of_pixels(width, height)).inverse())
             }
         };
@@ -125,6 +137,22 @@ impl View {
         }
     }
 
+    /// Whole numbers that a policy may write for a point on the screenshot are below these, by axis; at least 1.
+    pub fn written_below(&self) -> [u32; 2] {
+        let size = self.screenshot_size();
+        let corner = self.written(Point::new(size.width, size.height));
+        // Rounding in the map may have carried the end beyond itself.
+        let last_inside = |end: f64, at: &dyn Fn(f64) -> Coordinate| {
+            let end = (end.ceil() as u32).max(1);
+            let is_outside = self.point_inside(at(f64::from(end - 1))).is_none();
+            end.saturating_sub(u32::from(is_outside)).max(1)
+        };
+        [
+            last_inside(corner.x, &|x| Coordinate { x, y: 0.0 }),
+            last_inside(corner.y, &|y| Coordinate { x: 0.0, y }),
+        ]
+    }
+
     /// The crop that a policy gets for a zoom on `written`.
     ///
     /// The offset counts in the pixels that the policy speaks about; only on the 0-1000 grid it counts in screenshot
@@ -159,6 +187,20 @@ impl View {
     }
 }
 
+/// What a screenshot is reduced to before it is shown; none where the processor's own resize is the only one.
+fn limit(space: AnswerSpace, max_pixels: u64, budget: PixelBudget) -> Option<PixelBudget> {
+    let max_pixels = match space {
+        AnswerSpace::Screenshot => max_pixels,
+        AnswerSpace::Image => max_pixels.min(budget.max_pixels),
+        AnswerSpace::Resized | AnswerSpace::Thousand => return None,
+    };
+    Some(PixelBudget { max_pixels, min_pixels: budget.min_pixels.min(max_pixels), ..budget })
+}
+
+fn exceeds((width, height): (u32, u32), limited: PixelBudget) -> bool {
+    u64::from(width) * u64::from(height) > limited.max_pixels
+}
+
 fn square<S>(x: f64, y: f64, offset: f64) -> Rect<S> {
     Rect::new(x - offset, y - offset, x + offset, y + offset)
 }
@@ -183,6 +225,46 @@ mod tests {
         assert!(point.distance(Point::new(expected.0, expected.1)) < 1e-9, "{point:?}");
         let back = view.written(point);
         assert!((back.x - written.x).abs() < 1e-9 && (back.y - written.y).abs() < 1e-9, "{back}");
+    }
+
+    #[test]
+    fn what_may_be_written_lies_on_the_screenshot_and_reaches_its_end() {
+        for (width, height) in [(1, 1), (192, 160), (640, 480), (1280, 800), (1023, 767), (3840, 2160)] {
+            for space in
+                [AnswerSpace::Image, AnswerSpace::Screenshot, AnswerSpace::Resized, AnswerSpace::Thousand]
+            {
+                for max_pixels in [10_000, 500_000, 12_960_000] {
+                    let view = view(width, height, space, max_pixels);
+                    let [x, y] = view.written_below().map(f64::from);
+                    let is_inside = |x, y| view.point_inside(Coordinate { x, y }).is_some();
+                    assert!(is_inside(x - 1.0, y - 1.0), "({x}, {y}) in {space:?}");
+                    assert!(
+                        !is_inside(x + 1e-6, 0.0) && !is_inside(0.0, y + 1e-6),
+                        "({x}, {y}) in {space:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_seen_size_is_that_of_the_shown_image() {
+        let tight = PixelBudget { max_pixels: 500_000, ..BUDGET };
+        let nano = PixelBudget { factor: 16, min_pixels: 256, max_pixels: 6_400 };
+        for (size, space, max_pixels, budget, expected) in [
+            ((1280, 800), AnswerSpace::Image, 12_960_000, BUDGET, (1288, 812)),
+            ((1280, 800), AnswerSpace::Image, 12_960_000, tight, (868, 532)),
+            ((1280, 800), AnswerSpace::Resized, 12_960_000, tight, (868, 532)),
+            ((192, 160), AnswerSpace::Screenshot, 192 * 160, nano, (80, 64)),
+            ((1280, 800), AnswerSpace::Screenshot, 192 * 160, nano, (96, 48)),
+        ] {
+            let seen = View::seen_size(size, space, max_pixels, budget).unwrap();
+            assert_eq!(seen, expected, "{size:?} in {space:?}");
+            let screenshot = Arc::new(RgbImage::new(size.0, size.1));
+            let shown = View::new(&screenshot, space, max_pixels, budget).unwrap();
+            let (width, height) = shown.image().dimensions();
+            assert_eq!(seen, smart_resize(width, height, budget).unwrap());
+        }
     }
 
     #[test]

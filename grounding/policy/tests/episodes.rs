@@ -10,8 +10,8 @@ use vigorl_geometry::{Point, Rect};
 use vigorl_policy::grammar::{Coordinate, Reply};
 use vigorl_policy::wire::FORCED_FINAL_PREFIX;
 use vigorl_policy::{
-    AnswerSpace, Finish, GroundObserver, Grounding, Limits, Malformed, Part, PolicyError, Preset, Role,
-    Sampling, ScriptedPolicy, Search, ShownCrop, Turn, ground,
+    AnswerKind, AnswerSpace, Finish, GroundObserver, Grounding, Limits, Malformed, Opening, Part,
+    PolicyError, Preset, Role, Sampling, ScriptedPolicy, Search, ShownCrop, Turn, TurnForm, ground,
 };
 
 fn screenshot() -> Arc<RgbImage> {
@@ -26,6 +26,7 @@ fn sampling() -> Sampling {
         max_new_tokens: 1_000_000,
         stop: Vec::new(),
         seed: 7,
+        form: None,
     }
 }
 
@@ -82,6 +83,30 @@ fn a_single_turn_answers() {
     assert_eq!(turn.completion.finish, Finish::StopString);
     assert!(!turn.forced);
     assert_eq!(policy.asked()[0].0.messages.len(), 1);
+}
+
+#[test]
+fn turns_are_held_to_their_form_where_the_preset_says_so() {
+    let replies = [zoom(10.0, 20.0), zoom(200.0, 300.0), " (7, 8) </answer>".to_owned()];
+    let replies = replies.each_ref().map(String::as_str);
+    let (free, asked) = play(&three_turns(), &replies);
+    assert!(asked.asked().iter().all(|(_, sampling)| sampling.form.is_none()));
+    let (held, asked) = play(&Preset { constrain: true, ..three_turns() }, &replies);
+    assert_eq!((held.answer, held.turns.len()), (free.answer, 3));
+    let forms: Vec<TurnForm> = asked.asked().iter().map(|(_, sampling)| sampling.form.unwrap()).collect();
+    let opening =
+        TurnForm { opening: Opening::Thought, may_zoom: true, answer: AnswerKind::Point, below: [640, 480] };
+    let forced = TurnForm { opening: Opening::Answer, may_zoom: false, ..opening };
+    assert_eq!(forms, [opening, opening, forced]);
+    // In pixels of what it sees, and on the grid.
+    let below = |preset: Preset| {
+        let (_, asked) = play(&Preset { constrain: true, ..preset }, &["(7, 8)"]);
+        asked.asked()[0].1.form.map(|form| (form.opening, form.below))
+    };
+    assert_eq!(below(Preset::qwen2_5_vl()), Some((Opening::Bare, [644, 476])));
+    let grid = Preset { answer_space: AnswerSpace::Thousand, ..Preset::qwen2_5_vl() };
+    assert_eq!(below(grid.clone()), Some((Opening::Bare, [1000, 1000])));
+    assert_eq!(below(Preset { answer_kind: AnswerKind::Text, ..grid }), None);
 }
 
 #[test]

@@ -154,6 +154,7 @@ fn no_point_outside_the_screenshot_leaves_an_episode() {
         max_new_tokens: 4_096,
         stop: Vec::new(),
         seed: 0,
+        form: None,
     };
     let crop = CropSettings { offset_px: 8, side_px: 28, dot: Dot::Draw, border: Border::Cut };
     let mut n_answers = 0;

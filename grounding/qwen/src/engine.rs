@@ -17,10 +17,11 @@ use crate::checkpoint::{Checkpoint, ModelSource};
 use crate::error::LoadError;
 use crate::format::WeightFormat;
 use crate::generate::{Decoding, Generated, lap};
+use crate::hold::{Hold, ProtocolTokens};
 use crate::hub::HubAccess;
 use crate::model::{KvCache, Model, Probe};
 use crate::mrope::{Grid, next_position, position_ids};
-use crate::processor::Patches;
+use crate::processor::{Patches, Processor};
 use crate::weights::OnQuantized;
 
 /// How a checkpoint is loaded.
@@ -33,7 +34,8 @@ pub struct LoadOptions {
     pub format: WeightFormat,
     /// Follows quantization.
     pub on_quantized: Option<OnQuantized>,
-    /// Overrides the processor's upper pixel limit.
+    /// Overrides the processor's upper pixel limit, for screenshots and crops alike: a whole merged patch at
+    /// least; more than the checkpoint's own limit is possible.
     pub max_pixels: Option<u64>,
     /// How the hub may be used.
     pub hub: HubAccess,
@@ -65,9 +67,11 @@ impl std::fmt::Debug for LoadOptions {
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) checkpoint: Checkpoint,
+    own_processor: Processor,
     pub(crate) model: Model,
     pub(crate) device: Device,
     pub(crate) dtype: DType,
+    protocol: ProtocolTokens,
     session: Session,
 }
 
@@ -116,10 +120,9 @@ impl Engine {
     /// # Errors
     /// [`LoadError`] names cause and cure.
     pub fn from_checkpoint(mut checkpoint: Checkpoint, options: &LoadOptions) -> Result<Self, LoadError> {
+        let own_processor = checkpoint.processor.clone();
         if let Some(max_pixels) = options.max_pixels {
-            let processor = &mut checkpoint.processor;
-            processor.max_pixels = max_pixels;
-            processor.min_pixels = processor.min_pixels.min(max_pixels);
+            checkpoint.processor = own_processor.with_max_pixels(max_pixels)?;
         }
         let weights = checkpoint.weights(&options.device, options.format)?;
         let weights = weights.on_quantized(options.on_quantized.clone());
@@ -127,9 +130,11 @@ impl Engine {
         let session = Session::new(&model);
         Ok(Self {
             checkpoint,
+            own_processor,
             model,
             device: options.device.clone(),
             dtype: options.format.compute_dtype(),
+            protocol: ProtocolTokens::default(),
             session,
         })
     }
@@ -137,6 +142,11 @@ impl Engine {
     /// The checkpoint this engine runs.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
+    }
+
+    /// The checkpoint's own image processor, whatever limit this engine was loaded with.
+    pub fn own_processor(&self) -> &Processor {
+        &self.own_processor
     }
 
     /// The model, for those who compute without a conversation.
@@ -243,6 +253,16 @@ impl Engine {
 }
 
 impl Engine {
+    /// What the forms of all completions begin with: it is computed with the prompt. Nothing if they differ.
+    fn common_lead(&self, samplings: &[Sampling], room: usize) -> Result<Vec<u32>, LoadError> {
+        let Some((first, others)) = samplings.split_first() else { return Ok(Vec::new()) };
+        let Some(form) = first.form.filter(|form| others.iter().all(|s| s.form == Some(*form))) else {
+            return Ok(Vec::new());
+        };
+        let room = samplings.iter().map(|sampling| sampling.max_new_tokens).min().unwrap_or(0).min(room);
+        Hold::new(form, &self.checkpoint.tokenizer, &self.protocol)?.lead(room)
+    }
+
     /// Puts the prompt into the cache, and samples behind it.
     fn complete_all(
         &mut self,
@@ -251,11 +271,15 @@ impl Engine {
         stream: &mut ManyTokenStream<'_>,
     ) -> Result<Vec<Completion>, PolicyError> {
         let mut clock = Instant::now();
-        let prompt = self.prepare(conversation)?;
+        let mut prompt = self.prepare(conversation)?;
         let limit = self.checkpoint.config.text.max_position_embeddings;
         if prompt.ids.len() >= limit {
             return Err(PolicyError::TooLong { n_tokens: prompt.ids.len(), limit });
         }
+        let n_prompt = prompt.ids.len();
+        let lead = self.common_lead(samplings, limit - n_prompt).map_err(backend)?;
+        prompt.positions.extend((next_position(&prompt.positions)..).take(lead.len()).map(|at| [at; 3]));
+        prompt.ids.extend(&lead);
         let keys = prompt.keys();
         let n_cached = self.session.reuse(&keys);
         let visual = self.visual_tokens(&prompt, n_cached)?;
@@ -274,15 +298,19 @@ impl Engine {
         let decoding = Decoding {
             model: &self.model,
             tokenizer: &self.checkpoint.tokenizer,
+            protocol: &self.protocol,
             cache: &mut session.cache,
             prompt: &prompt.ids,
+            n_lead: lead.len(),
             next_position: next_position(&prompt.positions),
             context_limit: limit,
         };
         let generated = decoding.run(&hidden, samplings, stream).map_err(backend)?;
         session.keys = keys;
         if let [alone] = &generated[..] {
-            session.keys.extend(alone.ids[..alone.n_fed].iter().map(|&id| u64::from(id)));
+            // The lead is among the keys already, also of a completion that was cancelled inside it.
+            let fed = alone.ids.get(lead.len()..alone.n_fed).unwrap_or_default();
+            session.keys.extend(fed.iter().map(|&id| u64::from(id)));
         }
         session.images.retain(|hash, _| prompt.images.iter().any(|image| image.hash == *hash));
         for completed in &generated {
@@ -297,8 +325,10 @@ impl Engine {
             token_ids: generated.ids,
             token_ends: generated.ends,
             logprobs: generated.logprobs,
-            n_prompt_tokens: prompt.ids.len(),
-            n_cached_tokens: n_cached,
+            forced: generated.forced,
+            n_passes: generated.n_passes,
+            n_prompt_tokens: n_prompt,
+            n_cached_tokens: n_cached.min(n_prompt),
             finish: generated.finish,
             vision,
             prefill,

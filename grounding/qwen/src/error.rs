@@ -106,6 +106,20 @@ pub enum LoadError {
     /// There are no weights to quantize ahead.
     #[error("there is nothing to quantize ahead: that needs a checkpoint folder and a dtype of q8_0 or q4_k")]
     NothingToQuantize,
+    /// The form of a turn cannot be said in this vocabulary.
+    #[error("no token of this tokenizer goes on with the form of a turn: leave out --constrain")]
+    NoTokenAllowed,
+    /// An upper pixel limit that leaves nothing to look at.
+    #[error(
+        "{max_pixels} pixels are too few: one visual token of this checkpoint shows {side}x{side} = {} pixels",
+        side * side
+    )]
+    TooFewPixels {
+        /// The limit.
+        max_pixels: u64,
+        /// Side of a merged patch in pixels.
+        side: u64,
+    },
     /// The weights do not fit.
     #[error(
         "the model needs about {needed_gib:.1} GiB, {available_gib:.1} GiB are available: close programs or choose a smaller model"

@@ -1,6 +1,7 @@
 //! The decoding loop: sample, stream, stop, for one completion or several of one prompt.
 //!
-//! Invariant: the pieces that are streamed are the text: nothing behind a stop string, and nothing less.
+//! Invariants: the pieces that are streamed are the text: nothing behind a stop string, and nothing less. Tokens
+//! that a form forces are fed in the same pass as the sampled token before them, or with the prompt.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -11,23 +12,28 @@ use rand_chacha::ChaCha8Rng;
 use vigorl_policy::{Finish, Sampling, TokenStream};
 
 use crate::error::LoadError;
+use crate::hold::{Hold, ProtocolTokens, Wanted};
 use crate::kv_cache::Branches;
 use crate::model::{KvCache, Model, Probe};
-use crate::sampling::sample;
+use crate::sampling::{Sampled, sample, sample_among};
 use crate::tokenizer::{TextStream, Tokenizer};
 
 /// What one decoding loop produced.
 #[derive(Debug)]
 pub(crate) struct Generated {
     pub(crate) text: String,
-    /// Sampled ids, the end-of-turn token included.
+    /// All ids, the end-of-turn token included.
     pub(crate) ids: Vec<u32>,
     pub(crate) logprobs: Vec<f32>,
-    /// For each sampled id, where its text ends in `text`.
+    /// For each id, whether a form forced it; empty without a form.
+    pub(crate) forced: Vec<bool>,
+    /// For each id, where its text ends in `text`.
     pub(crate) ends: Vec<usize>,
     pub(crate) finish: Finish,
     /// How many of the ids were fed.
     pub(crate) n_fed: usize,
+    /// In how many passes, those fed with the prompt not counted.
+    pub(crate) n_passes: usize,
     /// Whether the text ends inside what the last token says.
     pub(crate) splits_token: bool,
 }
@@ -38,9 +44,11 @@ impl Generated {
             text: String::new(),
             ids: vec![],
             logprobs: vec![],
+            forced: vec![],
             ends: vec![],
             finish: Finish::Length,
             n_fed: 0,
+            n_passes: 0,
             splits_token: false,
         }
     }
@@ -76,9 +84,12 @@ impl Generated {
 pub(crate) struct Decoding<'a> {
     pub(crate) model: &'a Model,
     pub(crate) tokenizer: &'a Tokenizer,
+    pub(crate) protocol: &'a ProtocolTokens,
     pub(crate) cache: &'a mut KvCache,
     /// Ids in the cache, for the repetition penalty.
     pub(crate) prompt: &'a [u32],
+    /// The last of these ids that belong to the completions: what their forms begin with.
+    pub(crate) n_lead: usize,
     /// Position of the next token on all axes.
     pub(crate) next_position: u32,
     /// Tokens that fit into the context.
@@ -88,8 +99,9 @@ pub(crate) struct Decoding<'a> {
 /// One completion in the making.
 struct Branch<'a> {
     sampling: &'a Sampling,
+    hold: Option<Hold<'a>>,
     rng: ChaCha8Rng,
-    /// The prompt, and every sampled id that was fed.
+    /// The prompt, and every id that was fed behind it.
     fed: Vec<u32>,
     pieces: TextStream,
     out: Generated,
@@ -105,32 +117,42 @@ impl Decoding<'_> {
         samplings: &[Sampling],
         stream: &mut dyn FnMut(usize, &str) -> ControlFlow<()>,
     ) -> Result<Vec<Generated>, LoadError> {
-        let mut branches: Vec<Branch<'_>> = samplings.iter().map(|s| Branch::new(s, self.prompt)).collect();
+        let mut branches = Vec::new();
+        for sampling in samplings {
+            branches.push(Branch::new(sampling, self.prompt, self.tokenizer, self.protocol)?);
+        }
         let room = samplings.iter().map(|sampling| sampling.max_new_tokens).max().unwrap_or(0);
         let mut side_by_side = Branches::new(self.prompt.len(), branches.len(), room.min(self.room()));
-        let mut growing: Vec<usize> = (0..branches.len()).collect();
-        let mut logits = self.logits(hidden)?.repeat((branches.len(), 1))?;
+        let lead = &self.prompt[self.prompt.len() - self.n_lead..];
+        let mut growing = Vec::new();
+        for (branch_idx, branch) in branches.iter_mut().enumerate() {
+            let mut stream = |piece: &str| stream(branch_idx, piece);
+            if branch.begin(lead, self.tokenizer, &mut stream)?.is_continue() {
+                growing.push(branch_idx);
+            }
+        }
+        let mut logits = self.logits(hidden)?.repeat((growing.len().max(1), 1))?;
         loop {
-            let mut next = Vec::new();
+            let mut next: Vec<(usize, Vec<u32>)> = Vec::new();
             for (row, branch_idx) in logits.to_vec2::<f32>()?.iter().zip(growing) {
                 let branch = &mut branches[branch_idx];
-                if branch.is_full(self.context_limit) {
+                if branch.room(self.context_limit) == 0 {
                     continue;
                 }
                 let mut stream = |piece: &str| stream(branch_idx, piece);
-                if let Some(id) = branch.push(row, self.tokenizer, &mut stream)? {
-                    next.push((branch_idx, id));
+                let ids = branch.push(row, self.tokenizer, self.context_limit, &mut stream)?;
+                if !ids.is_empty() {
+                    next.push((branch_idx, ids));
                 }
             }
             if next.is_empty() {
                 break;
             }
-            let ids: Vec<u32>;
-            (growing, ids) = next.into_iter().unzip();
             let hidden = match branches.len() {
-                1 => self.feed(ids[0])?,
-                _ => self.feed_branches(&ids, &growing, &mut side_by_side)?,
+                1 => self.feed(&next[0].1)?,
+                _ => self.feed_branches(&next, &mut side_by_side)?,
             };
+            growing = next.into_iter().map(|(branch_idx, _)| branch_idx).collect();
             logits = self.logits(&hidden)?;
         }
         let finish = |(branch_idx, branch): (usize, Branch<'_>)| {
@@ -149,63 +171,163 @@ impl Decoding<'_> {
         Ok(self.model.logits(hidden)?.squeeze(0)?.to_dtype(candle_core::DType::F32)?)
     }
 
-    fn feed(&mut self, id: u32) -> Result<Tensor, LoadError> {
-        let positions = [[self.next_position; 3]];
-        self.next_position += 1;
-        Ok(self.model.extend(&[id], &positions, None, self.cache, &mut Probe::default())?)
+    /// The last hidden state behind `ids`: (1, 1, D).
+    fn feed(&mut self, ids: &[u32]) -> Result<Tensor, LoadError> {
+        let positions: Vec<[u32; 3]> =
+            (self.next_position..).take(ids.len()).map(|position| [position; 3]).collect();
+        self.next_position += ids.len() as u32;
+        let hidden = self.model.extend(ids, &positions, None, self.cache, &mut Probe::default())?;
+        Ok(hidden.narrow(1, ids.len() - 1, 1)?)
     }
 
+    /// The last hidden state of each branch behind its new ids: (1, branches, D).
     fn feed_branches(
         &mut self,
-        ids: &[u32],
-        growing: &[usize],
+        next: &[(usize, Vec<u32>)],
         branches: &mut Branches,
     ) -> Result<Tensor, LoadError> {
-        let position = |&branch: &usize| [self.next_position + branches.len(branch) as u32; 3];
-        let positions: Vec<[u32; 3]> = growing.iter().map(position).collect();
-        Ok(self.model.extend_branches(ids, &positions, growing, branches, self.cache)?)
+        let (mut all, mut which, mut positions, mut last) = (vec![], vec![], vec![], vec![]);
+        for (branch, ids) in next {
+            let start = self.next_position + branches.len(*branch) as u32;
+            all.extend(ids);
+            which.extend(std::iter::repeat_n(*branch, ids.len()));
+            positions.extend((start..).take(ids.len()).map(|position| [position; 3]));
+            last.push(all.len() as u32 - 1);
+        }
+        let hidden = self.model.extend_branches(&all, &positions, &which, branches, self.cache)?;
+        if all.len() == last.len() {
+            return Ok(hidden);
+        }
+        let last = Tensor::from_slice(&last, last.len(), hidden.device())?;
+        Ok(hidden.index_select(&last, 1)?)
     }
 }
 
 impl<'a> Branch<'a> {
-    fn new(sampling: &'a Sampling, prompt: &[u32]) -> Self {
-        Self {
+    fn new(
+        sampling: &'a Sampling,
+        prompt: &[u32],
+        tokenizer: &'a Tokenizer,
+        protocol: &'a ProtocolTokens,
+    ) -> Result<Self, LoadError> {
+        Ok(Self {
             sampling,
+            hold: sampling.form.map(|form| Hold::new(form, tokenizer, protocol)).transpose()?,
             rng: ChaCha8Rng::seed_from_u64(sampling.seed),
             fed: prompt.to_vec(),
             pieces: TextStream::default(),
             out: Generated::new(),
+        })
+    }
+
+    /// Tokens that the completion may still get.
+    fn room(&self, context_limit: usize) -> usize {
+        let of_sampling = self.sampling.max_new_tokens.saturating_sub(self.out.ids.len());
+        of_sampling.min(context_limit.saturating_sub(self.fed.len()))
+    }
+
+    fn has_lead(&self, context_limit: usize) -> Result<bool, LoadError> {
+        let Some(hold) = &self.hold else { return Ok(false) };
+        Ok(!hold.lead(self.room(context_limit))?.is_empty())
+    }
+
+    /// Says the tokens that were fed with the prompt.
+    fn begin(
+        &mut self,
+        lead: &[u32],
+        tokenizer: &Tokenizer,
+        stream: &mut TokenStream<'_>,
+    ) -> Result<ControlFlow<()>, LoadError> {
+        for &id in lead {
+            let flow = self.add(Sampled { id, logprob: 0.0 }, true, tokenizer, stream)?;
+            self.out.n_fed += 1;
+            if flow.is_break() {
+                return Ok(flow);
+            }
         }
+        Ok(ControlFlow::Continue(()))
     }
 
-    fn is_full(&self, context_limit: usize) -> bool {
-        self.out.ids.len() >= self.sampling.max_new_tokens || self.fed.len() >= context_limit
-    }
-
-    /// Samples a token. The id to feed next, or none if the completion ends with it.
+    /// Samples a token, and adds what the form forces behind it. The ids to feed next; none if the completion ends
+    /// with them.
     fn push(
         &mut self,
         logits: &[f32],
         tokenizer: &Tokenizer,
+        context_limit: usize,
         stream: &mut TokenStream<'_>,
-    ) -> Result<Option<u32>, LoadError> {
-        let out = &mut self.out;
-        let sampled = sample(logits, &self.fed, self.sampling, &mut self.rng)?;
-        out.ids.push(sampled.id);
-        out.logprobs.push(sampled.logprob);
-        if sampled.id == tokenizer.end_of_turn || Some(sampled.id) == tokenizer.end_of_text {
-            out.finish = Finish::EndOfTurn;
-            return Ok(None);
+    ) -> Result<Vec<u32>, LoadError> {
+        let mut next = Vec::new();
+        let mut flow = ControlFlow::Continue(());
+        // What a form begins with is forced here where it could not be fed with the prompt.
+        if !self.out.ids.is_empty() || !self.has_lead(context_limit)? {
+            let sampled = self.draw(logits)?;
+            next.push(sampled.id);
+            flow = self.add(sampled, false, tokenizer, stream)?;
         }
-        let piece = self.pieces.push(sampled.id, tokenizer)?;
+        while let (ControlFlow::Continue(()), Some(hold)) = (flow, &self.hold) {
+            let room = self.room(context_limit).saturating_sub(next.len());
+            let Wanted::Forced(mut ids) = hold.wanted(&self.out.text, &self.out.ids, room)? else { break };
+            ids.truncate(room);
+            if ids.is_empty() {
+                break;
+            }
+            for id in ids {
+                flow = self.add(Sampled { id, logprob: 0.0 }, true, tokenizer, stream)?;
+                if flow.is_break() {
+                    break;
+                }
+                next.push(id);
+            }
+        }
+        if flow.is_break() {
+            return Ok(Vec::new());
+        }
+        self.fed.extend(&next);
+        self.out.n_fed += next.len();
+        self.out.n_passes += 1;
+        Ok(next)
+    }
+
+    /// A token that the form allows.
+    fn draw(&mut self, logits: &[f32]) -> Result<Sampled, LoadError> {
+        let Some(hold) = &self.hold else { return sample(logits, &self.fed, self.sampling, &mut self.rng) };
+        let said = &self.out.text;
+        if let Some(narrowed) = hold.narrowed(said, logits)? {
+            return sample_among(&narrowed, logits, &self.fed, self.sampling, &mut self.rng);
+        }
+        let mut allowed = logits.to_vec();
+        loop {
+            let sampled = sample_among(&allowed, logits, &self.fed, self.sampling, &mut self.rng)?;
+            if hold.fits(said, sampled.id, &mut self.pieces)? {
+                return Ok(sampled);
+            }
+            allowed[sampled.id as usize] = f32::NEG_INFINITY;
+        }
+    }
+
+    /// Says a token.
+    fn add(
+        &mut self,
+        token: Sampled,
+        forced: bool,
+        tokenizer: &Tokenizer,
+        stream: &mut TokenStream<'_>,
+    ) -> Result<ControlFlow<()>, LoadError> {
+        let out = &mut self.out;
+        out.ids.push(token.id);
+        out.logprobs.push(token.logprob);
+        if self.hold.is_some() {
+            out.forced.push(forced);
+        }
+        if token.id == tokenizer.end_of_turn || Some(token.id) == tokenizer.end_of_text {
+            out.finish = Finish::EndOfTurn;
+            return Ok(ControlFlow::Break(()));
+        }
+        let piece = self.pieces.push(token.id, tokenizer)?;
         let flow = out.say(&piece, &self.sampling.stop, stream);
         out.ends.push(out.text.len());
-        if flow.is_break() {
-            return Ok(None);
-        }
-        self.fed.push(sampled.id);
-        out.n_fed += 1;
-        Ok(Some(sampled.id))
+        Ok(flow)
     }
 
     /// Says what was held back because a character is incomplete.

@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod format;
 mod generate;
+mod hold;
 mod hub;
 mod inspect;
 mod kv_cache;

@@ -132,6 +132,24 @@ impl Processor {
         }
     }
 
+    /// The same processor with another upper pixel limit; the lower one gives way to it.
+    ///
+    /// # Errors
+    /// [`LoadError::TooFewPixels`] if not even one merged patch is within the limit.
+    pub fn with_max_pixels(&self, max_pixels: u64) -> Result<Self, LoadError> {
+        let side = (self.patch_size * self.merge_size) as u64;
+        if max_pixels < side * side {
+            return Err(LoadError::TooFewPixels { max_pixels, side });
+        }
+        Ok(Self { max_pixels, min_pixels: self.min_pixels.min(max_pixels), ..self.clone() })
+    }
+
+    /// Visual tokens of an image that is `width` x `height` pixels after the resize.
+    pub fn n_tokens(&self, width: u32, height: u32) -> usize {
+        let side = self.patch_size * self.merge_size;
+        (width as usize / side) * (height as usize / side)
+    }
+
     /// Resizes, normalises and cuts `image`.
     ///
     /// # Errors

@@ -28,13 +28,31 @@ pub(crate) fn sample(
     sampling: &Sampling,
     rng: &mut ChaCha8Rng,
 ) -> Result<Sampled, LoadError> {
+    sample_among(logits, logits, seen, sampling, rng)
+}
+
+/// Chooses a token as [`sample`] does, but by `allowed`: the logits with those of refused tokens at negative
+/// infinity.
+///
+/// # Errors
+/// As [`sample`], and [`LoadError::NoTokenAllowed`] if all are refused.
+pub(crate) fn sample_among(
+    allowed: &[f32],
+    logits: &[f32],
+    seen: &[u32],
+    sampling: &Sampling,
+    rng: &mut ChaCha8Rng,
+) -> Result<Sampled, LoadError> {
     let norm = log_sum_exp(logits);
     // NaN and positive infinity spread into the sum; it is negative infinity if all are.
     if !norm.is_finite() {
         return Err(LoadError::NotNumbers);
     }
-    let id = choose(logits, seen, sampling, rng);
-    Ok(Sampled { id: id as u32, logprob: logits[id] - norm })
+    let id = choose(allowed, seen, sampling, rng);
+    match allowed[id] {
+        f32::NEG_INFINITY => Err(LoadError::NoTokenAllowed),
+        _ => Ok(Sampled { id: id as u32, logprob: logits[id] - norm }),
+    }
 }
 
 fn choose(logits: &[f32], seen: &[u32], sampling: &Sampling, rng: &mut ChaCha8Rng) -> usize {
@@ -126,7 +144,15 @@ mod tests {
     use super::*;
 
     fn sampling(temperature: f64, top_p: f64) -> Sampling {
-        Sampling { temperature, top_p, repetition_penalty: 1.0, max_new_tokens: 1, stop: vec![], seed: 0 }
+        Sampling {
+            temperature,
+            top_p,
+            repetition_penalty: 1.0,
+            max_new_tokens: 1,
+            stop: vec![],
+            seed: 0,
+            form: None,
+        }
     }
 
     #[test]
@@ -175,6 +201,26 @@ mod tests {
             let expected = [place - 1e-9, place, place + 1e-9].map(|place| drawn(&all[..n], place));
             assert!(expected.contains(&(got as usize)), "{got} instead of {expected:?}");
         }
+    }
+
+    #[test]
+    fn a_refused_token_is_not_drawn_and_the_others_keep_their_logprobs() {
+        let logits: Vec<f32> = (0..2000).map(|i| (i % 7) as f32).collect();
+        let mut allowed = vec![f32::NEG_INFINITY; logits.len()];
+        allowed[3] = logits[3];
+        allowed[1500] = logits[1500];
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        let mut drawn = std::collections::BTreeSet::new();
+        for temperature in [0.0, 1.0, 100.0].repeat(50) {
+            let sampled =
+                sample_among(&allowed, &logits, &[], &sampling(temperature, 0.9), &mut rng).unwrap();
+            assert_eq!(sampled.logprob, logits[sampled.id as usize] - log_sum_exp(&logits));
+            drawn.insert(sampled.id);
+        }
+        assert_eq!(drawn, [3, 1500].into());
+        let nothing = vec![f32::NEG_INFINITY; logits.len()];
+        let result = sample_among(&nothing, &logits, &[], &sampling(1.0, 1.0), &mut rng);
+        assert!(matches!(result, Err(LoadError::NoTokenAllowed)), "{result:?}");
     }
 
     #[test]

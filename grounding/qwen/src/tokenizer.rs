@@ -64,6 +64,26 @@ impl Tokenizer {
         self.inner.decode(ids, false).map_err(|e| LoadError::config("tokenizer.json", e))
     }
 
+    /// Every token that is written in the given characters alone, with its text.
+    pub(crate) fn written_in(
+        &self,
+        is_among: impl Fn(char) -> bool,
+    ) -> Result<Vec<(u32, String)>, LoadError> {
+        // Byte-level vocabularies write a space and a newline so.
+        let may_be = |token: &str| token.chars().all(|c| is_among(c) || matches!(c, '\u{120}' | '\u{10A}'));
+        let mut found = Vec::new();
+        for (token, id) in self.inner.get_vocab(true) {
+            if may_be(&token) {
+                let text = self.decode(&[id])?;
+                if !text.is_empty() && text.chars().all(&is_among) {
+                    found.push((id, text));
+                }
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
     /// Id of a token by its exact text.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
@@ -94,6 +114,15 @@ impl TextStream {
     pub(crate) fn push(&mut self, id: u32, tokenizer: &Tokenizer) -> Result<String, LoadError> {
         self.ids.push(id);
         self.take(tokenizer, false)
+    }
+
+    /// The text that [`Self::push`] would return.
+    pub(crate) fn peek(&mut self, id: u32, tokenizer: &Tokenizer) -> Result<String, LoadError> {
+        let before = (self.context, self.emitted);
+        let piece = self.push(id, tokenizer);
+        self.ids.pop();
+        (self.context, self.emitted) = before;
+        piece
     }
 
     /// The rest, complete or not.

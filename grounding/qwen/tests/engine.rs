@@ -42,6 +42,7 @@ fn greedy() -> Sampling {
         max_new_tokens: 24,
         stop: vec![],
         seed: 0,
+        form: None,
     }
 }
 

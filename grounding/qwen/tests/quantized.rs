@@ -45,6 +45,7 @@ fn answer(engine: &mut Engine, question: &Conversation) -> Completion {
         max_new_tokens: 40,
         stop: vec!["</tool_call>".to_owned(), "</answer>".to_owned()],
         seed: 0,
+        form: None,
     };
     engine.complete(question, &sampling, &mut |_| ControlFlow::Continue(())).unwrap()
 }
