@@ -3,11 +3,8 @@
 //! Invariant: only a block's hidden values are ever in memory. At the sizes of a 3B checkpoint all rows together
 //! would write and read some hundred megabytes of fresh memory per layer.
 
-use rayon::prelude::*;
-
 use crate::Isa;
 use crate::activations::{Activations, MAX_ROWS};
-use crate::lanes::swiglu_row;
 use crate::matrix::{Added, QuantizedMatrix};
 
 /// Rows of a block: few enough that its hidden values stay near, many enough that weights are read rarely.
@@ -33,24 +30,14 @@ impl GatedMlp<'_> {
     /// # Panics
     /// If the lengths do not fit (caller's bug).
     pub fn forward(&self, isa: Isa, x: &[f32], base: &[f32]) -> Vec<f32> {
-        let (n_in, n_hidden, n_out) = (self.gate.0.n_in(), self.gate.0.n_out(), self.down.0.n_out());
+        let (n_in, n_out) = (self.gate.0.n_in(), self.down.0.n_out());
         assert_eq!(x.len() / n_in * n_out, base.len(), "rows of a gated MLP");
-        let (mut gate, mut up, mut hidden, mut out) = (vec![], vec![], vec![], vec![]);
+        let (mut hidden, mut out) = (vec![], vec![]);
         let mut y = Vec::with_capacity(base.len());
         for (x, base) in x.chunks(ROWS * n_in).zip(base.chunks(ROWS * n_out)) {
             let x = Activations::quantize(isa, x, n_in);
-            self.gate.0.multiply_into(isa, &x, Added { bias: self.gate.1, base: None }, &mut gate);
-            self.up.0.multiply_into(isa, &x, Added { bias: self.up.1, base: None }, &mut up);
-            hidden.resize(gate.len(), 0.0_f32);
-            let row =
-                |((hidden, gate), up): ((&mut [f32], &[f32]), &[f32])| swiglu_row(isa, gate, up, hidden);
-            hidden
-                .par_chunks_mut(n_hidden)
-                .zip(gate.par_chunks(n_hidden))
-                .zip(up.par_chunks(n_hidden))
-                .with_min_len(4)
-                .for_each(row);
-            let hidden = Activations::quantize(isa, &hidden, n_hidden);
+            self.gate.0.gate_into(isa, &x, self.gate.1, self.up, &mut hidden);
+            let hidden = Activations::quantize(isa, &hidden, self.down.0.n_in());
             self.down.0.multiply_into(isa, &hidden, Added { bias: self.down.1, base: Some(base) }, &mut out);
             y.extend_from_slice(&out);
         }

@@ -66,16 +66,49 @@ dispatched!(
     (values: &[f32], columns: &[[f32; LANES]], sums: &mut [[f32; LANES]], n_panels: usize)
 );
 
+dispatched!(
+    /// Adds the same panels to every row.
+    ///
+    /// # Shapes
+    /// panels: `[panel][lane]`, sums: `[row][panel][lane]`.
+    pub(crate) fn add_to_rows, add_to_rows_body, (panels: &[[f32; LANES]], sums: &mut [[f32; LANES]])
+);
+dispatched!(
+    /// `gate = silu(gate) * up`.
+    pub(crate) fn gate_in_place, gate_in_place_body, (gate: &mut [f32], up: &[f32])
+);
+
 /// Values that are reduced side by side.
 const WIDTH: usize = 16;
 
 #[inline(always)]
 fn swiglu_body(gate: &[f32], up: &[f32], out: &mut [f32]) {
     for ((out, &g), &u) in out.iter_mut().zip(gate).zip(up) {
-        // exp(-|g|) never overflows.
-        let e = exp_of_negative(-g.abs());
-        let numerator = if g < 0.0 { e } else { 1.0 };
-        *out = g * u * numerator / (1.0 + e);
+        *out = swiglu(g, u);
+    }
+}
+
+#[inline(always)]
+fn gate_in_place_body(gate: &mut [f32], up: &[f32]) {
+    for (g, &u) in gate.iter_mut().zip(up) {
+        *g = swiglu(*g, u);
+    }
+}
+
+#[inline(always)]
+fn swiglu(g: f32, u: f32) -> f32 {
+    // exp(-|g|) never overflows.
+    let e = exp_of_negative(-g.abs());
+    let numerator = if g < 0.0 { e } else { 1.0 };
+    g * u * numerator / (1.0 + e)
+}
+
+#[inline(always)]
+fn add_to_rows_body(panels: &[[f32; LANES]], sums: &mut [[f32; LANES]]) {
+    for row in sums.chunks_exact_mut(panels.len()) {
+        for (sum, panel) in row.iter_mut().zip(panels) {
+            sum.iter_mut().zip(panel).for_each(|(sum, value)| *sum += value);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use crate::activations::{Activations, MAX_ROWS, Tile};
 use crate::avx512;
 use crate::isa::Isa;
-use crate::lanes::{add_products, rounded};
+use crate::lanes::{add_products, add_to_rows, gate_in_place, rounded};
 use crate::portable;
 use crate::{BLOCK, GROUP, GROUPS, LANES, PART, PART_GROUPS, PARTS};
 
@@ -237,15 +237,7 @@ impl QuantizedMatrix {
 
     /// Replaces `y` by the product: memory that it has is used again, and none is cleared.
     pub(crate) fn multiply_into(&self, isa: Isa, x: &Activations, added: Added<'_>, y: &mut Vec<f32>) {
-        let len = x.n_rows * self.n_out;
-        y.clear();
-        y.reserve_exact(len);
-        self.fill(isa, x, added, &mut y.spare_capacity_mut()[..len]);
-        // SAFETY: `fill` wrote all of it.
-        #[expect(unsafe_code, reason = "memory that was just written")]
-        unsafe {
-            y.set_len(len);
-        }
+        replace(y, x.n_rows * self.n_out, |y| self.fill(isa, x, added, y));
     }
 
     /// Writes every value of `y`.
@@ -253,32 +245,81 @@ impl QuantizedMatrix {
         assert_eq!((x.n_in, y.len()), (self.n_in, x.n_rows * self.n_out), "shapes of a product");
         assert!(added.bias.is_none_or(|bias| bias.len() == self.n_out), "length of the bias");
         assert!(added.base.is_none_or(|base| base.len() == y.len()), "length of the base");
+        let bias = added.bias.map(in_panels);
+        let finish = |sums: &mut [[f32; LANES]], _: &[Tile], panels: Range<usize>| {
+            if let Some(bias) = &bias {
+                add_to_rows(isa, &bias[panels], sums);
+            }
+        };
+        self.walk(isa, x, added.base, y, &finish);
+    }
+
+    /// Writes `silu(x self^T + gate_bias) * (x up^T + up_bias)`: neither factor is ever in memory as a whole.
+    ///
+    /// # Panics
+    /// If the shapes differ (caller's bug).
+    pub(crate) fn gate_into(
+        &self,
+        isa: Isa,
+        x: &Activations,
+        gate_bias: Option<&[f32]>,
+        (up, up_bias): (&Self, Option<&[f32]>),
+        y: &mut Vec<f32>,
+    ) {
+        assert_eq!((self.n_in, self.n_out), (up.n_in, up.n_out), "shapes of a gate");
+        let (gate_bias, up_bias) = (gate_bias.map(in_panels), up_bias.map(in_panels));
+        let finish = |gate: &mut [[f32; LANES]], tiles: &[Tile], panels: Range<usize>| {
+            let mut factor = vec![[0.0_f32; LANES]; gate.len()];
+            up.multiply_tiles(isa, tiles, x, panels.clone(), &mut factor);
+            if let Some(bias) = &gate_bias {
+                add_to_rows(isa, &bias[panels.clone()], gate);
+            }
+            if let Some(bias) = &up_bias {
+                add_to_rows(isa, &bias[panels], &mut factor);
+            }
+            gate_in_place(isa, gate.as_flattened_mut(), factor.as_flattened());
+        };
+        replace(y, x.n_rows * self.n_out, |y| self.walk(isa, x, None, y, &finish));
+    }
+
+    /// Computes the product unit by unit of panels; `finish` gets the sums of each (`[tile][row][panel][lane]`) before
+    /// they are written, with `base` added.
+    fn walk(
+        &self,
+        isa: Isa,
+        x: &Activations,
+        base: Option<&[f32]>,
+        y: &mut [MaybeUninit<f32>],
+        finish: &(impl Fn(&mut [[f32; LANES]], &[Tile], Range<usize>) + Sync),
+    ) {
         let n_panels = self.n_out.div_ceil(LANES);
         let width = panels_at_once(self.format, x);
         // Few large pieces: a panel's weights are read once for all rows, from the cache after the first tile.
         let n_units = n_panels.div_ceil(width);
         let per_piece = n_units.div_ceil(4 * rayon::current_num_threads()).max(1);
-        let output = Output { y: y.as_mut_ptr(), n_out: self.n_out };
+        let output = Output { y: y.as_mut_ptr(), n_out: self.n_out, width, base };
+        let in_cache = tiles_in_cache(self.n_in).min(x.tiles.len());
+        let at_once = if x.tiles.len() > 1 { UNITS_PER_WRITE } else { 1 };
         (0..n_units.div_ceil(per_piece)).into_par_iter().for_each(|piece| {
-            let in_cache = tiles_in_cache(self.n_in);
-            let mut sums = vec![[0.0_f32; LANES]; in_cache.min(x.tiles.len()) * MAX_ROWS * width];
+            let of_unit = in_cache * MAX_ROWS * width;
+            let mut sums = vec![[0.0_f32; LANES]; of_unit * at_once];
             let units = piece * per_piece..n_units.min((piece + 1) * per_piece);
             // Blocks of rows that stay in the second-level cache while the piece's panels pass over them.
-            for tiles in x.tiles.chunks(in_cache) {
-                for unit in units.clone() {
-                    let panels = unit * width..n_panels.min((unit + 1) * width);
-                    let sums = &mut sums[..tiles.len() * MAX_ROWS * width];
-                    self.multiply_tiles(isa, tiles, panels.clone(), sums);
-                    let columns = self.columns(&x.outlier_channels, panels.clone());
-                    for (tile, sums) in tiles.iter().zip(sums.chunks_mut(MAX_ROWS * width)) {
-                        let sums = &mut sums[..tile.height * panels.len()];
-                        if !columns.is_empty() {
-                            add_products(isa, &tile.outliers, &columns, sums, panels.len());
-                        }
+            for tiles in x.tiles.chunks(in_cache.max(1)) {
+                for first in units.clone().step_by(at_once) {
+                    let group = first..units.end.min(first + at_once);
+                    for (unit, sums) in group.clone().zip(sums.chunks_mut(of_unit)) {
+                        let panels = unit * width..n_panels.min((unit + 1) * width);
+                        let sums = &mut sums[..tiles.len() * MAX_ROWS * panels.len()];
+                        self.multiply_tiles(isa, tiles, x, panels.clone(), sums);
+                        finish(sums, tiles, panels);
+                    }
+                    let panels = group.start * width..n_panels.min(group.end * width);
+                    for (at, tile) in tiles.iter().enumerate() {
                         // SAFETY: this piece alone writes the columns of its panels.
                         #[expect(unsafe_code, reason = "threads write different columns of one output")]
                         unsafe {
-                            output.write(tile, panels.clone(), sums, added);
+                            output.write(tile, at, panels.clone(), sums.chunks(of_unit));
                         }
                     }
                 }
@@ -286,8 +327,15 @@ impl QuantizedMatrix {
         });
     }
 
-    /// `sums`: `[tile][row][panel][lane]`, overwritten.
-    fn multiply_tiles(&self, isa: Isa, tiles: &[Tile], panels: Range<usize>, sums: &mut [[f32; LANES]]) {
+    /// `tiles` are some of `x`; `sums`: `[tile][row][panel][lane]`, each tile as if it had all its rows, overwritten.
+    fn multiply_tiles(
+        &self,
+        isa: Isa,
+        tiles: &[Tile],
+        x: &Activations,
+        panels: Range<usize>,
+        sums: &mut [[f32; LANES]],
+    ) {
         sums.fill([0.0; LANES]);
         let n_blocks = self.n_in.div_ceil(BLOCK);
         let of_tile = sums.len() / tiles.len().max(1);
@@ -309,6 +357,13 @@ impl QuantizedMatrix {
                     Isa::Avx512Vnni => avx512::multiply(&meeting, sums),
                     Isa::Portable => portable::multiply(&meeting, sums),
                 }
+            }
+        }
+        if !x.outlier_channels.is_empty() {
+            let columns = self.columns(&x.outlier_channels, panels.clone());
+            for (tile, sums) in tiles.iter().zip(sums.chunks_mut(of_tile)) {
+                let sums = &mut sums[..tile.height * panels.len()];
+                add_products(isa, &tile.outliers, &columns, sums, panels.len());
             }
         }
     }
@@ -360,41 +415,76 @@ fn tiles_in_cache(n_in: usize) -> usize {
     ((512 << 10) / (n_in.max(1) * MAX_ROWS)).max(1)
 }
 
-/// One output matrix, written by several threads.
-#[derive(Clone, Copy)]
-struct Output {
-    y: *mut MaybeUninit<f32>,
-    n_out: usize,
+/// Replaces `y` by `len` values that `fill` writes, all of them: memory that it has is used again, and none is cleared.
+fn replace(y: &mut Vec<f32>, len: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) {
+    y.clear();
+    y.reserve_exact(len);
+    fill(&mut y.spare_capacity_mut()[..len]);
+    // SAFETY: `fill` wrote all of it.
+    #[expect(unsafe_code, reason = "memory that was just written")]
+    unsafe {
+        y.set_len(len);
+    }
 }
 
-// SAFETY: threads write different columns; see `multiply`.
-#[expect(unsafe_code, reason = "threads write different columns of one output")]
-unsafe impl Sync for Output {}
+/// One value per output as whole panels, filled up with zeros.
+fn in_panels(values: &[f32]) -> Vec<[f32; LANES]> {
+    let panel = |some: &[f32]| std::array::from_fn(|lane| some.get(lane).copied().unwrap_or(0.0));
+    values.chunks(LANES).map(panel).collect()
+}
 
-impl Output {
-    /// Writes the rows of a tile for the outputs of `panels`.
+/// Units whose sums are collected before they are written: single lines of far rows would be written slowly.
+const UNITS_PER_WRITE: usize = 4;
+
+/// One output matrix, written by several threads.
+#[derive(Clone, Copy)]
+struct Output<'a> {
+    y: *mut MaybeUninit<f32>,
+    n_out: usize,
+    /// Panels of a unit.
+    width: usize,
+    base: Option<&'a [f32]>,
+}
+
+// SAFETY: threads write different columns; see `walk`.
+#[expect(unsafe_code, reason = "threads write different columns of one output")]
+unsafe impl Sync for Output<'_> {}
+
+impl Output<'_> {
+    /// Writes the rows of the tile at `at` for the outputs of `panels`; `units` are their sums, unit by unit.
     ///
     /// # Safety
     /// The output has all rows of the tile, and nobody else writes these columns meanwhile.
     #[expect(unsafe_code, reason = "threads write different columns of one output")]
-    unsafe fn write(&self, tile: &Tile, panels: Range<usize>, sums: &[[f32; LANES]], added: Added<'_>) {
-        let n = panels.len();
+    unsafe fn write<'s>(
+        &self,
+        tile: &Tile,
+        at: usize,
+        panels: Range<usize>,
+        units: impl Iterator<Item = &'s [[f32; LANES]]> + Clone,
+    ) {
         for row in 0..tile.n_rows {
-            for (p, panel) in panels.clone().enumerate() {
-                let first = panel * LANES;
-                let width = LANES.min(self.n_out - first);
-                let at = (tile.first_row + row) * self.n_out + first;
-                // SAFETY: inside the matrix by the caller's promise; `width` ends at the row's end.
-                let to = unsafe { std::slice::from_raw_parts_mut(self.y.add(at), width) };
-                let mut values = sums[row * n + p];
-                for summand in [added.bias.map(|bias| &bias[first..]), added.base.map(|base| &base[at..])] {
-                    values.iter_mut().zip(summand.unwrap_or_default()).for_each(|(v, s)| *v += s);
-                }
-                // A length that the compiler knows needs no call.
-                match to.as_chunks_mut::<LANES>().0 {
-                    [whole] => *whole = values.map(MaybeUninit::new),
-                    _ => {
-                        to.write_copy_of_slice(&values[..width]);
+            let mut left = panels.clone();
+            for unit in units.clone() {
+                let of_unit = left.start..left.end.min(left.start + self.width);
+                left.start = of_unit.end;
+                let sums = &unit[(at * MAX_ROWS + row) * of_unit.len()..];
+                for (panel, values) in of_unit.zip(sums) {
+                    let first = panel * LANES;
+                    let width = LANES.min(self.n_out - first);
+                    let to = (tile.first_row + row) * self.n_out + first;
+                    let mut values = *values;
+                    if let Some(base) = self.base {
+                        values.iter_mut().zip(&base[to..to + width]).for_each(|(v, b)| *v += b);
+                    }
+                    // SAFETY: inside the matrix by the caller's promise; `width` ends at the row's end.
+                    let to = unsafe { std::slice::from_raw_parts_mut(self.y.add(to), width) };
+                    // A length that the compiler knows needs no call.
+                    match to.as_chunks_mut::<LANES>().0 {
+                        [whole] => *whole = values.map(MaybeUninit::new),
+                        _ => {
+                            to.write_copy_of_slice(&values[..width]);
+                        }
                     }
                 }
             }
