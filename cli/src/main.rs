@@ -22,9 +22,25 @@ use clap::Parser as _;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    keep_freed_memory();
     let args = args::Args::parse();
     say_n_threads(args.command.n_threads());
     exit::code(commands::run(args))
+}
+
+/// Lets the allocator hold on to freed memory for a minute instead of a second, unless the environment says otherwise:
+/// the next layer of a pass, or the next training step, needs as much again, and the system clears what it hands out.
+#[expect(unsafe_code, reason = "the allocator's options are set through its C interface")]
+fn keep_freed_memory() {
+    /// `mi_option_purge_delay` of mimalloc 3, and its default, in milliseconds.
+    const PURGE_DELAY: (std::ffi::c_int, std::ffi::c_long) = (15, 1_000);
+    // SAFETY: there are no other threads yet, which the library asks for.
+    unsafe {
+        // Another value is another option, or the user's choice.
+        if libmimalloc_sys::mi_option_get(PURGE_DELAY.0) == PURGE_DELAY.1 {
+            libmimalloc_sys::mi_option_set(PURGE_DELAY.0, 60_000);
+        }
+    }
 }
 
 /// Sets the number of computing threads for every library that asks, unless the caller has: all physical cores, or
