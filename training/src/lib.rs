@@ -13,7 +13,7 @@
 //! | [`checkpoint`], [`files`] | folders in Hugging Face layout, resumable |
 //! | [`fresh`], [`tokenizer`] | a model that does not exist yet |
 //! | [`published`] | random checkpoints of the published sizes, for measuring speed |
-//! | [`bench`] | a fixed step of the embedded policy, to measure and to hand to another program |
+//! | [`mod@bench`] | a fixed step of the embedded policy, to measure and to hand to another program |
 //! | [`bar`] | progress on the terminal |
 //! | [`work`], [`step`] | a model under training; what a micro-batch contributes; one step of the optimizer |
 //! | [`seed`], [`workers`] | random streams; threads that compute whole micro-batches |
