@@ -106,11 +106,6 @@ impl Weights {
         Self { quantized: file, ..self }
     }
 
-    /// Whether matrices come from a file of quantized ones.
-    pub fn were_quantized_before(&self) -> bool {
-        self.quantized.is_some()
-    }
-
     /// Collects what is quantized from now on, for [`Self::made`].
     #[must_use]
     pub(crate) fn collecting(self) -> Self {

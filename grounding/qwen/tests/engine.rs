@@ -2,16 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+mod support;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use candle_core::{DType, Tensor};
 use image::{Rgb, RgbImage};
 use vigorl_policy::{
     Completion, Conversation, Finish, Message, Part, Policy, PolicyError, Preset, Role, Sampling,
 };
-use vigorl_qwen::mrope::next_position;
-use vigorl_qwen::{Engine, KvCache, LoadOptions, ModelSource, Probe, inspect_forward};
+use vigorl_qwen::{Engine, LoadOptions, ModelSource};
+
+use crate::support::uncached_logprobs;
 
 fn nano() -> Engine {
     Engine::load(&ModelSource::Nano, &LoadOptions::default()).unwrap()
@@ -180,32 +182,6 @@ fn a_seed_gives_its_tokens_and_another_seed_others() {
     assert_eq!(ids(&mut engine, 1), first);
     assert_eq!(ids(&mut nano(), 1), first);
     assert_ne!(ids(&mut engine, 2), first);
-}
-
-/// Log-probabilities of the sampled ids in one pass over everything, without a cache.
-fn uncached_logprobs(engine: &Engine, conversation: &Conversation, ids: &[u32]) -> Vec<f32> {
-    let seen = inspect_forward(engine, conversation).unwrap();
-    let prompt = seen.input_ids.to_vec1::<i64>().unwrap();
-    let axes = seen.position_ids.to_vec2::<i64>().unwrap();
-    let mut positions: Vec<[u32; 3]> =
-        (0..prompt.len()).map(|at| std::array::from_fn(|axis| axes[axis][at] as u32)).collect();
-    let next = next_position(&positions);
-    positions.extend((next..).take(ids.len()).map(|position| [position; 3]));
-    let all: Vec<u32> = prompt.iter().map(|&id| id as u32).chain(ids.iter().copied()).collect();
-    let mut cache = KvCache::new(engine.model().config());
-    let images = seen.image_embeds.as_ref();
-    let hidden = engine.model().extend(&all, &positions, images, &mut cache, &mut Probe::default()).unwrap();
-    // The state before a token predicts it.
-    let predicting = hidden.narrow(1, prompt.len() - 1, ids.len()).unwrap();
-    let logits = engine.model().logits(&predicting).unwrap().squeeze(0).unwrap();
-    let logprob = |(row, id): (usize, &u32)| log_softmax(&logits.get(row).unwrap(), *id as usize);
-    ids.iter().enumerate().map(logprob).collect()
-}
-
-fn log_softmax(logits: &Tensor, at: usize) -> f32 {
-    let logits = logits.to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap();
-    let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    (logits[at] - max - logits.iter().map(|logit| (logit - max).exp()).sum::<f64>().ln()) as f32
 }
 
 #[track_caller]

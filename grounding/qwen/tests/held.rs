@@ -3,11 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+mod support;
+
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::{DType, Tensor};
 use image::{Rgb, RgbImage};
 use vigorl_policy::grammar::{self, Action, AnswerForm};
 use vigorl_policy::wire::{FORCED_FINAL_PREFIX, STOP_STRINGS};
@@ -15,8 +16,9 @@ use vigorl_policy::{
     AnswerKind, Completion, Conversation, Finish, Grounding, Message, Opening, Part, Policy, Preset, Role,
     Sampling, TurnForm, Turns, ground,
 };
-use vigorl_qwen::mrope::next_position;
-use vigorl_qwen::{Engine, KvCache, LoadOptions, ModelSource, Probe, inspect_forward};
+use vigorl_qwen::{Engine, LoadOptions, ModelSource};
+
+use crate::support::uncached_logprobs;
 
 const FORM: TurnForm =
     TurnForm { opening: Opening::Thought, may_zoom: true, answer: AnswerKind::Point, below: [192, 160] };
@@ -150,30 +152,6 @@ fn the_cache_holds_what_was_forced() {
         let again = complete(&mut engine, &question(), &held());
         assert!(again.n_cached_tokens > 0 && again.n_cached_tokens <= again.n_prompt_tokens);
     }
-}
-
-/// Log-probabilities of all ids in one pass over everything, without a cache.
-fn uncached_logprobs(engine: &Engine, conversation: &Conversation, ids: &[u32]) -> Vec<f32> {
-    let seen = inspect_forward(engine, conversation).unwrap();
-    let prompt: Vec<u32> = seen.input_ids.to_vec1::<i64>().unwrap().iter().map(|&id| id as u32).collect();
-    let axes = seen.position_ids.to_vec2::<i64>().unwrap();
-    let mut positions: Vec<[u32; 3]> =
-        (0..prompt.len()).map(|at| std::array::from_fn(|axis| axes[axis][at] as u32)).collect();
-    positions.extend((next_position(&positions)..).take(ids.len()).map(|position| [position; 3]));
-    let all = [&prompt[..], ids].concat();
-    let mut cache = KvCache::new(engine.model().config());
-    let images = seen.image_embeds.as_ref();
-    let hidden = engine.model().extend(&all, &positions, images, &mut cache, &mut Probe::default()).unwrap();
-    let predicting = hidden.narrow(1, prompt.len() - 1, ids.len()).unwrap();
-    let logits = engine.model().logits(&predicting).unwrap().squeeze(0).unwrap();
-    let logprob = |(row, id): (usize, &u32)| log_softmax(&logits.get(row).unwrap(), *id as usize);
-    ids.iter().enumerate().map(logprob).collect()
-}
-
-fn log_softmax(logits: &Tensor, at: usize) -> f32 {
-    let logits = logits.to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap();
-    let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    (logits[at] - max - logits.iter().map(|logit| (logit - max).exp()).sum::<f64>().ln()) as f32
 }
 
 #[test]
