@@ -356,7 +356,7 @@ pub(crate) struct QuantizeArgs {
     /// A checkpoint folder, or ORG/NAME on the hub
     #[arg(long, value_name = "DIR|ORG/NAME")]
     pub(crate) model: String,
-    /// 8 bits (3.9 GB for a 3B checkpoint) or 4 (2.5 GB)
+    /// 8 bits (3.9 GB for a 3B checkpoint) or 4 (2.3 GB)
     #[arg(long, value_parser = ["q8_0", "q4_k"], default_value = "q8_0")]
     pub(crate) dtype: String,
 }

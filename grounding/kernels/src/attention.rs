@@ -10,13 +10,18 @@ use std::ops::Range;
 use gemm::Parallelism;
 use rayon::prelude::*;
 
-use crate::Isa;
-use crate::lanes::{exponentials, largest};
+use crate::lanes::{add_weighted_to_few, exponentials, largest};
+use crate::{Isa, LANES};
+use crate::{avx512, portable};
 
 /// Rows of a block: queries times the heads that share keys.
 const ROWS: usize = 96;
 /// Keys of a block.
 const KEYS: usize = 256;
+
+/// Rows up to which the keys are met where they lie: a large product first copies them into another order, which
+/// many rows pay for.
+const FEW_ROWS: usize = LANES;
 
 /// Sizes of an attention.
 #[derive(Debug, Clone, Copy)]
@@ -143,9 +148,14 @@ impl Task<'_> {
             }
             let n = block.len();
             let scores = &mut scores[..n_rows * n];
-            let keys_of =
-                Strided { values: &keys_of[first * keys.key_stride..], row: 1, column: keys.key_stride };
-            product(Strided { values: &rows, row: d, column: 1 }, keys_of, [n_rows, d, n], scores, false);
+            let (keys_of, values_of) =
+                (&keys_of[first * keys.key_stride..], &values_of[first * values.key_stride..]);
+            if n_rows <= FEW_ROWS {
+                scores_of_few(self.isa, &rows, d, keys_of, keys.key_stride, scores);
+            } else {
+                let keys_of = Strided { values: keys_of, row: 1, column: keys.key_stride };
+                product(Strided { values: &rows, row: d, column: 1 }, keys_of, [n_rows, d, n], scores, false);
+            }
             for (row, (most, sum)) in states.iter_mut().enumerate() {
                 let (scores, out) = (&mut scores[row * n..][..n], &mut out[row * d..][..d]);
                 if !hide(scores, &seen[row / group], &block) {
@@ -157,12 +167,18 @@ impl Task<'_> {
                 *most = new;
                 out.iter_mut().for_each(|v| *v *= shrink);
             }
-            let values_of = Strided {
-                values: &values_of[first * values.key_stride..],
-                row: values.key_stride,
-                column: 1,
-            };
-            product(Strided { values: scores, row: n, column: 1 }, values_of, [n_rows, n, d], &mut out, true);
+            if n_rows <= FEW_ROWS {
+                add_weighted_to_few(self.isa, scores, values_of, values.key_stride, d, &mut out);
+            } else {
+                let values_of = Strided { values: values_of, row: values.key_stride, column: 1 };
+                product(
+                    Strided { values: scores, row: n, column: 1 },
+                    values_of,
+                    [n_rows, n, d],
+                    &mut out,
+                    true,
+                );
+            }
         }
         for (row, (_, sum)) in out.chunks_mut(d).zip(&states) {
             // A query that saw nothing has no sum.
@@ -170,6 +186,38 @@ impl Task<'_> {
             row.iter_mut().for_each(|v| *v *= inverse);
         }
         out
+    }
+}
+
+/// The products of at most [`LANES`] rows with keys that lie `stride` apart: without the copies that a large product
+/// begins with.
+///
+/// # Shapes
+/// rows: `[row][width]`, keys: `[key]` of `width` values each, scores: `[row][key]`.
+fn scores_of_few(isa: Isa, rows: &[f32], width: usize, keys: &[f32], stride: usize, scores: &mut [f32]) {
+    let n_rows = rows.len() / width;
+    let n_keys = scores.len() / n_rows;
+    // Rows become lanes, so that no sum runs across lanes.
+    let mut lanes = vec![[0.0_f32; LANES]; width];
+    for (row, values) in rows.chunks_exact(width).enumerate() {
+        for (lanes, value) in lanes.iter_mut().zip(values) {
+            lanes[row] = *value;
+        }
+    }
+    const AT_ONCE: usize = 8;
+    for first in (0..n_keys).step_by(AT_ONCE) {
+        // The last key is met again rather than that there is a kernel for fewer.
+        let at: [usize; AT_ONCE] = std::array::from_fn(|k| (first + k).min(n_keys - 1));
+        let keys = at.map(|key| &keys[key * stride..][..width]);
+        let sums = match isa {
+            Isa::Avx512Vnni => avx512::scores_of_keys(&lanes, keys),
+            Isa::Portable => keys.map(|key| portable::scores_of_key(&lanes, key)),
+        };
+        for (sums, key) in sums.iter().zip(at) {
+            for (scores, sum) in scores.chunks_exact_mut(n_keys).zip(sums) {
+                scores[key] = *sum;
+            }
+        }
     }
 }
 
@@ -333,15 +381,12 @@ mod tests {
 
     #[test]
     fn one_query_reads_the_whole_cache() {
-        let shape = AttentionShape {
-            batch: 1,
-            n_queries: 1,
-            n_heads: 16,
-            n_kv_heads: 2,
-            n_keys: 1417,
-            head_dim: 128,
-        };
-        check(shape, &|_, _| [0..1417, 0..0]);
+        // Widths of whole registers, and such that leave a rest.
+        for head_dim in [128, 16, 20, 150, 3] {
+            let shape =
+                AttentionShape { batch: 1, n_queries: 1, n_heads: 16, n_kv_heads: 2, n_keys: 1417, head_dim };
+            check(shape, &|_, _| [0..1417, 0..0]);
+        }
     }
 
     #[test]

@@ -2,10 +2,19 @@
 //! both; on other architectures this file is the portable code.
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::multiply;
+pub(crate) use x86::{multiply, scores_of_keys};
 
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use crate::portable::multiply;
+
+/// See the other one.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn scores_of_keys<const N: usize>(
+    lanes: &[[f32; crate::LANES]],
+    keys: [&[f32]; N],
+) -> [[f32; crate::LANES]; N] {
+    keys.map(|key| crate::portable::scores_of_key(lanes, key))
+}
 
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "vector instructions read through pointers")]
@@ -47,6 +56,40 @@ mod x86 {
         assert!(tile.sums.len() >= n_blocks * tile.height);
         assert!(tile.part_sums.len() >= n_blocks * PARTS * tile.height);
         assert_eq!(n_sums, tile.height * panels.len());
+    }
+
+    /// As [`crate::portable::scores_of_key`], of several keys whose sums do not wait for each other.
+    pub(crate) fn scores_of_keys<const N: usize>(
+        lanes: &[[f32; LANES]],
+        keys: [&[f32]; N],
+    ) -> [[f32; LANES]; N] {
+        assert!(keys.iter().all(|key| key.len() == lanes.len()), "width of keys");
+        // SAFETY: the instructions were detected, and each key has a value for each of the lanes.
+        unsafe { sums_of_keys(lanes, keys) }
+    }
+
+    /// # Safety
+    /// The instructions exist and the sizes were checked.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    unsafe fn sums_of_keys<const N: usize>(lanes: &[[f32; LANES]], keys: [&[f32]; N]) -> [[f32; LANES]; N] {
+        let mut sums = [_mm512_setzero_ps(); N];
+        for (input, lanes) in lanes.iter().enumerate() {
+            let lanes = unsafe { _mm512_loadu_ps(lanes.as_ptr()) };
+            // Keys lie close together: those of the next call are on their way meanwhile.
+            if input.is_multiple_of(LANES) {
+                for key in &keys {
+                    _mm_prefetch::<_MM_HINT_T0>(key.as_ptr().wrapping_add(input + N * key.len()).cast());
+                }
+            }
+            for (sum, key) in sums.iter_mut().zip(&keys) {
+                *sum = _mm512_fmadd_ps(_mm512_set1_ps(unsafe { *key.get_unchecked(input) }), lanes, *sum);
+            }
+        }
+        sums.map(|sum| {
+            let mut lanes = [0.0_f32; LANES];
+            unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), sum) };
+            lanes
+        })
     }
 
     /// The lines of one block of `P` panels.

@@ -67,6 +67,14 @@ dispatched!(
 );
 
 dispatched!(
+    /// Adds to each of few rows the sum of `values` (which lie `stride` apart), weighted by the row's scores.
+    ///
+    /// # Shapes
+    /// scores: `[row][key]`, values: `[key]` of `width` values each, out: `[row][width]`.
+    pub(crate) fn add_weighted_to_few, add_weighted_to_few_body,
+    (scores: &[f32], values: &[f32], stride: usize, width: usize, out: &mut [f32])
+);
+dispatched!(
     /// Adds the same panels to every row.
     ///
     /// # Shapes
@@ -127,6 +135,49 @@ fn add_products_body(values: &[f32], columns: &[[f32; LANES]], sums: &mut [[f32;
             *sum = total;
         }
     }
+}
+
+/// Keys whose values stay in the first-level cache while the rows pass over them.
+const KEYS_IN_CACHE: usize = 32;
+
+#[inline(always)]
+fn add_weighted_to_few_body(scores: &[f32], values: &[f32], stride: usize, width: usize, out: &mut [f32]) {
+    let n_keys = scores.len() / (out.len() / width);
+    for first in (0..n_keys).step_by(KEYS_IN_CACHE) {
+        let last = n_keys.min(first + KEYS_IN_CACHE);
+        for (row, out) in out.chunks_exact_mut(width).enumerate() {
+            let scores = &scores[row * n_keys..][first..last];
+            let values = &values[first * stride..];
+            // As many sums as registers hold, then what is left of the width.
+            let (wide, rest) = out.as_chunks_mut::<{ 8 * WIDTH }>();
+            let done = wide.len() * 8 * WIDTH;
+            for (at, sums) in wide.iter_mut().enumerate() {
+                add_weighted(scores, &values[at * 8 * WIDTH..], stride, sums);
+            }
+            let (narrow, rest) = rest.as_chunks_mut::<WIDTH>();
+            for (at, sums) in narrow.iter_mut().enumerate() {
+                add_weighted(scores, &values[done + at * WIDTH..], stride, sums);
+            }
+            let done = width - rest.len();
+            for (key, score) in scores.iter().enumerate() {
+                for (at, sum) in rest.iter_mut().enumerate() {
+                    *sum += score * values[key * stride + done + at];
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn add_weighted<const N: usize>(scores: &[f32], values: &[f32], stride: usize, sums: &mut [f32; N]) {
+    let mut total = *sums;
+    for (key, score) in scores.iter().enumerate() {
+        let Some(values) = values[key * stride..].first_chunk::<N>() else { break };
+        for (total, value) in total.iter_mut().zip(values) {
+            *total += score * value;
+        }
+    }
+    *sums = total;
 }
 
 #[inline(always)]

@@ -35,7 +35,7 @@ const GROUP: usize = 4;
 /// Groups of a block.
 const GROUPS: usize = BLOCK / GROUP;
 /// Inputs that share a scale and a minimum of 4-bit weights.
-const PART: usize = 32;
+const PART: usize = 64;
 /// Parts of a block.
 const PARTS: usize = BLOCK / PART;
 /// Groups of a part.

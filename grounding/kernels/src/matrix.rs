@@ -21,7 +21,7 @@ use crate::{BLOCK, GROUP, GROUPS, LANES, PART, PART_GROUPS, PARTS};
 pub enum Format {
     /// 8 bits, symmetric; one f32 scale per output and 128 inputs: 8.25 bits a weight.
     Bits8,
-    /// 4 bits, with a scale and a minimum (bf16 each) per output and 32 inputs: 5 bits a weight.
+    /// 4 bits, with a scale and a minimum (bf16 each) per output and 64 inputs: 4.5 bits a weight.
     Bits4,
 }
 
@@ -85,7 +85,7 @@ pub struct QuantizedMatrix {
 pub type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 /// The version of what a matrix's bytes mean.
-pub const LAYOUT: &str = "1";
+pub const LAYOUT: &str = "2";
 
 /// Lines of a matrix alone, or those in shared bytes.
 #[derive(Clone)]

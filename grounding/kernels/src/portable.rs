@@ -42,6 +42,17 @@ pub(crate) fn multiply(meeting: &Meeting<'_>, sums: &mut [[f32; LANES]]) {
     }
 }
 
+/// The scores of one key in all lanes: each the sum of its lane's values times the key's.
+pub(crate) fn scores_of_key(lanes: &[[f32; LANES]], key: &[f32]) -> [f32; LANES] {
+    let mut sums = [0.0_f32; LANES];
+    for (lanes, value) in lanes.iter().zip(key) {
+        for (sum, lane) in sums.iter_mut().zip(lanes) {
+            *sum += lane * value;
+        }
+    }
+    sums
+}
+
 /// Dot products of a row's 8-bit values with the (masked, shifted) bytes of consecutive groups.
 fn dot_products(
     lines: &[Line],

@@ -64,7 +64,7 @@ impl WeightFormat {
         match self {
             Self::Dense(dtype) => n * dtype.size_in_bytes() as u64,
             Self::Q8 => n * 33 / 32,
-            Self::Q4 => n * 5 / 8,
+            Self::Q4 => n * 9 / 16,
         }
     }
 }
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn eight_and_four_bits_count_their_scales() {
         assert_eq!(WeightFormat::Q8.bytes_of(6400), 6600);
-        assert_eq!(WeightFormat::Q4.bytes_of(6400), 4000);
+        assert_eq!(WeightFormat::Q4.bytes_of(6400), 3600);
         assert_eq!(WeightFormat::Dense(DType::BF16).bytes_of(6400), 12_800);
     }
 }

@@ -14,7 +14,7 @@ const SMALL_BELOW: u64 = 16_000_000;
 #[derive(Debug)]
 pub(crate) struct Threads {
     is_small: bool,
-    /// Started when it is first needed; `None` if it cannot be started.
+    /// Started when it is first needed; `None` where all threads compute, or if it cannot be started.
     single: OnceLock<Option<ThreadPool>>,
 }
 
@@ -28,7 +28,8 @@ impl Threads {
         let start = || self.is_small.then(|| ThreadPoolBuilder::new().num_threads(1).build().ok()).flatten();
         match self.single.get_or_init(start) {
             Some(pool) => pool.install(work),
-            None => work(),
+            // On a thread of the pool: from outside, every parallel part would put this thread to sleep and wake it.
+            None => rayon::scope(|_| work()),
         }
     }
 }
