@@ -21,6 +21,23 @@ need chromium chromium
 need chromedriver chromium-driver
 [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || packages="$packages fonts-dejavu-core"
 [ -d /usr/share/fonts/truetype/liberation ] || packages="$packages fonts-liberation"
+need pkg-config pkg-config
+library() { # library NAME PACKAGE
+    pkg-config --exists "$1" 2>/dev/null || packages="$packages $2"
+}
+# What xcap, the library that captures the screen, is built with.
+library libpipewire-0.3 libpipewire-0.3-dev
+library wayland-client libwayland-dev
+library gbm libgbm-dev
+library egl libegl-dev
+library xcb libxcb1-dev
+ls /usr/lib/llvm-*/lib/libclang*.so* >/dev/null 2>&1 || packages="$packages libclang-dev"
+# Displays and applications of the desktop tests.
+need Xvfb xvfb
+need openbox openbox
+need galculator galculator
+need mousepad mousepad
+need xterm xterm
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || packages="$packages python3-venv"
 
 if [ -z "$packages" ]; then

@@ -12,7 +12,10 @@ use std::time::{Duration, Instant};
 use vigorl_geometry::{Rect, Screen};
 use vigorl_interface::{Driver, MouseButton, Settled};
 
+use vigorl_tasks::scripted;
+
 use crate::effect::Verification;
+use crate::judges::in_words;
 use crate::look::{look_again, wait_on};
 use crate::record::{ActionRecord, EpisodeRecord, Event, MapsRecord, StepRecord, Timings, box4, millis, xy};
 use crate::run::Run;
@@ -152,8 +155,12 @@ fn episode_step(
     let mut outcome = run_step(agent, &intent, seen, &mut recorder)?;
     outcome.times.record += starting;
     record.point = outcome.answer().map(xy).or(record.point);
-    let over = outcome.action.is_none() || place == Place::Last;
-    let mut verification = Verification::Unknown;
+    let over = !outcome.is_done() || place == Place::Last;
+    let mut verification = match outcome.checked {
+        Some(scripted::Verification::Satisfied) => Verification::Satisfied,
+        Some(scripted::Verification::Unsatisfied) => Verification::Unsatisfied,
+        Some(scripted::Verification::Unknown) | None => Verification::Unknown,
+    };
     if outcome.cancelled {
         record.truncated = true;
     } else if over {
@@ -216,7 +223,7 @@ enum Undone {
 /// What is undone when step `idx` of `n` was the last one.
 fn undone(hands: Hands, idx: usize, n: usize, outcome: &StepOutcome) -> Undone {
     match hands {
-        _ if outcome.action.is_none() => Undone::Refused,
+        _ if !outcome.is_done() => Undone::Refused,
         _ if idx + 1 < n => Undone::OutOfSteps,
         Hands::Rest => Undone::DryRun,
         Hands::Act => Undone::Nothing,
@@ -282,6 +289,10 @@ fn describe(intent: &Intent) -> String {
             ActionRecord::Back => "go back".to_owned(),
             other => format!("{other:?}"),
         },
+        Intent::Expect { clause, within, .. } if within.is_zero() => {
+            format!("check that {}", in_words(clause))
+        }
+        Intent::Expect { clause, .. } => format!("wait until {}", in_words(clause)),
     }
 }
 

@@ -2,16 +2,28 @@
 //!
 //! Invariant: the judge is the environment's own; here its words are only translated.
 
+use std::time::Duration;
+
 use vigorl_interface::{Action, Driver, MouseButton};
 use vigorl_tasks::practice::{PracticeEnv, Reason};
-use vigorl_tasks::scripted::{self, Clause, ScriptedTask, Step};
+use vigorl_tasks::scripted::{self, Clause, FileClause, Plan, ScriptedTask, Step, Surroundings};
 
 use crate::effect::Verification;
 use crate::episode::{Failure, Judge, Verdict};
 use crate::step::{Deed, Intent};
 
-/// What a step of a scripted task asks of the loop.
-pub fn intent_of(step: &Step) -> Intent {
+/// What the steps of a scripted task ask of the loop; none for a task with a goal.
+pub fn intents_of(task: &ScriptedTask, surroundings: &Surroundings) -> Vec<Intent> {
+    let Plan::Steps(steps) = &task.plan else { return Vec::new() };
+    steps.iter().map(|step| intent_of(step, task, surroundings)).collect()
+}
+
+fn intent_of(step: &Step, task: &ScriptedTask, surroundings: &Surroundings) -> Intent {
+    let expect = |clause: &Clause, within: Duration| Intent::Expect {
+        clause: clause.clone(),
+        surroundings: surroundings.clone(),
+        within,
+    };
     let at = |target: &str, deed: Deed| Intent::At { target: target.to_owned(), deed };
     let click = |button, count| Deed::Click { button, count };
     match step {
@@ -23,16 +35,24 @@ pub fn intent_of(step: &Step) -> Intent {
         Step::Scroll(scroll) => at(&scroll.target, Deed::Scroll { dx_px: 0.0, dy_px: scroll.by }),
         Step::Type(text) => Intent::Do(Action::Type { text: text.clone() }),
         Step::Press(chord) => Intent::Do(Action::Press { chord: chord.0.clone() }),
+        Step::Navigate(url) => Intent::Do(Action::Navigate { url: url.clone() }),
+        Step::WaitFor(clause) => expect(clause, task.patience),
+        Step::Assert(clause) => expect(clause, Duration::ZERO),
     }
 }
 
 /// The clauses of a scripted task.
 #[derive(Debug)]
-pub struct ScriptedJudge<'a>(pub &'a ScriptedTask);
+pub struct ScriptedJudge<'a> {
+    /// The task.
+    pub task: &'a ScriptedTask,
+    /// Where its files are.
+    pub surroundings: &'a Surroundings,
+}
 
 impl Judge for ScriptedJudge<'_> {
     fn judge(&mut self, driver: &mut dyn Driver) -> Result<Verdict, Failure> {
-        let said = self.0.judge(driver)?;
+        let said = self.task.judge(driver, self.surroundings)?;
         let any = |wanted| said.clauses.contains(&wanted);
         let verification = if said.success() {
             Verification::Satisfied
@@ -41,7 +61,7 @@ impl Judge for ScriptedJudge<'_> {
         } else {
             Verification::Unknown
         };
-        let failed = self.0.expect.iter().zip(&said.clauses);
+        let failed = self.task.expect.iter().zip(&said.clauses);
         let failed: Vec<String> = failed
             .filter(|(_, holds)| **holds != scripted::Verification::Satisfied)
             .map(|(clause, holds)| match holds {
@@ -58,10 +78,19 @@ impl Judge for ScriptedJudge<'_> {
     }
 }
 
-fn in_words(clause: &Clause) -> String {
+/// What must hold, as the end of a sentence.
+pub(crate) fn in_words(clause: &Clause) -> String {
     match clause {
         Clause::UrlContains(part) => format!("the address contains `{part}`"),
         Clause::TextVisible(text) => format!("the page shows `{text}`"),
+        Clause::TitleContains(part) => format!("the title contains `{part}`"),
+        Clause::Javascript(expression) => format!("`{expression}` is true in the page"),
+        Clause::Clipboard(text) => format!("the clipboard holds `{text}`"),
+        Clause::File(FileClause { path, contains: None }) => format!("the file `{path}` is there"),
+        Clause::File(FileClause { path, contains: Some(part) }) => {
+            format!("the file `{path}` contains `{part}`")
+        }
+        Clause::Command(line) => format!("the command `{line}` succeeds"),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Start with [`run_episode`]: one episode, told as the algorithm; then [`run_step`]. Invariant: a failure of the world is an error and
 //! has no reward; a malformed answer is a refused step; unknown is never success.
 
+pub mod calibration;
 mod cancel;
 mod clock;
 mod effect;
@@ -22,7 +23,7 @@ pub use clock::Stamp;
 pub use effect::{Effect, PixelChange, Verification, classify, pixel_change};
 pub use episode::{Failure, Judge, Nobody, Task, Verdict, run_episode};
 pub use interval::wilson95;
-pub use judges::{PracticeJudge, ScriptedJudge, intent_of};
+pub use judges::{PracticeJudge, ScriptedJudge, intents_of};
 pub use recorded::{Recorded, RecordedEpisode, RecordedStep};
 pub use report::{render, write_report};
 pub use run::{Run, StepCost};

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use vigorl_interface::{Action, Screenshot};
 use vigorl_policy::{Grounding, Turn};
+use vigorl_tasks::scripted::Secret;
 
 use crate::interval::wilson95;
 use crate::record::{
@@ -43,12 +44,17 @@ pub struct StepCost {
 }
 
 impl Run {
-    /// A run that is recorded in a new folder under `output_dir`, named by time and `name`.
+    /// A run that is recorded in a new folder under `output_dir`, named by time and `name`; see [`RunDir::create`].
     ///
     /// # Errors
     /// [`RunDirError`] if the folder cannot be created.
-    pub fn recorded(output_dir: &Path, name: &str, record: &RunRecord) -> Result<Self, RunDirError> {
-        Ok(Self { dir: Some(RunDir::create(output_dir, name, record)?), ..Self::unrecorded() })
+    pub fn recorded(
+        output_dir: &Path,
+        name: &str,
+        record: &RunRecord,
+        secrets: &[Secret],
+    ) -> Result<Self, RunDirError> {
+        Ok(Self { dir: Some(RunDir::create(output_dir, name, record, secrets)?), ..Self::unrecorded() })
     }
 
     /// A run that leaves no files.

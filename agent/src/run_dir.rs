@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder as _, RgbImage};
 use serde::Serialize;
+use vigorl_tasks::scripted::Secret;
 
 use crate::clock::Stamp;
 use crate::record::{Event, RunRecord, Summary};
@@ -68,16 +69,63 @@ pub struct RunDir {
     events: File,
     queue: Option<SyncSender<Job>>,
     writer: Option<JoinHandle<Result<(), RunDirError>>>,
+    hidden: Hidden,
+}
+
+/// Secrets, as they would stand in JSON, and what stands there instead.
+#[derive(Clone, Default)]
+struct Hidden(Vec<(Vec<u8>, Vec<u8>)>);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Hidden({})", self.0.len())
+    }
+}
+
+impl Hidden {
+    fn of(secrets: &[Secret]) -> Self {
+        let in_json = |text: &str| {
+            let quoted = json(&text);
+            quoted[1..quoted.len() - 1].to_vec()
+        };
+        let pair =
+            |secret: &Secret| (in_json(&secret.value), in_json(&format!("${{secret:{}}}", secret.name)));
+        let mut pairs: Vec<_> = secrets.iter().map(pair).collect();
+        // A secret that contains another one goes first.
+        pairs.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+        Self(pairs)
+    }
+
+    fn apply(&self, bytes: Vec<u8>) -> Vec<u8> {
+        self.0.iter().fold(bytes, |bytes, (value, name)| {
+            let mut out = Vec::with_capacity(bytes.len());
+            let mut rest = &bytes[..];
+            while let Some(at) = rest.windows(value.len()).position(|part| part == &value[..]) {
+                out.extend_from_slice(&rest[..at]);
+                out.extend_from_slice(name);
+                rest = &rest[at + value.len()..];
+            }
+            out.extend_from_slice(rest);
+            out
+        })
+    }
 }
 
 impl RunDir {
-    /// Creates `<output_dir>/<utc>-<slug of name>/` with `run.json` and an empty event log.
+    /// Creates `<output_dir>/<utc>-<slug of name>/` with `run.json` and an empty event log. No record will contain a
+    /// value of `secrets`: its name stands there instead. (Screenshots show what the screen shows.)
     ///
     /// # Errors
     /// [`RunDirError::Write`] if the folder cannot be created or written.
-    pub fn create(output_dir: &Path, name: &str, run: &RunRecord) -> Result<Self, RunDirError> {
+    pub fn create(
+        output_dir: &Path,
+        name: &str,
+        run: &RunRecord,
+        secrets: &[Secret],
+    ) -> Result<Self, RunDirError> {
+        let hidden = Hidden::of(secrets);
         let root = fresh_folder(output_dir, &format!("{}-{}", Stamp::now().compact(), slug(name)))?;
-        write_whole(&root.join("run.json"), &pretty(run))?;
+        write_whole(&root.join("run.json"), &hidden.apply(pretty(run)))?;
         let path = root.join("events.jsonl");
         let events = OpenOptions::new()
             .create(true)
@@ -86,7 +134,7 @@ impl RunDir {
             .map_err(|source| RunDirError::Write { path, source })?;
         let (queue, jobs) = sync_channel(QUEUE);
         let writer = Some(std::thread::spawn(move || write_all(jobs)));
-        let mut dir = Self { root, events, queue: Some(queue), writer };
+        let mut dir = Self { root, events, queue: Some(queue), writer, hidden };
         dir.event(&Event::RunStarted { task: run.task.clone() })?;
         Ok(dir)
     }
@@ -120,7 +168,7 @@ impl RunDir {
             #[serde(flatten)]
             event: &'a Event,
         }
-        let mut line = json(&Line { at: Stamp::now().iso(), event });
+        let mut line = self.hidden.apply(json(&Line { at: Stamp::now().iso(), event }));
         line.push(b'\n');
         // One write per line: a crash can only cut the last one.
         self.events
@@ -142,7 +190,10 @@ impl RunDir {
     /// # Errors
     /// [`RunDirError::Write`] of an earlier file.
     pub fn json(&mut self, step: usize, name: &str, record: &impl Serialize) -> Result<(), RunDirError> {
-        self.enqueue(Job { path: self.step_path(step, name), content: Content::Bytes(pretty(record)) })
+        self.enqueue(Job {
+            path: self.step_path(step, name),
+            content: Content::Bytes(self.hidden.apply(pretty(record))),
+        })
     }
 
     /// Waits for queued files, writes the summary and closes the log.
@@ -151,7 +202,7 @@ impl RunDir {
     /// [`RunDirError::Write`] of any file.
     pub fn finish(mut self, summary: &Summary) -> Result<PathBuf, RunDirError> {
         let queued = self.drain();
-        write_whole(&self.root.join("summary.json"), &pretty(summary))?;
+        write_whole(&self.root.join("summary.json"), &self.hidden.apply(pretty(summary)))?;
         queued?;
         self.event(&Event::RunEnded)?;
         Ok(self.root.clone())

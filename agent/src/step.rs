@@ -14,9 +14,11 @@ use vigorl_interface::{
 use vigorl_policy::{
     GroundObserver, Grounding, Malformed, Policy, PolicyError, Preset, Sampling, Turn, ground,
 };
+use vigorl_tasks::scripted::{self, Clause, Surroundings};
 
 use crate::cancel::Cancel;
 use crate::effect::{Effect, PixelChange};
+use crate::judges::in_words;
 use crate::look::{behind_dialog, capture, look_again, tabs_of};
 use crate::run_dir::RunDirError;
 
@@ -65,6 +67,15 @@ pub enum Intent {
     },
     /// Nothing has to be found.
     Do(Action),
+    /// Nothing is done: something must hold, or come to hold.
+    Expect {
+        /// What.
+        clause: Clause,
+        /// Where files are that it names.
+        surroundings: Surroundings,
+        /// How long it may take; nothing checks once.
+        within: Duration,
+    },
 }
 
 /// What is done at a point that was found.
@@ -214,6 +225,8 @@ pub struct StepOutcome {
     pub settled: Settled,
     /// Where the time went.
     pub times: StepTimes,
+    /// For a step that does nothing but check: whether it held.
+    pub checked: Option<scripted::Verification>,
     /// The step was broken off before its action.
     pub cancelled: bool,
     /// All tabs at the end, the current one first; empty where there are none.
@@ -248,6 +261,11 @@ pub fn run_step(
     };
     timed(&mut outcome.times.record, || watch.observed(screenshot))?;
 
+    if let Intent::Expect { clause, surroundings, within } = intent {
+        expect(agent, clause, surroundings, *within, &mut outcome)?;
+        outcome.before = before;
+        return Ok(outcome);
+    }
     let clock = Instant::now();
     let recorded = outcome.times.record;
     let aim = aim(agent, intent, screenshot, watch, &mut outcome)?;
@@ -281,8 +299,14 @@ impl StepOutcome {
             change: None,
             settled: Settled::Quiet { after: Duration::ZERO },
             times,
+            checked: None,
             cancelled: false,
         }
+    }
+
+    /// Whether the step did what it was to do.
+    pub(crate) fn is_done(&self) -> bool {
+        self.action.is_some() || self.checked == Some(scripted::Verification::Satisfied)
     }
 
     fn refused(self, reason: String) -> Self {
@@ -298,6 +322,43 @@ impl StepOutcome {
     pub fn answer(&self) -> Option<Point<Screen>> {
         self.groundings.first().and_then(|grounding| grounding.answer)
     }
+}
+
+/// Checks a clause until it holds or the time is over, and looks once more. A dry run checks once.
+fn expect(
+    agent: &mut Agent<'_>,
+    clause: &Clause,
+    surroundings: &Surroundings,
+    within: Duration,
+    outcome: &mut StepOutcome,
+) -> Result<(), StepError> {
+    /// Pause between two checks.
+    const TICK: Duration = Duration::from_millis(50);
+    let clock = Instant::now();
+    let within = if agent.hands == Hands::Rest { Duration::ZERO } else { within };
+    let held = loop {
+        let held = clause.verify(agent.driver, surroundings)?;
+        if held == scripted::Verification::Satisfied || clock.elapsed() >= within || agent.cancel.is_set() {
+            break held;
+        }
+        std::thread::sleep(TICK.min(within.saturating_sub(clock.elapsed())));
+    };
+    outcome.times.verify += clock.elapsed();
+    let clock = Instant::now();
+    outcome.after = capture(agent.driver)?;
+    outcome.page = agent.driver.page_state()?;
+    outcome.times.capture += clock.elapsed();
+    outcome.checked = Some(held);
+    outcome.cancelled = agent.cancel.is_set();
+    let what = in_words(clause);
+    (outcome.effect, outcome.detail) = match held {
+        scripted::Verification::Satisfied => (Effect::Confirmed, None),
+        scripted::Verification::Unsatisfied => {
+            (Effect::Refused, Some(format!("it does not hold that {what}")))
+        }
+        scripted::Verification::Unknown => (Effect::Refused, Some(format!("cannot tell whether {what}"))),
+    };
+    Ok(())
 }
 
 enum Aim {
@@ -316,6 +377,7 @@ fn aim(
     let (target, deed) = match intent {
         Intent::Do(action) => return Ok(Aim::Ready(action.clone())),
         Intent::At { target, deed } => (target, deed),
+        Intent::Expect { .. } => return Ok(Aim::NoPoint("a check does nothing".to_owned())),
     };
     let at = match find(agent, target, screenshot, watch, outcome)? {
         Ok(at) => at,

@@ -82,7 +82,7 @@ fn limited(
     let mut driver = driver;
     let Limits { hands, max_steps } = limits;
     let mut policy = ScriptedPolicy::new(replies.iter().copied());
-    let mut run = Run::recorded(output.path(), "click the box", &run_record()).unwrap();
+    let mut run = Run::recorded(output.path(), "click the box", &run_record(), &[]).unwrap();
     let preset = Preset::web_grounding_multiturn();
     let sampling = sampling();
     let mut agent = Agent {
@@ -450,7 +450,7 @@ fn a_task_that_runs_out_of_steps_is_truncated_and_no_success() {
 #[test]
 fn a_run_that_fails_before_its_first_step_is_readable() {
     let output = tempfile::tempdir().unwrap();
-    let mut run = Run::recorded(output.path(), "x", &run_record()).unwrap();
+    let mut run = Run::recorded(output.path(), "x", &run_record(), &[]).unwrap();
     run.fail("cannot open `http://nowhere/`".to_owned()).unwrap();
     let (summary, path) = run.finish().unwrap();
     assert_eq!(summary.err_msg.as_deref(), Some("cannot open `http://nowhere/`"));
@@ -476,7 +476,7 @@ fn an_output_folder_that_cannot_be_written_is_a_clear_error() {
     let output = tempfile::tempdir().unwrap();
     let blocked = output.path().join("file");
     fs::write(&blocked, "").unwrap();
-    let error = Run::recorded(&blocked, "x", &run_record()).unwrap_err();
+    let error = Run::recorded(&blocked, "x", &run_record(), &[]).unwrap_err();
     assert!(matches!(error, RunDirError::Write { .. }));
     assert!(error.to_string().starts_with(&format!("cannot write `{}", blocked.display())), "{error}");
 }
@@ -484,7 +484,7 @@ fn an_output_folder_that_cannot_be_written_is_a_clear_error() {
 #[test]
 fn a_folder_that_vanishes_during_the_run_is_an_error_of_the_run() {
     let output = tempfile::tempdir().unwrap();
-    let mut run = Run::recorded(output.path(), "x", &run_record()).unwrap();
+    let mut run = Run::recorded(output.path(), "x", &run_record(), &[]).unwrap();
     fs::remove_dir_all(run.path().unwrap()).unwrap();
     fs::write(run.path().unwrap(), "a file in its place").unwrap();
     let (mut driver, mut policy) = (Fake::default(), ScriptedPolicy::new([HIT]));

@@ -58,13 +58,18 @@ pub(crate) enum Command {
                             vigorl locate shot.png \"the search box\" --json | jq .point"
     )]
     Locate(LocateArgs),
-    /// Do a task, or click one thing, in a live browser
+    /// Do a task, or click one thing, in a live browser or on the desktop
     #[command(
-        after_help = "Examples:\n  vigorl run \"the blue button\" --url https://example.org\n  vigorl run login.yaml --headed\n  vigorl run login.yaml --dry-run\n\n\
+        after_help = "Examples:\n  vigorl run \"the blue button\" --url https://example.org\n  vigorl run \"the equals key\" --driver desktop --area window:galculator\n  vigorl run login.yaml --headed\n  vigorl run login.yaml --dry-run\n\n\
                             A task is a file such as:\n  name: find a page\n  start: { url: \"http://127.0.0.1:8080/\", viewport: 1280x800 }\n  steps:\n    \
                             - click: the search box\n    - type: \"grounding\"\n    - press: Enter\n  expect:\n    - url_contains: \"/grounding\""
     )]
     Run(RunArgs),
+    /// Click known places and read back where the clicks arrived; fails beyond one pixel
+    #[command(
+        after_help = "Examples:\n  vigorl calibrate --device-pixel-ratio 1.5\n  vigorl calibrate --driver desktop --area monitor:2"
+    )]
+    Calibrate(CalibrateArgs),
     /// Write the report of a recorded run: one HTML file that opens offline
     #[command(after_help = "Example:\n  vigorl report runs/20260101T120000Z-demo")]
     Report(ReportArgs),
@@ -138,12 +143,18 @@ pub(crate) struct LocateArgs {
 /// `vigorl run`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct RunArgs {
-    /// A task file (`.yaml`), or what to click on the page of `--url`
+    /// A task file (`.yaml`), or what to click: on the page of `--url`, or on the desktop
     #[arg(value_name = "TASK.yaml|GOAL")]
     pub(crate) task: String,
     /// The page to start on; overrides the task's own
     #[arg(long)]
     pub(crate) url: Option<String>,
+    /// Another value for a variable of the task; repeat for several
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub(crate) vars: Vec<String>,
+    /// Secrets of the task, as lines NAME=VALUE; otherwise they come from the environment
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secrets: Option<PathBuf>,
     /// Find and record everything, but do nothing to the page
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -156,6 +167,13 @@ pub(crate) struct RunArgs {
     pub(crate) browser: BrowserArgs,
     #[command(flatten)]
     pub(crate) run: RunDirArgs,
+}
+
+/// `vigorl calibrate`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CalibrateArgs {
+    #[command(flatten)]
+    pub(crate) browser: BrowserArgs,
 }
 
 /// `vigorl report`
@@ -496,9 +514,13 @@ pub(crate) struct PolicyArgs {
 #[derive(Debug, Clone, Default, ClapArgs)]
 #[command(next_help_heading = "Browser")]
 pub(crate) struct BrowserArgs {
-    /// Which world [default: web]
-    #[arg(long, value_parser = ["web"])]
+    /// Which world: a browser of its own, or the desktop that `DISPLAY` names [default: web]
+    #[arg(long, value_parser = ["web", "desktop"])]
     pub(crate) driver: Option<String>,
+    /// On the desktop: what is seen, and where input may go; a window is named by a part of its title or by its
+    /// application [default: screen]
+    #[arg(long, value_name = "screen|monitor:NAME|window:TITLE")]
+    pub(crate) area: Option<String>,
     /// A WebDriver server that runs already, instead of an own chromedriver
     #[arg(long, value_name = "URL")]
     pub(crate) webdriver_url: Option<String>,

@@ -37,6 +37,22 @@ pub(crate) fn user_file() -> Option<PathBuf> {
     Some(config.join("vigorl").join("config.toml"))
 }
 
+/// Whether the desktop is a Wayland session.
+pub(crate) fn is_wayland() -> bool {
+    std::env::var("XDG_SESSION_TYPE").is_ok_and(|kind| kind == "wayland")
+        || std::env::var("WAYLAND_DISPLAY").is_ok_and(|display| !display.is_empty())
+}
+
+/// A secret of a task, by its own name.
+pub(crate) fn secret(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The X11 display, as programs name it.
+pub(crate) fn display() -> Option<String> {
+    std::env::var("DISPLAY").ok().filter(|display| !display.is_empty())
+}
+
 /// Where a program is found in `PATH`.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;

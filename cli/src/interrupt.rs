@@ -19,7 +19,7 @@ pub(crate) fn install() -> anyhow::Result<Cancel> {
     let flag = cancel.clone();
     ctrlc::set_handler(move || {
         if flag.is_set() {
-            vigorl_webdriver::kill_all_started();
+            vigorl_processes::kill_all_started();
             std::process::exit(130);
         }
         flag.set();

@@ -9,6 +9,7 @@ mod interrupt;
 mod marks;
 mod model;
 mod record;
+mod secrets;
 mod settings;
 mod terminal;
 

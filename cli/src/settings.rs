@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
+use vigorl_interface::{AREA_HELP, Area};
 use vigorl_policy::wire::Dot;
 use vigorl_qwen::WeightFormat;
+use vigorl_tasks::scripted::World;
 
 use crate::args::{BrowserArgs, PolicyArgs, RunDirArgs};
 use crate::env;
@@ -22,7 +24,7 @@ use crate::exit::usage;
 pub(crate) const PROJECT_FILE: &str = "vigorl.toml";
 
 /// Every setting and its default; without one, the preset or the system decides.
-const TABLE: [(&str, Option<&str>); 22] = [
+const TABLE: [(&str, Option<&str>); 23] = [
     ("model", Some("nano")),
     ("preset", None),
     ("dtype", Some("f32")),
@@ -37,6 +39,7 @@ const TABLE: [(&str, Option<&str>); 22] = [
     ("crop_size_px", None),
     ("dot", None),
     ("driver", Some("web")),
+    ("area", Some("screen")),
     ("webdriver_url", None),
     ("chromedriver", None),
     ("browser", None),
@@ -115,6 +118,8 @@ pub(crate) struct Settings {
     pub(crate) crop_offset_px: Option<u32>,
     pub(crate) crop_size_px: Option<u32>,
     pub(crate) dot: Option<Dot>,
+    pub(crate) driver: World,
+    pub(crate) area: Area,
     pub(crate) webdriver_url: Option<String>,
     pub(crate) chromedriver: Option<PathBuf>,
     pub(crate) browser: Option<PathBuf>,
@@ -159,7 +164,6 @@ impl Settings {
             }
         };
         let r = Resolved(TABLE.iter().map(|(name, default)| winner(name, *default)).collect());
-        r.one_of("driver", &[("web", ())])?;
         if let Some(preset) = r.text("preset") {
             let known = vigorl_policy::Preset::NAMES;
             if !known.contains(&preset) {
@@ -187,6 +191,8 @@ impl Settings {
                 None => None,
                 Some(_) => Some(r.one_of("dot", &[("draw", Dot::Draw), ("omit", Dot::Omit)])?),
             },
+            driver: r.one_of("driver", &[("web", World::Web), ("desktop", World::Desktop)])?,
+            area: r.number("area", AREA_HELP, |_: &Area| true)?,
             webdriver_url: r.text("webdriver_url").map(str::to_owned),
             chromedriver: r.text("chromedriver").map(PathBuf::from),
             browser: r.text("browser").map(PathBuf::from),
@@ -371,6 +377,7 @@ impl Typed for PolicyArgs {
 impl Typed for BrowserArgs {
     fn add_to(&self, layer: &mut Layer) {
         add(layer, "driver", self.driver.as_ref());
+        add(layer, "area", self.area.as_ref());
         add(layer, "webdriver_url", self.webdriver_url.as_ref());
         add(layer, "chromedriver", self.chromedriver.as_ref());
         add(layer, "browser", self.browser_program.as_ref());

@@ -6,11 +6,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const VERBS: [&[&str]; 17] = [
+const VERBS: [&[&str]; 18] = [
     &[],
     &["demo"],
     &["locate"],
     &["run"],
+    &["calibrate"],
     &["report"],
     &["eval"],
     &["eval", "practice"],

@@ -14,7 +14,7 @@ use vigorl_agent::{Effect, Nobody, PracticeJudge, Recorded, ScriptedJudge, write
 use vigorl_interface::{Action, Driver};
 use vigorl_policy::ScriptedPolicy;
 use vigorl_tasks::practice::{PageSpec, PracticeEnv, Split};
-use vigorl_tasks::scripted::ScriptedTask;
+use vigorl_tasks::scripted::{ScriptedTask, Surroundings};
 
 use world::{BUTTON, HIT, browser, click, play, show};
 
@@ -84,7 +84,12 @@ fn what_a_server_answers_late_is_judged_and_seen() {
     let yaml = "name: n\nstart: {}\nsteps: [click: it]\nexpect: [text_visible: arrived]\n";
     let task = ScriptedTask::parse(yaml).unwrap();
     let mut policy = ScriptedPolicy::new([HIT]);
-    let ended = click(&mut driver, &mut policy, &mut ScriptedJudge(&task), output.path());
+    let ended = click(
+        &mut driver,
+        &mut policy,
+        &mut ScriptedJudge { task: &task, surroundings: &Surroundings::default() },
+        output.path(),
+    );
     assert_eq!((ended.record.success, ended.record.reward), (Some(true), Some(1.0)), "{:?}", ended.record);
     let after = image::open(ended.path.join("steps/0001/after.png")).unwrap().into_rgb8();
     assert!(after.pixels().any(|pixel| pixel.0 == [0, 255, 0]), "the last screenshot shows what arrived");

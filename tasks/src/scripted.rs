@@ -1,23 +1,30 @@
 //! Tasks a person writes in YAML: where to start, what to do, and what must hold at the end.
 //!
 //! Invariants: a task has steps or a goal, never both, and at least one clause to judge by; the same clauses
-//! are the assertion and the reward; a clause that cannot be checked counts as not satisfied.
+//! are the assertion and the reward; a clause that cannot be checked counts as not satisfied. What a task file says
+//! is trusted like a script that its owner starts: its programs and commands run with the owner's rights.
 
 mod judge;
+mod values;
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::Deserialize;
 use vigorl_geometry::{Size, Viewport};
-use vigorl_interface::{ChordError, Key, parse_chord};
+use vigorl_interface::{Area, ChordError, Key, parse_chord};
 
-pub use judge::{Verdict, Verification};
+pub use judge::{Surroundings, Verdict, Verification};
+pub use values::Secret;
 
 /// A task as written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScriptedTask {
     /// What a person calls it.
     pub name: String,
+    /// Values of `${name}` in its texts.
+    pub vars: BTreeMap<String, String>,
     /// Where it starts.
     pub start: Start,
     /// What is to be done.
@@ -26,7 +33,12 @@ pub struct ScriptedTask {
     pub expect: Vec<Clause>,
     /// How the clauses become a reward.
     pub reward: RewardRule,
+    /// Longest wait of a `wait_for` step.
+    pub patience: Duration,
 }
+
+/// How long `wait_for` waits, unless the task says otherwise.
+const PATIENCE_SECS: f64 = 10.0;
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +56,13 @@ pub struct Start {
     /// In which world.
     #[serde(default)]
     pub driver: World,
+    /// Command lines for the shell, started before anything else and ended with the task, whatever they have started.
+    /// They run in the task file's folder; `$TMPDIR` is an empty folder that is theirs together.
+    #[serde(default)]
+    pub programs: Vec<String>,
+    /// On the desktop: what is seen, and where input may go, such as `window:galculator`.
+    #[serde(default, deserialize_with = "area")]
+    pub area: Option<Area>,
     /// The page to load first.
     pub url: Option<String>,
     /// Size of the visible area; the caller's default if absent.
@@ -82,6 +101,12 @@ pub enum Step {
     Type(String),
     /// Press keys together.
     Press(Chord),
+    /// Load a page.
+    Navigate(String),
+    /// Wait until this holds; the task is not done if it does not within [`ScriptedTask::patience`].
+    WaitFor(Clause),
+    /// This must hold now.
+    Assert(Clause),
 }
 
 /// From where to where.
@@ -125,6 +150,26 @@ pub enum Clause {
     UrlContains(String),
     /// The page shows this text, whether or not it has to be scrolled to.
     TextVisible(String),
+    /// The title of the page, or of the active window, contains this.
+    TitleContains(String),
+    /// This JavaScript expression is true in the page.
+    Javascript(String),
+    /// The clipboard holds exactly this text.
+    Clipboard(String),
+    /// A file is there, and contains a text.
+    File(FileClause),
+    /// A command line ends with success, run by the shell.
+    Command(String),
+}
+
+/// A file, and what must be in it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileClause {
+    /// Where: relative to the task file, or under `$TMPDIR/`, the folder of the task's programs.
+    pub path: String,
+    /// What it contains; without, it is enough that it is there.
+    pub contains: Option<String>,
 }
 
 /// How the clauses become a reward.
@@ -163,6 +208,8 @@ impl std::error::Error for ScriptError {}
 #[serde(deny_unknown_fields)]
 struct Written {
     name: String,
+    #[serde(default)]
+    vars: BTreeMap<String, String>,
     start: Start,
     #[serde(default, with = "serde_norway::with::singleton_map_recursive")]
     steps: Vec<Step>,
@@ -171,6 +218,7 @@ struct Written {
     expect: Vec<Clause>,
     #[serde(default)]
     reward: RewardRule,
+    wait_secs: Option<f64>,
 }
 
 impl ScriptedTask {
@@ -186,7 +234,7 @@ impl ScriptedTask {
             let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
             ScriptError { message, at }
         })?;
-        let Written { name, start, steps, goal, expect, reward } = written;
+        let Written { name, vars, start, steps, goal, expect, reward, wait_secs } = written;
         let fault = |message: &str| Err(ScriptError { message: message.to_owned(), at: None });
         let plan = match (goal, steps) {
             (Some(goal), steps) if steps.is_empty() => Plan::Goal(goal),
@@ -197,8 +245,14 @@ impl ScriptedTask {
         if expect.is_empty() {
             return fault("`expect` needs at least one clause, otherwise nothing can be judged");
         }
-        Ok(Self { name, start, plan, expect, reward })
+        let patience = Duration::try_from_secs_f64(wait_secs.unwrap_or(PATIENCE_SECS));
+        let Ok(patience) = patience else { return fault("`wait_secs` is a number of seconds from 0 on") };
+        Ok(Self { name, vars, start, plan, expect, reward, patience })
     }
+}
+
+fn area<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<Area>, D::Error> {
+    String::deserialize(source)?.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
 fn viewport<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<Size<Viewport>>, D::Error> {
@@ -224,10 +278,14 @@ steps:
   - press: Control+Enter
   - drag: { from: the card, to: the bin }
   - scroll: { target: the table of contents, by: 400 }
+  - navigate: http://127.0.0.1:8080/all
+  - wait_for: { title_contains: All }
+  - assert: { file: { path: out.txt } }
 expect:
   - url_contains: "/grounding"
   - text_visible: "Grounding"
 reward: mean
+wait_secs: 2.5
 "#;
 
     #[test]
@@ -242,8 +300,11 @@ reward: mean
             steps[4],
             Step::Scroll(ScrollStep { target: "the table of contents".to_owned(), by: 400.0 })
         );
+        assert_eq!(steps[6], Step::WaitFor(Clause::TitleContains("All".to_owned())));
+        let file = FileClause { path: "out.txt".to_owned(), contains: None };
+        assert_eq!(steps[7], Step::Assert(Clause::File(file)));
         assert_eq!(task.expect[1], Clause::TextVisible("Grounding".to_owned()));
-        assert_eq!(task.reward, RewardRule::Mean);
+        assert_eq!((task.reward, task.patience), (RewardRule::Mean, Duration::from_millis(2500)));
     }
 
     #[test]
@@ -277,9 +338,11 @@ reward: mean
         check(&steps("  - press: Hyper+x"), Some(5), "`Hyper` is no key");
         check(&steps("  - press: Control+"), Some(5), "a key is missing in `Control+`");
         check(&steps("  - scroll: { target: x }"), Some(5), "missing field `by`");
+        check("name: n\nstart: { area: windows }\ngoal: g\n", Some(2), "`windows` is no area");
         check("name: n\nstart: { viewport: 12by8 }\ngoal: g\n", Some(2), "no viewport");
         check("name: n\nstart: {}\ngoal: g\nreword: all\n", Some(4), "unknown field `reword`");
         check("name: n\nstart: {}\ngoal: g\n", None, "at least one clause");
+        check(&format!("{}wait_secs: -1\n", steps("  - click: x")), None, "seconds from 0 on");
         check(&format!("name: n\nstart: {{}}{tail}"), None, "needs `steps` or a `goal`");
         check(&format!("{}goal: g\n", steps("  - click: x")), None, "has both");
         let error = ScriptedTask::parse("name: n\n  start: {}\n").unwrap_err();

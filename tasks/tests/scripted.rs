@@ -1,13 +1,13 @@
 //! Clauses of scripted tasks against a real page.
 
 use vigorl_interface::{Action, Driver};
-use vigorl_tasks::scripted::{ScriptedTask, Verification};
+use vigorl_tasks::scripted::{ScriptedTask, Surroundings, Verification};
 use vigorl_webdriver::{Options, WebDriver};
 
 #[test]
 fn clauses_are_checked_on_the_page() {
     let mut driver = WebDriver::start(Options::headless(400, 300)).unwrap();
-    let html = "<p>Hello   <b>big</b> world</p><p style='display:none'>secret</p><input value='typed text'>";
+    let html = "<title>A page</title><p>Hello   <b>big</b> world</p><p style='display:none'>secret</p><input value='typed text'>";
     driver.act(&Action::Navigate { url: format!("data:text/html,{html}") }).unwrap();
     let task = ScriptedTask::parse(
         "
@@ -21,11 +21,16 @@ expect:
   - text_visible: typed text
   - url_contains: text/html
   - url_contains: nowhere
+  - title_contains: page
+  - javascript: document.querySelectorAll('p').length === 2
+  - javascript: document.querySelectorAll('p').length === 3
+  - javascript: this is no JavaScript
+  - clipboard: a browser does not tell
 ",
     )
     .unwrap();
-    let verdict = task.judge(&mut driver).unwrap();
-    let (yes, no) = (Verification::Satisfied, Verification::Unsatisfied);
-    assert_eq!(verdict.clauses, [yes, no, yes, yes, no]);
-    assert!((verdict.reward - 0.6).abs() < 1e-9 && !verdict.success());
+    let verdict = task.judge(&mut driver, &Surroundings::default()).unwrap();
+    use Verification::{Satisfied as Yes, Unknown, Unsatisfied as No};
+    assert_eq!(verdict.clauses, [Yes, No, Yes, Yes, No, Yes, Yes, No, Unknown, Unknown]);
+    assert!((verdict.reward - 0.5).abs() < 1e-9 && !verdict.success());
 }

@@ -52,6 +52,7 @@ pub(crate) fn step(args: &BenchStepArgs, settings: &Settings, form: Form) -> any
         &settings.output_dir,
         "bench-step",
         &record::of_run("the cost of a step", input, scripted, settings, version),
+        &[],
     )?;
     let sampling = Sampling {
         temperature: 0.0,

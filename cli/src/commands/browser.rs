@@ -5,11 +5,20 @@ use vigorl_geometry::{Size, Viewport};
 use vigorl_interface::Driver as _;
 use vigorl_webdriver::{Options, Server, WebDriver, Window};
 
+use vigorl_tasks::scripted::World;
+
+use crate::exit::usage;
 use crate::settings::{self, Settings};
 use crate::terminal;
 
 /// A browser with a visible area of `viewport`.
 pub(crate) fn start(settings: &Settings, viewport: Size<Viewport>) -> anyhow::Result<WebDriver> {
+    if settings.driver == World::Desktop {
+        let origin = settings.origin_of("driver");
+        return Err(usage(format!(
+            "this command needs a browser, but {origin} asks for the desktop: --driver web"
+        )));
+    }
     let server = match &settings.webdriver_url {
         Some(url) => Server::Running { url: url.clone() },
         None => Server::Own { chromedriver: settings.chromedriver.clone() },

@@ -27,7 +27,7 @@ pub(crate) fn demo(args: &DemoArgs, settings: &Settings, form: Form) -> anyhow::
     let version = browser::version(&mut driver);
     terminal::note(&format!("{} plays {task}, live in {version}", eyes.record.name));
     let record = record::of_run(&task, record::of_pages(&set), eyes.record.clone(), settings, version);
-    let mut run = Run::recorded(&settings.output_dir, "demo", &record)?;
+    let mut run = Run::recorded(&settings.output_dir, "demo", &record, &[])?;
     let mut agent = Agent {
         driver: &mut driver,
         policy: &mut eyes.policy,

@@ -101,7 +101,7 @@ impl<'a> Table<'a> {
                 settings,
                 version,
             );
-            Run::recorded(&settings.output_dir, "eval-practice", &record)?
+            Run::recorded(&settings.output_dir, "eval-practice", &record, &[])?
         } else {
             Run::unrecorded()
         };

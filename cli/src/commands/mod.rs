@@ -2,14 +2,17 @@
 
 mod bench;
 mod browser;
+mod calibrate;
 mod data;
 mod demo;
+mod desktop;
 mod doctor;
 mod eval;
 mod inspect;
 mod locate;
 mod pages;
 mod picture;
+mod programs;
 mod quantize;
 mod report;
 mod run;
@@ -37,6 +40,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Demo(args) => demo::demo(args, &settings, form),
         Command::Locate(args) => locate::locate(args, &settings, form),
         Command::Run(args) => run::run(args, &settings, form),
+        Command::Calibrate(_) => calibrate::run(&settings, form),
         Command::Report(args) => report::report(args, form),
         Command::Eval(EvalCommand::Practice(args)) => eval::practice(args, &settings, form),
         Command::Train(TrainCommand::Sft(args)) => train::sft(args),
@@ -66,6 +70,7 @@ fn layer_of(command: &Command) -> Layer {
         Command::Demo(args) => vec![&args.policy, &args.browser, &args.run],
         Command::Locate(args) => vec![&args.policy],
         Command::Run(args) => vec![&args.policy, &args.browser, &args.run],
+        Command::Calibrate(args) => vec![&args.browser],
         Command::Eval(EvalCommand::Practice(args)) => vec![&args.policy, &args.browser, &args.run],
         Command::Data(DataCommand::Practice(args)) => vec![&args.browser],
         Command::Inspect(InspectCommand::Forward(args)) => vec![&args.policy],

@@ -7,28 +7,35 @@ use anyhow::Context as _;
 use serde_json::json;
 use vigorl_agent::record::{InputRecord, Summary};
 use vigorl_agent::{
-    Agent, Hands, Intent, Judge, Nobody, Recorded, Run, RunDirError, ScriptedJudge, Task, intent_of,
+    Agent, Hands, Intent, Judge, Nobody, Recorded, Run, RunDirError, ScriptedJudge, Task, intents_of,
     run_episode, write_report,
 };
 use vigorl_geometry::{Size, Viewport};
-use vigorl_interface::{Action, DriverError};
-use vigorl_tasks::scripted::{Plan, ScriptedTask, World};
+use vigorl_interface::{Action, Area, Driver, DriverError};
+use vigorl_tasks::scripted::{Plan, ScriptedTask, Secret, Surroundings, World};
 
 use crate::args::RunArgs;
-use crate::commands::{Form, browser, pretty};
+use crate::commands::programs::Programs;
+use crate::commands::{Form, browser, desktop, pretty};
 use crate::exit::{Ending, usage};
+use crate::secrets::{self, Secrets};
 use crate::settings::Settings;
 use crate::{interrupt, model, record, terminal};
 
 /// What is to be done, from a file or from the command line.
 struct Job {
     name: String,
-    url: String,
-    viewport: Size<Viewport>,
-    steps: Vec<Intent>,
+    place: Place,
     task: Option<ScriptedTask>,
+    secrets: Vec<Secret>,
     /// The text of the file.
     text: Option<String>,
+}
+
+/// Where it is to be done.
+enum Place {
+    Page { url: String, viewport: Size<Viewport> },
+    Desktop(Area),
 }
 
 /// Does the task and records it.
@@ -37,13 +44,37 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Re
     let job = job(args, settings)?;
     record::check_output(settings)?;
     let mut eyes = model::load(settings)?;
-    let mut driver = browser::start(settings, job.viewport)?;
-    let version = browser::version(&mut driver);
+    let folder = Path::new(&args.task).parent().unwrap_or(Path::new("")).to_owned();
+    let programs = match &job.task {
+        Some(task) => Programs::start(&task.start.programs, &folder)?,
+        None => None,
+    };
+    let temporary = programs.as_ref().map(|programs| programs.folder().to_owned());
+    let surroundings = Surroundings { folder, temporary };
+    let steps = match &job.task {
+        Some(task) => intents_of(task, &surroundings),
+        None => vec![Intent::click(job.name.clone())],
+    };
+    let (mut driver, version): (Box<dyn Driver>, String) = match &job.place {
+        Place::Page { viewport, .. } => {
+            let mut driver = browser::start(settings, *viewport)?;
+            let version = browser::version(&mut driver);
+            (Box::new(driver), version)
+        }
+        Place::Desktop(area) => {
+            let driver = Programs::until_ready(programs.as_ref(), &cancel, || {
+                let mut driver = desktop::start(area)?;
+                // A window is there before it is drawn.
+                driver.settle(settings.settle_cap).map(|_| driver)
+            })?;
+            (Box::new(driver), desktop::version())
+        }
+    };
     let record = record::of_run(&job.name, job.input(args), eyes.record.clone(), settings, version);
-    let mut run = Run::recorded(&settings.output_dir, &job.name, &record)?;
+    let mut run = Run::recorded(&settings.output_dir, &job.name, &record, &job.secrets)?;
     terminal::note(&format!("recording into {}", run.path().unwrap_or(Path::new("")).display()));
     let mut agent = Agent {
-        driver: &mut driver,
+        driver: &mut *driver,
         policy: &mut eyes.policy,
         preset: &eyes.preset,
         sampling: &eyes.sampling,
@@ -51,12 +82,20 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Re
         hands: if args.dry_run { Hands::Rest } else { Hands::Act },
         cancel: &cancel,
     };
-    let played = match open(&mut agent, &job.url) {
-        Ok(()) => play(&mut agent, &job, args, &mut run),
-        Err(error) => run.fail(format!("cannot open `{}`: {error}", job.url)),
+    let opened = match &job.place {
+        Place::Page { url, .. } => {
+            Programs::until_ready(programs.as_ref(), &cancel, || open(&mut agent, url))
+                .map_err(|error| format!("cannot open `{url}`: {error:#}"))
+        }
+        Place::Desktop(_) => Ok(()),
+    };
+    let played = match opened {
+        Ok(()) => play(&mut agent, &job, steps, &surroundings, args, &mut run),
+        Err(error) => run.fail(error),
     };
     let (summary, path) = run.finish()?;
     drop(driver);
+    drop(programs);
     played?;
     let path = path.context("the run was not recorded")?;
     let report = write_report(&path)?;
@@ -73,8 +112,15 @@ fn open(agent: &mut Agent<'_>, url: &str) -> Result<(), DriverError> {
     agent.driver.settle(agent.settle_cap).map(drop)
 }
 
-fn play(agent: &mut Agent<'_>, job: &Job, args: &RunArgs, run: &mut Run) -> Result<(), RunDirError> {
-    let mut scripted = job.task.as_ref().map(ScriptedJudge);
+fn play(
+    agent: &mut Agent<'_>,
+    job: &Job,
+    steps: Vec<Intent>,
+    surroundings: &Surroundings,
+    args: &RunArgs,
+    run: &mut Run,
+) -> Result<(), RunDirError> {
+    let mut scripted = job.task.as_ref().map(|task| ScriptedJudge { task, surroundings });
     let mut nobody = Nobody;
     let judge: &mut dyn Judge = match &mut scripted {
         Some(judge) => judge,
@@ -84,7 +130,7 @@ fn play(agent: &mut Agent<'_>, job: &Job, args: &RunArgs, run: &mut Run) -> Resu
         name: &job.name,
         labels: BTreeMap::new(),
         seed: None,
-        steps: job.steps.clone(),
+        steps,
         max_steps: max_steps(args),
         target: None,
         judge,
@@ -98,10 +144,14 @@ fn max_steps(args: &RunArgs) -> Option<usize> {
 
 impl Job {
     fn input(&self, args: &RunArgs) -> InputRecord {
+        let (url, viewport) = match &self.place {
+            Place::Page { url, viewport } => (Some(url.clone()), Some(record::sides(*viewport))),
+            Place::Desktop(_) => (None, None),
+        };
         InputRecord {
             task_file: self.text.clone(),
-            url: Some(self.url.clone()),
-            viewport: Some(record::sides(self.viewport)),
+            url,
+            viewport,
             pages: None,
             max_steps: max_steps(args),
             dry_run: args.dry_run,
@@ -113,33 +163,48 @@ fn job(args: &RunArgs, settings: &Settings) -> anyhow::Result<Job> {
     let path = Path::new(&args.task);
     let is_file = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     if !is_file {
-        let url = args.url.clone().ok_or_else(|| {
-            usage(format!("where? `{}` is no .yaml file, so it needs a page: --url https://…", args.task))
-        })?;
-        let steps = vec![Intent::click(args.task.clone())];
-        let (name, viewport) = (args.task.clone(), settings.viewport);
-        return Ok(Job { name, url, viewport, steps, task: None, text: None });
+        let place = match (settings.driver, &args.url) {
+            (World::Desktop, None) => Place::Desktop(settings.area.clone()),
+            (World::Desktop, Some(_)) => {
+                return Err(usage(
+                    "--url names a page, and --driver desktop has none: leave one out".to_owned(),
+                ));
+            }
+            (World::Web, Some(url)) => Place::Page { url: url.clone(), viewport: settings.viewport },
+            (World::Web, None) => {
+                return Err(usage(format!(
+                    "where? `{}` is no .yaml file, so it needs a page (--url https://…) or --driver desktop",
+                    args.task
+                )));
+            }
+        };
+        return Ok(Job { name: args.task.clone(), place, task: None, secrets: Vec::new(), text: None });
     }
     let shown = path.display();
     let text =
         std::fs::read_to_string(path).map_err(|error| usage(format!("cannot read `{shown}`: {error}")))?;
-    let task = ScriptedTask::parse(&text).map_err(|error| usage(format!("`{shown}`: {error}")))?;
-    if task.start.driver == World::Desktop {
-        return Err(usage(format!("`{shown}`: `driver: desktop` cannot be run here, only `web`")));
-    }
-    let url = args.url.clone().or_else(|| task.start.url.clone());
-    let url = url.ok_or_else(|| usage(format!("`{shown}` has no `start.url`: add one, or --url")))?;
-    let steps = match &task.plan {
-        Plan::Steps(steps) => steps.iter().map(intent_of).collect(),
-        Plan::Goal(_) => {
-            return Err(usage(format!(
-                "`{shown}` has a `goal`: that needs a policy which chooses its own actions; write `steps`"
-            )));
+    let faulty = |error| usage(format!("`{shown}`: {error}"));
+    let mut task = ScriptedTask::parse(&text).map_err(faulty)?;
+    let known = Secrets::read(args.secrets.as_deref())?;
+    let secrets = task.fill(&secrets::vars(&args.vars)?, &|name| known.get(name)).map_err(faulty)?;
+    let place = match task.start.driver {
+        World::Web => {
+            let url = args.url.clone().or_else(|| task.start.url.clone());
+            let url = url.ok_or_else(|| usage(format!("`{shown}` has no `start.url`: add one, or --url")))?;
+            let of_task = task.start.viewport.filter(|_| !settings.is_typed("viewport"));
+            Place::Page { url, viewport: of_task.unwrap_or(settings.viewport) }
+        }
+        World::Desktop => {
+            let of_task = task.start.area.as_ref().filter(|_| !settings.is_typed("area"));
+            Place::Desktop(of_task.unwrap_or(&settings.area).clone())
         }
     };
-    let of_task = task.start.viewport.filter(|_| !settings.is_typed("viewport"));
-    let viewport = of_task.unwrap_or(settings.viewport);
-    Ok(Job { name: task.name.clone(), url, viewport, steps, task: Some(task), text: Some(text) })
+    if let Plan::Goal(_) = &task.plan {
+        return Err(usage(format!(
+            "`{shown}` has a `goal`: that needs a policy which chooses its own actions; write `steps`"
+        )));
+    }
+    Ok(Job { name: task.name.clone(), place, task: Some(task), secrets, text: Some(text) })
 }
 
 fn print(path: &Path, report: &Path, summary: &Summary, form: Form) -> anyhow::Result<()> {

@@ -58,7 +58,7 @@ pub(crate) fn click(
         model: ModelRecord { name: "scripted".to_owned(), ..ModelRecord::default() },
         ..RunRecord::default()
     };
-    let mut run = Run::recorded(output, "live", &record).unwrap();
+    let mut run = Run::recorded(output, "live", &record, &[]).unwrap();
     let (preset, sampling, cancel) = (Preset::web_grounding_multiturn(), sampling(), Cancel::default());
     let mut agent = Agent {
         driver,
@@ -91,7 +91,7 @@ pub(crate) fn play(
     replies: &[String],
     output: &Path,
 ) -> PathBuf {
-    let mut run = Run::recorded(output, "live", &RunRecord::default()).unwrap();
+    let mut run = Run::recorded(output, "live", &RunRecord::default(), &[]).unwrap();
     let mut policy = ScriptedPolicy::new(replies.iter().cloned());
     let (preset, sampling, cancel) = (Preset::web_grounding_multiturn(), sampling(), Cancel::default());
     let mut agent = Agent {

@@ -161,8 +161,8 @@ fn same_place(reported: Point<Screen>, meant: Point<Screen>, css_px: f64) -> boo
     overlap(reported.x, meant.x) && overlap(reported.y, meant.y)
 }
 
-/// Whether two events are the same; the wheel turns by whole CSS pixels in browsers.
-fn matches(got: &Echo, wanted: &Echo, css_px: f64) -> bool {
+/// Whether two events are the same, up to how far the wheel turns at least.
+fn matches(got: &Echo, wanted: &Echo, css_px: f64, wheel_step_px: f64) -> bool {
     match (got, wanted) {
         (Echo::Moved { at: a }, Echo::Moved { at: b }) => same_place(*a, *b, css_px),
         (Echo::Pressed { at: a, button: i }, Echo::Pressed { at: b, button: j })
@@ -170,7 +170,8 @@ fn matches(got: &Echo, wanted: &Echo, css_px: f64) -> bool {
             same_place(*a, *b, css_px) && i == j
         }
         (Echo::Scrolled { at: a, dx_px: ax, dy_px: ay }, Echo::Scrolled { at: b, dx_px: bx, dy_px: by }) => {
-            same_place(*a, *b, css_px) && (ax - bx).abs() <= css_px && (ay - by).abs() <= css_px
+            let same = |a: f64, b: f64| (a - b).abs() <= wheel_step_px / 2.0;
+            same_place(*a, *b, css_px) && same(*ax, *bx) && same(*ay, *by)
         }
         (got, wanted) => got == wanted,
     }
@@ -186,6 +187,7 @@ fn act_and_compare(
 ) -> Result<(), String> {
     page.reset(driver).map_err(said)?;
     let css_px = driver.screenshot().map_err(said)?.device_pixel_ratio.get();
+    let wheel_step_px = driver.wheel_step_px();
     driver.act(action).and_then(|()| settle(driver)).map_err(said)?;
     let got = page.events(driver).map_err(said)?;
     let first = got.iter().position(|event| !matches!(event, Echo::Moved { .. })).unwrap_or(got.len());
@@ -199,7 +201,8 @@ fn act_and_compare(
         .iter()
         .find(|event| !matches!((event, to), (Echo::Moved { at }, Some(to)) if same_place(*at, to, css_px)));
     expect(astray.is_none(), || format!("{action:?} moved the pointer: {astray:?}"))?;
-    let same = rest.len() == wanted.len() && rest.iter().zip(wanted).all(|(a, b)| matches(a, b, css_px));
+    let same = rest.len() == wanted.len()
+        && rest.iter().zip(wanted).all(|(a, b)| matches(a, b, css_px, wheel_step_px));
     expect(same, || format!("{action:?} was expected to cause {wanted:?}, but caused {got:?}"))
 }
 
@@ -261,14 +264,16 @@ fn hover(driver: &mut dyn Driver, page: &mut dyn EchoPage) -> Result<(), String>
 
 fn drag(driver: &mut dyn Driver, page: &mut dyn EchoPage) -> Result<(), String> {
     let screenshot = driver.screenshot().map_err(said)?;
-    let css_px = screenshot.device_pixel_ratio.get();
+    let (css_px, wheel_step_px) = (screenshot.device_pixel_ratio.get(), driver.wheel_step_px());
     let pixels = pixels_of(&screenshot);
     for (from, to) in [(pixels[4], pixels[1]), (pixels[0], pixels[5])] {
         page.reset(driver).map_err(said)?;
         driver.act(&Action::Drag { from, to }).and_then(|()| settle(driver)).map_err(said)?;
         let got = page.events(driver).map_err(said)?;
         let [pressed, released] = [from, to].map(|at| press_and_release(at, MouseButton::Left));
-        let is = |event: Option<&Echo>, wanted: &Echo| event.is_some_and(|got| matches(got, wanted, css_px));
+        let is = |event: Option<&Echo>, wanted: &Echo| {
+            event.is_some_and(|got| matches(got, wanted, css_px, wheel_step_px))
+        };
         let mut others = got.iter().filter(|event| !matches!(event, Echo::Moved { .. }));
         // After the release the surface may or may not count a click.
         let ends = is(others.next(), &pressed[0]) && is(others.next(), &released[1]);

@@ -110,4 +110,20 @@ pub trait Driver: Send {
     /// # Errors
     /// If it is the last one.
     fn close_tab(&mut self) -> Result<(), DriverError>;
+
+    /// The text on the clipboard; empty if there is none.
+    ///
+    /// For clauses that judge; a policy never sees it.
+    ///
+    /// # Errors
+    /// [`DriverError::Unsupported`] where the driver cannot see it.
+    fn clipboard(&mut self) -> Result<String, DriverError> {
+        Err(DriverError::Unsupported { what: "see the clipboard" })
+    }
+
+    /// The smallest distance that the wheel turns, in screenshot pixels: one CSS pixel in a browser, one click of the
+    /// wheel on a desktop. Distances are rounded to it.
+    fn wheel_step_px(&self) -> f64 {
+        1.0
+    }
 }

@@ -3,6 +3,7 @@
 //! Invariant: knows no browser, no operating system and no model.
 
 mod action;
+mod area;
 mod chord;
 pub mod conformance;
 mod driver;
@@ -10,6 +11,7 @@ mod error;
 mod screenshot;
 
 pub use action::{Action, Key, MouseButton};
+pub use area::{AREA_HELP, Area};
 pub use chord::{ChordError, parse_chord, print_chord};
 pub use driver::{Driver, PageState, Settled, TabId};
 pub use error::DriverError;

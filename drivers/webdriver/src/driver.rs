@@ -238,6 +238,10 @@ impl Driver for WebDriver {
         self.session.send("close tab", Command::CloseWindow)?;
         self.enter(next)
     }
+
+    fn wheel_step_px(&self) -> f64 {
+        self.options.device_pixel_ratio.get()
+    }
 }
 
 /// The pixels of the viewport.

@@ -1,7 +1,7 @@
 //! The browser driver: thirtyfour outside, chromedriver and chromium behind it, blocking at the surface.
 //!
 //! Invariants: every request ends within [`Options::deadline`]; every process and folder that was started or
-//! made here is gone when the [`WebDriver`] is dropped, when [`kill_all_started`] was called, and shortly after
+//! made here is gone when the [`WebDriver`] is dropped, when [`vigorl_processes::kill_all_started`] was called, and shortly after
 //! this program died without a chance to clean up. A position is converted from screenshot pixels to CSS pixels
 //! once, in `wire`.
 //!
@@ -17,4 +17,3 @@ mod wire;
 
 pub use driver::WebDriver;
 pub use options::{Options, Server, Window};
-pub use process::kill_all_started;

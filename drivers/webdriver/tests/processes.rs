@@ -13,7 +13,8 @@ use pages::{evaluate, open, options, start};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use vigorl_interface::{Driver, DriverError};
-use vigorl_webdriver::{Options, Server, WebDriver, kill_all_started};
+use vigorl_processes::kill_all_started;
+use vigorl_webdriver::{Options, Server, WebDriver};
 
 /// Set in a copy of this program that starts a browser and waits to be killed.
 const VICTIM: &str = "VIGORL_TEST_VICTIM";

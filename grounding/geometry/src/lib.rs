@@ -3,6 +3,7 @@
 //! | space | unit, origin top left | made by |
 //! |---|---|---|
 //! | [`Screen`] | physical pixels of the screenshot | the driver's capture |
+//! | [`Desktop`] | physical pixels of all monitors together | the capture of a monitor or window: its place |
 //! | [`Viewport`] | CSS pixels of the page | [`DevicePixelRatio::viewport_from_screen`] |
 //! | [`Model`] | pixels of the resized image the network sees | [`fit::fit_to_budget`] |
 //! | [`Crop`] | pixels of a zoom crop after its own resize | [`crop::plan_crop`] |
@@ -19,4 +20,4 @@ mod space;
 
 pub use map::{DevicePixelRatio, Map, thousand_from_screen};
 pub use shape::{Point, Rect, Size};
-pub use space::{Crop, Model, Screen, Space, Thousand, Viewport};
+pub use space::{Crop, Desktop, Model, Screen, Space, Thousand, Viewport};

@@ -18,6 +18,8 @@ macro_rules! spaces {
 spaces! {
     /// Physical pixels of the screenshot.
     Screen = "screen";
+    /// Physical pixels of all monitors of a desktop together.
+    Desktop = "desktop";
     /// CSS pixels of the page's visible area.
     Viewport = "viewport";
     /// Pixels of the resized image that the network sees.

@@ -1,0 +1,68 @@
+//! Variables and secrets for a task. Invariant: a secret's value is never printed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::env;
+use crate::exit::usage;
+
+/// The pairs of `--var`.
+pub(crate) fn vars(typed: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
+    let pair = |text: &String| {
+        let pair = text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        pair.ok_or_else(|| usage(format!("--var `{text}`: expected NAME=VALUE")))
+    };
+    typed.iter().map(pair).collect()
+}
+
+/// Secrets of a file, or of the environment.
+#[derive(Default)]
+pub(crate) struct Secrets(BTreeMap<String, String>);
+
+impl Secrets {
+    /// Reads lines `NAME=VALUE`; empty lines and such that begin with `#` are left out, quotes around a value too.
+    pub(crate) fn read(file: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(file) = file else { return Ok(Self::default()) };
+        let shown = file.display();
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| usage(format!("cannot read `{shown}`: {error}")))?;
+        let mut secrets = BTreeMap::new();
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            // The line itself is not repeated: it may hold a secret.
+            let wrong = || usage(format!("`{shown}`, line {}: expected NAME=VALUE", number + 1));
+            let (name, value) = line.split_once('=').ok_or_else(wrong)?;
+            let value = value.trim();
+            let unquoted =
+                ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
+            secrets.insert(name.trim().to_owned(), unquoted.unwrap_or(value).to_owned());
+        }
+        Ok(Self(secrets))
+    }
+
+    /// The value of a secret.
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
+        self.0.get(name).cloned().or_else(|| env::secret(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_secrets_are_read_and_their_faults_do_not_repeat_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(".env");
+        std::fs::write(&file, "# mine\n\nA = one two \nB='x=y'\nC=\"\"\n").unwrap();
+        let secrets = Secrets::read(Some(&file)).unwrap();
+        assert_eq!(["A", "B", "C"].map(|name| secrets.get(name).unwrap()), ["one two", "x=y", ""]);
+        std::fs::write(&file, "A=1\nhunter2\n").unwrap();
+        let error = Secrets::read(Some(&file)).err().unwrap().to_string();
+        assert!(error.contains("line 2") && !error.contains("hunter2"), "{error}");
+        assert!(vars(&["a=b=c".to_owned()]).unwrap()["a"] == "b=c" && vars(&["a".to_owned()]).is_err());
+    }
+}

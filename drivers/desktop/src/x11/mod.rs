@@ -1,0 +1,476 @@
+//! An X11 display: monitors and windows, capture, input, and what changes on it.
+//!
+//! Invariants: what an action presses and releases goes to the server in one write, so that it is done whole even
+//! if this program dies right behind it; positions are pixels of the root window, whatever scale a toolkit or
+//! `Xft.dpi` speaks of.
+
+mod echo;
+mod keyboard;
+mod paste;
+mod windows;
+
+use std::time::{Duration, Instant};
+
+use image::RgbImage;
+use vigorl_geometry::{Desktop, Point, Rect};
+use vigorl_interface::{Area, DriverError, Key, MouseButton, Settled};
+use x11rb::connection::{Connection as _, RequestConnection as _};
+use x11rb::errors::{ConnectionError, ReplyError};
+use x11rb::protocol::Event;
+use x11rb::protocol::damage::{self, ConnectionExt as _};
+use x11rb::protocol::randr::ConnectionExt as _;
+use x11rb::protocol::xproto::{
+    BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt as _, KEY_PRESS_EVENT, KEY_RELEASE_EVENT,
+    MOTION_NOTIFY_EVENT, Window,
+};
+use x11rb::protocol::xtest::{self, ConnectionExt as _};
+use x11rb::rust_connection::RustConnection;
+use x11rb::wrapper::ConnectionExt as _;
+
+use keyboard::{Keyboard, Stroke};
+use paste::{Kept, Paste};
+
+pub use echo::{EchoWindow, KeyEcho, Seen};
+
+x11rb::atom_manager! {
+    /// Names that the server knows by number.
+    pub(crate) Atoms: AtomsCookie {
+        _NET_ACTIVE_WINDOW,
+        _NET_CLIENT_LIST_STACKING,
+        _NET_WM_NAME,
+        _NET_WM_PID,
+        UTF8_STRING,
+        CLIPBOARD,
+        TARGETS,
+        TEXT_PLAIN: b"text/plain;charset=utf-8",
+        VIGORL,
+    }
+}
+
+/// One input event.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Input {
+    Move(Point<Desktop>),
+    ButtonDown(MouseButton),
+    ButtonUp(MouseButton),
+    /// Clicks of the wheel; negative is left and up.
+    Wheel {
+        right: i32,
+        down: i32,
+    },
+    KeyDown(u8),
+    KeyUp(u8),
+    /// The server waits before the next event.
+    Wait(Duration),
+}
+
+/// Longest wait for a window to become the active one.
+const ACTIVATION: Duration = Duration::from_millis(500);
+/// Pause between two looks at something awaited.
+const TICK: Duration = Duration::from_millis(4);
+/// Largest change that is a blinking caret, in pixels.
+const CARET: (u16, u16) = (4, 64);
+
+/// A connection to a display.
+pub(crate) struct X11 {
+    conn: RustConnection,
+    root: Window,
+    atoms: Atoms,
+    area: Area,
+    /// The window of the area, once found: another one with the same title is another window.
+    window: Option<Window>,
+    cameras: Vec<Camera>,
+    paste: Paste,
+    quiet: Duration,
+    /// When something larger than a caret changed, or might have, as an action was just done.
+    changed: Instant,
+}
+
+/// A monitor and what captures it.
+struct Camera {
+    monitor: Monitor,
+    camera: xcap::Monitor,
+}
+
+/// A monitor of the display.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Monitor {
+    name: String,
+    output: u32,
+    place: Rect<Desktop>,
+}
+
+/// The display server failed or is gone.
+pub(crate) fn lost(error: impl std::fmt::Display) -> DriverError {
+    DriverError::Gone { what: "display", detail: error.to_string() }
+}
+
+fn refused(request: &'static str, detail: impl Into<String>) -> DriverError {
+    DriverError::Refused { request, detail: detail.into() }
+}
+
+impl X11 {
+    /// Connects to the display that `DISPLAY` names.
+    pub(crate) fn open(area: Area, quiet: Duration) -> Result<Self, DriverError> {
+        let failed = |detail: String| DriverError::Start { program: "the desktop driver".to_owned(), detail };
+        let (conn, screen) = x11rb::connect(None).map_err(|e| {
+            failed(format!("no X11 display ({e}); set DISPLAY, or start the program with `xvfb-run -a`"))
+        })?;
+        let root = conn.setup().roots[screen].root;
+        for extension in [xtest::X11_EXTENSION_NAME, damage::X11_EXTENSION_NAME] {
+            if conn.extension_information(extension).map_err(lost)?.is_none() {
+                return Err(failed(format!("the display has no extension {extension}")));
+            }
+        }
+        let atoms = Atoms::new(&conn).map_err(lost)?.reply().map_err(lost)?;
+        conn.damage_query_version(1, 1).map_err(lost)?.reply().map_err(lost)?;
+        let damage = conn.generate_id().map_err(lost)?;
+        conn.damage_create(damage, root, damage::ReportLevel::RAW_RECTANGLES).map_err(lost)?;
+        let paste = Paste::open(atoms)?;
+        let mut opened = Self {
+            conn,
+            root,
+            atoms,
+            area,
+            window: None,
+            cameras: Vec::new(),
+            paste,
+            quiet,
+            changed: Instant::now(),
+        };
+        opened.look_for_monitors()?;
+        opened.place()?;
+        Ok(opened)
+    }
+
+    fn look_for_monitors(&mut self) -> Result<(), DriverError> {
+        let monitors = self.monitors()?;
+        if self.cameras.iter().map(|camera| &camera.monitor).eq(&monitors) {
+            return Ok(());
+        }
+        let all = xcap::Monitor::all().map_err(lost)?;
+        self.cameras.clear();
+        for monitor in monitors {
+            let found = all.iter().find(|camera| camera.id().ok() == Some(monitor.output)).cloned();
+            let Some(camera) = found else {
+                return Err(lost(format!("monitor {} cannot be captured", monitor.name)));
+            };
+            self.cameras.push(Camera { monitor, camera });
+        }
+        Ok(())
+    }
+
+    /// All monitors, from left to right.
+    fn monitors(&self) -> Result<Vec<Monitor>, DriverError> {
+        let reply = self.conn.randr_get_monitors(self.root, true).map_err(lost)?.reply().map_err(lost)?;
+        let mut monitors = Vec::new();
+        for monitor in &reply.monitors {
+            let Some(&output) = monitor.outputs.first() else { continue };
+            let name = self.conn.get_atom_name(monitor.name).map_err(lost)?.reply().map_err(lost)?;
+            let place = rect(monitor.x, monitor.y, monitor.width, monitor.height);
+            monitors.push(Monitor { name: String::from_utf8_lossy(&name.name).into_owned(), output, place });
+        }
+        if monitors.is_empty() {
+            return Err(lost("it has no monitor"));
+        }
+        monitors.sort_by(|a, b| {
+            (a.place.left, a.place.top)
+                .partial_cmp(&(b.place.left, b.place.top))
+                .unwrap_or(std::cmp::Ordering::Equal)
+        });
+        Ok(monitors)
+    }
+
+    /// Where the area is now.
+    pub(crate) fn place(&mut self) -> Result<Rect<Desktop>, DriverError> {
+        match self.area.clone() {
+            Area::Screen => {
+                let monitors = self.cameras.iter().map(|camera| camera.monitor.place);
+                let join = |a: Rect<Desktop>, b: Rect<Desktop>| {
+                    Rect::new(
+                        a.left.min(b.left),
+                        a.top.min(b.top),
+                        a.right.max(b.right),
+                        a.bottom.max(b.bottom),
+                    )
+                };
+                monitors.reduce(join).ok_or_else(|| lost("it has no monitor"))
+            }
+            Area::Monitor { name } => self.monitor_named(&name),
+            Area::Window { name } => {
+                let window = match self.window {
+                    Some(window) => window,
+                    None => self.window_named(&name)?,
+                };
+                self.window = Some(window);
+                self.place_of(window)
+                    .map_err(|_| DriverError::Gone { what: "window", detail: format!("`{name}` was closed") })
+            }
+        }
+    }
+
+    fn monitor_named(&self, name: &str) -> Result<Rect<Desktop>, DriverError> {
+        let numbered = |number: usize| number.checked_sub(1).and_then(|index| self.cameras.get(index));
+        let found = self.cameras.iter().find(|camera| camera.monitor.name == name);
+        let found = found.or_else(|| name.parse().ok().and_then(numbered));
+        found.map(|camera| camera.monitor.place).ok_or_else(|| {
+            let names: Vec<&str> = self.cameras.iter().map(|camera| camera.monitor.name.as_str()).collect();
+            DriverError::Gone {
+                what: "monitor",
+                detail: format!("no `{name}`; there are {}", names.join(", ")),
+            }
+        })
+    }
+
+    fn window_named(&self, name: &str) -> Result<Window, DriverError> {
+        let wanted = name.to_lowercase();
+        let mut titles = Vec::new();
+        // The topmost first.
+        for window in self.windows()?.into_iter().rev() {
+            let (title, application) = (self.title_of(window)?, self.application_of(window)?);
+            if [&title, &application].iter().any(|text| text.to_lowercase().contains(&wanted)) {
+                return Ok(window);
+            }
+            titles.push(format!("`{title}`"));
+        }
+        let there = if titles.is_empty() {
+            "there is none".to_owned()
+        } else {
+            format!("there are {}", titles.join(", "))
+        };
+        Err(DriverError::Gone { what: "window", detail: format!("no `{name}`; {there}") })
+    }
+
+    /// The pixels of the area and where it is.
+    pub(crate) fn capture(&mut self) -> Result<(RgbImage, Rect<Desktop>), DriverError> {
+        self.look_for_monitors()?;
+        let place = self.place()?;
+        let (width, height) = (place.width() as u32, place.height() as u32);
+        let mut pixels = RgbImage::new(width, height);
+        for Camera { monitor, camera } in &self.cameras {
+            let seen = intersection(place, monitor.place);
+            if seen.width() <= 0.0 || seen.height() <= 0.0 {
+                continue;
+            }
+            let captured = camera.capture_image().map_err(lost)?;
+            // The captured size is the truth; a size that was asked for may be a toolkit's.
+            let size = (monitor.place.width() as u32, monitor.place.height() as u32);
+            if captured.dimensions() != size {
+                let (width, height) = captured.dimensions();
+                return Err(lost(format!(
+                    "monitor {} of {}x{} pixels was captured as {width}x{height}",
+                    monitor.name, size.0, size.1
+                )));
+            }
+            let columns = seen.width() as usize;
+            let (from_x, to_x) =
+                ((seen.left - monitor.place.left) as usize, (seen.left - place.left) as usize);
+            let (from_stride, to_stride) = (size.0 as usize * 4, width as usize * 3);
+            for row in 0..seen.height() as usize {
+                let from_y = row + (seen.top - monitor.place.top) as usize;
+                let to_y = row + (seen.top - place.top) as usize;
+                let from = &captured.as_raw()[from_y * from_stride + from_x * 4..][..columns * 4];
+                let to = &mut pixels.as_mut()[to_y * to_stride + to_x * 3..][..columns * 3];
+                for (from, to) in from.chunks_exact(4).zip(to.chunks_exact_mut(3)) {
+                    to.copy_from_slice(&from[..3]);
+                }
+            }
+        }
+        Ok((pixels, place))
+    }
+
+    /// Whether input at these places goes to the area: for a window, nothing else may lie on top of it there.
+    pub(crate) fn expect_ours(
+        &mut self,
+        request: &'static str,
+        points: &[Point<Desktop>],
+    ) -> Result<(), DriverError> {
+        let Some(window) = self.window else { return Ok(()) };
+        for at in points {
+            let top = self.topmost_at(*at)?;
+            if !self.belongs_to(&top, window)? {
+                let over = top.first().map_or(Ok(String::new()), |window| self.name_of(*window))?;
+                return Err(refused(request, format!("another window covers that place: {over}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that keys go to the area's window.
+    fn expect_focus(&mut self, request: &'static str) -> Result<(), DriverError> {
+        let Some(window) = self.window else { return Ok(()) };
+        let deadline = Instant::now() + ACTIVATION;
+        let mut asked = false;
+        loop {
+            if let Some(active) = self.focused()?
+                && self.same_application(active, window)?
+            {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                let title = self.title_of(window)?;
+                return Err(refused(request, format!("`{title}` does not get the keyboard")));
+            }
+            if !std::mem::replace(&mut asked, true) {
+                self.activate(window)?;
+            }
+            std::thread::sleep(TICK);
+        }
+    }
+
+    /// Sends all events in one write.
+    pub(crate) fn perform(&mut self, inputs: &[Input]) -> Result<(), DriverError> {
+        let mut pause = Duration::ZERO;
+        for input in inputs {
+            self.queue(*input, &mut pause).map_err(lost)?;
+        }
+        self.sync().map_err(lost)?;
+        self.changed = Instant::now();
+        Ok(())
+    }
+
+    /// Puts an event into the buffer of the connection, which is large enough for any action.
+    fn queue(&self, input: Input, pause: &mut Duration) -> Result<(), ConnectionError> {
+        let button = |button: MouseButton| match button {
+            MouseButton::Left => 1,
+            MouseButton::Middle => 2,
+            MouseButton::Right => 3,
+        };
+        let mut send = |kind: u8, detail: u8, x: i16, y: i16| {
+            let millis = std::mem::take(pause).as_millis() as u32;
+            self.conn.xtest_fake_input(kind, detail, millis, self.root, x, y, 0).map(drop)
+        };
+        match input {
+            Input::Move(at) => send(MOTION_NOTIFY_EVENT, 0, at.x as i16, at.y as i16),
+            Input::ButtonDown(which) => send(BUTTON_PRESS_EVENT, button(which), 0, 0),
+            Input::ButtonUp(which) => send(BUTTON_RELEASE_EVENT, button(which), 0, 0),
+            Input::KeyDown(code) => send(KEY_PRESS_EVENT, code, 0, 0),
+            Input::KeyUp(code) => send(KEY_RELEASE_EVENT, code, 0, 0),
+            Input::Wheel { right, down } => {
+                let clicks = |n: i32, (negative, positive): (u8, u8)| {
+                    let which = if n < 0 { negative } else { positive };
+                    std::iter::repeat_n(which, n.unsigned_abs() as usize)
+                };
+                for which in clicks(right, (6, 7)).chain(clicks(down, (4, 5))) {
+                    send(BUTTON_PRESS_EVENT, which, 0, 0)?;
+                    send(BUTTON_RELEASE_EVENT, which, 0, 0)?;
+                }
+                Ok(())
+            }
+            Input::Wait(time) => {
+                *pause += time;
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until the server has done everything.
+    fn sync(&self) -> Result<(), ReplyError> {
+        self.conn.sync()
+    }
+
+    /// Presses keys together.
+    pub(crate) fn press(&mut self, keys: &[Key]) -> Result<(), DriverError> {
+        self.expect_focus("press")?;
+        let keyboard = self.free_keyboard("press")?;
+        let codes = keys.iter().map(|key| keyboard.key(*key)).collect::<Result<Vec<_>, _>>()?;
+        self.perform(&together(&codes.concat()))
+    }
+
+    /// Types a part of a text: with keys where the keyboard has them, through the clipboard where it has not.
+    pub(crate) fn type_text(&mut self, text: &str) -> Result<(), DriverError> {
+        self.expect_focus("type")?;
+        let keyboard = self.free_keyboard("type")?;
+        let plan = keyboard.plan(text);
+        let kept = match plan.iter().any(|stroke| matches!(stroke, Stroke::Paste(_))) {
+            true => Some(self.paste.keep()?),
+            false => None,
+        };
+        let typed = plan.into_iter().try_for_each(|stroke| match stroke {
+            Stroke::Keys(inputs) => self.perform(&inputs),
+            Stroke::Paste(text) => self.paste_text(&text, &keyboard),
+        });
+        let put_back = kept.map_or(Ok(()), |kept| self.paste.put_back(kept));
+        typed.and(put_back)
+    }
+
+    fn paste_text(&mut self, text: &str, keyboard: &Keyboard) -> Result<(), DriverError> {
+        let Some(focus) = self.focused()? else {
+            return Err(refused("type", "no window has the keyboard"));
+        };
+        self.paste.offer(text)?;
+        self.perform(&together(&[keyboard.key(Key::Control)?, keyboard.key(Key::Char('v'))?].concat()))?;
+        self.paste.serve(focus)?;
+        self.changed = Instant::now();
+        Ok(())
+    }
+
+    /// The keyboard as it is laid out now, if nobody holds a key that would change what is typed.
+    fn free_keyboard(&self, request: &'static str) -> Result<Keyboard, DriverError> {
+        let keyboard = Keyboard::read(&self.conn, self.root)?;
+        match keyboard.held() {
+            None => Ok(keyboard),
+            Some(held) => Err(refused(request, format!("{held} is held down on the keyboard"))),
+        }
+    }
+
+    /// Waits until nothing changes but a blinking caret.
+    pub(crate) fn settle(&mut self, cap: Duration) -> Result<Settled, DriverError> {
+        let start = Instant::now();
+        loop {
+            self.notice_changes()?;
+            let (waited, still) = (start.elapsed(), self.changed.elapsed());
+            if still >= self.quiet {
+                return Ok(Settled::Quiet { after: waited });
+            }
+            if waited >= cap {
+                return Ok(Settled::Capped { after: waited });
+            }
+            std::thread::sleep(TICK.min(self.quiet - still).min(cap - waited));
+        }
+    }
+
+    fn notice_changes(&mut self) -> Result<(), DriverError> {
+        while let Some(event) = self.conn.poll_for_event().map_err(lost)? {
+            if let Event::DamageNotify(notify) = event
+                && (notify.area.width > CARET.0 || notify.area.height > CARET.1)
+            {
+                self.changed = Instant::now();
+            }
+        }
+        Ok(())
+    }
+
+    /// The text on the clipboard.
+    pub(crate) fn clipboard(&mut self) -> Result<String, DriverError> {
+        Ok(match self.paste.keep()? {
+            Kept::Text(text) => text,
+            Kept::Image(_) | Kept::Nothing => String::new(),
+        })
+    }
+
+    /// Title of the area's window, or of the active one.
+    pub(crate) fn title(&mut self) -> Result<Option<String>, DriverError> {
+        let window = match self.window {
+            Some(window) => Some(window),
+            None => self.active()?,
+        };
+        window.map(|window| self.title_of(window)).transpose()
+    }
+}
+
+/// Presses in order and releases in reverse.
+fn together(codes: &[u8]) -> Vec<Input> {
+    let down = codes.iter().map(|code| Input::KeyDown(*code));
+    let up = codes.iter().rev().map(|code| Input::KeyUp(*code));
+    down.chain(up).collect()
+}
+
+fn rect(x: i16, y: i16, width: u16, height: u16) -> Rect<Desktop> {
+    let (x, y) = (f64::from(x), f64::from(y));
+    Rect::new(x, y, x + f64::from(width), y + f64::from(height))
+}
+
+fn intersection(a: Rect<Desktop>, b: Rect<Desktop>) -> Rect<Desktop> {
+    Rect::new(a.left.max(b.left), a.top.max(b.top), a.right.min(b.right), a.bottom.min(b.bottom))
+}

@@ -1,0 +1,177 @@
+//! Programs that this one starts, so that nothing of them can stay behind.
+//!
+//! Invariant: a program and everything it starts live in one process group of their own, led by a small shell that
+//! reads from a pipe we hold. Dropping [`Group`] kills the group. If this program dies without dropping (SIGKILL,
+//! abort), the pipe closes, and the shell ends the group and removes its folder itself; this needs no `unsafe` code
+//! after the fork. A program that leaves the group on purpose, as daemons do, is not ended. Unix only.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+
+/// Leader of the group: starts the program ("$2" ...), then waits for the end of its own input. "$1" is the folder.
+const LEADER: &str = r#"
+folder=$1
+shift
+command -v "$1" >/dev/null 2>&1 || exit 127
+"$@" </dev/null &
+exec >/dev/null 2>&1
+trap '' TERM
+cat
+kill -TERM 0
+sleep 1
+rm -rf -- "$folder"
+kill -KILL 0
+"#;
+
+/// The shell's code for a program that was not found.
+const NOT_FOUND: i32 = 127;
+
+/// What was started and is not all gone: an entry stays until its folder is removed, so that whoever ends this
+/// program meanwhile can finish the work.
+static STARTED: Mutex<Vec<Started>> = Mutex::new(Vec::new());
+
+struct Started {
+    /// The group while it may be killed: its number belongs to others once the leader was collected.
+    group: Option<Pid>,
+    folder: PathBuf,
+}
+
+impl Started {
+    fn kill(&mut self) {
+        if let Some(group) = self.group.take() {
+            // An error means that the group is empty already.
+            kill_process_group(group, Signal::KILL).ok();
+        }
+    }
+}
+
+fn started() -> MutexGuard<'static, Vec<Started>> {
+    STARTED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends everything this program has started, at once, and removes its folders.
+///
+/// For an interrupt handler that runs on a thread of its own (it takes a lock).
+pub fn kill_all_started() {
+    let kill = |entry: &mut Started| {
+        entry.kill();
+        entry.folder.clone()
+    };
+    let folders: Vec<PathBuf> = started().iter_mut().map(kill).collect();
+    for folder in &folders {
+        remove_folder(folder);
+    }
+    started().retain(|entry| !folders.contains(&entry.folder));
+}
+
+/// Where a program's output goes.
+#[derive(Debug)]
+pub enum Output {
+    /// To [`Group::take_output`]; what it says on its standard error is dropped.
+    Pipe,
+    /// Everything to a file.
+    File(File),
+}
+
+/// What is started, and how.
+#[derive(Debug)]
+pub struct Program<'a> {
+    /// Its name, or its path.
+    pub program: &'a OsStr,
+    /// Its arguments.
+    pub arguments: &'a [&'a OsStr],
+    /// Environment variables besides those of this program; [`Group::start`] adds `TMPDIR`, the group's folder.
+    pub environment: &'a [(&'a str, &'a OsStr)],
+    /// Where it runs; the folder of this program if absent.
+    pub working_folder: Option<&'a Path>,
+    /// Where its output goes.
+    pub output: Output,
+}
+
+/// A running program and everything it started.
+#[derive(Debug)]
+pub struct Group {
+    leader: Child,
+    group: Pid,
+    folder: PathBuf,
+}
+
+impl Group {
+    /// Starts a program with an empty folder of its own for whatever it writes (`TMPDIR`), which is removed with it.
+    ///
+    /// # Errors
+    /// If there is no shell or no temporary folder. A program that does not exist ends at once:
+    /// [`Self::was_not_found`].
+    pub fn start(prefix: &str, program: Program<'_>) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix(prefix).tempdir()?;
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", LEADER, "sh"]).arg(folder.path()).arg(program.program).args(program.arguments);
+        command.env("TMPDIR", folder.path()).envs(program.environment.iter().copied());
+        if let Some(working_folder) = program.working_folder {
+            command.current_dir(working_folder);
+        }
+        match program.output {
+            Output::Pipe => command.stdout(Stdio::piped()).stderr(Stdio::null()),
+            Output::File(file) => command.stdout(file.try_clone()?).stderr(file),
+        };
+        let leader = command.stdin(Stdio::piped()).process_group(0).spawn()?;
+        let group = Pid::from_child(&leader);
+        let this = Self { leader, group, folder: folder.keep() };
+        started().push(Started { group: Some(group), folder: this.folder.clone() });
+        Ok(this)
+    }
+
+    /// What the program says; once.
+    pub fn take_output(&mut self) -> Option<ChildStdout> {
+        self.leader.stdout.take()
+    }
+
+    /// The program's own folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether the program does not exist.
+    pub fn was_not_found(&mut self) -> bool {
+        self.leader.try_wait().ok().flatten().and_then(|status| status.code()) == Some(NOT_FOUND)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        for entry in started().iter_mut().filter(|entry| entry.folder == self.folder) {
+            entry.kill();
+        }
+        // The leader is dead by now, so this only collects its exit status.
+        self.leader.wait().ok();
+        wait_until_empty(self.group);
+        remove_folder(&self.folder);
+        started().retain(|entry| entry.folder != self.folder);
+    }
+}
+
+/// Killed processes take a moment to go; those that nobody collects count until then, so this is limited.
+fn wait_until_empty(group: Pid) {
+    let end = Instant::now() + Duration::from_millis(200);
+    while test_kill_process_group(group).is_ok() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Removes the folder; dying processes may still write, so this is tried for a moment.
+fn remove_folder(folder: &Path) {
+    for _ in 0..50 {
+        if std::fs::remove_dir_all(folder).is_ok() || !folder.exists() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
