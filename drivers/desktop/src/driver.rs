@@ -239,19 +239,16 @@ mod linux {
 
     const TABS: DriverError = DriverError::Unsupported { what: "tell tabs apart" };
 
-    /// A drag in steps, with pauses for toolkits that look at the time between events. The server waits, not this
-    /// program: its end cannot come between press and release.
+    /// A drag in steps, without pauses: the server would make them, but it forgets what waits when a program dies, and
+    /// the button would stay down.
     fn drag(from: Point<Desktop>, to: Point<Desktop>) -> Vec<Input> {
         const STEPS: i32 = 8;
-        const PAUSE: Duration = Duration::from_millis(12);
-        let mut inputs = vec![Input::Move(from), Input::ButtonDown(MouseButton::Left), Input::Wait(PAUSE)];
-        for step in 1..=STEPS {
-            let along = |a: f64, b: f64| (a + (b - a) * f64::from(step) / f64::from(STEPS)).round();
-            inputs.extend([
-                Input::Move(Point::new(along(from.x, to.x), along(from.y, to.y))),
-                Input::Wait(PAUSE),
-            ]);
-        }
+        let along = |step: i32| {
+            let between = |a: f64, b: f64| (a + (b - a) * f64::from(step) / f64::from(STEPS)).round();
+            Input::Move(Point::new(between(from.x, to.x), between(from.y, to.y)))
+        };
+        let mut inputs = vec![Input::Move(from), Input::ButtonDown(MouseButton::Left)];
+        inputs.extend((1..=STEPS).map(along));
         inputs.push(Input::ButtonUp(MouseButton::Left));
         inputs
     }

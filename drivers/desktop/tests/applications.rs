@@ -5,19 +5,39 @@
 mod support;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use support::{Ends, on_own_display};
 use vigorl_desktop::{DesktopDriver, Options};
 use vigorl_geometry::Point;
 use vigorl_interface::{Action, Area, Driver as _, DriverError, MouseButton, parse_chord};
+use x11rb::connection::Connection as _;
+use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _};
 
 fn start(program: &str, arguments: &[&str], home: &Path) -> Ends {
     let mut command = Command::new(program);
     command.args(arguments).env("HOME", home).env("NO_AT_BRIDGE", "1").env("GSETTINGS_BACKEND", "memory");
-    let started = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let started = command.spawn();
     Ends(started.unwrap_or_else(|e| panic!("{program} (a Debian package): {e}")))
+}
+
+/// A window manager that manages: a window that is shown while it starts may be missed for good.
+fn manager(home: &Path) -> Ends {
+    let manager = start("openbox", &[], home);
+    let (conn, screen) = x11rb::connect(None).expect("a display");
+    let root = conn.setup().roots[screen].root;
+    let name = b"_NET_CLIENT_LIST_STACKING";
+    let list = conn.intern_atom(false, name).expect("a display").reply().expect("a name").atom;
+    let end = Instant::now() + Duration::from_secs(10);
+    let is_there = || {
+        let property = conn.get_property(false, root, list, AtomEnum::ANY, 0, 1).expect("a display");
+        property.reply().expect("a display").type_ != x11rb::NONE
+    };
+    while !is_there() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    manager
 }
 
 /// Waits for a window, and for it to have been drawn.
@@ -52,8 +72,16 @@ fn clipboard() -> String {
 
 /// What the editor holds, by way of the clipboard.
 fn copied(driver: &mut DesktopDriver) -> String {
+    const NOTHING: &str = "nothing was copied";
+    let mut holder = arboard::Clipboard::new().expect("a clipboard");
+    holder.set_text(NOTHING).expect("a clipboard");
     press(driver, "Control+a");
     press(driver, "Control+c");
+    // An application may still be busy with what it got before.
+    let end = Instant::now() + Duration::from_secs(10);
+    while holder.get_text().is_ok_and(|text| text == NOTHING) && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     clipboard()
 }
 
@@ -72,7 +100,7 @@ fn text_arrives_exactly_in_an_editor() {
         return;
     }
     let home = tempfile::tempdir().expect("a folder");
-    let _manager = start("openbox", &[], home.path());
+    let _manager = manager(home.path());
     let _editor = start("mousepad", &["--disable-server"], home.path());
     let mut driver = driver_of("mousepad");
     for round in 0..20 {
@@ -92,7 +120,7 @@ fn the_clipboard_is_put_back() {
         return;
     }
     let home = tempfile::tempdir().expect("a folder");
-    let _manager = start("openbox", &[], home.path());
+    let _manager = manager(home.path());
     let _editor = start("mousepad", &["--disable-server"], home.path());
     let mut driver = driver_of("mousepad");
     let mut before = arboard::Clipboard::new().expect("a clipboard");
@@ -114,7 +142,7 @@ fn a_calculator_calculates() {
         return;
     }
     let home = tempfile::tempdir().expect("a folder");
-    let _manager = start("openbox", &[], home.path());
+    let _manager = manager(home.path());
     let _calculator = start("galculator", &[], home.path());
     let mut driver = driver_of("galculator");
     type_text(&mut driver, "12+5");
@@ -129,8 +157,8 @@ fn a_terminal_runs_what_is_typed() {
         return;
     }
     let home = tempfile::tempdir().expect("a folder");
-    let _manager = start("openbox", &[], home.path());
-    let _terminal = start("xterm", &["-e", "/bin/sh"], home.path());
+    let _manager = manager(home.path());
+    let _terminal = start("xterm", &["-fa", "Monospace", "-e", "/bin/sh"], home.path());
     let mut driver = driver_of("xterm");
     type_text(&mut driver, "echo 'It is {done}; \"quoted\" & ~|' > $HOME/out\n");
     let (deadline, out) = (Instant::now() + Duration::from_secs(5), home.path().join("out"));
@@ -146,7 +174,7 @@ fn input_for_a_window_never_reaches_another() {
         return;
     }
     let home = tempfile::tempdir().expect("a folder");
-    let _manager = start("openbox", &[], home.path());
+    let _manager = manager(home.path());
     let _editor = start("mousepad", &["--disable-server"], home.path());
     let mut driver = driver_of("mousepad");
     let screenshot = driver.screenshot().expect("a screenshot");

@@ -37,6 +37,7 @@ x11rb::atom_manager! {
     pub(crate) Atoms: AtomsCookie {
         _NET_ACTIVE_WINDOW,
         _NET_CLIENT_LIST_STACKING,
+        _NET_SUPPORTING_WM_CHECK,
         _NET_WM_NAME,
         _NET_WM_PID,
         UTF8_STRING,
@@ -60,8 +61,6 @@ pub(crate) enum Input {
     },
     KeyDown(u8),
     KeyUp(u8),
-    /// The server waits before the next event.
-    Wait(Duration),
 }
 
 /// Longest wait for a window to become the active one.
@@ -285,6 +284,12 @@ impl X11 {
         request: &'static str,
         points: &[Point<Desktop>],
     ) -> Result<(), DriverError> {
+        for at in points {
+            // The server would move the pointer to the nearest place that is shown.
+            if !self.cameras.iter().any(|camera| camera.monitor.place.contains(*at)) {
+                return Err(refused(request, "no monitor shows that place"));
+            }
+        }
         let Some(window) = self.window else { return Ok(()) };
         for at in points {
             let top = self.topmost_at(*at)?;
@@ -320,9 +325,8 @@ impl X11 {
 
     /// Sends all events in one write.
     pub(crate) fn perform(&mut self, inputs: &[Input]) -> Result<(), DriverError> {
-        let mut pause = Duration::ZERO;
         for input in inputs {
-            self.queue(*input, &mut pause).map_err(lost)?;
+            self.queue(*input).map_err(lost)?;
         }
         self.sync().map_err(lost)?;
         self.changed = Instant::now();
@@ -330,15 +334,14 @@ impl X11 {
     }
 
     /// Puts an event into the buffer of the connection, which is large enough for any action.
-    fn queue(&self, input: Input, pause: &mut Duration) -> Result<(), ConnectionError> {
+    fn queue(&self, input: Input) -> Result<(), ConnectionError> {
         let button = |button: MouseButton| match button {
             MouseButton::Left => 1,
             MouseButton::Middle => 2,
             MouseButton::Right => 3,
         };
-        let mut send = |kind: u8, detail: u8, x: i16, y: i16| {
-            let millis = std::mem::take(pause).as_millis() as u32;
-            self.conn.xtest_fake_input(kind, detail, millis, self.root, x, y, 0).map(drop)
+        let send = |kind: u8, detail: u8, x: i16, y: i16| {
+            self.conn.xtest_fake_input(kind, detail, x11rb::CURRENT_TIME, self.root, x, y, 0).map(drop)
         };
         match input {
             Input::Move(at) => send(MOTION_NOTIFY_EVENT, 0, at.x as i16, at.y as i16),
@@ -355,10 +358,6 @@ impl X11 {
                     send(BUTTON_PRESS_EVENT, which, 0, 0)?;
                     send(BUTTON_RELEASE_EVENT, which, 0, 0)?;
                 }
-                Ok(())
-            }
-            Input::Wait(time) => {
-                *pause += time;
                 Ok(())
             }
         }

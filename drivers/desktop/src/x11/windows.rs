@@ -16,9 +16,8 @@ const MANY: u32 = 4096;
 impl X11 {
     /// Windows of applications, the topmost last.
     pub(super) fn windows(&self) -> Result<Vec<Window>, DriverError> {
-        let list = self.numbers(self.root, self.atoms._NET_CLIENT_LIST_STACKING)?;
-        if !list.is_empty() {
-            return Ok(list);
+        if !self.numbers(self.root, self.atoms._NET_SUPPORTING_WM_CHECK)?.is_empty() {
+            return self.numbers(self.root, self.atoms._NET_CLIENT_LIST_STACKING);
         }
         let tree = self.conn.query_tree(self.root).map_err(lost)?.reply().map_err(lost)?;
         let is_shown = |window: &Window| {

@@ -10,6 +10,9 @@ pub mod surface;
 /// Set where a test runs on its own display.
 const INSIDE: &str = "VIGORL_TEST_ON_OWN_DISPLAY";
 
+/// Number of the display server's process, for tests that run on a display of their own.
+pub const SERVER: &str = "VIGORL_TEST_SERVER";
+
 /// A process that ends with the value.
 pub struct Ends(pub Child);
 
@@ -34,25 +37,31 @@ pub fn xvfb(size: &str) -> (Ends, String) {
     (Ends(server), format!(":{}", line.trim()))
 }
 
+/// Whether this process is the one on the display.
+pub fn is_inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
+}
+
 /// Runs the test named `name` again, in a process of its own on a display of its own; true inside of that. The
 /// environment names the display for everything in a process, so tests cannot share one.
 #[track_caller]
 pub fn on_own_display(name: &str, size: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
+    if is_inside() {
         return true;
     }
-    let (_server, display) = xvfb(size);
-    on_display(name, &display);
+    let (server, display) = xvfb(size);
+    on_display(name, &display, &server);
     false
 }
 
 /// As [`on_own_display`], on a display that is there.
 #[track_caller]
-pub fn on_display(name: &str, display: &str) {
+pub fn on_display(name: &str, display: &str, server: &Ends) {
     let output = Command::new(std::env::current_exe().expect("this program"))
         .args(["--exact", name, "--nocapture"])
         .env(INSIDE, "1")
         .env("DISPLAY", display)
+        .env(SERVER, server.0.id().to_string())
         .env_remove("WAYLAND_DISPLAY")
         .env_remove("XDG_SESSION_TYPE")
         .output()
@@ -87,8 +96,8 @@ Section "Screen"
 EndSection
 "#;
 
-/// Starts an X server with two RandR outputs: 800x600, and 1024x768 to the right of it and 100 pixels lower.
-pub fn two_monitors(folder: &std::path::Path) -> (Ends, String) {
+/// Starts an X server with two RandR outputs: DUMMY0 of 800x600, and DUMMY1 of `mode` at `pos`.
+pub fn two_monitors(folder: &std::path::Path, mode: &str, pos: &str) -> (Ends, String) {
     let config = folder.join("xorg.conf");
     std::fs::write(&config, TWO_MONITORS).expect("a file");
     let mut server = Command::new("Xorg")
@@ -104,11 +113,12 @@ pub fn two_monitors(folder: &std::path::Path) -> (Ends, String) {
     let output = server.stdout.take().expect("its output");
     BufReader::new(output).read_line(&mut line).expect("the number of its display");
     let display = format!(":{}", line.trim());
-    for arguments in
-        ["--output DUMMY0 --mode 800x600 --pos 0x0", "--output DUMMY1 --mode 1024x768 --pos 800x100"]
-    {
+    let xrandr = |arguments: String| {
         let done = Command::new("xrandr").args(arguments.split(' ')).env("DISPLAY", &display).status();
         assert!(done.expect("xrandr (Debian package x11-xserver-utils)").success(), "{arguments}");
-    }
+    };
+    xrandr("--output DUMMY0 --mode 800x600 --pos 0x0".to_owned());
+    xrandr(format!("--addmode DUMMY1 {mode}"));
+    xrandr(format!("--output DUMMY1 --mode {mode} --pos {pos}"));
     (Ends(server), display)
 }

@@ -116,7 +116,9 @@ impl Shared {
         let column = usize::from(is_shifted);
         let row = usize::from(key.code - layout.first) * layout.per_key;
         // A key without a second meaning keeps its first.
-        let keysym = Keysym::new([layout.keysyms[row + column], layout.keysyms[row]].into_iter().find(|k| *k != 0).unwrap_or(0));
+        let keysym = Keysym::new(
+            [layout.keysyms[row + column], layout.keysyms[row]].into_iter().find(|k| *k != 0).unwrap_or(0),
+        );
         let named = key_of(keysym);
         state.events.push(if key.is_down { Echo::KeyDown(named) } else { Echo::KeyUp(named) });
         if !key.is_down || !state.has_focus {
