@@ -114,12 +114,13 @@ impl Paste {
                             given = Some((request.requestor, request.property, Instant::now()));
                         }
                     }
-                    Event::PropertyNotify(notify) if notify.state == Property::DELETE => {
-                        if given
-                            .is_some_and(|(window, atom, _)| (window, atom) == (notify.window, notify.atom))
-                        {
-                            return Ok(());
-                        }
+                    Event::PropertyNotify(notify)
+                        if notify.state == Property::DELETE
+                            && given.is_some_and(|(window, atom, _)| {
+                                (window, atom) == (notify.window, notify.atom)
+                            }) =>
+                    {
+                        return Ok(());
                     }
                     // It may speak of an earlier offer.
                     Event::SelectionClear(_) if !self.is_owner()? => {
