@@ -88,9 +88,16 @@ impl Hidden {
             let quoted = json(&text);
             quoted[1..quoted.len() - 1].to_vec()
         };
-        let pair =
-            |secret: &Secret| (in_json(&secret.value), in_json(&format!("${{secret:{}}}", secret.name)));
-        let mut pairs: Vec<_> = secrets.iter().map(pair).collect();
+        // Instructions and errors quote texts as Rust does, before they become JSON.
+        let quoted = |text: &str| {
+            let quoted = format!("{text:?}");
+            quoted[1..quoted.len() - 1].to_owned()
+        };
+        let forms = |secret: &Secret| {
+            let name = in_json(&format!("${{secret:{}}}", secret.name));
+            [in_json(&secret.value), in_json(&quoted(&secret.value))].map(|form| (form, name.clone()))
+        };
+        let mut pairs: Vec<_> = secrets.iter().flat_map(forms).collect();
         // A secret that contains another one goes first.
         pairs.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
         Self(pairs)

@@ -5,39 +5,16 @@
 mod support;
 
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use support::{Ends, on_own_display};
+use support::display::{self, Ends, manager};
+use support::on_own_display;
 use vigorl_desktop::{DesktopDriver, Options};
 use vigorl_geometry::Point;
 use vigorl_interface::{Action, Area, Driver as _, DriverError, MouseButton, parse_chord};
-use x11rb::connection::Connection as _;
-use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _};
 
 fn start(program: &str, arguments: &[&str], home: &Path) -> Ends {
-    let mut command = Command::new(program);
-    command.args(arguments).env("HOME", home).env("NO_AT_BRIDGE", "1").env("GSETTINGS_BACKEND", "memory");
-    let started = command.spawn();
-    Ends(started.unwrap_or_else(|e| panic!("{program} (a Debian package): {e}")))
-}
-
-/// A window manager that manages: a window that is shown while it starts may be missed for good.
-fn manager(home: &Path) -> Ends {
-    let manager = start("openbox", &[], home);
-    let (conn, screen) = x11rb::connect(None).expect("a display");
-    let root = conn.setup().roots[screen].root;
-    let name = b"_NET_CLIENT_LIST_STACKING";
-    let list = conn.intern_atom(false, name).expect("a display").reply().expect("a name").atom;
-    let end = Instant::now() + Duration::from_secs(10);
-    let is_there = || {
-        let property = conn.get_property(false, root, list, AtomEnum::ANY, 0, 1).expect("a display");
-        property.reply().expect("a display").type_ != x11rb::NONE
-    };
-    while !is_there() && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    manager
+    display::start(program, arguments, home, None)
 }
 
 /// Waits for a window, and for it to have been drawn.
@@ -100,7 +77,7 @@ fn text_arrives_exactly_in_an_editor() {
         return;
     }
     let home = tempfile::tempdir().expect("a folder");
-    let _manager = manager(home.path());
+    let _manager = manager(home.path(), None);
     let _editor = start("mousepad", &["--disable-server"], home.path());
     let mut driver = driver_of("mousepad");
     for round in 0..20 {
@@ -120,7 +97,7 @@ fn the_clipboard_is_put_back() {
         return;
     }
     let home = tempfile::tempdir().expect("a folder");
-    let _manager = manager(home.path());
+    let _manager = manager(home.path(), None);
     let _editor = start("mousepad", &["--disable-server"], home.path());
     let mut driver = driver_of("mousepad");
     let mut before = arboard::Clipboard::new().expect("a clipboard");
@@ -142,7 +119,7 @@ fn a_calculator_calculates() {
         return;
     }
     let home = tempfile::tempdir().expect("a folder");
-    let _manager = manager(home.path());
+    let _manager = manager(home.path(), None);
     let _calculator = start("galculator", &[], home.path());
     let mut driver = driver_of("galculator");
     type_text(&mut driver, "12+5");
@@ -157,7 +134,7 @@ fn a_terminal_runs_what_is_typed() {
         return;
     }
     let home = tempfile::tempdir().expect("a folder");
-    let _manager = manager(home.path());
+    let _manager = manager(home.path(), None);
     let _terminal = start("xterm", &["-fa", "Monospace", "-e", "/bin/sh"], home.path());
     let mut driver = driver_of("xterm");
     type_text(&mut driver, "echo 'It is {done}; \"quoted\" & ~|' > $HOME/out\n");
@@ -174,7 +151,7 @@ fn input_for_a_window_never_reaches_another() {
         return;
     }
     let home = tempfile::tempdir().expect("a folder");
-    let _manager = manager(home.path());
+    let _manager = manager(home.path(), None);
     let _editor = start("mousepad", &["--disable-server"], home.path());
     let mut driver = driver_of("mousepad");
     let screenshot = driver.screenshot().expect("a screenshot");

@@ -4,8 +4,9 @@
 
 mod support;
 
+use support::display::two_monitors;
 use support::surface::DesktopEcho;
-use support::{is_inside, on_display, on_own_display, two_monitors};
+use support::{is_inside, on_display, on_own_display};
 use vigorl_desktop::{DesktopDriver, EchoWindow, Options};
 use vigorl_geometry::Point;
 use vigorl_interface::conformance::check_driver;

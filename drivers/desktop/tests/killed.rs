@@ -8,7 +8,8 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{SERVER, on_own_display, xvfb};
+use support::display::xvfb;
+use support::{SERVER, on_own_display};
 use vigorl_desktop::{DesktopDriver, Options};
 use vigorl_geometry::Point;
 use vigorl_interface::{Action, Driver as _, DriverError, parse_chord};

@@ -1,0 +1,175 @@
+//! The program on a desktop, as a user runs it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+
+#[path = "../../drivers/desktop/tests/support/display.rs"]
+mod display;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use display::{Ends, manager, start, xvfb};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A display with a window manager.
+struct Desk {
+    home: TempDir,
+    name: String,
+    _manager: Ends,
+    _server: Ends,
+}
+
+fn desk() -> Desk {
+    let home = tempfile::tempdir().unwrap();
+    let (server, name) = xvfb("1280x800");
+    let manager = manager(home.path(), Some(&name));
+    Desk { home, name, _manager: manager, _server: server }
+}
+
+fn vigorl(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
+    command
+        .args(arguments)
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY")
+        .env_remove("XDG_SESSION_TYPE");
+    command
+}
+
+impl Desk {
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = vigorl(arguments);
+        let environment = [("NO_AT_BRIDGE", "1"), ("GSETTINGS_BACKEND", "memory"), ("DISPLAY", &self.name)];
+        command
+            .envs(environment)
+            .env("HOME", self.home.path())
+            .current_dir(self.home.path())
+            .output()
+            .unwrap()
+    }
+}
+
+fn words(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], b"\n", &output.stderr[..]].concat()).into_owned()
+}
+
+#[test]
+fn the_examples_are_solved_and_end_what_they_started() {
+    let desk = desk();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    for name in ["calculator.yaml", "editor.yaml"] {
+        let output = desk.run(&["run", examples.join(name).to_str().unwrap(), "--json"]);
+        assert!(output.status.success(), "{name}: {}", words(&output));
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&said["summary"]["success"], &said["summary"]["reward"]), (&true.into(), &1.0.into()));
+        // Nothing of the task is left on the desk.
+        let left = desk.run(&["run", "anything", "--driver", "desktop", "--area", "window:a"]);
+        assert!(words(&left).contains("no `a`; there is none"), "{name}: {}", words(&left));
+    }
+}
+
+#[test]
+fn clicks_arrive_at_their_pixel() {
+    let desk = desk();
+    let output = desk.run(&["calibrate", "--driver", "desktop", "--json"]);
+    assert!(output.status.success(), "{}", words(&output));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&said["worst_px"], said["hits"].as_array().unwrap().len()), (&0.0.into(), 25));
+}
+
+#[test]
+fn a_window_is_seen_and_a_dry_run_does_nothing() {
+    let desk = desk();
+    let _calculator = start("galculator", &[], desk.home.path(), Some(&desk.name));
+    let run = ["run", "the red circle", "--driver", "desktop", "--area", "window:galculator", "--dry-run"];
+    // It takes a moment to be there.
+    let mut output = desk.run(&run);
+    for _ in 0..100 {
+        if !words(&output).contains("there is none") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        output = desk.run(&run);
+    }
+    assert!(words(&output).contains("not judged"), "{}", words(&output));
+    let other = desk.run(&["run", "x", "--driver", "desktop", "--area", "window:mousepad"]);
+    assert!(words(&other).contains("no `mousepad`; there are `galculator`"), "{}", words(&other));
+    assert_eq!(other.status.code(), Some(1));
+}
+
+#[test]
+fn what_is_missing_is_named_with_its_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = vigorl(&["run", "x", "--driver", "desktop"]);
+    let output = run.current_dir(folder.path()).output().unwrap();
+    assert!(words(&output).contains("set DISPLAY"), "{}", words(&output));
+    assert_eq!(output.status.code(), Some(1));
+    let output = run.env("XDG_SESSION_TYPE", "wayland").output().unwrap();
+    assert!(words(&output).contains("X11 session"), "{}", words(&output));
+    let output = vigorl(&["demo", "--driver", "desktop"]).current_dir(folder.path()).output().unwrap();
+    assert!(words(&output).contains("needs a browser"), "{}", words(&output));
+    assert_eq!(output.status.code(), Some(2));
+    let output = vigorl(&["run", "x", "--driver", "desktop", "--area", "windows"]).output().unwrap();
+    assert!(words(&output).contains("screen, monitor:NAME or window:TITLE"), "{}", words(&output));
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn programs_that_do_not_get_ready_are_quoted() {
+    let desk = desk();
+    let task = desk.home.path().join("task.yaml");
+    let yaml = "name: n\nstart: { driver: desktop, programs: ['no-such-program --now'], area: 'window:x' }\n\
+                steps: [press: Enter]\nexpect: [clipboard: x]\n";
+    std::fs::write(&task, yaml).unwrap();
+    let output = desk.run(&["run", task.to_str().unwrap()]);
+    let said = words(&output);
+    assert!(said.contains("no-such-program") && said.contains("not found"), "{said}");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+}
+
+/// Every file of a folder, as bytes.
+fn all_of(folder: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        bytes.extend(if path.is_dir() { all_of(&path) } else { std::fs::read(&path).unwrap() });
+    }
+    bytes
+}
+
+#[test]
+fn a_secret_is_typed_and_written_down_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(
+        at("page.html"),
+        "<title>Log in</title><input type=password autofocus oninput=\"document.title = value.length\">",
+    )
+    .unwrap();
+    let secret = "pa\"ss\\wörd-7";
+    std::fs::write(at("my.env"), format!("PASSWORD={secret}\n")).unwrap();
+    let yaml = format!(
+        "name: log in as ${{who}}\nvars: {{ who: me }}\nstart: {{ url: 'file://{}' }}\nsteps:\n  \
+         - wait_for: {{ title_contains: Log in }}\n  - type: '${{secret:PASSWORD}}'\n  \
+         - assert: {{ javascript: \"document.querySelector('input').value.length === {}\" }}\n\
+         expect: [title_contains: '{}']\n",
+        at("page.html").display(),
+        secret.chars().count(),
+        secret.chars().count(),
+    );
+    std::fs::write(at("task.yaml"), yaml).unwrap();
+    let run = ["run", "task.yaml", "--secrets", "my.env", "--var", "who=you", "-v"];
+    let output = vigorl(&run).current_dir(folder.path()).output().unwrap();
+    let said = words(&output);
+    assert!(output.status.success() && said.contains("${secret:PASSWORD}"), "{said}");
+    let mut written = all_of(&at("runs"));
+    written.extend(&output.stdout);
+    written.extend(&output.stderr);
+    let written = String::from_utf8_lossy(&written);
+    assert!(written.contains("log in as you") && written.contains("${secret:PASSWORD}"));
+    // Neither as it is, nor as JSON or HTML would write it.
+    for form in [secret, "pa\\\"ss", "wörd-7", "pa&quot;ss"] {
+        assert!(!written.contains(form), "{form} was written down");
+    }
+}
