@@ -38,6 +38,9 @@ need openbox openbox
 need galculator galculator
 need mousepad mousepad
 need xterm xterm
+need Xorg xserver-xorg-core
+need xrandr x11-xserver-utils
+[ -e /usr/lib/xorg/modules/drivers/dummy_drv.so ] || packages="$packages xserver-xorg-video-dummy"
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || packages="$packages python3-venv"
 
 if [ -z "$packages" ]; then

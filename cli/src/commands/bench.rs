@@ -13,13 +13,16 @@ use vigorl_agent::{Agent, Hands, Run};
 use vigorl_benchmarks::speed::{SpeedResult, open_page, summarize, take_steps};
 use vigorl_geometry::Size;
 use vigorl_geometry::fit::PixelBudget;
+use vigorl_interface::Driver;
 use vigorl_policy::{
     Completion, Conversation, Policy, PolicyError, Preset, Sampling, ScriptedPolicy, TokenStream,
 };
 use vigorl_qwen::Processor;
+use vigorl_tasks::scripted::World;
 
 use crate::args::BenchStepArgs;
-use crate::commands::{Form, browser, pretty};
+use crate::commands::counter::Counter;
+use crate::commands::{Form, browser, desktop, pretty};
 use crate::exit::Ending;
 use crate::settings::Settings;
 use crate::{interrupt, record, terminal};
@@ -42,12 +45,12 @@ pub(crate) fn step(args: &BenchStepArgs, settings: &Settings, form: Form) -> any
     let cancel = interrupt::install()?;
     let n_steps = args.steps.unwrap_or(STEPS);
     record::check_output(settings)?;
-    let mut driver = browser::start(settings, Size::of_pixels(SIZE.0, SIZE.1))?;
-    let version = browser::version(&mut driver);
+    let (mut driver, surface, version) = world(settings)?;
+    let size = driver.screenshot()?.pixels.dimensions();
     let replies = REPLIES.iter().copied().cycle().take(2 * (n_steps + WARM_UP));
     let mut policy = Preparing { script: ScriptedPolicy::new(replies), processor: vigorl_3b() };
     let scripted = ModelRecord { name: "scripted".to_owned(), ..ModelRecord::default() };
-    let input = InputRecord { viewport: Some(SIZE.into()), ..InputRecord::default() };
+    let input = InputRecord { viewport: Some(size.into()), ..InputRecord::default() };
     let mut run = Run::recorded(
         &settings.output_dir,
         "bench-step",
@@ -64,7 +67,7 @@ pub(crate) fn step(args: &BenchStepArgs, settings: &Settings, form: Form) -> any
         form: None,
     };
     let mut agent = Agent {
-        driver: &mut driver,
+        driver: &mut *driver,
         policy: &mut policy,
         preset: &Preset::web_grounding_multiturn(),
         sampling: &sampling,
@@ -72,12 +75,14 @@ pub(crate) fn step(args: &BenchStepArgs, settings: &Settings, form: Form) -> any
         hands: Hands::Act,
         cancel: &cancel,
     };
-    open_page(&mut agent)?;
+    if surface.is_none() {
+        open_page(&mut agent)?;
+    }
     terminal::note(&format!("{} steps, the first {WARM_UP} do not count", n_steps + WARM_UP));
     take_steps(&mut agent, n_steps + WARM_UP, &mut run)?;
     let costs: Vec<_> = run.costs().iter().skip(WARM_UP).copied().collect();
     let (_, path) = run.finish()?;
-    let mut result = summarize(&costs, [SIZE.0, SIZE.1]);
+    let mut result = summarize(&costs, size.into());
     // What the record calls vision is here the preparation alone: no network runs.
     let prepare = result.parts_median.remove("vision").unwrap_or_default();
     result.parts_median.insert("prepare", prepare);
@@ -87,6 +92,22 @@ pub(crate) fn step(args: &BenchStepArgs, settings: &Settings, form: Form) -> any
     });
     terminal::note(&format!("recorded in {}", path.context("the run was not recorded")?.display()));
     Ok(if cancel.is_set() { Ending::Interrupted } else { Ending::Done })
+}
+
+/// The world of the measurement: a browser's page, or a window that covers the desktop.
+fn world(settings: &Settings) -> anyhow::Result<(Box<dyn Driver>, Option<Counter>, String)> {
+    Ok(match settings.driver {
+        World::Web => {
+            let mut driver = browser::start(settings, Size::of_pixels(SIZE.0, SIZE.1))?;
+            let version = browser::version(&mut driver);
+            (Box::new(driver), None, version)
+        }
+        World::Desktop => {
+            let mut driver = desktop::start(&settings.area)?;
+            let counter = Counter::open(&mut driver)?;
+            (Box::new(driver), Some(counter), desktop::version())
+        }
+    })
 }
 
 /// A scripted policy that prepares every image as an engine does: resized, normalised, cut into patches.

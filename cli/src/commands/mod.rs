@@ -3,6 +3,8 @@
 mod bench;
 mod browser;
 mod calibrate;
+#[cfg(target_os = "linux")]
+mod counter;
 mod data;
 mod demo;
 mod desktop;

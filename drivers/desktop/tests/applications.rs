@@ -12,6 +12,12 @@ use support::on_own_display;
 use vigorl_desktop::{DesktopDriver, Options};
 use vigorl_geometry::Point;
 use vigorl_interface::{Action, Area, Driver as _, DriverError, MouseButton, parse_chord};
+use x11rb::connection::Connection as _;
+use x11rb::protocol::Event;
+use x11rb::protocol::xproto::{
+    AtomEnum, ConfigureWindowAux, ConnectionExt as _, CreateWindowAux, EventMask, PropMode, WindowClass,
+};
+use x11rb::wrapper::ConnectionExt as _;
 
 fn start(program: &str, arguments: &[&str], home: &Path) -> Ends {
     display::start(program, arguments, home, None)
@@ -173,4 +179,50 @@ fn input_for_a_window_never_reaches_another() {
     drop(_editor);
     let answer = driver.screenshot();
     assert!(matches!(answer, Err(DriverError::Gone { what: "window", .. })), "{answer:?}");
+}
+
+#[test]
+fn a_window_that_moved_is_followed_and_one_of_another_size_is_refused() {
+    if !on_own_display("a_window_that_moved_is_followed_and_one_of_another_size_is_refused", "1280x800") {
+        return;
+    }
+    let home = tempfile::tempdir().expect("a folder");
+    let _manager = manager(home.path(), None);
+    let (conn, screen) = x11rb::connect(None).expect("a display");
+    let (root, white) = (conn.setup().roots[screen].root, conn.setup().roots[screen].white_pixel);
+    let window = conn.generate_id().expect("a number");
+    let aux = CreateWindowAux::new().background_pixel(white).event_mask(EventMask::BUTTON_PRESS);
+    let (class, depth) = (WindowClass::INPUT_OUTPUT, x11rb::COPY_DEPTH_FROM_PARENT);
+    conn.create_window(depth, window, root, 50, 50, 300, 200, 0, class, 0, &aux).expect("a window");
+    let (mode, kind) = (PropMode::REPLACE, AtomEnum::STRING);
+    conn.change_property8(mode, window, AtomEnum::WM_NAME, kind, b"the target").expect("a title");
+    conn.map_window(window).expect("a window");
+    conn.sync().expect("a display");
+    let mut driver = driver_of("the target");
+    let before = driver.place().expect("the window");
+    assert_eq!(driver.screenshot().expect("a screenshot").pixels.dimensions(), (300, 200));
+    let change = |driver: &mut DesktopDriver, aux: ConfigureWindowAux| {
+        let was = driver.place().expect("the window");
+        conn.configure_window(window, &aux).expect("a window");
+        conn.sync().expect("a display");
+        let end = Instant::now() + Duration::from_secs(5);
+        while driver.place().expect("the window") == was && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_ne!(driver.place().expect("the window"), was, "the window manager did nothing");
+    };
+    change(&mut driver, ConfigureWindowAux::new().x(600).y(400));
+    let click = Action::Click { at: Point::new(120.0, 70.0), button: MouseButton::Left, count: 1 };
+    driver.act(&click).expect("the window is there, elsewhere");
+    assert_ne!(driver.place().expect("the window"), before);
+    let Ok(Event::ButtonPress(press)) = conn.wait_for_event() else { panic!("no click arrived") };
+    assert_eq!((press.event_x, press.event_y), (120, 70));
+    change(&mut driver, ConfigureWindowAux::new().width(310));
+    let answer = driver.act(&click);
+    assert!(
+        matches!(&answer, Err(DriverError::Refused { detail, .. }) if detail.contains("310x200")),
+        "{answer:?}"
+    );
+    driver.screenshot().expect("a screenshot");
+    driver.act(&click).expect("a screenshot of the new size");
 }
