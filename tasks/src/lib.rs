@@ -4,8 +4,8 @@
 //! - [`practice`]: generated pages that judge real clicks themselves, live and as data sets
 //! - [`scripted`]: tasks a person writes in YAML
 //!
-//! Invariant: an environment talks to the world through [`vigorl_interface::Driver`] alone; a failure of the
-//! world is an error and never a reward.
+//! Invariant: an environment talks to the world through [`vigorl_interface::Driver`] alone, but for files and
+//! commands that a task's own clauses name; a failure of the world is an error and never a reward.
 
 pub mod practice;
 pub mod scripted;

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 use vigorl_agent::calibration::{Calibration, Target, calibrate};
+use vigorl_desktop::{DesktopDriver, EchoWindow, Seen};
 use vigorl_geometry::{Rect, Screen};
+use vigorl_interface::conformance::Echo;
 use vigorl_interface::{Driver, DriverError};
 use vigorl_tasks::scripted::World;
 
@@ -111,33 +113,24 @@ impl Target for Page {
     }
 }
 
-#[cfg(target_os = "linux")]
-mod window {
-    use super::*;
-    use vigorl_desktop::{EchoWindow, Seen};
-    use vigorl_interface::conformance::Echo;
+/// A window over the whole area that tells where it was clicked.
+struct Window {
+    echo: EchoWindow,
+}
 
-    /// A window over the whole area that tells where it was clicked.
-    pub(super) struct Window {
-        echo: EchoWindow,
-    }
-
-    impl Window {
-        pub(super) fn open(driver: &mut vigorl_desktop::DesktopDriver) -> Result<Self, DriverError> {
-            Ok(Self { echo: EchoWindow::open(driver.place()?)? })
-        }
-    }
-
-    impl Target for Window {
-        fn last_hit(&mut self, _driver: &mut dyn Driver) -> Result<Option<Rect<Screen>>, DriverError> {
-            let seen = self.echo.take(drop)?;
-            let pressed = seen.into_iter().rev().find_map(|seen| match seen {
-                Seen::Pointer(Echo::Pressed { at, .. }) => Some(at),
-                _ => None,
-            });
-            Ok(pressed.map(|at| Rect::new(at.x, at.y, at.x + 1.0, at.y + 1.0)))
-        }
+impl Window {
+    fn open(driver: &mut DesktopDriver) -> Result<Self, DriverError> {
+        Ok(Self { echo: EchoWindow::open(driver.place()?)? })
     }
 }
-#[cfg(target_os = "linux")]
-use window::Window;
+
+impl Target for Window {
+    fn last_hit(&mut self, _driver: &mut dyn Driver) -> Result<Option<Rect<Screen>>, DriverError> {
+        let seen = self.echo.take(drop)?;
+        let pressed = seen.into_iter().rev().find_map(|seen| match seen {
+            Seen::Pointer(Echo::Pressed { at, .. }) => Some(at),
+            _ => None,
+        });
+        Ok(pressed.map(|at| Rect::new(at.x, at.y, at.x + 1.0, at.y + 1.0)))
+    }
+}

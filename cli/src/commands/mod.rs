@@ -3,7 +3,6 @@
 mod bench;
 mod browser;
 mod calibrate;
-#[cfg(target_os = "linux")]
 mod counter;
 mod data;
 mod demo;

@@ -1,312 +1,241 @@
-//! [`DesktopDriver`]: the driver trait on a desktop.
+//! [`DesktopDriver`]: the driver trait on an X11 display.
 //!
 //! Invariant: rounds once, here: a position is the pixel it lies in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use vigorl_interface::{Action, Driver, DriverError, PageState, Screenshot, Settled, TabId};
+use vigorl_geometry::{Desktop, DevicePixelRatio, Map, Point, Rect, Screen, Size};
+use vigorl_interface::{
+    Action, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled, TabId,
+};
 
-use crate::options::Options;
+use crate::options::{Options, Session};
+use crate::worker::Worker;
+use crate::x11::{Input, X11};
 
-#[cfg(target_os = "linux")]
-pub use linux::DesktopDriver;
+/// Longest part of a text that is typed in one request.
+const CHARS_PER_REQUEST: usize = 100;
+/// Time that typing a part may take.
+const TYPING: Duration = Duration::from_secs(10);
 
-#[cfg(not(target_os = "linux"))]
-pub use elsewhere::DesktopDriver;
+/// A desktop behind a display server.
+#[derive(Debug)]
+pub struct DesktopDriver {
+    worker: Worker,
+    options: Options,
+    /// Of the latest screenshot.
+    shown: Option<Shown>,
+}
 
-#[cfg(target_os = "linux")]
-mod linux {
-    use std::sync::Arc;
+/// Where a screenshot was taken.
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    size: Size<Screen>,
+    /// Position of the area at that moment.
+    place: Rect<Desktop>,
+}
 
-    use vigorl_geometry::{Desktop, DevicePixelRatio, Map, Point, Rect, Screen, Size};
-    use vigorl_interface::{Key, MouseButton};
-
-    use super::*;
-    use crate::options::Session;
-    use crate::worker::Worker;
-    use crate::x11::{Input, X11};
-
-    /// Longest part of a text that is typed in one request.
-    const CHARS_PER_REQUEST: usize = 100;
-    /// Time that typing a part may take.
-    const TYPING: Duration = Duration::from_secs(10);
-
-    /// A desktop behind a display server.
-    #[derive(Debug)]
-    pub struct DesktopDriver {
-        worker: Worker,
-        options: Options,
-        /// Of the latest screenshot.
-        shown: Option<Shown>,
-    }
-
-    /// Where a screenshot was taken.
-    #[derive(Debug, Clone, Copy)]
-    struct Shown {
-        size: Size<Screen>,
-        /// Position of the area at that moment.
-        place: Rect<Desktop>,
-    }
-
-    impl DesktopDriver {
-        /// Connects to the desktop.
-        ///
-        /// # Errors
-        /// [`DriverError::Start`] if there is no display, [`DriverError::Gone`] if there is no such monitor or window.
-        pub fn start(options: Options) -> Result<Self, DriverError> {
-            if options.session == Session::Wayland {
-                return Err(DriverError::Unsupported {
-                    what: "see or touch a Wayland session; log in to an X11 session, or start the program under Xvfb",
-                });
-            }
-            let (area, quiet) = (options.area.clone(), options.quiet);
-            let worker = Worker::start(options.deadline, move || X11::open(area, quiet))?;
-            Ok(Self { worker, options, shown: None })
-        }
-
-        /// Where the area is on the desktop now.
-        ///
-        /// # Errors
-        /// If the window or the display is gone.
-        pub fn place(&mut self) -> Result<Rect<Desktop>, DriverError> {
-            self.worker.ask("place", Duration::ZERO, |system| system.place())
-        }
-
-        fn shown(&mut self) -> Result<Shown, DriverError> {
-            if self.shown.is_none() {
-                self.screenshot()?;
-            }
-            self.shown.ok_or(DriverError::Gone { what: "display", detail: "nothing was captured".to_owned() })
-        }
-
-        /// The pixels of the desktop that positions on the latest screenshot are, now. A window that was moved
-        /// since then is followed; one that has another size looks different as well, so that is refused.
-        fn on_desktop<const N: usize>(
-            &mut self,
-            request: &'static str,
-            points: [Point<Screen>; N],
-        ) -> Result<[Point<Desktop>; N], DriverError> {
-            let shown = self.shown()?;
-            for at in points {
-                if !shown.size.contains(at) {
-                    let (width, height) = (shown.size.width as u32, shown.size.height as u32);
-                    return Err(DriverError::OutsideScreenshot { x: at.x, y: at.y, width, height });
-                }
-            }
-            let place = self.place()?;
-            if (place.width(), place.height()) != (shown.place.width(), shown.place.height()) {
-                let detail = format!(
-                    "it was {}x{} pixels large on the screenshot and is {}x{} now",
-                    shown.place.width(),
-                    shown.place.height(),
-                    place.width(),
-                    place.height()
-                );
-                return Err(DriverError::Refused { request, detail });
-            }
-            let desktop_from_screen = Map::stretch(place, shown.size).inverse();
-            let on_desktop = points.map(|at| {
-                let at = desktop_from_screen.apply(Point::new(at.x.floor(), at.y.floor()));
-                Point::new(at.x.round(), at.y.round())
+impl DesktopDriver {
+    /// Connects to the desktop.
+    ///
+    /// # Errors
+    /// [`DriverError::Start`] if there is no display, [`DriverError::Gone`] if there is no such monitor or window.
+    pub fn start(options: Options) -> Result<Self, DriverError> {
+        if options.session == Session::Wayland {
+            return Err(DriverError::Unsupported {
+                what: "see or touch a Wayland session; log in to an X11 session, or start the program under Xvfb",
             });
-            self.worker
-                .ask(request, Duration::ZERO, move |system| system.expect_ours(request, &on_desktop))?;
-            Ok(on_desktop)
         }
-
-        fn perform(&mut self, request: &'static str, inputs: Vec<Input>) -> Result<(), DriverError> {
-            self.worker.ask(request, TYPING, move |system| system.perform(&inputs))
-        }
-
-        /// Clicks of the wheel for a distance in screenshot pixels.
-        fn wheel_clicks(&self, distance_px: f64) -> i32 {
-            (distance_px / f64::from(self.options.wheel_step_px)).round() as i32
-        }
-
-        fn type_text(&mut self, text: &str) -> Result<(), DriverError> {
-            if let Some(control) = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-                let detail = format!("no key types the control character {control:?}");
-                return Err(DriverError::Refused { request: "type", detail });
-            }
-            let characters: Vec<char> = text.replace("\r\n", "\n").replace('\r', "\n").chars().collect();
-            for part in characters.chunks(CHARS_PER_REQUEST) {
-                let part: String = part.iter().collect();
-                self.worker.ask("type", TYPING, move |system| system.type_text(&part))?;
-            }
-            Ok(())
-        }
+        let (area, quiet) = (options.area.clone(), options.quiet);
+        let worker = Worker::start(options.deadline, move || X11::open(area, quiet))?;
+        Ok(Self { worker, options, shown: None })
     }
 
-    fn clicks(button: MouseButton, count: u8) -> impl Iterator<Item = Input> {
-        (0..count).flat_map(move |_| [Input::ButtonDown(button), Input::ButtonUp(button)])
+    /// Where the area is on the desktop now.
+    ///
+    /// # Errors
+    /// If the window or the display is gone.
+    pub fn place(&mut self) -> Result<Rect<Desktop>, DriverError> {
+        self.worker.ask("place", Duration::ZERO, |system| system.place())
     }
 
-    impl Driver for DesktopDriver {
-        fn screenshot(&mut self) -> Result<Screenshot, DriverError> {
-            let (pixels, place) = self.worker.ask("screenshot", Duration::ZERO, |system| system.capture())?;
-            self.shown = Some(Shown { size: Size::of_pixels(pixels.width(), pixels.height()), place });
-            // The capture is in the pixels that input events count in, whatever the toolkit's scale is.
-            let Some(device_pixel_ratio) = DevicePixelRatio::new(1.0) else { unreachable!("1 is positive") };
-            Ok(Screenshot { pixels: Arc::new(pixels), device_pixel_ratio })
+    fn shown(&mut self) -> Result<Shown, DriverError> {
+        if self.shown.is_none() {
+            self.screenshot()?;
         }
+        self.shown.ok_or(DriverError::Gone { what: "display", detail: "nothing was captured".to_owned() })
+    }
 
-        fn act(&mut self, action: &Action) -> Result<(), DriverError> {
-            match action {
-                Action::Click { count: 0, .. } => {
-                    Err(DriverError::Refused { request: "click", detail: "the count is 0".to_owned() })
-                }
-                Action::Click { at, button, count } => {
-                    let [at] = self.on_desktop("click", [*at])?;
-                    let inputs = [Input::Move(at)].into_iter().chain(clicks(*button, *count)).collect();
-                    self.perform("click", inputs)
-                }
-                Action::Hover { at } => {
-                    let [at] = self.on_desktop("hover", [*at])?;
-                    self.perform("hover", vec![Input::Move(at)])
-                }
-                Action::Drag { from, to } => {
-                    let [from, to] = self.on_desktop("drag", [*from, *to])?;
-                    self.perform("drag", drag(from, to))
-                }
-                Action::Scroll { at, dx_px, dy_px } => {
-                    let refused =
-                        |detail: &str| DriverError::Refused { request: "scroll", detail: detail.to_owned() };
-                    if !dx_px.is_finite() || !dy_px.is_finite() {
-                        return Err(refused("the distance is not a number"));
-                    }
-                    let (right, down) = (self.wheel_clicks(*dx_px), self.wheel_clicks(*dy_px));
-                    if (right, down) == (0, 0) {
-                        return Err(refused("the distance is less than half a click of the wheel"));
-                    }
-                    let [at] = self.on_desktop("scroll", [*at])?;
-                    self.perform("scroll", vec![Input::Move(at), Input::Wheel { right, down }])
-                }
-                Action::Type { text } => self.type_text(text),
-                Action::Press { chord } => {
-                    if chord.is_empty() {
-                        let detail = "no key is named".to_owned();
-                        return Err(DriverError::Refused { request: "press", detail });
-                    }
-                    let keys: Vec<Key> = chord.clone();
-                    self.worker.ask("press", Duration::ZERO, move |system| system.press(&keys))
-                }
-                Action::Navigate { .. } => Err(DriverError::Unsupported { what: "load a URL" }),
-                Action::Back => Err(DriverError::Unsupported { what: "go back in a history" }),
+    /// The pixels of the desktop that positions on the latest screenshot are, now. A window that was moved
+    /// since then is followed; one that has another size looks different as well, so that is refused.
+    fn on_desktop<const N: usize>(
+        &mut self,
+        request: &'static str,
+        points: [Point<Screen>; N],
+    ) -> Result<[Point<Desktop>; N], DriverError> {
+        let shown = self.shown()?;
+        for at in points {
+            if !shown.size.contains(at) {
+                let (width, height) = (shown.size.width as u32, shown.size.height as u32);
+                return Err(DriverError::OutsideScreenshot { x: at.x, y: at.y, width, height });
             }
         }
-
-        fn settle(&mut self, cap: Duration) -> Result<Settled, DriverError> {
-            self.worker.ask("settle", cap, move |system| system.settle(cap))
+        let place = self.place()?;
+        if (place.width(), place.height()) != (shown.place.width(), shown.place.height()) {
+            let detail = format!(
+                "it was {}x{} pixels large on the screenshot and is {}x{} now",
+                shown.place.width(),
+                shown.place.height(),
+                place.width(),
+                place.height()
+            );
+            return Err(DriverError::Refused { request, detail });
         }
-
-        fn page_state(&mut self) -> Result<PageState, DriverError> {
-            let title = self.worker.ask("page state", Duration::ZERO, |system| system.title())?;
-            Ok(PageState { url: None, title, dialog: None })
-        }
-
-        fn evaluate(&mut self, _script: &str) -> Result<String, DriverError> {
-            Err(DriverError::Unsupported { what: "run JavaScript" })
-        }
-
-        fn answer_dialog(&mut self, _accept: bool, _text: Option<&str>) -> Result<(), DriverError> {
-            Err(DriverError::Unsupported { what: "answer a dialog otherwise than by a click" })
-        }
-
-        fn open_tab(&mut self) -> Result<TabId, DriverError> {
-            Err(TABS)
-        }
-
-        fn tabs(&mut self) -> Result<Vec<TabId>, DriverError> {
-            Err(TABS)
-        }
-
-        fn switch_tab(&mut self, _tab: &TabId) -> Result<(), DriverError> {
-            Err(TABS)
-        }
-
-        fn close_tab(&mut self) -> Result<(), DriverError> {
-            Err(TABS)
-        }
-
-        fn clipboard(&mut self) -> Result<String, DriverError> {
-            self.worker.ask("clipboard", Duration::ZERO, |system| system.clipboard())
-        }
-
-        fn wheel_step_px(&self) -> f64 {
-            f64::from(self.options.wheel_step_px)
-        }
+        let desktop_from_screen = Map::stretch(place, shown.size).inverse();
+        let on_desktop = points.map(|at| {
+            let at = desktop_from_screen.apply(Point::new(at.x.floor(), at.y.floor()));
+            Point::new(at.x.round(), at.y.round())
+        });
+        self.worker.ask(request, Duration::ZERO, move |system| system.expect_ours(request, &on_desktop))?;
+        Ok(on_desktop)
     }
 
-    const TABS: DriverError = DriverError::Unsupported { what: "tell tabs apart" };
+    fn perform(&mut self, request: &'static str, inputs: Vec<Input>) -> Result<(), DriverError> {
+        self.worker.ask(request, TYPING, move |system| system.perform(&inputs))
+    }
 
-    /// A drag in steps, without pauses: the server would make them, but it forgets what waits when a program dies, and
-    /// the button would stay down.
-    fn drag(from: Point<Desktop>, to: Point<Desktop>) -> Vec<Input> {
-        const STEPS: i32 = 8;
-        let along = |step: i32| {
-            let between = |a: f64, b: f64| (a + (b - a) * f64::from(step) / f64::from(STEPS)).round();
-            Input::Move(Point::new(between(from.x, to.x), between(from.y, to.y)))
-        };
-        let mut inputs = vec![Input::Move(from), Input::ButtonDown(MouseButton::Left)];
-        inputs.extend((1..=STEPS).map(along));
-        inputs.push(Input::ButtonUp(MouseButton::Left));
-        inputs
+    /// Clicks of the wheel for a distance in screenshot pixels.
+    fn wheel_clicks(&self, distance_px: f64) -> i32 {
+        (distance_px / f64::from(self.options.wheel_step_px)).round() as i32
+    }
+
+    fn type_text(&mut self, text: &str) -> Result<(), DriverError> {
+        if let Some(control) = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            let detail = format!("no key types the control character {control:?}");
+            return Err(DriverError::Refused { request: "type", detail });
+        }
+        let characters: Vec<char> = text.replace("\r\n", "\n").replace('\r', "\n").chars().collect();
+        for part in characters.chunks(CHARS_PER_REQUEST) {
+            let part: String = part.iter().collect();
+            self.worker.ask("type", TYPING, move |system| system.type_text(&part))?;
+        }
+        Ok(())
     }
 }
 
-#[cfg(not(target_os = "linux"))]
-mod elsewhere {
-    use super::*;
+fn clicks(button: MouseButton, count: u8) -> impl Iterator<Item = Input> {
+    (0..count).flat_map(move |_| [Input::ButtonDown(button), Input::ButtonUp(button)])
+}
 
-    /// Not implemented on this system: starting it is refused.
-    #[derive(Debug)]
-    pub enum DesktopDriver {}
+impl Driver for DesktopDriver {
+    fn screenshot(&mut self) -> Result<Screenshot, DriverError> {
+        let (pixels, place) = self.worker.ask("screenshot", Duration::ZERO, |system| system.capture())?;
+        self.shown = Some(Shown { size: Size::of_pixels(pixels.width(), pixels.height()), place });
+        // The capture is in the pixels that input events count in, whatever the toolkit's scale is.
+        let Some(device_pixel_ratio) = DevicePixelRatio::new(1.0) else { unreachable!("1 is positive") };
+        Ok(Screenshot { pixels: Arc::new(pixels), device_pixel_ratio })
+    }
 
-    impl DesktopDriver {
-        /// Refused.
-        ///
-        /// # Errors
-        /// Always [`DriverError::Unsupported`].
-        pub fn start(_options: Options) -> Result<Self, DriverError> {
-            Err(DriverError::Unsupported {
-                what: "see or touch this system's desktop; only X11 is implemented",
-            })
+    fn act(&mut self, action: &Action) -> Result<(), DriverError> {
+        match action {
+            Action::Click { count: 0, .. } => {
+                Err(DriverError::Refused { request: "click", detail: "the count is 0".to_owned() })
+            }
+            Action::Click { at, button, count } => {
+                let [at] = self.on_desktop("click", [*at])?;
+                let inputs = [Input::Move(at)].into_iter().chain(clicks(*button, *count)).collect();
+                self.perform("click", inputs)
+            }
+            Action::Hover { at } => {
+                let [at] = self.on_desktop("hover", [*at])?;
+                self.perform("hover", vec![Input::Move(at)])
+            }
+            Action::Drag { from, to } => {
+                let [from, to] = self.on_desktop("drag", [*from, *to])?;
+                self.perform("drag", drag(from, to))
+            }
+            Action::Scroll { at, dx_px, dy_px } => {
+                let refused =
+                    |detail: &str| DriverError::Refused { request: "scroll", detail: detail.to_owned() };
+                if !dx_px.is_finite() || !dy_px.is_finite() {
+                    return Err(refused("the distance is not a number"));
+                }
+                let (right, down) = (self.wheel_clicks(*dx_px), self.wheel_clicks(*dy_px));
+                if (right, down) == (0, 0) {
+                    return Err(refused("the distance is less than half a click of the wheel"));
+                }
+                let [at] = self.on_desktop("scroll", [*at])?;
+                self.perform("scroll", vec![Input::Move(at), Input::Wheel { right, down }])
+            }
+            Action::Type { text } => self.type_text(text),
+            Action::Press { chord } => {
+                if chord.is_empty() {
+                    let detail = "no key is named".to_owned();
+                    return Err(DriverError::Refused { request: "press", detail });
+                }
+                let keys: Vec<Key> = chord.clone();
+                self.worker.ask("press", Duration::ZERO, move |system| system.press(&keys))
+            }
+            Action::Navigate { .. } => Err(DriverError::Unsupported { what: "load a URL" }),
+            Action::Back => Err(DriverError::Unsupported { what: "go back in a history" }),
         }
     }
 
-    impl Driver for DesktopDriver {
-        fn screenshot(&mut self) -> Result<Screenshot, DriverError> {
-            match *self {}
-        }
-        fn act(&mut self, _action: &Action) -> Result<(), DriverError> {
-            match *self {}
-        }
-        fn settle(&mut self, _cap: Duration) -> Result<Settled, DriverError> {
-            match *self {}
-        }
-        fn page_state(&mut self) -> Result<PageState, DriverError> {
-            match *self {}
-        }
-        fn evaluate(&mut self, _script: &str) -> Result<String, DriverError> {
-            match *self {}
-        }
-        fn answer_dialog(&mut self, _accept: bool, _text: Option<&str>) -> Result<(), DriverError> {
-            match *self {}
-        }
-        fn open_tab(&mut self) -> Result<TabId, DriverError> {
-            match *self {}
-        }
-        fn tabs(&mut self) -> Result<Vec<TabId>, DriverError> {
-            match *self {}
-        }
-        fn switch_tab(&mut self, _tab: &TabId) -> Result<(), DriverError> {
-            match *self {}
-        }
-        fn close_tab(&mut self) -> Result<(), DriverError> {
-            match *self {}
-        }
-        fn wheel_step_px(&self) -> f64 {
-            match *self {}
-        }
+    fn settle(&mut self, cap: Duration) -> Result<Settled, DriverError> {
+        self.worker.ask("settle", cap, move |system| system.settle(cap))
     }
+
+    fn page_state(&mut self) -> Result<PageState, DriverError> {
+        let title = self.worker.ask("page state", Duration::ZERO, |system| system.title())?;
+        Ok(PageState { url: None, title, dialog: None })
+    }
+
+    fn evaluate(&mut self, _script: &str) -> Result<String, DriverError> {
+        Err(DriverError::Unsupported { what: "run JavaScript" })
+    }
+
+    fn answer_dialog(&mut self, _accept: bool, _text: Option<&str>) -> Result<(), DriverError> {
+        Err(DriverError::Unsupported { what: "answer a dialog otherwise than by a click" })
+    }
+
+    fn open_tab(&mut self) -> Result<TabId, DriverError> {
+        Err(TABS)
+    }
+
+    fn tabs(&mut self) -> Result<Vec<TabId>, DriverError> {
+        Err(TABS)
+    }
+
+    fn switch_tab(&mut self, _tab: &TabId) -> Result<(), DriverError> {
+        Err(TABS)
+    }
+
+    fn close_tab(&mut self) -> Result<(), DriverError> {
+        Err(TABS)
+    }
+
+    fn clipboard(&mut self) -> Result<String, DriverError> {
+        self.worker.ask("clipboard", Duration::ZERO, |system| system.clipboard())
+    }
+
+    fn wheel_step_px(&self) -> f64 {
+        f64::from(self.options.wheel_step_px)
+    }
+}
+
+const TABS: DriverError = DriverError::Unsupported { what: "tell tabs apart" };
+
+/// A drag in steps, without pauses: the server would make them, but it forgets what waits when a program dies, and
+/// the button would stay down.
+fn drag(from: Point<Desktop>, to: Point<Desktop>) -> Vec<Input> {
+    const STEPS: i32 = 8;
+    let along = |step: i32| {
+        let between = |a: f64, b: f64| (a + (b - a) * f64::from(step) / f64::from(STEPS)).round();
+        Input::Move(Point::new(between(from.x, to.x), between(from.y, to.y)))
+    };
+    let mut inputs = vec![Input::Move(from), Input::ButtonDown(MouseButton::Left)];
+    inputs.extend((1..=STEPS).map(along));
+    inputs.push(Input::ButtonUp(MouseButton::Left));
+    inputs
 }
