@@ -5,12 +5,17 @@
 #[path = "../../drivers/desktop/tests/support/display.rs"]
 mod display;
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use display::{Ends, manager, start, xvfb};
 use serde_json::Value;
 use tempfile::TempDir;
+use x11rb::connection::Connection as _;
+use x11rb::protocol::xproto::{KEY_PRESS_EVENT, KEY_RELEASE_EVENT};
+use x11rb::protocol::xtest::ConnectionExt as _;
 
 /// A display with a window manager.
 struct Desk {
@@ -72,6 +77,8 @@ fn the_examples_are_solved_and_end_what_they_started() {
 #[test]
 fn clicks_arrive_at_their_pixel() {
     let desk = desk();
+    let doctor = desk.run(&["doctor", "--driver", "desktop"]);
+    assert!(doctor.status.success() && words(&doctor).contains("1280x800 pixels"), "{}", words(&doctor));
     let output = desk.run(&["calibrate", "--driver", "desktop", "--json"]);
     assert!(output.status.success(), "{}", words(&output));
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -126,6 +133,42 @@ fn programs_that_do_not_get_ready_are_quoted() {
     let said = words(&output);
     assert!(said.contains("no-such-program") && said.contains("not found"), "{said}");
     assert_eq!(output.status.code(), Some(1), "{said}");
+}
+
+#[test]
+fn holding_escape_stops_the_run_and_tapping_it_does_not() {
+    let desk = desk();
+    let task = desk.home.path().join("task.yaml");
+    let yaml = "name: n\nstart: { driver: desktop }\nsteps:\n  - press: Escape\n  - wait_for: { clipboard: never }\n\
+                expect: [clipboard: never]\nwait_secs: 60\n";
+    std::fs::write(&task, yaml).unwrap();
+    let mut command = vigorl(&["run", task.to_str().unwrap()]);
+    command.env("DISPLAY", &desk.name).env("HOME", desk.home.path()).current_dir(desk.home.path());
+    let mut run = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.by_ref().any(|line| line.contains("hold Escape")), "it does not say how");
+    let (conn, screen) = x11rb::connect(Some(&desk.name)).unwrap();
+    let root = conn.setup().roots[screen].root;
+    // Escape of every keyboard that Xvfb has.
+    const ESCAPE: u8 = 9;
+    let key = |kind: u8| {
+        conn.xtest_fake_input(kind, ESCAPE, x11rb::CURRENT_TIME, root, 0, 0, 0).unwrap();
+        conn.flush().unwrap();
+    };
+    for held in [100, 900] {
+        std::thread::sleep(Duration::from_millis(400));
+        assert!(run.try_wait().unwrap().is_none(), "it stopped by itself");
+        key(KEY_PRESS_EVENT);
+        std::thread::sleep(Duration::from_millis(held));
+        key(KEY_RELEASE_EVENT);
+    }
+    let clock = Instant::now();
+    let status = run.wait().unwrap();
+    assert!(clock.elapsed() < Duration::from_secs(5), "{:?}", clock.elapsed());
+    assert_eq!(status.code(), Some(130));
+    assert!(lines.any(|line| line.contains("Escape was held")));
+    let summary = all_of(&desk.home.path().join("runs"));
+    assert!(String::from_utf8_lossy(&summary).contains("\"truncated\": true"));
 }
 
 /// Every file of a folder, as bytes.

@@ -8,9 +8,10 @@ use serde_json::json;
 use vigorl_agent::RunDir;
 use vigorl_geometry::Size;
 use vigorl_interface::Driver as _;
+use vigorl_tasks::scripted::World;
 use vigorl_webdriver::WebDriver;
 
-use crate::commands::{Form, browser, pretty};
+use crate::commands::{Form, browser, desktop, pretty};
 use crate::exit::Ending;
 use crate::settings::Settings;
 use crate::{env, model, record, terminal};
@@ -24,19 +25,16 @@ struct Finding {
 
 /// Looks at everything a run needs.
 pub(crate) fn doctor(settings: &Settings, form: Form) -> anyhow::Result<Ending> {
-    let (browser, fonts) = match live_browser(settings) {
-        Ok((found, mut driver)) => (Ok(found), fonts(&mut driver)),
-        Err(cause) => (Err(cause), Err("cannot be seen without a browser".to_owned())),
+    let mut findings = match settings.driver {
+        World::Web => web(settings),
+        World::Desktop => vec![Finding { what: "desktop", result: live_desktop(settings) }],
     };
     let (policy, view) = policy(settings);
-    let findings = [
-        Finding { what: "chromedriver", result: chromedriver(settings) },
-        Finding { what: "browser", result: browser },
-        Finding { what: "fonts", result: fonts },
+    findings.extend([
         Finding { what: "policy", result: policy },
         Finding { what: "view", result: view },
         Finding { what: "output", result: output(&settings.output_dir) },
-    ];
+    ]);
     let all_well = findings.iter().all(|finding| finding.result.is_ok());
     terminal::data(&match form {
         Form::Json => {
@@ -60,6 +58,28 @@ pub(crate) fn doctor(settings: &Settings, form: Form) -> anyhow::Result<Ending> 
         }
     });
     Ok(if all_well { Ending::Done } else { Ending::NotDone })
+}
+
+fn web(settings: &Settings) -> Vec<Finding> {
+    let (browser, fonts) = match live_browser(settings) {
+        Ok((found, mut driver)) => (Ok(found), fonts(&mut driver)),
+        Err(cause) => (Err(cause), Err("cannot be seen without a browser".to_owned())),
+    };
+    vec![
+        Finding { what: "chromedriver", result: chromedriver(settings) },
+        Finding { what: "browser", result: browser },
+        Finding { what: "fonts", result: fonts },
+    ]
+}
+
+/// Connects to the display and looks at the area once.
+fn live_desktop(settings: &Settings) -> Result<String, String> {
+    let mut driver = desktop::start(&settings.area).map_err(|error| error.to_string())?;
+    let clock = Instant::now();
+    let shown = driver.screenshot().map_err(|error| format!("it gives no screenshot: {error}"))?;
+    let (captured, (width, height)) = (clock.elapsed(), shown.pixels.dimensions());
+    let version = desktop::version();
+    Ok(format!("{version}, {width}x{height} pixels, a screenshot takes {} ms", captured.as_millis()))
 }
 
 fn chromedriver(settings: &Settings) -> Result<String, String> {

@@ -71,6 +71,7 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Re
         }
     };
     let record = record::of_run(&job.name, job.input(args), eyes.record.clone(), settings, version);
+    let brake = matches!(job.place, Place::Desktop(_)).then(|| desktop::brake(&cancel)).transpose()?;
     let mut run = Run::recorded(&settings.output_dir, &job.name, &record, &job.secrets)?;
     terminal::note(&format!("recording into {}", run.path().unwrap_or(Path::new("")).display()));
     let mut agent = Agent {
@@ -95,6 +96,7 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Re
     };
     let (summary, path) = run.finish()?;
     drop(driver);
+    drop(brake);
     drop(programs);
     played?;
     let path = path.context("the run was not recorded")?;

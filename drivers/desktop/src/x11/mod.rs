@@ -4,6 +4,7 @@
 //! if this program dies right behind it; positions are pixels of the root window, whatever scale a toolkit or
 //! `Xft.dpi` speaks of.
 
+mod brake;
 mod echo;
 mod keyboard;
 mod paste;
@@ -30,6 +31,7 @@ use x11rb::wrapper::ConnectionExt as _;
 use keyboard::{Keyboard, Stroke};
 use paste::{Kept, Paste};
 
+pub use brake::Brake;
 pub use echo::{EchoWindow, KeyEcho, Seen};
 
 x11rb::atom_manager! {
