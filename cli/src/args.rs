@@ -65,6 +65,8 @@ pub(crate) enum Command {
                             - click: the search box\n    - type: \"grounding\"\n    - press: Enter\n  expect:\n    - url_contains: \"/grounding\""
     )]
     Run(RunArgs),
+    /// End every run of this user, wherever it was started
+    Stop(StopArgs),
     /// Click known places and read back where the clicks arrived; fails beyond one pixel
     #[command(
         after_help = "Examples:\n  vigorl calibrate --device-pixel-ratio 1.5\n  vigorl calibrate --driver desktop --area monitor:2"
@@ -95,6 +97,11 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether it does something to the world, so that `vigorl stop` must find it.
+    pub(crate) fn acts(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Demo(_) | Self::Eval(_) | Self::Calibrate(_))
+    }
+
     /// How many threads one computation should take, where that is not all of them.
     ///
     /// Training runs several workers, and each computes whole micro-batches on its own core. With more threads inside
@@ -167,6 +174,14 @@ pub(crate) struct RunArgs {
     pub(crate) browser: BrowserArgs,
     #[command(flatten)]
     pub(crate) run: RunDirArgs,
+}
+
+/// `vigorl stop`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct StopArgs {
+    /// Do not let a run finish its step and write its summary
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// `vigorl calibrate`

@@ -9,6 +9,7 @@ mod interrupt;
 mod marks;
 mod model;
 mod record;
+mod running;
 mod secrets;
 mod settings;
 mod terminal;
@@ -26,7 +27,10 @@ fn main() -> ExitCode {
     keep_freed_memory();
     let args = args::Args::parse();
     say_n_threads(args.command.n_threads());
-    exit::code(commands::run(args))
+    let running = args.command.acts().then(|| running::Running::mark(&env::command_line()));
+    let code = exit::code(commands::run(args));
+    drop(running);
+    code
 }
 
 /// Lets the allocator hold on to freed memory for a minute instead of a second, unless the environment says otherwise:

@@ -171,6 +171,31 @@ fn holding_escape_stops_the_run_and_tapping_it_does_not() {
     assert!(String::from_utf8_lossy(&summary).contains("\"truncated\": true"));
 }
 
+#[test]
+fn a_run_is_stopped_from_elsewhere() {
+    let desk = desk();
+    // Runs of other tests are not this one's to stop.
+    let own = desk.home.path().to_str().unwrap();
+    let task = desk.home.path().join("task.yaml");
+    let yaml = "name: n\nstart: { driver: desktop }\nsteps: [wait_for: { clipboard: never }]\n\
+                expect: [clipboard: never]\nwait_secs: 60\n";
+    std::fs::write(&task, yaml).unwrap();
+    let stop = || vigorl(&["stop", "--json"]).env("TMPDIR", own).output().unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&stop().stdout).unwrap()["runs"], serde_json::json!([]));
+    let mut command = vigorl(&["run", task.to_str().unwrap()]);
+    command.env("DISPLAY", &desk.name).env("TMPDIR", own).current_dir(own);
+    let mut run = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.by_ref().any(|line| line.contains("recording into")));
+    // The run is collected while it is waited for.
+    let waiting = std::thread::spawn(move || run.wait().unwrap());
+    let said: Value = serde_json::from_slice(&stop().stdout).unwrap();
+    assert_eq!((&said["ok"], said["runs"].as_array().unwrap().len()), (&true.into(), 1), "{said}");
+    assert!(said["runs"][0]["command"].as_str().unwrap().contains("task.yaml"), "{said}");
+    assert_eq!(waiting.join().unwrap().code(), Some(130));
+    assert!(String::from_utf8_lossy(&all_of(&desk.home.path().join("runs"))).contains("\"truncated\": true"));
+}
+
 /// Every file of a folder, as bytes.
 fn all_of(folder: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();

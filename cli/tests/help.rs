@@ -6,11 +6,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const VERBS: [&[&str]; 18] = [
+const VERBS: [&[&str]; 19] = [
     &[],
     &["demo"],
     &["locate"],
     &["run"],
+    &["stop"],
     &["calibrate"],
     &["report"],
     &["eval"],

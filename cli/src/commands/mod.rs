@@ -17,6 +17,7 @@ mod programs;
 mod quantize;
 mod report;
 mod run;
+mod stop;
 mod train;
 
 use crate::args::{Args, BenchCommand, Command, DataCommand, EvalCommand, InspectCommand, TrainCommand};
@@ -41,6 +42,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Demo(args) => demo::demo(args, &settings, form),
         Command::Locate(args) => locate::locate(args, &settings, form),
         Command::Run(args) => run::run(args, &settings, form),
+        Command::Stop(args) => stop::stop(args, form),
         Command::Calibrate(_) => calibrate::run(&settings, form),
         Command::Report(args) => report::report(args, form),
         Command::Eval(EvalCommand::Practice(args)) => eval::practice(args, &settings, form),
@@ -79,6 +81,7 @@ fn layer_of(command: &Command) -> Layer {
         Command::Bench(BenchCommand::Step(args)) => vec![&args.browser, &args.run],
         Command::Doctor(args) => vec![&args.policy, &args.browser, &args.run],
         Command::Report(_)
+        | Command::Stop(_)
         | Command::Train(_)
         | Command::Quantize(_)
         | Command::Bench(BenchCommand::Engine(_) | BenchCommand::Train(_)) => vec![],
