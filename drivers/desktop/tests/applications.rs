@@ -149,6 +149,15 @@ fn a_terminal_runs_what_is_typed() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(std::fs::read_to_string(&out).unwrap_or_default(), "It is {done}; \"quoted\" & ~|\n");
+    // It does not paste with Control+v: nothing is lost silently, and the clipboard is as it was.
+    let mut before = arboard::Clipboard::new().expect("a clipboard");
+    before.set_text("kept").expect("a clipboard");
+    let answer = driver.act(&Action::Type { text: "мир".to_owned() });
+    assert!(
+        matches!(&answer, Err(DriverError::Refused { detail, .. }) if detail.contains("nothing took")),
+        "{answer:?}"
+    );
+    assert_eq!(clipboard(), "kept");
 }
 
 #[test]
@@ -165,6 +174,16 @@ fn input_for_a_window_never_reaches_another() {
         Point::new(f64::from(screenshot.pixels.width()) / 2.0, f64::from(screenshot.pixels.height()) / 2.0);
     let click = Action::Click { at, button: MouseButton::Left, count: 1 };
     driver.act(&click).expect("the window is free");
+    // A menu of the same application is another window to the server, but not to a person.
+    let file_menu = Action::Click { at: Point::new(22.0, 12.0), button: MouseButton::Left, count: 1 };
+    driver.act(&file_menu).expect("the menu bar");
+    driver.settle(Duration::from_secs(2)).expect("a display");
+    let changed = driver.screenshot().expect("a screenshot");
+    let (x, y) = (60_u32, 40_u32);
+    assert_ne!(changed.pixels.get_pixel(x, y), screenshot.pixels.get_pixel(x, y), "the menu did not open");
+    let item = Point::new(f64::from(x), f64::from(y));
+    driver.act(&Action::Hover { at: item }).expect("the menu belongs to the window");
+    press(&mut driver, "Escape");
     let cover = start("xterm", &["-geometry", "200x60+0+0", "-T", "the cover"], home.path());
     drop(driver_of("the cover"));
     let answer = driver.act(&click);
