@@ -41,6 +41,10 @@ fn on_two_monitors(name: &str, mode: &str, pos: &str) -> bool {
     if is_inside() {
         return true;
     }
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("{name} was not run: Xorg with a configuration of its own needs root");
+        return false;
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let (server, display) = two_monitors(folder.path(), mode, pos);
     on_display(name, &display, &server);
