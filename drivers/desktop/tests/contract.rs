@@ -1,6 +1,7 @@
 //! The contract of every driver, on an X11 display.
 
 #![cfg(target_os = "linux")]
+#![expect(clippy::print_stderr, reason = "a test that cannot run here says so")]
 
 mod support;
 
