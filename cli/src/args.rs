@@ -536,6 +536,9 @@ pub(crate) struct BrowserArgs {
     /// application [default: screen]
     #[arg(long, value_name = "screen|monitor:NAME|window:TITLE")]
     pub(crate) area: Option<String>,
+    /// The only hosts that the browser can reach, with commas: nothing on a page gets anywhere else [default: all]
+    #[arg(long, value_name = "HOST,*.HOST")]
+    pub(crate) allowed_hosts: Option<String>,
     /// A WebDriver server that runs already, instead of an own chromedriver
     #[arg(long, value_name = "URL")]
     pub(crate) webdriver_url: Option<String>,

@@ -15,6 +15,7 @@ use vigorl_interface::{AREA_HELP, Area};
 use vigorl_policy::wire::Dot;
 use vigorl_qwen::WeightFormat;
 use vigorl_tasks::scripted::World;
+use vigorl_webdriver::AllowedHosts;
 
 use crate::args::{BrowserArgs, PolicyArgs, RunDirArgs};
 use crate::env;
@@ -24,7 +25,7 @@ use crate::exit::usage;
 pub(crate) const PROJECT_FILE: &str = "vigorl.toml";
 
 /// Every setting and its default; without one, the preset or the system decides.
-const TABLE: [(&str, Option<&str>); 23] = [
+const TABLE: [(&str, Option<&str>); 24] = [
     ("model", Some("nano")),
     ("preset", None),
     ("dtype", Some("f32")),
@@ -40,6 +41,7 @@ const TABLE: [(&str, Option<&str>); 23] = [
     ("dot", None),
     ("driver", Some("web")),
     ("area", Some("screen")),
+    ("allowed_hosts", None),
     ("webdriver_url", None),
     ("chromedriver", None),
     ("browser", None),
@@ -120,6 +122,7 @@ pub(crate) struct Settings {
     pub(crate) dot: Option<Dot>,
     pub(crate) driver: World,
     pub(crate) area: Area,
+    pub(crate) allowed_hosts: Option<AllowedHosts>,
     pub(crate) webdriver_url: Option<String>,
     pub(crate) chromedriver: Option<PathBuf>,
     pub(crate) browser: Option<PathBuf>,
@@ -193,6 +196,13 @@ impl Settings {
             },
             driver: r.one_of("driver", &[("web", World::Web), ("desktop", World::Desktop)])?,
             area: r.number("area", AREA_HELP, |_: &Area| true)?,
+            allowed_hosts: {
+                let read = |text: &str| {
+                    AllowedHosts::parse(text)
+                        .map_err(|why| r.wrong("allowed_hosts", &format!("a list of hosts: {why}")))
+                };
+                r.text("allowed_hosts").map(read).transpose()?
+            },
             webdriver_url: r.text("webdriver_url").map(str::to_owned),
             chromedriver: r.text("chromedriver").map(PathBuf::from),
             browser: r.text("browser").map(PathBuf::from),
@@ -378,6 +388,7 @@ impl Typed for BrowserArgs {
     fn add_to(&self, layer: &mut Layer) {
         add(layer, "driver", self.driver.as_ref());
         add(layer, "area", self.area.as_ref());
+        add(layer, "allowed_hosts", self.allowed_hosts.as_ref());
         add(layer, "webdriver_url", self.webdriver_url.as_ref());
         add(layer, "chromedriver", self.chromedriver.as_ref());
         add(layer, "browser", self.browser_program.as_ref());

@@ -196,6 +196,41 @@ fn a_run_is_stopped_from_elsewhere() {
     assert!(String::from_utf8_lossy(&all_of(&desk.home.path().join("runs"))).contains("\"truncated\": true"));
 }
 
+/// Whether a process with these words in its command line is there.
+fn is_running(words: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    lines.into_iter().any(|line| String::from_utf8_lossy(&line).replace('\0', " ").trim() == words)
+}
+
+#[test]
+fn what_a_task_starts_ends_also_when_the_run_is_killed() {
+    let desk = desk();
+    let task = desk.home.path().join("task.yaml");
+    let sleeper = format!("sleep {}", 90_000 + std::process::id());
+    let yaml = format!(
+        "name: n\nstart: {{ driver: desktop, programs: ['{sleeper}'] }}\nsteps: [wait_for: {{ clipboard: never }}]\n\
+         expect: [clipboard: never]\nwait_secs: 60\n"
+    );
+    std::fs::write(&task, yaml).unwrap();
+    let mut command = vigorl(&["run", task.to_str().unwrap()]);
+    command.env("DISPLAY", &desk.name).current_dir(desk.home.path());
+    let mut run = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.by_ref().any(|line| line.contains("recording into")));
+    assert!(is_running(&sleeper));
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let end = Instant::now() + Duration::from_secs(5);
+    while is_running(&sleeper) && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(!is_running(&sleeper), "it goes on");
+    // The record can be read up to there.
+    let records = all_of(&desk.home.path().join("runs"));
+    assert!(String::from_utf8_lossy(&records).contains("step_started"));
+}
+
 /// Every file of a folder, as bytes.
 fn all_of(folder: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();

@@ -32,6 +32,7 @@ pub(crate) fn start(settings: &Settings, viewport: Size<Viewport>) -> anyhow::Re
         },
         server,
         browser: settings.browser.clone(),
+        allowed_hosts: settings.allowed_hosts.clone(),
         // The deadlines are the driver's own.
         ..Options::headless(1, 1)
     };

@@ -101,6 +101,10 @@ impl WebDriver {
     }
 
     fn navigate(&self, url: &str) -> Result<(), DriverError> {
+        if self.options.allowed_hosts.as_ref().is_some_and(|hosts| !hosts.allow(url)) {
+            let detail = format!("{url} is not on an allowed host");
+            return Err(DriverError::Refused { request: "navigate", detail });
+        }
         self.session.send("navigate", Command::NavigateTo(url.into()))?;
         // Some failures only show as the browser's own error page.
         match self.session.script("navigate", "return location.protocol", Vec::new()) {

@@ -9,6 +9,7 @@
 //! Unix only: process groups end what was started.
 
 mod driver;
+mod hosts;
 mod options;
 mod process;
 mod session;
@@ -16,4 +17,5 @@ mod settle;
 mod wire;
 
 pub use driver::WebDriver;
+pub use hosts::AllowedHosts;
 pub use options::{Options, Server, Window};

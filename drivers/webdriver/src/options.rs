@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 
+use crate::hosts::AllowedHosts;
+
 /// Whether the browser shows a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window {
@@ -42,6 +44,8 @@ pub struct Options {
     pub server: Server,
     /// The browser program; `None` leaves the search to chromedriver.
     pub browser: Option<PathBuf>,
+    /// Hosts that may be reached at all; `None` allows every one.
+    pub allowed_hosts: Option<AllowedHosts>,
     /// Longest wait for chromedriver, and then for the browser, to start.
     pub start_deadline: Duration,
     /// Longest wait for the answer to one request.
@@ -58,6 +62,7 @@ impl Options {
             window: Window::Headless,
             server: Server::Own { chromedriver: None },
             browser: None,
+            allowed_hosts: None,
             start_deadline: Duration::from_secs(60),
             deadline: Duration::from_secs(30),
         }

@@ -9,6 +9,7 @@ use thirtyfour::{Capabilities, TimeoutConfiguration};
 use tokio::runtime::Runtime;
 use vigorl_interface::DriverError;
 
+use crate::hosts::AllowedHosts;
 use crate::options::{Options, Server, Window};
 use crate::process::Chromedriver;
 
@@ -176,6 +177,7 @@ fn capabilities(options: &Options, own: Option<&Chromedriver>) -> Capabilities {
     if let Some(own) = own {
         flags.push(format!("--user-data-dir={}", own.folder().join("profile").display()));
     }
+    flags.extend(options.allowed_hosts.iter().flat_map(AllowedHosts::flags));
     let mut browser = json!({ "args": flags });
     if let Some(program) = &options.browser {
         browser["binary"] = Value::String(program.display().to_string());

@@ -3,5 +3,6 @@
 mod behavior;
 mod conformance;
 mod echo;
+mod hosts;
 #[path = "../pages/mod.rs"]
 mod pages;
