@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use vigorl_geometry::{Rect, Screen};
 use vigorl_interface::{Driver, MouseButton, Settled};
-
 use vigorl_tasks::scripted;
 
 use crate::effect::Verification;

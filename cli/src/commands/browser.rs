@@ -3,9 +3,8 @@
 use anyhow::Context as _;
 use vigorl_geometry::{Size, Viewport};
 use vigorl_interface::Driver as _;
-use vigorl_webdriver::{Options, Server, WebDriver, Window};
-
 use vigorl_tasks::scripted::World;
+use vigorl_webdriver::{Options, Server, WebDriver, Window};
 
 use crate::exit::usage;
 use crate::settings::{self, Settings};

@@ -1,4 +1,4 @@
-//! `vigorl run`: a task file, or one thing to click, in a live browser.
+//! `vigorl run`: a task file, or one thing to click, in a live browser or on the desktop.
 
 use std::collections::BTreeMap;
 use std::path::Path;
