@@ -10,11 +10,16 @@ use crate::pages::options;
 #[track_caller]
 fn check(ratio: f64, scrolled_to: (u32, u32)) {
     let mut driver = WebDriver::start(options(ratio)).expect("a browser");
-    let mut page = WebEcho::open(&mut driver, scrolled_to);
+    let page = WebEcho::open(&mut driver, scrolled_to);
+    check_on(&mut driver, page, ratio);
+}
+
+#[track_caller]
+fn check_on(driver: &mut WebDriver, mut page: WebEcho, ratio: f64) {
     let screenshot = driver.screenshot().expect("a screenshot");
     assert_eq!(screenshot.device_pixel_ratio.get(), ratio);
     assert_eq!(screenshot.pixels.dimensions(), ((640.0 * ratio) as u32, (400.0 * ratio) as u32));
-    check_driver(&mut driver, &mut page).unwrap_or_else(|failure| panic!("at ratio {ratio}: {failure}"));
+    check_driver(driver, &mut page).unwrap_or_else(|failure| panic!("at ratio {ratio}: {failure}"));
 }
 
 #[test]
@@ -30,6 +35,15 @@ fn the_contract_holds_at_ratio_1_5_on_a_scrolled_page() {
 #[test]
 fn the_contract_holds_at_ratio_2_on_a_scrolled_page() {
     check(2.0, (1000, 501));
+}
+
+#[test]
+fn the_contract_holds_in_nested_frames_of_scrolled_pages() {
+    for ratio in [1.0, 1.5] {
+        let mut driver = WebDriver::start(options(ratio)).expect("a browser");
+        let page = WebEcho::open_nested(&mut driver);
+        check_on(&mut driver, page, ratio);
+    }
 }
 
 /// 1,000 characters of ASCII in lines, and 300 of other scripts.
