@@ -48,6 +48,11 @@ pub(crate) fn secret(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Where files of a moment belong, by `TMPDIR`.
+pub(crate) fn temporary_folder() -> PathBuf {
+    std::env::temp_dir()
+}
+
 /// The X11 display, as programs name it.
 pub(crate) fn display() -> Option<String> {
     std::env::var("DISPLAY").ok().filter(|display| !display.is_empty())

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, geteuid, getpid, kill_process, test_kill_process};
 
+use crate::env;
+
 /// Longest wait for a run to end by itself.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(20);
@@ -80,7 +82,7 @@ fn is_ours(pid: Pid) -> bool {
 }
 
 fn folder() -> anyhow::Result<PathBuf> {
-    let folder = std::env::temp_dir().join(format!("vigorl-running-{}", geteuid().as_raw()));
+    let folder = env::temporary_folder().join(format!("vigorl-running-{}", geteuid().as_raw()));
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(|| shown(&folder))?;
     let owner = fs::symlink_metadata(&folder).with_context(|| shown(&folder))?;
     anyhow::ensure!(

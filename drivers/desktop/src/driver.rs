@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vigorl_geometry::{Desktop, DevicePixelRatio, Map, Point, Rect, Screen, Size};
-use vigorl_interface::{
-    Action, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled, TabId,
-};
+use vigorl_interface::{Action, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled};
 
 use crate::options::{Options, Session};
 use crate::worker::Worker;
@@ -191,30 +189,6 @@ impl Driver for DesktopDriver {
         Ok(PageState { url: None, title, dialog: None })
     }
 
-    fn evaluate(&mut self, _script: &str) -> Result<String, DriverError> {
-        Err(DriverError::Unsupported { what: "run JavaScript" })
-    }
-
-    fn answer_dialog(&mut self, _accept: bool, _text: Option<&str>) -> Result<(), DriverError> {
-        Err(DriverError::Unsupported { what: "answer a dialog otherwise than by a click" })
-    }
-
-    fn open_tab(&mut self) -> Result<TabId, DriverError> {
-        Err(TABS)
-    }
-
-    fn tabs(&mut self) -> Result<Vec<TabId>, DriverError> {
-        Err(TABS)
-    }
-
-    fn switch_tab(&mut self, _tab: &TabId) -> Result<(), DriverError> {
-        Err(TABS)
-    }
-
-    fn close_tab(&mut self) -> Result<(), DriverError> {
-        Err(TABS)
-    }
-
     fn clipboard(&mut self) -> Result<String, DriverError> {
         self.worker.ask("clipboard", Duration::ZERO, |system| system.clipboard())
     }
@@ -223,8 +197,6 @@ impl Driver for DesktopDriver {
         f64::from(self.options.wheel_step_px)
     }
 }
-
-const TABS: DriverError = DriverError::Unsupported { what: "tell tabs apart" };
 
 /// A drag in steps, without pauses: the server would make them, but it forgets what waits when a program dies, and
 /// the button would stay down.

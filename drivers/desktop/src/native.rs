@@ -12,9 +12,7 @@ use std::time::{Duration, Instant};
 use enigo::{Axis, Button, Coordinate, Direction, Enigo, Keyboard as _, Mouse as _, Settings};
 use image::RgbImage;
 use vigorl_geometry::{Desktop, DevicePixelRatio, Map, Point, Rect, Screen, Size};
-use vigorl_interface::{
-    Action, Area, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled, TabId,
-};
+use vigorl_interface::{Action, Area, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled};
 
 use crate::options::Options;
 
@@ -366,33 +364,7 @@ impl Driver for DesktopDriver {
         Ok(PageState { title: window.and_then(|window| window.title().ok()), ..PageState::default() })
     }
 
-    fn evaluate(&mut self, _script: &str) -> Result<String, DriverError> {
-        Err(DriverError::Unsupported { what: "run JavaScript" })
-    }
-
-    fn answer_dialog(&mut self, _accept: bool, _text: Option<&str>) -> Result<(), DriverError> {
-        Err(DriverError::Unsupported { what: "answer a dialog otherwise than by a click" })
-    }
-
-    fn open_tab(&mut self) -> Result<TabId, DriverError> {
-        Err(TABS)
-    }
-
-    fn tabs(&mut self) -> Result<Vec<TabId>, DriverError> {
-        Err(TABS)
-    }
-
-    fn switch_tab(&mut self, _tab: &TabId) -> Result<(), DriverError> {
-        Err(TABS)
-    }
-
-    fn close_tab(&mut self) -> Result<(), DriverError> {
-        Err(TABS)
-    }
-
     fn wheel_step_px(&self) -> f64 {
         f64::from(self.options.wheel_step_px)
     }
 }
-
-const TABS: DriverError = DriverError::Unsupported { what: "tell tabs apart" };

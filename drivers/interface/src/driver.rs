@@ -34,7 +34,7 @@ pub struct PageState {
     pub dialog: Option<String>,
 }
 
-/// The camera and the hands. Blocking: a driver that needs an async runtime owns it inside.
+/// The camera and the hands. What a driver has no notion of it leaves out: it is [`DriverError::Unsupported`]. Blocking: a driver that needs an async runtime owns it inside.
 ///
 /// Contract, checked by [`conformance::check_driver`](crate::conformance::check_driver):
 /// - an action arrives as exactly the input events that it names, at exactly its pixels, and its text unchanged
@@ -79,37 +79,49 @@ pub trait Driver: Send {
     ///
     /// # Errors
     /// [`DriverError::Unsupported`] where there is no page.
-    fn evaluate(&mut self, script: &str) -> Result<String, DriverError>;
+    fn evaluate(&mut self, _script: &str) -> Result<String, DriverError> {
+        Err(DriverError::Unsupported { what: "run JavaScript" })
+    }
 
     /// Accepts or dismisses the open dialog, typing `text` into a prompt first if given.
     ///
     /// # Errors
     /// If no dialog is open, or the driver has no dialogs.
-    fn answer_dialog(&mut self, accept: bool, text: Option<&str>) -> Result<(), DriverError>;
+    fn answer_dialog(&mut self, _accept: bool, _text: Option<&str>) -> Result<(), DriverError> {
+        Err(DriverError::Unsupported { what: "answer a dialog otherwise than by a click" })
+    }
 
     /// Opens a new tab and makes it current.
     ///
     /// # Errors
     /// [`DriverError::Unsupported`] where there are no tabs.
-    fn open_tab(&mut self) -> Result<TabId, DriverError>;
+    fn open_tab(&mut self) -> Result<TabId, DriverError> {
+        Err(DriverError::Unsupported { what: "tell tabs apart" })
+    }
 
     /// All tabs, the current one first.
     ///
     /// # Errors
     /// [`DriverError::Unsupported`] where there are no tabs.
-    fn tabs(&mut self) -> Result<Vec<TabId>, DriverError>;
+    fn tabs(&mut self) -> Result<Vec<TabId>, DriverError> {
+        Err(DriverError::Unsupported { what: "tell tabs apart" })
+    }
 
     /// Makes a tab current.
     ///
     /// # Errors
     /// If the tab is gone.
-    fn switch_tab(&mut self, tab: &TabId) -> Result<(), DriverError>;
+    fn switch_tab(&mut self, _tab: &TabId) -> Result<(), DriverError> {
+        Err(DriverError::Unsupported { what: "tell tabs apart" })
+    }
 
     /// Closes the current tab; another becomes current.
     ///
     /// # Errors
     /// If it is the last one.
-    fn close_tab(&mut self) -> Result<(), DriverError>;
+    fn close_tab(&mut self) -> Result<(), DriverError> {
+        Err(DriverError::Unsupported { what: "tell tabs apart" })
+    }
 
     /// The text on the clipboard; empty if there is none.
     ///
