@@ -66,8 +66,11 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Re
                 let mut driver = desktop::start(area)?;
                 // A window is there before it is drawn.
                 driver.settle(settings.settle_cap).map(|_| driver)
-            })?;
-            (Box::new(driver), desktop::version())
+            });
+            if driver.is_err() && cancel.is_set() {
+                return Ok(Ending::Interrupted);
+            }
+            (Box::new(driver?), desktop::version())
         }
     };
     let record = record::of_run(&job.name, job.input(args), eyes.record.clone(), settings, version);
