@@ -1,8 +1,9 @@
-//! The products with AVX-512 and 8-bit dot products. Invariant: called only after [`crate::Isa::detect`] found
-//! both; on other architectures this file is the portable code.
+//! The products with AVX-512 and dot products of 8 bits or of bf16. Invariant: called only after the instructions
+//! were found ([`crate::Isa::detect`]; bf16 by its own question); on other architectures this file is the portable
+//! code.
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{multiply, scores_of_keys};
+pub(crate) use x86::{multiply, multiply_pairs, scores_of_keys};
 
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use crate::portable::multiply;
@@ -16,11 +17,34 @@ pub(crate) fn scores_of_keys<const N: usize>(
     keys.map(|key| crate::portable::scores_of_key(lanes, key))
 }
 
+/// Rows of bf16, two neighbours along the sum in 32 bits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pairs<'a> {
+    pub(crate) values: &'a [u32],
+    /// Entries from one row to the next.
+    pub(crate) row: usize,
+    /// Entries from one pair to the next.
+    pub(crate) pair: usize,
+}
+
+/// See the other one.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn multiply_pairs(
+    _: Pairs<'_>,
+    _: &[[u32; crate::LANES]],
+    _: [usize; 3],
+    _: &mut [[f32; crate::LANES]],
+    _: [usize; 2],
+) {
+    unreachable!("products of bf16 run only where the instruction was found")
+}
+
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "vector instructions read through pointers")]
 mod x86 {
     use std::arch::x86_64::*;
 
+    use super::Pairs;
     use crate::activations::Tile;
     use crate::matrix::{Format, Line, Meeting};
     use crate::{BLOCK, GROUPS, LANES, PART, PART_GROUPS, PARTS};
@@ -90,6 +114,88 @@ mod x86 {
             unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), sum) };
             lanes
         })
+    }
+
+    /// Adds products of rows of bf16 with panels of bf16 columns, in f32.
+    ///
+    /// # Shapes
+    /// `[m, k, n]` are rows, pairs and panels. a: m rows of k pairs, b: `[panel][pair][lane]`, sums: entry
+    /// `row * strides[0] + panel * strides[1]` for each of m rows and n panels.
+    pub(crate) fn multiply_pairs(
+        a: Pairs<'_>,
+        b: &[[u32; LANES]],
+        [m, k, n]: [usize; 3],
+        sums: &mut [[f32; LANES]],
+        strides: [usize; 2],
+    ) {
+        assert!(m > 0 && k > 0 && n > 0, "an empty product");
+        assert!((m - 1) * a.row + (k - 1) * a.pair < a.values.len(), "rows of a product");
+        assert_eq!(b.len(), k * n, "columns of a product");
+        assert!((m - 1) * strides[0] + (n - 1) * strides[1] < sums.len(), "sums of a product");
+        let mut panel = 0;
+        while panel < n {
+            // Four panels are two and two: one alone would leave most of its time to loads.
+            let width = match n - panel {
+                4 => 2,
+                left => left.min(3),
+            };
+            let mut row = 0;
+            while row < m {
+                let height = [8, 4, 2, 1].into_iter().find(|height| m - row >= *height).unwrap_or(1);
+                // SAFETY: the instructions were detected; rows, columns and sums are inside their slices, as just
+                // checked for the last of each.
+                unsafe {
+                    let a = (a.values.as_ptr().add(row * a.row), a.row, a.pair);
+                    let b = b.as_ptr().add(panel * k);
+                    let sums = sums.as_mut_ptr().add(row * strides[0] + panel * strides[1]);
+                    macro_rules! call {
+                        ($($rows:literal, $panels:literal);*) => {
+                            match (height, width) {
+                                $(($rows, $panels) => pairs::<$rows, $panels>(a, b, k, sums, strides),)*
+                                _ => unreachable!("no kernel for {height} rows and {width} panels"),
+                            }
+                        };
+                    }
+                    call!(8, 3; 8, 2; 8, 1; 4, 3; 4, 2; 4, 1; 2, 3; 2, 2; 2, 1; 1, 3; 1, 2; 1, 1);
+                }
+                row += height;
+            }
+            panel += width;
+        }
+    }
+
+    /// # Safety
+    /// The instructions exist; `R` rows of `k` pairs, `P` panels and the sums of both lie behind the pointers.
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    unsafe fn pairs<const R: usize, const P: usize>(
+        (a, row, pair): (*const u32, usize, usize),
+        b: *const [u32; LANES],
+        k: usize,
+        sums: *mut [f32; LANES],
+        strides: [usize; 2],
+    ) {
+        unsafe {
+            let at = |r: usize, p: usize| sums.add(r * strides[0] + p * strides[1]).cast::<f32>();
+            let mut totals: [[__m512; P]; R] =
+                std::array::from_fn(|r| std::array::from_fn(|p| _mm512_loadu_ps(at(r, p))));
+            for i in 0..k {
+                let columns: [__m512bh; P] = std::array::from_fn(|p| {
+                    std::mem::transmute::<__m512i, __m512bh>(_mm512_loadu_si512(b.add(p * k + i).cast()))
+                });
+                for (r, totals) in totals.iter_mut().enumerate() {
+                    let value = _mm512_set1_epi32(a.add(r * row + i * pair).read().cast_signed());
+                    let value = std::mem::transmute::<__m512i, __m512bh>(value);
+                    for (total, column) in totals.iter_mut().zip(columns) {
+                        *total = _mm512_dpbf16_ps(*total, column, value);
+                    }
+                }
+            }
+            for (r, totals) in totals.iter().enumerate() {
+                for (p, total) in totals.iter().enumerate() {
+                    _mm512_storeu_ps(at(r, p), *total);
+                }
+            }
+        }
     }
 
     /// The lines of one block of `P` panels.

@@ -86,6 +86,41 @@ dispatched!(
     pub(crate) fn gate_in_place, gate_in_place_body, (gate: &mut [f32], up: &[f32])
 );
 
+dispatched!(
+    /// Rounds rows of `width` values, which lie `stride` apart, to bf16; 0 beside an odd last one.
+    ///
+    /// # Shapes
+    /// out: `[row][pair]`.
+    pub(crate) fn round_rows, round_rows_body,
+    (values: &[f32], stride: usize, width: usize, out: &mut [[u16; 2]])
+);
+dispatched!(
+    /// Rounds `n` rows of `width` values, which lie `stride` apart, to bf16: a pair is the same column of two rows; 0
+    /// beyond rows and columns.
+    ///
+    /// # Shapes
+    /// out: `[panel of columns][pair of rows][lane]`.
+    pub(crate) fn round_pairs, round_pairs_body,
+    (values: &[f32], stride: usize, n: usize, width: usize, out: &mut [[u32; LANES]])
+);
+dispatched!(
+    /// One more block of a softmax in every lane: raises `most` to the largest score, adds the exponentials to `sum`,
+    /// and rounds them to bf16. What earlier blocks' results have to be multiplied by.
+    ///
+    /// # Shapes
+    /// scores: `[key][lane]`, weights: `[pair of keys][lane]`.
+    pub(crate) fn softmax_of_lanes, softmax_of_lanes_body,
+    (scores: &[[f32; LANES]], most: &mut [f32; LANES], sum: &mut [f32; LANES], weights: &mut [[u32; LANES]])
+    -> [f32; LANES]
+);
+dispatched!(
+    /// Multiplies each of [`LANES`] rows by its factor.
+    ///
+    /// # Shapes
+    /// rows: `[row][panel][lane]`.
+    pub(crate) fn scale_rows, scale_rows_body, (rows: &mut [[f32; LANES]], factors: &[f32; LANES])
+);
+
 /// Values that are reduced side by side.
 const WIDTH: usize = 16;
 
@@ -178,6 +213,107 @@ fn add_weighted<const N: usize>(scores: &[f32], values: &[f32], stride: usize, s
         }
     }
     *sums = total;
+}
+
+/// The upper half of an f32, rounded to nearest, halves to even.
+#[inline(always)]
+fn half(value: f32) -> u32 {
+    let bits = value.to_bits();
+    bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16
+}
+
+/// Two bf16, the first in the low bits.
+#[inline(always)]
+fn pair(low: f32, high: f32) -> u32 {
+    half(low) | half(high) << 16
+}
+
+#[inline(always)]
+fn round_rows_body(values: &[f32], stride: usize, width: usize, out: &mut [[u16; 2]]) {
+    for (row, out) in out.chunks_exact_mut(width.div_ceil(2)).enumerate() {
+        let out = out.as_flattened_mut();
+        for (out, value) in out.iter_mut().zip(&values[row * stride..][..width]) {
+            *out = half(*value) as u16;
+        }
+        if let Some(beyond) = out.get_mut(width) {
+            *beyond = 0;
+        }
+    }
+}
+
+#[inline(always)]
+fn round_pairs_body(values: &[f32], stride: usize, n: usize, width: usize, out: &mut [[u32; LANES]]) {
+    for (panel, out) in out.chunks_exact_mut(n.div_ceil(2)).enumerate() {
+        let columns = panel * LANES..width.min((panel + 1) * LANES);
+        for (at, out) in out.iter_mut().enumerate() {
+            let first = &values[2 * at * stride..][columns.clone()];
+            let second = (2 * at + 1 < n).then(|| &values[(2 * at + 1) * stride..][columns.clone()]);
+            match (first.first_chunk::<LANES>(), second.and_then(|second| second.first_chunk::<LANES>())) {
+                (Some(first), Some(second)) => {
+                    for ((out, low), high) in out.iter_mut().zip(first).zip(second) {
+                        *out = pair(*low, *high);
+                    }
+                }
+                _ => {
+                    for (lane, out) in out.iter_mut().enumerate() {
+                        let low = first.get(lane).copied().unwrap_or(0.0);
+                        let high = second.and_then(|second| second.get(lane)).copied().unwrap_or(0.0);
+                        *out = pair(low, high);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn softmax_of_lanes_body(
+    scores: &[[f32; LANES]],
+    most: &mut [f32; LANES],
+    sum: &mut [f32; LANES],
+    weights: &mut [[u32; LANES]],
+) -> [f32; LANES] {
+    let mut new = *most;
+    for scores in scores {
+        for (new, &score) in new.iter_mut().zip(scores) {
+            *new = if score > *new { score } else { *new };
+        }
+    }
+    // A lane that has seen nothing has no largest score; every exponential is 0 below any number.
+    let from = new.map(|new| if new == f32::NEG_INFINITY { 0.0 } else { new });
+    let mut shrink = [0.0_f32; LANES];
+    for ((shrink, most), from) in shrink.iter_mut().zip(&*most).zip(&from) {
+        *shrink = exp_of_negative(most - from);
+    }
+    let mut total = [0.0_f32; LANES];
+    let (pairs, odd) = scores.as_chunks::<2>();
+    for ([low, high], weights) in pairs.iter().zip(&mut *weights) {
+        for lane in 0..LANES {
+            let (low, high) =
+                (exp_of_negative(low[lane] - from[lane]), exp_of_negative(high[lane] - from[lane]));
+            total[lane] += low + high;
+            weights[lane] = pair(low, high);
+        }
+    }
+    if let ([odd], Some(weights)) = (odd, weights.last_mut()) {
+        for lane in 0..LANES {
+            let low = exp_of_negative(odd[lane] - from[lane]);
+            total[lane] += low;
+            weights[lane] = pair(low, 0.0);
+        }
+    }
+    for ((sum, shrink), total) in sum.iter_mut().zip(&shrink).zip(&total) {
+        *sum = *sum * shrink + total;
+    }
+    *most = new;
+    shrink
+}
+
+#[inline(always)]
+fn scale_rows_body(rows: &mut [[f32; LANES]], factors: &[f32; LANES]) {
+    for (row, factor) in rows.chunks_exact_mut(rows.len() / LANES).zip(factors) {
+        row.as_flattened_mut().iter_mut().for_each(|value| *value *= factor);
+    }
 }
 
 #[inline(always)]

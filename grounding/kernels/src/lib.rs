@@ -20,7 +20,7 @@ mod lanes;
 mod matrix;
 mod portable;
 
-pub use attention::{AttentionShape, Heads, Sees, attend};
+pub use attention::{AttentionShape, Heads, Operands, Sees, attend};
 pub use gated::GatedMlp;
 pub use isa::Isa;
 pub use lanes::swiglu_row;

@@ -161,7 +161,8 @@ impl QuantizedMatrix {
             }
             rows
         };
-        let mut lines = vec![Line([0; 64]); n_panels * n_blocks * format.lines()];
+        // Memory that the system clears when a thread first writes to it, not this one now.
+        let mut lines: Vec<Line> = bytemuck::zeroed_vec(n_panels * n_blocks * format.lines());
         let pack = match format {
             Format::Bits8 => pack_8,
             Format::Bits4 => pack_4,

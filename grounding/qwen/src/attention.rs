@@ -5,7 +5,7 @@
 //! elsewhere, is composed of the tensor library's operations. Both agree (see the tests).
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
-use vigorl_kernels::{AttentionShape, Heads, Isa, attend};
+use vigorl_kernels::{AttentionShape, Heads, Isa, Operands, attend};
 
 use crate::ops::{Mask, is_fused, masked_softmax};
 
@@ -16,9 +16,17 @@ pub(crate) const MAX_SCORES: usize = 64 << 20;
 ///
 /// # Shapes
 /// q: (B, T, H, d); k, v: (B, Hkv, K, d); result: (B, T, H * d). Query head h uses key head h / (H / Hkv).
-pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Mask>) -> Result<Tensor> {
+///
+/// `operands` counts for the one-pass kernel only.
+pub(crate) fn attention(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    mask: Option<&Mask>,
+    operands: Operands,
+) -> Result<Tensor> {
     if is_fused(q) && [q, k, v].iter().all(|x| !x.track_op()) {
-        return q.contiguous()?.apply_op3_no_bwd(k, v, &OnePass { mask });
+        return q.contiguous()?.apply_op3_no_bwd(k, v, &OnePass { mask, operands });
     }
     composed(q, &k.contiguous()?, &v.contiguous()?, mask)
 }
@@ -52,6 +60,7 @@ fn composed(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Mask>) -> Result<T
 
 struct OnePass<'a> {
     mask: Option<&'a Mask>,
+    operands: Operands,
 }
 
 impl CustomOp3 for OnePass<'_> {
@@ -78,7 +87,7 @@ impl CustomOp3 for OnePass<'_> {
             None => [0..n_keys, 0..0],
             Some(mask) => mask.rows[item * mask.n_queries + query].ranges(n_keys).into(),
         };
-        let out = attend(Isa::detect(), &shape, q, keys, values, &sees);
+        let out = attend(Isa::detect(), self.operands, &shape, q, keys, values, &sees);
         Ok((CpuStorage::F32(out), (batch, n_queries, n_heads * head_dim).into()))
     }
 }
@@ -105,7 +114,7 @@ mod tests {
         let (q, k) = (draw(&[1, 37, 4, 16]), draw(&[1, 2, 320, 16]).narrow(2, 0, 300).unwrap());
         let v = draw(&[1, 300, 2, 16]).transpose(1, 2).unwrap();
         for mask in [None, Some(Mask::causal(263, 37))] {
-            let one_pass = attention(&q, &k, &v, mask.as_ref()).unwrap();
+            let one_pass = attention(&q, &k, &v, mask.as_ref(), Operands::Exact).unwrap();
             let composed = composed(&q, &k.contiguous().unwrap(), &v.contiguous().unwrap(), mask.as_ref());
             let difference = (one_pass - composed.unwrap()).unwrap().abs().unwrap().max_all().unwrap();
             assert!(difference.to_scalar::<f32>().unwrap() < 2e-6, "{difference}");

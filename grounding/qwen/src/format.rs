@@ -1,7 +1,7 @@
 //! How weights are held in memory. Invariant: quantized matrices compute in f32, and only matrices are quantized.
 
 use candle_core::DType;
-use vigorl_kernels::Format;
+use vigorl_kernels::{Format, Operands};
 
 /// `--dtype`: storage of the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,14 @@ impl WeightFormat {
         match self {
             Self::Dense(dtype) => dtype,
             Self::Q8 | Self::Q4 => DType::F32,
+        }
+    }
+
+    /// What attention multiplies: what was rounded to 8 bits does not miss the lower half of an f32.
+    pub(crate) fn operands(self) -> Operands {
+        match self {
+            Self::Dense(_) => Operands::Exact,
+            Self::Q8 | Self::Q4 => Operands::Halves,
         }
     }
 

@@ -69,35 +69,37 @@ fn choose(logits: &[f32], seen: &[u32], sampling: &Sampling, rng: &mut ChaCha8Rn
     let mut candidates: Vec<(usize, f64)> = scores.iter().map(|s| weight(*s)).enumerate().collect();
     let by_weight = |a: &(usize, f64), b: &(usize, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
     let (mass, place) = (candidates.iter().map(|c| c.1).sum::<f64>(), rng.random::<f64>());
+    if sampling.top_p >= 1.0 {
+        // Any order will do.
+        return drawn(&candidates, place).unwrap_or(best);
+    }
     // Of a large vocabulary hardly more than these can be drawn, and sorting all takes longer than a small model.
     if candidates.len() > HEAD {
         let (head, _, _) = candidates.select_nth_unstable_by(HEAD, by_weight);
         head.sort_unstable_by(by_weight);
         let head_mass: f64 = head.iter().map(|c| c.1).sum();
         if sampling.top_p * mass <= head_mass {
-            return drawn(&head[..nucleus_size(head, sampling.top_p * mass)], place);
-        }
-        if sampling.top_p >= 1.0 && place * mass < head_mass {
-            return drawn(head, place * mass / head_mass);
+            let nucleus = &head[..nucleus_size(head, sampling.top_p * mass)];
+            return drawn(nucleus, place).unwrap_or(best);
         }
     }
     candidates.sort_unstable_by(by_weight);
     candidates.truncate(nucleus_size(&candidates, sampling.top_p * mass));
-    drawn(&candidates, place)
+    drawn(&candidates, place).unwrap_or(best)
 }
 
-/// The candidate in whose share of the mass `place` in 0..1 lies. Weights need not sum to 1.
-fn drawn(candidates: &[(usize, f64)], place: f64) -> usize {
+/// The candidate in whose share of the mass `place` in 0..1 lies; none if it lies in the sliver that rounding may leave
+/// behind the last one. Weights need not sum to 1.
+fn drawn(candidates: &[(usize, f64)], place: f64) -> Option<usize> {
     let mass: f64 = candidates.iter().map(|c| c.1).sum();
     let mut rest = place * mass;
     for &(id, weight) in candidates {
         rest -= weight;
-        if rest <= 0.0 {
-            return id;
+        if rest <= 0.0 && weight > 0.0 {
+            return Some(id);
         }
     }
-    // Rounding may leave a sliver of mass behind the last candidate: it is the most probable one's.
-    candidates[0].0
+    None
 }
 
 /// How many of the most probable candidates reach a mass of `enough`; at least one.
@@ -184,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_large_vocabulary_the_same_tokens_are_drawn_as_of_all_sorted() {
+    fn of_a_large_vocabulary_the_same_tokens_are_drawn_as_of_all_in_order() {
         let logits: Vec<f32> = (0..5000).map(|i| ((i * 7919 % 5000) as f32 / 500.0).sin() * 3.0).collect();
         for (seed, (temperature, top_p)) in
             (0..).zip([(1.0, 1.0), (1.0, 0.9), (1.0, 0.01), (0.2, 1.0), (50.0, 0.99)].repeat(200))
@@ -193,13 +195,15 @@ mod tests {
             let place: f64 = ChaCha8Rng::seed_from_u64(seed).random();
             let mut all: Vec<(usize, f64)> =
                 logits.iter().map(|l| f64::from(*l / temperature as f32).exp()).enumerate().collect();
-            all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            if top_p < 1.0 {
+                all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            }
             let mass: f64 = all.iter().map(|c| c.1).sum();
             let n = nucleus_size(&all, top_p * mass);
             let got = sample(&logits, &[], &sampling, &mut ChaCha8Rng::seed_from_u64(seed)).unwrap().id;
             // Sums in another order may choose the neighbor.
             let expected = [place - 1e-9, place, place + 1e-9].map(|place| drawn(&all[..n], place));
-            assert!(expected.contains(&(got as usize)), "{got} instead of {expected:?}");
+            assert!(expected.contains(&Some(got as usize)), "{got} instead of {expected:?}");
         }
     }
 
@@ -259,9 +263,9 @@ mod tests {
     }
 
     #[test]
-    fn what_rounding_leaves_over_is_not_the_least_likely() {
-        let candidates = [(7, 0.7), (3, 0.3), (9, 1e-12)];
-        assert_eq!((drawn(&candidates, 0.0), drawn(&candidates, 0.8)), (7, 3));
-        assert_eq!(drawn(&candidates, 1.0 + 1e-9), 7);
+    fn what_rounding_leaves_over_is_nobodys_and_what_is_impossible_is_not_drawn() {
+        let candidates = [(5, 0.0), (7, 0.7), (3, 0.3), (9, 1e-12)];
+        assert_eq!((drawn(&candidates, 0.0), drawn(&candidates, 0.8)), (Some(7), Some(3)));
+        assert_eq!(drawn(&candidates, 1.0 + 1e-9), None);
     }
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
+use vigorl_kernels::Operands;
 
 use crate::attention::attention;
 use crate::config::TextConfig;
@@ -39,6 +40,7 @@ struct Layer {
     v: Linear,
     o: Linear,
     mlp: Mlp,
+    operands: Operands,
 }
 
 impl Decoder {
@@ -127,6 +129,7 @@ impl Layer {
             v: linear("self_attn.v_proj", kv, d, Bias::Present)?,
             o: linear("self_attn.o_proj", d, h, Bias::Absent)?,
             mlp: Mlp::load(weights, &name("mlp"), d, f, Bias::Absent)?,
+            operands: weights.format().operands(),
         })
     }
 
@@ -175,6 +178,6 @@ impl Layer {
             Some((cache, place)) => cache.put(&k, &v, place)?,
             None => (k, v),
         };
-        attention(&q, &k, &v, Some(mask))
+        attention(&q, &k, &v, Some(mask), self.operands)
     }
 }

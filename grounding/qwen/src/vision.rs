@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor};
+use vigorl_kernels::Operands;
 
 use crate::attention::attention;
 use crate::config::VisionConfig;
@@ -41,6 +42,7 @@ struct Block {
     proj: Linear,
     mlp: Mlp,
     n_heads: usize,
+    operands: Operands,
 }
 
 /// Weight names: `visual.merger.{ln_q,mlp.0,mlp.2}`.
@@ -165,6 +167,7 @@ impl Block {
             proj: linear("attn.proj", d, d)?,
             mlp: Mlp::load(weights, &name("mlp"), d, f, Bias::Present)?,
             n_heads: c.num_heads,
+            operands: weights.format().operands(),
         })
     }
 
@@ -190,7 +193,8 @@ impl Block {
             let cut = |x: &Tensor| x.narrow(0, from, b * t)?.reshape((b, t, h, head_dim));
             let v =
                 qkv.narrow(0, from, b * t)?.reshape((b, t, 3, h, head_dim))?.narrow(2, 2, 1)?.squeeze(2)?;
-            let out = attention(&cut(&q)?, &cut(&k)?.transpose(1, 2)?, &v.transpose(1, 2)?, None)?;
+            let out =
+                attention(&cut(&q)?, &cut(&k)?.transpose(1, 2)?, &v.transpose(1, 2)?, None, self.operands)?;
             outputs.push(out.reshape((b * t, d))?);
             from += b * t;
         }
