@@ -1,18 +1,18 @@
 //! `vigorl run`: a task file, or one thing to click, in a live browser or on the desktop.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde_json::json;
-use vigorl_agent::record::{InputRecord, Summary};
+use vigorl_agent::record::{InputRecord, ModelRecord, Summary};
 use vigorl_agent::{
-    Agent, Hands, Intent, Judge, Nobody, Recorded, Run, RunDirError, ScriptedJudge, Task, intents_of,
-    run_episode, write_report,
+    Agent, Attempt, Checks, Eyes, Hands, Intent, Judge, Nobody, Recorded, Run, RunDirError, ScriptedJudge,
+    Task, intents_of, run_episode, write_report,
 };
 use vigorl_geometry::{Size, Viewport};
 use vigorl_interface::{Action, Area, Driver, DriverError};
-use vigorl_tasks::scripted::{Plan, ScriptedTask, Secret, Surroundings, World};
+use vigorl_tasks::scripted::{Plan, ScriptedTask, Secret, Step, Surroundings, World};
 
 use crate::args::RunArgs;
 use crate::commands::programs::Programs;
@@ -40,20 +40,29 @@ enum Place {
 
 /// Does the task and records it.
 pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
+    run_in(&folder_of(&args.task), args, settings, form)
+}
+
+/// The same with another folder than the task file's for its programs and files.
+pub(crate) fn run_in(
+    folder: &Path,
+    args: &RunArgs,
+    settings: &Settings,
+    form: Form,
+) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
     let job = job(args, settings)?;
     record::check_output(settings)?;
-    let mut eyes = model::load(settings)?;
-    let folder = Path::new(&args.task).parent().unwrap_or(Path::new("")).to_owned();
+    let mut looks = if args.places { None } else { Some(model::load(settings)?) };
     let programs = match &job.task {
-        Some(task) => Programs::start(&task.start.programs, &folder)?,
+        Some(task) => Programs::start(&task.start.programs, folder)?,
         None => None,
     };
     let temporary = programs.as_ref().map(|programs| programs.folder().to_owned());
-    let surroundings = Surroundings { folder, temporary };
-    let steps = match &job.task {
+    let surroundings = Surroundings { folder: folder.to_owned(), temporary };
+    let plan = match &job.task {
         Some(task) => intents_of(task, &surroundings),
-        None => vec![Intent::click(job.name.clone())],
+        None => (vec![Intent::click(job.name.clone())], Vec::new()),
     };
     let (mut driver, version): (Box<dyn Driver>, String) = match &job.place {
         Place::Page { viewport, .. } => {
@@ -73,15 +82,22 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Re
             (Box::new(driver?), desktop::version())
         }
     };
-    let record = record::of_run(&job.name, job.input(args), eyes.record.clone(), settings, version);
+    let model = match &looks {
+        Some(eyes) => eyes.record.clone(),
+        None => ModelRecord { name: "places".to_owned(), ..ModelRecord::default() },
+    };
+    let record = record::of_run(&job.name, job.input(args, folder)?, model, settings, version);
     let brake = matches!(job.place, Place::Desktop(_)).then(|| desktop::brake(&cancel)).transpose()?;
     let mut run = Run::recorded(&settings.output_dir, &job.name, &record, &job.secrets)?;
     terminal::note(&format!("recording into {}", run.path().unwrap_or(Path::new("")).display()));
     let mut agent = Agent {
         driver: &mut *driver,
-        policy: &mut eyes.policy,
-        preset: &eyes.preset,
-        sampling: &eyes.sampling,
+        eyes: match &mut looks {
+            Some(model::LoadedPolicy { policy, preset, sampling, .. }) => {
+                Eyes::Policy { policy, preset, sampling, checks: Checks::Elements }
+            }
+            None => Eyes::Places,
+        },
         settle_cap: settings.settle_cap,
         hands: if args.dry_run { Hands::Rest } else { Hands::Act },
         cancel: &cancel,
@@ -94,7 +110,7 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Re
         Place::Desktop(_) => Ok(()),
     };
     let played = match opened {
-        Ok(()) => play(&mut agent, &job, steps, &surroundings, args, &mut run),
+        Ok(()) => play(&mut agent, &job, plan, &surroundings, args, &mut run),
         Err(error) => run.fail(error),
     };
     let (summary, path) = run.finish()?;
@@ -120,7 +136,7 @@ fn open(agent: &mut Agent<'_>, url: &str) -> Result<(), DriverError> {
 fn play(
     agent: &mut Agent<'_>,
     job: &Job,
-    steps: Vec<Intent>,
+    (steps, attempts): (Vec<Intent>, Vec<Attempt>),
     surroundings: &Surroundings,
     args: &RunArgs,
     run: &mut Run,
@@ -136,6 +152,7 @@ fn play(
         labels: BTreeMap::new(),
         seed: None,
         steps,
+        attempts,
         max_steps: max_steps(args),
         target: None,
         judge,
@@ -148,19 +165,42 @@ fn max_steps(args: &RunArgs) -> Option<usize> {
 }
 
 impl Job {
-    fn input(&self, args: &RunArgs) -> InputRecord {
+    fn input(&self, args: &RunArgs, folder: &Path) -> anyhow::Result<InputRecord> {
         let (url, viewport) = match &self.place {
             Place::Page { url, viewport } => (Some(url.clone()), Some(record::sides(*viewport))),
             Place::Desktop(_) => (None, None),
         };
-        InputRecord {
+        Ok(InputRecord {
             task_file: self.text.clone(),
+            folder: self.text.is_some().then(|| std::path::absolute(folder)).transpose()?,
+            vars: secrets::vars(&args.vars)?,
             url,
             viewport,
             pages: None,
             max_steps: max_steps(args),
             dry_run: args.dry_run,
-        }
+            places: args.places,
+        })
+    }
+}
+
+/// The folder of a task file.
+fn folder_of(task: &str) -> PathBuf {
+    match Path::new(task).parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Every target must have a place if nobody looks.
+fn check_places(task: &ScriptedTask, shown: &dyn std::fmt::Display) -> anyhow::Result<()> {
+    let Plan::Steps(steps) = &task.plan else { return Ok(()) };
+    match steps.iter().flat_map(Step::targets).find(|target| target.place.is_none()) {
+        None => Ok(()),
+        Some(target) => Err(usage(format!(
+            "`{shown}` names no place for `{target}`, which --places needs: write {{ what: {target}, selector: … }} \
+             (or name, picture, at), or leave out --places so that a model looks"
+        ))),
     }
 }
 
@@ -168,6 +208,9 @@ fn job(args: &RunArgs, settings: &Settings) -> anyhow::Result<Job> {
     let path = Path::new(&args.task);
     let is_file = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     if !is_file {
+        if args.places {
+            return Err(usage("--places needs a task file that names places".to_owned()));
+        }
         let place = match (settings.driver, &args.url) {
             (World::Desktop, None) => Place::Desktop(settings.area.clone()),
             (World::Desktop, Some(_)) => {
@@ -208,6 +251,9 @@ fn job(args: &RunArgs, settings: &Settings) -> anyhow::Result<Job> {
         return Err(usage(format!(
             "`{shown}` has a `goal`: that needs a policy which chooses its own actions; write `steps`"
         )));
+    }
+    if args.places {
+        check_places(&task, &shown)?;
     }
     Ok(Job { name: task.name.clone(), place, task: Some(task), secrets, text: Some(text) })
 }
