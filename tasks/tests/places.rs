@@ -4,9 +4,7 @@
 
 use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen};
 use vigorl_interface::{Action, Driver, DriverError, Key, MouseButton};
-use vigorl_tasks::scripted::{
-    Clause, ElementAt, Place, Recording, ScriptedTask, Step, Surroundings, Target, Verification, listener,
-};
+use vigorl_tasks::scripted::{ElementAt, Place, Recording, Step, Target, listener};
 use vigorl_webdriver::{Options, WebDriver};
 
 const PAGE: &str = "<!doctype html><title>Places</title>
@@ -161,15 +159,4 @@ fn what_a_person_does_becomes_a_task_that_does_the_same() {
         let place = target.place.as_ref().unwrap();
         place.locate(&mut driver, &screenshot).unwrap().unwrap();
     }
-}
-
-#[test]
-fn the_schema_knows_what_the_parser_takes() {
-    let schema = ScriptedTask::schema().to_string();
-    for word in ["double_click", "retry", "selector", "text_visible", "programs", "wait_secs", "mean"] {
-        assert!(schema.contains(&format!("\"{word}\"")), "{word} in {schema}");
-    }
-    let clause = Clause::Javascript("1 < 2".to_owned());
-    let mut driver = page(1.0);
-    assert_eq!(clause.verify(&mut driver, &Surroundings::default()).unwrap(), Verification::Satisfied);
 }

@@ -70,11 +70,13 @@ pub(crate) fn upload(session: &Session, at: Point<Viewport>, files: &[PathBuf]) 
     let Some(id) = answer.as_object().and_then(|found| found.values().next()?.as_str()) else {
         return Err(refused("upload", answer.as_str().unwrap_or("the page gave no answer")));
     };
-    if let Some(missing) = files.iter().find(|file| !file.is_file()) {
-        return Err(refused("upload", &format!("there is no file `{}`", missing.display())));
-    }
-    let paths: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-    let keys = paths.join("\n");
+    // The browser silently hands over nothing for a path with `..` in it.
+    let path = |file: &PathBuf| {
+        let found = file.canonicalize().ok().filter(|found| found.is_file());
+        let missing = || refused("upload", &format!("there is no file `{}`", file.display()));
+        found.map(|found| found.display().to_string()).ok_or_else(missing)
+    };
+    let keys = files.iter().map(path).collect::<Result<Vec<_>, _>>()?.join("\n");
     session.send("upload", Command::ElementSendKeys(ElementId::from(id), keys.as_str().into())).map(drop)
 }
 
