@@ -1,7 +1,5 @@
 //! The published schema says what the parser takes.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
-
 use std::fs;
 use std::path::Path;
 

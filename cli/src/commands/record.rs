@@ -246,10 +246,7 @@ impl Watched {
     fn deed(&mut self, driver: &DesktopDriver, input: PersonInput) -> anyhow::Result<Option<PersonDeed>> {
         Ok(match input {
             PersonInput::Down { at, button } => {
-                self.down = match self.target(driver, at)? {
-                    Some((at, target)) => Some((button, at, target)),
-                    None => None,
-                };
+                self.down = self.target(driver, at)?.map(|(at, target)| (button, at, target));
                 None
             }
             PersonInput::Up { at, .. } => match (self.down.take(), driver.on_screenshot(at)) {

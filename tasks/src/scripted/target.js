@@ -71,13 +71,17 @@ const hasState = ({ selector, name, role, is }) => {
   const shown = found.filter((element) => element.checkVisibility({ visibilityProperty: true }));
   if (is === 'visible') return shown.length > 0;
   if (is === 'hidden') return shown.length === 0;
-  const element = shown[0];
-  if (!element) return false;
-  const isOn = element.matches('input[type=checkbox], input[type=radio]') ? element.checked
+  if (!shown.length) return false;
+  const isOn = (element) => (element.matches('input[type=checkbox], input[type=radio]') ? element.checked
     : element.matches('option') ? element.selected
-      : { true: true, false: false }[element.getAttribute('aria-checked') || element.getAttribute('aria-selected')];
+      : { true: true, false: false }[element.getAttribute('aria-checked') || element.getAttribute('aria-selected')]);
+  if (is === 'checked' || is === 'unchecked') {
+    // A label has the name of its box.
+    const box = shown.find((element) => isOn(element) !== undefined);
+    return box ? isOn(box) === (is === 'checked') : null;
+  }
+  const element = shown[0];
   const isOff = element.matches(':disabled') || element.getAttribute('aria-disabled') === 'true';
-  if (is === 'checked' || is === 'unchecked') return isOn === undefined ? null : isOn === (is === 'checked');
   if (is === 'enabled' || is === 'disabled') return isOff === (is === 'disabled');
   return element.matches(':focus');
 };
