@@ -15,6 +15,7 @@ use vigorl_tasks::scripted;
 
 use crate::effect::Verification;
 use crate::judges::in_words;
+use crate::leash::Held;
 use crate::look::{look_again, wait_on};
 use crate::record::{ActionRecord, EpisodeRecord, Event, MapsRecord, StepRecord, Timings, box4, millis, xy};
 use crate::run::Run;
@@ -102,6 +103,7 @@ pub fn run_episode(
     })?;
     let mut record = EpisodeRecord { target: task.target.map(box4), ..EpisodeRecord::default() };
     let n_steps = task.steps.len().min(task.max_steps.unwrap_or(usize::MAX));
+    agent.leash.start();
     let mut seen = None;
     for idx in 0..n_steps {
         if agent.cancel.is_set() {
@@ -167,7 +169,7 @@ fn episode_step(
             Ok(verdict) => {
                 verification = verdict.verification;
                 let undone = undone(agent.hands, idx, task.steps.len(), &outcome);
-                record.truncated = undone == Undone::OutOfSteps;
+                record.truncated = matches!(undone, Undone::OutOfSteps | Undone::AtLimit);
                 settle_account(record, verdict, undone.in_words(idx, task.steps.len(), &outcome));
             }
             Err(error) => record.err_msg = Some(message(&*error)),
@@ -215,6 +217,7 @@ fn verdict_of(
 enum Undone {
     Nothing,
     Refused,
+    AtLimit,
     OutOfSteps,
     DryRun,
 }
@@ -222,6 +225,7 @@ enum Undone {
 /// What is undone when step `idx` of `n` was the last one.
 fn undone(hands: Hands, idx: usize, n: usize, outcome: &StepOutcome) -> Undone {
     match hands {
+        _ if outcome.held.is_some_and(Held::is_limit) => Undone::AtLimit,
         _ if !outcome.is_done() => Undone::Refused,
         _ if idx + 1 < n => Undone::OutOfSteps,
         Hands::Rest => Undone::DryRun,
@@ -234,7 +238,8 @@ impl Undone {
         let reason = outcome.detail.as_deref().unwrap_or("nothing was done");
         match self {
             Self::Nothing => None,
-            Self::Refused if n == 1 => Some(reason.to_owned()),
+            Self::Refused | Self::AtLimit if n == 1 => Some(reason.to_owned()),
+            Self::AtLimit => Some(format!("step {} of {n} was not done: {reason}", idx + 1)),
             Self::Refused => Some(format!("step {} of {n} was refused: {reason}", idx + 1)),
             Self::OutOfSteps => Some(format!("out of steps: {} of {n} were taken", idx + 1)),
             Self::DryRun => Some("dry run: nothing was done".to_owned()),
@@ -271,7 +276,7 @@ fn message(error: &(dyn Error + 'static)) -> String {
 }
 
 /// What a step is to do, in words.
-fn describe(intent: &Intent) -> String {
+pub(crate) fn describe(intent: &Intent) -> String {
     match intent {
         Intent::At { target, deed } => match deed {
             Deed::Click { count: 2, .. } => format!("double click {target}"),

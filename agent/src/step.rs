@@ -18,7 +18,9 @@ use vigorl_tasks::scripted::{self, Clause, Surroundings};
 
 use crate::cancel::Cancel;
 use crate::effect::{Effect, PixelChange};
+use crate::episode::describe;
 use crate::judges::in_words;
+use crate::leash::{Held, Leash};
 use crate::look::{behind_dialog, capture, look_again, tabs_of};
 use crate::run_dir::RunDirError;
 
@@ -38,6 +40,8 @@ pub struct Agent<'a> {
     pub hands: Hands,
     /// Ends the loop from outside.
     pub cancel: &'a Cancel,
+    /// What holds it back.
+    pub leash: Leash<'a>,
 }
 
 impl std::fmt::Debug for Agent<'_> {
@@ -229,6 +233,8 @@ pub struct StepOutcome {
     pub checked: Option<scripted::Verification>,
     /// The step was broken off before its action.
     pub cancelled: bool,
+    /// What kept the agent from the action, besides an interruption.
+    pub held: Option<Held>,
     /// All tabs at the end, the current one first; empty where there are none.
     pub(crate) tabs: Vec<TabId>,
     /// Address, title and dialog before the action.
@@ -266,11 +272,19 @@ pub fn run_step(
         outcome.before = before;
         return Ok(outcome);
     }
+    if let Some(held) = agent.leash.limit_reached() {
+        outcome.before = before;
+        return Ok(outcome.held_back(held));
+    }
     let clock = Instant::now();
     let recorded = outcome.times.record;
     let aim = aim(agent, intent, screenshot, watch, &mut outcome)?;
     outcome.before = before;
     outcome.times.grounding = clock.elapsed().saturating_sub(outcome.times.record - recorded);
+    // It also breaks off the policy.
+    if let Some(held) = agent.leash.out_of_time() {
+        return Ok(outcome.held_back(held));
+    }
     if agent.cancel.is_set() || outcome.groundings.iter().any(|grounding| grounding.cancelled) {
         outcome.cancelled = true;
         return Ok(outcome.refused("interrupted".to_owned()));
@@ -279,7 +293,7 @@ pub fn run_step(
         Aim::Ready(action) => action,
         Aim::NoPoint(reason) => return Ok(outcome.refused(reason)),
     };
-    act(agent, action, watch, &mut outcome)?;
+    act(agent, intent, action, watch, &mut outcome)?;
     Ok(outcome)
 }
 
@@ -301,6 +315,7 @@ impl StepOutcome {
             times,
             checked: None,
             cancelled: false,
+            held: None,
         }
     }
 
@@ -311,6 +326,10 @@ impl StepOutcome {
 
     fn refused(self, reason: String) -> Self {
         Self { detail: Some(reason), ..self }
+    }
+
+    fn held_back(self, held: Held) -> Self {
+        Self { held: Some(held), ..self.refused(held.to_string()) }
     }
 
     /// What the next step may start from.
@@ -336,6 +355,7 @@ fn expect(
     const TICK: Duration = Duration::from_millis(50);
     let clock = Instant::now();
     let within = if agent.hands == Hands::Rest { Duration::ZERO } else { within };
+    let within = within.min(agent.leash.time_left());
     let held = loop {
         let held = clause.verify(agent.driver, surroundings)?;
         if held == scripted::Verification::Satisfied || clock.elapsed() >= within || agent.cancel.is_set() {
@@ -358,6 +378,10 @@ fn expect(
         }
         scripted::Verification::Unknown => (Effect::Refused, Some(format!("cannot tell whether {what}"))),
     };
+    outcome.held = agent.leash.out_of_time().filter(|_| held != scripted::Verification::Satisfied);
+    if let Some((held, detail)) = outcome.held.zip(outcome.detail.as_mut()) {
+        *detail = format!("{held}, and {detail}");
+    }
     Ok(())
 }
 
@@ -402,7 +426,8 @@ fn find(
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<Result<Point<Screen>, String>, StepError> {
-    let mut follow = Follow { cancel: agent.cancel, watch, failure: None, recording: Duration::ZERO };
+    let (cancel, until) = (agent.cancel, agent.leash.until());
+    let mut follow = Follow { cancel, until, watch, failure: None, recording: Duration::ZERO };
     let grounding =
         ground(agent.policy, &screenshot.pixels, target, agent.preset, agent.sampling, &mut follow)?;
     outcome.times.record += follow.recording;
@@ -425,6 +450,7 @@ fn find(
 /// Passes turns on to the watcher, and breaks off when asked to or when the record fails.
 struct Follow<'a> {
     cancel: &'a Cancel,
+    until: Option<Instant>,
     watch: &'a mut dyn Watch,
     failure: Option<RunDirError>,
     recording: Duration,
@@ -432,7 +458,8 @@ struct Follow<'a> {
 
 impl Follow<'_> {
     fn flow(&self) -> ControlFlow<()> {
-        if self.cancel.is_set() || self.failure.is_some() {
+        let is_late = self.until.is_some_and(|end| Instant::now() >= end);
+        if self.cancel.is_set() || is_late || self.failure.is_some() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
@@ -458,9 +485,23 @@ impl GroundObserver for Follow<'_> {
     }
 }
 
+/// Whether the action may be done, asked right before it; if not, the outcome says why.
+fn may_act(agent: &mut Agent<'_>, intent: &Intent, action: &Action, outcome: &mut StepOutcome) -> bool {
+    let held = agent.leash.holds(&describe(intent), action, &outcome.page);
+    if agent.cancel.is_set() {
+        outcome.cancelled = true;
+        outcome.detail = Some("interrupted".to_owned());
+        return false;
+    }
+    outcome.held = held;
+    outcome.detail = held.map(|held| held.to_string());
+    held.is_none()
+}
+
 /// Executes the action and reads its effect off a second observation.
 fn act(
     agent: &mut Agent<'_>,
+    intent: &Intent,
     action: Action,
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
@@ -468,6 +509,9 @@ fn act(
     if agent.hands == Hands::Rest {
         (outcome.action, outcome.effect) = (Some(action), Effect::Unverifiable);
         outcome.detail = Some("dry run".to_owned());
+        return Ok(());
+    }
+    if !may_act(agent, intent, &action, outcome) {
         return Ok(());
     }
     timed(&mut outcome.times.record, || watch.acting(&action))?;
@@ -478,6 +522,7 @@ fn act(
         }
         acted => acted?,
     };
+    agent.leash.count();
     (outcome.action, outcome.acted_at) = (Some(action), Some(Instant::now()));
     look_again(agent, watch, outcome)
 }
@@ -500,10 +545,14 @@ fn answer_dialog(
         }
     };
     if agent.hands == Hands::Rest {
-        return act(agent, action.clone(), watch, outcome);
+        return act(agent, intent, action.clone(), watch, outcome);
+    }
+    if !may_act(agent, intent, action, outcome) {
+        return Ok(());
     }
     timed(&mut outcome.times.record, || watch.acting(action))?;
     timed(&mut outcome.times.act, || agent.driver.answer_dialog(accept, None))?;
+    agent.leash.count();
     let done = if accept { "accepted" } else { "dismissed" };
     outcome.detail = Some(format!("{done} the dialog: {text}"));
     (outcome.action, outcome.acted_at) = (Some(action.clone()), Some(Instant::now()));

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use serde_json::json;
 use vigorl_agent::record::{InputRecord, Summary};
 use vigorl_agent::{
-    Agent, Hands, Intent, Judge, Nobody, Recorded, Run, RunDirError, ScriptedJudge, Task, intents_of,
+    Agent, Hands, Intent, Judge, Leash, Nobody, Recorded, Run, RunDirError, ScriptedJudge, Task, intents_of,
     run_episode, write_report,
 };
 use vigorl_geometry::{Size, Viewport};
@@ -85,6 +85,7 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Re
         settle_cap: settings.settle_cap,
         hands: if args.dry_run { Hands::Rest } else { Hands::Act },
         cancel: &cancel,
+        leash: Leash::default(),
     };
     let opened = match &job.place {
         Place::Page { url, .. } => {
