@@ -15,6 +15,7 @@ mod pages;
 mod picture;
 mod programs;
 mod quantize;
+mod repeat;
 mod report;
 mod run;
 mod stop;
@@ -72,7 +73,7 @@ fn layer_of(command: &Command) -> Layer {
     let parts: Vec<&dyn Typed> = match command {
         Command::Demo(args) => vec![&args.policy, &args.browser, &args.run],
         Command::Locate(args) => vec![&args.policy],
-        Command::Run(args) => vec![&args.policy, &args.browser, &args.run],
+        Command::Run(args) => vec![&args.policy, &args.browser, &args.run, &args.limits],
         Command::Calibrate(args) => vec![&args.browser],
         Command::Eval(EvalCommand::Practice(args)) => vec![&args.policy, &args.browser, &args.run],
         Command::Data(DataCommand::Practice(args)) => vec![&args.browser],
