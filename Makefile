@@ -1,11 +1,15 @@
 # Thin: every line is a command a person could type. `make demo` and `make test` work on a fresh Debian 12
 # machine that has Rust and make; what else is missing is installed by `make setup`.
 
-.PHONY: setup demo test bench bench-engine bench-train venv parity nano
+.PHONY: setup setup-tests demo test bench bench-engine bench-train venv parity nano
 
 # Says what it needs and installs what is missing (Debian packages).
 setup:
 	@scripts/setup.sh
+
+# The same, and the applications that tests and examples use.
+setup-tests:
+	@scripts/setup.sh --tests
 
 # The embedded policy on practice pages in a real headless browser; ends with the report's path.
 demo: setup
@@ -13,7 +17,7 @@ demo: setup
 	target/release/vigorl demo
 
 # Formatting, lints and docs with warnings denied, then every test; ends with one line of totals.
-test: setup
+test: setup-tests
 	@scripts/test.sh
 
 # A step's overhead besides the model, in a real browser at 1280x800.

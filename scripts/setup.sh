@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what building and running need and this machine lacks, and says so. Debian and its relatives.
+# Installs what building and running need and this machine lacks, and says so; with --tests also what `make test` needs.
+# Debian and its relatives.
 set -eu
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -32,15 +33,23 @@ library gbm libgbm-dev
 library egl libegl-dev
 library xcb libxcb1-dev
 ls /usr/lib/llvm-*/lib/libclang*.so* >/dev/null 2>&1 || packages="$packages libclang-dev"
-# Displays and applications of the desktop tests.
-need Xvfb xvfb
-need openbox openbox
-need galculator galculator
-need mousepad mousepad
-need xterm xterm
-need Xorg xserver-xorg-core
-need xrandr x11-xserver-utils
-[ -e /usr/lib/xorg/modules/drivers/dummy_drv.so ] || packages="$packages xserver-xorg-video-dummy"
+if [ "${1:-}" = "--tests" ]; then
+    # Displays, and the applications of the desktop tests and of the examples.
+    need Xvfb xvfb
+    need openbox openbox
+    need galculator galculator
+    need mousepad mousepad
+    need xterm xterm
+    need zenity zenity
+    need Xorg xserver-xorg-core
+    need xrandr x11-xserver-utils
+    [ -e /usr/lib/xorg/modules/drivers/dummy_drv.so ] || packages="$packages xserver-xorg-video-dummy"
+    need php php-cli
+    # dokuwiki wants some PHP: with this one no web server comes along.
+    [ -e /usr/share/dokuwiki/doku.php ] || packages="$packages php-cgi php-xml dokuwiki"
+    need fossil fossil
+    need radicale radicale
+fi
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || packages="$packages python3-venv"
 
 if [ -z "$packages" ]; then

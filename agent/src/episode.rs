@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use vigorl_geometry::{Rect, Screen};
@@ -17,7 +18,9 @@ use crate::effect::Verification;
 use crate::judges::in_words;
 use crate::leash::Held;
 use crate::look::{look_again, wait_on};
-use crate::record::{ActionRecord, EpisodeRecord, Event, MapsRecord, StepRecord, Timings, box4, millis, xy};
+use crate::record::{
+    ActionRecord, ElementRecord, EpisodeRecord, Event, MapsRecord, StepRecord, Timings, box4, millis, xy,
+};
 use crate::run::Run;
 use crate::run_dir::RunDirError;
 use crate::step::{Agent, Deed, Hands, Intent, Seen, StepError, StepOutcome, Watch, run_step, timed};
@@ -32,6 +35,8 @@ pub struct Task<'a> {
     pub seed: Option<u64>,
     /// The steps in order; the policy sees each target's description and nothing else.
     pub steps: Vec<Intent>,
+    /// Parts of the steps that may fail, because they are tried again behind.
+    pub attempts: Vec<Attempt>,
     /// Steps that may be taken; `None` takes all.
     pub max_steps: Option<usize>,
     /// The box that should be hit, for the report; the policy never sees it.
@@ -43,6 +48,37 @@ pub struct Task<'a> {
 impl std::fmt::Debug for Task<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Task").field("name", &self.name).field("steps", &self.steps).finish_non_exhaustive()
+    }
+}
+
+/// Steps that are tried, and tried again if one is not done. The last try is no attempt: it must succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The steps; the last one checks whether it was successful, and the next try begins behind it.
+    pub steps: Range<usize>,
+    /// The step behind all tries.
+    pub end: usize,
+}
+
+/// Whether the episode ends with a step.
+#[derive(Debug, Clone, Copy)]
+struct Ends {
+    if_done: bool,
+    if_not: bool,
+}
+
+impl Task<'_> {
+    /// The step that follows on `idx`; the number of steps if there is none. Nothing if the episode ends because the
+    /// step was not done.
+    fn after(&self, idx: usize, is_done: bool) -> Option<usize> {
+        // The innermost one is the one that begins last.
+        let holds = |attempt: &&Attempt| attempt.steps.contains(&idx);
+        match (self.attempts.iter().filter(holds).max_by_key(|attempt| attempt.steps.start), is_done) {
+            (Some(attempt), true) if idx + 1 == attempt.steps.end => Some(attempt.end),
+            (_, true) => Some(idx + 1),
+            (Some(attempt), false) => Some(attempt.steps.end),
+            (None, false) => None,
+        }
     }
 }
 
@@ -102,18 +138,22 @@ pub fn run_episode(
         seed: task.seed,
     })?;
     let mut record = EpisodeRecord { target: task.target.map(box4), ..EpisodeRecord::default() };
-    let n_steps = task.steps.len().min(task.max_steps.unwrap_or(usize::MAX));
+    let max_steps = task.max_steps.unwrap_or(usize::MAX);
     agent.leash.start();
-    let mut seen = None;
-    for idx in 0..n_steps {
+    let (mut seen, mut idx) = (None, 0);
+    while idx < task.steps.len() && record.n_steps < max_steps {
         if agent.cancel.is_set() {
             record.truncated = true;
             break;
         }
-        let place = if idx + 1 == n_steps { Place::Last } else { Place::Before };
         record.n_steps += 1;
-        match episode_step(agent, task, idx, place, seen.take(), &mut record, run) {
-            Ok(Next::Step(last)) => seen = last,
+        let is_last = |next: Option<usize>| next.is_none_or(|next| next >= task.steps.len());
+        let ends = Ends {
+            if_done: is_last(task.after(idx, true)) || record.n_steps == max_steps,
+            if_not: is_last(task.after(idx, false)) || record.n_steps == max_steps,
+        };
+        match episode_step(agent, task, idx, ends, seen.take(), &mut record, run) {
+            Ok(Next::Step { next, last }) => (idx, seen) = (next, last),
             Ok(Next::End) => break,
             Err(StepError::Record(error)) => return Err(error),
             Err(error) => {
@@ -127,14 +167,8 @@ pub fn run_episode(
     Ok(record)
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Before,
-    Last,
-}
-
 enum Next {
-    Step(Option<Seen>),
+    Step { next: usize, last: Option<Seen> },
     End,
 }
 
@@ -143,7 +177,7 @@ fn episode_step(
     agent: &mut Agent<'_>,
     task: &mut Task<'_>,
     idx: usize,
-    place: Place,
+    ends: Ends,
     seen: Option<Seen>,
     record: &mut EpisodeRecord,
     run: &mut Run,
@@ -156,7 +190,8 @@ fn episode_step(
     let mut outcome = run_step(agent, &intent, seen, &mut recorder)?;
     outcome.times.record += starting;
     record.point = outcome.answer().map(xy).or(record.point);
-    let over = !outcome.is_done() || place == Place::Last;
+    // What is held back is not tried again.
+    let over = outcome.held.is_some() || if outcome.is_done() { ends.if_done } else { ends.if_not };
     let mut verification = match outcome.checked {
         Some(scripted::Verification::Satisfied) => Verification::Satisfied,
         Some(scripted::Verification::Unsatisfied) => Verification::Unsatisfied,
@@ -168,7 +203,8 @@ fn episode_step(
         match verdict_of(agent, &mut *task.judge, &mut recorder, &mut outcome)? {
             Ok(verdict) => {
                 verification = verdict.verification;
-                let undone = undone(agent.hands, idx, task.steps.len(), &outcome);
+                let is_last = task.after(idx, true) == Some(task.steps.len());
+                let undone = undone(agent.hands, is_last, &outcome);
                 record.truncated = matches!(undone, Undone::OutOfSteps | Undone::AtLimit);
                 settle_account(record, verdict, undone.in_words(idx, task.steps.len(), &outcome));
             }
@@ -177,7 +213,10 @@ fn episode_step(
     }
     let written = step_record(&outcome, instruction, step, run.episode_number(), verification);
     run.end_step(&written, &outcome)?;
-    Ok(if over || outcome.cancelled { Next::End } else { Next::Step(outcome.seen()) })
+    Ok(match task.after(idx, outcome.is_done()) {
+        Some(next) if !over && !outcome.cancelled => Next::Step { next, last: outcome.seen() },
+        _ => Next::End,
+    })
 }
 
 /// Asks the judge, and asks again while the verdict may still change; then the step's last look is at what the
@@ -222,12 +261,12 @@ enum Undone {
     DryRun,
 }
 
-/// What is undone when step `idx` of `n` was the last one.
-fn undone(hands: Hands, idx: usize, n: usize, outcome: &StepOutcome) -> Undone {
+/// What is undone behind the last step that was taken, which may not be the task's last one.
+fn undone(hands: Hands, is_last: bool, outcome: &StepOutcome) -> Undone {
     match hands {
         _ if outcome.held.is_some_and(Held::is_limit) => Undone::AtLimit,
         _ if !outcome.is_done() => Undone::Refused,
-        _ if idx + 1 < n => Undone::OutOfSteps,
+        _ if !is_last => Undone::OutOfSteps,
         Hands::Rest => Undone::DryRun,
         Hands::Act => Undone::Nothing,
     }
@@ -281,9 +320,14 @@ pub(crate) fn describe(intent: &Intent) -> String {
         Intent::At { target, deed } => match deed {
             Deed::Click { count: 2, .. } => format!("double click {target}"),
             Deed::Click { button: MouseButton::Right, .. } => format!("right click {target}"),
-            Deed::Click { .. } => target.clone(),
+            Deed::Click { .. } => target.to_string(),
             Deed::Hover => format!("hover over {target}"),
             Deed::Scroll { dx_px, dy_px } => format!("scroll {target} by ({dx_px}, {dy_px})"),
+            Deed::Select { option } => format!("select `{option}` in {target}"),
+            Deed::Upload { files } => {
+                let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+                format!("upload {} to {target}", files.join(", "))
+            }
             Deed::DragTo { target: to } => format!("drag {target} to {to}"),
         },
         Intent::Do(action) => match ActionRecord::from(action) {
@@ -313,6 +357,11 @@ fn step_record(
         step,
         episode,
         instruction,
+        place: outcome.place.map(box4),
+        element: outcome
+            .element
+            .as_ref()
+            .map(|found| ElementRecord { role: found.role.clone(), name: found.name.clone() }),
         action: outcome.action.as_ref().map(ActionRecord::from),
         effect: outcome.effect,
         detail: outcome.detail.clone(),

@@ -6,36 +6,78 @@ use std::time::Duration;
 
 use vigorl_interface::{Action, Driver, MouseButton};
 use vigorl_tasks::practice::{PracticeEnv, Reason};
-use vigorl_tasks::scripted::{self, Clause, FileClause, Plan, ScriptedTask, Step, Surroundings};
+use vigorl_tasks::scripted::{self, Clause, FileClause, Plan, ScriptedTask, Step, Surroundings, Target};
 
 use crate::effect::Verification;
-use crate::episode::{Failure, Judge, Verdict};
+use crate::episode::{Attempt, Failure, Judge, Verdict};
 use crate::step::{Deed, Intent};
 
-/// What the steps of a scripted task ask of the loop; none for a task with a goal.
-pub fn intents_of(task: &ScriptedTask, surroundings: &Surroundings) -> Vec<Intent> {
-    let Plan::Steps(steps) = &task.plan else { return Vec::new() };
-    steps.iter().map(|step| intent_of(step, task, surroundings)).collect()
+/// What the steps of a scripted task ask of the loop, and which of them are attempts; none for a task with a goal.
+pub fn intents_of(task: &ScriptedTask, surroundings: &Surroundings) -> (Vec<Intent>, Vec<Attempt>) {
+    let mut laid_out = (Vec::new(), Vec::new());
+    if let Plan::Steps(steps) = &task.plan {
+        lay_out(steps, task, surroundings, &mut laid_out);
+    }
+    laid_out
 }
 
+/// Writes repetitions out one behind the other.
+fn lay_out(
+    steps: &[Step],
+    task: &ScriptedTask,
+    surroundings: &Surroundings,
+    out: &mut (Vec<Intent>, Vec<Attempt>),
+) {
+    for step in steps {
+        match step {
+            Step::Repeat(repeat) => {
+                (0..repeat.times).for_each(|_| lay_out(&repeat.steps, task, surroundings, out));
+            }
+            Step::Retry(retry) => {
+                let mut tries = Vec::new();
+                for _ in 0..retry.times {
+                    let start = out.0.len();
+                    lay_out(&retry.steps, task, surroundings, out);
+                    out.0.push(intent_of(&Step::WaitFor(retry.until.clone()), task, surroundings));
+                    tries.push(start..out.0.len());
+                }
+                // The last one must succeed.
+                tries.pop();
+                let end = out.0.len();
+                out.1.extend(tries.into_iter().map(|steps| Attempt { steps, end }));
+            }
+            step => out.0.push(intent_of(step, task, surroundings)),
+        }
+    }
+}
+
+/// What a step asks that is not made of others.
 fn intent_of(step: &Step, task: &ScriptedTask, surroundings: &Surroundings) -> Intent {
     let expect = |clause: &Clause, within: Duration| Intent::Expect {
         clause: clause.clone(),
         surroundings: surroundings.clone(),
         within,
     };
-    let at = |target: &str, deed: Deed| Intent::At { target: target.to_owned(), deed };
+    let target = |target: &Target| target.within(&surroundings.folder);
+    let at = |found: &Target, deed: Deed| Intent::At { target: target(found), deed };
     let click = |button, count| Deed::Click { button, count };
     match step {
-        Step::Click(target) => at(target, Deed::CLICK),
-        Step::DoubleClick(target) => at(target, click(MouseButton::Left, 2)),
-        Step::RightClick(target) => at(target, click(MouseButton::Right, 1)),
-        Step::Hover(target) => at(target, Deed::Hover),
-        Step::Drag(drag) => at(&drag.from, Deed::DragTo { target: drag.to.clone() }),
+        Step::Click(what) => at(what, Deed::CLICK),
+        Step::DoubleClick(what) => at(what, click(MouseButton::Left, 2)),
+        Step::RightClick(what) => at(what, click(MouseButton::Right, 1)),
+        Step::Hover(what) => at(what, Deed::Hover),
+        Step::Drag(drag) => at(&drag.from, Deed::DragTo { target: target(&drag.to) }),
         Step::Scroll(scroll) => at(&scroll.target, Deed::Scroll { dx_px: 0.0, dy_px: scroll.by }),
+        Step::Select(list) => at(&list.target, Deed::Select { option: list.option.clone() }),
+        Step::Upload(field) => {
+            let files = field.files.iter().map(|file| surroundings.resolve(file)).collect();
+            at(&field.target, Deed::Upload { files })
+        }
         Step::Type(text) => Intent::Do(Action::Type { text: text.clone() }),
         Step::Press(chord) => Intent::Do(Action::Press { chord: chord.0.clone() }),
         Step::Navigate(url) => Intent::Do(Action::Navigate { url: url.clone() }),
+        // Laid out before.
+        Step::Repeat(_) | Step::Retry(_) => Intent::Do(Action::Press { chord: Vec::new() }),
         Step::WaitFor(clause) => expect(clause, task.patience),
         Step::Assert(clause) => expect(clause, Duration::ZERO),
     }

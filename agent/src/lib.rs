@@ -23,7 +23,7 @@ mod step;
 pub use cancel::Cancel;
 pub use clock::Stamp;
 pub use effect::{Effect, PixelChange, Verification, classify, pixel_change};
-pub use episode::{Failure, Judge, Nobody, Task, Verdict, run_episode};
+pub use episode::{Attempt, Failure, Judge, Nobody, Task, Verdict, run_episode};
 pub use hidden::Hidden;
 pub use interval::wilson95;
 pub use judges::{PracticeJudge, ScriptedJudge, intents_of};
@@ -32,4 +32,6 @@ pub use recorded::{Recorded, RecordedEpisode, RecordedStep};
 pub use report::{render, write_report};
 pub use run::{Run, StepCost};
 pub use run_dir::{RunDir, RunDirError};
-pub use step::{Agent, Deed, Hands, Intent, Seen, StepError, StepOutcome, StepTimes, Watch, run_step};
+pub use step::{
+    Agent, Checks, Deed, Eyes, Hands, Intent, Seen, StepError, StepOutcome, StepTimes, Watch, run_step,
+};

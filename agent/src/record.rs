@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -104,6 +105,12 @@ pub struct RunRecord {
 pub struct InputRecord {
     /// The text of the task file.
     pub task_file: Option<String>,
+    /// Its folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+    /// Values of its variables that were given from outside.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vars: BTreeMap<String, String>,
     /// The page it started on.
     pub url: Option<String>,
     /// Width and height of the visible area in CSS pixels.
@@ -114,6 +121,9 @@ pub struct InputRecord {
     pub max_steps: Option<usize>,
     /// Whether nothing was to be done to the page.
     pub dry_run: bool,
+    /// Whether targets were found by the places that the task names, without a policy.
+    #[serde(default)]
+    pub places: bool,
 }
 
 /// Which practice pages.
@@ -304,6 +314,8 @@ pub enum ActionRecord {
     Scroll { at: Xy, dx_px: Plain, dy_px: Plain },
     Type { text: String },
     Press { chord: String },
+    Select { at: Xy, option: String },
+    Upload { at: Xy, files: Vec<PathBuf> },
     Navigate { url: String },
     Back,
 }
@@ -326,6 +338,8 @@ impl From<&Action> for ActionRecord {
             }
             Action::Type { text } => Self::Type { text: text.clone() },
             Action::Press { chord } => Self::Press { chord: print_chord(chord) },
+            Action::Select { at, option } => Self::Select { at: xy(*at), option: option.clone() },
+            Action::Upload { at, files } => Self::Upload { at: xy(*at), files: files.clone() },
             Action::Navigate { url } => Self::Navigate { url: url.clone() },
             Action::Back => Self::Back,
         }
@@ -344,7 +358,11 @@ impl ActionRecord {
     /// The point the action happens at, or starts at.
     pub fn at(&self) -> Option<Xy> {
         match self {
-            Self::Click { at, .. } | Self::Hover { at } | Self::Scroll { at, .. } => Some(*at),
+            Self::Click { at, .. }
+            | Self::Hover { at }
+            | Self::Scroll { at, .. }
+            | Self::Select { at, .. }
+            | Self::Upload { at, .. } => Some(*at),
             Self::Drag { from, .. } => Some(*from),
             Self::Type { .. } | Self::Press { .. } | Self::Navigate { .. } | Self::Back => None,
         }
@@ -448,6 +466,12 @@ pub struct StepRecord {
     pub episode: usize,
     /// What the step was to do.
     pub instruction: String,
+    /// The box of what the step is about, where the task tells it; the policy never sees it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Box4>,
+    /// What the page says is at the point, if it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub element: Option<ElementRecord>,
     /// What was done; null if refused.
     pub action: Option<ActionRecord>,
     /// What it did to the screen.
@@ -472,6 +496,15 @@ pub struct StepRecord {
     pub maps: MapsRecord,
     /// Where the time went.
     pub millis: Timings,
+}
+
+/// An element of a page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ElementRecord {
+    /// `button`, `link`, `textbox`, …
+    pub role: String,
+    /// As assistive software would say it.
+    pub name: String,
 }
 
 /// How an episode ended.

@@ -5,16 +5,17 @@
 //! observation.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use vigorl_geometry::{Point, Screen};
+use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_interface::{
     Action, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled, TabId,
 };
 use vigorl_policy::{
     GroundObserver, Grounding, Malformed, Policy, PolicyError, Preset, Sampling, Turn, ground,
 };
-use vigorl_tasks::scripted::{self, Clause, Surroundings};
+use vigorl_tasks::scripted::{self, Clause, ElementAt, Surroundings, Target};
 
 use crate::cancel::Cancel;
 use crate::effect::{Effect, PixelChange};
@@ -28,12 +29,8 @@ use crate::run_dir::RunDirError;
 pub struct Agent<'a> {
     /// The camera and the hands.
     pub driver: &'a mut dyn Driver,
-    /// Who is asked where.
-    pub policy: &'a mut dyn Policy,
-    /// How the policy is spoken to.
-    pub preset: &'a Preset,
-    /// How it samples.
-    pub sampling: &'a Sampling,
+    /// Who says where.
+    pub eyes: Eyes<'a>,
     /// Longest wait, after an action, for a quiet page and for what the task expects of it.
     pub settle_cap: Duration,
     /// Whether anything is done at all.
@@ -46,7 +43,43 @@ pub struct Agent<'a> {
 
 impl std::fmt::Debug for Agent<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Agent").field("preset", &self.preset.name).finish_non_exhaustive()
+        f.debug_struct("Agent").field("eyes", &self.eyes).finish_non_exhaustive()
+    }
+}
+
+/// Who says where a target is.
+pub enum Eyes<'a> {
+    /// A policy that looks at the screenshot.
+    Policy {
+        /// Who is asked.
+        policy: &'a mut dyn Policy,
+        /// How it is spoken to.
+        preset: &'a Preset,
+        /// How it samples.
+        sampling: &'a Sampling,
+        /// Who may contradict it.
+        checks: Checks,
+    },
+    /// Nobody looks: the places that the targets name themselves.
+    Places,
+}
+
+/// Who may contradict a policy before it acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checks {
+    /// Nobody: an evaluation measures the policy alone.
+    Nobody,
+    /// The page, where there is one: a point on an element that does something else than the one element which the
+    /// instruction names is not clicked. The policy is asked once more.
+    Elements,
+}
+
+impl std::fmt::Debug for Eyes<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Policy { preset, .. } => f.debug_tuple("Policy").field(&preset.name).finish(),
+            Self::Places => f.write_str("Places"),
+        }
     }
 }
 
@@ -64,8 +97,8 @@ pub enum Hands {
 pub enum Intent {
     /// Find what is described and do something there.
     At {
-        /// The description for the policy.
-        target: String,
+        /// What.
+        target: Target,
         /// What to do there.
         deed: Deed,
     },
@@ -101,10 +134,20 @@ pub enum Deed {
         /// Vertical distance.
         dy_px: f64,
     },
+    /// Choose an option of the list there.
+    Select {
+        /// Its text.
+        option: String,
+    },
+    /// Hand files to the field there.
+    Upload {
+        /// As absolute paths.
+        files: Vec<PathBuf>,
+    },
     /// Drag from there to what is described.
     DragTo {
-        /// The second description for the policy.
-        target: String,
+        /// The second thing to find.
+        target: Target,
     },
 }
 
@@ -115,7 +158,7 @@ impl Deed {
 
 impl Intent {
     /// A single click on what `target` describes.
-    pub fn click(target: impl Into<String>) -> Self {
+    pub fn click(target: impl Into<Target>) -> Self {
         Self::At { target: target.into(), deed: Deed::CLICK }
     }
 }
@@ -217,6 +260,10 @@ pub struct StepOutcome {
     pub page: PageState,
     /// What the policy said, one entry for each thing that had to be found.
     pub groundings: Vec<Grounding>,
+    /// Where the first target is, if the task says so and it is there.
+    pub place: Option<Rect<Screen>>,
+    /// What the page says is at the point, if it was asked.
+    pub element: Option<ElementAt>,
     /// What was executed.
     pub action: Option<Action>,
     /// What it did.
@@ -307,6 +354,8 @@ impl StepOutcome {
             tabs,
             acted_at: None,
             groundings: Vec::new(),
+            place: None,
+            element: None,
             action: None,
             effect: Effect::Refused,
             detail: None,
@@ -411,6 +460,8 @@ fn aim(
         Deed::Click { button, count } => Action::Click { at, button: *button, count: *count },
         Deed::Hover => Action::Hover { at },
         Deed::Scroll { dx_px, dy_px } => Action::Scroll { at, dx_px: *dx_px, dy_px: *dy_px },
+        Deed::Select { option } => Action::Select { at, option: option.clone() },
+        Deed::Upload { files } => Action::Upload { at, files: files.clone() },
         Deed::DragTo { target } => match find(agent, target, screenshot, watch, outcome)? {
             Ok(to) => Action::Drag { from: at, to },
             Err(reason) => return Ok(Aim::NoPoint(reason)),
@@ -418,18 +469,91 @@ fn aim(
     }))
 }
 
-/// The point for one description, or why there is none.
+/// The point for one target, or why there is none. What is known of its place is recorded beside the answer.
 fn find(
     agent: &mut Agent<'_>,
-    target: &str,
+    target: &Target,
     screenshot: &Screenshot,
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<Result<Point<Screen>, String>, StepError> {
+    let place = target.place.as_ref().map(|place| place.locate(agent.driver, screenshot)).transpose()?;
+    let is_first = outcome.groundings.is_empty();
+    if let (true, Some(Ok(place))) = (is_first, &place) {
+        outcome.place = Some(*place);
+    }
+    let Eyes::Policy { sampling, checks, .. } = &agent.eyes else {
+        let found = match place {
+            Some(Ok(place)) => Ok(place.center()),
+            Some(Err(reason)) => Err(reason),
+            None => Err("the task names no place for this, and nobody looks".to_owned()),
+        };
+        outcome.groundings.push(Grounding::known(found.as_ref().ok().copied()));
+        return Ok(found);
+    };
+    let (first, checks) = ((**sampling).clone(), *checks);
+    let found = ask(agent, target, screenshot, &first, watch, outcome)?;
+    let (Checks::Elements, Ok(at)) = (checks, &found) else { return Ok(found) };
+    if veto(agent, target, screenshot, *at, outcome)?.is_none() {
+        return Ok(found);
+    }
+    // The same question has the same greedy answer, so the second one is drawn.
+    let second =
+        Sampling { temperature: first.temperature.max(1.0), seed: first.seed.wrapping_add(1), ..first };
+    let found = ask(agent, target, screenshot, &second, watch, outcome)?;
+    if let (Some(again), Some(mut once)) = (outcome.groundings.pop(), outcome.groundings.pop()) {
+        once.turns.extend(again.turns.iter().cloned());
+        outcome.groundings.push(Grounding { turns: once.turns, ..again });
+        timed(&mut outcome.times.record, || watch.grounded(&outcome.groundings))?;
+    }
+    Ok(match found {
+        Ok(at) => veto(agent, target, screenshot, at, outcome)?.map_or(Ok(at), Err),
+        malformed => malformed,
+    })
+}
+
+/// Asks the page what is at the point, and whether that contradicts the instruction.
+fn veto(
+    agent: &mut Agent<'_>,
+    target: &Target,
+    screenshot: &Screenshot,
+    at: Point<Screen>,
+    outcome: &mut StepOutcome,
+) -> Result<Option<String>, StepError> {
+    let clock = Instant::now();
+    let element = ElementAt::look(agent.driver, screenshot, at, &target.description)?;
+    outcome.times.verify += clock.elapsed();
+    let called = |role: &str, name: &str| match (role, name) {
+        ("" | "generic", "") => "nothing".to_owned(),
+        ("" | "generic", name) => format!("`{name}`"),
+        (role, "") => format!("a {role} without a name"),
+        (role, name) => format!("the {role} `{name}`"),
+    };
+    let reason = element.as_ref().and_then(|element| {
+        let meant = element.meant.as_ref()?;
+        let (here, meant) = (called(&element.role, &element.name), called(&meant.role, &meant.name));
+        Some(format!("vetoed: the point is on {here}, but the instruction names {meant}"))
+    });
+    outcome.element = element;
+    Ok(reason)
+}
+
+/// Asks the policy for one target.
+fn ask(
+    agent: &mut Agent<'_>,
+    target: &Target,
+    screenshot: &Screenshot,
+    sampling: &Sampling,
+    watch: &mut dyn Watch,
+    outcome: &mut StepOutcome,
+) -> Result<Result<Point<Screen>, String>, StepError> {
+    let Eyes::Policy { policy, preset, .. } = &mut agent.eyes else {
+        return Ok(Err("nobody looks".to_owned()));
+    };
     let (cancel, until) = (agent.cancel, agent.leash.until());
     let mut follow = Follow { cancel, until, watch, failure: None, recording: Duration::ZERO };
-    let grounding =
-        ground(agent.policy, &screenshot.pixels, target, agent.preset, agent.sampling, &mut follow)?;
+    let description = &target.description;
+    let grounding = ground(&mut **policy, &screenshot.pixels, description, preset, sampling, &mut follow)?;
     outcome.times.record += follow.recording;
     if let Some(failure) = follow.failure {
         return Err(failure.into());
@@ -561,7 +685,11 @@ fn answer_dialog(
 
 pub(crate) fn point_of(action: &Action) -> Option<Point<Screen>> {
     match action {
-        Action::Click { at, .. } | Action::Hover { at } | Action::Scroll { at, .. } => Some(*at),
+        Action::Click { at, .. }
+        | Action::Hover { at }
+        | Action::Scroll { at, .. }
+        | Action::Select { at, .. }
+        | Action::Upload { at, .. } => Some(*at),
         Action::Drag { to, .. } => Some(*to),
         Action::Type { .. } | Action::Press { .. } | Action::Navigate { .. } | Action::Back => None,
     }

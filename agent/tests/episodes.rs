@@ -12,15 +12,15 @@ use std::time::Duration;
 use serde_json::Value;
 use vigorl_agent::record::{ActionRecord, EpisodeRecord, Event, ModelRecord, RunRecord, Summary};
 use vigorl_agent::{
-    Agent, Cancel, Confirm, Consent, Deed, Effect, Hands, Intent, Judge, Leash, Nobody, Question, Recorded,
-    Run, RunDirError, Task, render, run_episode, write_report,
+    Agent, Cancel, Checks, Confirm, Consent, Deed, Effect, Eyes, Hands, Intent, Judge, Leash, Nobody,
+    Question, Recorded, Run, RunDirError, ScriptedJudge, Task, intents_of, render, run_episode, write_report,
 };
 use vigorl_geometry::fit::PixelBudget;
 use vigorl_interface::{Action, Key, MouseButton};
 use vigorl_policy::{
     Completion, Conversation, Policy, PolicyError, Preset, Sampling, ScriptedPolicy, TokenStream,
 };
-use vigorl_tasks::scripted::{Clause, Surroundings};
+use vigorl_tasks::scripted::{Clause, ScriptedTask, Surroundings};
 
 use world::{BecomesGreen, Fake, Fault, IsGreen, middle};
 
@@ -107,20 +107,114 @@ fn leashed(
     let sampling = sampling();
     let mut agent = Agent {
         driver: &mut driver,
-        policy,
-        preset: &preset,
-        sampling: &sampling,
+        eyes: Eyes::Policy { policy, preset: &preset, sampling: &sampling, checks: Checks::Nobody },
         settle_cap: Duration::from_secs(1),
         hands,
         cancel,
         leash: Leash::new(max_actions, max_time, confirm),
     };
     let labels = BTreeMap::from([("kind".to_owned(), "box".to_owned())]);
+    let attempts = Vec::new();
     let mut task =
-        Task { name: "the blue box", labels, seed: Some(7), steps, max_steps, target: None, judge };
+        Task { name: "the blue box", labels, seed: Some(7), steps, attempts, max_steps, target: None, judge };
     let record = run_episode(&mut agent, &mut task, &mut run).unwrap();
     let (summary, path) = run.finish().unwrap();
     Ended { record, summary, path: path.unwrap(), driver, _output: output }
+}
+
+/// Plays a task file, with the given eyes or with none.
+fn scripted(driver: Fake, replies: Option<&[&str]>, yaml: &str) -> (EpisodeRecord, Vec<Value>, Fake) {
+    let output = tempfile::tempdir().unwrap();
+    let mut driver = driver;
+    let (surroundings, cancel) = (Surroundings::default(), Cancel::default());
+    let task = ScriptedTask::parse(yaml).unwrap();
+    let (steps, attempts) = intents_of(&task, &surroundings);
+    let mut run = Run::recorded(output.path(), "task", &run_record(), &[]).unwrap();
+    let mut policy = ScriptedPolicy::new(replies.unwrap_or_default().iter().copied());
+    let (preset, sampling) = (Preset::web_grounding_multiturn(), sampling());
+    let mut agent = Agent {
+        driver: &mut driver,
+        eyes: match replies {
+            Some(_) => Eyes::Policy {
+                policy: &mut policy,
+                preset: &preset,
+                sampling: &sampling,
+                checks: Checks::Elements,
+            },
+            None => Eyes::Places,
+        },
+        settle_cap: Duration::from_secs(1),
+        hands: Hands::Act,
+        cancel: &cancel,
+        leash: Leash::default(),
+    };
+    let mut judge = ScriptedJudge { task: &task, surroundings: &surroundings };
+    let mut task = Task {
+        name: "task",
+        labels: BTreeMap::new(),
+        seed: None,
+        steps,
+        attempts,
+        max_steps: None,
+        target: None,
+        judge: &mut judge,
+    };
+    let record = run_episode(&mut agent, &mut task, &mut run).unwrap();
+    let steps = run.finish().unwrap().1.unwrap().join("steps");
+    let mut folders: Vec<PathBuf> = fs::read_dir(steps).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    (record, folders.iter().map(|folder| json(&folder.join("action.json"))).collect(), driver)
+}
+
+const UNTIL_GREEN: &str = "
+name: n
+start: {}
+wait_secs: 0
+steps:
+  - retry: { times: 3, until: { javascript: isGreen }, steps: [ click: { what: the Save box, at: [130, 50] } ] }
+expect: [ javascript: isGreen ]
+";
+
+#[test]
+fn steps_are_tried_again_until_the_clause_holds() {
+    // Misses, says nothing usable, hits; and never a fourth time.
+    let (record, steps, driver) =
+        scripted(Fake::default(), Some(&[MISS, "<answer> no </answer>", HIT]), UNTIL_GREEN);
+    assert_eq!((record.success, record.reward), (Some(true), Some(1.0)), "{record:?}");
+    let effects: Vec<&str> = steps.iter().map(|step| step["effect"].as_str().unwrap()).collect();
+    assert_eq!(effects, ["suspected_noop", "refused", "refused", "confirmed", "confirmed"]);
+    assert_eq!(driver.acts.len(), 2);
+
+    let (record, steps, _) = scripted(Fake::default(), Some(&[HIT]), UNTIL_GREEN);
+    assert_eq!((record.success, steps.len()), (Some(true), 2));
+
+    let (record, steps, _) = scripted(Fake::default(), Some(&[MISS, MISS, MISS]), UNTIL_GREEN);
+    assert_eq!((record.success, steps.len()), (Some(false), 6));
+    assert!(record.detail.unwrap().contains("step 6 of 6 was refused: it does not hold that `isGreen`"));
+}
+
+#[test]
+fn a_task_that_names_places_needs_no_policy() {
+    let (record, steps, driver) = scripted(Fake::default(), None, UNTIL_GREEN);
+    assert_eq!((record.success, driver.acts.len()), (Some(true), 1));
+    assert_eq!(steps[0]["place"], serde_json::json!([130, 50, 131, 51]));
+    let unknown = UNTIL_GREEN.replace("at: [130, 50]", "at: [530, 50]").replace("times: 3", "times: 1");
+    let (record, _, driver) = scripted(Fake::default(), None, &unknown);
+    assert_eq!((record.success, driver.acts.len()), (Some(false), 0));
+    assert!(record.detail.unwrap().contains("outside of the screenshot"));
+}
+
+#[test]
+fn a_point_that_the_page_contradicts_is_not_clicked_but_asked_for_again() {
+    let once = UNTIL_GREEN.replace("times: 3", "times: 1");
+    let (record, steps, driver) = scripted(Fake::with(Fault::Contradicts), Some(&[MISS, HIT]), &once);
+    assert_eq!((record.success, driver.acts.len()), (Some(true), 1));
+    assert_eq!(steps[0]["element"], serde_json::json!({"role": "button", "name": "Save"}));
+    let (record, _, driver) = scripted(Fake::with(Fault::Contradicts), Some(&[MISS, MISS]), &once);
+    assert_eq!((record.success, driver.acts.len()), (Some(false), 0));
+    let detail = record.detail.unwrap();
+    let words = "vetoed: the point is on the button `Cancel`, but the instruction names the button `Save`";
+    assert!(detail.contains(words), "{detail}");
 }
 
 fn one_click(driver: Fake, replies: &[&str]) -> Ended {
@@ -412,8 +506,8 @@ fn what_was_said_before_a_crash_is_in_the_log_and_in_the_report() {
 
 #[test]
 fn both_ends_of_a_drag_are_recorded_and_marked() {
-    let to = Deed::DragTo { target: "the bin".to_owned() };
-    let drag = vec![Intent::At { target: "the card".to_owned(), deed: to }];
+    let to = Deed::DragTo { target: "the bin".into() };
+    let drag = vec![Intent::At { target: "the card".into(), deed: to }];
     let ended = episode(Fake::default(), &[LOOK, HIT, MISS], drag, &mut Nobody, &Cancel::default());
     let model = json(&ended.path.join("steps/0001/model.json"));
     assert_eq!(
@@ -433,7 +527,7 @@ fn both_ends_of_a_drag_are_recorded_and_marked() {
 fn clicks_are_named_as_what_they_are() {
     let click = |button, count| {
         let deed = Deed::Click { button, count };
-        vec![Intent::At { target: "the box".to_owned(), deed }]
+        vec![Intent::At { target: "the box".into(), deed }]
     };
     for (steps, name) in [
         (click(MouseButton::Left, 2), "double click the box"),
@@ -587,6 +681,39 @@ fn a_person_is_asked_before_each_action_and_a_no_ends_the_episode() {
 }
 
 #[test]
+fn what_is_held_back_is_not_tried_again() {
+    let yaml = "name: n\nstart: { url: 'fake:one' }\nsteps:\n  - retry: { times: 3, until: { url_contains: never }, steps: [type: x] }\n\
+                expect: [url_contains: one]\n";
+    let task = ScriptedTask::parse(yaml).unwrap();
+    let (steps, attempts) = intents_of(&task, &Surroundings::default());
+    assert!(attempts.len() > 1, "{attempts:?}");
+    let mut person = Person { answers: vec![Consent::Refused], asked: Vec::new() };
+    let mut driver = Fake::default();
+    let mut run = Run::unrecorded();
+    let mut agent = Agent {
+        driver: &mut driver,
+        eyes: Eyes::Places,
+        settle_cap: Duration::ZERO,
+        hands: Hands::Act,
+        cancel: &Cancel::default(),
+        leash: Leash::new(None, None, Some(&mut person)),
+    };
+    let mut task = Task {
+        name: "n",
+        labels: BTreeMap::new(),
+        seed: None,
+        steps,
+        attempts,
+        max_steps: None,
+        target: None,
+        judge: &mut IsGreen,
+    };
+    let record = run_episode(&mut agent, &mut task, &mut run).unwrap();
+    assert!(record.detail.unwrap().ends_with("a person refused the action"));
+    assert_eq!((record.n_steps, person.asked.len(), driver.acts.len()), (1, 1, 0));
+}
+
+#[test]
 fn a_person_is_asked_before_a_dialog_is_answered_and_never_in_a_dry_run() {
     let enter = || vec![Intent::Do(Action::Press { chord: vec![Key::Enter] })];
     for (consent, success) in [(Consent::Given, true), (Consent::Refused, false)] {
@@ -683,9 +810,12 @@ fn a_folder_that_vanishes_during_the_run_is_an_error_of_the_run() {
     let (preset, sampling, cancel) = (Preset::web_grounding_multiturn(), sampling(), Cancel::default());
     let mut agent = Agent {
         driver: &mut driver,
-        policy: &mut policy,
-        preset: &preset,
-        sampling: &sampling,
+        eyes: Eyes::Policy {
+            policy: &mut policy,
+            preset: &preset,
+            sampling: &sampling,
+            checks: Checks::Nobody,
+        },
         settle_cap: Duration::from_secs(1),
         hands: Hands::Act,
         cancel: &cancel,
@@ -697,6 +827,7 @@ fn a_folder_that_vanishes_during_the_run_is_an_error_of_the_run() {
         labels: BTreeMap::new(),
         seed: None,
         steps,
+        attempts: Vec::new(),
         max_steps: None,
         target: None,
         judge: &mut IsGreen,

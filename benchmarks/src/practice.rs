@@ -74,6 +74,7 @@ pub fn play_practice(
         labels: labels.collect(),
         seed: Some(spec.seed),
         steps: vec![Intent::click(shown.instruction.clone())],
+        attempts: Vec::new(),
         max_steps: None,
         target: Some(target),
         judge: &mut PracticeJudge,

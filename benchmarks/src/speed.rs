@@ -69,6 +69,7 @@ pub fn take_steps(agent: &mut Agent<'_>, n_steps: usize, run: &mut Run) -> Resul
         labels: BTreeMap::new(),
         seed: None,
         steps: vec![Intent::click("the counter"); n_steps],
+        attempts: Vec::new(),
         max_steps: None,
         target: None,
         judge: &mut Nobody,

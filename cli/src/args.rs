@@ -65,6 +65,20 @@ pub(crate) enum Command {
                             - click: the search box\n    - type: \"grounding\"\n    - press: Enter\n  expect:\n    - url_contains: \"/grounding\""
     )]
     Run(RunArgs),
+    /// Write a task file while you do the task once
+    #[command(
+        after_help = "In the browser, targets are written down by their accessible names; on the desktop, by pictures of them. What is typed \
+                      into a password field becomes ${secret:PASSWORD}.\n\nExamples:\n  vigorl record search.yaml --url https://example.org\n  \
+                      vigorl record sum.yaml --driver desktop --area window:calculator"
+    )]
+    Record(RecordArgs),
+    /// Do a recorded run again without a model, or ask another model what it would have done
+    #[command(
+        after_help = "Without --model, each recorded point is looked for again: the screen must show what was clicked. With --model, \
+                      nothing is done: the model looks at the recorded screenshots.\n\nExamples:\n  \
+                      vigorl replay runs/20260101T120000Z-task\n  vigorl replay runs/20260101T120000Z-demo --model ./ViGoRL-3B"
+    )]
+    Replay(ReplayArgs),
     /// End every run of this user, wherever it was started
     Stop(StopArgs),
     /// Click known places and read back where the clicks arrived; fails beyond one pixel
@@ -75,6 +89,11 @@ pub(crate) enum Command {
     /// Write the report of a recorded run: one HTML file that opens offline
     #[command(after_help = "Example:\n  vigorl report runs/20260101T120000Z-demo")]
     Report(ReportArgs),
+    /// Print the JSON schema of task files
+    #[command(
+        after_help = "Example:\n  vigorl schema > task.schema.json\n\nThen begin a task with `# yaml-language-server: $schema=task.schema.json`, and editors complete and check it."
+    )]
+    Schema,
     /// Measure a policy
     #[command(subcommand)]
     Eval(EvalCommand),
@@ -99,7 +118,7 @@ pub(crate) enum Command {
 impl Command {
     /// Whether it does something to the world, so that `vigorl stop` must find it.
     pub(crate) fn acts(&self) -> bool {
-        matches!(self, Self::Run(_) | Self::Demo(_) | Self::Eval(_) | Self::Calibrate(_))
+        matches!(self, Self::Run(_) | Self::Replay(_) | Self::Demo(_) | Self::Eval(_) | Self::Calibrate(_))
     }
 
     /// How many threads one computation should take, where that is not all of them.
@@ -162,6 +181,9 @@ pub(crate) struct RunArgs {
     /// Secrets of the task, as lines NAME=VALUE; otherwise they come from the environment
     #[arg(long, value_name = "FILE")]
     pub(crate) secrets: Option<PathBuf>,
+    /// Find targets by the places that the task file names (selector, name, picture, at), without a model
+    #[arg(long)]
+    pub(crate) places: bool,
     /// Find and record everything, but do nothing to the page
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -212,10 +234,42 @@ pub(crate) struct LimitArgs {
     /// Seconds at most, from the first step on: nothing is done after them, and the task is not done [default: no end]
     #[arg(long, value_name = "SECS")]
     pub(crate) max_secs: Option<f64>,
-    /// Ask on the terminal before these actions, with commas: click, drag, hover, scroll, type, press, navigate; or
-    /// all. A no ends the task, not done [default: none]
+    /// Ask on the terminal before these actions, with commas: click, drag, hover, scroll, type, press, select,
+    /// upload, navigate; or all. A no ends the task, not done [default: none]
     #[arg(long, value_name = "KINDS")]
     pub(crate) confirm_actions: Option<String>,
+}
+
+/// `vigorl record`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RecordArgs {
+    /// The task file to write
+    #[arg(value_name = "TASK.yaml")]
+    pub(crate) file: PathBuf,
+    /// The page to start on
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+    /// What the task is called [default: the name of the file]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) browser: BrowserArgs,
+}
+
+/// `vigorl replay`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReplayArgs {
+    /// The folder of a recorded run
+    pub(crate) run_dir: PathBuf,
+    /// Secrets of the task, as lines NAME=VALUE; otherwise they come from the environment
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secrets: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) browser: BrowserArgs,
+    #[command(flatten)]
+    pub(crate) run: RunDirArgs,
 }
 
 /// `vigorl stop`

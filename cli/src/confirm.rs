@@ -15,7 +15,8 @@ use crate::settings::Settings;
 use crate::terminal;
 
 /// What the setting takes, as the end of a sentence.
-pub(crate) const KINDS_HELP: &str = "a list of click, drag, hover, scroll, type, press, navigate, or all";
+pub(crate) const KINDS_HELP: &str =
+    "a list of click, drag, hover, scroll, type, press, select, upload, navigate, or all";
 /// Longer texts of a page are cut off.
 const LONGEST: usize = 200;
 
@@ -31,17 +32,21 @@ enum Kind {
     Scroll,
     Type,
     Press,
+    Select,
+    Upload,
     Navigate,
 }
 
 impl Kind {
-    const NAMED: [(&str, Self); 7] = [
+    const NAMED: [(&str, Self); 9] = [
         ("click", Self::Click),
         ("drag", Self::Drag),
         ("hover", Self::Hover),
         ("scroll", Self::Scroll),
         ("type", Self::Type),
         ("press", Self::Press),
+        ("select", Self::Select),
+        ("upload", Self::Upload),
         ("navigate", Self::Navigate),
     ];
 
@@ -53,6 +58,8 @@ impl Kind {
             Action::Scroll { .. } => Self::Scroll,
             Action::Type { .. } => Self::Type,
             Action::Press { .. } => Self::Press,
+            Action::Select { .. } => Self::Select,
+            Action::Upload { .. } => Self::Upload,
             Action::Navigate { .. } | Action::Back => Self::Navigate,
         }
     }
@@ -143,13 +150,21 @@ fn words(question: &Question<'_>, hidden: &Hidden) -> String {
         }
         Action::Type { text } => format!("type {}", quoted(text)),
         Action::Press { chord } => format!("press {}", print_chord(chord)),
+        Action::Select { at, option } => format!("select {} at ({}, {})", quoted(option), at.x, at.y),
+        Action::Upload { at, files } => {
+            let files: Vec<String> = files.iter().map(|file| quoted(&file.display().to_string())).collect();
+            format!("upload {} at ({}, {})", files.join(", "), at.x, at.y)
+        }
         Action::Navigate { url } => format!("open {}", quoted(url)),
         Action::Back => "go back".to_owned(),
     };
     let described = match question.action {
-        Action::Click { .. } | Action::Hover { .. } | Action::Drag { .. } | Action::Scroll { .. } => {
-            format!(": {}", quoted(question.step))
-        }
+        Action::Click { .. }
+        | Action::Hover { .. }
+        | Action::Drag { .. }
+        | Action::Scroll { .. }
+        | Action::Select { .. }
+        | Action::Upload { .. } => format!(": {}", quoted(question.step)),
         Action::Type { .. } | Action::Press { .. } | Action::Navigate { .. } | Action::Back => String::new(),
     };
     let PageState { url, title, dialog } = question.page;

@@ -21,7 +21,7 @@ use crate::terminal;
 
 /// A policy and how it is spoken to.
 #[derive(Debug)]
-pub(crate) struct Eyes {
+pub(crate) struct LoadedPolicy {
     pub(crate) policy: Engine,
     pub(crate) preset: Preset,
     pub(crate) sampling: Sampling,
@@ -29,7 +29,7 @@ pub(crate) struct Eyes {
 }
 
 /// Loads the policy that the settings name.
-pub(crate) fn load(settings: &Settings) -> anyhow::Result<Eyes> {
+pub(crate) fn load(settings: &Settings) -> anyhow::Result<LoadedPolicy> {
     source(&settings.model)?;
     let preset = preset(settings)?;
     let policy = load_engine(settings)?;
@@ -40,7 +40,7 @@ pub(crate) fn load(settings: &Settings) -> anyhow::Result<Eyes> {
         max_pixels: Some(policy.checkpoint().processor.max_pixels),
         constrained: preset.constrain,
     };
-    Ok(Eyes { policy, preset, sampling: sampling(settings), record })
+    Ok(LoadedPolicy { policy, preset, sampling: sampling(settings), record })
 }
 
 /// How large a screenshot is seen.
@@ -65,7 +65,7 @@ impl fmt::Display for Seen {
     }
 }
 
-impl Eyes {
+impl LoadedPolicy {
     /// How large a screenshot of `size` is seen.
     pub(crate) fn seen(&self, size: (u32, u32)) -> Result<Seen, FitError> {
         Seen::of(size, &self.preset, &self.policy.checkpoint().processor)

@@ -60,21 +60,6 @@ fn words(output: &Output) -> String {
 }
 
 #[test]
-fn the_examples_are_solved_and_end_what_they_started() {
-    let desk = desk();
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
-    for name in ["calculator.yaml", "editor.yaml"] {
-        let output = desk.run(&["run", examples.join(name).to_str().unwrap(), "--json"]);
-        assert!(output.status.success(), "{name}: {}", words(&output));
-        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!((&said["summary"]["success"], &said["summary"]["reward"]), (&true.into(), &1.0.into()));
-        // Nothing of the task is left on the desk.
-        let left = desk.run(&["run", "anything", "--driver", "desktop", "--area", "window:a"]);
-        assert!(words(&left).contains("no `a`; there is none"), "{name}: {}", words(&left));
-    }
-}
-
-#[test]
 fn a_desktop_task_is_played_again_and_again() {
     let desk = desk();
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/calculator.yaml");

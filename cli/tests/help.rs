@@ -6,14 +6,17 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const VERBS: [&[&str]; 19] = [
+const VERBS: [&[&str]; 22] = [
     &[],
     &["demo"],
     &["locate"],
     &["run"],
+    &["record"],
+    &["replay"],
     &["stop"],
     &["calibrate"],
     &["report"],
+    &["schema"],
     &["eval"],
     &["eval", "practice"],
     &["train", "sft"],

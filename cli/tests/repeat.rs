@@ -153,7 +153,8 @@ steps: [wait_for: { file: { path: $TMPDIR/log } }]
 expect: [command: 'test $(cat \"$TMPDIR/log\" | wc -l) -eq 1']
 ";
     let folder = world(&[("task.yaml", yaml)]);
-    let args = ["run", "task.yaml", "--repeat", "4", "--parallel", "2"];
+    // Also where nobody looks.
+    let args = ["run", "task.yaml", "--repeat", "4", "--parallel", "2", "--places"];
     let output = vigorl(folder.path(), &args).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", words(&output));
     assert!(words(&output).contains("4 of 4 solved"), "{}", words(&output));

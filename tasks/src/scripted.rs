@@ -5,17 +5,22 @@
 //! is trusted like a script that its owner starts: its programs and commands run with the owner's rights.
 
 mod judge;
+mod recording;
+mod target;
 mod values;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
 use vigorl_geometry::{Size, Viewport};
-use vigorl_interface::{Area, ChordError, Key, parse_chord};
+use vigorl_interface::{Area, ChordError, Key, parse_chord, print_chord};
 
 pub use judge::{Surroundings, Verdict, Verification};
+pub use recording::{PersonButton, PersonDeed, Recording, listener};
+pub use target::{ElementAt, ElementName, Place, Target};
 pub use values::Secret;
 
 /// A task as written.
@@ -50,7 +55,7 @@ pub enum Plan {
 }
 
 /// Where a task starts.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Start {
     /// In which world.
@@ -58,20 +63,33 @@ pub struct Start {
     pub driver: World,
     /// Command lines for the shell, started before anything else and ended with the task, whatever they have started.
     /// They run in the task file's folder; `$TMPDIR` is an empty folder that is theirs together.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub programs: Vec<String>,
     /// On the desktop: what is seen, and where input may go, such as `window:galculator`.
-    #[serde(default, deserialize_with = "area")]
+    #[serde(
+        default,
+        deserialize_with = "area",
+        serialize_with = "as_text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
     pub area: Option<Area>,
     /// The page to load first.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// Size of the visible area; the caller's default if absent.
-    #[serde(default, deserialize_with = "viewport")]
+    #[serde(
+        default,
+        deserialize_with = "viewport",
+        serialize_with = "as_sides",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>", regex(pattern = r"^[1-9][0-9]*x[1-9][0-9]*$"))]
     pub viewport: Option<Size<Viewport>>,
 }
 
 /// Which driver a task needs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum World {
     /// A browser.
@@ -81,28 +99,36 @@ pub enum World {
     Desktop,
 }
 
-/// One thing to do. A target is a description for the policy.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     /// Click the target.
-    Click(String),
+    Click(Target),
     /// Click it twice.
-    DoubleClick(String),
+    DoubleClick(Target),
     /// Click it with the right button.
-    RightClick(String),
+    RightClick(Target),
     /// Move the pointer onto it.
-    Hover(String),
+    Hover(Target),
     /// Drag one target onto another.
     Drag(DragStep),
     /// Turn the wheel over the target.
     Scroll(ScrollStep),
+    /// Choose an option of a native list.
+    Select(SelectStep),
+    /// Hand files to a file field.
+    Upload(UploadStep),
     /// Type text into whatever has the focus.
     Type(String),
     /// Press keys together.
     Press(Chord),
     /// Load a page.
     Navigate(String),
+    /// Do steps several times.
+    Repeat(RepeatStep),
+    /// Do steps again until something holds.
+    Retry(RetryStep),
     /// Wait until this holds; the task is not done if it does not within [`ScriptedTask::patience`].
     WaitFor(Clause),
     /// This must hold now.
@@ -110,29 +136,80 @@ pub enum Step {
 }
 
 /// From where to where.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DragStep {
     /// Where the button goes down.
-    pub from: String,
+    pub from: Target,
     /// Where it is released.
-    pub to: String,
+    pub to: Target,
 }
 
 /// Over what and how far.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScrollStep {
     /// Where the pointer is.
-    pub target: String,
+    pub target: Target,
     /// Screenshot pixels downwards, negative upwards.
     pub by: f64,
 }
 
+/// In which list and what.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SelectStep {
+    /// The list.
+    pub target: Target,
+    /// The option's text.
+    pub option: String,
+}
+
+/// To which field and which files.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UploadStep {
+    /// The field, or its label.
+    pub target: Target,
+    /// Relative to the task file, or under `$TMPDIR/`, the folder of the task's programs.
+    pub files: Vec<String>,
+}
+
+/// Steps and how often.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RepeatStep {
+    /// How often, from 1 to 100.
+    #[schemars(range(min = 1, max = 100))]
+    pub times: u8,
+    /// What is done each time.
+    pub steps: Vec<Step>,
+}
+
+/// Steps, and what they are to bring about.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetryStep {
+    /// How often at most, from 1 to 100.
+    #[schemars(range(min = 1, max = 100))]
+    pub times: u8,
+    /// What is awaited behind each try, as by `wait_for`.
+    pub until: Clause,
+    /// What is done in each try; a step that cannot be done ends the try.
+    pub steps: Vec<Step>,
+}
+
 /// Keys pressed together, written `Control+a`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
 pub struct Chord(pub Vec<Key>);
+
+impl From<Chord> for String {
+    fn from(chord: Chord) -> Self {
+        print_chord(&chord.0)
+    }
+}
 
 impl TryFrom<String> for Chord {
     type Error = ChordError;
@@ -143,7 +220,7 @@ impl TryFrom<String> for Chord {
 }
 
 /// Something that holds or does not.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Clause {
     /// The page's address contains this.
@@ -163,17 +240,18 @@ pub enum Clause {
 }
 
 /// A file, and what must be in it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileClause {
     /// Where: relative to the task file, or under `$TMPDIR/`, the folder of the task's programs.
     pub path: String,
     /// What it contains; without, it is enough that it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub contains: Option<String>,
 }
 
 /// How the clauses become a reward.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RewardRule {
     /// 1 if every clause holds, otherwise 0.
@@ -203,21 +281,37 @@ impl fmt::Display for ScriptError {
 
 impl std::error::Error for ScriptError {}
 
-/// The file as YAML has it.
-#[derive(Deserialize)]
+/// A task of vigorl: where to start, what to do, and what must hold at the end.
+#[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(title = "vigorl task")]
 struct Written {
+    /// What a person calls it.
     name: String,
-    #[serde(default)]
+    /// Values of `${name}` in its texts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     vars: BTreeMap<String, String>,
     start: Start,
-    #[serde(default, with = "serde_norway::with::singleton_map_recursive")]
+    /// What is to be done, in order; instead of a goal.
+    #[serde(
+        default,
+        with = "serde_norway::with::singleton_map_recursive",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    #[schemars(with = "Vec<Step>")]
     steps: Vec<Step>,
+    /// For a policy that chooses its own actions; instead of steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
     goal: Option<String>,
+    /// What must hold at the end.
     #[serde(default, with = "serde_norway::with::singleton_map_recursive")]
+    #[schemars(with = "Vec<Clause>", length(min = 1))]
     expect: Vec<Clause>,
     #[serde(default)]
     reward: RewardRule,
+    /// Longest wait of a `wait_for` step; 10 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     wait_secs: Option<f64>,
 }
 
@@ -245,9 +339,119 @@ impl ScriptedTask {
         if expect.is_empty() {
             return fault("`expect` needs at least one clause, otherwise nothing can be judged");
         }
+        if let Plan::Steps(steps) = &plan
+            && let Some(fault) = steps.iter().find_map(Step::fault)
+        {
+            return Err(ScriptError { message: fault, at: None });
+        }
         let patience = Duration::try_from_secs_f64(wait_secs.unwrap_or(PATIENCE_SECS));
         let Ok(patience) = patience else { return fault("`wait_secs` is a number of seconds from 0 on") };
         Ok(Self { name, vars, start, plan, expect, reward, patience })
+    }
+
+    /// What a task file may hold, as a JSON schema: for editors, and for programs that write tasks.
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(Written).to_value()
+    }
+
+    /// The task as a file: [`Self::parse`] gives the same task again.
+    ///
+    /// # Errors
+    /// [`ScriptError`] if a text cannot be written as YAML.
+    pub fn to_yaml(&self) -> Result<String, ScriptError> {
+        let Self { name, vars, start, plan, expect, reward, patience } = self.clone();
+        let (steps, goal) = match plan {
+            Plan::Steps(steps) => (steps, None),
+            Plan::Goal(goal) => (Vec::new(), Some(goal)),
+        };
+        let secs = patience.as_secs_f64();
+        let wait_secs = (secs != PATIENCE_SECS).then_some(secs);
+        let written = Written { name, vars, start, steps, goal, expect, reward, wait_secs };
+        serde_norway::to_string(&written)
+            .map_err(|error| ScriptError { message: error.to_string(), at: None })
+    }
+}
+
+fn as_text<S: Serializer>(area: &Option<Area>, to: S) -> Result<S::Ok, S::Error> {
+    area.as_ref().map(Area::to_string).serialize(to)
+}
+
+fn as_sides<S: Serializer>(viewport: &Option<Size<Viewport>>, to: S) -> Result<S::Ok, S::Error> {
+    viewport.map(|size| format!("{}x{}", size.width, size.height)).serialize(to)
+}
+
+impl Step {
+    /// Steps that a task may be laid out to, so that nested repetitions end some day.
+    const MOST: usize = 10_000;
+
+    /// What is wrong with a repetition.
+    fn fault(&self) -> Option<String> {
+        let (name, times, steps) = match self {
+            Self::Repeat(repeat) => ("repeat", repeat.times, &repeat.steps),
+            Self::Retry(retry) => ("retry", retry.times, &retry.steps),
+            _ => return None,
+        };
+        if !(1..=100).contains(&times) || steps.is_empty() {
+            return Some(format!("`{name}` needs `times` from 1 to 100 and at least one of `steps`"));
+        }
+        if self.len() > Self::MOST {
+            return Some(format!("this `{name}` would be {} steps, which is too much", self.len()));
+        }
+        steps.iter().find_map(Self::fault)
+    }
+
+    /// Steps that this one is laid out to.
+    fn len(&self) -> usize {
+        let all = |times: u8, steps: &[Self], more: usize| {
+            usize::from(times).saturating_mul(steps.iter().map(Self::len).sum::<usize>().saturating_add(more))
+        };
+        match self {
+            Self::Repeat(repeat) => all(repeat.times, &repeat.steps, 0),
+            Self::Retry(retry) => all(retry.times, &retry.steps, 1),
+            _ => 1,
+        }
+    }
+
+    /// What has to be found, in order.
+    pub fn targets(&self) -> Vec<&Target> {
+        match self {
+            Self::Click(target)
+            | Self::DoubleClick(target)
+            | Self::RightClick(target)
+            | Self::Hover(target) => {
+                vec![target]
+            }
+            Self::Drag(drag) => vec![&drag.from, &drag.to],
+            Self::Scroll(scroll) => vec![&scroll.target],
+            Self::Select(list) => vec![&list.target],
+            Self::Upload(field) => vec![&field.target],
+            Self::Repeat(repeat) => repeat.steps.iter().flat_map(Self::targets).collect(),
+            Self::Retry(retry) => retry.steps.iter().flat_map(Self::targets).collect(),
+            Self::Type(_) | Self::Press(_) | Self::Navigate(_) | Self::WaitFor(_) | Self::Assert(_) => {
+                Vec::new()
+            }
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn targets_mut(&mut self) -> Vec<&mut Target> {
+        match self {
+            Self::Click(target)
+            | Self::DoubleClick(target)
+            | Self::RightClick(target)
+            | Self::Hover(target) => {
+                vec![target]
+            }
+            Self::Drag(drag) => vec![&mut drag.from, &mut drag.to],
+            Self::Scroll(scroll) => vec![&mut scroll.target],
+            Self::Select(list) => vec![&mut list.target],
+            Self::Upload(field) => vec![&mut field.target],
+            Self::Repeat(repeat) => repeat.steps.iter_mut().flat_map(Self::targets_mut).collect(),
+            Self::Retry(retry) => retry.steps.iter_mut().flat_map(Self::targets_mut).collect(),
+            Self::Type(_) | Self::Press(_) | Self::Navigate(_) | Self::WaitFor(_) | Self::Assert(_) => {
+                Vec::new()
+            }
+        }
     }
 }
 
@@ -278,6 +482,7 @@ steps:
   - press: Control+Enter
   - drag: { from: the card, to: the bin }
   - scroll: { target: the table of contents, by: 400 }
+  - click: { what: the first hit, name: Grounding, role: link }
   - navigate: http://127.0.0.1:8080/all
   - wait_for: { title_contains: All }
   - assert: { file: { path: out.txt } }
@@ -294,17 +499,15 @@ wait_secs: 2.5
         assert_eq!(task.name, "find a page in the wiki");
         assert_eq!(task.start.viewport, Some(Size::new(1280.0, 800.0)));
         let Plan::Steps(steps) = &task.plan else { panic!("{task:?}") };
-        assert_eq!(steps[0], Step::Click("the search box".to_owned()));
+        assert_eq!(steps[0], Step::Click("the search box".into()));
         assert_eq!(steps[2], Step::Press(Chord(vec![Key::Control, Key::Enter])));
-        assert_eq!(
-            steps[4],
-            Step::Scroll(ScrollStep { target: "the table of contents".to_owned(), by: 400.0 })
-        );
-        assert_eq!(steps[6], Step::WaitFor(Clause::TitleContains("All".to_owned())));
+        assert_eq!(steps[4], Step::Scroll(ScrollStep { target: "the table of contents".into(), by: 400.0 }));
+        assert_eq!(steps[7], Step::WaitFor(Clause::TitleContains("All".to_owned())));
         let file = FileClause { path: "out.txt".to_owned(), contains: None };
-        assert_eq!(steps[7], Step::Assert(Clause::File(file)));
+        assert_eq!(steps[8], Step::Assert(Clause::File(file)));
         assert_eq!(task.expect[1], Clause::TextVisible("Grounding".to_owned()));
         assert_eq!((task.reward, task.patience), (RewardRule::Mean, Duration::from_millis(2500)));
+        assert_eq!(ScriptedTask::parse(&task.to_yaml().unwrap()), Ok(task));
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub(super) fn enlargement(width: u32) -> u32 {
 
 /// The section of one step.
 pub(super) fn section(step: &RecordedStep, number_in_episode: usize, target: Option<Box4>) -> String {
+    // What the task knows of this step goes before what it knows of all.
+    let target = step.action.as_ref().and_then(|action| action.place).or(target);
     let mut out = format!(r#"<section class="step" id="s{}">"#, step.step);
     heading(&mut out, step, number_in_episode);
     out.push_str(r#"<div class="cols"><div class="seen">"#);
@@ -88,6 +90,7 @@ fn keyboard(out: &mut String, step: &RecordedStep) {
         _ => String::new(),
     };
     let words = match &step.action {
+        Some(action) if action.place.is_some() => "the task names the place itself: nobody looked",
         Some(_) => "nothing had to be found in this step",
         None => "the run ended before anything was said in this step",
     };
@@ -366,6 +369,8 @@ pub(super) fn verb(action: &ActionRecord) -> &'static str {
         ActionRecord::Scroll { .. } => "scroll",
         ActionRecord::Type { .. } => "type",
         ActionRecord::Press { .. } => "press",
+        ActionRecord::Select { .. } => "select",
+        ActionRecord::Upload { .. } => "upload",
         ActionRecord::Navigate { .. } => "open",
         ActionRecord::Back => "back",
     }

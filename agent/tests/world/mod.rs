@@ -31,6 +31,8 @@ pub(crate) enum Fault {
     TabOnAct,
     /// The driver does not do what it is asked.
     Refuses,
+    /// The page says that the box is what is meant, wherever else the point is.
+    Contradicts,
 }
 
 /// The driver.
@@ -111,8 +113,21 @@ impl Driver for Fake {
         Ok(PageState { url, title: Some("one".to_owned()), dialog: self.dialog.clone() })
     }
 
-    fn evaluate(&mut self, _script: &str) -> Result<String, DriverError> {
+    fn evaluate(&mut self, script: &str) -> Result<String, DriverError> {
         self.n_questions += 1;
+        if let Some((_, asked)) =
+            script.rsplit_once("elementAt(").filter(|_| self.fault == Fault::Contradicts)
+        {
+            let asked: serde_json::Value = serde_json::from_str(asked.trim_end_matches(");")).unwrap();
+            let beside = asked["x"].as_f64().unwrap() < f64::from(BOX[0]);
+            let element = |name: &str| serde_json::json!({ "role": "button", "name": name });
+            let mut found = element(if beside { "Cancel" } else { "Save" });
+            found["meant"] = if beside { element("Save") } else { serde_json::Value::Null };
+            for side in ["left", "top", "right", "bottom"] {
+                found[side] = 0.0.into();
+            }
+            return Ok(found.to_string());
+        }
         Ok(self.green.to_string())
     }
 

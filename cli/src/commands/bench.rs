@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use vigorl_agent::record::{InputRecord, ModelRecord};
-use vigorl_agent::{Agent, Hands, Leash, Run};
+use vigorl_agent::{Agent, Checks, Eyes, Hands, Leash, Run};
 use vigorl_benchmarks::speed::{SpeedResult, open_page, summarize, take_steps};
 use vigorl_geometry::Size;
 use vigorl_geometry::fit::PixelBudget;
@@ -68,9 +68,12 @@ pub(crate) fn step(args: &BenchStepArgs, settings: &Settings, form: Form) -> any
     };
     let mut agent = Agent {
         driver: &mut *driver,
-        policy: &mut policy,
-        preset: &Preset::web_grounding_multiturn(),
-        sampling: &sampling,
+        eyes: Eyes::Policy {
+            policy: &mut policy,
+            preset: &Preset::web_grounding_multiturn(),
+            sampling: &sampling,
+            checks: Checks::Nobody,
+        },
         settle_cap: settings.settle_cap,
         hands: Hands::Act,
         cancel: &cancel,

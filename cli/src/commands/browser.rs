@@ -12,6 +12,15 @@ use crate::terminal;
 
 /// A browser with a visible area of `viewport`.
 pub(crate) fn start(settings: &Settings, viewport: Size<Viewport>) -> anyhow::Result<WebDriver> {
+    start_with(settings, viewport, false)
+}
+
+/// One that keeps what pages write to their console.
+pub(crate) fn start_with_console(settings: &Settings, viewport: Size<Viewport>) -> anyhow::Result<WebDriver> {
+    start_with(settings, viewport, true)
+}
+
+fn start_with(settings: &Settings, viewport: Size<Viewport>, console: bool) -> anyhow::Result<WebDriver> {
     if settings.driver == World::Desktop {
         let origin = settings.origin_of("driver");
         return Err(usage(format!(
@@ -32,6 +41,7 @@ pub(crate) fn start(settings: &Settings, viewport: Size<Viewport>) -> anyhow::Re
         server,
         browser: settings.browser.clone(),
         allowed_hosts: settings.allowed_hosts.clone(),
+        console,
         // The deadlines are the driver's own.
         ..Options::headless(1, 1)
     };

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use serde_json::json;
-use vigorl_agent::{Agent, Cancel, Hands, Leash, Run, write_report};
+use vigorl_agent::{Agent, Cancel, Checks, Eyes, Hands, Leash, Run, write_report};
 use vigorl_benchmarks::{PracticeEpisode, PracticeSet, play_practice};
 use vigorl_tasks::practice::Split;
 
@@ -30,9 +30,12 @@ pub(crate) fn demo(args: &DemoArgs, settings: &Settings, form: Form) -> anyhow::
     let mut run = Run::recorded(&settings.output_dir, "demo", &record, &[])?;
     let mut agent = Agent {
         driver: &mut driver,
-        policy: &mut eyes.policy,
-        preset: &eyes.preset,
-        sampling: &eyes.sampling,
+        eyes: Eyes::Policy {
+            policy: &mut eyes.policy,
+            preset: &eyes.preset,
+            sampling: &eyes.sampling,
+            checks: Checks::Nobody,
+        },
         settle_cap: settings.settle_cap,
         hands: Hands::Act,
         cancel: &cancel,

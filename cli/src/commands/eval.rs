@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use indicatif::ProgressBar;
-use vigorl_agent::{Agent, Cancel, Hands, Leash, Run, write_report};
+use vigorl_agent::{Agent, Cancel, Checks, Eyes, Hands, Leash, Run, write_report};
 use vigorl_benchmarks::{
     Mode, ModeResult, PRACTICE_ID, PlayError, PracticeEpisode, PracticeResult, PracticeSet, RandomClicker,
     Tally, play_practice,
@@ -17,7 +17,7 @@ use vigorl_webdriver::WebDriver;
 use crate::args::{EvalPracticeArgs, TurnsArg};
 use crate::commands::{Form, browser, pages, pretty};
 use crate::exit::Ending;
-use crate::model::Eyes;
+use crate::model::LoadedPolicy;
 use crate::settings::Settings;
 use crate::{env, interrupt, model, record, terminal};
 
@@ -61,7 +61,7 @@ pub(crate) fn practice(args: &EvalPracticeArgs, settings: &Settings, form: Form)
 struct Table<'a> {
     settings: &'a Settings,
     cancel: &'a Cancel,
-    eyes: Eyes,
+    eyes: LoadedPolicy,
     driver: WebDriver,
     modes: Vec<(Mode, Preset, Tally)>,
     run: Run,
@@ -73,7 +73,7 @@ impl<'a> Table<'a> {
     fn new(
         args: &EvalPracticeArgs,
         settings: &'a Settings,
-        eyes: Eyes,
+        eyes: LoadedPolicy,
         set: &PracticeSet,
         cancel: &'a Cancel,
     ) -> anyhow::Result<Self> {
@@ -147,9 +147,12 @@ impl<'a> Table<'a> {
     fn play_in(&mut self, idx: usize, spec: &PageSpec) -> Result<PracticeEpisode, PlayError> {
         let mut agent = Agent {
             driver: &mut self.driver,
-            policy: &mut self.eyes.policy,
-            preset: &self.modes[idx].1,
-            sampling: &self.eyes.sampling,
+            eyes: Eyes::Policy {
+                policy: &mut self.eyes.policy,
+                preset: &self.modes[idx].1,
+                sampling: &self.eyes.sampling,
+                checks: Checks::Nobody,
+            },
             settle_cap: self.settings.settle_cap,
             hands: Hands::Act,
             cancel: self.cancel,

@@ -15,11 +15,15 @@ mod pages;
 mod picture;
 mod programs;
 mod quantize;
+mod record;
 mod repeat;
+mod replay;
 mod report;
 mod run;
 mod stop;
 mod train;
+
+use vigorl_tasks::scripted::ScriptedTask;
 
 use crate::args::{Args, BenchCommand, Command, DataCommand, EvalCommand, InspectCommand, TrainCommand};
 use crate::exit::Ending;
@@ -43,9 +47,15 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Demo(args) => demo::demo(args, &settings, form),
         Command::Locate(args) => locate::locate(args, &settings, form),
         Command::Run(args) => run::run(args, &settings, form),
+        Command::Record(args) => record::record(args, &settings, form),
+        Command::Replay(args) => replay::replay(args, &settings, form),
         Command::Stop(args) => stop::stop(args, form),
         Command::Calibrate(_) => calibrate::run(&settings, form),
         Command::Report(args) => report::report(args, form),
+        Command::Schema => {
+            terminal::data(&pretty(&ScriptedTask::schema()));
+            Ok(Ending::Done)
+        }
         Command::Eval(EvalCommand::Practice(args)) => eval::practice(args, &settings, form),
         Command::Train(TrainCommand::Sft(args)) => train::sft(args),
         Command::Data(DataCommand::Practice(args)) => data::practice(args, &settings, form),
@@ -74,7 +84,9 @@ fn layer_of(command: &Command) -> Layer {
         Command::Demo(args) => vec![&args.policy, &args.browser, &args.run],
         Command::Locate(args) => vec![&args.policy],
         Command::Run(args) => vec![&args.policy, &args.browser, &args.run, &args.limits],
+        Command::Replay(args) => vec![&args.policy, &args.browser, &args.run],
         Command::Calibrate(args) => vec![&args.browser],
+        Command::Record(args) => vec![&args.browser],
         Command::Eval(EvalCommand::Practice(args)) => vec![&args.policy, &args.browser, &args.run],
         Command::Data(DataCommand::Practice(args)) => vec![&args.browser],
         Command::Inspect(InspectCommand::Forward(args)) => vec![&args.policy],
@@ -82,6 +94,7 @@ fn layer_of(command: &Command) -> Layer {
         Command::Bench(BenchCommand::Step(args)) => vec![&args.browser, &args.run],
         Command::Doctor(args) => vec![&args.policy, &args.browser, &args.run],
         Command::Report(_)
+        | Command::Schema
         | Command::Stop(_)
         | Command::Train(_)
         | Command::Quantize(_)

@@ -44,9 +44,32 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Arc<RgbImage>> {
     })))
 }
 
+/// Pixels on each side of a point that say what is there.
+const AROUND_PX: u32 = 16;
+
+/// What is around a pixel of a screenshot, which stays the middle; less near an edge.
+pub(crate) fn cut(shown: &RgbImage, [x, y]: [f64; 2]) -> RgbImage {
+    let inside = |at: f64, len: u32| (at.max(0.0) as u32).min(len.saturating_sub(1));
+    let (x, y) = (inside(x, shown.width()), inside(y, shown.height()));
+    let reach = |at: u32, len: u32| AROUND_PX.min(at).min(len.saturating_sub(at + 1));
+    let (rx, ry) = (reach(x, shown.width()), reach(y, shown.height()));
+    image::imageops::crop_imm(shown, x - rx, y - ry, 2 * rx + 1, 2 * ry + 1).to_image()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cut_keeps_its_point_in_the_middle() {
+        let shown = RgbImage::from_fn(40, 30, |x, y| Rgb([x as u8, y as u8, 0]));
+        for (at, size) in [([20.0, 15.5], (33, 29)), ([0.0, 29.0], (1, 1)), ([38.9, 3.0], (3, 7))] {
+            let part = cut(&shown, at);
+            assert_eq!(part.dimensions(), size);
+            let middle = part.get_pixel(size.0 / 2, size.1 / 2);
+            assert_eq!(middle.0, [at[0] as u8, at[1] as u8, 0]);
+        }
+    }
 
     #[test]
     fn transparent_pixels_are_on_white() {

@@ -93,15 +93,17 @@ fn play_turns(
     settings: &Settings,
     cancel: &Cancel,
 ) -> anyhow::Result<()> {
-    let mut eyes = model::load(settings)?;
+    let mut looks = if args.places { None } else { Some(model::load(settings)?) };
     while !cancel.is_set() {
         let Some(&(job_idx, time)) = turns.get(next.fetch_add(1, Ordering::SeqCst)) else { break };
         let job = &jobs[job_idx];
         // Each samples on its own, and can be played alone with --seed.
         let settings = settings.with_seed(settings.seed.wrapping_add(time));
-        eyes.sampling.seed = settings.seed;
+        if let Some(eyes) = &mut looks {
+            eyes.sampling.seed = settings.seed;
+        }
         let clock = Instant::now();
-        let played = play_once(job, &mut eyes, args, &settings, cancel, terminal::detail);
+        let played = play_once(job, looks.as_mut(), args, &settings, cancel, terminal::detail);
         let (outcome, record) = outcome_of(played, job, args, cancel)?;
         let repetition = Repetition { seed: settings.seed, outcome, took: clock.elapsed(), record };
         book.enter(job_idx, time, repetition)?;

@@ -5,21 +5,21 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde_json::json;
-use vigorl_agent::record::{InputRecord, Summary};
+use vigorl_agent::record::{InputRecord, ModelRecord, Summary};
 use vigorl_agent::{
-    Agent, Cancel, Confirm, Hands, Intent, Judge, Leash, Nobody, Recorded, Run, RunDirError, ScriptedJudge,
-    Task, intents_of, run_episode, write_report,
+    Agent, Attempt, Cancel, Checks, Confirm, Eyes, Hands, Intent, Judge, Leash, Nobody, Recorded, Run,
+    RunDirError, ScriptedJudge, Task, intents_of, run_episode, write_report,
 };
 use vigorl_geometry::{Size, Viewport};
 use vigorl_interface::{Action, Area, Driver, DriverError};
-use vigorl_tasks::scripted::{Plan, ScriptedTask, Secret, Surroundings, World};
+use vigorl_tasks::scripted::{Plan, ScriptedTask, Secret, Step, Surroundings, World};
 
 use crate::args::RunArgs;
 use crate::commands::programs::Programs;
 use crate::commands::{Form, browser, desktop, pretty, repeat};
 use crate::confirm::{self, AtTerminal};
 use crate::exit::{Ending, usage};
-use crate::model::{self, Eyes};
+use crate::model::{self, LoadedPolicy};
 use crate::secrets::{self, Secrets};
 use crate::settings::Settings;
 use crate::{interrupt, record, terminal};
@@ -28,6 +28,8 @@ use crate::{interrupt, record, terminal};
 pub(crate) struct Job {
     /// As it was typed: a file, or what to click.
     pub(crate) given: String,
+    /// Where its programs run and its files are.
+    folder: PathBuf,
     pub(crate) name: String,
     pub(crate) place: Place,
     task: Option<ScriptedTask>,
@@ -51,19 +53,38 @@ pub(crate) struct Played {
 
 /// Does the task and records it.
 pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
+    let jobs = args.tasks.iter().map(|given| job(given, &folder_of(given), args, settings));
+    run_all(jobs, args, settings, form)
+}
+
+/// The same with another folder than the task files' for their programs and files.
+pub(crate) fn run_in(
+    folder: &Path,
+    args: &RunArgs,
+    settings: &Settings,
+    form: Form,
+) -> anyhow::Result<Ending> {
+    run_all(args.tasks.iter().map(|given| job(given, folder, args, settings)), args, settings, form)
+}
+
+fn run_all(
+    jobs: impl Iterator<Item = anyhow::Result<Job>>,
+    args: &RunArgs,
+    settings: &Settings,
+    form: Form,
+) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
     if !args.dry_run {
         confirm::check(settings)?;
     }
-    let jobs = args.tasks.iter().map(|given| job(given, args, settings));
     let jobs: Vec<Job> = jobs.collect::<anyhow::Result<_>>()?;
     let [job] = &jobs[..] else { return repeat::run(&jobs, args, settings, form, &cancel) };
     if args.repetitions.are_asked_for() {
         return repeat::run(&jobs, args, settings, form, &cancel);
     }
     record::check_output(settings)?;
-    let mut eyes = model::load(settings)?;
-    let Some(played) = play_once(job, &mut eyes, args, settings, &cancel, terminal::note)? else {
+    let mut looks = if args.places { None } else { Some(model::load(settings)?) };
+    let Some(played) = play_once(job, looks.as_mut(), args, settings, &cancel, terminal::note)? else {
         return Ok(Ending::Interrupted);
     };
     print(&played, form)?;
@@ -76,22 +97,22 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Re
 /// Plays a job once, as a run of its own; nothing if it was interrupted before there was anything to record.
 pub(crate) fn play_once(
     job: &Job,
-    eyes: &mut Eyes,
+    looks: Option<&mut LoadedPolicy>,
     args: &RunArgs,
     settings: &Settings,
     cancel: &Cancel,
     say: fn(&str),
 ) -> anyhow::Result<Option<Played>> {
-    let folder = Path::new(&job.given).parent().unwrap_or(Path::new("")).to_owned();
+    let folder = &job.folder;
     let programs = match &job.task {
-        Some(task) => Programs::start(&task.start.programs, &folder)?,
+        Some(task) => Programs::start(&task.start.programs, folder)?,
         None => None,
     };
     let temporary = programs.as_ref().map(|programs| programs.folder().to_owned());
-    let surroundings = Surroundings { folder, temporary };
-    let steps = match &job.task {
+    let surroundings = Surroundings { folder: folder.to_owned(), temporary };
+    let plan = match &job.task {
         Some(task) => intents_of(task, &surroundings),
-        None => vec![Intent::click(job.name.clone())],
+        None => (vec![Intent::click(job.name.clone())], Vec::new()),
     };
     let (mut driver, version): (Box<dyn Driver>, String) = match &job.place {
         Place::Page { viewport, .. } => {
@@ -111,7 +132,11 @@ pub(crate) fn play_once(
             (Box::new(driver?), desktop::version())
         }
     };
-    let record = record::of_run(&job.name, job.input(args, settings), eyes.record.clone(), settings, version);
+    let model = match &looks {
+        Some(eyes) => eyes.record.clone(),
+        None => ModelRecord { name: "places".to_owned(), ..ModelRecord::default() },
+    };
+    let record = record::of_run(&job.name, job.input(args, settings)?, model, settings, version);
     let brake = matches!(job.place, Place::Desktop(_)).then(|| desktop::brake(cancel)).transpose()?;
     let mut run = Run::recorded(&settings.output_dir, &job.name, &record, &job.secrets)?;
     say(&format!("recording into {}", run.path().unwrap_or(Path::new("")).display()));
@@ -120,9 +145,12 @@ pub(crate) fn play_once(
     let confirm = person.as_mut().map(|person| person as &mut dyn Confirm);
     let mut agent = Agent {
         driver: &mut *driver,
-        policy: &mut eyes.policy,
-        preset: &eyes.preset,
-        sampling: &eyes.sampling,
+        eyes: match looks {
+            Some(LoadedPolicy { policy, preset, sampling, .. }) => {
+                Eyes::Policy { policy, preset, sampling, checks: Checks::Elements }
+            }
+            None => Eyes::Places,
+        },
         settle_cap: settings.settle_cap,
         hands: if args.dry_run { Hands::Rest } else { Hands::Act },
         cancel,
@@ -134,7 +162,7 @@ pub(crate) fn play_once(
         Place::Desktop(_) => Ok(()),
     };
     let played = match opened {
-        Ok(()) => play(&mut agent, job, steps, &surroundings, settings, &mut run),
+        Ok(()) => play(&mut agent, job, plan, &surroundings, settings, &mut run),
         Err(error) => run.fail(error),
     };
     let (summary, path) = run.finish()?;
@@ -156,7 +184,7 @@ fn open(agent: &mut Agent<'_>, url: &str) -> Result<(), DriverError> {
 fn play(
     agent: &mut Agent<'_>,
     job: &Job,
-    steps: Vec<Intent>,
+    (steps, attempts): (Vec<Intent>, Vec<Attempt>),
     surroundings: &Surroundings,
     settings: &Settings,
     run: &mut Run,
@@ -172,6 +200,7 @@ fn play(
         labels: BTreeMap::new(),
         seed: None,
         steps,
+        attempts,
         max_steps: settings.max_steps,
         target: None,
         judge,
@@ -180,19 +209,22 @@ fn play(
 }
 
 impl Job {
-    fn input(&self, args: &RunArgs, settings: &Settings) -> InputRecord {
+    fn input(&self, args: &RunArgs, settings: &Settings) -> anyhow::Result<InputRecord> {
         let (url, viewport) = match &self.place {
             Place::Page { url, viewport } => (Some(url.clone()), Some(record::sides(*viewport))),
             Place::Desktop(_) => (None, None),
         };
-        InputRecord {
+        Ok(InputRecord {
             task_file: self.text.clone(),
+            folder: self.text.is_some().then(|| std::path::absolute(&self.folder)).transpose()?,
+            vars: secrets::vars(&args.vars)?,
             url,
             viewport,
             pages: None,
             max_steps: settings.max_steps,
             dry_run: args.dry_run,
-        }
+            places: args.places,
+        })
     }
 
     /// Whether its end is judged.
@@ -217,7 +249,27 @@ impl Job {
     }
 }
 
-fn job(given: &str, args: &RunArgs, settings: &Settings) -> anyhow::Result<Job> {
+/// The folder of a task file.
+fn folder_of(task: &str) -> PathBuf {
+    match Path::new(task).parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Every target must have a place if nobody looks.
+fn check_places(task: &ScriptedTask, shown: &dyn std::fmt::Display) -> anyhow::Result<()> {
+    let Plan::Steps(steps) = &task.plan else { return Ok(()) };
+    match steps.iter().flat_map(Step::targets).find(|target| target.place.is_none()) {
+        None => Ok(()),
+        Some(target) => Err(usage(format!(
+            "`{shown}` names no place for `{target}`, which --places needs: write {{ what: {target}, selector: … }} \
+             (or name, picture, at), or leave out --places so that a model looks"
+        ))),
+    }
+}
+
+fn job(given: &str, folder: &Path, args: &RunArgs, settings: &Settings) -> anyhow::Result<Job> {
     let path = Path::new(given);
     let is_file = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     if !is_file {
@@ -225,6 +277,9 @@ fn job(given: &str, args: &RunArgs, settings: &Settings) -> anyhow::Result<Job> 
             return Err(usage(format!(
                 "`{given}` is no .yaml file: several tasks are files, and what to click is one text, in quotes"
             )));
+        }
+        if args.places {
+            return Err(usage("--places needs a task file that names places".to_owned()));
         }
         let place = match (settings.driver, &args.url) {
             (World::Desktop, None) => Place::Desktop(settings.area.clone()),
@@ -240,8 +295,16 @@ fn job(given: &str, args: &RunArgs, settings: &Settings) -> anyhow::Result<Job> 
                 )));
             }
         };
-        let given = given.to_owned();
-        return Ok(Job { name: given.clone(), given, place, task: None, secrets: Vec::new(), text: None });
+        let (given, folder) = (given.to_owned(), folder.to_owned());
+        return Ok(Job {
+            name: given.clone(),
+            given,
+            folder,
+            place,
+            task: None,
+            secrets: Vec::new(),
+            text: None,
+        });
     }
     let shown = path.display();
     let text =
@@ -267,8 +330,11 @@ fn job(given: &str, args: &RunArgs, settings: &Settings) -> anyhow::Result<Job> 
             "`{shown}` has a `goal`: that needs a policy which chooses its own actions; write `steps`"
         )));
     }
-    let (given, name) = (given.to_owned(), task.name.clone());
-    Ok(Job { given, name, place, task: Some(task), secrets, text: Some(text) })
+    if args.places {
+        check_places(&task, &shown)?;
+    }
+    let (given, name, folder) = (given.to_owned(), task.name.clone(), folder.to_owned());
+    Ok(Job { given, folder, name, place, task: Some(task), secrets, text: Some(text) })
 }
 
 fn print(played: &Played, form: Form) -> anyhow::Result<()> {

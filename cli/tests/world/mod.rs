@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use vigorl_agent::record::{EpisodeRecord, ModelRecord, RunRecord, Summary};
-use vigorl_agent::{Agent, Cancel, Hands, Intent, Judge, Leash, Run, Task, run_episode};
+use vigorl_agent::{Agent, Cancel, Checks, Eyes, Hands, Intent, Judge, Leash, Run, Task, run_episode};
 use vigorl_benchmarks::play_practice;
 use vigorl_geometry::DevicePixelRatio;
 use vigorl_interface::{Action, Driver};
@@ -62,9 +62,7 @@ pub(crate) fn click(
     let (preset, sampling, cancel) = (Preset::web_grounding_multiturn(), sampling(), Cancel::default());
     let mut agent = Agent {
         driver,
-        policy,
-        preset: &preset,
-        sampling: &sampling,
+        eyes: Eyes::Policy { policy, preset: &preset, sampling: &sampling, checks: Checks::Nobody },
         settle_cap: Duration::from_secs(3),
         hands: Hands::Act,
         cancel: &cancel,
@@ -76,6 +74,7 @@ pub(crate) fn click(
         labels: BTreeMap::new(),
         seed: None,
         steps,
+        attempts: Vec::new(),
         max_steps: None,
         target: None,
         judge,
@@ -97,9 +96,12 @@ pub(crate) fn play(
     let (preset, sampling, cancel) = (Preset::web_grounding_multiturn(), sampling(), Cancel::default());
     let mut agent = Agent {
         driver,
-        policy: &mut policy,
-        preset: &preset,
-        sampling: &sampling,
+        eyes: Eyes::Policy {
+            policy: &mut policy,
+            preset: &preset,
+            sampling: &sampling,
+            checks: Checks::Nobody,
+        },
         settle_cap: Duration::from_secs(3),
         hands: Hands::Act,
         cancel: &cancel,

@@ -65,6 +65,13 @@ impl DesktopDriver {
         self.shown.ok_or(DriverError::Gone { what: "display", detail: "nothing was captured".to_owned() })
     }
 
+    /// Where the latest screenshot shows a pixel of the desktop; nothing if it does not.
+    pub fn on_screenshot(&self, at: Point<Desktop>) -> Option<Point<Screen>> {
+        let shown = self.shown?;
+        let at = Map::stretch(shown.place, shown.size).apply(at);
+        shown.size.contains(at).then_some(at)
+    }
+
     /// The pixels of the desktop that positions on the latest screenshot are, now. A window that was moved
     /// since then is followed; one that has another size looks different as well, so that is refused.
     fn on_desktop<const N: usize>(
@@ -174,6 +181,12 @@ impl Driver for DesktopDriver {
                 }
                 let keys: Vec<Key> = chord.clone();
                 self.worker.ask("press", Duration::ZERO, move |system| system.press(&keys))
+            }
+            Action::Select { .. } => {
+                Err(DriverError::Unsupported { what: "choose an option otherwise than by clicks" })
+            }
+            Action::Upload { .. } => {
+                Err(DriverError::Unsupported { what: "hand over files otherwise than by their dialog" })
             }
             Action::Navigate { .. } => Err(DriverError::Unsupported { what: "load a URL" }),
             Action::Back => Err(DriverError::Unsupported { what: "go back in a history" }),

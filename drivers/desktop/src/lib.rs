@@ -23,4 +23,4 @@ pub use driver::DesktopDriver;
 pub use native::DesktopDriver;
 pub use options::{Options, Session};
 #[cfg(target_os = "linux")]
-pub use x11::{Brake, EchoWindow, KeyEcho, Seen};
+pub use x11::{Brake, EchoWindow, KeyEcho, Person, PersonInput, Seen};

@@ -1,5 +1,7 @@
 //! What an agent can do. Invariant: every position is a screenshot pixel; the driver converts and rounds.
 
+use std::path::PathBuf;
+
 use vigorl_geometry::{Point, Screen};
 
 /// A mouse button.
@@ -84,6 +86,21 @@ pub enum Action {
     Press {
         /// Modifiers first.
         chord: Vec<Key>,
+    },
+    /// Choose an option of the native list at a point: the list that opens is drawn by the system, so no screenshot of
+    /// a page shows it.
+    Select {
+        /// A point of the list.
+        at: Point<Screen>,
+        /// The option's text.
+        option: String,
+    },
+    /// Hand files to the native file field at a point, as its system dialog would.
+    Upload {
+        /// A point of the field or of its label.
+        at: Point<Screen>,
+        /// The files, as absolute paths.
+        files: Vec<PathBuf>,
     },
     /// Load a URL in the current tab.
     Navigate {

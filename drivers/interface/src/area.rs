@@ -1,5 +1,6 @@
 //! The part of a desktop that a driver works on.
 
+use std::fmt;
 use std::str::FromStr;
 
 /// What is captured, and where input may go.
@@ -22,6 +23,16 @@ pub enum Area {
 /// How an [`Area`] is written, for help texts.
 pub const AREA_HELP: &str = "screen, monitor:NAME or window:TITLE";
 
+impl fmt::Display for Area {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Screen => f.write_str("screen"),
+            Self::Monitor { name } => write!(f, "monitor:{name}"),
+            Self::Window { name } => write!(f, "window:{name}"),
+        }
+    }
+}
+
 impl FromStr for Area {
     type Err = String;
 
@@ -30,6 +41,7 @@ impl FromStr for Area {
     /// assert_eq!("screen".parse(), Ok(Area::Screen));
     /// assert_eq!("monitor:2".parse(), Ok(Area::Monitor { name: "2".to_owned() }));
     /// assert_eq!("window:Calculator".parse(), Ok(Area::Window { name: "Calculator".to_owned() }));
+    /// assert_eq!(Area::Monitor { name: "2".to_owned() }.to_string(), "monitor:2");
     /// assert!("window:".parse::<Area>().is_err() && "all".parse::<Area>().is_err());
     /// ```
     fn from_str(text: &str) -> Result<Self, String> {

@@ -199,8 +199,8 @@ impl Driver for Fake {
                 self.surface().write(&text.chars().filter(kept).collect::<String>());
             }
             Action::Press { chord } => self.press(chord),
-            Action::Navigate { .. } | Action::Back => {
-                return Err(DriverError::Unsupported { what: "navigate" });
+            Action::Select { .. } | Action::Upload { .. } | Action::Navigate { .. } | Action::Back => {
+                return Err(DriverError::Unsupported { what: "do what only pages can do" });
             }
         }
         Ok(())

@@ -14,6 +14,7 @@ use thirtyfour::common::command::{Actions, Command};
 use vigorl_geometry::{DevicePixelRatio, Size};
 use vigorl_interface::{Action, Driver, DriverError, PageState, Screenshot, Settled, TabId};
 
+use crate::forms;
 use crate::options::Options;
 use crate::session::Session;
 use crate::settle::settle;
@@ -44,6 +45,11 @@ impl WebDriver {
         driver.navigate("about:blank")?;
         driver.session.devtools("forget the new-tab page", "Page.resetNavigationHistory", json!({}))?;
         Ok(driver)
+    }
+
+    /// The connection.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
     }
 
     /// Makes `tab` current, shown, and exactly as large as asked for: a new tab starts with the window's size.
@@ -166,6 +172,14 @@ impl Driver for WebDriver {
             }
             Action::Type { text } => self.type_text(text),
             Action::Press { chord } => self.perform("press", wire::chord(chord)?),
+            Action::Select { at, option } => {
+                let at = self.geometry()?.in_viewport(*at)?;
+                forms::select(&self.session, at, option)
+            }
+            Action::Upload { at, files } => {
+                let at = self.geometry()?.in_viewport(*at)?;
+                forms::upload(&self.session, at, files)
+            }
             Action::Navigate { url } => self.navigate(url),
             Action::Back => self.back(),
         }

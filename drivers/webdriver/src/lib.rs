@@ -9,8 +9,10 @@
 //! Unix only: process groups end what was started.
 
 mod driver;
+mod forms;
 mod hosts;
 mod options;
+mod person;
 mod process;
 mod session;
 mod settle;

@@ -46,6 +46,8 @@ pub struct Options {
     pub browser: Option<PathBuf>,
     /// Hosts that may be reached at all; `None` allows every one.
     pub allowed_hosts: Option<AllowedHosts>,
+    /// Whether what pages write to their console is kept, for [`crate::WebDriver::heard`].
+    pub console: bool,
     /// Longest wait for chromedriver, and then for the browser, to start.
     pub start_deadline: Duration,
     /// Longest wait for the answer to one request.
@@ -63,6 +65,7 @@ impl Options {
             server: Server::Own { chromedriver: None },
             browser: None,
             allowed_hosts: None,
+            console: false,
             start_deadline: Duration::from_secs(60),
             deadline: Duration::from_secs(30),
         }

@@ -42,6 +42,20 @@ pub struct Grounding {
     pub cancelled: bool,
 }
 
+impl Grounding {
+    /// What was known without asking a policy.
+    pub fn known(answer: Option<Point<Screen>>) -> Self {
+        Self {
+            turns: Vec::new(),
+            answer,
+            answer_text: None,
+            confidence: None,
+            malformed: None,
+            cancelled: false,
+        }
+    }
+}
+
 /// One turn of an episode.
 #[derive(Debug, Clone)]
 pub struct Turn {

@@ -47,6 +47,8 @@ pub struct Surroundings {
     pub temporary: Option<PathBuf>,
 }
 
+/// What begins a path in the folder of the task's programs.
+const TMPDIR: &str = "$TMPDIR/";
 /// Longest time that the command of a clause may take.
 const COMMAND_WITHIN: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(5);
@@ -106,7 +108,7 @@ impl Clause {
 }
 
 /// What the driver can tell; nothing where it has no such notion, a dialog is in the way, or the page refuses.
-fn known<T>(answer: Result<T, DriverError>) -> Result<Option<T>, DriverError> {
+pub(super) fn known<T>(answer: Result<T, DriverError>) -> Result<Option<T>, DriverError> {
     use DriverError::{DialogOpen, Refused, Unsupported};
     match answer {
         Ok(value) => Ok(Some(value)),
@@ -120,12 +122,20 @@ fn truth(answer: Result<String, DriverError>) -> Result<Option<bool>, DriverErro
 }
 
 impl Surroundings {
-    fn check(&self, file: &FileClause) -> Option<bool> {
-        let path = match (file.path.strip_prefix("$TMPDIR/"), &self.temporary) {
+    /// Where a path of the task leads, as an absolute path.
+    pub fn resolve(&self, path: &str) -> PathBuf {
+        let found = match (path.strip_prefix(TMPDIR), &self.temporary) {
             (Some(path), Some(temporary)) => temporary.join(path),
-            (Some(_), None) => return None,
-            (None, _) => self.folder.join(&file.path),
+            _ => self.folder.join(path),
         };
+        std::path::absolute(&found).unwrap_or(found)
+    }
+
+    fn check(&self, file: &FileClause) -> Option<bool> {
+        if file.path.starts_with(TMPDIR) && self.temporary.is_none() {
+            return None;
+        }
+        let path = self.resolve(&file.path);
         match (std::fs::read(&path), &file.contains) {
             (Ok(bytes), Some(part)) => Some(String::from_utf8_lossy(&bytes).contains(part)),
             (Ok(_), None) => Some(true),

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Clause, Plan, ScriptError, ScriptedTask, Step};
+use super::{Clause, Plan, ScriptError, ScriptedTask, Step, Target};
 
 /// Shorter secrets cannot be hidden: their letters are everywhere.
 const SHORTEST_SECRET: usize = 4;
@@ -63,10 +63,8 @@ impl ScriptedTask {
         match &mut self.plan {
             Plan::Goal(goal) => fill(goal, Secrets::Refused)?,
             Plan::Steps(steps) => {
-                for step in steps {
-                    let secrets =
-                        if matches!(step, Step::Type(_)) { Secrets::Allowed } else { Secrets::Refused };
-                    texts_of_step(step).into_iter().try_for_each(|text| fill(text, secrets))?;
+                for (text, secrets) in steps.iter_mut().flat_map(texts_of_step) {
+                    fill(text, secrets)?;
                 }
             }
         }
@@ -77,19 +75,22 @@ impl ScriptedTask {
     }
 }
 
-fn texts_of_step(step: &mut Step) -> Vec<&mut String> {
-    match step {
-        Step::Click(text)
-        | Step::DoubleClick(text)
-        | Step::RightClick(text)
-        | Step::Hover(text)
-        | Step::Type(text)
-        | Step::Navigate(text) => vec![text],
-        Step::Drag(drag) => vec![&mut drag.from, &mut drag.to],
-        Step::Scroll(scroll) => vec![&mut scroll.target],
-        Step::Press(_) => Vec::new(),
+/// Texts, and whether they may take secrets: only what is typed may.
+fn texts_of_step(step: &mut Step) -> Vec<(&mut String, Secrets)> {
+    let texts: Vec<&mut String> = match step {
+        Step::Type(text) => return vec![(text, Secrets::Allowed)],
+        Step::Repeat(repeat) => return repeat.steps.iter_mut().flat_map(texts_of_step).collect(),
+        Step::Retry(retry) => {
+            let until = texts_of_clause(&mut retry.until).into_iter().map(|text| (text, Secrets::Refused));
+            return until.chain(retry.steps.iter_mut().flat_map(texts_of_step)).collect();
+        }
+        Step::Navigate(text) => vec![text],
         Step::WaitFor(clause) | Step::Assert(clause) => texts_of_clause(clause),
-    }
+        Step::Select(list) => list.target.texts().into_iter().chain([&mut list.option]).collect(),
+        Step::Upload(field) => field.target.texts().into_iter().chain(&mut field.files).collect(),
+        step => step.targets_mut().into_iter().flat_map(Target::texts).collect(),
+    };
+    texts.into_iter().map(|text| (text, Secrets::Refused)).collect()
 }
 
 fn texts_of_clause(clause: &mut Clause) -> Vec<&mut String> {
@@ -187,7 +188,7 @@ mod tests {
         match (task.fill(&overrides, &secret), expected) {
             (Ok(_), Ok(text)) => {
                 let Plan::Steps(steps) = &mut task.plan else { panic!("steps") };
-                assert_eq!(texts_of_step(&mut steps[0])[0], text);
+                assert_eq!(texts_of_step(&mut steps[0])[0].0, text);
             }
             (Err(error), Err(words)) => assert!(error.message.contains(words), "{error}"),
             (got, expected) => panic!("{got:?} instead of {expected:?}"),

@@ -127,7 +127,7 @@ impl Keyboard {
     }
 }
 
-fn named_keysym(key: Key) -> Option<Keysym> {
+pub(super) fn named_keysym(key: Key) -> Option<Keysym> {
     Some(match key {
         Key::Char(_) => return None,
         Key::Enter => Keysym::Return,

@@ -8,6 +8,7 @@ mod brake;
 mod echo;
 mod keyboard;
 mod paste;
+mod person;
 mod windows;
 
 use std::time::{Duration, Instant};
@@ -33,6 +34,7 @@ use paste::{Kept, Paste};
 
 pub use brake::Brake;
 pub use echo::{EchoWindow, KeyEcho, Seen};
+pub use person::{Person, PersonInput};
 
 x11rb::atom_manager! {
     /// Names that the server knows by number.

@@ -1,0 +1,85 @@
+// Finds an element for a place and says which part of it can be clicked: a box in CSS pixels of the viewport, or why
+// there is none. Where the browser does not tell accessible names, they are worked out from the usual sources.
+const nameOf = (element) => {
+  if (element.computedName !== undefined) return element.computedName.trim();
+  const even = (text) => (text || '').replace(/\s+/g, ' ').trim();
+  const labelled = (element.getAttribute('aria-labelledby') || '')
+    .split(/\s+/).map((id) => id && document.getElementById(id)).filter((label) => label);
+  const labels = [...(element.labels || [])];
+  const ownText = element.matches('input, textarea, select') ? '' : element.innerText;
+  const ofButton = element.matches('input[type=submit], input[type=button], input[type=reset]') ? element.value : '';
+  const sources = [
+    labelled.map((label) => label.textContent).join(' '), element.getAttribute('aria-label'),
+    labels.map((label) => label.innerText).join(' '), ofButton, element.alt, ownText, element.title, element.placeholder,
+  ];
+  return even(sources.find((source) => even(source)));
+};
+const roleOf = (element) => {
+  if (element.computedRole !== undefined) return element.computedRole;
+  const given = element.getAttribute('role');
+  if (given) return given;
+  const kinds = {
+    button: 'button, summary, input[type=submit], input[type=button], input[type=reset]', link: 'a[href], area[href]',
+    checkbox: 'input[type=checkbox]', radio: 'input[type=radio]', combobox: 'select', slider: 'input[type=range]',
+    searchbox: 'input[type=search]', heading: 'h1, h2, h3, h4, h5, h6', img: 'img', listitem: 'li',
+    textbox: 'textarea, input:not([type]), input[type=text], input[type=email], input[type=password], input[type=url]',
+  };
+  return Object.keys(kinds).find((role) => element.matches(kinds[role])) || '';
+};
+const locate = ({ selector, name, role }) => {
+  let candidates;
+  try {
+    candidates = [...document.querySelectorAll(selector || 'body *')];
+  } catch (error) {
+    return { reason: `\`${selector}\` is no CSS selector` };
+  }
+  if (name !== undefined) {
+    candidates = candidates.filter((element) => (!role || roleOf(element) === role) && nameOf(element) === name);
+    // Where a name is found twice, inside each other, the inner one carries it.
+    candidates = candidates.filter((element) => !candidates.some((other) => other !== element && element.contains(other)));
+  }
+  const what = selector ? `\`${selector}\`` : `${role || 'element'} named \`${name}\``;
+  const shown = candidates.filter((element) => element.checkVisibility({ visibilityProperty: true }));
+  if (!shown.length) return { reason: candidates.length ? `${what} is hidden` : `the page has no ${what}` };
+  if (name !== undefined && shown.length > 1) return { reason: `the page has ${shown.length} times ${what}` };
+  const element = shown[0];
+  // Of text that is broken into lines, the largest piece.
+  const area = (box) => box.width * box.height;
+  const box = [...element.getClientRects()].reduce((a, b) => (area(b) > area(a) ? b : a), element.getClientRects()[0]);
+  if (!box) return { reason: `${what} takes no room` };
+  const part = {
+    left: Math.max(0, box.left), top: Math.max(0, box.top),
+    right: Math.min(innerWidth, box.right), bottom: Math.min(innerHeight, box.bottom),
+  };
+  if (part.right - part.left < 1 || part.bottom - part.top < 1) {
+    return { reason: `${what} is outside of what the page shows: scroll to it first` };
+  }
+  const top = document.elementFromPoint((part.left + part.right) / 2, (part.top + part.bottom) / 2);
+  const same = top && (element.contains(top) || top.contains(element) || [...(element.labels || [])].includes(top));
+  if (!same) return { reason: `${what} is covered by ${top ? `a <${top.localName}>` : 'something'}` };
+  return part;
+};
+// What is at a point, and, if it does something else than the words say, the one element on view that they name.
+const elementAt = ({ x, y, words }) => {
+  const ACTS = 'a[href], button, input, select, textarea, summary, [role=button], [role=link], [role=tab], [role=menuitem], '
+    + '[role=checkbox], [role=radio], [role=option], [role=switch], [onclick]';
+  const plain = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, ' ').trim();
+  const said = ` ${plain(words)} `;
+  const isSaid = (element) => { const name = plain(nameOf(element)); return name.length > 1 && said.includes(` ${name} `); };
+  const inner = document.elementFromPoint(x, y);
+  if (!inner) return null;
+  const acting = inner.closest(ACTS);
+  const element = acting || inner;
+  const { left, top, right, bottom } = element.getBoundingClientRect();
+  const found = { role: roleOf(element), name: nameOf(element).slice(0, 200), left, top, right, bottom, meant: null };
+  const isNothing = inner === document.body || inner === document.documentElement;
+  if (isNothing || (acting && found.name && !isSaid(acting))) {
+    const onView = (e) => { const b = e.getBoundingClientRect(); return b.width && b.bottom > 0 && b.right > 0 && b.top < innerHeight && b.left < innerWidth; };
+    const named = [...document.querySelectorAll(ACTS)].filter((e) => onView(e) && e.checkVisibility() && isSaid(e));
+    const longest = Math.max(0, ...named.map((e) => plain(nameOf(e)).length));
+    const meant = named.filter((e) => plain(nameOf(e)).length === longest);
+    if (meant.length === 1 && !meant[0].contains(inner)) found.meant = { role: roleOf(meant[0]), name: nameOf(meant[0]).slice(0, 200) };
+  }
+  if (isNothing) found.name = '';
+  return found;
+};

@@ -1,0 +1,422 @@
+//! What a step is about, and where that is for somebody who does not look.
+//!
+//! Invariant: a place is a box on the screenshot that was checked to be visible there, or a reason why there is none;
+//! a policy never sees it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use image::RgbImage;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use vigorl_geometry::{Point, Rect, Screen, Viewport};
+use vigorl_interface::{Driver, DriverError, Screenshot};
+
+use super::judge::known;
+
+/// What a step is about: written as a description alone, or with a place beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// For the policy.
+    pub description: String,
+    /// Where it is, if the task says so: for runs without a policy, and to check the answers of one.
+    pub place: Option<Place>,
+}
+
+/// Where a target is, without looking for it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Place {
+    /// The first element that a CSS selector finds.
+    Selector(String),
+    /// The element with this accessible name.
+    Named {
+        /// As assistive software would say it.
+        name: String,
+        /// `button`, `link`, `textbox`, …; any if absent.
+        role: Option<String>,
+    },
+    /// Where the screenshot shows this picture.
+    Picture {
+        /// An image file; relative to the task file as written.
+        file: PathBuf,
+        /// Near which pixel of the screenshot, where it is shown several times.
+        near: Option<[f64; 2]>,
+    },
+    /// A pixel of the screenshot.
+    At([f64; 2]),
+}
+
+impl From<&str> for Target {
+    fn from(description: &str) -> Self {
+        Self { description: description.to_owned(), place: None }
+    }
+}
+
+impl From<String> for Target {
+    fn from(description: String) -> Self {
+        Self { description, place: None }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.description)
+    }
+}
+
+/// A description, and at most one place: `selector`, or `name`, or `picture` and `at`, or `at` alone.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    /// For the policy.
+    what: String,
+    /// A CSS selector.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selector: Option<String>,
+    /// An accessible name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// The role of what is named: `button`, `link`, `textbox`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    /// An image file, relative to the task file: what the screenshot shows there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    picture: Option<PathBuf>,
+    /// A pixel of the screenshot; with `picture`, near which the picture is looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<[f64; 2]>,
+}
+
+impl Written {
+    fn target(self) -> Result<Target, &'static str> {
+        let Self { what, selector, name, role, picture, at } = self;
+        let n_ways = [selector.is_some(), name.is_some(), picture.is_some() || at.is_some()]
+            .iter()
+            .filter(|way| **way)
+            .count();
+        if n_ways > 1 {
+            return Err("a target has one place: `selector`, or `name`, or `picture`, or `at`");
+        }
+        if role.is_some() && name.is_none() {
+            return Err("`role` narrows down a `name`, which is missing");
+        }
+        let place = match (selector, name, picture, at) {
+            (Some(selector), ..) => Some(Place::Selector(selector)),
+            (_, Some(name), ..) => Some(Place::Named { name, role }),
+            (_, _, Some(file), near) => Some(Place::Picture { file, near }),
+            (_, _, None, at) => at.map(Place::At),
+        };
+        Ok(Target { description: what, place })
+    }
+}
+
+impl<'de> Deserialize<'de> for Target {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Target;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a description, or `{ what: description, selector: … }`")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Target, E> {
+                Ok(text.into())
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Target, M::Error> {
+                Written::deserialize(MapAccessDeserializer::new(map))?.target().map_err(de::Error::custom)
+            }
+        }
+        source.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for Target {
+    fn schema_name() -> Cow<'static, str> {
+        "Target".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (short, long) = (generator.subschema_for::<String>(), generator.subschema_for::<Written>());
+        json_schema!({ "description": "What a step is about: a description, or one with a place", "anyOf": [short, long] })
+    }
+}
+
+impl Serialize for Target {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let what = Written { what: self.description.clone(), ..Written::default() };
+        match self.place.clone() {
+            None => self.description.serialize(to),
+            Some(Place::Selector(selector)) => Written { selector: Some(selector), ..what }.serialize(to),
+            Some(Place::Named { name, role }) => Written { name: Some(name), role, ..what }.serialize(to),
+            Some(Place::Picture { file, near }) => {
+                Written { picture: Some(file), at: near, ..what }.serialize(to)
+            }
+            Some(Place::At(at)) => Written { at: Some(at), ..what }.serialize(to),
+        }
+    }
+}
+
+impl Target {
+    /// The texts that variables are filled into.
+    pub(super) fn texts(&mut self) -> Vec<&mut String> {
+        let of_place = match &mut self.place {
+            Some(Place::Selector(selector)) => vec![selector],
+            Some(Place::Named { name, .. }) => vec![name],
+            Some(Place::Picture { .. } | Place::At(_)) | None => Vec::new(),
+        };
+        std::iter::once(&mut self.description).chain(of_place).collect()
+    }
+
+    /// The same with its picture looked for in `folder`.
+    #[must_use]
+    pub fn within(&self, folder: &Path) -> Self {
+        let mut target = self.clone();
+        if let Some(Place::Picture { file, .. }) = &mut target.place {
+            *file = folder.join(&*file);
+        }
+        target
+    }
+}
+
+impl Place {
+    /// The visible part of what is there now, or why nothing is.
+    ///
+    /// # Errors
+    /// Only if the world failed.
+    pub fn locate(
+        &self,
+        driver: &mut dyn Driver,
+        screenshot: &Screenshot,
+    ) -> Result<Result<Rect<Screen>, String>, DriverError> {
+        match self {
+            Self::Selector(selector) => located(driver, screenshot, &[("selector", selector)]),
+            Self::Named { name, role: None } => located(driver, screenshot, &[("name", name)]),
+            Self::Named { name, role: Some(role) } => {
+                located(driver, screenshot, &[("name", name), ("role", role)])
+            }
+            Self::Picture { file, near } => Ok(found(file, &screenshot.pixels, *near)),
+            Self::At([x, y]) => {
+                let size = screenshot.size();
+                let inside = (0.0..size.width).contains(x) && (0.0..size.height).contains(y);
+                let reason = || format!("({x}, {y}) lies outside of the screenshot");
+                Ok(inside
+                    .then(|| Rect::new(x.floor(), y.floor(), x.floor() + 1.0, y.floor() + 1.0))
+                    .ok_or_else(reason))
+            }
+        }
+    }
+}
+
+/// What is at a point of a page.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ElementAt {
+    /// `button`, `link`, `textbox`, …; empty if it has none.
+    pub role: String,
+    /// As assistive software would say it.
+    pub name: String,
+    left: f64,
+    top: f64,
+    right: f64,
+    bottom: f64,
+    /// The only element on view that the words name, if this one does something else.
+    pub meant: Option<ElementName>,
+}
+
+/// How an element is called.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ElementName {
+    /// As of [`ElementAt`].
+    pub role: String,
+    /// As of [`ElementAt`].
+    pub name: String,
+}
+
+impl ElementAt {
+    /// What is at a point of the screenshot, and whether `words` mean something else; nothing where no page can tell.
+    ///
+    /// # Errors
+    /// Only if the world failed.
+    pub fn look(
+        driver: &mut dyn Driver,
+        screenshot: &Screenshot,
+        at: Point<Screen>,
+        words: &str,
+    ) -> Result<Option<Self>, DriverError> {
+        let middle = Point::new(at.x.floor() + 0.5, at.y.floor() + 0.5);
+        let css = screenshot.device_pixel_ratio.viewport_from_screen().apply(middle);
+        let asked = serde_json::json!({ "x": css.x, "y": css.y, "words": words });
+        let script = format!("{}\nreturn elementAt({asked});", include_str!("target.js"));
+        Ok(known(driver.evaluate(&script))?.and_then(|said| serde_json::from_str(&said).ok()))
+    }
+
+    /// Its box on the screenshot.
+    pub fn bounds(&self, screenshot: &Screenshot) -> Rect<Screen> {
+        let css = Rect::<Viewport>::new(self.left, self.top, self.right, self.bottom);
+        screenshot.device_pixel_ratio.viewport_from_screen().inverse().apply_rect(css)
+    }
+}
+
+/// What the page says of an element.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Element {
+    Box { left: f64, top: f64, right: f64, bottom: f64 },
+    None { reason: String },
+}
+
+/// Asks the page for an element's visible box.
+fn located(
+    driver: &mut dyn Driver,
+    screenshot: &Screenshot,
+    wanted: &[(&str, &String)],
+) -> Result<Result<Rect<Screen>, String>, DriverError> {
+    let wanted: BTreeMap<_, _> = wanted.iter().copied().collect();
+    let wanted = serde_json::to_string(&wanted).unwrap_or_default();
+    let script = format!("{}\nreturn locate({wanted});", include_str!("target.js"));
+    let Some(said) = known(driver.evaluate(&script))? else {
+        return Ok(Err("there is no page that could be asked for an element".to_owned()));
+    };
+    Ok(match serde_json::from_str(&said) {
+        Ok(Element::Box { left, top, right, bottom }) => {
+            let screen_from_viewport = screenshot.device_pixel_ratio.viewport_from_screen().inverse();
+            Ok(screen_from_viewport.apply_rect(Rect::<Viewport>::new(left, top, right, bottom)))
+        }
+        Ok(Element::None { reason }) => Err(reason),
+        Err(_) => Err("the page gave no box".to_owned()),
+    })
+}
+
+/// Largest difference of a channel that still counts as the same color: smoothed edges of text differ a little.
+const SAME_WITHIN: u8 = 24;
+/// Share of a picture's pixels that may differ.
+const MAY_DIFFER: f64 = 0.02;
+
+/// Where `shown` holds the picture of `file`: the place with the fewest differing pixels, of equals the one nearest to
+/// `near`.
+fn found(file: &Path, shown: &RgbImage, near: Option<[f64; 2]>) -> Result<Rect<Screen>, String> {
+    let picture =
+        image::open(file).map_err(|error| format!("cannot read `{}`: {error}", file.display()))?.to_rgb8();
+    let (width, height) = picture.dimensions();
+    if width == 0 || height == 0 || width > shown.width() || height > shown.height() {
+        return Err(format!("`{}` is no part of a screenshot of this size", file.display()));
+    }
+    let most = (f64::from(width * height) * MAY_DIFFER) as u32;
+    let far = |x: u32, y: u32| {
+        near.map_or(0.0, |[nx, ny]| {
+            let (dx, dy) =
+                (f64::from(x) + f64::from(width) / 2.0 - nx, f64::from(y) + f64::from(height) / 2.0 - ny);
+            dx * dx + dy * dy
+        })
+    };
+    let mut best: Option<(u32, f64, u32, u32)> = None;
+    let mut n_equal = 0;
+    for y in 0..=shown.height() - height {
+        for x in 0..=shown.width() - width {
+            let Some(n_different) = differences(&picture, shown, x, y, best.map_or(most, |best| best.0))
+            else {
+                continue;
+            };
+            let this = (n_different, far(x, y), x, y);
+            n_equal = if best.is_some_and(|best| best.0 == n_different) { n_equal + 1 } else { 1 };
+            if best.is_none_or(|best| (this.0, this.1) < (best.0, best.1)) {
+                best = Some(this);
+            }
+        }
+    }
+    match best {
+        None => Err(format!("the screenshot does not show `{}`", file.display())),
+        Some(_) if near.is_none() && n_equal > 1 => {
+            Err(format!("the screenshot shows `{}` {n_equal} times: add `at: [x, y]`", file.display()))
+        }
+        Some((_, _, x, y)) => {
+            Ok(Rect::new(f64::from(x), f64::from(y), f64::from(x + width), f64::from(y + height)))
+        }
+    }
+}
+
+/// How many pixels differ where the picture's corner is at (x, y); nothing if more than `most`.
+fn differences(picture: &RgbImage, shown: &RgbImage, x: u32, y: u32, most: u32) -> Option<u32> {
+    let row = 3 * picture.width() as usize;
+    let mut n_different = 0;
+    for (line, wanted) in picture.as_raw().chunks_exact(row).enumerate() {
+        let start = 3 * ((y as usize + line) * shown.width() as usize + x as usize);
+        let pixels = shown.as_raw()[start..start + row].chunks_exact(3).zip(wanted.chunks_exact(3));
+        for (got, wanted) in pixels {
+            if got.iter().zip(wanted).any(|(got, wanted)| got.abs_diff(*wanted) > SAME_WITHIN) {
+                n_different += 1;
+                if n_different > most {
+                    return None;
+                }
+            }
+        }
+    }
+    Some(n_different)
+}
+
+#[cfg(test)]
+mod tests {
+    use image::Rgb;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(yaml: &str, expected: Result<Target, &str>) {
+        match (serde_norway::from_str::<Target>(yaml), expected) {
+            (Ok(got), Ok(expected)) => {
+                assert_eq!(got, expected);
+                let written = serde_norway::to_string(&got).unwrap();
+                assert_eq!(serde_norway::from_str::<Target>(&written).unwrap(), got);
+            }
+            (Err(error), Err(words)) => assert!(error.to_string().contains(words), "{error}"),
+            (got, expected) => panic!("{got:?} instead of {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn a_target_is_a_description_with_or_without_a_place() {
+        let at = |place| Ok(Target { description: "the box".to_owned(), place: Some(place) });
+        check("the box", Ok("the box".into()));
+        check("{ what: the box }", Ok("the box".into()));
+        check("{ what: the box, selector: '#q' }", at(Place::Selector("#q".to_owned())));
+        let (name, role) = ("Save".to_owned(), Some("button".to_owned()));
+        check("{ what: the box, name: Save, role: button }", at(Place::Named { name, role }));
+        check("{ what: the box, at: [3, 4.5] }", at(Place::At([3.0, 4.5])));
+        let picture = Place::Picture { file: "a.png".into(), near: Some([1.0, 2.0]) };
+        check("{ what: the box, picture: a.png, at: [1, 2] }", at(picture));
+        check("{ what: the box, role: button }", Err("`role` narrows down a `name`"));
+        check("{ what: the box, name: a, selector: b }", Err("one place"));
+        check("{ what: the box, at: [1] }", Err("length"));
+        check("{ selector: b }", Err("missing field `what`"));
+        check("[1]", Err("a description, or"));
+    }
+
+    #[test]
+    fn a_picture_is_found_where_it_is_shown_also_with_soft_edges() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("p.png");
+        let picture = RgbImage::from_fn(6, 5, |x, y| Rgb([40 * x as u8, 50 * y as u8, 128]));
+        picture.save(&file).unwrap();
+        let mut shown = RgbImage::from_pixel(60, 40, Rgb([255; 3]));
+        assert!(found(&file, &shown, None).unwrap_err().contains("does not show"));
+        let mut paint = |dx: u32, dy: u32, brighter: u8| {
+            for (x, y, pixel) in picture.enumerate_pixels() {
+                shown.put_pixel(dx + x, dy + y, Rgb(pixel.0.map(|c| c.saturating_add(brighter))));
+            }
+            shown.clone()
+        };
+        let once = paint(54, 35, 20);
+        assert_eq!(found(&file, &once, None), Ok(Rect::new(54.0, 35.0, 60.0, 40.0)));
+        let twice = paint(3, 7, 0);
+        assert!(found(&file, &twice, None).unwrap_err().contains("2 times"));
+        assert_eq!(found(&file, &twice, Some([0.0, 0.0])), Ok(Rect::new(3.0, 7.0, 9.0, 12.0)));
+        let missing = folder.path().join("other.png");
+        assert!(found(&missing, &once, None).unwrap_err().contains("cannot read"));
+        assert!(found(&file, &RgbImage::new(5, 5), None).unwrap_err().contains("this size"));
+    }
+}

@@ -1,0 +1,162 @@
+//! Places of targets on a real page, native lists and file fields, and a person who is watched.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+
+use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen};
+use vigorl_interface::{Action, Driver, DriverError, Key, MouseButton};
+use vigorl_tasks::scripted::{ElementAt, Place, Recording, Step, Target, listener};
+use vigorl_webdriver::{Options, WebDriver};
+
+const PAGE: &str = "<!doctype html><title>Places</title>
+<style>body { margin: 0 } * { font: 16px sans-serif; box-sizing: border-box } button, input, select, a { position: absolute; left: 20px; width: 120px; height: 24px }</style>
+<button id=save style='top: 10px'>Save</button>
+<button id=cancel style='top: 50px' aria-label='Cancel everything'>x</button>
+<label style='position: absolute; left: 20px; top: 84px'>Search <input id=q style='left: 80px; top: 0'></label>
+<select id=list style='top: 120px'><option>one<option>two  and a half<option disabled>three</select>
+<label style='position: absolute; left: 20px; top: 160px; width: 90px; height: 24px; background: tan'>Files<input type=file id=file multiple style='display: none'></label>
+<button class=twin style='top: 200px'>Twin</button><button class=twin style='left: 200px; top: 200px'>Twin</button>
+<button id=hidden style='top: 240px; visibility: hidden'>Hidden</button>
+<button id=under style='top: 260px'>Under</button><div style='position: absolute; left: 0; top: 250px; width: 300px; height: 40px; background: teal'></div>
+<a href='#far' style='top: 3000px'>Far away</a>
+<input type=password id=secret style='left: 200px; top: 50px' aria-label=Password>";
+
+fn page(ratio: f64) -> WebDriver {
+    let options = Options {
+        device_pixel_ratio: DevicePixelRatio::new(ratio).unwrap(),
+        console: true,
+        ..Options::headless(400, 300)
+    };
+    let mut driver = WebDriver::start(options).unwrap();
+    let encoded: String = PAGE.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    driver.act(&Action::Navigate { url: format!("data:text/html,{encoded}") }).unwrap();
+    driver
+}
+
+fn named(name: &str, role: Option<&str>) -> Place {
+    Place::Named { name: name.to_owned(), role: role.map(str::to_owned) }
+}
+
+#[test]
+fn an_element_is_found_if_a_person_could_click_it() {
+    for ratio in [1.0, 1.5] {
+        let mut driver = page(ratio);
+        let screenshot = driver.screenshot().unwrap();
+        let mut check = |place: Place, expected: Result<[f64; 4], &str>| match (
+            place.locate(&mut driver, &screenshot).unwrap(),
+            expected,
+        ) {
+            (Ok(got), Ok(expected)) => {
+                let [left, top, right, bottom] = expected.map(|side| side * ratio);
+                assert_eq!(got, Rect::<Screen>::new(left, top, right, bottom), "{place:?}");
+            }
+            (Err(reason), Err(words)) => assert!(reason.contains(words), "{place:?}: {reason}"),
+            (got, expected) => panic!("{place:?}: {got:?} instead of {expected:?}"),
+        };
+        check(Place::Selector("#save".to_owned()), Ok([20.0, 10.0, 140.0, 34.0]));
+        check(named("Save", Some("button")), Ok([20.0, 10.0, 140.0, 34.0]));
+        check(named("Cancel everything", None), Ok([20.0, 50.0, 140.0, 74.0]));
+        check(named("Search", Some("textbox")), Ok([100.0, 84.0, 220.0, 108.0]));
+        check(Place::Selector(".twin".to_owned()), Ok([20.0, 200.0, 140.0, 224.0]));
+        check(named("Twin", None), Err("2 times"));
+        check(named("Save", Some("link")), Err("no link named `Save`"));
+        check(named("Hidden", None), Err("no element named"));
+        check(Place::Selector("#hidden".to_owned()), Err("is hidden"));
+        check(named("Under", None), Err("covered by a <div>"));
+        check(named("Far away", None), Err("scroll to it first"));
+        check(Place::Selector("#nothing".to_owned()), Err("no `#nothing`"));
+        check(Place::Selector("?".to_owned()), Err("no CSS selector"));
+        check(Place::At([400.0 * ratio, 3.0]), Err("outside of the screenshot"));
+    }
+}
+
+#[test]
+fn the_page_contradicts_a_point_on_another_element_than_the_one_that_is_named() {
+    let mut driver = page(1.0);
+    let screenshot = driver.screenshot().unwrap();
+    let mut meant = |x: f64, y: f64, words: &str| {
+        let at = Point::new(x, y);
+        let element = ElementAt::look(&mut driver, &screenshot, at, words).unwrap().unwrap();
+        (element.name, element.meant.map(|meant| meant.name))
+    };
+    let save = || Some("Save".to_owned());
+    assert_eq!(meant(30.0, 60.0, "click Save"), ("Cancel everything".to_owned(), save()));
+    assert_eq!(meant(30.0, 60.0, "the 'save' button!"), ("Cancel everything".to_owned(), save()));
+    assert_eq!(meant(30.0, 20.0, "click Save"), ("Save".to_owned(), None));
+    assert_eq!(meant(350.0, 290.0, "click Save"), (String::new(), save()));
+    // No word of these names anything, or they name two things.
+    assert_eq!(meant(30.0, 60.0, "the red circle"), ("Cancel everything".to_owned(), None));
+    assert_eq!(meant(30.0, 60.0, "saved searches"), ("Cancel everything".to_owned(), None));
+    assert_eq!(meant(30.0, 60.0, "the twin"), ("Cancel everything".to_owned(), None));
+}
+
+#[test]
+fn lists_and_file_fields_take_what_their_own_windows_would_give() {
+    let mut driver = page(1.0);
+    let folder = tempfile::tempdir().unwrap();
+    let files: Vec<_> = ["a.txt", "b.txt"].map(|name| folder.path().join(name)).to_vec();
+    files.iter().for_each(|file| std::fs::write(file, "x").unwrap());
+    driver.evaluate("window.changes = []; for (const e of document.querySelectorAll('select, input')) e.onchange = () => changes.push(e.id)").unwrap();
+    let at = Point::new(30.0, 130.0);
+    let select = |option: &str| Action::Select { at, option: option.to_owned() };
+    driver.act(&select("two and a half")).unwrap();
+    let refused = |error: DriverError, words: &str| assert!(error.to_string().contains(words), "{error}");
+    refused(driver.act(&select("three")).unwrap_err(), "the list has one, two and a half");
+    let beside = Action::Select { at: Point::new(30.0, 20.0), option: "one".to_owned() };
+    refused(driver.act(&beside).unwrap_err(), "no list at this point");
+    let label = Point::new(30.0, 170.0);
+    driver.act(&Action::Upload { at: label, files: files.clone() }).unwrap();
+    let missing = Action::Upload { at: label, files: vec![folder.path().join("c.txt")] };
+    refused(driver.act(&missing).unwrap_err(), "there is no file");
+    refused(driver.act(&Action::Upload { at: label, files: vec![] }).unwrap_err(), "no file is named");
+    refused(driver.act(&Action::Upload { at, files: files.clone() }).unwrap_err(), "no file field");
+    let state = "return JSON.stringify([list.selectedIndex, [...file.files].map((f) => f.name), changes])";
+    let state: String = serde_json::from_str(&driver.evaluate(state).unwrap()).unwrap();
+    assert_eq!(state, r#"[1,["a.txt","b.txt"],["list","file"]]"#);
+}
+
+#[test]
+fn what_a_person_does_becomes_a_task_that_does_the_same() {
+    let mut driver = page(1.0);
+    let script = listener("told: ");
+    driver.listen(&script).unwrap();
+    let click = |x: f64, y: f64| Action::Click { at: Point::new(x, y), button: MouseButton::Left, count: 1 };
+    let typed = |text: &str| Action::Type { text: text.to_owned() };
+    let deeds = [
+        click(110.0, 90.0),
+        typed("Ten"),
+        Action::Press { chord: vec![Key::Backspace] },
+        typed("a"),
+        click(210.0, 60.0),
+        typed("hunter2"),
+        click(30.0, 20.0),
+        click(210.0, 210.0),
+    ];
+    for deed in &deeds {
+        driver.act(deed).unwrap();
+    }
+    // A page cannot speak for the person: it neither knows the prefix nor makes trusted events.
+    driver.evaluate("document.getElementById('cancel').click()").unwrap();
+    let mut recording = Recording::default();
+    for line in driver.heard("told: ").unwrap() {
+        assert!(!line.contains("hunter"), "{line}");
+        recording.add(serde_json::from_str(&line).unwrap());
+    }
+    let steps = recording.into_steps();
+    let at =
+        |what: &str, place: Place| Step::Click(Target { description: what.to_owned(), place: Some(place) });
+    let expected = [
+        at("the textbox \"Search\"", named("Search", Some("textbox"))),
+        Step::Type("Tea".to_owned()),
+        at("the textbox \"Password\"", named("Password", Some("textbox"))),
+        Step::Type("${secret:PASSWORD}".to_owned()),
+        at("the button \"Save\"", named("Save", Some("button"))),
+        at("the button \"Twin\"", Place::Selector("button:nth-of-type(4)".to_owned())),
+    ];
+    assert_eq!(steps, expected);
+    // The written task finds the same places again.
+    let screenshot = driver.screenshot().unwrap();
+    for target in steps.iter().flat_map(Step::targets) {
+        let place = target.place.as_ref().unwrap();
+        place.locate(&mut driver, &screenshot).unwrap().unwrap();
+    }
+}

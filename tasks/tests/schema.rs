@@ -1,0 +1,48 @@
+//! The published schema says what the parser takes.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+
+use std::fs;
+use std::path::Path;
+
+use boon::{Compiler, Schemas};
+use serde_json::Value;
+use vigorl_tasks::scripted::ScriptedTask;
+
+#[test]
+fn the_examples_fit_the_schema_and_faulty_tasks_do_not() {
+    let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+    compiler.add_resource("task.json", ScriptedTask::schema()).unwrap();
+    let schema = compiler.compile("task.json", &mut schemas).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let mut n = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        n += 1;
+        let text = fs::read_to_string(&path).unwrap();
+        let task = ScriptedTask::parse(&text).unwrap();
+        for yaml in [text, task.to_yaml().unwrap()] {
+            let value: Value = serde_norway::from_str(&yaml).unwrap();
+            let fault = schemas.validate(&value, schema).err().map(|fault| fault.to_string());
+            assert_eq!(fault, None, "{}", path.display());
+        }
+    }
+    assert_eq!(n, 10);
+    let tail = "expect: [url_contains: x]";
+    for (steps, is_right) in [
+        ("[click: a]", true),
+        ("[retry: { times: 2, until: { text_visible: x }, steps: [click: { what: a, at: [1, 2] }] }]", true),
+        ("[clikc: a]", false),
+        ("[scroll: { target: a }]", false),
+        ("[click: { what: a, selektor: b }]", false),
+        ("[repeat: { times: 0, steps: [click: a] }]", false),
+    ] {
+        let yaml = format!("name: n\nstart: {{}}\nsteps: {steps}\n{tail}\n");
+        let value: Value = serde_norway::from_str(&yaml).unwrap();
+        assert_eq!(schemas.validate(&value, schema).is_ok(), is_right, "{yaml}");
+        assert_eq!(ScriptedTask::parse(&yaml).is_ok(), is_right, "{yaml}");
+    }
+}
