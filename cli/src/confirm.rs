@@ -234,6 +234,16 @@ mod tests {
             window(),
             "about to double click at (13, 50.5): \"the red one\"\n  on \"Shop\"",
         );
+        check(
+            Action::Select { at, option: "Two".to_owned() },
+            window(),
+            "about to select \"Two\" at (13, 50.5): \"the red one\"\n  on \"Shop\"",
+        );
+        check(
+            Action::Upload { at, files: vec!["/a b".into(), "/c".into()] },
+            PageState { title: Some(String::new()), ..PageState::default() },
+            "about to upload \"/a b\", \"/c\" at (13, 50.5): \"the red one\"",
+        );
         let asks = PageState { dialog: Some("Delete all?".to_owned()), ..window() };
         check(
             Action::Press { chord: vec![vigorl_interface::Key::Enter] },

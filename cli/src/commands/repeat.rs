@@ -51,8 +51,8 @@ pub(crate) fn run(
     } else {
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..n_threads.min(turns.len())).map(|_| scope.spawn(work)).collect();
-            let ends = threads.into_iter().map(|thread| thread.join());
-            ends.map(|end| end.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+            let mut ends = threads.into_iter().map(|thread| thread.join());
+            ends.try_for_each(|end| end.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })
     };
     let counts = book.close();
