@@ -87,6 +87,8 @@ fn the_page_contradicts_a_point_on_another_element_than_the_one_that_is_named() 
     assert_eq!(meant(30.0, 60.0, "the red circle"), ("Cancel everything".to_owned(), None));
     assert_eq!(meant(30.0, 60.0, "saved searches"), ("Cancel everything".to_owned(), None));
     assert_eq!(meant(30.0, 60.0, "the twin"), ("Cancel everything".to_owned(), None));
+    // A click into a field does nothing by itself.
+    assert_eq!(meant(210.0, 60.0, "the field to save"), ("Password".to_owned(), None));
 }
 
 #[test]

@@ -73,7 +73,9 @@ const elementAt = ({ x, y, words }) => {
   const { left, top, right, bottom } = element.getBoundingClientRect();
   const found = { role: roleOf(element), name: nameOf(element).slice(0, 200), left, top, right, bottom, meant: null };
   const isNothing = inner === document.body || inner === document.documentElement;
-  if (isNothing || (acting && found.name && !isSaid(acting))) {
+  // A click into a field does nothing by itself, and fields are often called otherwise than they are labelled.
+  const isField = acting && acting.matches('textarea, select, input:not([type=submit], [type=button], [type=reset], [type=image], [type=checkbox], [type=radio])');
+  if (isNothing || (acting && !isField && found.name && !isSaid(acting))) {
     const onView = (e) => { const b = e.getBoundingClientRect(); return b.width && b.bottom > 0 && b.right > 0 && b.top < innerHeight && b.left < innerWidth; };
     const named = [...document.querySelectorAll(ACTS)].filter((e) => onView(e) && e.checkVisibility() && isSaid(e));
     const longest = Math.max(0, ...named.map((e) => plain(nameOf(e)).length));
