@@ -127,6 +127,16 @@ pub(crate) fn in_words(clause: &Clause) -> String {
         Clause::TextVisible(text) => format!("the page shows `{text}`"),
         Clause::TitleContains(part) => format!("the title contains `{part}`"),
         Clause::Javascript(expression) => format!("`{expression}` is true in the page"),
+        Clause::Element(element) => {
+            let role = element.role.as_deref().unwrap_or("element");
+            let which = match (&element.selector, &element.name) {
+                (Some(selector), _) => format!("`{selector}`"),
+                (None, Some(name)) => format!("{role} `{name}`"),
+                (None, None) => "page".to_owned(),
+            };
+            format!("the {which} is {}", format!("{:?}", element.is).to_lowercase())
+        }
+        Clause::Picture(file) => format!("the screen shows `{file}`"),
         Clause::Clipboard(text) => format!("the clipboard holds `{text}`"),
         Clause::File(FileClause { path, contains: None }) => format!("the file `{path}` is there"),
         Clause::File(FileClause { path, contains: Some(part) }) => {

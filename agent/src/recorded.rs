@@ -75,7 +75,7 @@ impl Recorded {
 }
 
 /// The complete lines of an event log; unknown events and a truncated last line are left out.
-fn read_events(path: &Path) -> Result<Vec<Event>, RunDirError> {
+pub(crate) fn read_events(path: &Path) -> Result<Vec<Event>, RunDirError> {
     let bytes = fs::read(path).map_err(|source| RunDirError::Read { path: path.to_owned(), source })?;
     let text = String::from_utf8_lossy(&bytes);
     Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
@@ -136,7 +136,7 @@ fn said(events: &[Event], wanted: usize) -> Option<GroundingRecord> {
     (!turns.is_empty()).then(|| GroundingRecord { turns, ..GroundingRecord::default() })
 }
 
-fn read_if_present<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunDirError> {
+pub(crate) fn read_if_present<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunDirError> {
     match read_json(path) {
         Ok(record) => Ok(Some(record)),
         Err(RunDirError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -144,7 +144,7 @@ fn read_if_present<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunDir
     }
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, RunDirError> {
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, RunDirError> {
     let bytes = fs::read(path).map_err(|source| RunDirError::Read { path: path.to_owned(), source })?;
     serde_json::from_slice(&bytes).map_err(|source| RunDirError::Damaged { path: path.to_owned(), source })
 }

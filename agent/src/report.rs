@@ -1,10 +1,14 @@
-//! The report of a run: one HTML file a person can open offline, send and enjoy.
+//! The report of a run: one HTML file a person can open offline, send and enjoy; and the pages of `vigorl view`,
+//! which show the same report, the list of all runs, and two runs side by side.
 //!
-//! Invariant: nothing is loaded from anywhere (the page's own policy forbids it), every image is inside, every
-//! text from the run is escaped, and any run directory that can be read gives a report, finished or not.
+//! Invariant: the file loads nothing from anywhere (the page's own policy forbids it), every image is inside; a
+//! served page loads pictures from its own server alone. Every text from the run is escaped, and any run
+//! directory that can be read gives a report, finished or not.
 
+mod comparison;
 mod gallery;
 mod html;
+mod list;
 mod overlay;
 mod step;
 
@@ -13,11 +17,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::interval::wilson95;
-use crate::record::{Summary, Timings, TokensRecord};
+use crate::record::{EpisodeRecord, Summary, Timings, TokensRecord};
 use crate::recorded::{Recorded, RecordedEpisode, RecordedStep};
 use crate::run_dir::RunDirError;
 
-use html::{count, duration, escape};
+use html::{Follow, Pictures, Shown, count, date, duration, escape};
+
+pub use comparison::{Side, render_comparison};
+pub use list::render_list;
 
 /// Writes `report.html` into the run directory and returns its path.
 ///
@@ -31,39 +38,65 @@ pub fn write_report(run_dir: &Path) -> Result<PathBuf, RunDirError> {
     Ok(path)
 }
 
-/// The report as HTML.
+/// The report as a file.
 pub fn render(recorded: &Recorded) -> String {
-    let title = escape(&recorded.run.task);
+    page(recorded, Shown::Alone, Pictures::Inside)
+}
+
+/// The report as a page of a server that has the run directory's pictures below the page's address, and under
+/// `state` its version. A run without a summary is followed.
+pub fn render_served(recorded: &Recorded, version: &str) -> String {
+    let follow = recorded.summary.is_none().then_some(Follow { address: "state", version });
+    page(recorded, Shown::Served { follow }, Pictures::Under(""))
+}
+
+fn page(recorded: &Recorded, shown: Shown<'_>, pictures: Pictures<'_>) -> String {
     let mut out = String::with_capacity(1 << 20);
-    write!(
-        out,
-        concat!(
-            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">",
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">",
-            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{} · vigorl</title>",
-            "<link rel=\"icon\" href=\"data:,\"><style>{}</style><noscript><style>.episode{{display:block!important}}</style></noscript></head>",
-            "<body><div class=\"wrap\">"
-        ),
-        title,
-        include_str!("report/page.css")
-    )
-    .ok();
-    header(&mut out, recorded);
+    html::open_page(&mut out, &recorded.run.task, shown);
+    header(&mut out, recorded, shown);
     if recorded.episodes.len() > 1 {
         out.push_str(&gallery::breakdown(&recorded.episodes));
         out.push_str(&gallery::cards(&recorded.episodes));
     }
+    player(&mut out, recorded);
     for (idx, episode) in recorded.episodes.iter().enumerate() {
-        episode_section(&mut out, idx + 1, episode);
+        episode_section(&mut out, idx + 1, episode, pictures);
     }
-    footer(&mut out, recorded);
-    writeln!(out, "</div><script>{}</script></body></html>", include_str!("report/page.js")).ok();
+    footer(&mut out, recorded, shown);
+    html::close_page(&mut out);
     out
 }
 
-fn header(out: &mut String, recorded: &Recorded) {
+/// The buttons and the slider that show one step at a time.
+fn player(out: &mut String, recorded: &Recorded) {
+    let n_steps: usize = recorded.episodes.iter().map(|episode| episode.steps.len()).sum();
+    if n_steps < 2 {
+        return;
+    }
+    write!(
+        out,
+        concat!(
+            r#"<div class="film"></div><div class="panel player" role="group" aria-label="step by step"><div class="chips">"#,
+            r#"<button data-go="-1">Previous</button><button data-do="film" aria-pressed="false">Play</button><button data-go="1">Next</button></div>"#,
+            r#"<input type="range" min="1" max="{n_steps}" value="1" aria-label="step"><output>step 1 of {n_steps}</output>"#,
+            r#"<div class="chips"><button data-do="list" aria-pressed="true">All steps</button></div></div>"#
+        ),
+        n_steps = n_steps
+    )
+    .ok();
+}
+
+fn header(out: &mut String, recorded: &Recorded, shown: Shown<'_>) {
     let run = &recorded.run;
-    out.push_str(r#"<div class="panel"><div class="top"><div class="words"><div class="brand">vigorl <span>run report</span></div>"#);
+    let home = match shown {
+        Shown::Alone => "",
+        Shown::Served { .. } => r#" <a href="/">all runs</a>"#,
+    };
+    write!(
+        out,
+        r#"<div class="panel"><div class="top"><div class="words"><div class="brand">vigorl <span>run report</span>{home}</div>"#
+    )
+    .ok();
     write!(out, r#"<h1>{}</h1><dl class="facts">"#, escape(&run.task)).ok();
     let totals = Totals::of(recorded);
     let mut model = escape(&run.model.name);
@@ -100,11 +133,6 @@ fn header(out: &mut String, recorded: &Recorded) {
     out.push_str("</div>");
 }
 
-/// `2026-11-22 23:00 UTC` from the recorded stamp.
-fn date(stamp: &str) -> String {
-    stamp.get(..16).map_or_else(|| stamp.to_owned(), |minutes| format!("{} UTC", minutes.replace('T', " ")))
-}
-
 fn verdict(out: &mut String, recorded: &Recorded) {
     let judged: Vec<bool> =
         recorded.episodes.iter().filter_map(|e| e.outcome.as_ref().and_then(|o| o.success)).collect();
@@ -130,21 +158,37 @@ fn verdict(out: &mut String, recorded: &Recorded) {
         .ok();
         return;
     }
-    let (class, mark, word) = match (recorded.summary.as_ref(), judged.first()) {
-        (_, Some(true)) => ("hit", "✓", "solved"),
-        (_, Some(false)) => ("miss", "✗", "not solved"),
-        (Some(summary), None) if summary.err_msg.is_some() => ("miss", "!", "failed"),
-        (Some(summary), None) if summary.truncated => ("open", "▪", "interrupted"),
-        (Some(_), None) => ("open", "?", "not judged"),
-        (None, None) => ("open", "…", "unfinished"),
-    };
+    let Standing { class, mark, word } = Standing::of(judged.first().copied(), recorded.summary.as_ref());
     write!(out, r#"<div class="verdict {class}"><span><b>{mark}</b>{word}</span></div>"#).ok();
+}
+
+/// How a run stands, as a color, a sign and words.
+#[derive(Clone, Copy)]
+struct Standing {
+    class: &'static str,
+    mark: &'static str,
+    word: &'static str,
+}
+
+impl Standing {
+    /// `success` is what is known of it, with or without a summary.
+    fn of(success: Option<bool>, summary: Option<&Summary>) -> Self {
+        let (class, mark, word) = match (summary, success) {
+            (_, Some(true)) => ("hit", "✓", "solved"),
+            (_, Some(false)) => ("miss", "✗", "not solved"),
+            (Some(summary), None) if summary.err_msg.is_some() => ("miss", "!", "failed"),
+            (Some(summary), None) if summary.truncated => ("open", "▪", "interrupted"),
+            (Some(_), None) => ("open", "?", "not judged"),
+            (None, None) => ("open", "…", "unfinished"),
+        };
+        Self { class, mark, word }
+    }
 }
 
 fn notices(out: &mut String, summary: Option<&Summary>) {
     match summary {
         None => out.push_str(
-            r#"<p class="notice">The run was cut off before it wrote its summary. Everything below was recovered from its event log.</p>"#,
+            r#"<p class="notice">The run is still going on, or was cut off before it wrote its summary. Everything below comes from its event log.</p>"#,
         ),
         Some(summary) => {
             if let Some(error) = &summary.err_msg {
@@ -157,7 +201,7 @@ fn notices(out: &mut String, summary: Option<&Summary>) {
     }
 }
 
-fn episode_section(out: &mut String, number: usize, episode: &RecordedEpisode) {
+fn episode_section(out: &mut String, number: usize, episode: &RecordedEpisode, pictures: Pictures<'_>) {
     let state = gallery::state(episode);
     write!(
         out,
@@ -166,14 +210,8 @@ fn episode_section(out: &mut String, number: usize, episode: &RecordedEpisode) {
         escape(&episode.name)
     )
     .ok();
-    let word = match state {
-        "hit" => "solved",
-        "miss" => "not solved",
-        _ => "not judged",
-    };
-    let reward = episode.outcome.as_ref().and_then(|outcome| outcome.reward);
-    let reward = reward.map_or(String::new(), |reward| format!(" · reward {}", html::number(reward)));
-    write!(out, r#"<span class="pill state {state}">{word}{reward}</span></header><p class="labels">"#).ok();
+    let words = outcome_words(episode.outcome.as_ref());
+    write!(out, r#"<span class="pill state {state}">{words}</span></header><p class="labels">"#).ok();
     let mut words: Vec<String> =
         episode.labels.iter().map(|(label, value)| format!("{}: {}", escape(label), escape(value))).collect();
     words.extend(episode.seed.map(|seed| format!("seed {seed}")));
@@ -183,7 +221,7 @@ fn episode_section(out: &mut String, number: usize, episode: &RecordedEpisode) {
     write!(out, "{}</p>", words.join(" · ")).ok();
     let target = episode.outcome.as_ref().and_then(|outcome| outcome.target);
     for (idx, recorded_step) in episode.steps.iter().enumerate() {
-        out.push_str(&step::section(recorded_step, idx + 1, target));
+        out.push_str(&step::section(recorded_step, idx + 1, target, pictures));
     }
     if episode.steps.is_empty() {
         out.push_str(r#"<p class="empty">No step was taken.</p>"#);
@@ -191,16 +229,29 @@ fn episode_section(out: &mut String, number: usize, episode: &RecordedEpisode) {
     out.push_str("</article>");
 }
 
-fn footer(out: &mut String, recorded: &Recorded) {
+/// `solved · reward 1`.
+fn outcome_words(outcome: Option<&EpisodeRecord>) -> String {
+    let word = match outcome.and_then(|outcome| outcome.success) {
+        Some(true) => "solved",
+        Some(false) => "not solved",
+        None => "not judged",
+    };
+    let reward = outcome.and_then(|outcome| outcome.reward);
+    reward.map_or_else(|| word.to_owned(), |reward| format!("{word} · reward {}", html::reward(reward)))
+}
+
+fn footer(out: &mut String, recorded: &Recorded, shown: Shown<'_>) {
     out.push_str(r#"<div class="panel"><details><summary>settings, seeds, versions</summary><pre>"#);
     let record = serde_json::to_string_pretty(&recorded.run).unwrap_or_default();
     write!(out, "{}</pre></details></div><footer><p>", escape(&record)).ok();
-    if recorded.episodes.len() > 1 {
-        out.push_str("<kbd>←</kbd> <kbd>→</kbd> other episodes · ");
+    if recorded.episodes.iter().map(|episode| episode.steps.len()).sum::<usize>() > 1 {
+        out.push_str("<kbd>←</kbd> <kbd>→</kbd> other steps · ");
     }
-    out.push_str(
-        "<kbd>b</kbd> before and after · <kbd>p</kbd> replay · this file needs no network</p></footer>",
-    );
+    out.push_str("<kbd>b</kbd> before and after · <kbd>p</kbd> replay");
+    if matches!(shown, Shown::Alone) {
+        out.push_str(" · this file needs no network");
+    }
+    out.push_str("</p></footer>");
 }
 
 struct Totals {

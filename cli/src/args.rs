@@ -87,13 +87,21 @@ pub(crate) enum Command {
     )]
     Calibrate(CalibrateArgs),
     /// Write the report of a recorded run: one HTML file that opens offline
-    #[command(after_help = "Example:\n  vigorl report runs/20260101T120000Z-demo")]
+    #[command(
+        after_help = "Examples:\n  vigorl report runs/20260101T120000Z-demo\n  vigorl report runs/20260101T120000Z-demo --gif demo.gif"
+    )]
     Report(ReportArgs),
     /// Print the JSON schema of task files
     #[command(
         after_help = "Example:\n  vigorl schema > task.schema.json\n\nThen begin a task with `# yaml-language-server: $schema=task.schema.json`, and editors complete and check it."
     )]
     Schema,
+    /// Look at recorded runs in a browser: a list, each run step by step, two side by side, and what goes on now
+    #[command(
+        after_help = "Examples:\n  vigorl view\n  vigorl view runs/20260101T120000Z-demo --port 8090\n\n\
+                            Only this machine can open the pages. Nothing is written, and only files of the runs are shown."
+    )]
+    View(ViewArgs),
     /// Measure a policy
     #[command(subcommand)]
     Eval(EvalCommand),
@@ -292,6 +300,20 @@ pub(crate) struct CalibrateArgs {
 pub(crate) struct ReportArgs {
     /// The folder of the run
     pub(crate) run_dir: PathBuf,
+    /// Also write the run as an animated GIF: each step before, with the points, and after
+    #[arg(long, value_name = "GIF")]
+    pub(crate) gif: Option<PathBuf>,
+}
+
+/// `vigorl view`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ViewArgs {
+    /// A folder of runs, or one run [default: where runs are recorded]
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+    /// The port on this machine [default: a free one]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
 }
 
 /// `vigorl eval`

@@ -23,7 +23,7 @@ pub(crate) fn install() -> anyhow::Result<Cancel> {
             std::process::exit(130);
         }
         flag.set();
-        terminal::note("interrupted: finishing this step, press Ctrl-C again to stop at once");
+        terminal::note("interrupted: finishing what was begun, press Ctrl-C again to stop at once");
     })
     .context("cannot listen for Ctrl-C")?;
     Ok(cancel)

@@ -1,13 +1,14 @@
-//! Draws a grounding into a picture: numbered points of thoughts, zoom windows, the answer.
+//! Draws a grounding into a picture: numbered points of thoughts, zoom windows, the answer, and a pointer.
 //!
 //! Invariant: marks grow with the picture, so that they can be seen on any size; pixels outside are left out.
 
 use image::{Rgb, RgbImage};
-use vigorl_agent::record::GroundingRecord;
+use vigorl_agent::record::{GroundingRecord, Xy};
 
 type Color = Rgb<u8>;
 
 const WHITE: Color = Rgb([255, 255, 255]);
+const BLACK: Color = Rgb([17, 24, 39]);
 const ANSWER: Color = Rgb([255, 45, 85]);
 const TURNS: [Color; 5] =
     [Rgb([59, 108, 246]), Rgb([217, 119, 6]), Rgb([139, 79, 224]), Rgb([13, 148, 136]), Rgb([219, 39, 119])];
@@ -26,9 +27,27 @@ const DIGITS: [[u8; 5]; 10] = [
     [7, 5, 7, 1, 7],
 ];
 
+/// The outline of an arrow whose tip is at the origin, in units.
+const ARROW: [(f64, f64); 7] =
+    [(0.0, 0.0), (0.0, 21.0), (5.0, 16.5), (8.6, 24.5), (12.2, 22.9), (8.7, 15.2), (15.0, 15.2)];
+
 /// The picture with everything drawn; small pictures are enlarged first.
 pub(crate) fn drawn(picture: &RgbImage, grounding: &GroundingRecord) -> RgbImage {
-    let enlargement = (640 / picture.width().max(1)).clamp(1, 8);
+    drawn_with_pointer(picture, grounding, None)
+}
+
+/// How many times a picture of this width is enlarged.
+pub(crate) fn enlargement(width: u32) -> u32 {
+    (640 / width.max(1)).clamp(1, 8)
+}
+
+/// The same with a mouse pointer.
+pub(crate) fn drawn_with_pointer(
+    picture: &RgbImage,
+    grounding: &GroundingRecord,
+    pointer: Option<Xy>,
+) -> RgbImage {
+    let enlargement = enlargement(picture.width());
     let (w, h) = (picture.width() * enlargement, picture.height() * enlargement);
     let nearest = image::imageops::FilterType::Nearest;
     let mut canvas = Canvas {
@@ -50,6 +69,9 @@ pub(crate) fn drawn(picture: &RgbImage, grounding: &GroundingRecord) -> RgbImage
     }
     if let Some([x, y]) = grounding.answer {
         canvas.cross((x.0, y.0));
+    }
+    if let Some([x, y]) = pointer {
+        canvas.arrow((x.0, y.0));
     }
     canvas.pixels
 }
@@ -122,6 +144,19 @@ impl Canvas {
         }
     }
 
+    /// White with a dark rim, as on most desktops.
+    fn arrow(&mut self, at: (f64, f64)) {
+        let u = self.unit;
+        let (x, y) = self.place(at);
+        let corners = ARROW.map(|(dx, dy)| (x + dx * u, y + dy * u));
+        let rim = 1.6 * u;
+        let around = [x - rim, y - rim, x + 16.0 * u, y + 26.0 * u];
+        self.fill(around, BLACK, |px, py| is_inside(&corners, px, py) || distance(&corners, px, py) <= rim);
+        self.fill(around, WHITE, |px, py| {
+            is_inside(&corners, px, py) && distance(&corners, px, py) > rim / 2.0
+        });
+    }
+
     fn cross(&mut self, at: (f64, f64)) {
         let u = self.unit;
         let (cx, cy) = self.place(at);
@@ -136,6 +171,28 @@ impl Canvas {
             });
         }
     }
+}
+
+/// The sides of a polygon.
+fn sides(corners: &[(f64, f64)]) -> impl Iterator<Item = [(f64, f64); 2]> {
+    corners.iter().zip(corners.iter().cycle().skip(1)).map(|(a, b)| [*a, *b])
+}
+
+/// Whether a ray to the right crosses an odd number of sides.
+fn is_inside(corners: &[(f64, f64)], x: f64, y: f64) -> bool {
+    let crossed = sides(corners)
+        .filter(|[a, b]| (a.1 > y) != (b.1 > y) && x < a.0 + (y - a.1) / (b.1 - a.1) * (b.0 - a.0));
+    crossed.count() % 2 == 1
+}
+
+/// How far the nearest side is.
+fn distance(corners: &[(f64, f64)], x: f64, y: f64) -> f64 {
+    let to_side = |[a, b]: [(f64, f64); 2]| {
+        let (dx, dy) = (b.0 - a.0, b.1 - a.1);
+        let along = (((x - a.0) * dx + (y - a.1) * dy) / dx.hypot(dy).powi(2)).clamp(0.0, 1.0);
+        (x - a.0 - along * dx).hypot(y - a.1 - along * dy)
+    };
+    sides(corners).map(to_side).fold(f64::INFINITY, f64::min)
 }
 
 #[cfg(test)]

@@ -224,6 +224,35 @@ fn what_a_task_starts_ends_also_when_the_run_is_killed() {
     assert!(String::from_utf8_lossy(&records).contains("step_started"));
 }
 
+#[test]
+fn a_dialog_on_top_ends_a_task_like_any_other_surprise() {
+    let desk = desk();
+    let task = desk.home.path().join("task.yaml");
+    let note = format!("note-{}.txt", std::process::id());
+    // What the dialog covers is not seen any more, so it is not clicked.
+    let yaml = format!(
+        "name: n\nstart: {{ driver: desktop, programs: ['mousepad --disable-server \"$TMPDIR/{note}\"'], area: 'window:mousepad' }}\n\
+         steps:\n  - press: Control+o\n  - wait_for: {{ command: 'sleep 1' }}\n  - assert: {{ picture: $TMPDIR/none.png }}\n\
+         expect: [clipboard: never]\n"
+    );
+    std::fs::write(&task, yaml).unwrap();
+    let output = desk.run(&["run", task.to_str().unwrap()]);
+    assert!(words(&output).contains("step 3 of 3 was refused"), "{}", words(&output));
+    assert_eq!(output.status.code(), Some(1));
+    let end = Instant::now() + Duration::from_secs(5);
+    let is_left = || {
+        std::fs::read_dir("/proc").unwrap().flatten().any(|process| {
+            String::from_utf8_lossy(&std::fs::read(process.path().join("cmdline")).unwrap_or_default())
+                .contains(&note)
+        })
+    };
+    while is_left() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(!is_left(), "the editor goes on");
+    assert!(String::from_utf8_lossy(&all_of(&desk.home.path().join("runs"))).contains("episode_ended"));
+}
+
 /// Every file of a folder, as bytes.
 fn all_of(folder: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();

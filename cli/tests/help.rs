@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const VERBS: [&[&str]; 22] = [
+const VERBS: [&[&str]; 23] = [
     &[],
     &["demo"],
     &["locate"],
@@ -17,6 +17,7 @@ const VERBS: [&[&str]; 22] = [
     &["calibrate"],
     &["report"],
     &["schema"],
+    &["view"],
     &["eval"],
     &["eval", "practice"],
     &["train", "sft"],
@@ -70,7 +71,7 @@ fn short_help_is_shorter_and_every_verb_teaches_with_an_example() {
     assert!(help_of(&[], "-h").len() <= help_of(&[], "--help").len());
     for verb in VERBS
         .into_iter()
-        .filter(|verb| ["demo", "locate", "run", "report"].contains(verb.first().unwrap_or(&"")))
+        .filter(|verb| ["demo", "locate", "run", "report", "view"].contains(verb.first().unwrap_or(&"")))
     {
         let help = help_of(verb, "--help");
         assert!(help.contains("Example") && help.contains(&format!("vigorl {}", verb.join(" "))), "{verb:?}");

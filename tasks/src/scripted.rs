@@ -229,6 +229,10 @@ pub enum Clause {
     TextVisible(String),
     /// The title of the page, or of the active window, contains this.
     TitleContains(String),
+    /// An element of the page is in a state.
+    Element(ElementClause),
+    /// The screenshot shows this picture: an image file, found as the paths of [`FileClause`] are.
+    Picture(String),
     /// This JavaScript expression is true in the page.
     Javascript(String),
     /// The clipboard holds exactly this text.
@@ -248,6 +252,43 @@ pub struct FileClause {
     /// What it contains; without, it is enough that it is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contains: Option<String>,
+}
+
+/// An element, by a CSS selector or by its accessible name, and what must be true of it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ElementClause {
+    /// A CSS selector; the first one that it finds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+    /// An accessible name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The role of what is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// What it must be.
+    pub is: ElementState,
+}
+
+/// What an element can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ElementState {
+    /// There, and shown, scrolled to or not.
+    Visible,
+    /// Not there, or not shown.
+    Hidden,
+    /// A checkbox, radio button, switch or option that is on.
+    Checked,
+    /// One that is off.
+    Unchecked,
+    /// Can be used.
+    Enabled,
+    /// Cannot be used.
+    Disabled,
+    /// Has the keyboard.
+    Focused,
 }
 
 /// How the clauses become a reward.

@@ -7,7 +7,8 @@ use vigorl_webdriver::{Options, WebDriver};
 #[test]
 fn clauses_are_checked_on_the_page() {
     let mut driver = WebDriver::start(Options::headless(400, 300)).unwrap();
-    let html = "<title>A page</title><p>Hello   <b>big</b> world</p><p style='display:none'>secret</p><input value='typed text'>";
+    let html = "<title>A page</title><p>Hello   <b>big</b> world</p><p style='display:none'>secret</p><input value='typed text'>\
+        <label><input type=checkbox checked>Agree</label><button disabled id=go>Go</button>";
     driver.act(&Action::Navigate { url: format!("data:text/html,{html}") }).unwrap();
     let task = ScriptedTask::parse(
         "
@@ -26,11 +27,26 @@ expect:
   - javascript: document.querySelectorAll('p').length === 3
   - javascript: this is no JavaScript
   - clipboard: a browser does not tell
+  - element: { name: Agree, role: checkbox, is: checked }
+  - element: { name: Agree, is: unchecked }
+  - element: { selector: '#go', is: disabled }
+  - element: { selector: '#go', is: checked }
+  - element: { selector: p, is: visible }
+  - element: { selector: '#nothing', is: hidden }
+  - element: { selector: '#nothing', is: enabled }
+  - element: { selector: '#go', is: focused }
+  - element: { selector: '?', is: visible }
 ",
     )
     .unwrap();
     let verdict = task.judge(&mut driver, &Surroundings::default()).unwrap();
     use Verification::{Satisfied as Yes, Unknown, Unsatisfied as No};
-    assert_eq!(verdict.clauses, [Yes, No, Yes, Yes, No, Yes, Yes, No, Unknown, Unknown]);
-    assert!((verdict.reward - 0.5).abs() < 1e-9 && !verdict.success());
+    assert_eq!(
+        verdict.clauses,
+        [
+            Yes, No, Yes, Yes, No, Yes, Yes, No, Unknown, Unknown, Yes, No, Yes, Unknown, Yes, Yes, No, No,
+            Unknown
+        ]
+    );
+    assert!((verdict.reward - 9.0 / 19.0).abs() < 1e-9 && !verdict.success());
 }

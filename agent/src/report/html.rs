@@ -1,9 +1,89 @@
-//! Text for the report. Invariant: everything that comes from a run passes through [`escape`].
+//! Text and pictures for pages. Invariant: everything that comes from a run passes through [`escape`], and a page
+//! loads nothing but what its own policy names: nothing at all, or pictures from where the page itself comes from.
 
+use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
 
 use base64::Engine as _;
+
+use crate::recorded::RecordedStep;
+
+/// Where a page finds the pictures of a run.
+#[derive(Clone, Copy)]
+pub(super) enum Pictures<'a> {
+    /// Inside the page, so that it is a file that can be sent.
+    Inside,
+    /// Under this address, as in the run directory. The browser asks for those that come into view.
+    Under(&'a str),
+}
+
+impl Pictures<'_> {
+    /// The attributes of an `img` that shows a step's file, or `None` if it was never written.
+    pub(super) fn source(self, step: &RecordedStep, file: &str) -> Option<String> {
+        let path = step.folder.join(file);
+        match self {
+            Self::Inside => {
+                let bytes = fs::read(path).ok()?;
+                let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+                Some(format!(r#"src="data:image/png;base64,{text}""#))
+            }
+            Self::Under(address) => path
+                .is_file()
+                .then(|| format!(r#"loading="lazy" src="{}steps/{:04}/{file}""#, escape(address), step.step)),
+        }
+    }
+}
+
+/// Who shows a page.
+#[derive(Clone, Copy)]
+pub(super) enum Shown<'a> {
+    /// A file, offline.
+    Alone,
+    /// `vigorl view`. While what it shows goes on, the page asks the address for the version and loads itself
+    /// again when that is another one.
+    Served { follow: Option<Follow<'a>> },
+}
+
+/// How a served page stays up to date.
+#[derive(Clone, Copy)]
+pub(super) struct Follow<'a> {
+    /// Answers `{"version": "…"}`.
+    pub(super) address: &'a str,
+    /// What is shown.
+    pub(super) version: &'a str,
+}
+
+/// Everything in front of the page's own content. `title` is escaped here.
+pub(super) fn open_page(out: &mut String, title: &str, shown: Shown<'_>) {
+    let (images, requests) = match shown {
+        Shown::Alone => ("data:", "'none'"),
+        Shown::Served { .. } => ("data: 'self'", "'self'"),
+    };
+    write!(
+        out,
+        concat!(
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">",
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src {images}; connect-src {requests}; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">",
+            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title} · vigorl</title>",
+            "<link rel=\"icon\" href=\"data:,\"><style>{style}</style>",
+            "<noscript><style>.episode{{display:block!important}}.player{{display:none}}</style></noscript></head><body"
+        ),
+        images = images,
+        requests = requests,
+        title = escape(title),
+        style = include_str!("page.css"),
+    )
+    .ok();
+    if let Shown::Served { follow: Some(Follow { address, version }) } = shown {
+        write!(out, r#" data-follow="{}" data-version="{}""#, escape(address), escape(version)).ok();
+    }
+    out.push_str(r#"><div class="wrap">"#);
+}
+
+/// Everything behind it.
+pub(super) fn close_page(out: &mut String) {
+    writeln!(out, "</div><script>{}</script></body></html>", include_str!("page.js")).ok();
+}
 
 /// Text that is safe between tags and inside double-quoted attributes.
 pub(super) fn escape(text: &str) -> String {
@@ -52,10 +132,15 @@ pub(super) fn count(n: usize) -> String {
     out
 }
 
-/// The image as a `data:` address, or `None` if it was never written.
-pub(super) fn inline_png(path: &Path) -> Option<String> {
-    let bytes = fs::read(path).ok()?;
-    Some(format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(bytes)))
+/// `2026-11-22 23:00 UTC` from the recorded stamp.
+pub(super) fn date(stamp: &str) -> String {
+    stamp.get(..16).map_or_else(|| stamp.to_owned(), |minutes| format!("{} UTC", minutes.replace('T', " ")))
+}
+
+/// A reward: at most two decimals.
+pub(super) fn reward(value: f64) -> String {
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
@@ -75,6 +160,10 @@ mod tests {
         assert_eq!((number(12.0), number(12.34)), ("12".to_owned(), "12.3".to_owned()));
         assert_eq!((duration(3.21), duration(850.4)), ("3.2 ms".to_owned(), "850 ms".to_owned()));
         assert_eq!((duration(12_340.0), duration(125_000.0)), ("12.3 s".to_owned(), "2 min 05 s".to_owned()));
+        assert_eq!(
+            (reward(1.0), reward(0.5), reward(0.987), reward(0.0)),
+            ("1".to_owned(), "0.5".to_owned(), "0.99".to_owned(), "0".to_owned())
+        );
         assert_eq!(
             (count(7), count(1234), count(123_456)),
             ("7".to_owned(), "1,234".to_owned(), "123,456".to_owned())

@@ -173,12 +173,13 @@ fn windows(out: &mut String, frame: Frame, model: &GroundingRecord, pins: &Pins<
             out,
             concat!(
                 r#"<g class="window t{}" data-p="zoom-{turn}" data-order="{}"><rect rx="3" {}/>"#,
-                r#"<svg x="{x:.3}%" y="{y:.3}%" overflow="visible"><rect class="tag" width="54" height="17" rx="3"/>"#,
+                r#"<svg x="{x:.3}%" y="{y:.3}%" overflow="visible"><rect class="tag" width="{}" height="17" rx="3"/>"#,
                 r#"<text x="6" y="12.5">zoom {}</text></svg></g>"#
             ),
             hue(turn),
             pins.zoom_order[turn],
             frame.rect(window),
+            if turn + 1 < 10 { 54 } else { 62 },
             turn + 1,
             turn = turn, x = x, y = y,
         )

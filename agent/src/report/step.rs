@@ -6,7 +6,7 @@ use crate::effect::{Effect, Verification};
 use crate::record::{ActionRecord, Box4, GroundingRecord, StepRecord, Timings, TurnRecord, Xy};
 use crate::recorded::RecordedStep;
 
-use super::html::{count, duration, escape, inline_png, number};
+use super::html::{Pictures, count, duration, escape, number};
 use super::overlay::{self, Frame, hue, pins};
 
 /// Width in display pixels a screenshot is enlarged to by whole factors.
@@ -28,23 +28,60 @@ pub(super) fn enlargement(width: u32) -> u32 {
 }
 
 /// The section of one step.
-pub(super) fn section(step: &RecordedStep, number_in_episode: usize, target: Option<Box4>) -> String {
-    // What the task knows of this step goes before what it knows of all.
-    let target = step.action.as_ref().and_then(|action| action.place).or(target);
+pub(super) fn section(
+    step: &RecordedStep,
+    number_in_episode: usize,
+    target: Option<Box4>,
+    pictures: Pictures<'_>,
+) -> String {
+    let target = target_of(step, target);
     let mut out = format!(r#"<section class="step" id="s{}">"#, step.step);
     heading(&mut out, step, number_in_episode);
     out.push_str(r#"<div class="cols"><div class="seen">"#);
-    stage(&mut out, step, target);
+    let id = format!(r#" id="{}""#, picture_id(step.step));
+    stage(&mut out, step, target, pictures, &id);
     if let Some(action) = &step.action {
         timing_bar(&mut out, &action.millis);
         after_facts(&mut out, action);
     }
     out.push_str(r#"</div><div class="said">"#);
     match &step.model {
-        Some(model) => said(&mut out, step, model),
+        Some(model) => said(&mut out, step, model, pictures),
         None => keyboard(&mut out, step),
     }
     out.push_str("</div></div></section>");
+    out
+}
+
+/// What the task knows of this step goes before what it knows of all.
+fn target_of(step: &RecordedStep, of_episode: Option<Box4>) -> Option<Box4> {
+    step.action.as_ref().and_then(|action| action.place).or(of_episode)
+}
+
+/// A step in half the width, beside that of another run: without identifiers, which must be unique in a page.
+pub(super) fn half(
+    step: &RecordedStep,
+    number_in_episode: usize,
+    target: Option<Box4>,
+    pictures: Pictures<'_>,
+) -> String {
+    let mut out = String::from(r#"<section class="step">"#);
+    heading(&mut out, step, number_in_episode);
+    stage(&mut out, step, target_of(step, target), pictures, "");
+    match &step.model {
+        Some(model) => {
+            out.push_str(r#"<div class="outcome">"#);
+            conclusion(&mut out, step, model);
+            out.push_str("</div><details><summary>what was said</summary>");
+            said(&mut out, step, model, pictures);
+            out.push_str("</details>");
+        }
+        None => keyboard(&mut out, step),
+    }
+    if let Some(action) = &step.action {
+        after_facts(&mut out, action);
+    }
+    out.push_str("</section>");
     out
 }
 
@@ -113,8 +150,9 @@ fn verification_class(verification: Verification) -> &'static str {
     }
 }
 
-fn stage(out: &mut String, step: &RecordedStep, target: Option<Box4>) {
-    let Some((before, size)) = inline_png(&step.folder.join("before.png")).zip(step.image_size) else {
+/// The picture with its marks; `id` is an attribute of the first image, or nothing.
+fn stage(out: &mut String, step: &RecordedStep, target: Option<Box4>, pictures: Pictures<'_>, id: &str) {
+    let Some((before, size)) = pictures.source(step, "before.png").zip(step.image_size) else {
         let words = match step.action {
             Some(_) => "A dialog covered the page: there is no screenshot.",
             None => "The screenshot was not written.",
@@ -126,14 +164,13 @@ fn stage(out: &mut String, step: &RecordedStep, target: Option<Box4>) {
     let pixel = if zoom > 1 { " pixel" } else { "" };
     write!(
         out,
-        r#"<div class="stage" style="width:{}px"><img class="before{pixel}" id="{}" alt="the screen before the action" src="{before}">"#,
+        r#"<div class="stage" style="width:{}px"><img class="before{pixel}"{id} alt="the screen before the action" {before}>"#,
         size[0] * zoom,
-        picture_id(step.step)
     )
     .ok();
-    let after = inline_png(&step.folder.join("after.png"));
+    let after = pictures.source(step, "after.png");
     if let Some(after) = &after {
-        write!(out, r#"<img class="after{pixel}" alt="the screen after the action" src="{after}">"#).ok();
+        write!(out, r#"<img class="after{pixel}" alt="the screen after the action" {after}>"#).ok();
     }
     out.push_str(&overlay::full(
         Frame::whole(size, f64::from(zoom)),
@@ -216,7 +253,7 @@ fn after_facts(out: &mut String, action: &StepRecord) {
     write!(out, r#"<p class="after-facts">{}</p>"#, facts.join(" · ")).ok();
 }
 
-fn said(out: &mut String, step: &RecordedStep, model: &GroundingRecord) {
+fn said(out: &mut String, step: &RecordedStep, model: &GroundingRecord, pictures: Pictures<'_>) {
     let numbered = pins(model);
     out.push_str(concat!(
         r#"<p class="labels">numbers inside a thought are as the policy wrote them; "#,
@@ -252,7 +289,7 @@ fn said(out: &mut String, step: &RecordedStep, model: &GroundingRecord) {
             )
             .ok();
         }
-        crop_tile(out, step, model, turn_idx);
+        crop_tile(out, step, model, turn_idx, pictures);
         if turn.went_back {
             out.push_str(r#"<p class="labels">leads nowhere: back to the whole page</p>"#);
         }
@@ -296,10 +333,16 @@ fn turn_head(out: &mut String, turn_idx: usize, turn: &TurnRecord) {
     .ok();
 }
 
-fn crop_tile(out: &mut String, step: &RecordedStep, model: &GroundingRecord, turn_idx: usize) {
+fn crop_tile(
+    out: &mut String,
+    step: &RecordedStep,
+    model: &GroundingRecord,
+    turn_idx: usize,
+    pictures: Pictures<'_>,
+) {
     let Some(window) = model.turns[turn_idx].crop else { return };
     let n_before = model.turns[..turn_idx].iter().filter(|turn| turn.crop.is_some()).count();
-    let Some(crop) = inline_png(&step.folder.join(format!("crop_{}.png", n_before + 1))) else { return };
+    let Some(crop) = pictures.source(step, &format!("crop_{}.png", n_before + 1)) else { return };
     let [l, t, r, b] = window.map(|side| side.0);
     let frame = Frame { window: [l, t, r, b], zoom: TILE / (r - l).max(1.0) };
     let click =
@@ -307,7 +350,7 @@ fn crop_tile(out: &mut String, step: &RecordedStep, model: &GroundingRecord, tur
     write!(
         out,
         concat!(
-            r#"<div class="crop"><div class="tile" data-p="zoom-{turn_idx}"><img class="pixel" alt="the crop" src="{crop}">{marks}</div>"#,
+            r#"<div class="crop"><div class="tile" data-p="zoom-{turn_idx}"><img class="pixel" alt="the crop" {crop}>{marks}</div>"#,
             r#"<div class="cap">sees {w} × {h} px<br>from ({l}, {t})<br>to ({r}, {b})</div></div>"#
         ),
         marks = overlay::on_crop(frame, model, turn_idx, click),

@@ -1,10 +1,8 @@
 //! `vigorl locate`: one screenshot, one instruction, one point.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use anyhow::Context as _;
-use image::ImageFormat;
 use serde_json::json;
 use vigorl_agent::Cancel;
 use vigorl_agent::record::GroundingRecord;
@@ -12,7 +10,7 @@ use vigorl_policy::{AnswerKind, GroundObserver, ground};
 
 use crate::args::LocateArgs;
 use crate::commands::{Form, picture, pretty};
-use crate::exit::{Ending, usage};
+use crate::exit::Ending;
 use crate::settings::Settings;
 use crate::{interrupt, marks, model, terminal};
 
@@ -20,7 +18,7 @@ use crate::{interrupt, marks, model, terminal};
 pub(crate) fn locate(args: &LocateArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
     if let Some(path) = &args.overlay {
-        check_overlay(path)?;
+        picture::check_target("--overlay", path, |format| format.writing_enabled(), ".png")?;
     }
     let screenshot = picture::read(&args.image)?;
     let mut eyes = model::load(settings)?;
@@ -62,22 +60,6 @@ fn answer(record: &GroundingRecord, kind: AnswerKind) -> Option<String> {
     match (kind, record.answer) {
         (AnswerKind::Point, point) => point.map(|[x, y]| format!("({x}, {y})")),
         (AnswerKind::Text, _) => record.answer_text.clone().filter(|_| record.malformed.is_none()),
-    }
-}
-
-/// Whether the overlay could be written; said before the policy is loaded and asked.
-fn check_overlay(path: &Path) -> anyhow::Result<()> {
-    let shown = path.display();
-    let writable = ImageFormat::from_path(path).is_ok_and(|format| format.writing_enabled());
-    if !writable {
-        return Err(usage(format!("--overlay: `{shown}` is no picture's name: end it in .png")));
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    match folder {
-        Some(folder) if !folder.is_dir() => {
-            Err(usage(format!("--overlay: there is no folder `{}`: make it first", folder.display())))
-        }
-        _ => Ok(()),
     }
 }
 

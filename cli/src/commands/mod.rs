@@ -9,6 +9,7 @@ mod demo;
 mod desktop;
 mod doctor;
 mod eval;
+mod film;
 mod inspect;
 mod locate;
 mod pages;
@@ -22,6 +23,7 @@ mod report;
 mod run;
 mod stop;
 mod train;
+mod view;
 
 use vigorl_tasks::scripted::ScriptedTask;
 
@@ -56,6 +58,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
             terminal::data(&pretty(&ScriptedTask::schema()));
             Ok(Ending::Done)
         }
+        Command::View(args) => view::view(args, &settings, form),
         Command::Eval(EvalCommand::Practice(args)) => eval::practice(args, &settings, form),
         Command::Train(TrainCommand::Sft(args)) => train::sft(args),
         Command::Data(DataCommand::Practice(args)) => data::practice(args, &settings, form),
@@ -95,6 +98,7 @@ fn layer_of(command: &Command) -> Layer {
         Command::Doctor(args) => vec![&args.policy, &args.browser, &args.run],
         Command::Report(_)
         | Command::Schema
+        | Command::View(_)
         | Command::Stop(_)
         | Command::Train(_)
         | Command::Quantize(_)

@@ -1,11 +1,11 @@
-//! Reads a picture as a policy sees it. Invariant: RGB, transparent pixels on white; a picture that would not fit
-//! into memory is refused by its size before it is decoded.
+//! Reads a picture as a policy sees it, and looks where one is to be written. Invariant: RGB, transparent pixels on
+//! white; a picture that would not fit into memory is refused by its size before it is decoded.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use image::{ImageReader, Rgb, RgbImage};
+use image::{ImageFormat, ImageReader, Rgb, RgbImage};
 
 use crate::exit::usage;
 
@@ -54,6 +54,26 @@ pub(crate) fn cut(shown: &RgbImage, [x, y]: [f64; 2]) -> RgbImage {
     let reach = |at: u32, len: u32| AROUND_PX.min(at).min(len.saturating_sub(at + 1));
     let (rx, ry) = (reach(x, shown.width()), reach(y, shown.height()));
     image::imageops::crop_imm(shown, x - rx, y - ry, 2 * rx + 1, 2 * ry + 1).to_image()
+}
+
+/// Whether a picture could be written to `path`, which `flag` named; said before anything slow begins.
+pub(crate) fn check_target(
+    flag: &str,
+    path: &Path,
+    fits: impl Fn(ImageFormat) -> bool,
+    ending: &str,
+) -> anyhow::Result<()> {
+    let shown = path.display();
+    if !ImageFormat::from_path(path).is_ok_and(fits) {
+        return Err(usage(format!("{flag}: `{shown}` is no picture's name: end it in {ending}")));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if !folder.is_dir() => {
+            Err(usage(format!("{flag}: there is no folder `{}`: make it first", folder.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

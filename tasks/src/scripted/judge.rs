@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use vigorl_interface::{Driver, DriverError};
 
+use super::target::is_shown;
 use super::{Clause, FileClause, RewardRule, ScriptedTask};
 
 /// Whether a clause holds.
@@ -95,6 +96,11 @@ impl Clause {
             Self::TitleContains(part) => driver.page_state()?.title.map(|title| title.contains(part)),
             Self::TextVisible(text) => truth(driver.evaluate(&text_script(text)))?,
             Self::Javascript(expression) => truth(driver.evaluate(&format!("return !!({expression}\n)")))?,
+            Self::Element(element) => truth(driver.evaluate(&element.script()))?,
+            Self::Picture(file) => match known(driver.screenshot())? {
+                Some(screenshot) => is_shown(&surroundings.resolve(file), &screenshot.pixels),
+                None => None,
+            },
             Self::Clipboard(text) => known(driver.clipboard())?.map(|found| found == *text),
             Self::File(file) => surroundings.check(file),
             Self::Command(line) => surroundings.run(line),

@@ -59,6 +59,28 @@ const locate = ({ selector, name, role }) => {
   if (!same) return { reason: `${what} is covered by ${top ? `a <${top.localName}>` : 'something'}` };
   return part;
 };
+// Whether an element is in a state; null if the selector is none, or the state means nothing here.
+const hasState = ({ selector, name, role, is }) => {
+  let found;
+  try {
+    found = [...document.querySelectorAll(selector || 'body *')];
+  } catch (error) {
+    return null;
+  }
+  if (name !== undefined) found = found.filter((element) => (!role || roleOf(element) === role) && nameOf(element) === name);
+  const shown = found.filter((element) => element.checkVisibility({ visibilityProperty: true }));
+  if (is === 'visible') return shown.length > 0;
+  if (is === 'hidden') return shown.length === 0;
+  const element = shown[0];
+  if (!element) return false;
+  const isOn = element.matches('input[type=checkbox], input[type=radio]') ? element.checked
+    : element.matches('option') ? element.selected
+      : { true: true, false: false }[element.getAttribute('aria-checked') || element.getAttribute('aria-selected')];
+  const isOff = element.matches(':disabled') || element.getAttribute('aria-disabled') === 'true';
+  if (is === 'checked' || is === 'unchecked') return isOn === undefined ? null : isOn === (is === 'checked');
+  if (is === 'enabled' || is === 'disabled') return isOff === (is === 'disabled');
+  return element.matches(':focus');
+};
 // What is at a point, and, if it does something else than the words say, the one element on view that they name.
 const elementAt = ({ x, y, words }) => {
   const ACTS = 'a[href], button, input, select, textarea, summary, [role=button], [role=link], [role=tab], [role=menuitem], '

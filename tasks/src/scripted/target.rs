@@ -16,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vigorl_geometry::{Point, Rect, Screen, Viewport};
 use vigorl_interface::{Driver, DriverError, Screenshot};
 
+use super::ElementClause;
 use super::judge::known;
 
 /// What a step is about: written as a description alone, or with a place beside it.
@@ -337,6 +338,21 @@ fn found(file: &Path, shown: &RgbImage, near: Option<[f64; 2]>) -> Result<Rect<S
         Some((_, _, x, y)) => {
             Ok(Rect::new(f64::from(x), f64::from(y), f64::from(x + width), f64::from(y + height)))
         }
+    }
+}
+
+/// Whether the screenshot shows the picture of a file, wherever and however often; nothing if it cannot be read.
+pub(super) fn is_shown(file: &Path, shown: &RgbImage) -> Option<bool> {
+    let picture = image::open(file).ok()?;
+    let is_part = picture.width() <= shown.width() && picture.height() <= shown.height();
+    Some(is_part && found(file, shown, Some([0.0, 0.0])).is_ok())
+}
+
+impl ElementClause {
+    /// A script that gives true, false, or null where nobody can tell.
+    pub(super) fn script(&self) -> String {
+        let asked = serde_json::to_string(self).unwrap_or_default();
+        format!("{}\nreturn hasState({asked});", include_str!("target.js"))
     }
 }
 

@@ -100,7 +100,9 @@ fn texts_of_clause(clause: &mut Clause) -> Vec<&mut String> {
         | Clause::TitleContains(text)
         | Clause::Javascript(text)
         | Clause::Clipboard(text)
+        | Clause::Picture(text)
         | Clause::Command(text) => vec![text],
+        Clause::Element(element) => element.selector.iter_mut().chain(&mut element.name).collect(),
         Clause::File(file) => std::iter::once(&mut file.path).chain(&mut file.contains).collect(),
     }
 }

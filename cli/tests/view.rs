@@ -1,0 +1,414 @@
+//! `vigorl view` from outside: what it answers, what it refuses, how it ends, and its pages in a real browser.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+
+mod world;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use image::{Rgb, RgbImage};
+use vigorl_agent::record::{
+    ActionRecord, EpisodeRecord, Event, GroundingRecord, MapsRecord, ModelRecord, Plain, RunRecord,
+    StepRecord, Summary, ThoughtRecord, Timings, TurnRecord, Xy,
+};
+use vigorl_agent::{Effect, RunDir, Verification};
+use vigorl_interface::{Action, Driver};
+
+use world::browser;
+
+const SIZE: [u32; 2] = [320, 200];
+
+/// A page with a box, which is green after it was clicked.
+fn screen(color: [u8; 3]) -> Arc<RgbImage> {
+    let is_box = |x: u32, y: u32| (40..120).contains(&x) && (30..70).contains(&y);
+    let pixel = |x, y| Rgb(if is_box(x, y) { color } else { [246, 247, 251] });
+    Arc::new(RgbImage::from_fn(SIZE[0], SIZE[1], pixel))
+}
+
+/// A run of one episode that is written step by step.
+struct Writing {
+    dir: RunDir,
+    n_steps: usize,
+}
+
+impl Writing {
+    fn begin(folder: &Path, task: &str) -> Self {
+        let record = RunRecord {
+            format: 1,
+            task: task.to_owned(),
+            model: ModelRecord { name: "scripted".to_owned(), ..ModelRecord::default() },
+            started_at: "2026-01-01T12:00:00.000Z".to_owned(),
+            ..RunRecord::default()
+        };
+        let mut dir = RunDir::create(folder, task, &record, &[]).unwrap();
+        let labels = std::collections::BTreeMap::new();
+        dir.event(&Event::EpisodeStarted { episode: 1, name: task.to_owned(), labels, seed: None }).unwrap();
+        Self { dir, n_steps: 0 }
+    }
+
+    fn step(&mut self, at: Xy, effect: Effect) {
+        self.n_steps += 1;
+        let (step, instruction) = (self.n_steps, "the <blue> box".to_owned());
+        let started = Event::StepStarted { step, episode: 1, instruction: instruction.clone() };
+        self.dir.event(&started).unwrap();
+        self.dir.image(step, "before.png", &screen([59, 108, 246])).unwrap();
+        self.dir.event(&Event::Observed { step, image_size: SIZE }).unwrap();
+        let thought = ThoughtRecord { text: "The box is there.".to_owned(), points: vec![at] };
+        let turn = TurnRecord { thoughts: vec![thought], ..TurnRecord::default() };
+        let model = GroundingRecord { turns: vec![turn], answer: Some(at), ..GroundingRecord::default() };
+        self.dir.json(step, "model.json", &model).unwrap();
+        self.dir.image(step, "after.png", &screen([18, 161, 80])).unwrap();
+        let record = StepRecord {
+            step,
+            episode: 1,
+            instruction,
+            action: Some(ActionRecord::Click { at, button: "left".to_owned(), count: 1 }),
+            effect,
+            detail: None,
+            verification: Verification::Unknown,
+            image_size: SIZE,
+            n_changed_pixels: Some(3200),
+            url: None,
+            title: None,
+            dialog: None,
+            settled: true,
+            place: None,
+            element: None,
+            maps: MapsRecord::default(),
+            millis: Timings { act: Plain(40.0), ..Timings::default() },
+        };
+        self.dir.json(step, "action.json", &record).unwrap();
+        let (detail, dialog, millis) = (None, None, Timings::default());
+        self.dir.event(&Event::StepEnded { step, effect, detail, dialog, millis }).unwrap();
+    }
+
+    fn end(mut self, success: bool) -> PathBuf {
+        let reward = Some(f64::from(success));
+        let outcome = EpisodeRecord { success: Some(success), reward, ..EpisodeRecord::default() };
+        self.dir.event(&Event::EpisodeEnded { episode: 1, outcome }).unwrap();
+        let summary = Summary {
+            success: Some(success),
+            reward,
+            n_steps: self.n_steps,
+            n_episodes: 1,
+            n_success: usize::from(success),
+            ..Summary::default()
+        };
+        self.dir.finish(&summary).unwrap()
+    }
+}
+
+fn xy(x: f64, y: f64) -> Xy {
+    [Plain(x), Plain(y)]
+}
+
+/// Two runs that part in their second step.
+fn two_runs(folder: &Path) -> [PathBuf; 2] {
+    let mut good = Writing::begin(folder, "click twice");
+    good.step(xy(80.0, 50.0), Effect::Confirmed);
+    good.step(xy(80.0, 50.0), Effect::Confirmed);
+    let mut bad = Writing::begin(folder, "click twice");
+    bad.step(xy(80.0, 50.0), Effect::Confirmed);
+    bad.step(xy(200.0, 50.0), Effect::SuspectedNoop);
+    bad.step(xy(210.0, 50.0), Effect::SuspectedNoop);
+    [good.end(true), bad.end(false)]
+}
+
+fn name(run: &Path) -> &str {
+    run.file_name().unwrap().to_str().unwrap()
+}
+
+/// The viewer, which ends with the test.
+struct Viewer {
+    child: Child,
+    address: String,
+    /// What it said to open.
+    url: String,
+}
+
+impl Viewer {
+    fn start(args: &[&str], folder: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_vigorl"))
+            .arg("view")
+            .args(args)
+            .current_dir(folder)
+            .env("XDG_CONFIG_HOME", folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        let url = url.trim().to_owned();
+        let address = url.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
+        Self { child, address, url }
+    }
+
+    /// Status and body of an answer.
+    fn ask(&self, method: &str, target: &str, host: &str) -> (u16, Vec<u8>) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(stream, "{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), answer[end + 4..].to_vec())
+    }
+
+    fn get(&self, target: &str) -> (u16, String) {
+        let (status, body) = self.ask("GET", target, &self.address);
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+fn runs_are_listed_shown_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let [good, bad] = two_runs(&folder.path().join("runs"));
+    // Where runs are recorded, unless told otherwise.
+    let viewer = Viewer::start(&[], folder.path());
+    let (status, list) = viewer.get("/");
+    assert_eq!(status, 200);
+    for words in [name(&good), name(&bad), "✓ solved", "✗ not solved", "failures 1", "2026-01-01 12:00 UTC"]
+    {
+        assert!(list.contains(words), "{words}");
+    }
+    let (status, run) = viewer.get(&format!("/run/{}/", name(&good)));
+    assert_eq!(status, 200);
+    for words in ["the &lt;blue&gt; box", "step 1 of 2", r#"src="steps/0002/after.png""#] {
+        assert!(run.contains(words), "{words}");
+    }
+    assert!(!run.contains("<blue>") && !run.contains("data-follow"));
+    let picture = format!("/run/{}/steps/0001/before.png", name(&good));
+    let (status, png) = viewer.ask("GET", &picture, "localhost");
+    assert_eq!((status, png), (200, fs::read(good.join("steps/0001/before.png")).unwrap()));
+    assert_eq!(viewer.ask("HEAD", &picture, "localhost"), (200, Vec::new()));
+    let (status, both) = viewer.get(&format!("/compare?a={}&b={}", name(&good), name(&bad)));
+    assert_eq!(status, 200);
+    for words in ["1 of 1 episodes end differently · 2 of 3 steps differ", "points 120 px apart", "only in B"]
+    {
+        assert!(both.contains(words), "{words}");
+    }
+}
+
+#[test]
+fn nothing_but_runs_is_served_and_only_to_this_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = folder.path().join("runs");
+    let [good, bad] = two_runs(&runs);
+    fs::write(folder.path().join("secret.png"), "secret").unwrap();
+    symlink(folder.path().join("secret.png"), bad.join("steps/0001/crop_9.png")).unwrap();
+    symlink(folder.path(), runs.join("out")).unwrap();
+    let viewer = Viewer::start(&["runs"], folder.path());
+    let run = format!("/run/{}", name(&good));
+    for target in [
+        "/../secret.png".to_owned(),
+        "/run/../secret.png".to_owned(),
+        "/run/%2e%2e/secret.png".to_owned(),
+        "/run/out/".to_owned(),
+        format!("{run}/run.json"),
+        format!("{run}/events.jsonl"),
+        format!("{run}/steps/0001/model.json"),
+        format!("{run}/steps/0001/../../../../secret.png"),
+        format!("{run}/steps/0001/..%2f..%2f..%2f..%2fsecret.png"),
+        format!("{run}/steps/0009/before.png"),
+    ] {
+        assert_eq!(viewer.get(&target).0, 404, "{target}");
+    }
+    let linked = viewer.get(&format!("/run/{}/steps/0001/crop_9.png", name(&bad)));
+    assert!(linked.0 == 403 && !linked.1.contains("secret\n"), "{linked:?}");
+    assert_eq!(viewer.get(&format!("/run/{}/", name(&bad))).0, 403, "a link leads out of it");
+    assert!(!viewer.get("/").1.contains("/run/out/"));
+
+    for host in ["example.org", "127.0.0.1.example.org", ""] {
+        assert_eq!(viewer.ask("GET", "/", host).0, 403, "{host}");
+    }
+    for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+        assert_eq!(viewer.ask(method, "/", "localhost").0, 405, "{method}");
+    }
+    let port = viewer.address.rsplit(':').next().unwrap();
+    let addresses = Command::new("hostname").arg("-I").output().map(|output| output.stdout);
+    let addresses = String::from_utf8(addresses.unwrap_or_default()).unwrap();
+    for address in addresses.split_whitespace().filter(|address| address.contains('.')) {
+        assert!(TcpStream::connect(format!("{address}:{port}")).is_err(), "{address} answers");
+    }
+}
+
+#[test]
+fn ctrl_c_ends_it_with_exit_code_130() {
+    let folder = tempfile::tempdir().unwrap();
+    let [good, _] = two_runs(&folder.path().join("runs"));
+    let mut viewer = Viewer::start(&[good.to_str().unwrap()], folder.path());
+    assert_eq!(viewer.url, format!("http://{}/run/{}/", viewer.address, name(&good)));
+    // Connections on which nothing is said keep nobody waiting, and it from ending.
+    let _silent: Vec<TcpStream> = (0..24).map(|_| TcpStream::connect(&viewer.address).unwrap()).collect();
+    assert_eq!(viewer.get(&format!("/run/{}/", name(&good))).0, 200);
+    Command::new("kill").args(["-INT", &viewer.child.id().to_string()]).status().unwrap();
+    let clock = Instant::now();
+    assert_eq!(viewer.child.wait().unwrap().code(), Some(130));
+    assert!(clock.elapsed() < Duration::from_secs(5), "{:?}", clock.elapsed());
+}
+
+#[test]
+fn a_folder_that_is_not_there_and_a_port_that_is_taken_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let view = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
+        let output = command.arg("view").args(args).current_dir(folder.path()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = view(&["nowhere"]);
+    assert!(code == Some(2) && said.contains("`nowhere`") && said.contains("vigorl demo"), "{said}");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let (code, said) = view(&[".", "--port", &port]);
+    assert!(code == Some(1) && said.contains(&format!("port {port}")), "{said}");
+}
+
+/// Asks the page until it answers as expected.
+#[track_caller]
+fn until(driver: &mut dyn Driver, script: &str, expect: &str) {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        // While a page loads itself again there is none to ask.
+        let answer = driver.evaluate(script).unwrap_or_default();
+        if answer == expect {
+            return;
+        }
+        assert!(Instant::now() < end, "{script}: {answer}, not {expect}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+const SHOWN: &str = "return document.querySelector('.player output').textContent + ' ' + \
+    [...document.querySelectorAll('.step')].filter((step) => step.checkVisibility()).map((step) => step.id)";
+
+fn press(what: &str, then: &str) -> String {
+    format!("document.querySelector('{what}').click(); {then}")
+}
+
+#[test]
+fn a_run_is_walked_step_by_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let [_, bad] = two_runs(folder.path());
+    let viewer = Viewer::start(&[bad.to_str().unwrap()], folder.path());
+    let mut driver = browser(1200, 900);
+    driver.act(&Action::Navigate { url: viewer.url.clone() }).unwrap();
+    let ask = |driver: &mut dyn Driver, script: &str| driver.evaluate(script).unwrap();
+    assert_eq!(ask(&mut driver, SHOWN), "\"step 1 of 3 s1,s2,s3\"");
+    assert_eq!(ask(&mut driver, &press("[data-go=\"1\"]", SHOWN)), "\"step 2 of 3 s2\"");
+    let key = |name: &str| {
+        format!(
+            "document.body.dispatchEvent(new KeyboardEvent('keydown', {{key: '{name}', bubbles: true}})); {SHOWN}"
+        )
+    };
+    assert_eq!(ask(&mut driver, &key("ArrowRight")), "\"step 3 of 3 s3\"");
+    assert_eq!(ask(&mut driver, &key("ArrowRight")), "\"step 3 of 3 s3\"");
+    assert_eq!(ask(&mut driver, &key("ArrowLeft")), "\"step 2 of 3 s2\"");
+    let slide = format!(
+        "const slider = document.querySelector('.player input'); slider.value = 1; \
+         slider.dispatchEvent(new Event('input')); {SHOWN}"
+    );
+    assert_eq!(ask(&mut driver, &slide), "\"step 1 of 3 s1\"");
+    assert_eq!(ask(&mut driver, "return location.hash"), "\"#step-1\"");
+    let loaded = "const image = document.querySelector('.step.current .before'); return image.complete && image.naturalWidth";
+    until(&mut driver, loaded, "320");
+    // It plays to its end by itself and stops there.
+    ask(&mut driver, &press("[data-do=film]", "return 0"));
+    until(&mut driver, SHOWN, "\"step 3 of 3 s3\"");
+    until(&mut driver, "return document.querySelector('[data-do=film]').textContent", "\"Play\"");
+    assert_eq!(ask(&mut driver, &press("[data-do=list]", SHOWN)), "\"step 3 of 3 s1,s2,s3\"");
+}
+
+#[test]
+fn a_run_that_goes_on_is_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Writing::begin(folder.path(), "goes on");
+    run.step(xy(80.0, 50.0), Effect::Confirmed);
+    run.step(xy(80.0, 50.0), Effect::Confirmed);
+    let viewer = Viewer::start(&[run.dir.path().to_str().unwrap()], folder.path());
+    let mut driver = browser(1200, 900);
+    driver.act(&Action::Navigate { url: viewer.url.clone() }).unwrap();
+    let verdict = "return document.querySelector('.verdict').innerText.replace(/\\s+/g, ' ')";
+    assert_eq!(driver.evaluate(verdict).unwrap(), "\"… unfinished\"");
+    assert_eq!(driver.evaluate(&press("[data-go=\"1\"]", SHOWN)).unwrap(), "\"step 2 of 2 s2\"");
+    run.step(xy(90.0, 50.0), Effect::Confirmed);
+    // Whoever looks at the last step sees the newest one.
+    until(&mut driver, SHOWN, "\"step 3 of 3 s3\"");
+    run.end(true);
+    until(&mut driver, verdict, "\"✓ solved\"");
+    assert_eq!(driver.evaluate(SHOWN).unwrap(), "\"step 3 of 3 s3\"");
+    assert_eq!(driver.evaluate("return document.body.dataset.follow ?? null").unwrap(), "null");
+}
+
+#[test]
+fn the_list_filters_failures_and_leads_to_a_comparison() {
+    let folder = tempfile::tempdir().unwrap();
+    let [good, bad] = two_runs(folder.path());
+    let viewer = Viewer::start(&["."], folder.path());
+    let mut driver = browser(1200, 900);
+    driver.act(&Action::Navigate { url: viewer.url.clone() }).unwrap();
+    let rows =
+        "return [...document.querySelectorAll('tr.run')].filter((row) => row.checkVisibility()).length";
+    assert_eq!(driver.evaluate(rows).unwrap(), "2");
+    assert_eq!(driver.evaluate(&press("[data-filter=miss]", rows)).unwrap(), "1");
+    // A run that begins appears by itself, and the filter stays.
+    let mut third = Writing::begin(folder.path(), "third");
+    third.step(xy(1.0, 1.0), Effect::SuspectedNoop);
+    third.end(false);
+    until(&mut driver, rows, "2");
+    let choose = format!(
+        "for (const [side, run] of [['a', '{}'], ['b', '{}']]) \
+           document.querySelector(`input[name=${{side}}][value='${{run}}']`).checked = true; \
+         document.querySelector('form').requestSubmit(); return 0",
+        name(&good),
+        name(&bad)
+    );
+    driver.evaluate(&choose).unwrap();
+    let rows = "return [...document.querySelectorAll('.row')].filter((row) => row.checkVisibility()).length";
+    until(&mut driver, rows, "3");
+    assert_eq!(driver.evaluate(&press("[data-do=differences]", rows)).unwrap(), "2");
+    let pictures = "return [...document.querySelectorAll('.row:not(.same) .before')] \
+                    .every((image) => { image.loading = 'eager'; return image.complete && image.naturalWidth === 320; })";
+    until(&mut driver, pictures, "true");
+}
+
+#[test]
+fn a_run_is_written_as_a_film() {
+    let folder = tempfile::tempdir().unwrap();
+    let [good, _] = two_runs(folder.path());
+    let report = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
+        command.arg("report").arg(&good).args(args).current_dir(folder.path()).output().unwrap()
+    };
+    let output = report(&["--gif", "film.gif"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8(output.stdout).unwrap().ends_with("report.html\nfilm.gif\n"));
+    let bytes = fs::read(folder.path().join("film.gif")).unwrap();
+    let decoder = image::codecs::gif::GifDecoder::new(std::io::Cursor::new(bytes)).unwrap();
+    let frames = image::AnimationDecoder::into_frames(decoder).collect_frames().unwrap();
+    assert_eq!(frames.len(), 4, "two steps, before and after");
+    let at = |frame: &image::Frame, x: u32, y: u32| frame.buffer().get_pixel(2 * x, 2 * y).0;
+    assert_eq!(frames[0].buffer().dimensions(), (640, 405), "twice as large, and the strip");
+    assert_eq!(at(&frames[0], 45, 60), [59, 108, 246, 255], "before");
+    assert_eq!(at(&frames[1], 45, 60), [18, 161, 80, 255], "after");
+    assert!(!folder.path().join("film.partial").exists());
+
+    let wrong = report(&["--gif", "film.mp4"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("end it in .gif"));
+}
