@@ -16,6 +16,7 @@ use vigorl_tasks::scripted;
 
 use crate::effect::Verification;
 use crate::judges::in_words;
+use crate::leash::Held;
 use crate::look::{look_again, wait_on};
 use crate::record::{
     ActionRecord, ElementRecord, EpisodeRecord, Event, MapsRecord, StepRecord, Timings, box4, millis, xy,
@@ -138,6 +139,7 @@ pub fn run_episode(
     })?;
     let mut record = EpisodeRecord { target: task.target.map(box4), ..EpisodeRecord::default() };
     let max_steps = task.max_steps.unwrap_or(usize::MAX);
+    agent.leash.start();
     let (mut seen, mut idx) = (None, 0);
     while idx < task.steps.len() && record.n_steps < max_steps {
         if agent.cancel.is_set() {
@@ -188,7 +190,8 @@ fn episode_step(
     let mut outcome = run_step(agent, &intent, seen, &mut recorder)?;
     outcome.times.record += starting;
     record.point = outcome.answer().map(xy).or(record.point);
-    let over = if outcome.is_done() { ends.if_done } else { ends.if_not };
+    // What is held back is not tried again.
+    let over = outcome.held.is_some() || if outcome.is_done() { ends.if_done } else { ends.if_not };
     let mut verification = match outcome.checked {
         Some(scripted::Verification::Satisfied) => Verification::Satisfied,
         Some(scripted::Verification::Unsatisfied) => Verification::Unsatisfied,
@@ -202,7 +205,7 @@ fn episode_step(
                 verification = verdict.verification;
                 let is_last = task.after(idx, true) == Some(task.steps.len());
                 let undone = undone(agent.hands, is_last, &outcome);
-                record.truncated = undone == Undone::OutOfSteps;
+                record.truncated = matches!(undone, Undone::OutOfSteps | Undone::AtLimit);
                 settle_account(record, verdict, undone.in_words(idx, task.steps.len(), &outcome));
             }
             Err(error) => record.err_msg = Some(message(&*error)),
@@ -253,6 +256,7 @@ fn verdict_of(
 enum Undone {
     Nothing,
     Refused,
+    AtLimit,
     OutOfSteps,
     DryRun,
 }
@@ -260,6 +264,7 @@ enum Undone {
 /// What is undone behind the last step that was taken, which may not be the task's last one.
 fn undone(hands: Hands, is_last: bool, outcome: &StepOutcome) -> Undone {
     match hands {
+        _ if outcome.held.is_some_and(Held::is_limit) => Undone::AtLimit,
         _ if !outcome.is_done() => Undone::Refused,
         _ if !is_last => Undone::OutOfSteps,
         Hands::Rest => Undone::DryRun,
@@ -272,7 +277,8 @@ impl Undone {
         let reason = outcome.detail.as_deref().unwrap_or("nothing was done");
         match self {
             Self::Nothing => None,
-            Self::Refused if n == 1 => Some(reason.to_owned()),
+            Self::Refused | Self::AtLimit if n == 1 => Some(reason.to_owned()),
+            Self::AtLimit => Some(format!("step {} of {n} was not done: {reason}", idx + 1)),
             Self::Refused => Some(format!("step {} of {n} was refused: {reason}", idx + 1)),
             Self::OutOfSteps => Some(format!("out of steps: {} of {n} were taken", idx + 1)),
             Self::DryRun => Some("dry run: nothing was done".to_owned()),
@@ -309,7 +315,7 @@ fn message(error: &(dyn Error + 'static)) -> String {
 }
 
 /// What a step is to do, in words.
-fn describe(intent: &Intent) -> String {
+pub(crate) fn describe(intent: &Intent) -> String {
     match intent {
         Intent::At { target, deed } => match deed {
             Deed::Click { count: 2, .. } => format!("double click {target}"),

@@ -516,7 +516,7 @@ pub struct EpisodeRecord {
     pub reward: Option<f64>,
     /// Ended by the task or by the policy's last word.
     pub terminated: bool,
-    /// Ended from outside: interrupted, or out of steps.
+    /// Ended from outside: interrupted, or out of steps, actions or time.
     pub truncated: bool,
     /// Steps taken.
     pub n_steps: usize,

@@ -17,6 +17,7 @@ use serde::Serialize;
 use vigorl_tasks::scripted::Secret;
 
 use crate::clock::Stamp;
+use crate::hidden::Hidden;
 use crate::record::{Event, RunRecord, Summary};
 
 /// Files that wait for the writer; more make the loop wait, so that memory stays bounded.
@@ -72,52 +73,6 @@ pub struct RunDir {
     hidden: Hidden,
 }
 
-/// Secrets, as they would stand in JSON, and what stands there instead.
-#[derive(Clone, Default)]
-struct Hidden(Vec<(Vec<u8>, Vec<u8>)>);
-
-impl std::fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Hidden({})", self.0.len())
-    }
-}
-
-impl Hidden {
-    fn of(secrets: &[Secret]) -> Self {
-        let in_json = |text: &str| {
-            let quoted = json(&text);
-            quoted[1..quoted.len() - 1].to_vec()
-        };
-        // Instructions and errors quote texts as Rust does, before they become JSON.
-        let quoted = |text: &str| {
-            let quoted = format!("{text:?}");
-            quoted[1..quoted.len() - 1].to_owned()
-        };
-        let forms = |secret: &Secret| {
-            let name = in_json(&format!("${{secret:{}}}", secret.name));
-            [in_json(&secret.value), in_json(&quoted(&secret.value))].map(|form| (form, name.clone()))
-        };
-        let mut pairs: Vec<_> = secrets.iter().flat_map(forms).collect();
-        // A secret that contains another one goes first.
-        pairs.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
-        Self(pairs)
-    }
-
-    fn apply(&self, bytes: Vec<u8>) -> Vec<u8> {
-        self.0.iter().fold(bytes, |bytes, (value, name)| {
-            let mut out = Vec::with_capacity(bytes.len());
-            let mut rest = &bytes[..];
-            while let Some(at) = rest.windows(value.len()).position(|part| part == &value[..]) {
-                out.extend_from_slice(&rest[..at]);
-                out.extend_from_slice(name);
-                rest = &rest[at + value.len()..];
-            }
-            out.extend_from_slice(rest);
-            out
-        })
-    }
-}
-
 impl RunDir {
     /// Creates `<output_dir>/<utc>-<slug of name>/` with `run.json` and an empty event log. No record will contain a
     /// value of `secrets`: its name stands there instead. (Screenshots show what the screen shows.)
@@ -132,7 +87,7 @@ impl RunDir {
     ) -> Result<Self, RunDirError> {
         let hidden = Hidden::of(secrets);
         let root = fresh_folder(output_dir, &format!("{}-{}", Stamp::now().compact(), slug(name)))?;
-        write_whole(&root.join("run.json"), &hidden.apply(pretty(run)))?;
+        write_whole(&root.join("run.json"), &hidden.in_json(pretty(run)))?;
         let path = root.join("events.jsonl");
         let events = OpenOptions::new()
             .create(true)
@@ -175,7 +130,7 @@ impl RunDir {
             #[serde(flatten)]
             event: &'a Event,
         }
-        let mut line = self.hidden.apply(json(&Line { at: Stamp::now().iso(), event }));
+        let mut line = self.hidden.in_json(json(&Line { at: Stamp::now().iso(), event }));
         line.push(b'\n');
         // One write per line: a crash can only cut the last one.
         self.events
@@ -199,7 +154,7 @@ impl RunDir {
     pub fn json(&mut self, step: usize, name: &str, record: &impl Serialize) -> Result<(), RunDirError> {
         self.enqueue(Job {
             path: self.step_path(step, name),
-            content: Content::Bytes(self.hidden.apply(pretty(record))),
+            content: Content::Bytes(self.hidden.in_json(pretty(record))),
         })
     }
 
@@ -209,7 +164,7 @@ impl RunDir {
     /// [`RunDirError::Write`] of any file.
     pub fn finish(mut self, summary: &Summary) -> Result<PathBuf, RunDirError> {
         let queued = self.drain();
-        write_whole(&self.root.join("summary.json"), &self.hidden.apply(pretty(summary)))?;
+        write_whole(&self.root.join("summary.json"), &self.hidden.in_json(pretty(summary)))?;
         queued?;
         self.event(&Event::RunEnded)?;
         Ok(self.root.clone())

@@ -19,7 +19,9 @@ use vigorl_tasks::scripted::{self, Clause, ElementAt, Surroundings, Target};
 
 use crate::cancel::Cancel;
 use crate::effect::{Effect, PixelChange};
+use crate::episode::describe;
 use crate::judges::in_words;
+use crate::leash::{Held, Leash};
 use crate::look::{behind_dialog, capture, look_again, tabs_of};
 use crate::run_dir::RunDirError;
 
@@ -35,6 +37,8 @@ pub struct Agent<'a> {
     pub hands: Hands,
     /// Ends the loop from outside.
     pub cancel: &'a Cancel,
+    /// What holds it back.
+    pub leash: Leash<'a>,
 }
 
 impl std::fmt::Debug for Agent<'_> {
@@ -276,6 +280,8 @@ pub struct StepOutcome {
     pub checked: Option<scripted::Verification>,
     /// The step was broken off before its action.
     pub cancelled: bool,
+    /// What kept the agent from the action, besides an interruption.
+    pub held: Option<Held>,
     /// All tabs at the end, the current one first; empty where there are none.
     pub(crate) tabs: Vec<TabId>,
     /// Address, title and dialog before the action.
@@ -313,11 +319,19 @@ pub fn run_step(
         outcome.before = before;
         return Ok(outcome);
     }
+    if let Some(held) = agent.leash.limit_reached() {
+        outcome.before = before;
+        return Ok(outcome.held_back(held));
+    }
     let clock = Instant::now();
     let recorded = outcome.times.record;
     let aim = aim(agent, intent, screenshot, watch, &mut outcome)?;
     outcome.before = before;
     outcome.times.grounding = clock.elapsed().saturating_sub(outcome.times.record - recorded);
+    // It also breaks off the policy.
+    if let Some(held) = agent.leash.out_of_time() {
+        return Ok(outcome.held_back(held));
+    }
     if agent.cancel.is_set() || outcome.groundings.iter().any(|grounding| grounding.cancelled) {
         outcome.cancelled = true;
         return Ok(outcome.refused("interrupted".to_owned()));
@@ -326,7 +340,7 @@ pub fn run_step(
         Aim::Ready(action) => action,
         Aim::NoPoint(reason) => return Ok(outcome.refused(reason)),
     };
-    act(agent, action, watch, &mut outcome)?;
+    act(agent, intent, action, watch, &mut outcome)?;
     Ok(outcome)
 }
 
@@ -350,6 +364,7 @@ impl StepOutcome {
             times,
             checked: None,
             cancelled: false,
+            held: None,
         }
     }
 
@@ -360,6 +375,10 @@ impl StepOutcome {
 
     fn refused(self, reason: String) -> Self {
         Self { detail: Some(reason), ..self }
+    }
+
+    fn held_back(self, held: Held) -> Self {
+        Self { held: Some(held), ..self.refused(held.to_string()) }
     }
 
     /// What the next step may start from.
@@ -385,6 +404,7 @@ fn expect(
     const TICK: Duration = Duration::from_millis(50);
     let clock = Instant::now();
     let within = if agent.hands == Hands::Rest { Duration::ZERO } else { within };
+    let within = within.min(agent.leash.time_left());
     let held = loop {
         let held = clause.verify(agent.driver, surroundings)?;
         if held == scripted::Verification::Satisfied || clock.elapsed() >= within || agent.cancel.is_set() {
@@ -407,6 +427,10 @@ fn expect(
         }
         scripted::Verification::Unknown => (Effect::Refused, Some(format!("cannot tell whether {what}"))),
     };
+    outcome.held = agent.leash.out_of_time().filter(|_| held != scripted::Verification::Satisfied);
+    if let Some((held, detail)) = outcome.held.zip(outcome.detail.as_mut()) {
+        *detail = format!("{held}, and {detail}");
+    }
     Ok(())
 }
 
@@ -526,7 +550,8 @@ fn ask(
     let Eyes::Policy { policy, preset, .. } = &mut agent.eyes else {
         return Ok(Err("nobody looks".to_owned()));
     };
-    let mut follow = Follow { cancel: agent.cancel, watch, failure: None, recording: Duration::ZERO };
+    let (cancel, until) = (agent.cancel, agent.leash.until());
+    let mut follow = Follow { cancel, until, watch, failure: None, recording: Duration::ZERO };
     let description = &target.description;
     let grounding = ground(&mut **policy, &screenshot.pixels, description, preset, sampling, &mut follow)?;
     outcome.times.record += follow.recording;
@@ -549,6 +574,7 @@ fn ask(
 /// Passes turns on to the watcher, and breaks off when asked to or when the record fails.
 struct Follow<'a> {
     cancel: &'a Cancel,
+    until: Option<Instant>,
     watch: &'a mut dyn Watch,
     failure: Option<RunDirError>,
     recording: Duration,
@@ -556,7 +582,8 @@ struct Follow<'a> {
 
 impl Follow<'_> {
     fn flow(&self) -> ControlFlow<()> {
-        if self.cancel.is_set() || self.failure.is_some() {
+        let is_late = self.until.is_some_and(|end| Instant::now() >= end);
+        if self.cancel.is_set() || is_late || self.failure.is_some() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
@@ -582,9 +609,23 @@ impl GroundObserver for Follow<'_> {
     }
 }
 
+/// Whether the action may be done, asked right before it; if not, the outcome says why.
+fn may_act(agent: &mut Agent<'_>, intent: &Intent, action: &Action, outcome: &mut StepOutcome) -> bool {
+    let held = agent.leash.holds(&describe(intent), action, &outcome.page);
+    if agent.cancel.is_set() {
+        outcome.cancelled = true;
+        outcome.detail = Some("interrupted".to_owned());
+        return false;
+    }
+    outcome.held = held;
+    outcome.detail = held.map(|held| held.to_string());
+    held.is_none()
+}
+
 /// Executes the action and reads its effect off a second observation.
 fn act(
     agent: &mut Agent<'_>,
+    intent: &Intent,
     action: Action,
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
@@ -592,6 +633,9 @@ fn act(
     if agent.hands == Hands::Rest {
         (outcome.action, outcome.effect) = (Some(action), Effect::Unverifiable);
         outcome.detail = Some("dry run".to_owned());
+        return Ok(());
+    }
+    if !may_act(agent, intent, &action, outcome) {
         return Ok(());
     }
     timed(&mut outcome.times.record, || watch.acting(&action))?;
@@ -602,6 +646,7 @@ fn act(
         }
         acted => acted?,
     };
+    agent.leash.count();
     (outcome.action, outcome.acted_at) = (Some(action), Some(Instant::now()));
     look_again(agent, watch, outcome)
 }
@@ -624,10 +669,14 @@ fn answer_dialog(
         }
     };
     if agent.hands == Hands::Rest {
-        return act(agent, action.clone(), watch, outcome);
+        return act(agent, intent, action.clone(), watch, outcome);
+    }
+    if !may_act(agent, intent, action, outcome) {
+        return Ok(());
     }
     timed(&mut outcome.times.record, || watch.acting(action))?;
     timed(&mut outcome.times.act, || agent.driver.answer_dialog(accept, None))?;
+    agent.leash.count();
     let done = if accept { "accepted" } else { "dismissed" };
     outcome.detail = Some(format!("{done} the dialog: {text}"));
     (outcome.action, outcome.acted_at) = (Some(action.clone()), Some(Instant::now()));

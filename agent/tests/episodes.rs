@@ -12,12 +12,15 @@ use std::time::Duration;
 use serde_json::Value;
 use vigorl_agent::record::{ActionRecord, EpisodeRecord, Event, ModelRecord, RunRecord, Summary};
 use vigorl_agent::{
-    Agent, Cancel, Checks, Deed, Effect, Eyes, Hands, Intent, Judge, Nobody, Recorded, Run, RunDirError,
-    ScriptedJudge, Task, intents_of, render, run_episode, write_report,
+    Agent, Cancel, Checks, Confirm, Consent, Deed, Effect, Eyes, Hands, Intent, Judge, Leash, Nobody,
+    Question, Recorded, Run, RunDirError, ScriptedJudge, Task, intents_of, render, run_episode, write_report,
 };
+use vigorl_geometry::fit::PixelBudget;
 use vigorl_interface::{Action, Key, MouseButton};
-use vigorl_policy::{Preset, Sampling, ScriptedPolicy};
-use vigorl_tasks::scripted::{ScriptedTask, Surroundings};
+use vigorl_policy::{
+    Completion, Conversation, Policy, PolicyError, Preset, Sampling, ScriptedPolicy, TokenStream,
+};
+use vigorl_tasks::scripted::{Clause, ScriptedTask, Surroundings};
 
 use world::{BecomesGreen, Fake, Fault, IsGreen, middle};
 
@@ -59,7 +62,11 @@ struct Ended {
 struct Limits {
     hands: Hands,
     max_steps: Option<usize>,
+    max_actions: Option<usize>,
+    max_time: Option<Duration>,
 }
+
+const NO_LIMITS: Limits = Limits { hands: Hands::Act, max_steps: None, max_actions: None, max_time: None };
 
 fn episode(
     driver: Fake,
@@ -68,7 +75,7 @@ fn episode(
     judge: &mut dyn Judge,
     cancel: &Cancel,
 ) -> Ended {
-    limited(driver, replies, steps, judge, cancel, Limits { hands: Hands::Act, max_steps: None })
+    limited(driver, replies, steps, judge, cancel, NO_LIMITS)
 }
 
 fn limited(
@@ -79,24 +86,32 @@ fn limited(
     cancel: &Cancel,
     limits: Limits,
 ) -> Ended {
-    let output = tempfile::tempdir().unwrap();
-    let mut driver = driver;
-    let Limits { hands, max_steps } = limits;
     let mut policy = ScriptedPolicy::new(replies.iter().copied());
+    leashed(driver, &mut policy, steps, judge, cancel, limits, None)
+}
+
+fn leashed(
+    mut driver: Fake,
+    policy: &mut dyn Policy,
+    steps: Vec<Intent>,
+    judge: &mut dyn Judge,
+    cancel: &Cancel,
+    limits: Limits,
+    confirm: Option<&mut dyn Confirm>,
+) -> Ended {
+    let output = tempfile::tempdir().unwrap();
+    let Limits { hands, max_steps, max_actions, max_time } = limits;
+    let confirm = confirm.map(|confirm| confirm as &mut dyn Confirm);
     let mut run = Run::recorded(output.path(), "click the box", &run_record(), &[]).unwrap();
     let preset = Preset::web_grounding_multiturn();
     let sampling = sampling();
     let mut agent = Agent {
         driver: &mut driver,
-        eyes: Eyes::Policy {
-            policy: &mut policy,
-            preset: &preset,
-            sampling: &sampling,
-            checks: Checks::Nobody,
-        },
+        eyes: Eyes::Policy { policy, preset: &preset, sampling: &sampling, checks: Checks::Nobody },
         settle_cap: Duration::from_secs(1),
         hands,
         cancel,
+        leash: Leash::new(max_actions, max_time, confirm),
     };
     let labels = BTreeMap::from([("kind".to_owned(), "box".to_owned())]);
     let attempts = Vec::new();
@@ -131,6 +146,7 @@ fn scripted(driver: Fake, replies: Option<&[&str]>, yaml: &str) -> (EpisodeRecor
         settle_cap: Duration::from_secs(1),
         hands: Hands::Act,
         cancel: &cancel,
+        leash: Leash::default(),
     };
     let mut judge = ScriptedJudge { task: &task, surroundings: &surroundings };
     let mut task = Task {
@@ -526,7 +542,7 @@ fn clicks_are_named_as_what_they_are() {
 #[test]
 fn a_dry_run_grounds_and_records_and_does_nothing() {
     let steps = vec![Intent::click("the blue box"), Intent::Do(Action::Type { text: "x".to_owned() })];
-    let limits = Limits { hands: Hands::Rest, max_steps: None };
+    let limits = Limits { hands: Hands::Rest, ..NO_LIMITS };
     let ended = limited(Fake::default(), &[HIT], steps, &mut IsGreen, &Cancel::default(), limits);
     assert!(ended.driver.acts.is_empty());
     assert_eq!((ended.record.success, ended.record.n_steps), (None, 2));
@@ -539,11 +555,215 @@ fn a_dry_run_grounds_and_records_and_does_nothing() {
 #[test]
 fn a_task_that_runs_out_of_steps_is_truncated_and_no_success() {
     let steps = vec![Intent::click("the blue box"); 3];
-    let limits = Limits { hands: Hands::Act, max_steps: Some(2) };
+    let limits = Limits { max_steps: Some(2), ..NO_LIMITS };
     let ended = limited(Fake::default(), &[HIT, HIT], steps, &mut IsGreen, &Cancel::default(), limits);
     assert_eq!((ended.record.n_steps, ended.record.success), (2, Some(false)));
     assert!(ended.summary.truncated && !ended.summary.terminated);
     assert_eq!(ended.record.detail.as_deref(), Some("out of steps: 2 of 3 were taken"));
+}
+
+#[test]
+fn an_episode_out_of_actions_is_truncated_and_asks_no_policy_more() {
+    let steps = vec![Intent::click("the blue box"); 3];
+    let mut policy = ScriptedPolicy::new([HIT, HIT]);
+    let limits = Limits { max_actions: Some(2), ..NO_LIMITS };
+    let ended = leashed(Fake::default(), &mut policy, steps, &mut IsGreen, &Cancel::default(), limits, None);
+    assert_eq!((ended.driver.acts.len(), policy.asked().len()), (2, 2));
+    assert_eq!(
+        (ended.record.success, ended.record.reward, ended.record.err_msg),
+        (Some(false), Some(1.0), None)
+    );
+    assert!(ended.summary.truncated && !ended.summary.terminated);
+    assert_eq!(ended.record.detail.as_deref(), Some("step 3 of 3 was not done: out of actions: 2 were done"));
+}
+
+/// Says nothing that ends, until it is told to stop.
+struct Endless;
+
+impl Policy for Endless {
+    fn complete(
+        &mut self,
+        conversation: &Conversation,
+        sampling: &Sampling,
+        stream: &mut TokenStream<'_>,
+    ) -> Result<Completion, PolicyError> {
+        while stream(" ").is_continue() {
+            std::thread::yield_now();
+        }
+        ScriptedPolicy::new([HIT]).complete(conversation, sampling, &mut |_| std::ops::ControlFlow::Break(()))
+    }
+
+    fn name(&self) -> &str {
+        "endless"
+    }
+
+    fn pixel_budget(&self) -> PixelBudget {
+        ScriptedPolicy::new([HIT]).pixel_budget()
+    }
+}
+
+#[test]
+fn an_episode_out_of_time_does_nothing_more_and_waits_for_nobody() {
+    let never = Intent::Expect {
+        clause: Clause::UrlContains("never".to_owned()),
+        surroundings: Surroundings::default(),
+        within: Duration::from_secs(60),
+    };
+    let text = Intent::Do(Action::Type { text: "x".to_owned() });
+    let check = |policy: &mut dyn Policy, steps: Vec<Intent>, limit: Duration, n_acts: usize, words: &str| {
+        let clock = std::time::Instant::now();
+        let limits = Limits { max_time: Some(limit), ..NO_LIMITS };
+        let ended = leashed(Fake::default(), policy, steps, &mut IsGreen, &Cancel::default(), limits, None);
+        assert!(clock.elapsed() < Duration::from_secs(20), "{words}: {:?}", clock.elapsed());
+        assert_eq!((ended.driver.acts.len(), ended.record.success), (n_acts, Some(false)), "{words}");
+        assert!(ended.summary.truncated && !ended.summary.terminated && ended.summary.err_msg.is_none());
+        let detail = ended.record.detail.unwrap();
+        assert!(detail.starts_with(words), "{detail}");
+    };
+    let (soon, at_once) = (Duration::from_millis(500), Duration::from_nanos(1));
+    let click = || Intent::click("the blue box");
+    let mut nobody = ScriptedPolicy::new(Vec::<String>::new());
+    check(&mut nobody, vec![click()], at_once, 0, "out of time: 0.000000001 s are over");
+    check(&mut nobody, vec![text.clone()], at_once, 0, "out of time");
+    check(&mut Endless, vec![click()], soon, 0, "out of time: 0.5 s are over");
+    check(
+        &mut nobody,
+        vec![text, never, click()],
+        soon,
+        1,
+        "step 2 of 3 was not done: out of time: 0.5 s are over",
+    );
+}
+
+/// Answers in order, and keeps what was asked.
+struct Person {
+    answers: Vec<Consent>,
+    asked: Vec<(String, Action, Option<String>)>,
+}
+
+impl Confirm for Person {
+    fn confirm(&mut self, question: &Question<'_>) -> Consent {
+        let Question { step, action, page, .. } = question;
+        self.asked.push(((*step).to_owned(), (*action).clone(), page.dialog.clone().or(page.url.clone())));
+        self.answers.remove(0)
+    }
+}
+
+fn asked(driver: Fake, steps: Vec<Intent>, answers: &[Consent], hands: Hands) -> (Ended, Person) {
+    let mut person = Person { answers: answers.to_vec(), asked: Vec::new() };
+    let mut policy = ScriptedPolicy::new([HIT, HIT]);
+    let limits = Limits { hands, ..NO_LIMITS };
+    let ended =
+        leashed(driver, &mut policy, steps, &mut IsGreen, &Cancel::default(), limits, Some(&mut person));
+    (ended, person)
+}
+
+#[test]
+fn a_person_is_asked_before_each_action_and_a_no_ends_the_episode() {
+    let text = Action::Type { text: "x".to_owned() };
+    let steps = vec![Intent::click("the blue box"), Intent::Do(text.clone()), Intent::click("the blue box")];
+    let answers = [Consent::Given, Consent::Refused];
+    let (ended, person) = asked(Fake::default(), steps, &answers, Hands::Act);
+    let click = Action::Click { at: middle(), button: MouseButton::Left, count: 1 };
+    let page = Some("fake:one".to_owned());
+    assert_eq!(ended.driver.acts, std::slice::from_ref(&click), "what was refused is not done");
+    let expected = [("the blue box".to_owned(), click, page.clone()), ("type \"x\"".to_owned(), text, page)];
+    assert_eq!(person.asked, expected);
+    assert_eq!(
+        (ended.record.success, ended.record.err_msg, ended.record.truncated),
+        (Some(false), None, false)
+    );
+    assert_eq!(ended.record.detail.as_deref(), Some("step 2 of 3 was refused: a person refused the action"));
+    let action = json(&ended.path.join("steps/0002/action.json"));
+    assert_eq!((&action["effect"], &action["action"]), (&"refused".into(), &Value::Null));
+    let log = fs::read_to_string(ended.path.join("events.jsonl")).unwrap();
+    assert_eq!(log.matches("\"acting\"").count(), 1, "{log}");
+}
+
+#[test]
+fn what_is_held_back_is_not_tried_again() {
+    let yaml = "name: n\nstart: { url: 'fake:one' }\nsteps:\n  - retry: { times: 3, until: { url_contains: never }, steps: [type: x] }\n\
+                expect: [url_contains: one]\n";
+    let task = ScriptedTask::parse(yaml).unwrap();
+    let (steps, attempts) = intents_of(&task, &Surroundings::default());
+    assert!(attempts.len() > 1, "{attempts:?}");
+    let mut person = Person { answers: vec![Consent::Refused], asked: Vec::new() };
+    let mut driver = Fake::default();
+    let mut run = Run::unrecorded();
+    let mut agent = Agent {
+        driver: &mut driver,
+        eyes: Eyes::Places,
+        settle_cap: Duration::ZERO,
+        hands: Hands::Act,
+        cancel: &Cancel::default(),
+        leash: Leash::new(None, None, Some(&mut person)),
+    };
+    let mut task = Task {
+        name: "n",
+        labels: BTreeMap::new(),
+        seed: None,
+        steps,
+        attempts,
+        max_steps: None,
+        target: None,
+        judge: &mut IsGreen,
+    };
+    let record = run_episode(&mut agent, &mut task, &mut run).unwrap();
+    assert!(record.detail.unwrap().ends_with("a person refused the action"));
+    assert_eq!((record.n_steps, person.asked.len(), driver.acts.len()), (1, 1, 0));
+}
+
+#[test]
+fn a_person_is_asked_before_a_dialog_is_answered_and_never_in_a_dry_run() {
+    let enter = || vec![Intent::Do(Action::Press { chord: vec![Key::Enter] })];
+    for (consent, success) in [(Consent::Given, true), (Consent::Refused, false)] {
+        let covered = Fake::with(Fault::DialogFromStart);
+        let (ended, person) = asked(covered, enter(), &[consent], Hands::Act);
+        assert_eq!(ended.record.success, Some(success), "an accepted dialog makes the box green");
+        assert_eq!((person.asked.len(), person.asked[0].2.as_deref()), (1, Some("Leave?")));
+    }
+    for world in [Fake::default(), Fake::with(Fault::DialogFromStart)] {
+        let (ended, person) = asked(world, enter(), &[], Hands::Rest);
+        assert!(person.asked.is_empty() && ended.driver.acts.is_empty());
+    }
+}
+
+#[test]
+fn a_yes_that_comes_too_late_is_none() {
+    struct Slow;
+    impl Confirm for Slow {
+        fn confirm(&mut self, question: &Question<'_>) -> Consent {
+            while question.until.is_some_and(|end| std::time::Instant::now() < end) {
+                std::thread::yield_now();
+            }
+            Consent::Given
+        }
+    }
+    let limits = Limits { max_time: Some(Duration::from_millis(500)), ..NO_LIMITS };
+    let (mut policy, cancel) = (ScriptedPolicy::new([HIT]), Cancel::default());
+    let steps = || vec![Intent::click("the blue box")];
+    let ended =
+        leashed(Fake::default(), &mut policy, steps(), &mut IsGreen, &cancel, limits, Some(&mut Slow));
+    assert!(ended.driver.acts.is_empty() && ended.record.truncated);
+    // Nor one that comes with an interruption.
+    struct Interrupts<'a>(&'a Cancel);
+    impl Confirm for Interrupts<'_> {
+        fn confirm(&mut self, _question: &Question<'_>) -> Consent {
+            self.0.set();
+            Consent::Given
+        }
+    }
+    let (mut policy, mut interrupts) = (ScriptedPolicy::new([HIT]), Interrupts(&cancel));
+    let ended = leashed(
+        Fake::default(),
+        &mut policy,
+        steps(),
+        &mut IsGreen,
+        &cancel,
+        NO_LIMITS,
+        Some(&mut interrupts),
+    );
+    assert!(ended.driver.acts.is_empty() && ended.record.truncated && ended.record.success.is_none());
 }
 
 #[test]
@@ -599,6 +819,7 @@ fn a_folder_that_vanishes_during_the_run_is_an_error_of_the_run() {
         settle_cap: Duration::from_secs(1),
         hands: Hands::Act,
         cancel: &cancel,
+        leash: Leash::default(),
     };
     let steps = vec![Intent::click("the blue box")];
     let mut task = Task {

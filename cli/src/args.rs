@@ -60,7 +60,7 @@ pub(crate) enum Command {
     Locate(LocateArgs),
     /// Do a task, or click one thing, in a live browser or on the desktop
     #[command(
-        after_help = "Examples:\n  vigorl run \"the blue button\" --url https://example.org\n  vigorl run \"the equals key\" --driver desktop --area window:galculator\n  vigorl run login.yaml --headed\n  vigorl run login.yaml --dry-run\n\n\
+        after_help = "Examples:\n  vigorl run \"the blue button\" --url https://example.org\n  vigorl run \"the equals key\" --driver desktop --area window:galculator\n  vigorl run login.yaml --headed\n  vigorl run login.yaml --dry-run\n  vigorl run login.yaml search.yaml --repeat 5 --parallel 2 --junit junit.xml\n\n\
                             A task is a file such as:\n  name: find a page\n  start: { url: \"http://127.0.0.1:8080/\", viewport: 1280x800 }\n  steps:\n    \
                             - click: the search box\n    - type: \"grounding\"\n    - press: Enter\n  expect:\n    - url_contains: \"/grounding\""
     )]
@@ -177,9 +177,9 @@ pub(crate) struct LocateArgs {
 /// `vigorl run`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct RunArgs {
-    /// A task file (`.yaml`), or what to click: on the page of `--url`, or on the desktop
-    #[arg(value_name = "TASK.yaml|GOAL")]
-    pub(crate) task: String,
+    /// A task file (`.yaml`), several of them, or what to click: on the page of `--url`, or on the desktop
+    #[arg(value_name = "TASK.yaml|GOAL", required = true)]
+    pub(crate) tasks: Vec<String>,
     /// The page to start on; overrides the task's own
     #[arg(long)]
     pub(crate) url: Option<String>,
@@ -195,15 +195,57 @@ pub(crate) struct RunArgs {
     /// Find and record everything, but do nothing to the page
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Steps at most; a task that needs more is not done [default: all]
-    #[arg(long, value_name = "N", value_parser = at_least_one())]
-    pub(crate) max_steps: Option<u64>,
+    #[command(flatten)]
+    pub(crate) repetitions: RepetitionArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
     #[command(flatten)]
     pub(crate) browser: BrowserArgs,
     #[command(flatten)]
     pub(crate) run: RunDirArgs,
+}
+
+/// How often tasks are played, and where that is written.
+#[derive(Debug, Clone, Default, ClapArgs)]
+#[command(next_help_heading = "Repetitions")]
+pub(crate) struct RepetitionArgs {
+    /// Play each task so often, each time as a run of its own; the exit code is 0 if all are solved [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub(crate) repeat: Option<u64>,
+    /// So many at a time, on the web [default: 1]
+    #[arg(long, value_name = "K", value_parser = at_least_one())]
+    pub(crate) parallel: Option<u64>,
+    /// Write the results to this file, as JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+}
+
+impl RepetitionArgs {
+    /// Whether any of it was typed: then even one run is summed up as several are.
+    pub(crate) fn are_asked_for(&self) -> bool {
+        self.repeat.is_some() || self.parallel.is_some() || self.junit.is_some()
+    }
+}
+
+/// What holds a run back.
+#[derive(Debug, Clone, Default, ClapArgs)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct LimitArgs {
+    /// Steps at most; a task that needs more is not done [default: all]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub(crate) max_steps: Option<u64>,
+    /// Actions at most: clicks, typed texts, keys, opened pages; a task that needs more is not done [default: all]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub(crate) max_actions: Option<u64>,
+    /// Seconds at most, from the first step on: nothing is done after them, and the task is not done [default: no end]
+    #[arg(long, value_name = "SECS")]
+    pub(crate) max_secs: Option<f64>,
+    /// Ask on the terminal before these actions, with commas: click, drag, hover, scroll, type, press, select,
+    /// upload, navigate; or all. A no ends the task, not done [default: none]
+    #[arg(long, value_name = "KINDS")]
+    pub(crate) confirm_actions: Option<String>,
 }
 
 /// `vigorl record`

@@ -47,7 +47,7 @@ pub(crate) fn code(result: anyhow::Result<Ending>) -> ExitCode {
 }
 
 /// The error and its causes, each said once.
-fn chain(error: &anyhow::Error) -> String {
+pub(crate) fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
         let words = cause.to_string();

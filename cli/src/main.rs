@@ -3,15 +3,18 @@
 
 mod args;
 mod commands;
+mod confirm;
 mod env;
 mod exit;
 mod interrupt;
+mod junit;
 mod marks;
 mod model;
 mod record;
 mod running;
 mod secrets;
 mod settings;
+mod suite;
 mod terminal;
 
 use std::process::ExitCode;

@@ -17,7 +17,8 @@ use vigorl_qwen::WeightFormat;
 use vigorl_tasks::scripted::World;
 use vigorl_webdriver::AllowedHosts;
 
-use crate::args::{BrowserArgs, PolicyArgs, RunDirArgs};
+use crate::args::{BrowserArgs, LimitArgs, PolicyArgs, RunDirArgs};
+use crate::confirm::{KINDS_HELP, Kinds};
 use crate::env;
 use crate::exit::usage;
 
@@ -25,7 +26,7 @@ use crate::exit::usage;
 pub(crate) const PROJECT_FILE: &str = "vigorl.toml";
 
 /// Every setting and its default; without one, the preset or the system decides.
-const TABLE: [(&str, Option<&str>); 24] = [
+const TABLE: [(&str, Option<&str>); 28] = [
     ("model", Some("nano")),
     ("preset", None),
     ("dtype", Some("f32")),
@@ -49,6 +50,10 @@ const TABLE: [(&str, Option<&str>); 24] = [
     ("viewport", Some("1280x800")),
     ("device_pixel_ratio", Some("1")),
     ("settle_cap_secs", Some("5")),
+    ("max_steps", None),
+    ("max_actions", None),
+    ("max_secs", None),
+    ("confirm_actions", None),
     ("output_dir", Some("runs")),
 ];
 
@@ -66,6 +71,8 @@ pub(crate) enum Origin {
     Project,
     /// The user's file.
     User(PathBuf),
+    /// The number of the repetition.
+    Repetition,
     /// Nowhere.
     Default,
 }
@@ -79,6 +86,7 @@ impl Origin {
             Self::Environment => env::variable_of(name),
             Self::Project => PROJECT_FILE.to_owned(),
             Self::User(path) => path.display().to_string(),
+            Self::Repetition => "--repeat".to_owned(),
             Self::Default => "default".to_owned(),
         }
     }
@@ -130,6 +138,10 @@ pub(crate) struct Settings {
     pub(crate) viewport: Size<Viewport>,
     pub(crate) device_pixel_ratio: DevicePixelRatio,
     pub(crate) settle_cap: Duration,
+    pub(crate) max_steps: Option<usize>,
+    pub(crate) max_actions: Option<usize>,
+    pub(crate) max_time: Option<Duration>,
+    pub(crate) confirm_actions: Option<Kinds>,
     pub(crate) output_dir: PathBuf,
     resolved: Resolved,
 }
@@ -224,6 +236,13 @@ impl Settings {
                 })?;
                 Duration::from_secs_f64(secs)
             },
+            max_steps: r.optional("max_steps", "a whole number from 1 on", |n: &usize| *n > 0)?,
+            max_actions: r.optional("max_actions", "a whole number from 1 on", |n: &usize| *n > 0)?,
+            max_time: {
+                let fits = |s: &f64| *s > 0.0 && *s <= 1e9;
+                r.optional("max_secs", "a number of seconds above 0", fits)?.map(Duration::from_secs_f64)
+            },
+            confirm_actions: r.optional("confirm_actions", KINDS_HELP, |_: &Kinds| true)?,
             output_dir: PathBuf::from(r.required("output_dir")?),
             resolved: r,
         })
@@ -238,6 +257,16 @@ impl Settings {
     pub(crate) fn origin_of(&self, name: &str) -> String {
         let (value, origin) = self.resolved.entry(name);
         origin.describe(name, value)
+    }
+
+    /// The same settings with the seed of another repetition.
+    pub(crate) fn with_seed(&self, seed: u64) -> Self {
+        let mut settings = Self { seed, ..self.clone() };
+        let entries = settings.resolved.0.iter_mut();
+        for (_, value, origin) in entries.filter(|(name, ..)| *name == "seed" && seed != self.seed) {
+            (*value, *origin) = (Some(seed.to_string()), Origin::Repetition);
+        }
+        settings
     }
 
     /// Name, value and origin of every setting, as TOML for people.
@@ -404,6 +433,15 @@ impl Typed for BrowserArgs {
     }
 }
 
+impl Typed for LimitArgs {
+    fn add_to(&self, layer: &mut Layer) {
+        add(layer, "max_steps", self.max_steps.as_ref());
+        add(layer, "max_actions", self.max_actions.as_ref());
+        add(layer, "max_secs", self.max_secs.as_ref());
+        add(layer, "confirm_actions", self.confirm_actions.as_ref());
+    }
+}
+
 impl Typed for RunDirArgs {
     fn add_to(&self, layer: &mut Layer) {
         let shown = self.output_dir.as_ref().map(|path| path.display().to_string());
@@ -450,6 +488,12 @@ mod tests {
         let origin = Settings::from_layers(&headed).unwrap().to_json()["window"]["origin"].clone();
         assert_eq!(origin, "--headed", "there is no --window");
         assert_eq!(settings.to_json()["seed"], json!({"value": "1", "origin": "--seed"}));
+        assert_eq!(settings.with_seed(1).to_json(), settings.to_json());
+        let second = settings.with_seed(2);
+        assert_eq!(
+            (second.seed, &second.to_json()["seed"]),
+            (2, &json!({"value": "2", "origin": "--repeat"}))
+        );
     }
 
     #[test]
@@ -469,6 +513,13 @@ mod tests {
         check(Origin::Flag, "max_pixels", "0", "--max-pixels: `0` is not a number of pixels from 1 on");
         check(Origin::Environment, "constrain", "yes", "VIGORL_CONSTRAIN: `yes` is not off or on");
         check(Origin::Flag, "max_turns", "0", "--max-turns: `0` is not a whole number from 1 on");
+        check(Origin::Project, "max_secs", "0", "vigorl.toml: `0` is not a number of seconds above 0");
+        check(
+            Origin::Flag,
+            "confirm_actions",
+            "click,clikc",
+            "--confirm-actions: `click,clikc` is not a list of click, drag, hover, scroll, type, press, select, upload, navigate, or all",
+        );
     }
 
     #[test]

@@ -1,9 +1,12 @@
-//! Talks to people and programs. Invariant: the only place that writes to the standard streams.
+//! Talks to people and programs. Invariant: the only place that uses the standard streams.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::termios::{QueueSelector, tcflush};
 
 use crate::env;
 
@@ -61,6 +64,35 @@ pub(crate) fn bar(total: u64, unit: &str) -> ProgressBar {
     let template = format!("{{bar:28.cyan}} {{pos}}/{{len}} {unit}, {{eta}} left  {{msg}}");
     let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(Some(total), target).with_style(style)
+}
+
+/// Whether somebody may answer a question.
+pub(crate) fn is_attended() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Asks on standard error and returns the line that is typed then; nothing if the terminal is closed, or once `is_over`.
+pub(crate) fn ask(question: &str, is_over: impl Fn() -> bool) -> Option<String> {
+    const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    let input = io::stdin();
+    // What was typed before the question is no answer to it.
+    tcflush(&input, QueueSelector::IFlush).ok();
+    let mut err = io::stderr();
+    err.write_all(question.as_bytes()).and_then(|()| err.flush()).ok()?;
+    loop {
+        if is_over() {
+            line("");
+            return None;
+        }
+        match poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&TICK)) {
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => break,
+            Err(_) => return None,
+        }
+    }
+    let mut answer = String::new();
+    // A terminal hands over whole lines; nothing at all is its end.
+    (input.read_line(&mut answer).ok()? > 0).then(|| answer.trim().to_owned())
 }
 
 fn line(text: &str) {

@@ -60,6 +60,14 @@ fn words(output: &Output) -> String {
 }
 
 #[test]
+fn a_desktop_task_is_played_again_and_again() {
+    let desk = desk();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/calculator.yaml");
+    let output = desk.run(&["run", example.to_str().unwrap(), "--repeat", "2"]);
+    assert!(output.status.success() && words(&output).contains("2 of 2 solved"), "{}", words(&output));
+}
+
+#[test]
 fn clicks_arrive_at_their_pixel() {
     let desk = desk();
     let doctor = desk.run(&["doctor", "--driver", "desktop"]);

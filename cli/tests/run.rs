@@ -83,3 +83,38 @@ fn a_task_that_needs_more_steps_is_not_done() {
     assert_eq!((&summary["success"], &summary["truncated"]), (&false.into(), &true.into()));
     assert_eq!((&summary["n_steps"], &summary["reward"]), (&1.into(), &1.0.into()), "the clause holds");
 }
+
+#[test]
+fn a_task_that_needs_more_actions_is_not_done() {
+    for flags in [&["--max-actions", "1"][..], &["--max-actions", "1", "--repeat", "1"]] {
+        let (folder, code) = run_task(flags);
+        assert_eq!(code, Some(1));
+        let summary = recorded(folder.path(), "summary.json");
+        assert_eq!((&summary["success"], &summary["truncated"]), (&false.into(), &true.into()));
+        assert_eq!((&summary["n_steps"], &summary["reward"]), (&2.into(), &1.0.into()), "the clause holds");
+        let second = recorded(folder.path(), "steps/0002/action.json");
+        assert_eq!(
+            (&second["action"], &second["detail"]),
+            (&Value::Null, &"out of actions: one was done".into())
+        );
+    }
+}
+
+#[test]
+fn a_task_that_takes_too_long_is_ended_and_not_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = TASK.replace("type: two", "wait_for: { text_visible: never }, type: two") + "wait_secs: 100\n";
+    fs::write(folder.path().join("task.yaml"), task).unwrap();
+    // As a setting it holds for every task of a project.
+    fs::write(folder.path().join("vigorl.toml"), "max_secs = 2\n").unwrap();
+    let clock = std::time::Instant::now();
+    let output = vigorl(folder.path(), &["run", "task.yaml"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(clock.elapsed().as_secs() < 60, "{:?}", clock.elapsed());
+    assert!(said.contains("not solved: step 2 of 3 was not done: out of time: 2 s are over"), "{said}");
+    let summary = recorded(folder.path(), "summary.json");
+    assert_eq!((&summary["success"], &summary["truncated"]), (&false.into(), &true.into()));
+    assert_eq!(summary["n_steps"], 2, "nothing was done after it");
+    assert_eq!(recorded(folder.path(), "run.json")["settings"]["max_secs"]["origin"], "vigorl.toml");
+}

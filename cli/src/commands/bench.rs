@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use vigorl_agent::record::{InputRecord, ModelRecord};
-use vigorl_agent::{Agent, Checks, Eyes, Hands, Run};
+use vigorl_agent::{Agent, Checks, Eyes, Hands, Leash, Run};
 use vigorl_benchmarks::speed::{SpeedResult, open_page, summarize, take_steps};
 use vigorl_geometry::Size;
 use vigorl_geometry::fit::PixelBudget;
@@ -77,6 +77,7 @@ pub(crate) fn step(args: &BenchStepArgs, settings: &Settings, form: Form) -> any
         settle_cap: settings.settle_cap,
         hands: Hands::Act,
         cancel: &cancel,
+        leash: Leash::default(),
     };
     if surface.is_none() {
         open_page(&mut agent)?;

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use serde_json::json;
-use vigorl_agent::{Agent, Cancel, Checks, Eyes, Hands, Run, write_report};
+use vigorl_agent::{Agent, Cancel, Checks, Eyes, Hands, Leash, Run, write_report};
 use vigorl_benchmarks::{PracticeEpisode, PracticeSet, play_practice};
 use vigorl_tasks::practice::Split;
 
@@ -39,6 +39,7 @@ pub(crate) fn demo(args: &DemoArgs, settings: &Settings, form: Form) -> anyhow::
         settle_cap: settings.settle_cap,
         hands: Hands::Act,
         cancel: &cancel,
+        leash: Leash::default(),
     };
     let played = play_all(&mut agent, &set, settings, &mut run, form, &cancel);
     let (summary, path) = run.finish()?;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use indicatif::ProgressBar;
-use vigorl_agent::{Agent, Cancel, Checks, Eyes, Hands, Run, write_report};
+use vigorl_agent::{Agent, Cancel, Checks, Eyes, Hands, Leash, Run, write_report};
 use vigorl_benchmarks::{
     Mode, ModeResult, PRACTICE_ID, PlayError, PracticeEpisode, PracticeResult, PracticeSet, RandomClicker,
     Tally, play_practice,
@@ -156,6 +156,7 @@ impl<'a> Table<'a> {
             settle_cap: self.settings.settle_cap,
             hands: Hands::Act,
             cancel: self.cancel,
+            leash: Leash::default(),
         };
         let labels = [("turns", self.modes[idx].0.label())];
         play_practice(&mut agent, spec, self.settings.device_pixel_ratio, &labels, &mut self.run)

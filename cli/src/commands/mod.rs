@@ -17,6 +17,7 @@ mod picture;
 mod programs;
 mod quantize;
 mod record;
+mod repeat;
 mod replay;
 mod report;
 mod run;
@@ -85,7 +86,7 @@ fn layer_of(command: &Command) -> Layer {
     let parts: Vec<&dyn Typed> = match command {
         Command::Demo(args) => vec![&args.policy, &args.browser, &args.run],
         Command::Locate(args) => vec![&args.policy],
-        Command::Run(args) => vec![&args.policy, &args.browser, &args.run],
+        Command::Run(args) => vec![&args.policy, &args.browser, &args.run, &args.limits],
         Command::Replay(args) => vec![&args.policy, &args.browser, &args.run],
         Command::Calibrate(args) => vec![&args.browser],
         Command::Record(args) => vec![&args.browser],

@@ -16,7 +16,7 @@ use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen, Size};
 use vigorl_policy::{GroundObserver, ground};
 use vigorl_tasks::scripted::{Clause, Place, Plan, RewardRule, ScriptedTask, Start, Step, Target, World};
 
-use crate::args::{ReplayArgs, RunArgs};
+use crate::args::{LimitArgs, RepetitionArgs, ReplayArgs, RunArgs};
 use crate::commands::picture::{self, cut};
 use crate::commands::{Form, pretty, run};
 use crate::exit::{Ending, usage};
@@ -337,13 +337,14 @@ impl RunArgs {
     /// A task by its places, recorded like any other run.
     fn by_places(task: &Path, args: &ReplayArgs) -> Self {
         Self {
-            task: task.display().to_string(),
+            tasks: vec![task.display().to_string()],
             url: None,
             vars: Vec::new(),
             secrets: args.secrets.clone(),
             places: true,
             dry_run: false,
-            max_steps: None,
+            repetitions: RepetitionArgs::default(),
+            limits: LimitArgs::default(),
             policy: args.policy.clone(),
             browser: args.browser.clone(),
             run: args.run.clone(),

@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use serde_json::json;
 use vigorl_agent::record::{InputRecord, ModelRecord, Summary};
 use vigorl_agent::{
-    Agent, Attempt, Checks, Eyes, Hands, Intent, Judge, Nobody, Recorded, Run, RunDirError, ScriptedJudge,
-    Task, intents_of, run_episode, write_report,
+    Agent, Attempt, Cancel, Checks, Confirm, Eyes, Hands, Intent, Judge, Leash, Nobody, Recorded, Run,
+    RunDirError, ScriptedJudge, Task, intents_of, run_episode, write_report,
 };
 use vigorl_geometry::{Size, Viewport};
 use vigorl_interface::{Action, Area, Driver, DriverError};
@@ -16,16 +16,22 @@ use vigorl_tasks::scripted::{Plan, ScriptedTask, Secret, Step, Surroundings, Wor
 
 use crate::args::RunArgs;
 use crate::commands::programs::Programs;
-use crate::commands::{Form, browser, desktop, pretty};
+use crate::commands::{Form, browser, desktop, pretty, repeat};
+use crate::confirm::{self, AtTerminal};
 use crate::exit::{Ending, usage};
+use crate::model::{self, LoadedPolicy};
 use crate::secrets::{self, Secrets};
 use crate::settings::Settings;
-use crate::{interrupt, model, record, terminal};
+use crate::{interrupt, record, terminal};
 
 /// What is to be done, from a file or from the command line.
-struct Job {
-    name: String,
-    place: Place,
+pub(crate) struct Job {
+    /// As it was typed: a file, or what to click.
+    pub(crate) given: String,
+    /// Where its programs run and its files are.
+    folder: PathBuf,
+    pub(crate) name: String,
+    pub(crate) place: Place,
     task: Option<ScriptedTask>,
     secrets: Vec<Secret>,
     /// The text of the file.
@@ -33,27 +39,71 @@ struct Job {
 }
 
 /// Where it is to be done.
-enum Place {
+pub(crate) enum Place {
     Page { url: String, viewport: Size<Viewport> },
     Desktop(Area),
 }
 
-/// Does the task and records it.
-pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
-    run_in(&folder_of(&args.task), args, settings, form)
+/// A run that was recorded.
+pub(crate) struct Played {
+    pub(crate) path: PathBuf,
+    pub(crate) report: PathBuf,
+    pub(crate) summary: Summary,
 }
 
-/// The same with another folder than the task file's for its programs and files.
+/// Does the task and records it.
+pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
+    let jobs = args.tasks.iter().map(|given| job(given, &folder_of(given), args, settings));
+    run_all(jobs, args, settings, form)
+}
+
+/// The same with another folder than the task files' for their programs and files.
 pub(crate) fn run_in(
     folder: &Path,
     args: &RunArgs,
     settings: &Settings,
     form: Form,
 ) -> anyhow::Result<Ending> {
+    run_all(args.tasks.iter().map(|given| job(given, folder, args, settings)), args, settings, form)
+}
+
+fn run_all(
+    jobs: impl Iterator<Item = anyhow::Result<Job>>,
+    args: &RunArgs,
+    settings: &Settings,
+    form: Form,
+) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
-    let job = job(args, settings)?;
+    if !args.dry_run {
+        confirm::check(settings)?;
+    }
+    let jobs: Vec<Job> = jobs.collect::<anyhow::Result<_>>()?;
+    let [job] = &jobs[..] else { return repeat::run(&jobs, args, settings, form, &cancel) };
+    if args.repetitions.are_asked_for() {
+        return repeat::run(&jobs, args, settings, form, &cancel);
+    }
     record::check_output(settings)?;
     let mut looks = if args.places { None } else { Some(model::load(settings)?) };
+    let Some(played) = play_once(job, looks.as_mut(), args, settings, &cancel, terminal::note)? else {
+        return Ok(Ending::Interrupted);
+    };
+    print(&played, form)?;
+    if cancel.is_set() {
+        return Ok(Ending::Interrupted);
+    }
+    job.ending(&played, args)
+}
+
+/// Plays a job once, as a run of its own; nothing if it was interrupted before there was anything to record.
+pub(crate) fn play_once(
+    job: &Job,
+    looks: Option<&mut LoadedPolicy>,
+    args: &RunArgs,
+    settings: &Settings,
+    cancel: &Cancel,
+    say: fn(&str),
+) -> anyhow::Result<Option<Played>> {
+    let folder = &job.folder;
     let programs = match &job.task {
         Some(task) => Programs::start(&task.start.programs, folder)?,
         None => None,
@@ -71,13 +121,13 @@ pub(crate) fn run_in(
             (Box::new(driver), version)
         }
         Place::Desktop(area) => {
-            let driver = Programs::until_ready(programs.as_ref(), &cancel, || {
+            let driver = Programs::until_ready(programs.as_ref(), cancel, || {
                 let mut driver = desktop::start(area)?;
                 // A window is there before it is drawn.
                 driver.settle(settings.settle_cap).map(|_| driver)
             });
             if driver.is_err() && cancel.is_set() {
-                return Ok(Ending::Interrupted);
+                return Ok(None);
             }
             (Box::new(driver?), desktop::version())
         }
@@ -86,31 +136,33 @@ pub(crate) fn run_in(
         Some(eyes) => eyes.record.clone(),
         None => ModelRecord { name: "places".to_owned(), ..ModelRecord::default() },
     };
-    let record = record::of_run(&job.name, job.input(args, folder)?, model, settings, version);
-    let brake = matches!(job.place, Place::Desktop(_)).then(|| desktop::brake(&cancel)).transpose()?;
+    let record = record::of_run(&job.name, job.input(args, settings)?, model, settings, version);
+    let brake = matches!(job.place, Place::Desktop(_)).then(|| desktop::brake(cancel)).transpose()?;
     let mut run = Run::recorded(&settings.output_dir, &job.name, &record, &job.secrets)?;
-    terminal::note(&format!("recording into {}", run.path().unwrap_or(Path::new("")).display()));
+    say(&format!("recording into {}", run.path().unwrap_or(Path::new("")).display()));
+    let kinds = settings.confirm_actions.as_ref();
+    let mut person = kinds.map(|kinds| AtTerminal::new(kinds, &job.secrets, cancel));
+    let confirm = person.as_mut().map(|person| person as &mut dyn Confirm);
     let mut agent = Agent {
         driver: &mut *driver,
-        eyes: match &mut looks {
-            Some(model::LoadedPolicy { policy, preset, sampling, .. }) => {
+        eyes: match looks {
+            Some(LoadedPolicy { policy, preset, sampling, .. }) => {
                 Eyes::Policy { policy, preset, sampling, checks: Checks::Elements }
             }
             None => Eyes::Places,
         },
         settle_cap: settings.settle_cap,
         hands: if args.dry_run { Hands::Rest } else { Hands::Act },
-        cancel: &cancel,
+        cancel,
+        leash: Leash::new(settings.max_actions, settings.max_time, confirm),
     };
     let opened = match &job.place {
-        Place::Page { url, .. } => {
-            Programs::until_ready(programs.as_ref(), &cancel, || open(&mut agent, url))
-                .map_err(|error| format!("cannot open `{url}`: {error:#}"))
-        }
+        Place::Page { url, .. } => Programs::until_ready(programs.as_ref(), cancel, || open(&mut agent, url))
+            .map_err(|error| format!("cannot open `{url}`: {error:#}")),
         Place::Desktop(_) => Ok(()),
     };
     let played = match opened {
-        Ok(()) => play(&mut agent, &job, plan, &surroundings, args, &mut run),
+        Ok(()) => play(&mut agent, job, plan, &surroundings, settings, &mut run),
         Err(error) => run.fail(error),
     };
     let (summary, path) = run.finish()?;
@@ -120,11 +172,7 @@ pub(crate) fn run_in(
     played?;
     let path = path.context("the run was not recorded")?;
     let report = write_report(&path)?;
-    print(&path, &report, &summary, form)?;
-    if cancel.is_set() {
-        return Ok(Ending::Interrupted);
-    }
-    ending(&path, &summary, job.task.is_some() && !args.dry_run)
+    Ok(Some(Played { path, report, summary }))
 }
 
 /// Shows the page that the task starts on.
@@ -138,7 +186,7 @@ fn play(
     job: &Job,
     (steps, attempts): (Vec<Intent>, Vec<Attempt>),
     surroundings: &Surroundings,
-    args: &RunArgs,
+    settings: &Settings,
     run: &mut Run,
 ) -> Result<(), RunDirError> {
     let mut scripted = job.task.as_ref().map(|task| ScriptedJudge { task, surroundings });
@@ -153,34 +201,51 @@ fn play(
         seed: None,
         steps,
         attempts,
-        max_steps: max_steps(args),
+        max_steps: settings.max_steps,
         target: None,
         judge,
     };
     run_episode(agent, &mut task, run).map(drop)
 }
 
-fn max_steps(args: &RunArgs) -> Option<usize> {
-    args.max_steps.map(|n| usize::try_from(n).unwrap_or(usize::MAX))
-}
-
 impl Job {
-    fn input(&self, args: &RunArgs, folder: &Path) -> anyhow::Result<InputRecord> {
+    fn input(&self, args: &RunArgs, settings: &Settings) -> anyhow::Result<InputRecord> {
         let (url, viewport) = match &self.place {
             Place::Page { url, viewport } => (Some(url.clone()), Some(record::sides(*viewport))),
             Place::Desktop(_) => (None, None),
         };
         Ok(InputRecord {
             task_file: self.text.clone(),
-            folder: self.text.is_some().then(|| std::path::absolute(folder)).transpose()?,
+            folder: self.text.is_some().then(|| std::path::absolute(&self.folder)).transpose()?,
             vars: secrets::vars(&args.vars)?,
             url,
             viewport,
             pages: None,
-            max_steps: max_steps(args),
+            max_steps: settings.max_steps,
             dry_run: args.dry_run,
             places: args.places,
         })
+    }
+
+    /// Whether its end is judged.
+    pub(crate) fn is_judged(&self, args: &RunArgs) -> bool {
+        self.task.is_some() && !args.dry_run
+    }
+
+    /// A judged task is done if it is solved; an unjudged click, or a dry run, if every step had an action.
+    pub(crate) fn ending(&self, played: &Played, args: &RunArgs) -> anyhow::Result<Ending> {
+        if let Some(error) = &played.summary.err_msg {
+            anyhow::bail!("{error}");
+        }
+        let done = match self.is_judged(args) {
+            true => played.summary.success == Some(true),
+            false => {
+                let recorded = Recorded::read(&played.path)?;
+                let mut steps = recorded.episodes.iter().flat_map(|episode| &episode.steps);
+                steps.all(|step| step.action.as_ref().is_some_and(|action| action.action.is_some()))
+            }
+        };
+        Ok(if done { Ending::Done } else { Ending::NotDone })
     }
 }
 
@@ -204,10 +269,15 @@ fn check_places(task: &ScriptedTask, shown: &dyn std::fmt::Display) -> anyhow::R
     }
 }
 
-fn job(args: &RunArgs, settings: &Settings) -> anyhow::Result<Job> {
-    let path = Path::new(&args.task);
+fn job(given: &str, folder: &Path, args: &RunArgs, settings: &Settings) -> anyhow::Result<Job> {
+    let path = Path::new(given);
     let is_file = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     if !is_file {
+        if args.tasks.len() > 1 {
+            return Err(usage(format!(
+                "`{given}` is no .yaml file: several tasks are files, and what to click is one text, in quotes"
+            )));
+        }
         if args.places {
             return Err(usage("--places needs a task file that names places".to_owned()));
         }
@@ -221,12 +291,20 @@ fn job(args: &RunArgs, settings: &Settings) -> anyhow::Result<Job> {
             (World::Web, Some(url)) => Place::Page { url: url.clone(), viewport: settings.viewport },
             (World::Web, None) => {
                 return Err(usage(format!(
-                    "where? `{}` is no .yaml file, so it needs a page (--url https://…) or --driver desktop",
-                    args.task
+                    "where? `{given}` is no .yaml file, so it needs a page (--url https://…) or --driver desktop"
                 )));
             }
         };
-        return Ok(Job { name: args.task.clone(), place, task: None, secrets: Vec::new(), text: None });
+        let (given, folder) = (given.to_owned(), folder.to_owned());
+        return Ok(Job {
+            name: given.clone(),
+            given,
+            folder,
+            place,
+            task: None,
+            secrets: Vec::new(),
+            text: None,
+        });
     }
     let shown = path.display();
     let text =
@@ -255,10 +333,12 @@ fn job(args: &RunArgs, settings: &Settings) -> anyhow::Result<Job> {
     if args.places {
         check_places(&task, &shown)?;
     }
-    Ok(Job { name: task.name.clone(), place, task: Some(task), secrets, text: Some(text) })
+    let (given, name, folder) = (given.to_owned(), task.name.clone(), folder.to_owned());
+    Ok(Job { given, folder, name, place, task: Some(task), secrets, text: Some(text) })
 }
 
-fn print(path: &Path, report: &Path, summary: &Summary, form: Form) -> anyhow::Result<()> {
+fn print(played: &Played, form: Form) -> anyhow::Result<()> {
+    let Played { path, report, summary } = played;
     if form == Form::Json {
         terminal::data(&pretty(&json!({ "summary": summary, "run_dir": path, "report": report })));
         return Ok(());
@@ -287,20 +367,4 @@ fn print(path: &Path, report: &Path, summary: &Summary, form: Form) -> anyhow::R
     });
     terminal::data(&format!("report  {}", report.display()));
     Ok(())
-}
-
-/// A judged task is done if it is solved; an unjudged click, or a dry run, if every step had an action.
-fn ending(path: &Path, summary: &Summary, judged: bool) -> anyhow::Result<Ending> {
-    if let Some(error) = &summary.err_msg {
-        anyhow::bail!("{error}");
-    }
-    let done = match judged {
-        true => summary.success == Some(true),
-        false => {
-            let recorded = Recorded::read(path)?;
-            let mut steps = recorded.episodes.iter().flat_map(|episode| &episode.steps);
-            steps.all(|step| step.action.as_ref().is_some_and(|action| action.action.is_some()))
-        }
-    };
-    Ok(if done { Ending::Done } else { Ending::NotDone })
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use vigorl_agent::record::{EpisodeRecord, ModelRecord, RunRecord, Summary};
-use vigorl_agent::{Agent, Cancel, Checks, Eyes, Hands, Intent, Judge, Run, Task, run_episode};
+use vigorl_agent::{Agent, Cancel, Checks, Eyes, Hands, Intent, Judge, Leash, Run, Task, run_episode};
 use vigorl_benchmarks::play_practice;
 use vigorl_geometry::DevicePixelRatio;
 use vigorl_interface::{Action, Driver};
@@ -66,6 +66,7 @@ pub(crate) fn click(
         settle_cap: Duration::from_secs(3),
         hands: Hands::Act,
         cancel: &cancel,
+        leash: Leash::default(),
     };
     let steps = vec![Intent::click("the button")];
     let mut task = Task {
@@ -104,6 +105,7 @@ pub(crate) fn play(
         settle_cap: Duration::from_secs(3),
         hands: Hands::Act,
         cancel: &cancel,
+        leash: Leash::default(),
     };
     let ratio = DevicePixelRatio::new(1.0).unwrap();
     for spec in specs {

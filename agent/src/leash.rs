@@ -1,0 +1,143 @@
+//! What holds an agent back: an end of actions or of time, and a person who is asked.
+//!
+//! Invariants: the question comes right before the action, and what is not allowed then is not done; a limit ends
+//! what comes next, never the look at what was done. A dry run asks nobody, because nothing is done.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use vigorl_interface::{Action, PageState};
+
+/// Limits of each episode, and who is asked before each action. The default holds nothing back.
+#[derive(Default)]
+pub struct Leash<'a> {
+    max_actions: Option<usize>,
+    max_time: Option<Duration>,
+    confirm: Option<&'a mut dyn Confirm>,
+    n_actions: usize,
+    until: Option<Instant>,
+}
+
+impl fmt::Debug for Leash<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Leash");
+        shown.field("max_actions", &self.max_actions).field("max_time", &self.max_time);
+        shown.field("asks", &self.confirm.is_some()).finish()
+    }
+}
+
+/// Somebody who is asked before an action.
+pub trait Confirm {
+    /// Whether it may be done. Whoever cannot be reached has not consented.
+    fn confirm(&mut self, question: &Question<'_>) -> Consent;
+}
+
+/// What somebody says to an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// It may be done.
+    Given,
+    /// It may not.
+    Refused,
+}
+
+/// An action that is about to be done.
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// The step that it belongs to, in words.
+    pub step: &'a str,
+    /// What exactly would be done.
+    pub action: &'a Action,
+    /// Where: the page or window, and the dialog that the action would answer. Its texts are the page's own.
+    pub page: &'a PageState,
+    /// When an answer comes too late.
+    pub until: Option<Instant>,
+}
+
+/// Why an action was not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// The episode has taken this long.
+    OutOfTime(Duration),
+    /// The episode has done so many.
+    OutOfActions(usize),
+    /// A person said no.
+    ByPerson,
+}
+
+impl Held {
+    /// Whether it ends the episode from outside.
+    pub(crate) fn is_limit(self) -> bool {
+        self != Self::ByPerson
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfTime(limit) => write!(f, "out of time: {} s are over", limit.as_secs_f64()),
+            Self::OutOfActions(1) => f.write_str("out of actions: one was done"),
+            Self::OutOfActions(n) => write!(f, "out of actions: {n} were done"),
+            Self::ByPerson => f.write_str("a person refused the action"),
+        }
+    }
+}
+
+impl<'a> Leash<'a> {
+    /// Allows each episode so many actions (clicks, texts, keys, opened pages) and so much time from its first step
+    /// on, and asks before each action.
+    pub fn new(
+        max_actions: Option<usize>,
+        max_time: Option<Duration>,
+        confirm: Option<&'a mut dyn Confirm>,
+    ) -> Self {
+        Self { max_actions, max_time, confirm, n_actions: 0, until: None }
+    }
+
+    /// An episode begins.
+    pub(crate) fn start(&mut self) {
+        self.n_actions = 0;
+        // A time too long for the clock has no end.
+        self.until = self.max_time.and_then(|time| Instant::now().checked_add(time));
+    }
+
+    /// An action was done.
+    pub(crate) fn count(&mut self) {
+        self.n_actions += 1;
+    }
+
+    /// When the time is over.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// How much time is left.
+    pub(crate) fn time_left(&self) -> Duration {
+        self.until.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether the time is over.
+    pub(crate) fn out_of_time(&self) -> Option<Held> {
+        self.max_time.filter(|_| self.time_left().is_zero()).map(Held::OutOfTime)
+    }
+
+    /// The limit that allows no further action.
+    pub(crate) fn limit_reached(&self) -> Option<Held> {
+        let out_of_actions = || {
+            let reached = self.max_actions.filter(|max| self.n_actions >= *max);
+            reached.map(Held::OutOfActions)
+        };
+        self.out_of_time().or_else(out_of_actions)
+    }
+
+    /// Why the action may not be done, if it may not.
+    pub(crate) fn holds(&mut self, step: &str, action: &Action, page: &PageState) -> Option<Held> {
+        if let Some(held) = self.limit_reached() {
+            return Some(held);
+        }
+        let question = Question { step, action, page, until: self.until };
+        let consent = self.confirm.as_mut().map_or(Consent::Given, |confirm| confirm.confirm(&question));
+        // A person takes time: also a yes can come too late.
+        self.out_of_time().or_else(|| (consent == Consent::Refused).then_some(Held::ByPerson))
+    }
+}

@@ -1,0 +1,229 @@
+//! `vigorl run` of several tasks, or several times: each time a run of its own, some side by side, and their sum.
+//!
+//! Invariants: a repetition has its own browser, programs, folder and record; whatever ends the command, what is
+//! known by then is printed, and in the JUnit file.
+//!
+//! Repetitions side by side are threads of this program, not programs of their own: one flag stops them all on
+//! Ctrl-C, what they started is ended in the one place that ends all of it, also when this program is killed, their
+//! threads share the cores instead of each counting on all of them, and weights are loaded once for each thread.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::ProgressBar;
+use vigorl_agent::{Cancel, Recorded, Stamp};
+
+use crate::args::RunArgs;
+use crate::commands::run::{Job, Place, Played, play_once};
+use crate::commands::{Form, pretty};
+use crate::exit::{self, Ending, Usage, usage};
+use crate::settings::Settings;
+use crate::suite::{self, Counts, Outcome, Repetition, Suite};
+use crate::{junit, model, record, terminal};
+
+/// Plays every job as often as asked and sums up.
+pub(crate) fn run(
+    jobs: &[Job],
+    args: &RunArgs,
+    settings: &Settings,
+    form: Form,
+    cancel: &Cancel,
+) -> anyhow::Result<Ending> {
+    let n_times = args.repetitions.repeat.unwrap_or(1);
+    let n_threads = n_side_by_side(jobs, args, settings)?;
+    record::check_output(settings)?;
+    let turns: Vec<(usize, u64)> =
+        (0..jobs.len()).flat_map(|job| (0..n_times).map(move |time| (job, time))).collect();
+    let book = Book::open(jobs, n_times, args, settings, form)?;
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let played = play_turns(jobs, &turns, &next, &book, args, settings, cancel);
+        if played.is_err() {
+            // The others have no use any more.
+            next.store(turns.len(), Ordering::SeqCst);
+        }
+        played
+    };
+    let played = if n_threads.min(turns.len()) == 1 {
+        work()
+    } else {
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..n_threads.min(turns.len())).map(|_| scope.spawn(work)).collect();
+            let mut ends = threads.into_iter().map(|thread| thread.join());
+            ends.try_for_each(|end| end.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
+    };
+    let counts = book.close();
+    played?;
+    Ok(match counts {
+        _ if cancel.is_set() => Ending::Interrupted,
+        counts if counts.n_solved == counts.n() => Ending::Done,
+        _ => Ending::NotDone,
+    })
+}
+
+/// How many may be played at a time.
+fn n_side_by_side(jobs: &[Job], args: &RunArgs, settings: &Settings) -> anyhow::Result<usize> {
+    let wanted = args.repetitions.parallel.unwrap_or(1);
+    let on_desktop = jobs.iter().find(|job| matches!(job.place, Place::Desktop(_)));
+    if let (Some(job), true) = (on_desktop, wanted > 1) {
+        return Err(usage(format!(
+            "--parallel {wanted}: `{}` is played on the desktop, which has one pointer: leave --parallel out",
+            job.given
+        )));
+    }
+    if settings.confirm_actions.is_some() && !args.dry_run && wanted > 1 {
+        let origin = settings.origin_of("confirm_actions");
+        return Err(usage(format!(
+            "--parallel {wanted}: {origin} asks a person, who is asked about one run at a time: leave one out"
+        )));
+    }
+    Ok(usize::try_from(wanted).unwrap_or(usize::MAX))
+}
+
+/// Plays the next turn that nobody has taken until there is none.
+fn play_turns(
+    jobs: &[Job],
+    turns: &[(usize, u64)],
+    next: &AtomicUsize,
+    book: &Book<'_>,
+    args: &RunArgs,
+    settings: &Settings,
+    cancel: &Cancel,
+) -> anyhow::Result<()> {
+    let mut looks = if args.places { None } else { Some(model::load(settings)?) };
+    while !cancel.is_set() {
+        let Some(&(job_idx, time)) = turns.get(next.fetch_add(1, Ordering::SeqCst)) else { break };
+        let job = &jobs[job_idx];
+        // Each samples on its own, and can be played alone with --seed.
+        let settings = settings.with_seed(settings.seed.wrapping_add(time));
+        if let Some(eyes) = &mut looks {
+            eyes.sampling.seed = settings.seed;
+        }
+        let clock = Instant::now();
+        let played = play_once(job, looks.as_mut(), args, &settings, cancel, terminal::detail);
+        let (outcome, record) = outcome_of(played, job, args, cancel)?;
+        let repetition = Repetition { seed: settings.seed, outcome, took: clock.elapsed(), record };
+        book.enter(job_idx, time, repetition)?;
+    }
+    Ok(())
+}
+
+/// How a repetition ended, and its folder and report.
+fn outcome_of(
+    played: anyhow::Result<Option<Played>>,
+    job: &Job,
+    args: &RunArgs,
+    cancel: &Cancel,
+) -> anyhow::Result<(Outcome, Option<(PathBuf, PathBuf)>)> {
+    let played = match played {
+        Ok(Some(played)) => played,
+        // It would be wrong the next time, too.
+        Err(error) if error.is::<Usage>() => return Err(error),
+        Err(error) if !cancel.is_set() => return Ok((Outcome::Failed(exit::chain(&error)), None)),
+        Ok(None) | Err(_) => return Ok((Outcome::NotPlayed, None)),
+    };
+    // What is on disk names no secrets.
+    let recorded = Recorded::read(&played.path)?;
+    let failure = recorded.summary.and_then(|summary| summary.err_msg);
+    let outcome = match failure {
+        _ if cancel.is_set() && played.summary.truncated => Outcome::NotPlayed,
+        Some(message) => Outcome::Failed(message),
+        None if job.ending(&played, args)? == Ending::Done => Outcome::Solved,
+        None => {
+            let end = recorded.episodes.first().and_then(|episode| episode.outcome.as_ref());
+            let detail = end.and_then(|end| end.detail.clone());
+            Outcome::NotSolved(detail.unwrap_or_else(|| "not every step was done".to_owned()))
+        }
+    };
+    Ok((outcome, Some((played.path, played.report))))
+}
+
+/// Where all repetitions are entered.
+struct Book<'a> {
+    suites: Mutex<Vec<Suite>>,
+    bar: ProgressBar,
+    junit: Option<&'a Path>,
+    form: Form,
+}
+
+impl<'a> Book<'a> {
+    fn open(
+        jobs: &[Job],
+        n_times: u64,
+        args: &'a RunArgs,
+        settings: &Settings,
+        form: Form,
+    ) -> anyhow::Result<Self> {
+        let repetition = |time| Repetition {
+            seed: settings.seed.wrapping_add(time),
+            outcome: Outcome::NotPlayed,
+            took: Duration::ZERO,
+            record: None,
+        };
+        let suite = |job: &Job| Suite {
+            given: job.given.clone(),
+            name: job.name.clone(),
+            is_judged: job.is_judged(args),
+            started_at: Stamp::now(),
+            repetitions: (0..n_times).map(repetition).collect(),
+        };
+        let suites: Vec<Suite> = jobs.iter().map(suite).collect();
+        let junit = args.repetitions.junit.as_deref();
+        // Before anything slow begins: whether it can be written, and what a killed program leaves.
+        junit.map_or(Ok(()), |path| junit::write(path, &suites))?;
+        let bar = match &settings.confirm_actions {
+            // It would be drawn over the question.
+            Some(_) => ProgressBar::hidden(),
+            None => terminal::bar(Counts::of(&suites).n() as u64, "runs"),
+        };
+        Ok(Self { suites: Mutex::new(suites), bar, junit, form })
+    }
+
+    /// Enters a repetition, and says and writes so.
+    fn enter(&self, job_idx: usize, time: u64, repetition: Repetition) -> anyhow::Result<()> {
+        let mut suites = self.suites.lock().unwrap_or_else(PoisonError::into_inner);
+        let width = suites.iter().map(|suite| suite.given.chars().count()).max().unwrap_or(0);
+        let suite = &mut suites[job_idx];
+        let n_digits = suite.repetitions.len().to_string().len();
+        let run_dir = repetition.record.as_ref().map(|(path, _)| format!("  {}", path.display()));
+        let line = format!(
+            "{:<width$}  {:>n_digits$}  {:>6.1} s  {}{}",
+            suite.given,
+            time + 1,
+            repetition.took.as_secs_f64(),
+            suite.in_words(&repetition.outcome),
+            run_dir.unwrap_or_default(),
+        );
+        let idx = usize::try_from(time)?;
+        suite.repetitions[idx] = repetition;
+        self.bar.suspend(|| match self.form {
+            Form::Text => terminal::data(&line),
+            Form::Json => terminal::note(&line),
+        });
+        self.bar.inc(1);
+        self.junit.map_or(Ok(()), |path| junit::write(path, &suites))
+    }
+
+    /// Prints the sum.
+    fn close(self) -> Counts {
+        self.bar.finish_and_clear();
+        let suites = self.suites.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let counts = Counts::of(&suites);
+        if self.form == Form::Json {
+            terminal::data(&pretty(&suite::to_json(&suites)));
+            return counts;
+        }
+        terminal::data("");
+        for suite in &suites {
+            terminal::data(&format!("{}: {}", suite.given, Counts::of([suite]).in_words(suite.solved())));
+        }
+        if suites.len() > 1 {
+            let solved = suites.first().map_or("solved", Suite::solved);
+            terminal::data(&format!("all: {}", counts.in_words(solved)));
+        }
+        counts
+    }
+}

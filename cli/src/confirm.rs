@@ -1,0 +1,273 @@
+//! `--confirm-actions`: a person at the terminal is asked before an action.
+//!
+//! Invariants: only a typed yes is consent; secrets are shown by name; nothing that a page says reaches the terminal
+//! unquoted, so that it can neither look like a question nor hide one.
+
+use std::str::FromStr;
+use std::time::Instant;
+
+use vigorl_agent::{Cancel, Confirm, Consent, Hidden, Question};
+use vigorl_interface::{Action, MouseButton, PageState, print_chord};
+use vigorl_tasks::scripted::Secret;
+
+use crate::exit::usage;
+use crate::settings::Settings;
+use crate::terminal;
+
+/// What the setting takes, as the end of a sentence.
+pub(crate) const KINDS_HELP: &str =
+    "a list of click, drag, hover, scroll, type, press, select, upload, navigate, or all";
+/// Longer texts of a page are cut off.
+const LONGEST: usize = 200;
+
+/// The kinds of actions that are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kinds(Vec<Kind>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Click,
+    Drag,
+    Hover,
+    Scroll,
+    Type,
+    Press,
+    Select,
+    Upload,
+    Navigate,
+}
+
+impl Kind {
+    const NAMED: [(&str, Self); 9] = [
+        ("click", Self::Click),
+        ("drag", Self::Drag),
+        ("hover", Self::Hover),
+        ("scroll", Self::Scroll),
+        ("type", Self::Type),
+        ("press", Self::Press),
+        ("select", Self::Select),
+        ("upload", Self::Upload),
+        ("navigate", Self::Navigate),
+    ];
+
+    fn of(action: &Action) -> Self {
+        match action {
+            Action::Click { .. } => Self::Click,
+            Action::Drag { .. } => Self::Drag,
+            Action::Hover { .. } => Self::Hover,
+            Action::Scroll { .. } => Self::Scroll,
+            Action::Type { .. } => Self::Type,
+            Action::Press { .. } => Self::Press,
+            Action::Select { .. } => Self::Select,
+            Action::Upload { .. } => Self::Upload,
+            Action::Navigate { .. } | Action::Back => Self::Navigate,
+        }
+    }
+}
+
+impl FromStr for Kinds {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let all = || Kind::NAMED.iter().map(|(_, kind)| *kind).collect();
+        if text.trim() == "all" {
+            return Ok(Self(all()));
+        }
+        let kind =
+            |word: &str| Kind::NAMED.iter().find(|(name, _)| *name == word.trim()).map(|(_, kind)| *kind);
+        text.split(',').map(kind).collect::<Option<_>>().map(Self).ok_or(())
+    }
+}
+
+/// Finds out before anything begins whether somebody can be asked where that is wanted.
+pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
+    if settings.confirm_actions.is_some() && !terminal::is_attended() {
+        let origin = settings.origin_of("confirm_actions");
+        return Err(usage(format!(
+            "{origin}: standard input is no terminal, so nobody can be asked: run it from one, or leave the setting out"
+        )));
+    }
+    Ok(())
+}
+
+/// The person at the terminal, for one run.
+#[derive(Debug)]
+pub(crate) struct AtTerminal<'a> {
+    kinds: &'a Kinds,
+    hidden: Hidden,
+    cancel: &'a Cancel,
+    /// They said yes to all that follows.
+    trusts: bool,
+}
+
+impl<'a> AtTerminal<'a> {
+    pub(crate) fn new(kinds: &'a Kinds, secrets: &[Secret], cancel: &'a Cancel) -> Self {
+        Self { kinds, hidden: Hidden::of(secrets), cancel, trusts: false }
+    }
+}
+
+impl Confirm for AtTerminal<'_> {
+    fn confirm(&mut self, question: &Question<'_>) -> Consent {
+        if self.trusts || !self.kinds.0.contains(&Kind::of(question.action)) {
+            return Consent::Given;
+        }
+        let is_late = || question.until.is_some_and(|end| Instant::now() >= end);
+        let is_over = || self.cancel.is_set() || is_late();
+        let words = words(question, &self.hidden);
+        let mut text = format!("{words}\ndo it? [y/N/a] ");
+        loop {
+            let answer = terminal::ask(&text, is_over).map(|answer| answer.to_lowercase());
+            match answer.as_deref() {
+                Some("y" | "yes") => return Consent::Given,
+                Some("a" | "all") => {
+                    self.trusts = true;
+                    return Consent::Given;
+                }
+                Some("" | "n" | "no") | None => return Consent::Refused,
+                Some(_) => "y is yes, n is no, a is yes to all that follows [y/N/a] ".clone_into(&mut text),
+            }
+        }
+    }
+}
+
+/// What would be done, where, and on which page.
+fn words(question: &Question<'_>, hidden: &Hidden) -> String {
+    let quoted = |text: &str| shortened(hidden.in_text(&format!("{text:?}")));
+    let deed = match question.action {
+        Action::Click { at, button, count } => {
+            let button = match button {
+                MouseButton::Left => "",
+                MouseButton::Middle => "middle ",
+                MouseButton::Right => "right ",
+            };
+            let count = if *count == 2 { "double " } else { "" };
+            format!("{count}{button}click at ({}, {})", at.x, at.y)
+        }
+        Action::Hover { at } => format!("hover at ({}, {})", at.x, at.y),
+        Action::Drag { from, to } => format!("drag from ({}, {}) to ({}, {})", from.x, from.y, to.x, to.y),
+        Action::Scroll { at, dx_px, dy_px } => {
+            format!("scroll by ({dx_px}, {dy_px}) at ({}, {})", at.x, at.y)
+        }
+        Action::Type { text } => format!("type {}", quoted(text)),
+        Action::Press { chord } => format!("press {}", print_chord(chord)),
+        Action::Select { at, option } => format!("select {} at ({}, {})", quoted(option), at.x, at.y),
+        Action::Upload { at, files } => {
+            let files: Vec<String> = files.iter().map(|file| quoted(&file.display().to_string())).collect();
+            format!("upload {} at ({}, {})", files.join(", "), at.x, at.y)
+        }
+        Action::Navigate { url } => format!("open {}", quoted(url)),
+        Action::Back => "go back".to_owned(),
+    };
+    let described = match question.action {
+        Action::Click { .. }
+        | Action::Hover { .. }
+        | Action::Drag { .. }
+        | Action::Scroll { .. }
+        | Action::Select { .. }
+        | Action::Upload { .. } => format!(": {}", quoted(question.step)),
+        Action::Type { .. } | Action::Press { .. } | Action::Navigate { .. } | Action::Back => String::new(),
+    };
+    let PageState { url, title, dialog } = question.page;
+    let names = title.iter().chain(url).filter(|name| !name.is_empty());
+    let names: Vec<String> = names.map(|name| quoted(name)).collect();
+    let place = if names.is_empty() { String::new() } else { format!("\n  on {}", names.join(", ")) };
+    let dialog = dialog.as_ref().map(|text| format!("\n  in answer to the dialog {}", quoted(text)));
+    format!("about to {deed}{described}{place}{}", dialog.unwrap_or_default())
+}
+
+/// Cut after the secrets are hidden: a part of one would be shown otherwise.
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigorl_geometry::Point;
+
+    use super::*;
+
+    #[test]
+    fn kinds_are_named_and_all_is_all() {
+        let check = |text: &str, expected: Option<&[Kind]>| {
+            assert_eq!(text.parse::<Kinds>().ok().map(|kinds| kinds.0).as_deref(), expected, "{text}");
+        };
+        check("click", Some(&[Kind::Click]));
+        check("click, type", Some(&[Kind::Click, Kind::Type]));
+        check("all", Some(&Kind::NAMED.map(|(_, kind)| kind)));
+        for wrong in ["", "clikc", "click,", "click,all"] {
+            check(wrong, None);
+        }
+        for (name, _) in Kind::NAMED {
+            assert!(KINDS_HELP.contains(name), "{name}");
+        }
+        let [back, open] = [Action::Back, Action::Navigate { url: "x".to_owned() }];
+        assert_eq!((Kind::of(&back), Kind::of(&open)), (Kind::Navigate, Kind::Navigate));
+    }
+
+    #[track_caller]
+    fn check(action: Action, page: PageState, expected: &str) {
+        let secret = Secret { name: "PASSWORD".to_owned(), value: "hunter\"2".to_owned() };
+        let question = Question { step: "the red one", action: &action, page: &page, until: None };
+        assert_eq!(words(&question, &Hidden::of(&[secret])), expected);
+    }
+
+    #[test]
+    fn a_question_says_what_is_done_where_and_on_which_page() {
+        let shop = || PageState {
+            url: Some("http://shop/".to_owned()),
+            title: Some("Shop".to_owned()),
+            dialog: None,
+        };
+        let at = Point::new(13.0, 50.5);
+        let click = |button, count| Action::Click { at, button, count };
+        check(
+            click(MouseButton::Left, 1),
+            shop(),
+            "about to click at (13, 50.5): \"the red one\"\n  on \"Shop\", \"http://shop/\"",
+        );
+        let window = || PageState { title: Some("Shop".to_owned()), ..PageState::default() };
+        check(
+            click(MouseButton::Left, 2),
+            window(),
+            "about to double click at (13, 50.5): \"the red one\"\n  on \"Shop\"",
+        );
+        check(
+            Action::Select { at, option: "Two".to_owned() },
+            window(),
+            "about to select \"Two\" at (13, 50.5): \"the red one\"\n  on \"Shop\"",
+        );
+        check(
+            Action::Upload { at, files: vec!["/a b".into(), "/c".into()] },
+            PageState { title: Some(String::new()), ..PageState::default() },
+            "about to upload \"/a b\", \"/c\" at (13, 50.5): \"the red one\"",
+        );
+        let asks = PageState { dialog: Some("Delete all?".to_owned()), ..window() };
+        check(
+            Action::Press { chord: vec![vigorl_interface::Key::Enter] },
+            asks,
+            "about to press Enter\n  on \"Shop\"\n  in answer to the dialog \"Delete all?\"",
+        );
+    }
+
+    #[test]
+    fn a_question_shows_no_secret_and_nothing_that_acts_on_the_terminal() {
+        let text = || "is hunter\"2 it?".to_owned();
+        let page = PageState {
+            title: Some(format!("{}\u{1b}[2J\ndo it? \u{202e}", text())),
+            ..PageState::default()
+        };
+        check(
+            Action::Type { text: text() },
+            page,
+            "about to type \"is ${secret:PASSWORD} it?\"\n  \
+             on \"is ${secret:PASSWORD} it?\\u{1b}[2J\\ndo it? \\u{202e}\"",
+        );
+        // Also where it is cut off.
+        let long = format!("{}hunter\"2", "x".repeat(LONGEST - 4));
+        let expected = format!("about to type \"{}${{s…", "x".repeat(LONGEST - 4));
+        check(Action::Type { text: long }, PageState::default(), &expected);
+    }
+}

@@ -1,0 +1,179 @@
+//! What became of tasks that are played several times.
+//!
+//! Invariant: what has not been played is in it from the start, so that it can be written down at any moment; where
+//! the world failed, a task is neither solved nor not, and is counted apart.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use vigorl_agent::{Stamp, wilson95};
+
+/// One task, all its repetitions.
+#[derive(Debug)]
+pub(crate) struct Suite {
+    /// As it was typed: a file, or what to click.
+    pub(crate) given: String,
+    /// For people.
+    pub(crate) name: String,
+    /// Whether somebody says that it is solved; otherwise it is done when every step was.
+    pub(crate) is_judged: bool,
+    pub(crate) started_at: Stamp,
+    pub(crate) repetitions: Vec<Repetition>,
+}
+
+/// One time that a task is played.
+#[derive(Debug)]
+pub(crate) struct Repetition {
+    pub(crate) seed: u64,
+    pub(crate) outcome: Outcome,
+    pub(crate) took: Duration,
+    /// The folder of its run and its report, if there was something to record.
+    pub(crate) record: Option<(PathBuf, PathBuf)>,
+}
+
+/// How it ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Solved, or done where nobody judges.
+    Solved,
+    /// Why not.
+    NotSolved(String),
+    /// What failed in the world.
+    Failed(String),
+    /// Not at all, or not to its end.
+    NotPlayed,
+}
+
+/// How many ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) n_solved: usize,
+    pub(crate) n_not_solved: usize,
+    pub(crate) n_failed: usize,
+    pub(crate) n_not_played: usize,
+}
+
+impl Counts {
+    pub(crate) fn of<'a>(suites: impl IntoIterator<Item = &'a Suite>) -> Self {
+        let mut counts = Self::default();
+        for repetition in suites.into_iter().flat_map(|suite| &suite.repetitions) {
+            *match repetition.outcome {
+                Outcome::Solved => &mut counts.n_solved,
+                Outcome::NotSolved(_) => &mut counts.n_not_solved,
+                Outcome::Failed(_) => &mut counts.n_failed,
+                Outcome::NotPlayed => &mut counts.n_not_played,
+            } += 1;
+        }
+        counts
+    }
+
+    /// All of them.
+    pub(crate) fn n(self) -> usize {
+        self.n_judged() + self.n_failed + self.n_not_played
+    }
+
+    fn n_judged(self) -> usize {
+        self.n_solved + self.n_not_solved
+    }
+
+    /// `3 of 4 solved = 75 %  (95 % interval 30 to 95 %), 1 failed`.
+    pub(crate) fn in_words(self, solved: &str) -> String {
+        let (k, n) = (self.n_solved, self.n_judged());
+        let rate = match n {
+            0 => format!("none {solved}"),
+            n => {
+                let (low, high) = wilson95(k, n);
+                let [rate, low, high] = [k as f64 / n as f64, low, high].map(|share| share * 100.0);
+                format!("{k} of {n} {solved} = {rate:.0} %  (95 % interval {low:.0} to {high:.0} %)")
+            }
+        };
+        let rest = [(self.n_failed, "failed"), (self.n_not_played, "not played")];
+        let rest = rest.iter().filter(|(n, _)| *n > 0).map(|(n, how)| format!(", {n} {how}"));
+        rest.fold(rate, |words, more| format!("{words}{more}"))
+    }
+
+    fn to_json(self) -> Value {
+        json!({
+            "n_solved": self.n_solved, "n_not_solved": self.n_not_solved, "n_failed": self.n_failed,
+            "n_not_played": self.n_not_played, "success_wilson95": wilson95(self.n_solved, self.n_judged()),
+        })
+    }
+}
+
+impl Suite {
+    /// What it is to be a success.
+    pub(crate) fn solved(&self) -> &'static str {
+        if self.is_judged { "solved" } else { "done" }
+    }
+
+    /// How a repetition ended, for people.
+    pub(crate) fn in_words(&self, outcome: &Outcome) -> String {
+        match outcome {
+            Outcome::Solved => self.solved().to_owned(),
+            Outcome::NotSolved(detail) => format!("not {}: {detail}", self.solved()),
+            Outcome::Failed(message) => format!("failed: {message}"),
+            Outcome::NotPlayed => "not played to its end".to_owned(),
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let repetitions = self.repetitions.iter().map(|repetition| {
+            let (outcome, detail) = match &repetition.outcome {
+                Outcome::Solved => ("solved", None),
+                Outcome::NotSolved(detail) => ("not_solved", Some(detail)),
+                Outcome::Failed(message) => ("failed", Some(message)),
+                Outcome::NotPlayed => ("not_played", None),
+            };
+            let (run_dir, report) = repetition.record.as_ref().map(|(dir, report)| (dir, report)).unzip();
+            json!({
+                "outcome": outcome, "detail": detail, "seed": repetition.seed,
+                "secs": (repetition.took.as_secs_f64() * 1e3).round() / 1e3, "run_dir": run_dir, "report": report,
+            })
+        });
+        let mut all = json!({ "task": self.given, "name": self.name, "judged": self.is_judged });
+        all["counts"] = Counts::of([self]).to_json();
+        all["repetitions"] = repetitions.collect();
+        all
+    }
+}
+
+/// All of it, for programs.
+pub(crate) fn to_json(suites: &[Suite]) -> Value {
+    let tasks: Vec<Value> = suites.iter().map(Suite::to_json).collect();
+    json!({ "tasks": tasks, "counts": Counts::of(suites).to_json() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn suite(outcomes: impl IntoIterator<Item = Outcome>) -> Suite {
+        let repetition = |outcome| Repetition { seed: 0, outcome, took: Duration::ZERO, record: None };
+        Suite {
+            given: "a.yaml".to_owned(),
+            name: "a".to_owned(),
+            is_judged: true,
+            started_at: Stamp::from_unix_millis(0),
+            repetitions: outcomes.into_iter().map(repetition).collect(),
+        }
+    }
+
+    #[test]
+    fn failures_of_the_world_and_what_was_not_played_are_counted_apart() {
+        let no = || Outcome::NotSolved("x".to_owned());
+        let check = |outcomes: Vec<Outcome>, expected: &str| {
+            assert_eq!(Counts::of([&suite(outcomes)]).in_words("solved"), expected);
+        };
+        check(vec![], "none solved");
+        check(vec![Outcome::NotPlayed], "none solved, 1 not played");
+        check(vec![Outcome::Solved, no()], "1 of 2 solved = 50 %  (95 % interval 9 to 91 %)");
+        check(
+            vec![Outcome::Solved, Outcome::Failed("x".to_owned()), Outcome::NotPlayed],
+            "1 of 1 solved = 100 %  (95 % interval 21 to 100 %), 1 failed, 1 not played",
+        );
+        let json = to_json(&[suite([Outcome::Solved, no()]), suite([no()])]);
+        assert_eq!((&json["counts"]["n_solved"], &json["counts"]["n_not_solved"]), (&1.into(), &2.into()));
+        assert_eq!(json["tasks"][0]["repetitions"][1]["detail"], "x");
+    }
+}

@@ -1,0 +1,262 @@
+//! `vigorl run` of several tasks, several times: what is played, what is counted, and what is left when it ends early.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+fn vigorl(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
+    command.args(args).current_dir(folder).env("XDG_CONFIG_HOME", folder.join("user"));
+    command
+}
+
+fn words(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], b"\n", &output.stderr[..]].concat()).into_owned()
+}
+
+const GOOD: &str = "name: type <one>
+start: { url: 'data:text/html,<input autofocus>', viewport: 600x500 }
+steps: [type: one]
+expect: [text_visible: one]
+";
+const BAD: &str = "name: type two
+start: { url: 'data:text/html,<input autofocus>', viewport: 600x500 }
+steps: [type: one]
+expect: [text_visible: two]
+";
+const SLOW: &str = "name: wait
+start: { url: 'data:text/html,<p>', viewport: 600x500 }
+steps: [wait_for: { text_visible: never }]
+expect: [text_visible: never]
+wait_secs: 100
+";
+
+fn world(tasks: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, yaml) in tasks {
+        fs::write(folder.path().join(name), yaml).unwrap();
+    }
+    folder
+}
+
+fn runs(folder: &Path) -> Vec<PathBuf> {
+    let runs = fs::read_dir(folder.join("runs")).into_iter().flatten();
+    runs.map(|run| run.unwrap().path()).collect()
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn tasks_are_played_side_by_side_and_counted_one_by_one() {
+    let folder = world(&[("good.yaml", GOOD), ("bad.yaml", BAD)]);
+    let at = folder.path();
+    let flags = ["--repeat", "2", "--parallel", "2", "--junit", "junit.xml", "--seed", "7"];
+    let output =
+        vigorl(at, &[&["run", "good.yaml", "bad.yaml", "--json"], &flags[..]].concat()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", words(&output));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let counts = &said["counts"];
+    assert_eq!(
+        (&counts["n_solved"], &counts["n_not_solved"], &counts["n_failed"]),
+        (&2.into(), &2.into(), &0.into())
+    );
+    let [good, bad] = [&said["tasks"][0], &said["tasks"][1]];
+    assert_eq!((&good["task"], &good["name"]), (&"good.yaml".into(), &"type <one>".into()));
+    assert_eq!((&good["counts"]["n_solved"], &bad["counts"]["n_not_solved"]), (&2.into(), &2.into()));
+    assert!(bad["repetitions"][0]["detail"].as_str().unwrap().contains("the page shows `two`"), "{bad}");
+
+    // Each is a run like any other, with a seed of its own.
+    assert_eq!(runs(at).len(), 4);
+    let xml = fs::read_to_string(at.join("junit.xml")).unwrap();
+    for (task, success) in [(good, true), (bad, false)] {
+        for (repetition, seed) in task["repetitions"].as_array().unwrap().iter().zip([7, 8]) {
+            let run = at.join(repetition["run_dir"].as_str().unwrap());
+            assert_eq!(json(&run.join("summary.json"))["success"], success);
+            assert!(at.join(repetition["report"].as_str().unwrap()).is_file());
+            let record = json(&run.join("run.json"));
+            assert_eq!((&repetition["seed"], &record["seeds"]["seed"]), (&seed.into(), &seed.into()));
+            assert!(repetition["secs"].as_f64().unwrap() > 0.0);
+            assert!(
+                xml.contains(&format!("<system-out>{}\n", repetition["run_dir"].as_str().unwrap())),
+                "{xml}"
+            );
+        }
+    }
+    for part in [
+        "tests=\"4\" failures=\"2\" errors=\"0\" skipped=\"0\"",
+        "<testcase classname=\"good.yaml\" name=\"type &lt;one&gt; #2\"",
+        "<failure message=\"it does not hold that the page shows `two`\" type=\"not solved\">",
+    ] {
+        assert!(xml.contains(part), "{part}\n{xml}");
+    }
+}
+
+#[test]
+fn a_line_for_each_and_a_sum_and_exit_code_0_if_all_are_solved() {
+    let folder = world(&[("good.yaml", GOOD)]);
+    let output = vigorl(folder.path(), &["run", "good.yaml", "--repeat", "2"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].starts_with("good.yaml  1  ") && lines[1].starts_with("good.yaml  2  "), "{said}");
+    assert!(lines[0].contains(" s  solved  runs/"), "{said}");
+    assert_eq!(lines[3], "good.yaml: 2 of 2 solved = 100 %  (95 % interval 34 to 100 %)");
+}
+
+#[test]
+fn what_is_clicked_but_not_judged_is_done_or_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = "data:text/html,<svg width=190 height=150><circle cx=90 cy=70 r=20 fill=red>";
+    let args = ["run", "the red circle", "--url", page, "--viewport", "192x160", "--junit", "junit.xml"];
+    let output = vigorl(folder.path(), &args).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+    assert!(words(&output).contains("the red circle: 1 of 1 done"), "{}", words(&output));
+    let xml = fs::read_to_string(folder.path().join("junit.xml")).unwrap();
+    assert!(xml.contains("<testcase classname=\"the red circle\" name=\"the red circle\""), "{xml}");
+}
+
+#[test]
+fn a_world_that_fails_is_an_error_and_no_failure() {
+    // Nobody listens on a port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = GOOD.replace("data:text/html,<input autofocus>", &format!("http://{free}/"));
+    let folder = world(&[("gone.yaml", &gone), ("good.yaml", GOOD)]);
+    let args = ["run", "gone.yaml", "good.yaml", "--junit", "junit.xml"];
+    let output = vigorl(folder.path(), &args).output().unwrap();
+    let said = words(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("gone.yaml: none solved, 1 failed") && said.contains("good.yaml: 1 of 1"),
+        "{said}"
+    );
+    let xml = fs::read_to_string(folder.path().join("junit.xml")).unwrap();
+    assert!(xml.contains(&format!("<error message=\"cannot open `http://{free}/`")), "{xml}");
+    assert!(xml.contains("failures=\"0\" errors=\"1\""), "{xml}");
+}
+
+#[test]
+fn programs_of_repetitions_side_by_side_do_not_share_a_folder() {
+    let yaml = "name: n
+start:
+  programs: ['echo started >> \"$TMPDIR/log\"; sleep 1000']
+  url: 'data:text/html,<p>'
+  viewport: 600x500
+steps: [wait_for: { file: { path: $TMPDIR/log } }]
+expect: [command: 'test $(cat \"$TMPDIR/log\" | wc -l) -eq 1']
+";
+    let folder = world(&[("task.yaml", yaml)]);
+    // Also where nobody looks.
+    let args = ["run", "task.yaml", "--repeat", "4", "--parallel", "2", "--places"];
+    let output = vigorl(folder.path(), &args).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+    assert!(words(&output).contains("4 of 4 solved"), "{}", words(&output));
+}
+
+#[test]
+fn what_cannot_be_played_so_is_said_before_anything_starts() {
+    let desktop = "name: n\nstart: { driver: desktop }\nsteps: [press: Enter]\nexpect: [clipboard: x]\n";
+    let folder = world(&[("good.yaml", GOOD), ("desk.yaml", desktop)]);
+    let check = |args: &[&str], code: i32, parts: &[&str]| {
+        let output = vigorl(folder.path(), args).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        assert!(output.stdout.is_empty() && parts.iter().all(|part| said.contains(part)), "{args:?}: {said}");
+        assert!(runs(folder.path()).is_empty(), "{args:?}");
+    };
+    check(
+        &["run", "good.yaml", "desk.yaml", "--parallel", "2"],
+        2,
+        &["`desk.yaml` is played on the desktop", "one pointer", "leave --parallel out"],
+    );
+    check(&["run", "good.yaml", "the", "button"], 2, &["`the` is no .yaml file", "in quotes"]);
+    check(&["run", "good.yaml", "none.yaml", "--repeat", "2"], 2, &["cannot read `none.yaml`"]);
+    check(&["run", "good.yaml", "--repeat", "0"], 2, &["--repeat"]);
+    check(&["run", "good.yaml", "--parallel", "0"], 2, &["--parallel"]);
+    check(&["run"], 2, &["<TASK.yaml|GOAL>..."]);
+    check(
+        &["run", "good.yaml", "--junit", "none/j.xml"],
+        1,
+        &["cannot write `none/j.xml`", "another --junit"],
+    );
+}
+
+/// Waits until so many runs have begun to wait.
+fn until_n_wait(folder: &Path, n: usize) {
+    let waits = |run: &PathBuf| {
+        let events = fs::read_to_string(run.join("events.jsonl")).unwrap_or_default();
+        events.contains("`never`") && !run.join("summary.json").exists()
+    };
+    let end = Instant::now() + Duration::from_secs(60);
+    while runs(folder).iter().filter(|run| waits(run)).count() < n {
+        assert!(Instant::now() < end, "no {n} runs wait");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Processes that were started with this folder in their environment.
+fn left(folder: &Path) -> BTreeSet<String> {
+    let read =
+        |path: PathBuf| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).replace('\0', " ");
+    let marker = format!("XDG_CONFIG_HOME={}", folder.join("user").display());
+    let ours = fs::read_dir("/proc").unwrap().flatten();
+    let ours = ours.filter(|entry| read(entry.path().join("environ")).contains(&marker));
+    ours.map(|entry| read(entry.path().join("cmdline"))).filter(|line| !line.is_empty()).collect()
+}
+
+fn until_none_is_left(folder: &Path) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !left(folder).is_empty() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(left(folder), BTreeSet::new());
+}
+
+fn signal(child: &Child, signal: &str) {
+    Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+}
+
+#[test]
+fn an_interruption_ends_all_and_leaves_what_is_known() {
+    let folder = world(&[("good.yaml", GOOD), ("slow.yaml", SLOW)]);
+    let args = ["run", "good.yaml", "slow.yaml", "--repeat", "3", "--parallel", "2", "--junit", "junit.xml"];
+    let child = vigorl(folder.path(), &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until_n_wait(folder.path(), 2);
+    signal(&child, "-INT");
+    let clock = Instant::now();
+    let output = child.wait_with_output().unwrap();
+    let said = words(&output);
+    assert!(clock.elapsed() < Duration::from_secs(30), "{:?}", clock.elapsed());
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(
+        said.contains("good.yaml: 3 of 3 solved") && said.contains("slow.yaml: none solved, 3 not played"),
+        "{said}"
+    );
+    let xml = fs::read_to_string(folder.path().join("junit.xml")).unwrap();
+    assert!(xml.contains("tests=\"6\" failures=\"0\" errors=\"0\" skipped=\"3\""), "{xml}");
+    // Three that were played and two that were broken off; the sixth never began.
+    assert_eq!(runs(folder.path()).len(), 5);
+    assert!(runs(folder.path()).iter().all(|run| run.join("report.html").is_file()));
+    until_none_is_left(folder.path());
+}
+
+#[test]
+fn a_kill_leaves_no_browser_and_what_is_known() {
+    let folder = world(&[("good.yaml", GOOD), ("slow.yaml", SLOW)]);
+    let args = ["run", "good.yaml", "slow.yaml", "--repeat", "2", "--parallel", "2", "--junit", "junit.xml"];
+    let mut child = vigorl(folder.path(), &args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    until_n_wait(folder.path(), 2);
+    assert!(left(folder.path()).len() > 2, "two browsers run");
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    until_none_is_left(folder.path());
+    let xml = fs::read_to_string(folder.path().join("junit.xml")).unwrap();
+    assert!(xml.contains("tests=\"4\" failures=\"0\" errors=\"0\" skipped=\"2\""), "{xml}");
+}
