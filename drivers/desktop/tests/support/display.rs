@@ -93,6 +93,8 @@ pub fn start(program: &str, arguments: &[&str], home: &Path, display: Option<&st
 /// A window manager that manages: a window that is shown while it starts may be missed for good.
 pub fn manager(home: &Path, display: Option<&str>) -> Ends {
     let ready = home.join("managed");
+    // That of another display may be there.
+    let _ = std::fs::remove_file(&ready);
     let touch = format!("touch '{}'", ready.display());
     let manager = start("openbox", &["--startup", &touch], home, display);
     let end = Instant::now() + Duration::from_secs(10);
