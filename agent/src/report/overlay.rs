@@ -121,7 +121,9 @@ pub(super) fn full(
     }
     let action = step.and_then(|step| step.action.as_ref());
     let click = action.and_then(ActionRecord::at).or(model.and_then(|m| m.answer));
-    if let Some(model) = model {
+    // An action at a place that the task named has no thoughts, but a mark.
+    let nobody = GroundingRecord::default();
+    if let Some(model) = model.or(click.map(|_| &nobody)) {
         let pins = pins(model);
         windows(&mut out, frame, model, &pins);
         trail(&mut out, frame, &pins);
