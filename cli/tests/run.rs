@@ -54,6 +54,37 @@ fn a_page_that_does_not_open_leaves_a_readable_run() {
 }
 
 #[test]
+fn a_page_starts_no_other_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    // A mail program that says that it was started.
+    fs::create_dir(at("bin")).unwrap();
+    for name in ["xdg-open", "xdg-email"] {
+        let program = at("bin").join(name);
+        fs::write(&program, format!("#!/bin/sh\necho started >> '{}'\n", at("started").display())).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&program, executable).unwrap();
+    }
+    fs::write(at("page.html"), "<title>Mail</title><a href='mailto:a@example.org?body=all'>Write</a>")
+        .unwrap();
+    let yaml = format!(
+        "name: mail\nstart: {{ url: 'file://{}' }}\nsteps:\n  - click: {{ what: the link, name: Write }}\n  \
+         - wait_for: {{ command: 'sleep 1' }}\nexpect: [title_contains: Mail]\n",
+        at("page.html").display()
+    );
+    fs::write(at("task.yaml"), yaml).unwrap();
+    let path = std::env::join_paths(
+        std::iter::once(at("bin")).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    )
+    .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
+    command.args(["run", "task.yaml", "--places"]).current_dir(folder.path()).env("PATH", path);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!at("started").exists(), "a mail program was started");
+}
+
+#[test]
 fn a_run_is_recorded_well_enough_to_be_repeated() {
     let (folder, code) = run_task(&[]);
     assert_eq!(code, Some(0));

@@ -39,6 +39,7 @@ impl Programs {
             program: OsStr::new("/bin/sh"),
             arguments: &[OsStr::new("-c"), OsStr::new(&script)],
             environment: &[],
+            without: &[],
             working_folder: Some(folder),
             output: Output::File(File::options().append(true).open(log.path())?),
         };

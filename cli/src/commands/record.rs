@@ -196,7 +196,9 @@ fn on_desktop(file: &Path, settings: &Settings, cancel: &Cancel) -> anyhow::Resu
     let mut person = Person::watch()?;
     let mut watched =
         Watched { pictures: Pictures::beside(file), shown: driver.screenshot()?, down: None, clicked: None };
-    terminal::note("recording what you do on the desktop; press Ctrl-C here when it is done");
+    terminal::note(
+        "recording what you do on the desktop, and all that you type, passwords too; press Ctrl-C here when it is done",
+    );
     let mut recording = Recording::default();
     let mut title = None;
     let mut failure = Ok(());

@@ -6,8 +6,9 @@
 //! after the fork. A program that leaves the group on purpose, as daemons do, is not ended. Unix only.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -20,6 +21,7 @@ use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 const LEADER: &str = r#"
 folder=$1
 shift
+[ ! -d "$folder/bin" ] || PATH="$folder/bin:$PATH"
 command -v "$1" >/dev/null 2>&1 || exit 127
 "$@" </dev/null &
 exec >/dev/null 2>&1
@@ -90,6 +92,8 @@ pub struct Program<'a> {
     pub arguments: &'a [&'a OsStr],
     /// Environment variables besides those of this program; [`Group::start`] adds `TMPDIR`, the group's folder.
     pub environment: &'a [(&'a str, &'a OsStr)],
+    /// Names of programs that it does not find in `PATH`: instead of each it finds one that fails.
+    pub without: &'a [&'a str],
     /// Where it runs; the folder of this program if absent.
     pub working_folder: Option<&'a Path>,
     /// Where its output goes.
@@ -115,6 +119,9 @@ impl Group {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", LEADER, "sh"]).arg(folder.path()).arg(program.program).args(program.arguments);
         command.env("TMPDIR", folder.path()).envs(program.environment.iter().copied());
+        if !program.without.is_empty() {
+            write_failing(program.without, &folder.path().join("bin"))?;
+        }
         if let Some(working_folder) = program.working_folder {
             command.current_dir(working_folder);
         }
@@ -143,6 +150,17 @@ impl Group {
     pub fn was_not_found(&mut self) -> bool {
         self.leader.try_wait().ok().flatten().and_then(|status| status.code()) == Some(NOT_FOUND)
     }
+}
+
+/// Writes programs that fail into a folder, which the leader puts before all others.
+fn write_failing(names: &[&str], bin: &Path) -> io::Result<()> {
+    fs::create_dir(bin)?;
+    for name in names {
+        let program = bin.join(name);
+        fs::write(&program, "#!/bin/sh\nexit 1\n")?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
 }
 
 impl Drop for Group {

@@ -15,6 +15,10 @@ use vigorl_processes::{Group, Output, Program};
 /// same for IPv4, so that two that start at once can meet. Trying again picks another.
 const PORT_TAKEN: &str = "port not available";
 
+/// By these a browser on Linux hands an address that it does not open itself to another program: a link to a mail
+/// address starts a mail program, without a question.
+const OTHER_PROGRAMS: [&str; 2] = ["xdg-open", "xdg-email"];
+
 /// A running chromedriver.
 #[derive(Debug)]
 pub(crate) struct Chromedriver {
@@ -42,6 +46,7 @@ impl Chromedriver {
             program: program.as_os_str(),
             arguments: &[OsStr::new("--port=0")],
             environment: &[],
+            without: &OTHER_PROGRAMS,
             working_folder: None,
             output: Output::Pipe,
         };
