@@ -98,6 +98,15 @@ fn what_a_replay_needs_is_named() {
     check(&["record", "new.yaml"], "name a page with --url");
     check(&["record", "task.yaml", "--url", &url], "is there already");
     check(&["record", "no/new.yaml", "--url", &url], "there is no folder `no`");
+    let mut blind = vigorl(folder.path(), &["record", "new.yaml", "--url", &url]);
+    let output = blind
+        .env_remove("DISPLAY")
+        .env_remove("XDG_SESSION_TYPE")
+        .env_remove("WAYLAND_DISPLAY")
+        .output()
+        .unwrap();
+    assert!(words(&output).contains("set DISPLAY"), "{}", words(&output));
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]

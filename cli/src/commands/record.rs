@@ -23,7 +23,7 @@ use crate::commands::picture::cut;
 use crate::commands::{Form, browser, desktop, pretty};
 use crate::exit::{Ending, usage};
 use crate::settings::{Settings, Window};
-use crate::{interrupt, terminal};
+use crate::{env, interrupt, terminal};
 
 /// Pause between two looks at what the person did.
 const TICK: Duration = Duration::from_millis(50);
@@ -132,6 +132,9 @@ fn add(recording: &mut Recording, deed: PersonDeed) {
 }
 
 fn in_browser(url: &str, settings: &Settings, cancel: &Cancel) -> anyhow::Result<Recorded> {
+    if env::display().is_none() && !env::is_wayland() {
+        anyhow::bail!("a person needs a display to see the browser, and there is none: set DISPLAY");
+    }
     let mut settings = settings.clone();
     settings.window = Window::Headed;
     let mut driver = browser::start_with_console(&settings, settings.viewport)?;
