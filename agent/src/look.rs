@@ -23,14 +23,13 @@ pub(crate) fn look_again(
     outcome: &mut StepOutcome,
 ) -> Result<(), StepError> {
     // A tab that is there at once hides the page behind it, which then takes seconds to become quiet.
-    if !follow_new_tab(agent, watch, outcome)? {
-        settle(agent, patience(agent, outcome).max(SLICE.min(agent.settle_cap)), outcome)?;
-        follow_new_tab(agent, watch, outcome)?;
+    follow_new_tab(agent, watch, outcome)?;
+    let cap = patience(agent, outcome).max(SLICE.min(agent.settle_cap));
+    outcome.after = settled_screenshot(agent, cap, outcome)?;
+    if follow_new_tab(agent, watch, outcome)? {
+        outcome.after = settled_screenshot(agent, patience(agent, outcome).max(SLICE), outcome)?;
     }
-    let clock = Instant::now();
-    outcome.after = capture(agent.driver)?;
-    outcome.page = agent.driver.page_state()?;
-    outcome.times.capture += clock.elapsed();
+    outcome.page = timed(&mut outcome.times.capture, || agent.driver.page_state())?;
 
     let clock = Instant::now();
     if let (Some(before), Some(after)) = (&outcome.before, &outcome.after) {
@@ -51,7 +50,7 @@ pub(crate) fn wait_on(
     if patience(agent, outcome) < SLICE {
         return Ok(false);
     }
-    settle(agent, SLICE, outcome)?;
+    timed(&mut outcome.times.settle, || behind_dialog(agent.driver.settle(SLICE)))?;
     follow_new_tab(agent, watch, outcome)?;
     Ok(true)
 }
@@ -62,14 +61,26 @@ fn patience(agent: &Agent<'_>, outcome: &StepOutcome) -> Duration {
     agent.settle_cap.saturating_sub(since)
 }
 
-fn settle(agent: &mut Agent<'_>, cap: Duration, outcome: &mut StepOutcome) -> Result<(), DriverError> {
-    let settled = timed(&mut outcome.times.settle, || behind_dialog(agent.driver.settle(cap)))?;
-    outcome.settled = settled.unwrap_or(Settled::Quiet { after: Duration::ZERO });
-    Ok(())
+/// What is visible once it is quiet, or `None` behind a dialog.
+fn settled_screenshot(
+    agent: &mut Agent<'_>,
+    cap: Duration,
+    outcome: &mut StepOutcome,
+) -> Result<Option<Screenshot>, DriverError> {
+    let clock = Instant::now();
+    let seen = behind_dialog(agent.driver.settled_screenshot(cap))?;
+    // A page behind a dialog stands still.
+    let quiet = Settled::Quiet { after: clock.elapsed() };
+    let (settled, screenshot) = seen.map_or((quiet, None), |(settled, seen)| (settled, Some(seen)));
+    let (Settled::Quiet { after } | Settled::Capped { after }) = settled;
+    outcome.settled = settled;
+    outcome.times.settle += after;
+    outcome.times.capture += clock.elapsed().saturating_sub(after);
+    Ok(screenshot)
 }
 
-/// Makes a tab current that was not there before the action, and waits for it; what it shows is what the action
-/// did. Says whether there was one.
+/// Makes a tab current that was not there before the action; what it shows is what the action did. Says whether
+/// there was one.
 fn follow_new_tab(
     agent: &mut Agent<'_>,
     watch: &mut dyn Watch,
@@ -85,7 +96,6 @@ fn follow_new_tab(
     outcome.detail = Some(OPENED_A_TAB.to_owned());
     let n_tabs = outcome.tabs.len();
     timed(&mut outcome.times.record, || watch.tab_opened(n_tabs))?;
-    settle(agent, patience(agent, outcome).max(SLICE), outcome)?;
     Ok(true)
 }
 

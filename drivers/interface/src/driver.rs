@@ -67,6 +67,18 @@ pub trait Driver: Send {
     /// Only if the world failed; reaching the cap is [`Settled::Capped`].
     fn settle(&mut self, cap: Duration) -> Result<Settled, DriverError>;
 
+    /// Waits until nothing changes, at most `cap`, and captures what is visible then. The time that
+    /// [`Settled`] names is that before the capture.
+    ///
+    /// A driver that can watch while it captures waits for nothing else.
+    ///
+    /// # Errors
+    /// As [`screenshot`](Self::screenshot); reaching the cap is none.
+    fn settled_screenshot(&mut self, cap: Duration) -> Result<(Settled, Screenshot), DriverError> {
+        let settled = self.settle(cap)?;
+        Ok((settled, self.screenshot()?))
+    }
+
     /// URL, title and open dialog.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use vigorl_interface::{Action, Driver, DriverError, PageState, Screenshot, Settl
 use crate::forms;
 use crate::options::Options;
 use crate::session::Session;
-use crate::settle::settle;
+use crate::settle::{settle, settle_and_capture};
 use crate::wire::{self, Geometry, Typing};
 
 /// A browser behind the WebDriver protocol.
@@ -79,6 +79,18 @@ impl WebDriver {
         }
     }
 
+    /// What was captured becomes what positions refer to.
+    fn screenshot_of(&mut self, pixels: RgbImage) -> Result<Screenshot, DriverError> {
+        let size = Size::of_pixels(pixels.width(), pixels.height());
+        // The viewport of a tab is fixed, so its ratio is measured again only when the size tells otherwise.
+        let device_pixel_ratio = match self.geometry {
+            Some(known) if known.size == size => known.device_pixel_ratio,
+            _ => measure_ratio(&self.session, pixels.width())?,
+        };
+        self.geometry = Some(Geometry { size, device_pixel_ratio });
+        Ok(Screenshot { pixels: Arc::new(pixels), device_pixel_ratio })
+    }
+
     /// Sends an action in one request. If it opens a dialog, the rest of it waits: a button that is down comes up
     /// when the dialog is answered.
     fn perform(&self, request: &'static str, actions: Value) -> Result<(), DriverError> {
@@ -137,14 +149,7 @@ impl WebDriver {
 impl Driver for WebDriver {
     fn screenshot(&mut self) -> Result<Screenshot, DriverError> {
         let pixels = capture(&self.session)?;
-        let size = Size::of_pixels(pixels.width(), pixels.height());
-        // The viewport of a tab is fixed, so its ratio is measured again only when the size tells otherwise.
-        let device_pixel_ratio = match self.geometry {
-            Some(known) if known.size == size => known.device_pixel_ratio,
-            _ => measure_ratio(&self.session, pixels.width())?,
-        };
-        self.geometry = Some(Geometry { size, device_pixel_ratio });
-        Ok(Screenshot { pixels: Arc::new(pixels), device_pixel_ratio })
+        self.screenshot_of(pixels)
     }
 
     fn act(&mut self, action: &Action) -> Result<(), DriverError> {
@@ -187,6 +192,11 @@ impl Driver for WebDriver {
 
     fn settle(&mut self, cap: Duration) -> Result<Settled, DriverError> {
         settle(&self.session, cap, self.options.device_pixel_ratio)
+    }
+
+    fn settled_screenshot(&mut self, cap: Duration) -> Result<(Settled, Screenshot), DriverError> {
+        let (settled, pixels) = settle_and_capture(&self.session, cap, self.options.device_pixel_ratio)?;
+        Ok((settled, self.screenshot_of(pixels)?))
     }
 
     fn page_state(&mut self) -> Result<PageState, DriverError> {

@@ -1,12 +1,11 @@
-// Waits until the page is loaded and nothing visible moves, at most `capMillis`.
-// Answers "quiet", "opaque" (quiet, but something is visible that only pixels can tell about) or "busy".
-const [quietMillis, capMillis] = arguments;
-const began = performance.now();
-let changed = false;
-const touch = () => { changed = true; };
-const mutations = new MutationObserver(touch);
-mutations.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
-addEventListener("scroll", touch, { capture: true, passive: true });
+// Watches the page for anything that changes what is visible. `arguments` are what is asked, and for a look the
+// quiet time and the longest wait in milliseconds.
+//
+// "watch": starts anew and answers at once: "calm", or "restless" if something loads or moves already.
+// "look": waits until the page is loaded and nothing visible moves. Answers [state, still]: the state is "quiet",
+// "opaque" (quiet, but something is visible that only pixels can tell about) or "busy" (the time is over), and
+// `still` says that nothing at all has changed since "watch".
+const [asked, quietMillis, capMillis] = arguments;
 
 const visible = (element) => {
   const box = element.getBoundingClientRect();
@@ -19,6 +18,7 @@ const loading = () => document.readyState !== "complete" || document.fonts?.stat
 const animated = () => (document.getAnimations?.() ?? []).some((animation) =>
   animation.playState === "running" && animation.timeline === document.timeline
   && animation.effect?.target && visible(animation.effect.target));
+const restless = () => loading() || animated();
 const moving = "canvas,video,iframe,frame,object,embed,marquee,progress:not([value]),"
   + "animate,animateTransform,animateMotion,set";
 const picture = (image) => /\.(gif|apng|webp)\b|^data:image\/(gif|apng|webp)/i.test(image.currentSrc);
@@ -27,34 +27,80 @@ const opaque = () => [...document.querySelectorAll("*")].some((element) =>
     || (element.localName === "img" && picture(element)))
   && (visible(element) || element.namespaceURI.endsWith("svg")));
 
-return new Promise((resolve) => {
-  const finish = (answer) => {
-    mutations.disconnect();
-    removeEventListener("scroll", touch, { capture: true });
-    resolve(answer);
+// What is seen of the page between two requests is kept in the page: a replaced document loses it.
+const KEY = Symbol.for("vigorl.watch");
+const start = () => {
+  window[KEY]?.end();
+  const watch = { changed: false, still: true, frames: 0, since: performance.now(), onFrame: () => {} };
+  const touch = () => { watch.changed = true; watch.still = false; };
+  const touchIfVisible = (event) => {
+    if (event.target instanceof Element && visible(event.target)) touch();
   };
+  const mutations = new MutationObserver(touch);
+  mutations.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+  const listeners = [[document, "readystatechange", touch], [document.fonts, "loadingdone", touch],
+    [window, "scroll", touch], [window, "resize", touch]];
+  for (const name of ["load", "error", "transitionrun", "transitionend", "animationstart", "animationend"]) {
+    listeners.push([document, name, touchIfVisible]);
+  }
+  const options = { capture: true, passive: true };
+  for (const [target, name, listener] of listeners) target?.addEventListener(name, listener, options);
   // A page that is not shown gets no frames; the timer keeps the wait finite there.
   const later = () => {
     let ran = false;
-    const once = () => { if (!ran) { ran = true; look(); } };
+    const once = () => {
+      if (ran || watch.ended) return;
+      ran = true;
+      watch.frames += 1;
+      watch.onFrame();
+      later();
+    };
     requestAnimationFrame(once);
     setTimeout(once, 100);
   };
-  // Frames are counted besides time: a busy machine may not have run the page at all for a while.
-  let quietSince = began;
-  let quietFrames = 0;
-  const look = () => {
-    const now = performance.now();
-    if (changed || loading() || animated()) {
-      changed = false;
-      quietSince = now;
-      quietFrames = 0;
-    } else {
-      quietFrames += 1;
-    }
-    if (quietFrames >= 2 && now - quietSince >= quietMillis) finish(opaque() ? "opaque" : "quiet");
-    else if (now - began >= capMillis) finish("busy");
-    else later();
+  watch.touch = touch;
+  watch.end = () => {
+    watch.ended = true;
+    clearTimeout(forgotten);
+    mutations.disconnect();
+    for (const [target, name, listener] of listeners) target?.removeEventListener(name, listener, options);
+    delete window[KEY];
   };
+  // If nobody comes back to look, the page is left alone again.
+  const forgotten = setTimeout(() => watch.end(), 60_000);
+  Object.defineProperty(window, KEY, { value: watch, configurable: true });
   later();
+  return watch;
+};
+
+if (asked === "watch") {
+  const watch = start();
+  if (restless()) watch.touch();
+  return watch.still ? "calm" : "restless";
+}
+let watch = window[KEY];
+if (!watch) {
+  watch = start();
+  watch.touch();
+}
+const began = performance.now();
+return new Promise((resolve) => {
+  const finish = (state) => {
+    watch.end();
+    resolve([state, watch.still]);
+  };
+  // Frames are counted besides time: a busy machine may not have run the page at all for a while.
+  watch.onFrame = () => {
+    const now = performance.now();
+    if (restless()) watch.touch();
+    if (watch.changed) {
+      watch.changed = false;
+      watch.since = now;
+      watch.frames = 0;
+    }
+    if (watch.frames >= 2 && now - watch.since >= quietMillis) finish(opaque() ? "opaque" : "quiet");
+    else if (now - began >= capMillis) finish("busy");
+  };
+  // The frames since "watch" may be enough already.
+  watch.onFrame();
 });

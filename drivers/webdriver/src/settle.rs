@@ -1,9 +1,11 @@
-//! Waiting for a quiet page. Invariant: ends by the cap, and a page that reports itself quiet costs no screenshot.
+//! Waiting for a quiet page, and the screenshot that shows it. Invariant: ends by the cap, and a page that reports
+//! itself quiet costs no screenshot besides the one that is wanted.
 //!
-//! The page is asked first, in one request: loaded, no mutation, no scrolling and no visible animation for
-//! [`QUIET`]. Where something is visible that script cannot look into (canvas, video, frames, shadow trees,
-//! animated pictures), two screenshots in a row must agree as well, except for an area the size of a text
-//! caret, which blinks for ever. Not noticed: requests and timers that change nothing within [`QUIET`].
+//! The page is asked: loaded, no mutation, no scrolling and no visible animation for [`QUIET`]. A capture takes
+//! longer than that, so the page is watched while it is captured: if nothing changed meanwhile, the screenshot shows
+//! a quiet page and nothing has been waited for. Where something is visible that script cannot look into (canvas,
+//! video, frames, shadow trees, animated pictures), two screenshots in a row must agree as well, except for an area
+//! the size of a text caret, which blinks for ever. Not noticed: requests and timers that change nothing meanwhile.
 
 use std::time::{Duration, Instant};
 
@@ -21,14 +23,26 @@ const QUIET: Duration = Duration::from_millis(25);
 const SLICE: Duration = Duration::from_secs(1);
 /// Pause after the page was replaced while it was asked.
 const RETRY: Duration = Duration::from_millis(20);
+/// Two screenshots that must agree are this far apart: the frame of an animated picture often stays for 100 ms.
+const APART: Duration = Duration::from_millis(100);
 /// Largest area that may differ between two quiet screenshots, in CSS pixels: a text caret.
 const CARET: (f64, f64) = (4.0, 64.0);
 
-/// What one look at the page found.
-enum Look {
+/// What the page said of itself.
+struct Look {
+    state: State,
+    /// Nothing has changed since the page was first watched.
+    still: bool,
+}
+
+enum State {
     Quiet,
     Opaque,
     Busy,
+    /// The document was replaced under the script.
+    Replaced,
+    /// An open dialog blocks the page: nothing moves until it is answered.
+    Dialog,
 }
 
 /// Waits for a quiet page; captures only pages that script cannot look into.
@@ -38,29 +52,24 @@ pub(crate) fn settle(
     ratio: DevicePixelRatio,
 ) -> Result<Settled, DriverError> {
     let start = Instant::now();
-    let mut before: Option<RgbImage> = None;
+    let mut pixels = Agreement::new(ratio);
     loop {
-        let left = cap.saturating_sub(start.elapsed());
-        match look(session, left.min(SLICE)) {
-            Ok(Look::Quiet) => return Ok(Settled::Quiet { after: start.elapsed() }),
-            Ok(Look::Opaque) => {
-                let after = match capture(session) {
-                    // An open dialog blocks the page: nothing moves until it is answered.
+        match look(session, cap.saturating_sub(start.elapsed()))?.state {
+            State::Quiet | State::Dialog => return Ok(Settled::Quiet { after: start.elapsed() }),
+            State::Opaque => {
+                pixels.keep_apart(session, cap.saturating_sub(start.elapsed()));
+                let captured = match capture(session) {
                     Err(DriverError::DialogOpen { .. }) => {
                         return Ok(Settled::Quiet { after: start.elapsed() });
                     }
                     captured => captured?,
                 };
-                if before.is_some_and(|before| same_but_for_a_caret(&before, &after, ratio)) {
+                if pixels.agree(captured).is_ok() {
                     return Ok(Settled::Quiet { after: start.elapsed() });
                 }
-                before = Some(after);
             }
-            Ok(Look::Busy) => before = None,
-            Err(DriverError::DialogOpen { .. }) => return Ok(Settled::Quiet { after: start.elapsed() }),
-            // The document was replaced under the script.
-            Err(DriverError::Refused { .. }) => session.pause(RETRY),
-            Err(e) => return Err(e),
+            State::Busy => pixels.forget(),
+            State::Replaced => session.pause(RETRY),
         }
         if start.elapsed() >= cap {
             return Ok(Settled::Capped { after: start.elapsed() });
@@ -68,13 +77,101 @@ pub(crate) fn settle(
     }
 }
 
-fn look(session: &Session, slice: Duration) -> Result<Look, DriverError> {
+/// Waits for a quiet page and captures it; the time waited excludes the capture that is returned.
+pub(crate) fn settle_and_capture(
+    session: &Session,
+    cap: Duration,
+    ratio: DevicePixelRatio,
+) -> Result<(Settled, RgbImage), DriverError> {
+    let start = Instant::now();
+    let mut pixels = Agreement::new(ratio);
+    loop {
+        let after = start.elapsed();
+        let captured = if watch(session)? {
+            pixels.keep_apart(session, cap.saturating_sub(after));
+            Some(capture(session)?)
+        } else {
+            None
+        };
+        let seen = look(session, cap.saturating_sub(start.elapsed()))?;
+        match (seen.state, captured) {
+            (State::Quiet, Some(captured)) if seen.still => return Ok((Settled::Quiet { after }, captured)),
+            (State::Opaque, Some(captured)) if seen.still => {
+                if let Ok(captured) = pixels.agree(captured) {
+                    return Ok((Settled::Quiet { after }, captured));
+                }
+            }
+            (State::Replaced, _) => session.pause(RETRY),
+            _ => pixels.forget(),
+        }
+        let after = start.elapsed();
+        if after >= cap {
+            return Ok((Settled::Capped { after }, capture(session)?));
+        }
+    }
+}
+
+/// Starts watching; `false` says that something loads or moves already.
+fn watch(session: &Session) -> Result<bool, DriverError> {
+    match session.script("settle", SCRIPT, vec![json!("watch")]) {
+        Ok(answer) => Ok(answer == json!("calm")),
+        Err(DriverError::Refused { .. }) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// Waits in the page until it is quiet.
+fn look(session: &Session, longest: Duration) -> Result<Look, DriverError> {
     let millis = |time: Duration| json!(time.as_millis() as u64);
-    let answer = session.script("settle", include_str!("settle.js"), vec![millis(QUIET), millis(slice)])?;
-    match answer {
-        Value::String(word) if word == "quiet" => Ok(Look::Quiet),
-        Value::String(word) if word == "opaque" => Ok(Look::Opaque),
-        _ => Ok(Look::Busy),
+    let asked = vec![json!("look"), millis(QUIET), millis(longest.min(SLICE))];
+    match session.script("settle", SCRIPT, asked) {
+        Ok(answer) => {
+            let state = match answer[0].as_str() {
+                Some("quiet") => State::Quiet,
+                Some("opaque") => State::Opaque,
+                _ => State::Busy,
+            };
+            Ok(Look { state, still: answer[1] == Value::Bool(true) })
+        }
+        Err(DriverError::DialogOpen { .. }) => Ok(Look { state: State::Dialog, still: false }),
+        Err(DriverError::Refused { .. }) => Ok(Look { state: State::Replaced, still: false }),
+        Err(e) => Err(e),
+    }
+}
+
+const SCRIPT: &str = include_str!("settle.js");
+
+/// The latest screenshot of a page that script cannot look into.
+struct Agreement {
+    ratio: DevicePixelRatio,
+    latest: Option<(RgbImage, Instant)>,
+}
+
+impl Agreement {
+    fn new(ratio: DevicePixelRatio) -> Self {
+        Self { ratio, latest: None }
+    }
+
+    /// Waits until the next screenshot may be compared with the latest.
+    fn keep_apart(&self, session: &Session, longest: Duration) {
+        if let Some((_, taken)) = &self.latest {
+            session.pause(APART.saturating_sub(taken.elapsed()).min(longest));
+        }
+    }
+
+    /// Returns `captured` if the one before it shows the same.
+    fn agree(&mut self, captured: RgbImage) -> Result<RgbImage, ()> {
+        let same = |(before, _): &(RgbImage, _)| same_but_for_a_caret(before, &captured, self.ratio);
+        if self.latest.as_ref().is_some_and(same) {
+            return Ok(captured);
+        }
+        self.latest = Some((captured, Instant::now()));
+        Err(())
+    }
+
+    /// The page moved: what it showed before says nothing.
+    fn forget(&mut self) {
+        self.latest = None;
     }
 }
 

@@ -7,6 +7,8 @@
 use std::ops::Range;
 
 use image::RgbImage;
+use pulp::{Arch, NullaryFnOnce};
+use rayon::prelude::*;
 
 /// A reconstruction filter. Both widen when an image shrinks, so that no source pixel is skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,8 +124,14 @@ impl Taps {
     }
 
     fn iter(&self) -> impl Iterator<Item = (Range<usize>, &[i32])> {
-        let weights = self.weights.chunks_exact(self.stride);
-        self.sources.iter().zip(weights).map(|(range, weights)| (range.clone(), &weights[..range.len()]))
+        (0..self.sources.len()).map(|idx| self.get(idx))
+    }
+
+    fn get(&self, idx: usize) -> (Range<usize>, &[i32]) {
+        let range = self.sources[idx].clone();
+        let first = idx * self.stride;
+        let weights = &self.weights[first..first + range.len()];
+        (range, weights)
     }
 
     /// All source positions that are read at all.
@@ -138,6 +146,10 @@ fn to_fixed(weight: f64) -> i32 {
     (weight * f64::from(1 << FRACTION_BITS) + 0.5_f64.copysign(weight)) as i32
 }
 
+/// Rows that one thread takes at least: fewer cost more to hand out than to compute.
+const MIN_ROWS: usize = 64;
+
+#[inline(always)]
 fn to_byte(sum: i32) -> u8 {
     (sum >> FRACTION_BITS).clamp(0, 255) as u8
 }
@@ -146,7 +158,8 @@ fn to_byte(sum: i32) -> u8 {
 fn horizontal_pass(bytes: &[u8], old_row_len: usize, columns: &Taps) -> Vec<u8> {
     let row_len = columns.sources.len() * 3;
     let mut out = vec![0; bytes.len() / old_row_len * row_len];
-    for (row, old_row) in out.chunks_exact_mut(row_len).zip(bytes.chunks_exact(old_row_len)) {
+    let rows = out.par_chunks_exact_mut(row_len).zip(bytes.par_chunks_exact(old_row_len));
+    rows.with_min_len(MIN_ROWS).for_each(|(row, old_row)| {
         for (pixel, (range, weights)) in row.chunks_exact_mut(3).zip(columns.iter()) {
             let mut sums = [HALF; 3];
             let old_pixels = old_row[range.start * 3..range.end * 3].chunks_exact(3);
@@ -159,23 +172,49 @@ fn horizontal_pass(bytes: &[u8], old_row_len: usize, columns: &Taps) -> Vec<u8> 
                 *byte = to_byte(sum);
             }
         }
-    }
+    });
     out
 }
 
+/// Bytes of a row that are summed together: few enough for their sums to stay in vector registers.
+const LANES: usize = 16;
+
 /// Changes the height; `bytes` begins with row `first_row` of the source.
 fn vertical_pass(mut bytes: Vec<u8>, row_len: usize, first_row: usize, rows: &Taps) -> Vec<u8> {
-    // Bytes that are summed together: few enough for their sums to stay in vector registers.
-    const LANES: usize = 16;
     // Spare bytes let the last block of a row be whole; what it reads beyond its row is thrown away.
     bytes.resize(bytes.len() + LANES, 0);
     let mut out = vec![0; rows.sources.len() * row_len];
-    for (row, (range, weights)) in out.chunks_exact_mut(row_len).zip(rows.iter()) {
+    let out_rows = out.par_chunks_exact_mut(row_len).enumerate();
+    let arch = Arch::new();
+    out_rows.with_min_len(MIN_ROWS).for_each(|(idx, row)| {
+        let (range, weights) = rows.get(idx);
+        let old_rows = &bytes[(range.start - first_row) * row_len..];
+        arch.dispatch(BlendRows { row, old_rows, weights });
+    });
+    out
+}
+
+/// One row of [`vertical_pass`]. A type instead of a closure, because only this way the processor's vector
+/// instructions reach the loop inside.
+struct BlendRows<'a> {
+    row: &'a mut [u8],
+    /// From the first row that is read.
+    old_rows: &'a [u8],
+    weights: &'a [i32],
+}
+
+impl NullaryFnOnce for BlendRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { row, old_rows, weights } = self;
+        let row_len = row.len();
         for (block_idx, block) in row.chunks_mut(LANES).enumerate() {
-            let mut start = (range.start - first_row) * row_len + block_idx * LANES;
+            let mut start = block_idx * LANES;
             let mut sums = [HALF; LANES];
             for &weight in weights {
-                for (sum, &byte) in sums.iter_mut().zip(&bytes[start..start + LANES]) {
+                for (sum, &byte) in sums.iter_mut().zip(&old_rows[start..start + LANES]) {
                     *sum = plus_weighted(*sum, byte, weight);
                 }
                 start += row_len;
@@ -184,11 +223,11 @@ fn vertical_pass(mut bytes: Vec<u8>, row_len: usize, first_row: usize, rows: &Ta
             block.copy_from_slice(&whole[..block.len()]);
         }
     }
-    out
 }
 
 /// The weights of one position sum to 1 with an overshoot far below 2, so no sum can wrap; wrapping
 /// arithmetic only keeps overflow checks out of the inner loops.
+#[inline(always)]
 fn plus_weighted(sum: i32, byte: u8, weight: i32) -> i32 {
     sum.wrapping_add(weight.wrapping_mul(i32::from(byte)))
 }

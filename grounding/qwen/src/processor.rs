@@ -4,6 +4,7 @@
 //! normalise, then patches ordered so that the merge² patches of a merged patch are neighbours.
 
 use image::RgbImage;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use vigorl_geometry::fit::{FitError, PixelBudget, smart_resize};
@@ -12,6 +13,9 @@ use vigorl_policy::resize::{Filter, resize};
 use crate::config::MAX_SIDE;
 use crate::error::LoadError;
 use crate::mrope::Grid;
+
+/// Patches that one thread cuts at least: fewer cost more to hand out than to cut.
+const MIN_PATCHES: usize = 256;
 
 /// `preprocessor_config.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -176,17 +180,25 @@ impl Processor {
                 .collect()
         });
         let pixels = image.as_raw();
-        let mut values = Vec::with_capacity(grid.n_patches() * 3 * frames * p * p);
-        for (top, left) in patch_corners(grid, p, m) {
-            for (channel, normalized) in normalized.iter().enumerate() {
-                for _ in 0..frames {
-                    for row in top..top + p {
-                        let line = &pixels[(row * width + left) * 3..(row * width + left + p) * 3];
-                        values.extend(line.iter().skip(channel).step_by(3).map(|&b| normalized[b as usize]));
+        let channel_len = frames * p * p;
+        let mut values = vec![0.0; grid.n_patches() * 3 * channel_len];
+        let corners: Vec<(usize, usize)> = patch_corners(grid, p, m).collect();
+        let patches = values.par_chunks_exact_mut(3 * channel_len).zip(&corners);
+        patches.with_min_len(MIN_PATCHES).for_each(|(patch, &(top, left))| {
+            for (channel, (values, normalized)) in
+                patch.chunks_exact_mut(channel_len).zip(&normalized).enumerate()
+            {
+                for (line, row) in values.chunks_exact_mut(p).zip(top..top + p) {
+                    let pixels = &pixels[(row * width + left) * 3..(row * width + left + p) * 3];
+                    for (value, pixel) in line.iter_mut().zip(pixels.chunks_exact(3)) {
+                        *value = normalized[usize::from(pixel[channel])];
                     }
                 }
+                // A still picture is a film whose frames are all the same.
+                let (first, others) = values.split_at_mut(p * p);
+                others.chunks_exact_mut(p * p).for_each(|frame| frame.copy_from_slice(first));
             }
-        }
+        });
         Patches { values, grid }
     }
 }

@@ -268,6 +268,100 @@ fn settling_ends_after_the_last_change() {
     assert_eq!(driver.page_state().unwrap().url.as_deref(), Some("about:blank"));
 }
 
+/// Serves a page on a port of its own, and a blue picture 300 ms after it is asked for.
+fn serve_with_a_late_picture(html: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(3) {
+            let mut stream = stream.expect("a connection");
+            std::thread::spawn(move || {
+                let mut request = [0; 2048];
+                let n_bytes = stream.read(&mut request).unwrap_or(0);
+                let (kind, body) = if request[..n_bytes].starts_with(b"GET / ") {
+                    ("text/html", html)
+                } else {
+                    std::thread::sleep(Duration::from_millis(300));
+                    let svg = "<svg xmlns='http://www.w3.org/2000/svg' width='200' height='200'>\
+                               <rect width='200' height='200' fill='#00f'/></svg>";
+                    ("image/svg+xml", svg)
+                };
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                stream.write_all(answer.as_bytes()).ok();
+            });
+        }
+    });
+    url
+}
+
+#[test]
+fn a_settled_screenshot_shows_what_came_of_a_click() {
+    const STYLE: &str = "<style>html,body{margin:0;height:300px}</style>";
+    let pages = [
+        ("at once", "<body onclick=\"document.body.style.background='#00f'\">"),
+        (
+            "while it is captured",
+            "<body onclick=\"setTimeout(()=>document.body.style.background='#00f',30)\">",
+        ),
+        (
+            "in small steps",
+            "<body onclick=\"(function f(n){document.body.style.background=n?`rgb(${n},0,0)`:'#00f';
+                 if(n)setTimeout(f,15,n-1)})(20)\">",
+        ),
+        (
+            "by a transition",
+            "<style>body{transition:background .3s}</style>
+             <body onclick=\"document.body.style.background='#00f'\">",
+        ),
+        (
+            "on a canvas that takes its time",
+            "<body style='line-height:0' onclick=\"setTimeout(()=>{c.getContext('2d').fillStyle='#00f';
+                 c.getContext('2d').fillRect(0,0,300,300)},30)\"><canvas id=c width=300 height=300></canvas>",
+        ),
+        (
+            "in a document that replaces this one",
+            "<body onclick=\"setTimeout(()=>{document.open();
+                 document.write('<body style=background:blue>');document.close()},20)\">",
+        ),
+    ];
+    let mut driver = start();
+    for (how, page) in pages {
+        for round in 0..3 {
+            open(&mut driver, &format!("{STYLE}{page}"));
+            driver.settle(CAP).unwrap();
+            driver.act(&click(50.0, 50.0)).unwrap();
+            let (settled, seen) = driver.settled_screenshot(CAP).unwrap();
+            assert!(matches!(settled, Settled::Quiet { .. }), "{how}: {settled:?}");
+            assert_eq!(seen.pixels.get_pixel(100, 100).0, [0, 0, 255], "{how}, round {round}");
+        }
+    }
+}
+
+#[test]
+fn a_settled_screenshot_waits_for_pictures_and_gives_up_at_the_cap() {
+    let mut driver = start();
+    let page = "<style>body{margin:0}</style><img width=200 height=200 src=/late.svg>";
+    driver.act(&Action::Navigate { url: serve_with_a_late_picture(page) }).unwrap();
+    let (settled, seen) = driver.settled_screenshot(CAP).unwrap();
+    assert!(matches!(settled, Settled::Quiet { .. }), "{settled:?}");
+    assert_eq!(seen.pixels.get_pixel(100, 100).0, [0, 0, 255]);
+
+    open(&mut driver, "<p id=p><script>setInterval(()=>p.textContent=performance.now(),5)</script>");
+    let cap = Duration::from_millis(700);
+    let begin = Instant::now();
+    let (settled, _) = driver.settled_screenshot(cap).unwrap();
+    assert!(matches!(settled, Settled::Capped { after } if after >= cap), "{settled:?}");
+    assert!(begin.elapsed() < cap * 3, "{:?}", begin.elapsed());
+
+    open(&mut driver, "<body style='height:300px' onclick=\"alert('stop')\">");
+    driver.act(&click(50.0, 50.0)).unwrap();
+    let blocked = driver.settled_screenshot(CAP);
+    assert!(matches!(&blocked, Err(DriverError::DialogOpen { text }) if text == "stop"), "{blocked:?}");
+}
+
 #[test]
 fn two_browsers_do_not_disturb_each_other() {
     let run = |color: &'static str| {
