@@ -657,6 +657,10 @@ pub(crate) struct BrowserArgs {
     /// The only hosts that the browser can reach, with commas: nothing on a page gets anywhere else [default: all]
     #[arg(long, value_name = "HOST,*.HOST")]
     pub(crate) allowed_hosts: Option<String>,
+    /// On the desktop: the only windows that clicks and keys can reach, with commas, each by its application or by
+    /// application and a part of the title [default: all in the area]
+    #[arg(long, value_name = "APP,APP:TITLE")]
+    pub(crate) allowed_windows: Option<String>,
     /// A WebDriver server that runs already, instead of an own chromedriver
     #[arg(long, value_name = "URL")]
     pub(crate) webdriver_url: Option<String>,

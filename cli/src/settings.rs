@@ -10,6 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde_json::json;
+use vigorl_desktop::AllowedWindows;
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::{AREA_HELP, Area};
 use vigorl_policy::wire::Dot;
@@ -26,7 +27,7 @@ use crate::exit::usage;
 pub(crate) const PROJECT_FILE: &str = "vigorl.toml";
 
 /// Every setting and its default; without one, the preset or the system decides.
-const TABLE: [(&str, Option<&str>); 28] = [
+const TABLE: [(&str, Option<&str>); 29] = [
     ("model", Some("nano")),
     ("preset", None),
     ("dtype", Some("f32")),
@@ -43,6 +44,7 @@ const TABLE: [(&str, Option<&str>); 28] = [
     ("driver", Some("web")),
     ("area", Some("screen")),
     ("allowed_hosts", None),
+    ("allowed_windows", None),
     ("webdriver_url", None),
     ("chromedriver", None),
     ("browser", None),
@@ -131,6 +133,7 @@ pub(crate) struct Settings {
     pub(crate) driver: World,
     pub(crate) area: Area,
     pub(crate) allowed_hosts: Option<AllowedHosts>,
+    pub(crate) allowed_windows: Option<AllowedWindows>,
     pub(crate) webdriver_url: Option<String>,
     pub(crate) chromedriver: Option<PathBuf>,
     pub(crate) browser: Option<PathBuf>,
@@ -214,6 +217,13 @@ impl Settings {
                         .map_err(|why| r.wrong("allowed_hosts", &format!("a list of hosts: {why}")))
                 };
                 r.text("allowed_hosts").map(read).transpose()?
+            },
+            allowed_windows: {
+                let read = |text: &str| {
+                    AllowedWindows::parse(text)
+                        .map_err(|why| r.wrong("allowed_windows", &format!("a list of windows: {why}")))
+                };
+                r.text("allowed_windows").map(read).transpose()?
             },
             webdriver_url: r.text("webdriver_url").map(str::to_owned),
             chromedriver: r.text("chromedriver").map(PathBuf::from),
@@ -418,6 +428,7 @@ impl Typed for BrowserArgs {
         add(layer, "driver", self.driver.as_ref());
         add(layer, "area", self.area.as_ref());
         add(layer, "allowed_hosts", self.allowed_hosts.as_ref());
+        add(layer, "allowed_windows", self.allowed_windows.as_ref());
         add(layer, "webdriver_url", self.webdriver_url.as_ref());
         add(layer, "chromedriver", self.chromedriver.as_ref());
         add(layer, "browser", self.browser_program.as_ref());

@@ -4,12 +4,14 @@ use vigorl_agent::Cancel;
 use vigorl_desktop::{Brake, DesktopDriver, Options, Session};
 use vigorl_interface::{Area, DriverError};
 
+use crate::settings::Settings;
 use crate::{env, terminal};
 
 /// The desktop that `DISPLAY` names.
-pub(crate) fn start(area: &Area) -> Result<DesktopDriver, DriverError> {
+pub(crate) fn start(area: &Area, settings: &Settings) -> Result<DesktopDriver, DriverError> {
     let session = if env::is_wayland() { Session::Wayland } else { Session::X11 };
-    DesktopDriver::start(Options { area: area.clone(), session, ..Options::default() })
+    let allowed_windows = settings.allowed_windows.clone();
+    DesktopDriver::start(Options { area: area.clone(), allowed_windows, session, ..Options::default() })
 }
 
 /// Lets a person stop the run from the keyboard, whatever window has it.

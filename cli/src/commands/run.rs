@@ -122,7 +122,7 @@ pub(crate) fn play_once(
         }
         Place::Desktop(area) => {
             let driver = Programs::until_ready(programs.as_ref(), cancel, || {
-                let mut driver = desktop::start(area)?;
+                let mut driver = desktop::start(area, settings)?;
                 // A window is there before it is drawn.
                 driver.settle(settings.settle_cap).map(|_| driver)
             });

@@ -45,8 +45,8 @@ impl DesktopDriver {
                 what: "see or touch a Wayland session; log in to an X11 session, or start the program under Xvfb",
             });
         }
-        let (area, quiet) = (options.area.clone(), options.quiet);
-        let worker = Worker::start(options.deadline, move || X11::open(area, quiet))?;
+        let wanted = options.clone();
+        let worker = Worker::start(options.deadline, move || X11::open(wanted))?;
         Ok(Self { worker, options, shown: None })
     }
 

@@ -14,6 +14,7 @@ use image::RgbImage;
 use vigorl_geometry::{Desktop, DevicePixelRatio, Map, Point, Rect, Screen, Size};
 use vigorl_interface::{Action, Area, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled};
 
+use crate::allowed::{AllowedWindows, is_for_the_manager};
 use crate::options::Options;
 
 /// Pause between two looks while waiting for a quiet screen.
@@ -145,15 +146,29 @@ impl DesktopDriver {
             }
             expect_on_top(request, &window, at)?;
         }
+        if let Some(allowed) = &self.options.allowed_windows {
+            match topmost_at(at)? {
+                Some(top) => expect_allowed(request, &top, allowed)?,
+                None => {
+                    return Err(refused(request, "only the background is there, and no allowed window"));
+                }
+            }
+        }
         Ok((at.x.floor() as i32, at.y.floor() as i32))
     }
 
     fn expect_focus(&self, request: &'static str) -> Result<(), DriverError> {
         match self.window()? {
             Some(window) if !window.is_focused().map_err(lost)? => {
-                Err(refused(request, "the window does not have the keyboard: click into it first"))
+                return Err(refused(request, "the window does not have the keyboard: click into it first"));
             }
-            _ => Ok(()),
+            _ => {}
+        }
+        let Some(allowed) = &self.options.allowed_windows else { return Ok(()) };
+        let has_keyboard = |window: &xcap::Window| window.is_focused().unwrap_or_default();
+        match xcap::Window::all().map_err(lost)?.into_iter().find(has_keyboard) {
+            Some(focused) => expect_allowed(request, &focused, allowed),
+            None => Err(refused(request, "no window has the keyboard: click into an allowed one first")),
         }
     }
 
@@ -168,11 +183,7 @@ fn expect_on_top(
     window: &xcap::Window,
     at: Point<Desktop>,
 ) -> Result<(), DriverError> {
-    let covers = |other: &xcap::Window| {
-        !other.is_minimized().unwrap_or(true) && place_of_window(other).is_ok_and(|place| place.contains(at))
-    };
-    // The topmost first.
-    let top = xcap::Window::all().map_err(lost)?.into_iter().find(covers);
+    let top = topmost_at(at)?;
     let own = window.pid().map_err(lost)?;
     match top {
         Some(top) if top.pid().map_err(lost)? != own => {
@@ -180,6 +191,29 @@ fn expect_on_top(
             Err(refused(request, format!("another window covers that place: `{title}`")))
         }
         _ => Ok(()),
+    }
+}
+
+fn topmost_at(at: Point<Desktop>) -> Result<Option<xcap::Window>, DriverError> {
+    let covers = |other: &xcap::Window| {
+        !other.is_minimized().unwrap_or(true) && place_of_window(other).is_ok_and(|place| place.contains(at))
+    };
+    // The topmost first.
+    Ok(xcap::Window::all().map_err(lost)?.into_iter().find(covers))
+}
+
+fn expect_allowed(
+    request: &'static str,
+    window: &xcap::Window,
+    allowed: &AllowedWindows,
+) -> Result<(), DriverError> {
+    let (application, title) = (window.app_name().unwrap_or_default(), window.title().unwrap_or_default());
+    match allowed.allow(&application, &title) {
+        true => Ok(()),
+        false => Err(refused(
+            request,
+            format!("the window there is not an allowed one: `{title}` of {application}"),
+        )),
     }
 }
 
@@ -321,6 +355,10 @@ impl Driver for DesktopDriver {
             Action::Press { chord } => {
                 if chord.is_empty() {
                     return Err(refused("press", "no key is named"));
+                }
+                if self.options.allowed_windows.is_some() && is_for_the_manager(chord) {
+                    let detail = "the window manager takes these keys, and only some windows are allowed";
+                    return Err(refused("press", detail));
                 }
                 let keys = chord.iter().map(|named| key(*named)).collect::<Result<Vec<_>, _>>()?;
                 self.expect_focus("press")?;

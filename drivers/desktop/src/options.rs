@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use vigorl_interface::Area;
 
+use crate::allowed::AllowedWindows;
+
 /// Which kind of desktop this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Session {
@@ -18,6 +20,8 @@ pub enum Session {
 pub struct Options {
     /// What is captured, and where input may go.
     pub area: Area,
+    /// The only windows that input may reach, within the area; `None` allows all.
+    pub allowed_windows: Option<AllowedWindows>,
     /// Which kind of desktop this is.
     pub session: Session,
     /// Screenshot pixels that one click of the wheel stands for: the desktop knows no smaller distance, and what an
@@ -34,6 +38,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             area: Area::Screen,
+            allowed_windows: None,
             session: Session::X11,
             wheel_step_px: 60,
             quiet: Duration::from_millis(60),

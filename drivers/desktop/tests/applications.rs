@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use support::display::{self, Ends, manager};
 use support::on_own_display;
-use vigorl_desktop::{DesktopDriver, Options};
-use vigorl_geometry::Point;
+use vigorl_desktop::{AllowedWindows, DesktopDriver, Options};
+use vigorl_geometry::{Point, Screen};
 use vigorl_interface::{Action, Area, Driver as _, DriverError, MouseButton, parse_chord};
 use x11rb::connection::Connection as _;
 use x11rb::protocol::Event;
@@ -198,6 +198,63 @@ fn input_for_a_window_never_reaches_another() {
     drop(_editor);
     let answer = driver.screenshot();
     assert!(matches!(answer, Err(DriverError::Gone { what: "window", .. })), "{answer:?}");
+}
+
+#[test]
+fn input_reaches_allowed_windows_alone() {
+    if !on_own_display("input_reaches_allowed_windows_alone", "1280x800") {
+        return;
+    }
+    let home = tempfile::tempdir().expect("a folder");
+    let _manager = manager(home.path(), None);
+    let _editor = start("mousepad", &["--disable-server"], home.path());
+    let place = driver_of("mousepad").place().expect("the editor");
+    let with = |allowed: &str| {
+        let allowed_windows = Some(AllowedWindows::parse(allowed).expect("a list"));
+        DesktopDriver::start(Options { allowed_windows, ..Options::default() }).expect("a display")
+    };
+    let click = |at: Point<Screen>| Action::Click { at, button: MouseButton::Left, count: 1 };
+    let editor = Point::new(place.left + place.width() / 2.0, place.top + place.height() / 2.0);
+    let title_bar = Point::new(place.left + place.width() / 2.0, place.top - 8.0);
+    let refused = |answer: Result<(), DriverError>, why: &str| match answer {
+        Err(DriverError::Refused { detail, .. }) => assert!(detail.contains(why), "{detail}, not {why}"),
+        answer => panic!("{answer:?}, not {why}"),
+    };
+
+    let mut driver = with("Galculator, mousepad");
+    driver.act(&click(editor)).expect("it is allowed");
+    type_text(&mut driver, "kept");
+    // Its menu is a window of its own to the server.
+    let menu = Point::new(place.left + 22.0, place.top + 12.0);
+    driver.act(&click(menu)).expect("the menu bar");
+    driver.settle(Duration::from_secs(2)).expect("a display");
+    driver
+        .act(&Action::Hover { at: Point::new(menu.x + 38.0, menu.y + 28.0) })
+        .expect("the menu is the editor's");
+    press(&mut driver, "Escape");
+    refused(driver.act(&click(Point::new(1270.0, 790.0))), "only the background");
+    refused(driver.act(&click(title_bar)), "not an allowed one");
+    for chord in ["Alt+Tab", "Alt+F4", "Meta+r", "Control+Alt+t"] {
+        refused(driver.act(&Action::Press { chord: parse_chord(chord).unwrap() }), "the window manager");
+    }
+
+    // The same editor, another title: what it shows chooses that.
+    refused(with("Mousepad:notes.txt").act(&click(editor)), "of Mousepad");
+    with("Mousepad:untitled").act(&click(editor)).expect("a part of the title");
+    // A window that calls itself like an allowed one is none, and it gets neither clicks nor keys.
+    let cover = start("xterm", &["-geometry", "200x60+0+0", "-T", "mousepad"], home.path());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while driver.act(&click(editor)).is_ok() {
+        assert!(Instant::now() < deadline, "the terminal does not come");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    refused(driver.act(&click(editor)), "`mousepad` of XTerm");
+    refused(driver.act(&Action::Type { text: "rm -r x\n".to_owned() }), "XTerm");
+    let drag = Action::Drag { from: editor, to: Point::new(1270.0, 790.0) };
+    refused(driver.act(&drag), "");
+    drop(cover);
+    let mut driver = driver_of("mousepad");
+    assert_eq!(copied(&mut driver), "kept");
 }
 
 #[test]

@@ -29,6 +29,8 @@ use x11rb::protocol::xtest::{self, ConnectionExt as _};
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
+use crate::allowed::{AllowedWindows, is_for_the_manager};
+use crate::options::Options;
 use keyboard::{Keyboard, Stroke};
 use paste::{Kept, Paste};
 
@@ -80,6 +82,7 @@ pub(crate) struct X11 {
     root: Window,
     atoms: Atoms,
     area: Area,
+    allowed: Option<AllowedWindows>,
     /// The window of the area, once found: another one with the same title is another window.
     window: Option<Window>,
     cameras: Vec<Camera>,
@@ -114,7 +117,7 @@ fn refused(request: &'static str, detail: impl Into<String>) -> DriverError {
 
 impl X11 {
     /// Connects to the display that `DISPLAY` names.
-    pub(crate) fn open(area: Area, quiet: Duration) -> Result<Self, DriverError> {
+    pub(crate) fn open(options: Options) -> Result<Self, DriverError> {
         let failed = |detail: String| DriverError::Start { program: "the desktop driver".to_owned(), detail };
         let (conn, screen) = x11rb::connect(None).map_err(|e| {
             failed(format!("no X11 display ({e}); set DISPLAY, or start the program with `xvfb-run -a`"))
@@ -134,11 +137,12 @@ impl X11 {
             conn,
             root,
             atoms,
-            area,
+            area: options.area,
+            allowed: options.allowed_windows,
             window: None,
             cameras: Vec::new(),
             paste,
-            quiet,
+            quiet: options.quiet,
             changed: Instant::now(),
         };
         opened.look_for_monitors()?;
@@ -294,19 +298,49 @@ impl X11 {
                 return Err(refused(request, "no monitor shows that place"));
             }
         }
-        let Some(window) = self.window else { return Ok(()) };
+        if self.window.is_none() && self.allowed.is_none() {
+            return Ok(());
+        }
         for at in points {
             let top = self.topmost_at(*at)?;
-            if !self.belongs_to(&top, window)? {
+            if let Some(window) = self.window
+                && !self.belongs_to(&top, window)?
+            {
                 let over = top.first().map_or(Ok(String::new()), |window| self.name_of(*window))?;
                 return Err(refused(request, format!("another window covers that place: {over}")));
             }
+            self.expect_allowed(request, &top)?;
         }
         Ok(())
     }
 
+    /// Whether input that goes to the innermost of these windows may.
+    fn expect_allowed(&self, request: &'static str, chain: &[Window]) -> Result<(), DriverError> {
+        let Some(allowed) = &self.allowed else { return Ok(()) };
+        if self.is_allowed(chain, allowed)? {
+            return Ok(());
+        }
+        let Some(outermost) = chain.first() else {
+            return Err(refused(request, "only the background is there, and no allowed window"));
+        };
+        let (name, application) = (self.name_of(*outermost)?, self.application_inside(chain)?);
+        let of = if application.is_empty() { String::new() } else { format!(" of {application}") };
+        Err(refused(request, format!("the window there is not an allowed one: {name}{of}")))
+    }
+
     /// Makes sure that keys go to the area's window.
     fn expect_focus(&mut self, request: &'static str) -> Result<(), DriverError> {
+        self.expect_focus_of_the_area(request)?;
+        if self.allowed.is_none() {
+            return Ok(());
+        }
+        match self.focused()? {
+            Some(focused) => self.expect_allowed(request, &[focused]),
+            None => Err(refused(request, "no window has the keyboard: click into an allowed one first")),
+        }
+    }
+
+    fn expect_focus_of_the_area(&mut self, request: &'static str) -> Result<(), DriverError> {
         let Some(window) = self.window else { return Ok(()) };
         let deadline = Instant::now() + ACTIVATION;
         let mut asked = false;
@@ -374,6 +408,10 @@ impl X11 {
 
     /// Presses keys together.
     pub(crate) fn press(&mut self, keys: &[Key]) -> Result<(), DriverError> {
+        if self.allowed.is_some() && is_for_the_manager(keys) {
+            let detail = "the window manager takes these keys, and only some windows are allowed";
+            return Err(refused("press", detail));
+        }
         self.expect_focus("press")?;
         let keyboard = self.free_keyboard("press")?;
         let codes = keys.iter().map(|key| keyboard.key(*key)).collect::<Result<Vec<_>, _>>()?;

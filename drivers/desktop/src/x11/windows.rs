@@ -9,6 +9,7 @@ use x11rb::protocol::xproto::{
 };
 
 use super::{X11, lost, rect};
+use crate::allowed::AllowedWindows;
 
 /// As many values of a property as are read.
 const MANY: u32 = 4096;
@@ -101,6 +102,39 @@ impl X11 {
                 Ok(false)
             }
         }
+    }
+
+    /// Whether the innermost of these windows is an allowed one, or a menu of its application.
+    pub(super) fn is_allowed(&self, chain: &[Window], allowed: &AllowedWindows) -> Result<bool, DriverError> {
+        let windows = self.windows()?;
+        let allows =
+            |window: Window| Ok(allowed.allow(&self.application_of(window)?, &self.title_of(window)?));
+        if let Some(window) = chain.iter().find(|window| windows.contains(window)) {
+            return allows(*window);
+        }
+        // A menu is no window of its own to the manager, and a frame has no process: what it holds counts.
+        for inside in chain {
+            if self.process_of(*inside)?.is_some() {
+                for window in &windows {
+                    if self.same_application(*inside, *window)? && allows(*window)? {
+                        return Ok(true);
+                    }
+                }
+                return Ok(false);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The application of the first of these windows that says so.
+    pub(super) fn application_inside(&self, chain: &[Window]) -> Result<String, DriverError> {
+        for window in chain {
+            let application = self.application_of(*window)?;
+            if !application.is_empty() {
+                return Ok(application);
+            }
+        }
+        Ok(String::new())
     }
 
     pub(super) fn same_application(&self, a: Window, b: Window) -> Result<bool, DriverError> {
