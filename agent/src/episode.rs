@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use vigorl_geometry::{Rect, Screen};
@@ -24,6 +23,7 @@ use crate::record::{
 use crate::run::Run;
 use crate::run_dir::RunDirError;
 use crate::step::{Agent, Deed, Hands, Intent, Seen, StepError, StepOutcome, Watch, run_step, timed};
+use crate::steps::{Clocks, Steps};
 
 /// A task: what to do, and who decides whether it was done.
 pub struct Task<'a> {
@@ -33,10 +33,8 @@ pub struct Task<'a> {
     pub labels: BTreeMap<String, String>,
     /// Seed of the environment.
     pub seed: Option<u64>,
-    /// The steps in order; the policy sees each target's description and nothing else.
-    pub steps: Vec<Intent>,
-    /// Parts of the steps that may fail, because they are tried again behind.
-    pub attempts: Vec<Attempt>,
+    /// What to do.
+    pub steps: Steps,
     /// Steps that may be taken; `None` takes all.
     pub max_steps: Option<usize>,
     /// The box that should be hit, for the report; the policy never sees it.
@@ -51,35 +49,11 @@ impl std::fmt::Debug for Task<'_> {
     }
 }
 
-/// Steps that are tried, and tried again if one is not done. The last try is no attempt: it must succeed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// The steps; the last one checks whether it was successful, and the next try begins behind it.
-    pub steps: Range<usize>,
-    /// The step behind all tries.
-    pub end: usize,
-}
-
 /// Whether the episode ends with a step.
 #[derive(Debug, Clone, Copy)]
 struct Ends {
     if_done: bool,
     if_not: bool,
-}
-
-impl Task<'_> {
-    /// The step that follows on `idx`; the number of steps if there is none. Nothing if the episode ends because the
-    /// step was not done.
-    fn after(&self, idx: usize, is_done: bool) -> Option<usize> {
-        // The innermost one is the one that begins last.
-        let holds = |attempt: &&Attempt| attempt.steps.contains(&idx);
-        match (self.attempts.iter().filter(holds).max_by_key(|attempt| attempt.steps.start), is_done) {
-            (Some(attempt), true) if idx + 1 == attempt.steps.end => Some(attempt.end),
-            (_, true) => Some(idx + 1),
-            (Some(attempt), false) => Some(attempt.steps.end),
-            (None, false) => None,
-        }
-    }
 }
 
 /// Says whether a task is done, by looking at the world.
@@ -140,6 +114,7 @@ pub fn run_episode(
     let mut record = EpisodeRecord { target: task.target.map(box4), ..EpisodeRecord::default() };
     let max_steps = task.max_steps.unwrap_or(usize::MAX);
     agent.leash.start();
+    let mut clocks = Clocks::new(&task.steps);
     let (mut seen, mut idx) = (None, 0);
     while idx < task.steps.len() && record.n_steps < max_steps {
         if agent.cancel.is_set() {
@@ -149,9 +124,10 @@ pub fn run_episode(
         record.n_steps += 1;
         let is_last = |next: Option<usize>| next.is_none_or(|next| next >= task.steps.len());
         let ends = Ends {
-            if_done: is_last(task.after(idx, true)) || record.n_steps == max_steps,
-            if_not: is_last(task.after(idx, false)) || record.n_steps == max_steps,
+            if_done: is_last(task.steps.after(idx, true)) || record.n_steps == max_steps,
+            if_not: is_last(task.steps.after(idx, false)) || record.n_steps == max_steps,
         };
+        agent.leash.begin_step(clocks.begin(&task.steps, idx));
         match episode_step(agent, task, idx, ends, seen.take(), &mut record, run) {
             Ok(Next::Step { next, last }) => (idx, seen) = (next, last),
             Ok(Next::End) => break,
@@ -182,7 +158,7 @@ fn episode_step(
     record: &mut EpisodeRecord,
     run: &mut Run,
 ) -> Result<Next, StepError> {
-    let intent = task.steps[idx].clone();
+    let intent = task.steps.intents[idx].clone();
     let instruction = describe(&intent);
     let clock = Instant::now();
     let (step, mut recorder) = run.start_step(&instruction)?;
@@ -190,8 +166,9 @@ fn episode_step(
     let mut outcome = run_step(agent, &intent, seen, &mut recorder)?;
     outcome.times.record += starting;
     record.point = outcome.answer().map(xy).or(record.point);
-    // What is held back is not tried again.
-    let over = outcome.held.is_some() || if outcome.is_done() { ends.if_done } else { ends.if_not };
+    // What is held back is not tried again, unless only its own time was over.
+    let held_back = outcome.held.is_some_and(|held| !held.is_of_the_step());
+    let over = held_back || if outcome.is_done() { ends.if_done } else { ends.if_not };
     let mut verification = match outcome.checked {
         Some(scripted::Verification::Satisfied) => Verification::Satisfied,
         Some(scripted::Verification::Unsatisfied) => Verification::Unsatisfied,
@@ -203,7 +180,7 @@ fn episode_step(
         match verdict_of(agent, &mut *task.judge, &mut recorder, &mut outcome)? {
             Ok(verdict) => {
                 verification = verdict.verification;
-                let is_last = task.after(idx, true) == Some(task.steps.len());
+                let is_last = task.steps.after(idx, true) == Some(task.steps.len());
                 let undone = undone(agent.hands, is_last, &outcome);
                 record.truncated = matches!(undone, Undone::OutOfSteps | Undone::AtLimit);
                 settle_account(record, verdict, undone.in_words(idx, task.steps.len(), &outcome));
@@ -213,7 +190,7 @@ fn episode_step(
     }
     let written = step_record(&outcome, instruction, step, run.episode_number(), verification);
     run.end_step(&written, &outcome)?;
-    Ok(match task.after(idx, outcome.is_done()) {
+    Ok(match task.steps.after(idx, outcome.is_done()) {
         Some(next) if !over && !outcome.cancelled => Next::Step { next, last: outcome.seen() },
         _ => Next::End,
     })

@@ -9,50 +9,52 @@ use vigorl_tasks::practice::{PracticeEnv, Reason};
 use vigorl_tasks::scripted::{self, Clause, FileClause, Plan, ScriptedTask, Step, Surroundings, Target};
 
 use crate::effect::Verification;
-use crate::episode::{Attempt, Failure, Judge, Verdict};
+use crate::episode::{Failure, Judge, Verdict};
 use crate::step::{Deed, Intent};
+use crate::steps::{Attempt, Steps, TimeLimit};
 
-/// What the steps of a scripted task ask of the loop, and which of them are attempts; none for a task with a goal.
-pub fn intents_of(task: &ScriptedTask, surroundings: &Surroundings) -> (Vec<Intent>, Vec<Attempt>) {
-    let mut laid_out = (Vec::new(), Vec::new());
+/// What the steps of a scripted task ask of the loop; none for a task with a goal.
+pub fn steps_of(task: &ScriptedTask, surroundings: &Surroundings) -> Steps {
+    let mut laid_out = Steps::default();
     if let Plan::Steps(steps) = &task.plan {
-        lay_out(steps, task, surroundings, &mut laid_out);
+        lay_out(steps, task.patience, surroundings, &mut laid_out);
     }
     laid_out
 }
 
-/// Writes repetitions out one behind the other.
-fn lay_out(
-    steps: &[Step],
-    task: &ScriptedTask,
-    surroundings: &Surroundings,
-    out: &mut (Vec<Intent>, Vec<Attempt>),
-) {
+/// Writes repetitions out one behind the other. `patience` is the longest wait of a `wait_for`.
+fn lay_out(steps: &[Step], patience: Duration, surroundings: &Surroundings, out: &mut Steps) {
     for step in steps {
         match step {
             Step::Repeat(repeat) => {
-                (0..repeat.times).for_each(|_| lay_out(&repeat.steps, task, surroundings, out));
+                (0..repeat.times).for_each(|_| lay_out(&repeat.steps, patience, surroundings, out));
+            }
+            Step::Within(within) => {
+                let (start, time) = (out.len(), within.time());
+                // What is left of the time is how long it waits.
+                lay_out(&within.steps, time, surroundings, out);
+                out.limits.push(TimeLimit { steps: start..out.len(), time });
             }
             Step::Retry(retry) => {
                 let mut tries = Vec::new();
                 for _ in 0..retry.times {
-                    let start = out.0.len();
-                    lay_out(&retry.steps, task, surroundings, out);
-                    out.0.push(intent_of(&Step::WaitFor(retry.until.clone()), task, surroundings));
-                    tries.push(start..out.0.len());
+                    let start = out.len();
+                    lay_out(&retry.steps, patience, surroundings, out);
+                    out.intents.push(intent_of(&Step::WaitFor(retry.until.clone()), patience, surroundings));
+                    tries.push(start..out.len());
                 }
                 // The last one must succeed.
                 tries.pop();
-                let end = out.0.len();
-                out.1.extend(tries.into_iter().map(|steps| Attempt { steps, end }));
+                let end = out.len();
+                out.attempts.extend(tries.into_iter().map(|steps| Attempt { steps, end }));
             }
-            step => out.0.push(intent_of(step, task, surroundings)),
+            step => out.intents.push(intent_of(step, patience, surroundings)),
         }
     }
 }
 
 /// What a step asks that is not made of others.
-fn intent_of(step: &Step, task: &ScriptedTask, surroundings: &Surroundings) -> Intent {
+fn intent_of(step: &Step, patience: Duration, surroundings: &Surroundings) -> Intent {
     let expect = |clause: &Clause, within: Duration| Intent::Expect {
         clause: clause.clone(),
         surroundings: surroundings.clone(),
@@ -77,8 +79,8 @@ fn intent_of(step: &Step, task: &ScriptedTask, surroundings: &Surroundings) -> I
         Step::Press(chord) => Intent::Do(Action::Press { chord: chord.0.clone() }),
         Step::Navigate(url) => Intent::Do(Action::Navigate { url: url.clone() }),
         // Laid out before.
-        Step::Repeat(_) | Step::Retry(_) => Intent::Do(Action::Press { chord: Vec::new() }),
-        Step::WaitFor(clause) => expect(clause, task.patience),
+        Step::Repeat(_) | Step::Retry(_) | Step::Within(_) => Intent::Do(Action::Press { chord: Vec::new() }),
+        Step::WaitFor(clause) => expect(clause, patience),
         Step::Assert(clause) => expect(clause, Duration::ZERO),
     }
 }

@@ -16,6 +16,8 @@ pub struct Leash<'a> {
     confirm: Option<&'a mut dyn Confirm>,
     n_actions: usize,
     until: Option<Instant>,
+    /// Until when the step may take, and the time that it was given.
+    of_step: Option<(Instant, Duration)>,
 }
 
 impl fmt::Debug for Leash<'_> {
@@ -59,6 +61,8 @@ pub struct Question<'a> {
 pub enum Held {
     /// The episode has taken this long.
     OutOfTime(Duration),
+    /// The part of the task that the step belongs to has taken this long.
+    StepOutOfTime(Duration),
     /// The episode has done so many.
     OutOfActions(usize),
     /// A person said no.
@@ -68,7 +72,12 @@ pub enum Held {
 impl Held {
     /// Whether it ends the episode from outside.
     pub(crate) fn is_limit(self) -> bool {
-        self != Self::ByPerson
+        matches!(self, Self::OutOfTime(_) | Self::OutOfActions(_))
+    }
+
+    /// Whether it holds for the step and those that belong to it alone.
+    pub(crate) fn is_of_the_step(self) -> bool {
+        matches!(self, Self::StepOutOfTime(_))
     }
 }
 
@@ -76,6 +85,9 @@ impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OutOfTime(limit) => write!(f, "out of time: {} s are over", limit.as_secs_f64()),
+            Self::StepOutOfTime(limit) => {
+                write!(f, "out of time: the {} s of this part are over", limit.as_secs_f64())
+            }
             Self::OutOfActions(1) => f.write_str("out of actions: one was done"),
             Self::OutOfActions(n) => write!(f, "out of actions: {n} were done"),
             Self::ByPerson => f.write_str("a person refused the action"),
@@ -91,7 +103,7 @@ impl<'a> Leash<'a> {
         max_time: Option<Duration>,
         confirm: Option<&'a mut dyn Confirm>,
     ) -> Self {
-        Self { max_actions, max_time, confirm, n_actions: 0, until: None }
+        Self { max_actions, max_time, confirm, n_actions: 0, until: None, of_step: None }
     }
 
     /// An episode begins.
@@ -101,6 +113,11 @@ impl<'a> Leash<'a> {
         self.until = self.max_time.and_then(|time| Instant::now().checked_add(time));
     }
 
+    /// A step begins, which may take until then; the time it was given is for the message.
+    pub(crate) fn begin_step(&mut self, limit: Option<(Instant, Duration)>) {
+        self.of_step = limit;
+    }
+
     /// An action was done.
     pub(crate) fn count(&mut self) {
         self.n_actions += 1;
@@ -108,17 +125,20 @@ impl<'a> Leash<'a> {
 
     /// When the time is over.
     pub(crate) fn until(&self) -> Option<Instant> {
-        self.until
+        self.until.into_iter().chain(self.of_step.map(|(until, _)| until)).min()
     }
 
     /// How much time is left.
     pub(crate) fn time_left(&self) -> Duration {
-        self.until.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
+        self.until().map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
     }
 
     /// Whether the time is over.
     pub(crate) fn out_of_time(&self) -> Option<Held> {
-        self.max_time.filter(|_| self.time_left().is_zero()).map(Held::OutOfTime)
+        let is_over = |until: Instant| until <= Instant::now();
+        let of_episode = self.max_time.filter(|_| self.until.is_some_and(is_over)).map(Held::OutOfTime);
+        let of_step = self.of_step.filter(|(until, _)| is_over(*until));
+        of_episode.or_else(|| of_step.map(|(_, time)| Held::StepOutOfTime(time)))
     }
 
     /// The limit that allows no further action.
@@ -135,7 +155,7 @@ impl<'a> Leash<'a> {
         if let Some(held) = self.limit_reached() {
             return Some(held);
         }
-        let question = Question { step, action, page, until: self.until };
+        let question = Question { step, action, page, until: self.until() };
         let consent = self.confirm.as_mut().map_or(Consent::Given, |confirm| confirm.confirm(&question));
         // A person takes time: also a yes can come too late.
         self.out_of_time().or_else(|| (consent == Consent::Refused).then_some(Held::ByPerson))

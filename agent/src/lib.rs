@@ -20,15 +20,16 @@ mod report;
 mod run;
 mod run_dir;
 mod step;
+mod steps;
 
 pub use cancel::Cancel;
 pub use clock::Stamp;
 pub use effect::{Effect, PixelChange, Verification, classify, pixel_change};
-pub use episode::{Attempt, Failure, Judge, Nobody, Task, Verdict, run_episode};
+pub use episode::{Failure, Judge, Nobody, Task, Verdict, run_episode};
 pub use glance::{Glance, run_version};
 pub use hidden::Hidden;
 pub use interval::wilson95;
-pub use judges::{PracticeJudge, ScriptedJudge, intents_of};
+pub use judges::{PracticeJudge, ScriptedJudge, steps_of};
 pub use leash::{Confirm, Consent, Held, Leash, Question};
 pub use recorded::{Recorded, RecordedEpisode, RecordedStep};
 pub use report::{Side, render, render_comparison, render_list, render_served, write_report};
@@ -37,3 +38,4 @@ pub use run_dir::{RunDir, RunDirError};
 pub use step::{
     Agent, Checks, Deed, Eyes, Hands, Intent, Seen, StepError, StepOutcome, StepTimes, Watch, run_step,
 };
+pub use steps::{Attempt, Steps, TimeLimit};

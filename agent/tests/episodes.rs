@@ -7,13 +7,13 @@ mod world;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use vigorl_agent::record::{ActionRecord, EpisodeRecord, Event, ModelRecord, RunRecord, Summary};
 use vigorl_agent::{
     Agent, Cancel, Checks, Confirm, Consent, Deed, Effect, Eyes, Hands, Intent, Judge, Leash, Nobody,
-    Question, Recorded, Run, RunDirError, ScriptedJudge, Task, intents_of, render, run_episode, write_report,
+    Question, Recorded, Run, RunDirError, ScriptedJudge, Task, render, run_episode, steps_of, write_report,
 };
 use vigorl_geometry::fit::PixelBudget;
 use vigorl_interface::{Action, Key, MouseButton};
@@ -114,9 +114,15 @@ fn leashed(
         leash: Leash::new(max_actions, max_time, confirm),
     };
     let labels = BTreeMap::from([("kind".to_owned(), "box".to_owned())]);
-    let attempts = Vec::new();
-    let mut task =
-        Task { name: "the blue box", labels, seed: Some(7), steps, attempts, max_steps, target: None, judge };
+    let mut task = Task {
+        name: "the blue box",
+        labels,
+        seed: Some(7),
+        steps: steps.into(),
+        max_steps,
+        target: None,
+        judge,
+    };
     let record = run_episode(&mut agent, &mut task, &mut run).unwrap();
     let (summary, path) = run.finish().unwrap();
     Ended { record, summary, path: path.unwrap(), driver, _output: output }
@@ -128,7 +134,7 @@ fn scripted(driver: Fake, replies: Option<&[&str]>, yaml: &str) -> (EpisodeRecor
     let mut driver = driver;
     let (surroundings, cancel) = (Surroundings::default(), Cancel::default());
     let task = ScriptedTask::parse(yaml).unwrap();
-    let (steps, attempts) = intents_of(&task, &surroundings);
+    let steps = steps_of(&task, &surroundings);
     let mut run = Run::recorded(output.path(), "task", &run_record(), &[]).unwrap();
     let mut policy = ScriptedPolicy::new(replies.unwrap_or_default().iter().copied());
     let (preset, sampling) = (Preset::web_grounding_multiturn(), sampling());
@@ -154,7 +160,6 @@ fn scripted(driver: Fake, replies: Option<&[&str]>, yaml: &str) -> (EpisodeRecor
         labels: BTreeMap::new(),
         seed: None,
         steps,
-        attempts,
         max_steps: None,
         target: None,
         judge: &mut judge,
@@ -191,6 +196,50 @@ fn steps_are_tried_again_until_the_clause_holds() {
     let (record, steps, _) = scripted(Fake::default(), Some(&[MISS, MISS, MISS]), UNTIL_GREEN);
     assert_eq!((record.success, steps.len()), (Some(false), 6));
     assert!(record.detail.unwrap().contains("step 6 of 6 was refused: it does not hold that `isGreen`"));
+}
+
+#[test]
+fn steps_that_may_take_so_long_end_then_and_wait_no_longer_and_no_shorter() {
+    let task = |wait_secs: u32, step: &str| {
+        format!(
+            "name: n\nstart: {{}}\nwait_secs: {wait_secs}\nsteps: [{step}]\nexpect: [javascript: isGreen]\n"
+        )
+    };
+    // A wait ends with its part of the task, not with the task's longest wait.
+    let began = Instant::now();
+    let never = task(60, "within: { secs: 0.2, steps: [wait_for: { javascript: isGreen }] }");
+    let (record, _, _) = scripted(Fake::default(), None, &never);
+    assert_eq!((record.success, record.truncated), (Some(false), false));
+    let detail = record.detail.unwrap();
+    assert!(
+        detail.contains("the 0.2 s of this part are over, and it does not hold that `isGreen`"),
+        "{detail}"
+    );
+    assert!((0.2..20.0).contains(&began.elapsed().as_secs_f64()), "{:?}", began.elapsed());
+    // Nor is it shorter than its part of the task.
+    let file = tempfile::tempdir().unwrap().path().join("there");
+    let waits =
+        format!("within: {{ secs: 60, steps: [wait_for: {{ file: {{ path: {} }} }}] }}", file.display());
+    let writer = std::thread::spawn({
+        let file = file.clone();
+        move || {
+            std::thread::sleep(Duration::from_millis(200));
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "").unwrap();
+        }
+    });
+    let (_, steps, _) = scripted(Fake::default(), None, &task(0, &waits));
+    writer.join().unwrap();
+    fs::remove_dir_all(file.parent().unwrap()).unwrap();
+    assert_eq!(steps[0]["effect"], "confirmed", "{steps:?}");
+    // No action behind the end, and the next try has its time again.
+    let tries = "retry: { times: 2, until: { javascript: isGreen }, steps: [within: { secs: 0.1, steps: [
+                   click: { what: b, at: [130, 50] }, wait_for: { clipboard: never }, type: x] }] }";
+    let (record, steps, driver) = scripted(Fake::default(), None, &task(0, tries));
+    assert_eq!(driver.acts.len(), 2, "each try clicks and none types: {:?}", driver.acts);
+    let last = record.detail.unwrap();
+    assert!(last.contains("out of time"), "{last}");
+    assert_eq!(steps.len(), 4);
 }
 
 #[test]
@@ -685,8 +734,8 @@ fn what_is_held_back_is_not_tried_again() {
     let yaml = "name: n\nstart: { url: 'fake:one' }\nsteps:\n  - retry: { times: 3, until: { url_contains: never }, steps: [type: x] }\n\
                 expect: [url_contains: one]\n";
     let task = ScriptedTask::parse(yaml).unwrap();
-    let (steps, attempts) = intents_of(&task, &Surroundings::default());
-    assert!(attempts.len() > 1, "{attempts:?}");
+    let steps = steps_of(&task, &Surroundings::default());
+    assert!(steps.attempts.len() > 1, "{steps:?}");
     let mut person = Person { answers: vec![Consent::Refused], asked: Vec::new() };
     let mut driver = Fake::default();
     let mut run = Run::unrecorded();
@@ -703,7 +752,6 @@ fn what_is_held_back_is_not_tried_again() {
         labels: BTreeMap::new(),
         seed: None,
         steps,
-        attempts,
         max_steps: None,
         target: None,
         judge: &mut IsGreen,
@@ -821,13 +869,12 @@ fn a_folder_that_vanishes_during_the_run_is_an_error_of_the_run() {
         cancel: &cancel,
         leash: Leash::default(),
     };
-    let steps = vec![Intent::click("the blue box")];
+    let steps = vec![Intent::click("the blue box")].into();
     let mut task = Task {
         name: "x",
         labels: BTreeMap::new(),
         seed: None,
         steps,
-        attempts: Vec::new(),
         max_steps: None,
         target: None,
         judge: &mut IsGreen,

@@ -129,7 +129,10 @@ pub enum Step {
     Repeat(RepeatStep),
     /// Do steps again until something holds.
     Retry(RetryStep),
-    /// Wait until this holds; the task is not done if it does not within [`ScriptedTask::patience`].
+    /// Do steps in a limited time.
+    Within(WithinStep),
+    /// Wait until this holds; the task is not done if it does not within [`ScriptedTask::patience`], or the time of
+    /// the innermost [`Within`](Self::Within).
     WaitFor(Clause),
     /// This must hold now.
     Assert(Clause),
@@ -197,6 +200,25 @@ pub struct RetryStep {
     pub until: Clause,
     /// What is done in each try; a step that cannot be done ends the try.
     pub steps: Vec<Step>,
+}
+
+/// Steps, and how long they may take.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WithinStep {
+    /// Seconds from the beginning of the first step on. A step that is not done by then is refused; a `wait_for` waits
+    /// for what is left of them.
+    #[schemars(range(min = 0))]
+    pub secs: f64,
+    /// What is done.
+    pub steps: Vec<Step>,
+}
+
+impl WithinStep {
+    /// [`secs`](Self::secs), or all the time there is.
+    pub fn time(&self) -> Duration {
+        Duration::try_from_secs_f64(self.secs).unwrap_or(Duration::MAX)
+    }
 }
 
 /// Keys pressed together, written `Control+a`.
@@ -430,6 +452,10 @@ impl Step {
         let (name, times, steps) = match self {
             Self::Repeat(repeat) => ("repeat", repeat.times, &repeat.steps),
             Self::Retry(retry) => ("retry", retry.times, &retry.steps),
+            Self::Within(within) if within.steps.is_empty() || !(0.0..1e9).contains(&within.secs) => {
+                return Some("`within` needs `secs` from 0 on and at least one of `steps`".to_owned());
+            }
+            Self::Within(within) => return within.steps.iter().find_map(Self::fault),
             _ => return None,
         };
         if !(1..=100).contains(&times) || steps.is_empty() {
@@ -449,6 +475,7 @@ impl Step {
         match self {
             Self::Repeat(repeat) => all(repeat.times, &repeat.steps, 0),
             Self::Retry(retry) => all(retry.times, &retry.steps, 1),
+            Self::Within(within) => all(1, &within.steps, 0),
             _ => 1,
         }
     }
@@ -468,6 +495,7 @@ impl Step {
             Self::Upload(field) => vec![&field.target],
             Self::Repeat(repeat) => repeat.steps.iter().flat_map(Self::targets).collect(),
             Self::Retry(retry) => retry.steps.iter().flat_map(Self::targets).collect(),
+            Self::Within(within) => within.steps.iter().flat_map(Self::targets).collect(),
             Self::Type(_) | Self::Press(_) | Self::Navigate(_) | Self::WaitFor(_) | Self::Assert(_) => {
                 Vec::new()
             }
@@ -489,6 +517,7 @@ impl Step {
             Self::Upload(field) => vec![&mut field.target],
             Self::Repeat(repeat) => repeat.steps.iter_mut().flat_map(Self::targets_mut).collect(),
             Self::Retry(retry) => retry.steps.iter_mut().flat_map(Self::targets_mut).collect(),
+            Self::Within(within) => within.steps.iter_mut().flat_map(Self::targets_mut).collect(),
             Self::Type(_) | Self::Press(_) | Self::Navigate(_) | Self::WaitFor(_) | Self::Assert(_) => {
                 Vec::new()
             }

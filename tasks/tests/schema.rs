@@ -33,6 +33,9 @@ fn the_examples_fit_the_schema_and_faulty_tasks_do_not() {
     for (steps, is_right) in [
         ("[click: a]", true),
         ("[retry: { times: 2, until: { text_visible: x }, steps: [click: { what: a, at: [1, 2] }] }]", true),
+        ("[within: { secs: 0.5, steps: [type: x] }]", true),
+        ("[within: { secs: -1, steps: [type: x] }]", false),
+        ("[within: { steps: [type: x] }]", false),
         ("[clikc: a]", false),
         ("[scroll: { target: a }]", false),
         ("[click: { what: a, selektor: b }]", false),

@@ -89,9 +89,9 @@ fn task_of(recorded: &Recorded, steps: &[RecordedStep], folder: &Path) -> anyhow
         None => single_step(recorded, steps)?,
     };
     let Plan::Steps(plan) = &mut task.plan else { return Ok(task) };
-    if plan.iter().any(|step| matches!(step, Step::Repeat(_) | Step::Retry(_))) {
+    if plan.iter().any(|step| matches!(step, Step::Repeat(_) | Step::Retry(_) | Step::Within(_))) {
         return Err(usage(
-            "this run's task repeats steps, so its record cannot be played step by step: run the task itself, with --places"
+            "this run's task has blocks of steps, so its record cannot be played step by step: run the task itself, with --places"
                 .to_owned(),
         ));
     }

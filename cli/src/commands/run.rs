@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use serde_json::json;
 use vigorl_agent::record::{InputRecord, ModelRecord, Summary};
 use vigorl_agent::{
-    Agent, Attempt, Cancel, Checks, Confirm, Eyes, Hands, Intent, Judge, Leash, Nobody, Recorded, Run,
-    RunDirError, ScriptedJudge, Task, intents_of, run_episode, write_report,
+    Agent, Cancel, Checks, Confirm, Eyes, Hands, Intent, Judge, Leash, Nobody, Recorded, Run, RunDirError,
+    ScriptedJudge, Steps, Task, run_episode, steps_of, write_report,
 };
 use vigorl_geometry::{Size, Viewport};
 use vigorl_interface::{Action, Area, Driver, DriverError};
@@ -111,8 +111,8 @@ pub(crate) fn play_once(
     let temporary = programs.as_ref().map(|programs| programs.folder().to_owned());
     let surroundings = Surroundings { folder: folder.to_owned(), temporary };
     let plan = match &job.task {
-        Some(task) => intents_of(task, &surroundings),
-        None => (vec![Intent::click(job.name.clone())], Vec::new()),
+        Some(task) => steps_of(task, &surroundings),
+        None => vec![Intent::click(job.name.clone())].into(),
     };
     let (mut driver, version): (Box<dyn Driver>, String) = match &job.place {
         Place::Page { viewport, .. } => {
@@ -186,7 +186,7 @@ fn open(agent: &mut Agent<'_>, url: &str) -> Result<(), DriverError> {
 fn play(
     agent: &mut Agent<'_>,
     job: &Job,
-    (steps, attempts): (Vec<Intent>, Vec<Attempt>),
+    steps: Steps,
     surroundings: &Surroundings,
     settings: &Settings,
     run: &mut Run,
@@ -202,7 +202,6 @@ fn play(
         labels: BTreeMap::new(),
         seed: None,
         steps,
-        attempts,
         max_steps: settings.max_steps,
         target: None,
         judge,

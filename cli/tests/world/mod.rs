@@ -68,13 +68,12 @@ pub(crate) fn click(
         cancel: &cancel,
         leash: Leash::default(),
     };
-    let steps = vec![Intent::click("the button")];
+    let steps = vec![Intent::click("the button")].into();
     let mut task = Task {
         name: "the button",
         labels: BTreeMap::new(),
         seed: None,
         steps,
-        attempts: Vec::new(),
         max_steps: None,
         target: None,
         judge,

@@ -80,6 +80,7 @@ fn texts_of_step(step: &mut Step) -> Vec<(&mut String, Secrets)> {
     let texts: Vec<&mut String> = match step {
         Step::Type(text) => return vec![(text, Secrets::Allowed)],
         Step::Repeat(repeat) => return repeat.steps.iter_mut().flat_map(texts_of_step).collect(),
+        Step::Within(within) => return within.steps.iter_mut().flat_map(texts_of_step).collect(),
         Step::Retry(retry) => {
             let until = texts_of_clause(&mut retry.until).into_iter().map(|text| (text, Secrets::Refused));
             return until.chain(retry.steps.iter_mut().flat_map(texts_of_step)).collect();
