@@ -74,6 +74,13 @@ pub struct PixelChange {
     pub bounds: Rect<Screen>,
 }
 
+impl PixelChange {
+    /// Whether it is no more than a caret that blinks.
+    pub fn is_caret(&self) -> bool {
+        self.bounds.width() <= CARET_WIDTH_PX
+    }
+}
+
 /// The differing pixels, or `None` if the captures are equal. Captures of different sizes differ everywhere.
 pub fn pixel_change(before: &RgbImage, after: &RgbImage) -> Option<PixelChange> {
     let (width, height) = after.dimensions();
@@ -111,7 +118,7 @@ pub fn classify(
     if after.dialog != before.dialog || after.url != before.url || after.title != before.title {
         return Effect::Confirmed;
     }
-    let Some(change) = pixels.filter(|c| c.bounds.width() > CARET_WIDTH_PX) else {
+    let Some(change) = pixels.filter(|change| !change.is_caret()) else {
         return Effect::SuspectedNoop;
     };
     if matches!(settled, Settled::Capped { .. }) {

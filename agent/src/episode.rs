@@ -13,7 +13,7 @@ use vigorl_geometry::{Rect, Screen};
 use vigorl_interface::{Driver, MouseButton, Settled};
 use vigorl_tasks::scripted;
 
-use crate::effect::Verification;
+use crate::effect::{Effect, Verification};
 use crate::judges::in_words;
 use crate::leash::Held;
 use crate::look::{look_again, wait_on};
@@ -22,7 +22,7 @@ use crate::record::{
 };
 use crate::run::Run;
 use crate::run_dir::RunDirError;
-use crate::step::{Agent, Deed, Hands, Intent, Seen, StepError, StepOutcome, Watch, run_step, timed};
+use crate::step::{Agent, Deed, Hands, InVain, Intent, Seen, StepError, StepOutcome, Watch, run_step, timed};
 use crate::steps::{Clocks, Steps};
 
 /// A task: what to do, and who decides whether it was done.
@@ -116,6 +116,7 @@ pub fn run_episode(
     agent.leash.start();
     let mut clocks = Clocks::new(&task.steps);
     let (mut seen, mut idx) = (None, 0);
+    let mut in_vain = Vec::new();
     while idx < task.steps.len() && record.n_steps < max_steps {
         if agent.cancel.is_set() {
             record.truncated = true;
@@ -128,7 +129,7 @@ pub fn run_episode(
             if_not: is_last(task.steps.after(idx, false)) || record.n_steps == max_steps,
         };
         agent.leash.begin_step(clocks.begin(&task.steps, idx));
-        match episode_step(agent, task, idx, ends, seen.take(), &mut record, run) {
+        match episode_step(agent, task, idx, ends, seen.take(), &mut in_vain, &mut record, run) {
             Ok(Next::Step { next, last }) => (idx, seen) = (next, last),
             Ok(Next::End) => break,
             Err(StepError::Record(error)) => return Err(error),
@@ -155,6 +156,7 @@ fn episode_step(
     idx: usize,
     ends: Ends,
     seen: Option<Seen>,
+    in_vain: &mut Vec<InVain>,
     record: &mut EpisodeRecord,
     run: &mut Run,
 ) -> Result<Next, StepError> {
@@ -163,7 +165,7 @@ fn episode_step(
     let clock = Instant::now();
     let (step, mut recorder) = run.start_step(&instruction)?;
     let starting = clock.elapsed();
-    let mut outcome = run_step(agent, &intent, seen, &mut recorder)?;
+    let mut outcome = run_step(agent, &intent, seen, in_vain, &mut recorder)?;
     outcome.times.record += starting;
     record.point = outcome.answer().map(xy).or(record.point);
     // What is held back is not tried again, unless only its own time was over.
@@ -190,10 +192,24 @@ fn episode_step(
     }
     let written = step_record(&outcome, instruction, step, run.episode_number(), verification);
     run.end_step(&written, &outcome)?;
+    remember(in_vain, &intent, &outcome);
     Ok(match task.steps.after(idx, outcome.is_done()) {
         Some(next) if !over && !outcome.cancelled => Next::Step { next, last: outcome.seen() },
         _ => Next::End,
     })
+}
+
+/// Keeps what did nothing, the latest few.
+fn remember(in_vain: &mut Vec<InVain>, intent: &Intent, outcome: &StepOutcome) {
+    /// More are not likely to be met again, and each holds a screenshot.
+    const MOST: usize = 8;
+    let (Intent::At { target, .. }, Effect::SuspectedNoop) = (intent, outcome.effect) else { return };
+    let Some((before, at)) = outcome.before.as_ref().zip(outcome.answer()) else { return };
+    if in_vain.len() == MOST {
+        in_vain.remove(0);
+    }
+    let (description, screenshot) = (target.description.clone(), before.pixels.clone());
+    in_vain.push(InVain { description, screenshot, at });
 }
 
 /// Asks the judge, and asks again while the verdict may still change; then the step's last look is at what the

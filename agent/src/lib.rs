@@ -36,6 +36,7 @@ pub use report::{Side, render, render_comparison, render_list, render_served, wr
 pub use run::{Run, StepCost};
 pub use run_dir::{RunDir, RunDirError};
 pub use step::{
-    Agent, Checks, Deed, Eyes, Hands, Intent, Seen, StepError, StepOutcome, StepTimes, Watch, run_step,
+    Agent, Checks, Deed, Eyes, Hands, InVain, Intent, Seen, StepError, StepOutcome, StepTimes, Watch,
+    run_step,
 };
 pub use steps::{Attempt, Steps, TimeLimit};

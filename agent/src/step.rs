@@ -6,19 +6,21 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use image::RgbImage;
 use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_interface::{
     Action, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled, TabId,
 };
 use vigorl_policy::{
-    GroundObserver, Grounding, Malformed, Policy, PolicyError, Preset, Sampling, Turn, ground,
+    GroundObserver, Grounding, Malformed, Policy, PolicyError, Preset, Sampling, Turn, ground, ground_closer,
 };
 use vigorl_tasks::scripted::{self, Clause, ElementAt, Surroundings, Target};
 
 use crate::cancel::Cancel;
-use crate::effect::{Effect, PixelChange};
+use crate::effect::{Effect, PixelChange, pixel_change};
 use crate::episode::describe;
 use crate::judges::in_words;
 use crate::leash::{Held, Leash};
@@ -238,6 +240,29 @@ pub struct StepTimes {
     pub record: Duration,
 }
 
+/// An action at a point that did nothing, as far as can be seen.
+#[derive(Debug, Clone)]
+pub struct InVain {
+    /// What was to be found.
+    pub description: String,
+    /// What the screen showed.
+    pub screenshot: Arc<RgbImage>,
+    /// Where the policy found it.
+    pub at: Point<Screen>,
+}
+
+impl InVain {
+    /// Points no farther apart, along an axis, are the same place.
+    const SAME_PX: f64 = 3.0;
+
+    /// Whether doing something to `description` at `at` would repeat this.
+    pub(crate) fn would_repeat(&self, description: &str, screenshot: &RgbImage, at: Point<Screen>) -> bool {
+        self.description == description
+            && (self.at.x - at.x).abs().max((self.at.y - at.y).abs()) <= Self::SAME_PX
+            && pixel_change(&self.screenshot, screenshot).is_none_or(|change| change.is_caret())
+    }
+}
+
 /// An observation that is still fresh: the second one of the step before.
 #[derive(Debug, Clone)]
 pub struct Seen {
@@ -290,7 +315,8 @@ pub struct StepOutcome {
     pub(crate) acted_at: Option<Instant>,
 }
 
-/// Takes one step. With `seen`, what the step before saw at its end is what this one starts from.
+/// Takes one step. With `seen`, what the step before saw at its end is what this one starts from. A policy that answers
+/// a place where the same was done in vain already looks there closer before it is repeated.
 ///
 /// # Errors
 /// [`StepError`] if the world, the policy or the record failed.
@@ -298,6 +324,7 @@ pub fn run_step(
     agent: &mut Agent<'_>,
     intent: &Intent,
     seen: Option<Seen>,
+    in_vain: &[InVain],
     watch: &mut dyn Watch,
 ) -> Result<StepOutcome, StepError> {
     let mut times = StepTimes::default();
@@ -325,7 +352,7 @@ pub fn run_step(
     }
     let clock = Instant::now();
     let recorded = outcome.times.record;
-    let aim = aim(agent, intent, screenshot, watch, &mut outcome)?;
+    let aim = aim(agent, intent, screenshot, in_vain, watch, &mut outcome)?;
     outcome.before = before;
     outcome.times.grounding = clock.elapsed().saturating_sub(outcome.times.record - recorded);
     // It also breaks off the policy.
@@ -444,6 +471,7 @@ fn aim(
     agent: &mut Agent<'_>,
     intent: &Intent,
     screenshot: &Screenshot,
+    in_vain: &[InVain],
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<Aim, StepError> {
@@ -452,7 +480,7 @@ fn aim(
         Intent::At { target, deed } => (target, deed),
         Intent::Expect { .. } => return Ok(Aim::NoPoint("a check does nothing".to_owned())),
     };
-    let at = match find(agent, target, screenshot, watch, outcome)? {
+    let at = match find(agent, target, screenshot, in_vain, watch, outcome)? {
         Ok(at) => at,
         Err(reason) => return Ok(Aim::NoPoint(reason)),
     };
@@ -462,7 +490,7 @@ fn aim(
         Deed::Scroll { dx_px, dy_px } => Action::Scroll { at, dx_px: *dx_px, dy_px: *dy_px },
         Deed::Select { option } => Action::Select { at, option: option.clone() },
         Deed::Upload { files } => Action::Upload { at, files: files.clone() },
-        Deed::DragTo { target } => match find(agent, target, screenshot, watch, outcome)? {
+        Deed::DragTo { target } => match find(agent, target, screenshot, &[], watch, outcome)? {
             Ok(to) => Action::Drag { from: at, to },
             Err(reason) => return Ok(Aim::NoPoint(reason)),
         },
@@ -474,9 +502,12 @@ fn find(
     agent: &mut Agent<'_>,
     target: &Target,
     screenshot: &Screenshot,
+    in_vain: &[InVain],
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<Result<Point<Screen>, String>, StepError> {
+    /// Closer looks at a place where it was done in vain, until it is done there again.
+    const CLOSER_LOOKS: u64 = 3;
     let place = target.place.as_ref().map(|place| place.locate(agent.driver, screenshot)).transpose()?;
     let is_first = outcome.groundings.is_empty();
     if let (true, Some(Ok(place))) = (is_first, &place) {
@@ -492,15 +523,30 @@ fn find(
         return Ok(found);
     };
     let (first, checks) = ((**sampling).clone(), *checks);
-    let found = ask(agent, target, screenshot, &first, watch, outcome)?;
-    let (Checks::Elements, Ok(at)) = (checks, &found) else { return Ok(found) };
+    let mut found = ask(agent, target, screenshot, &first, None, watch, outcome)?;
+    if checks == Checks::Nobody {
+        return Ok(found);
+    }
+    let again = |nth: u64| Sampling {
+        // The same question has the same greedy answer, so others are drawn.
+        temperature: first.temperature.max(1.0),
+        seed: first.seed.wrapping_add(nth),
+        ..first.clone()
+    };
+    for nth in 1..=CLOSER_LOOKS {
+        let Ok(at) = &found else { break };
+        let repeats = |tried: &InVain| tried.would_repeat(&target.description, &screenshot.pixels, *at);
+        if !in_vain.iter().any(repeats) {
+            break;
+        }
+        let answered = outcome.groundings.pop();
+        found = ask(agent, target, screenshot, &again(nth), answered, watch, outcome)?;
+    }
+    let Ok(at) = &found else { return Ok(found) };
     if veto(agent, target, screenshot, *at, outcome)?.is_none() {
         return Ok(found);
     }
-    // The same question has the same greedy answer, so the second one is drawn.
-    let second =
-        Sampling { temperature: first.temperature.max(1.0), seed: first.seed.wrapping_add(1), ..first };
-    let found = ask(agent, target, screenshot, &second, watch, outcome)?;
+    let found = ask(agent, target, screenshot, &again(CLOSER_LOOKS + 1), None, watch, outcome)?;
     if let (Some(again), Some(mut once)) = (outcome.groundings.pop(), outcome.groundings.pop()) {
         once.turns.extend(again.turns.iter().cloned());
         outcome.groundings.push(Grounding { turns: once.turns, ..again });
@@ -538,12 +584,13 @@ fn veto(
     Ok(reason)
 }
 
-/// Asks the policy for one target.
+/// Asks the policy for one target; with what it answered in vain, closer there.
 fn ask(
     agent: &mut Agent<'_>,
     target: &Target,
     screenshot: &Screenshot,
     sampling: &Sampling,
+    in_vain: Option<Grounding>,
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<Result<Point<Screen>, String>, StepError> {
@@ -553,7 +600,11 @@ fn ask(
     let (cancel, until) = (agent.cancel, agent.leash.until());
     let mut follow = Follow { cancel, until, watch, failure: None, recording: Duration::ZERO };
     let description = &target.description;
-    let grounding = ground(&mut **policy, &screenshot.pixels, description, preset, sampling, &mut follow)?;
+    let (policy, pixels) = (&mut **policy, &screenshot.pixels);
+    let grounding = match in_vain {
+        None => ground(policy, pixels, description, preset, sampling, &mut follow)?,
+        Some(earlier) => ground_closer(policy, pixels, description, preset, sampling, earlier, &mut follow)?,
+    };
     outcome.times.record += follow.recording;
     if let Some(failure) = follow.failure {
         return Err(failure.into());

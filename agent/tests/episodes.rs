@@ -15,6 +15,7 @@ use vigorl_agent::{
     Agent, Cancel, Checks, Confirm, Consent, Deed, Effect, Eyes, Hands, Intent, Judge, Leash, Nobody,
     Question, Recorded, Run, RunDirError, ScriptedJudge, Task, render, run_episode, steps_of, write_report,
 };
+use vigorl_geometry::Point;
 use vigorl_geometry::fit::PixelBudget;
 use vigorl_interface::{Action, Key, MouseButton};
 use vigorl_policy::{
@@ -193,9 +194,26 @@ fn steps_are_tried_again_until_the_clause_holds() {
     let (record, steps, _) = scripted(Fake::default(), Some(&[HIT]), UNTIL_GREEN);
     assert_eq!((record.success, steps.len()), (Some(true), 2));
 
-    let (record, steps, _) = scripted(Fake::default(), Some(&[MISS, MISS, MISS]), UNTIL_GREEN);
-    assert_eq!((record.success, steps.len()), (Some(false), 6));
+    // A policy that insists is looked at three times more in each try, and then done as it says.
+    let (record, steps, driver) = scripted(Fake::default(), Some(&[MISS; 9]), UNTIL_GREEN);
+    assert_eq!((record.success, steps.len(), driver.acts.len()), (Some(false), 6, 3));
     assert!(record.detail.unwrap().contains("step 6 of 6 was refused: it does not hold that `isGreen`"));
+}
+
+#[test]
+fn what_was_done_in_vain_is_looked_at_closer_before_it_is_done_again() {
+    let (record, steps, driver) = scripted(Fake::default(), Some(&[MISS, MISS, HIT]), UNTIL_GREEN);
+    assert_eq!(record.success, Some(true), "{record:?}");
+    let effects: Vec<&str> = steps.iter().map(|step| step["effect"].as_str().unwrap()).collect();
+    assert_eq!(effects, ["suspected_noop", "refused", "confirmed", "confirmed"]);
+    let at = |x: f64, y: f64| Action::Click { at: Point::new(x, y), button: MouseButton::Left, count: 1 };
+    assert_eq!(driver.acts, [at(10.0, 10.0), at(130.0, 50.0)]);
+    // An answer elsewhere needs no closer look, and neither does another target at the same place.
+    let (record, _, driver) = scripted(Fake::default(), Some(&[MISS, HIT]), UNTIL_GREEN);
+    assert_eq!((record.success, driver.acts.len()), (Some(true), 2));
+    let two = "name: n\nstart: {}\nsteps: [click: one, click: another]\nexpect: [javascript: isGreen]\n";
+    let (_, _, driver) = scripted(Fake::default(), Some(&[MISS, MISS]), two);
+    assert_eq!(driver.acts.len(), 2);
 }
 
 #[test]

@@ -126,9 +126,54 @@ pub fn ground(
 ) -> Result<Grounding, PolicyError> {
     let view = View::new(screenshot, preset.answer_space, preset.max_image_pixels, policy.pixel_budget())?;
     let opening = preset.opening(view.image().clone(), instruction);
+    let branch = Branch::new(&opening);
+    go_on(policy, &view, &opening, branch, Vec::new(), preset, sampling, observer)
+}
+
+/// Asks again where an answer led nowhere. A policy that zooms is shown a crop of that place first, as if it had asked
+/// for one: its turn there becomes a [checked](Turn::checked) one, and the turns of both episodes are one list. Without
+/// an answer, and for a policy that does not zoom, the same is asked once more.
+///
+/// # Errors
+/// As [`ground`].
+pub fn ground_closer(
+    policy: &mut dyn Policy,
+    screenshot: &Arc<RgbImage>,
+    instruction: &str,
+    preset: &Preset,
+    sampling: &Sampling,
+    in_vain: Grounding,
+    observer: &mut dyn GroundObserver,
+) -> Result<Grounding, PolicyError> {
+    let view = View::new(screenshot, preset.answer_space, preset.max_image_pixels, policy.pixel_budget())?;
+    let opening = preset.opening(view.image().clone(), instruction);
     let mut branch = Branch::new(&opening);
+    let mut turns = in_vain.turns;
+    if let (Turns::Multi, Some(place), Some(last)) = (preset.turns, in_vain.answer, turns.last_mut()) {
+        let at = view.written(place);
+        let crop = view.crop(at, preset.crop)?;
+        observer.crop_shown(&crop);
+        let said = grammar::parse(&full_text(&last.completion, last.forced), preset.answer_form);
+        let look = Reply { thoughts: said.thoughts, action: Action::Zoom(at) };
+        branch.look(at, &look.to_string(), preset.observation_of(&crop));
+        (last.zoom, last.crop, last.checked) = (Some(place), Some(crop), true);
+    }
+    go_on(policy, &view, &opening, branch, turns, preset, sampling, observer)
+}
+
+/// Goes on from a branch until the policy answers or must.
+#[expect(clippy::too_many_arguments, reason = "what one episode is made of; both callers have just made it")]
+fn go_on(
+    policy: &mut dyn Policy,
+    view: &View,
+    opening: &Conversation,
+    mut branch: Branch,
+    mut turns: Vec<Turn>,
+    preset: &Preset,
+    sampling: &Sampling,
+    observer: &mut dyn GroundObserver,
+) -> Result<Grounding, PolicyError> {
     let mut search = Searching::new(preset);
-    let mut turns = Vec::new();
     loop {
         let n_tokens = response_tokens(&turns, policy.pixel_budget());
         let is_last = must_answer(preset, &branch, n_tokens);
@@ -138,10 +183,10 @@ pub fn ground(
         }
         branch.conversation.forced_prefix = forced.then(|| FORCED_FINAL_PREFIX.to_owned());
         let mut sampling = search.sampling_of_turn(sampling, preset, &branch, forced);
-        sampling.form = preset.constrain.then(|| TurnForm::of_turn(preset, &view, forced)).flatten();
+        sampling.form = preset.constrain.then(|| TurnForm::of_turn(preset, view, forced)).flatten();
         let completion =
             policy.complete(&branch.conversation, &sampling, &mut |piece| observer.text(piece))?;
-        let (reply, mut turn) = read_turn(completion, preset.answer_form, forced, &view);
+        let (reply, mut turn) = read_turn(completion, preset.answer_form, forced, view);
         turn.n_thrown_away = search.n_thrown_away;
         if turn.completion.finish == Finish::Cancelled {
             turns.push(turn);
@@ -158,7 +203,7 @@ pub fn ground(
                 observer.turn_ended(&turn);
                 turns.push(turn);
             }
-            branch = Branch::new(&opening);
+            branch = Branch::new(opening);
             continue;
         }
         search.n_thrown_away = 0;
@@ -169,10 +214,10 @@ pub fn ground(
                 branch.look(center, &turn.completion.text, preset.observation_of(&crop));
                 turn.crop = Some(crop);
             }
-            Action::Answer { point: Some(at), .. } if search.checks(at, &branch, n_tokens, preset, &view) => {
+            Action::Answer { point: Some(at), .. } if search.checks(at, &branch, n_tokens, preset, view) => {
                 let crop = view.crop(at, preset.crop)?;
                 observer.crop_shown(&crop);
-                branch = Branch::new(&opening);
+                branch = Branch::new(opening);
                 let look = Reply { thoughts: reply.thoughts, action: Action::Zoom(at) };
                 branch.look(at, &look.to_string(), preset.observation_of(&crop));
                 turn.zoom = Some(view.point(at));
@@ -190,7 +235,7 @@ pub fn ground(
             last => {
                 observer.turn_ended(&turn);
                 turns.push(turn);
-                return Ok(conclude(last, turns, preset, &view));
+                return Ok(conclude(last, turns, preset, view));
             }
         }
         observer.turn_ended(&turn);

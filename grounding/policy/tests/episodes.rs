@@ -12,6 +12,7 @@ use vigorl_policy::wire::FORCED_FINAL_PREFIX;
 use vigorl_policy::{
     AnswerKind, AnswerSpace, Finish, GroundObserver, Grounding, Limits, Malformed, Opening, Part,
     PolicyError, Preset, Role, Sampling, ScriptedPolicy, Search, ShownCrop, Turn, TurnForm, ground,
+    ground_closer,
 };
 
 fn screenshot() -> Arc<RgbImage> {
@@ -255,6 +256,23 @@ fn an_answer_off_its_look_is_looked_at_again_until_it_stays() {
     assert_eq!(*said, Reply::zoom("the menu (26, 20)", Coordinate { x: 26.0, y: 20.0 }).to_string());
     assert_eq!(grounding.turns[1].zoom, Some(Point::new(26.0, 20.0)));
     assert!(grounding.turns[1].crop.is_some());
+}
+
+#[test]
+fn an_answer_in_vain_is_looked_at_closer_by_who_zooms_and_asked_for_again_by_who_does_not() {
+    for (preset, n_messages) in [(three_turns(), 3), (Preset::web_grounding(), 1)] {
+        let replies = [answer(26.0, 20.0), answer(90.0, 70.0)];
+        let mut policy = ScriptedPolicy::new(replies.iter().map(String::as_str));
+        let first = ground(&mut policy, &screenshot(), "it", &preset, &sampling(), &mut ()).unwrap();
+        let again =
+            ground_closer(&mut policy, &screenshot(), "it", &preset, &sampling(), first, &mut ()).unwrap();
+        check_point(&again, 90.0, 70.0);
+        let looked = n_messages == 3;
+        let checked: Vec<bool> = again.turns.iter().map(|turn| turn.checked).collect();
+        assert_eq!(checked, [looked, false]);
+        assert_eq!(again.turns[0].zoom, looked.then_some(Point::new(26.0, 20.0)));
+        assert_eq!(policy.asked()[1].0.messages.len(), n_messages);
+    }
 }
 
 #[test]
