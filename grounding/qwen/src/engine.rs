@@ -27,7 +27,7 @@ use crate::weights::OnQuantized;
 /// How a checkpoint is loaded.
 #[derive(Clone)]
 pub struct LoadOptions {
-    /// Where to compute.
+    /// Where to compute, from [`crate::Place::device`].
     pub device: Device,
     /// Storage of the weights. Dense on the CPU means f32: the tensor library's bf16 matrix-vector product
     /// runs at 1 GB/s there, a tenth of f32.
@@ -283,6 +283,7 @@ impl Engine {
         let keys = prompt.keys();
         let n_cached = self.session.reuse(&keys);
         let visual = self.visual_tokens(&prompt, n_cached)?;
+        self.device.synchronize().map_err(backend)?;
         let vision = lap(&mut clock);
 
         // If computing fails half way, the cache no longer matches its keys: start afresh next time.
@@ -293,6 +294,8 @@ impl Engine {
             .extend(new_ids, new_positions, visual.as_ref(), &mut session.cache, &mut Probe::default())
             .and_then(|h| h.narrow(1, new_ids.len() - 1, 1))
             .map_err(backend)?;
+        // A card is still computing by now; what is not awaited would count as decoding.
+        self.device.synchronize().map_err(backend)?;
         let prefill = lap(&mut clock);
 
         let decoding = Decoding {

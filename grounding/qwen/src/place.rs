@@ -23,12 +23,25 @@ impl Place {
     pub fn device(self) -> Result<Device, LoadError> {
         match self {
             Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda if !cfg!(feature = "cuda") => Err(LoadError::NotCompiledIn { feature: "cuda" }),
             Self::Metal if !cfg!(feature = "metal") => Err(LoadError::NotCompiledIn { feature: "metal" }),
-            Self::Cuda => opened("cuda", Device::new_cuda(0)),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => opened("cuda", cuda()),
+            #[cfg(not(feature = "cuda"))]
+            Self::Cuda => Err(LoadError::NotCompiledIn { feature: "cuda" }),
             Self::Metal => opened("metal", Device::new_metal(0)),
         }
     }
+}
+
+/// A card that computes in the order in which it is asked, whichever thread asks: by default the tensor library has
+/// a queue per thread, and results of the pool that computes would be read on another thread before they are there.
+#[cfg(feature = "cuda")]
+#[expect(unsafe_code, reason = "the tensor library has no safe name for one queue")]
+fn cuda() -> candle_core::Result<Device> {
+    let device = Device::new_cuda_with_stream(0)?;
+    // SAFETY: events order the work of several queues, and all tensors of this device have the same one.
+    unsafe { device.as_cuda_device()?.disable_event_tracking() };
+    Ok(device)
 }
 
 fn opened(name: &'static str, device: candle_core::Result<Device>) -> Result<Device, LoadError> {

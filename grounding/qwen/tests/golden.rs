@@ -1,7 +1,8 @@
 //! The engine against transformers, stage by stage, on the conversations in `fixtures/golden`.
 //!
 //! `reference/make_fixtures.py` writes them. `VIGORL_GOLDEN` names another folder of the same form, which is
-//! how `reference/parity.py` has freshly generated checkpoints checked.
+//! how `reference/parity.py` has freshly generated checkpoints checked. `VIGORL_DEVICE=cuda` computes on the card,
+//! with the feature `cuda`, and fails where there is none.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
 use vigorl_policy::{Conversation, Finish, Message, Part, Policy, Role, Sampling};
-use vigorl_qwen::{Engine, Inspection, LoadOptions, ModelSource, inspect_forward};
+use vigorl_qwen::{Engine, Inspection, LoadOptions, ModelSource, Place, inspect_forward};
 
 /// What the processor computes from bytes: only the last rounding may differ.
 const PIXEL_TOLERANCE: f64 = 1e-6;
@@ -79,7 +80,12 @@ fn read_message(json: &Value, folder: &Path) -> Message {
 }
 
 fn load(checkpoint: &Path) -> Engine {
-    Engine::load(&ModelSource::Dir(checkpoint.to_owned()), &LoadOptions::default()).unwrap()
+    let place = match std::env::var("VIGORL_DEVICE").as_deref() {
+        Ok("cuda") => Place::Cuda,
+        _ => Place::Cpu,
+    };
+    let options = LoadOptions { device: place.device().unwrap(), ..LoadOptions::default() };
+    Engine::load(&ModelSource::Dir(checkpoint.to_owned()), &options).unwrap()
 }
 
 /// Name, computed tensor and tolerance, in the order in which the stages depend on each other.
