@@ -5,6 +5,8 @@
 //! Start with [`Engine`], which continues conversations, or [`Model`], which a trainer differentiates.
 
 mod attention;
+#[cfg(feature = "cuda")]
+mod card;
 mod checkpoint;
 mod config;
 mod embedding;

@@ -7,7 +7,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tenso
 use vigorl_kernels::{Added, Isa, QuantizedMatrix};
 
 use crate::error::LoadError;
-use crate::ops::values;
+use crate::ops::{add_to_rows, values};
 use crate::weights::{Matrix, Weights};
 
 /// `y = x W^T + b`. Weight names: `{prefix}.weight` (out, in), `{prefix}.bias` (out).
@@ -67,7 +67,7 @@ impl Linear {
             Self::Dense { weight, bias } => {
                 let y = x.matmul(&weight.t()?)?;
                 match bias {
-                    Some(bias) => y.broadcast_add(bias)?,
+                    Some(bias) => add_to_rows(&y, bias)?,
                     None => y,
                 }
             }

@@ -5,6 +5,10 @@
 //! columns from there; the next text token follows the largest id so far. The frequencies of a head are
 //! divided among the axes by `mrope_section`.
 
+use std::sync::OnceLock;
+
+use candle_core::{Result, Tensor};
+
 use crate::config::{Config, TextConfig};
 
 /// Patches of one image: frames, rows, columns, before merging.
@@ -76,6 +80,8 @@ pub struct RotaryTable {
     pub sin: Vec<f32>,
     /// Half a head's width.
     pub half: usize,
+    /// Both on a device, made once for all layers.
+    tensors: OnceLock<(Tensor, Tensor)>,
 }
 
 impl RotaryTable {
@@ -111,13 +117,30 @@ impl RotaryTable {
 
     /// The same table with every sine negated: the rotation backwards.
     pub fn reversed(&self) -> Self {
-        Self { cos: self.cos.clone(), sin: self.sin.iter().map(|s| -s).collect(), half: self.half }
+        let sin = self.sin.iter().map(|s| -s).collect();
+        Self { cos: self.cos.clone(), sin, half: self.half, tensors: OnceLock::new() }
+    }
+
+    /// Cosines and sines where `like` is and in its numbers: (rows, half) each.
+    pub(crate) fn tensors(&self, like: &Tensor) -> Result<(&Tensor, &Tensor)> {
+        let (cos, sin) = match self.tensors.get() {
+            Some(made) => made,
+            None => {
+                let load = |values: &[f32]| {
+                    let shape = (values.len() / self.half, self.half);
+                    Tensor::from_slice(values, shape, like.device())?.to_dtype(like.dtype())
+                };
+                let made = (load(&self.cos)?, load(&self.sin)?);
+                self.tensors.get_or_init(|| made)
+            }
+        };
+        Ok((cos, sin))
     }
 
     fn build(rows: usize, half: usize, angle: impl Fn(usize, usize) -> f32) -> Self {
         let angles = (0..rows * half).map(|at| angle(at / half, at % half));
         let (cos, sin) = angles.map(|a| (a.cos(), a.sin())).unzip();
-        Self { cos, sin, half }
+        Self { cos, sin, half, tensors: OnceLock::new() }
     }
 }
 

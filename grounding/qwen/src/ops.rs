@@ -1,10 +1,13 @@
 //! Fused element-wise operations with their own backward passes.
 //!
-//! Invariant: on the CPU in f32 each of these is one pass over memory, forward and backward; elsewhere the
-//! same function is composed of the tensor library's differentiable operations. Both agree (see the tests).
+//! Invariant: on the CPU in f32 each of these is one pass over memory, forward and backward; on an NVIDIA card it is
+//! one kernel, if nothing is differentiated; elsewhere the same function is composed of the tensor library's
+//! differentiable operations. All agree (see the tests).
 
 use std::sync::Arc;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, D, DType, Device, Layout, Result, Shape, Storage, Tensor, bail,
 };
@@ -64,6 +67,11 @@ impl Mask {
             self.rows.chunks(self.n_queries).flat_map(|item| item[from..from + n].iter().copied()).collect();
         Self { rows: Arc::new(rows), n_queries: n }
     }
+
+    #[cfg(feature = "cuda")]
+    pub(crate) fn hides_any(&self, n_keys: usize) -> bool {
+        self.rows.iter().any(|row| row.ranges(n_keys).0 != (0..n_keys))
+    }
 }
 
 /// Softmax over the last axis of `scores`, with invisible keys at probability 0.
@@ -79,6 +87,9 @@ impl Mask {
 pub fn masked_softmax(scores: &Tensor, mask: Option<&Mask>) -> Result<Tensor> {
     if is_fused(scores) {
         return scores.contiguous()?.apply_op1(MaskedSoftmax { mask: mask.cloned() });
+    }
+    if has_kernels(scores) {
+        return scores.contiguous()?.apply_op1_no_bwd(&MaskedSoftmax { mask: mask.cloned() });
     }
     let dtype = scores.dtype();
     let scores = widened(scores)?;
@@ -119,6 +130,9 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     if is_fused(x) {
         return x.contiguous()?.apply_op2(weight, RmsNorm { eps: eps as f32 });
     }
+    if has_kernels(x) && !weight.track_op() {
+        return candle_nn::ops::rms_norm(&x.contiguous()?, weight, eps as f32);
+    }
     candle_nn::ops::rms_norm_slow(x, weight, eps as f32)
 }
 
@@ -145,14 +159,33 @@ pub fn rotary(x: &Tensor, table: &Arc<RotaryTable>) -> Result<Tensor> {
         let x = if row_stride(x.layout()).is_some() { x.clone() } else { x.contiguous()? };
         return x.apply_op1(Rotary { table: table.clone() });
     }
+    let (cos, sin) = table.tensors(x)?;
+    if has_kernels(x) {
+        return candle_nn::rotary_emb::rope_thd(&x.contiguous()?.unsqueeze(0)?, cos, sin)?.squeeze(0);
+    }
     let (rows, _, dim) = x.dims3()?;
     let half = dim / 2;
-    let load = |values: &[f32]| Tensor::from_slice(values, (rows, 1, half), x.device())?.to_dtype(x.dtype());
-    let (cos, sin) = (load(&table.cos)?, load(&table.sin)?);
+    let (cos, sin) = (cos.reshape((rows, 1, half))?, sin.reshape((rows, 1, half))?);
     let (a, b) = (x.narrow(2, 0, half)?, x.narrow(2, half, half)?);
     let first = (a.broadcast_mul(&cos)? - b.broadcast_mul(&sin)?)?;
     let second = (b.broadcast_mul(&cos)? + a.broadcast_mul(&sin)?)?;
     Tensor::cat(&[first, second], 2)
+}
+
+/// `row` added to every row of `x`.
+///
+/// # Shapes
+/// `x`: (rows, width), `row`: (width).
+pub(crate) fn add_to_rows(x: &Tensor, row: &Tensor) -> Result<Tensor> {
+    if has_kernels(x) && !row.track_op() {
+        return x.contiguous()?.apply_op2_no_bwd(row, &AddToRows);
+    }
+    x.broadcast_add(row)
+}
+
+/// Whether there is a kernel for an NVIDIA card; none has a backward pass.
+fn has_kernels(x: &Tensor) -> bool {
+    x.device().is_cuda() && !x.track_op() && matches!(x.dtype(), DType::F32 | DType::BF16 | DType::F16)
 }
 
 pub(crate) fn is_fused(x: &Tensor) -> bool {
@@ -232,6 +265,11 @@ impl CustomOp1 for MaskedSoftmax {
             }
         });
         Ok((CpuStorage::F32(out), layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, storage: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        Ok((crate::card::masked_softmax(storage, layout, self.mask.as_ref())?, layout.shape().clone()))
     }
 
     /// dS = P * (dP - sum(dP * P)); invisible keys have P = 0 and so no gradient.
@@ -319,6 +357,29 @@ impl CustomOp2 for RmsNorm {
         })?;
         let dx = Tensor::from_vec(dx, x.shape(), x.device())?;
         Ok((Some(dx), Some(Tensor::from_vec(dw, weight.shape(), x.device())?)))
+    }
+}
+
+struct AddToRows;
+
+impl CustomOp2 for AddToRows {
+    fn name(&self) -> &'static str {
+        "add-to-rows"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        bail!("a card's kernel on the CPU")
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        row: &CudaStorage,
+        row_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        Ok((crate::card::add_to_rows(x, x_layout, row, row_layout)?, x_layout.shape().clone()))
     }
 }
 
