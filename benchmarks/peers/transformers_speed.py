@@ -1,13 +1,14 @@
 """Times transformers on the workloads of `vigorl bench engine`, with the same weights and as many tokens.
 
-Usage: python benchmarks/peers/transformers_speed.py CHECKPOINT --dtype f32|int8 --prompt-tokens N --zoom-tokens N
-       [--decode-tokens N] [--repeats N]
+Usage: python benchmarks/peers/transformers_speed.py CHECKPOINT --dtype f32|bf16|int8 --prompt-tokens N
+       --zoom-tokens N [--device cpu|cuda] [--decode-tokens N] [--repeats N]
 
 Prints one JSON object with the fields of one measured dtype. `int8` is torch's dynamic quantization: every linear
 layer of both towers gets 8-bit weights, layer by layer, so that the f32 weights are never all in memory.
 """
 
 import argparse
+import inspect
 import json
 import pathlib
 import resource
@@ -21,7 +22,7 @@ SCREENSHOT_GRID = (1, 58, 92)  # 1280x800, resized to 1288x812
 CROP_GRID = (1, 28, 28)  # 392x392
 
 
-def load(folder, dtype):
+def load(folder, dtype, device):
     config = AutoConfig.from_pretrained(folder)
     stored = torch.float32 if dtype == "f32" else torch.bfloat16
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(
@@ -29,7 +30,7 @@ def load(folder, dtype):
     ).eval()
     if dtype == "int8":
         quantize(model)
-    return model
+    return model.to(device)
 
 
 def quantize(model):
@@ -52,7 +53,8 @@ def patches(model, grid, seed):
     vision = model.config.vision_config
     values = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(grid[1] * grid[2], values, generator=generator), torch.tensor([grid])
+    drawn = torch.randn(grid[1] * grid[2], values, generator=generator)
+    return drawn.to(model.device, model.dtype), torch.tensor([grid], device=model.device)
 
 
 def ids_with_image(model, grid, n_tokens):
@@ -61,7 +63,7 @@ def ids_with_image(model, grid, n_tokens):
     n_pads = grid[1] * grid[2] // config.vision_config.spatial_merge_size**2
     ids = [config.vision_start_token_id] + [config.image_token_id] * n_pads
     ids += list(range(100, 100 + n_tokens - len(ids)))
-    return torch.tensor([ids])
+    return torch.tensor([ids], device=model.device)
 
 
 class Talk:
@@ -74,14 +76,18 @@ class Talk:
     def see(self, ids, visual, grid):
         """The first logits behind new tokens that begin with an image."""
         inner = self.model.model
-        positions, _ = inner.get_rope_index(ids, grid)
+        pads = ids == self.model.config.image_token_id
+        # Newer versions want to be told which tokens are an image's.
+        known = inspect.signature(inner.get_rope_index).parameters
+        kinds = {"mm_token_type_ids": pads.int()} if "mm_token_type_ids" in known else {}
+        positions, _ = inner.get_rope_index(ids, image_grid_thw=grid, **kinds)
         embeds = inner.get_input_embeddings()(ids)
-        embeds[ids == self.model.config.image_token_id] = visual.to(embeds.dtype)
+        embeds[pads] = visual.to(embeds.dtype)
         return self.forward(embeds, positions + self.next_position)
 
     def say(self, token):
         embeds = self.model.model.get_input_embeddings()(token)
-        return self.forward(embeds, torch.full((3, 1, 1), self.next_position))
+        return self.forward(embeds, torch.full((3, 1, 1), self.next_position, device=token.device))
 
     def forward(self, embeds, positions):
         self.next_position = int(positions.max()) + 1
@@ -124,6 +130,9 @@ class Clock:
         self.at = time.perf_counter()
 
     def lap(self):
+        # A card is still computing when a call returns.
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         now = time.perf_counter()
         elapsed, self.at = now - self.at, now
         return elapsed
@@ -132,15 +141,16 @@ class Clock:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=pathlib.Path)
-    parser.add_argument("--dtype", choices=["f32", "int8"], required=True)
+    parser.add_argument("--dtype", choices=["f32", "bf16", "int8"], required=True)
     parser.add_argument("--prompt-tokens", type=int, required=True)
     parser.add_argument("--zoom-tokens", type=int, required=True)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--decode-tokens", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=1)
     args = parser.parse_args()
     clock = Clock()
     with torch.inference_mode():
-        model = load(args.checkpoint, args.dtype)
+        model = load(args.checkpoint, args.dtype, args.device)
         load_secs = clock.lap()
         runs = [once(model, args, seed) for seed in range(args.repeats + 1)][1:]
     medians = {name: sorted(run[name] for run in runs)[len(runs) // 2] for name in runs[0]}

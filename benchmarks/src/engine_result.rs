@@ -11,14 +11,14 @@ use crate::engine::{Ceilings, EngineSpeed};
 pub struct EngineResult {
     /// Of the program.
     pub commit: String,
-    /// The processor's name.
+    /// The name of the processor or card.
     pub machine: String,
     /// Threads that compute.
     pub n_threads: usize,
     /// `3b` or `7b`.
     pub size: String,
-    /// What the machine can do.
-    pub ceilings: Ceilings,
+    /// What the processor can do; nothing if a card computes.
+    pub ceilings: Option<Ceilings>,
     /// This program, one storage of the weights after the other.
     pub measured: Vec<Measured>,
     /// Other programs on the same weights.
@@ -81,12 +81,15 @@ impl Peer {
 impl EngineResult {
     /// A table of everything, and ratios.
     pub fn text(&self) -> String {
-        let Ceilings { int8_gops, f32_gops, read_gb_per_sec } = self.ceilings;
-        let mut lines = vec![
-            format!(
+        let machine = match self.ceilings {
+            Some(Ceilings { int8_gops, f32_gops, read_gb_per_sec }) => format!(
                 "{}, {} threads: {int8_gops:.0} billion 8-bit and {f32_gops:.0} billion f32 operations, {read_gb_per_sec:.1} GB read a second",
                 self.machine, self.n_threads
             ),
+            None => self.machine.clone(),
+        };
+        let mut lines = vec![
+            machine,
             format!(
                 "Qwen2.5-VL-{} with random weights, a 1280x800 screenshot, a zoom, another instruction",
                 self.size.to_uppercase()
@@ -114,13 +117,13 @@ impl EngineResult {
             let s = &m.speed;
             lines.push(row([
                 m.dtype.clone(),
-                format!("{:.2}", s.vision_secs),
-                format!("{:.2}", s.prefill_secs),
+                format!("{:.3}", s.vision_secs),
+                format!("{:.3}", s.prefill_secs),
                 format!("{:.0}", s.n_prompt_tokens as f64 / s.prefill_secs),
                 format!("{:.2}", s.decode_per_sec),
-                format!("{:.2}", s.zoom_secs),
-                format!("{:.2}", s.second_instruction_secs),
-                format!("{:.2}", s.one_completion_secs),
+                format!("{:.3}", s.zoom_secs),
+                format!("{:.3}", s.second_instruction_secs),
+                format!("{:.3}", s.one_completion_secs),
                 format!("{:.2}", s.eight_completions_secs / s.one_completion_secs),
                 format!("{:.1}", m.load_secs),
                 format!("{:.2}", m.peak_rss_gb),
@@ -130,11 +133,11 @@ impl EngineResult {
         for p in &self.peers {
             lines.push(row([
                 p.name(),
-                format!("{:.2}", p.vision_secs),
-                format!("{:.2}", p.prefill_secs),
+                format!("{:.3}", p.vision_secs),
+                format!("{:.3}", p.prefill_secs),
                 format!("{:.0}", n_prompt / p.prefill_secs),
                 format!("{:.2}", p.decode_per_sec),
-                format!("{:.2}", p.zoom_secs),
+                format!("{:.3}", p.zoom_secs),
                 "-".to_owned(),
                 "-".to_owned(),
                 "-".to_owned(),
@@ -145,22 +148,11 @@ impl EngineResult {
         lines.push(
             "8 : 1 is the time of eight completions of 64 tokens side by side over that of one".to_owned(),
         );
-        lines.extend(self.measured.iter().map(|m| self.shares(m)));
+        if let Some(ceilings) = &self.ceilings {
+            lines.extend(self.measured.iter().map(|m| shares(m, ceilings)));
+        }
         lines.extend(self.peers.iter().flat_map(|peer| self.measured.iter().map(|m| against(m, peer))));
         lines.join("\n")
-    }
-
-    /// How much of what the machine can do is used.
-    fn shares(&self, m: &Measured) -> String {
-        let ceiling = if m.work.is_int8 { self.ceilings.int8_gops } else { self.ceilings.f32_gops };
-        let percent = |gops: f64, secs: f64| 100.0 * gops / secs / ceiling;
-        format!(
-            "{}: products alone would take {:.0} % of the vision time and {:.0} % of the prefill time at this machine's rate; decoding reads weights at {:.0} % of its rate",
-            m.dtype,
-            percent(m.work.vision_gops, m.speed.vision_secs),
-            percent(m.work.prefill_gops, m.speed.prefill_secs),
-            100.0 * m.work.decode_gb * m.speed.decode_per_sec / self.ceilings.read_gb_per_sec,
-        )
     }
 
     /// The rows a user compares, as Markdown.
@@ -182,6 +174,19 @@ impl EngineResult {
         }));
         lines.join("\n")
     }
+}
+
+/// How much of what the machine can do is used.
+fn shares(m: &Measured, ceilings: &Ceilings) -> String {
+    let ceiling = if m.work.is_int8 { ceilings.int8_gops } else { ceilings.f32_gops };
+    let percent = |gops: f64, secs: f64| 100.0 * gops / secs / ceiling;
+    format!(
+        "{}: products alone would take {:.0} % of the vision time and {:.0} % of the prefill time at this machine's rate; decoding reads weights at {:.0} % of its rate",
+        m.dtype,
+        percent(m.work.vision_gops, m.speed.vision_secs),
+        percent(m.work.prefill_gops, m.speed.prefill_secs),
+        100.0 * m.work.decode_gb * m.speed.decode_per_sec / ceilings.read_gb_per_sec,
+    )
 }
 
 fn against(m: &Measured, peer: &Peer) -> String {
@@ -251,7 +256,7 @@ mod tests {
             machine: "a machine".into(),
             n_threads: 2,
             size: "3b".into(),
-            ceilings: Ceilings { int8_gops: 100.0, f32_gops: 30.0, read_gb_per_sec: 40.0 },
+            ceilings: Some(Ceilings { int8_gops: 100.0, f32_gops: 30.0, read_gb_per_sec: 40.0 }),
             measured: vec![measured],
             peers: vec![peer],
         };

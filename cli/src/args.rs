@@ -545,14 +545,18 @@ pub(crate) struct BenchEngineArgs {
     #[arg(long, value_delimiter = ',', default_value = "q8_0,q4_k",
           value_parser = ["f32", "bf16", "f16", "q8_0", "q4_k"])]
     pub(crate) dtype: Vec<String>,
+    /// Where to compute, as in `locate`; on a card choose --dtype bf16
+    #[arg(long, value_parser = ["cpu", "cuda", "metal"], default_value = "cpu")]
+    pub(crate) device: String,
     /// Counted repetitions, behind one that is not
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
     pub(crate) repeats: u8,
     /// Where the checkpoint is, or is written to [default: data/bench-engine-SIZE]
     #[arg(long, value_name = "DIR")]
     pub(crate) checkpoint: Option<PathBuf>,
-    /// Also measure this program on the same weights and as many tokens, and print ratios; several with commas
-    #[arg(long, value_delimiter = ',', value_parser = ["transformers-f32", "transformers-int8", "llama.cpp-q8_0", "llama.cpp-q4_0"])]
+    /// Also measure this program on the same weights and as many tokens, and print ratios; several with commas. On a
+    /// card, transformers in f32 and bf16
+    #[arg(long, value_delimiter = ',', value_parser = ["transformers-f32", "transformers-bf16", "transformers-int8", "llama.cpp-q8_0", "llama.cpp-q4_0"])]
     pub(crate) against: Vec<String>,
     /// The Python that has torch and transformers (`make parity` installs both there); llama.cpp is fetched and
     /// built with it

@@ -143,17 +143,7 @@ pub(crate) fn quantizing() -> (ProgressBar, OnQuantized) {
 /// Loads the engine alone.
 pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
     let source = source(&settings.model)?;
-    let place = match settings.device {
-        Device::Cpu => Place::Cpu,
-        Device::Cuda => Place::Cuda,
-        Device::Metal => Place::Metal,
-    };
-    if !matches!(settings.dtype, WeightFormat::Dense(_)) && settings.device != Device::Cpu {
-        return Err(usage(
-            "quantized weights are computed on the CPU: leave out --device, or choose --dtype bf16",
-        ));
-    }
-    let device = place.device().context("--device")?;
+    let device = place(settings.device, settings.dtype)?.device().context("--device")?;
     let (bar, on_quantized) = quantizing();
     let options = LoadOptions {
         device,
@@ -171,6 +161,18 @@ pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
         Engine::from_checkpoint(checkpoint, &options).with_context(|| format!("cannot use `{source}`"))?;
     bar.finish_and_clear();
     Ok(engine)
+}
+
+/// Where weights in `format` are computed, if `device` can.
+pub(crate) fn place(device: Device, format: WeightFormat) -> anyhow::Result<Place> {
+    match (device, format) {
+        (Device::Cpu, _) => Ok(Place::Cpu),
+        (_, WeightFormat::Q8 | WeightFormat::Q4) => Err(usage(
+            "quantized weights are computed on the CPU: leave out --device, or choose --dtype bf16",
+        )),
+        (Device::Cuda, WeightFormat::Dense(_)) => Ok(Place::Cuda),
+        (Device::Metal, WeightFormat::Dense(_)) => Ok(Place::Metal),
+    }
 }
 
 /// Where the checkpoint is; a folder must exist.

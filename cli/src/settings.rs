@@ -105,6 +105,16 @@ pub(crate) enum Device {
     Metal,
 }
 
+impl Device {
+    /// Every device by its name on the command line.
+    const NAMED: [(&str, Self); 3] = [("cpu", Self::Cpu), ("cuda", Self::Cuda), ("metal", Self::Metal)];
+
+    /// The device of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::NAMED.iter().find(|(known, _)| *known == name).map(|(_, device)| *device)
+    }
+}
+
 /// Whether a browser window is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Window {
@@ -192,10 +202,7 @@ impl Settings {
             model: r.required("model")?.to_owned(),
             preset: r.text("preset").map(str::to_owned),
             dtype: r.one_of("dtype", &WeightFormat::NAMED)?,
-            device: r.one_of(
-                "device",
-                &[("cpu", Device::Cpu), ("cuda", Device::Cuda), ("metal", Device::Metal)],
-            )?,
+            device: r.one_of("device", &Device::NAMED)?,
             seed: r.number("seed", "a whole number", |_: &u64| true)?,
             temperature: r
                 .number("temperature", "a number from 0 on", |t: &f64| t.is_finite() && *t >= 0.0)?,

@@ -17,16 +17,25 @@ use vigorl_training::published::{PublishedSize, write_random};
 use crate::args::BenchEngineArgs;
 use crate::commands::bench::peer;
 use crate::commands::{Form, pretty};
-use crate::exit::Ending;
-use crate::{record, terminal};
+use crate::exit::{Ending, usage};
+use crate::settings::Device;
+use crate::{model, record, terminal};
 
 /// Writes the checkpoint where it is missing, measures, and prints.
 pub(crate) fn engine(args: &BenchEngineArgs, form: Form) -> anyhow::Result<Ending> {
+    let device = Device::named(&args.device).context("which device?")?;
+    for name in &args.dtype {
+        model::place(device, format(name)?)?;
+    }
+    let unmeasured = |peer: &&String| !["transformers-f32", "transformers-bf16"].contains(&peer.as_str());
+    if let (Some(peer), false) = (args.against.iter().find(unmeasured), device == Device::Cpu) {
+        return Err(usage(format!("{peer} is measured on the CPU: leave out --device")));
+    }
     let folder = args.checkpoint.clone();
     let folder = folder.unwrap_or_else(|| PathBuf::from(format!("data/bench-engine-{}", args.size)));
     if args.alone {
         let dtype = args.dtype.first().context("which dtype?")?;
-        let measured = alone(&folder, dtype, usize::from(args.repeats))?;
+        let measured = alone(&folder, device, dtype, usize::from(args.repeats))?;
         terminal::data(&serde_json::to_string(&measured)?);
         return Ok(Ending::Done);
     }
@@ -39,8 +48,11 @@ pub(crate) fn engine(args: &BenchEngineArgs, form: Form) -> anyhow::Result<Endin
         })?;
         bar.finish_and_clear();
     }
-    terminal::note("measuring this machine");
-    let ceilings = ceilings();
+    // They are the processor's.
+    let ceilings = (device == Device::Cpu).then(|| {
+        terminal::note("measuring this machine");
+        ceilings()
+    });
     let measured = args.dtype.iter().map(|dtype| in_own_process(args, &folder, dtype));
     let measured = measured.collect::<anyhow::Result<Vec<_>>>()?;
     let tokens = measured.first().map(|m| (m.speed.n_prompt_tokens, m.speed.n_zoom_tokens));
@@ -49,7 +61,10 @@ pub(crate) fn engine(args: &BenchEngineArgs, form: Form) -> anyhow::Result<Endin
     let peers = peers.collect::<anyhow::Result<Vec<_>>>()?;
     let result = EngineResult {
         commit: record::COMMIT.to_owned(),
-        machine: peer::machine(),
+        machine: match device {
+            Device::Cuda => peer::nvidia_card(),
+            Device::Cpu | Device::Metal => peer::machine(),
+        },
         n_threads: std::thread::available_parallelism().map_or(0, usize::from),
         size: args.size.clone(),
         ceilings,
@@ -84,16 +99,21 @@ fn peer_in_own_process(
     let script = PEERS.iter().find(|(known, _)| *known == name).context("which peer?")?.1;
     terminal::note(&format!("{peer}: loading, then {} repetitions", u16::from(args.repeats) + 1));
     let repeats = args.repeats.to_string();
-    let of_peer = [&folder.to_string_lossy(), "--dtype", dtype, "--repeats", &repeats].map(str::to_owned);
-    let tokens =
-        ["--prompt-tokens", &n_prompt_tokens.to_string(), "--zoom-tokens", &n_zoom_tokens.to_string()];
-    peer::ask(peer, &args.python, script, &[&of_peer[..], &tokens.map(str::to_owned)].concat())
+    let (n_prompt, n_zoom) = (n_prompt_tokens.to_string(), n_zoom_tokens.to_string());
+    let folder = folder.to_string_lossy();
+    let mut of_peer = vec![&*folder, "--dtype", dtype, "--repeats", &repeats];
+    of_peer.extend(["--prompt-tokens", &n_prompt, "--zoom-tokens", &n_zoom]);
+    if args.device != "cpu" {
+        of_peer.extend(["--device", &args.device]);
+    }
+    peer::ask(peer, &args.python, script, &of_peer)
 }
 
 fn in_own_process(args: &BenchEngineArgs, folder: &Path, dtype: &str) -> anyhow::Result<Measured> {
     terminal::note(&format!("{dtype}: loading, then {} repetitions", u16::from(args.repeats) + 1));
     let said = Command::new(std::env::current_exe()?)
         .args(["bench", "engine", "--alone", "--dtype", dtype, "--repeats", &args.repeats.to_string()])
+        .args(["--device", &args.device])
         .arg("--checkpoint")
         .arg(folder)
         .stderr(Stdio::inherit())
@@ -102,9 +122,15 @@ fn in_own_process(args: &BenchEngineArgs, folder: &Path, dtype: &str) -> anyhow:
     Ok(serde_json::from_slice(&said.stdout)?)
 }
 
-fn alone(folder: &Path, dtype: &str, n_repeats: usize) -> anyhow::Result<Measured> {
+fn format(dtype: &str) -> anyhow::Result<WeightFormat> {
     let named = WeightFormat::NAMED.iter().find(|(name, _)| *name == dtype);
-    let options = LoadOptions { format: named.context("which dtype?")?.1, ..LoadOptions::default() };
+    Ok(named.context("which dtype?")?.1)
+}
+
+fn alone(folder: &Path, device: Device, dtype: &str, n_repeats: usize) -> anyhow::Result<Measured> {
+    let format = format(dtype)?;
+    let device = model::place(device, format)?.device().context("--device")?;
+    let options = LoadOptions { device, format, ..LoadOptions::default() };
     let start = Instant::now();
     let mut engine = Engine::load(&ModelSource::Dir(folder.to_owned()), &options)?;
     let load_secs = start.elapsed().as_secs_f64();

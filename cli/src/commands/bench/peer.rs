@@ -45,6 +45,13 @@ pub(crate) fn ask<T: DeserializeOwned>(
     serde_json::from_str(last).with_context(|| format!("{name} printed `{last}`"))
 }
 
+/// The name of the first NVIDIA card.
+pub(crate) fn nvidia_card() -> String {
+    let name = Command::new("nvidia-smi").args(["--query-gpu=name", "--format=csv,noheader"]).output();
+    let name = name.map(|said| String::from_utf8_lossy(&said.stdout).into_owned()).unwrap_or_default();
+    name.lines().next().map_or_else(|| "an NVIDIA card".to_owned(), |name| name.trim().to_owned())
+}
+
 /// The processor's name.
 pub(crate) fn machine() -> String {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
