@@ -17,6 +17,7 @@ use x11rb::protocol::Event;
 use x11rb::protocol::xproto::{
     AtomEnum, ConfigureWindowAux, ConnectionExt as _, CreateWindowAux, EventMask, PropMode, WindowClass,
 };
+use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
 fn start(program: &str, arguments: &[&str], home: &Path) -> Ends {
@@ -160,6 +161,49 @@ fn a_terminal_runs_what_is_typed() {
     assert_eq!(clipboard(), "kept");
 }
 
+/// A window of this process that lies over the whole screen, past the window manager, and claims another's process.
+struct ForgedMenu {
+    conn: RustConnection,
+    window: u32,
+}
+
+impl ForgedMenu {
+    fn over_everything(class: &str) -> Self {
+        let (conn, screen) = x11rb::connect(None).expect("a display");
+        let root = conn.setup().roots[screen].root;
+        let atom =
+            |name: &[u8]| conn.intern_atom(false, name).expect("an atom").reply().expect("an atom").atom;
+        let (list, process) = (atom(b"_NET_CLIENT_LIST"), atom(b"_NET_WM_PID"));
+        let property = |window, property| {
+            let asked = conn.get_property(false, window, property, AtomEnum::ANY, 0, 99).expect("a property");
+            asked.reply().expect("a property")
+        };
+        let windows: Vec<u32> = property(root, list).value32().expect("windows").collect();
+        let is_of = |window: &&u32| {
+            let class_of = property(**window, AtomEnum::WM_CLASS.into()).value;
+            String::from_utf8_lossy(&class_of).to_lowercase().contains(class)
+        };
+        let victim = *windows.iter().find(is_of).expect("the application");
+        let claimed: Vec<u32> = property(victim, process).value32().expect("a process").collect();
+        let window = conn.generate_id().expect("a number");
+        let aux = CreateWindowAux::new().override_redirect(1).event_mask(EventMask::BUTTON_PRESS);
+        let (kind, depth) = (WindowClass::INPUT_OUTPUT, x11rb::COPY_DEPTH_FROM_PARENT);
+        conn.create_window(depth, window, root, 0, 0, 1280, 800, 0, kind, 0, &aux).expect("a window");
+        conn.change_property32(PropMode::REPLACE, window, process, AtomEnum::CARDINAL, &claimed)
+            .expect("a claim");
+        conn.map_window(window).expect("a window");
+        conn.sync().expect("a display");
+        Self { conn, window }
+    }
+}
+
+impl Drop for ForgedMenu {
+    fn drop(&mut self) {
+        self.conn.destroy_window(self.window).expect("a window");
+        self.conn.sync().expect("a display");
+    }
+}
+
 #[test]
 fn input_for_a_window_never_reaches_another() {
     if !on_own_display("input_for_a_window_never_reaches_another", "1280x800") {
@@ -184,6 +228,12 @@ fn input_for_a_window_never_reaches_another() {
     let item = Point::new(f64::from(x), f64::from(y));
     driver.act(&Action::Hover { at: item }).expect("the menu belongs to the window");
     press(&mut driver, "Escape");
+    // A window that claims the editor's process, as its menu does, is not the editor's.
+    let forged = ForgedMenu::over_everything("mousepad");
+    let answer = driver.act(&click);
+    assert!(matches!(&answer, Err(DriverError::Refused { .. })), "{answer:?}");
+    drop(forged);
+    driver.act(&click).expect("the window is free again");
     let cover = start("xterm", &["-geometry", "200x60+0+0", "-T", "the cover"], home.path());
     drop(driver_of("the cover"));
     let answer = driver.act(&click);

@@ -21,6 +21,7 @@ use x11rb::errors::{ConnectionError, ReplyError};
 use x11rb::protocol::Event;
 use x11rb::protocol::damage::{self, ConnectionExt as _};
 use x11rb::protocol::randr::ConnectionExt as _;
+use x11rb::protocol::res::{self, ConnectionExt as _};
 use x11rb::protocol::xproto::{
     BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt as _, KEY_PRESS_EVENT, KEY_RELEASE_EVENT,
     MOTION_NOTIFY_EVENT, Window,
@@ -85,6 +86,7 @@ pub(crate) struct X11 {
     allowed: Option<AllowedWindows>,
     /// The window of the area, once found: another one with the same title is another window.
     window: Option<Window>,
+    tells_processes: bool,
     cameras: Vec<Camera>,
     paste: Paste,
     quiet: Duration,
@@ -132,6 +134,7 @@ impl X11 {
         conn.damage_query_version(1, 1).map_err(lost)?.reply().map_err(lost)?;
         let damage = conn.generate_id().map_err(lost)?;
         conn.damage_create(damage, root, damage::ReportLevel::RAW_RECTANGLES).map_err(lost)?;
+        let tells_processes = Self::tells_processes(&conn)?;
         let paste = Paste::open(atoms)?;
         let mut opened = Self {
             conn,
@@ -140,6 +143,7 @@ impl X11 {
             area: options.area,
             allowed: options.allowed_windows,
             window: None,
+            tells_processes,
             cameras: Vec::new(),
             paste,
             quiet: options.quiet,
@@ -148,6 +152,15 @@ impl X11 {
         opened.look_for_monitors()?;
         opened.place()?;
         Ok(opened)
+    }
+
+    /// Whether the server can say which process made a window (X-Resource 1.2).
+    fn tells_processes(conn: &RustConnection) -> Result<bool, DriverError> {
+        if conn.extension_information(res::X11_EXTENSION_NAME).map_err(lost)?.is_none() {
+            return Ok(false);
+        }
+        let version = conn.res_query_version(1, 2).map_err(lost)?.reply().map_err(lost)?;
+        Ok((version.server_major, version.server_minor) >= (1, 2))
     }
 
     fn look_for_monitors(&mut self) -> Result<(), DriverError> {

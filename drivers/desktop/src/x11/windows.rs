@@ -4,6 +4,7 @@
 
 use vigorl_geometry::{Desktop, Point, Rect};
 use vigorl_interface::DriverError;
+use x11rb::protocol::res::{ClientIdMask, ClientIdSpec, ConnectionExt as _};
 use x11rb::protocol::xproto::{
     Atom, AtomEnum, ClientMessageEvent, ConnectionExt as _, EventMask, MapState, Window, WindowClass,
 };
@@ -90,18 +91,12 @@ impl X11 {
         if chain.contains(&window) {
             return Ok(true);
         }
-        match chain.first() {
-            None => Ok(false),
-            // A frame has no process of its own: what it holds counts.
-            Some(_) => {
-                for inside in chain {
-                    if self.process_of(*inside)?.is_some() {
-                        return self.same_application(*inside, window);
-                    }
-                }
-                Ok(false)
+        for inside in chain {
+            if self.same_application(*inside, window)? {
+                return Ok(true);
             }
         }
+        Ok(false)
     }
 
     /// Whether the innermost of these windows is an allowed one, or a menu of its application.
@@ -112,15 +107,10 @@ impl X11 {
         if let Some(window) = chain.iter().find(|window| windows.contains(window)) {
             return allows(*window);
         }
-        // A menu is no window of its own to the manager, and a frame has no process: what it holds counts.
-        for inside in chain {
-            if self.process_of(*inside)?.is_some() {
-                for window in &windows {
-                    if self.same_application(*inside, *window)? && allows(*window)? {
-                        return Ok(true);
-                    }
-                }
-                return Ok(false);
+        // A menu is no window of its own to the manager.
+        for window in windows {
+            if allows(window)? && self.belongs_to(chain, window)? {
+                return Ok(true);
             }
         }
         Ok(false)
@@ -142,7 +132,21 @@ impl X11 {
             || self.process_of(a)?.is_some_and(|process| self.process_of(b).ok().flatten() == Some(process)))
     }
 
+    /// The process that made a window: the server knows it of programs on this machine. Only of others, and of a server
+    /// that does not say, what the window claims is believed.
     fn process_of(&self, window: Window) -> Result<Option<u32>, DriverError> {
+        if self.tells_processes {
+            let asked = ClientIdSpec { client: window, mask: ClientIdMask::LOCAL_CLIENT_PID };
+            let told = self.conn.res_query_client_ids(&[asked]).map_err(lost)?.reply();
+            let told = told.ok().and_then(|reply| reply.ids.first()?.value.first().copied());
+            if told.is_some() {
+                return Ok(told);
+            }
+        }
+        self.claimed_process_of(window)
+    }
+
+    fn claimed_process_of(&self, window: Window) -> Result<Option<u32>, DriverError> {
         Ok(self.numbers(window, self.atoms._NET_WM_PID)?.first().copied())
     }
 
@@ -164,7 +168,7 @@ impl X11 {
         }
         // Toolkits may focus a window inside of the one that has title and process.
         loop {
-            if self.process_of(window)?.is_some() {
+            if self.claimed_process_of(window)?.is_some() {
                 return Ok(Some(window));
             }
             let tree = self.conn.query_tree(window).map_err(lost)?;
