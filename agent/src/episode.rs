@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use vigorl_geometry::{Rect, Screen};
@@ -47,13 +48,6 @@ impl std::fmt::Debug for Task<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Task").field("name", &self.name).field("steps", &self.steps).finish_non_exhaustive()
     }
-}
-
-/// Whether the episode ends with a step.
-#[derive(Debug, Clone, Copy)]
-struct Ends {
-    if_done: bool,
-    if_not: bool,
 }
 
 /// Says whether a task is done, by looking at the world.
@@ -114,24 +108,16 @@ pub fn run_episode(
     let mut record = EpisodeRecord { target: task.target.map(box4), ..EpisodeRecord::default() };
     let max_steps = task.max_steps.unwrap_or(usize::MAX);
     agent.leash.start();
-    let mut clocks = Clocks::new(&task.steps);
-    let (mut seen, mut idx) = (None, 0);
-    let mut in_vain = Vec::new();
-    while idx < task.steps.len() && record.n_steps < max_steps {
+    let mut progress = Progress { idx: 0, seen: None, in_vain: Vec::new(), clocks: Clocks::new(&task.steps) };
+    while progress.idx < task.steps.len() && record.n_steps < max_steps {
         if agent.cancel.is_set() {
             record.truncated = true;
             break;
         }
         record.n_steps += 1;
-        let is_last = |next: Option<usize>| next.is_none_or(|next| next >= task.steps.len());
-        let ends = Ends {
-            if_done: is_last(task.steps.after(idx, true)) || record.n_steps == max_steps,
-            if_not: is_last(task.steps.after(idx, false)) || record.n_steps == max_steps,
-        };
-        agent.leash.begin_step(clocks.begin(&task.steps, idx));
-        match episode_step(agent, task, idx, ends, seen.take(), &mut in_vain, &mut record, run) {
-            Ok(Next::Step { next, last }) => (idx, seen) = (next, last),
-            Ok(Next::End) => break,
+        match episode_step(agent, task, record.n_steps == max_steps, &mut progress, &mut record, run) {
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(())) => break,
             Err(StepError::Record(error)) => return Err(error),
             Err(error) => {
                 record.err_msg = Some(message(&error));
@@ -144,33 +130,42 @@ pub fn run_episode(
     Ok(record)
 }
 
-enum Next {
-    Step { next: usize, last: Option<Seen> },
-    End,
+/// How far an episode has come.
+struct Progress {
+    /// The step to take.
+    idx: usize,
+    /// What the step before saw last.
+    seen: Option<Seen>,
+    in_vain: Vec<InVain>,
+    clocks: Clocks,
 }
 
-/// Takes step `idx`, asks the judge if it was the last one, and writes it down.
+/// Takes a step, asks the judge if it was the last one, and writes it down.
 fn episode_step(
     agent: &mut Agent<'_>,
     task: &mut Task<'_>,
-    idx: usize,
-    ends: Ends,
-    seen: Option<Seen>,
-    in_vain: &mut Vec<InVain>,
+    is_last_allowed: bool,
+    progress: &mut Progress,
     record: &mut EpisodeRecord,
     run: &mut Run,
-) -> Result<Next, StepError> {
+) -> Result<ControlFlow<()>, StepError> {
+    let idx = progress.idx;
+    let limit = progress.clocks.begin(&task.steps, idx).map(|(until, limit)| (until, limit.clone()));
+    agent.leash.begin_step(limit.as_ref().map(|(until, limit)| (*until, limit.time)));
     let intent = task.steps.intents[idx].clone();
     let instruction = describe(&intent);
     let clock = Instant::now();
     let (step, mut recorder) = run.start_step(&instruction)?;
     let starting = clock.elapsed();
-    let mut outcome = run_step(agent, &intent, seen, in_vain, &mut recorder)?;
+    let mut outcome = run_step(agent, &intent, progress.seen.take(), &progress.in_vain, &mut recorder)?;
     outcome.times.record += starting;
     record.point = outcome.answer().map(xy).or(record.point);
+    let expired = limit.filter(|_| outcome.held.is_some_and(Held::is_of_the_step)).map(|(_, limit)| limit);
+    let next = task.steps.after(idx, outcome.is_done(), expired.as_ref());
+    let next = next.filter(|next| *next < task.steps.len());
     // What is held back is not tried again, unless only its own time was over.
-    let held_back = outcome.held.is_some_and(|held| !held.is_of_the_step());
-    let over = held_back || if outcome.is_done() { ends.if_done } else { ends.if_not };
+    let held_back = outcome.held.is_some() && expired.is_none();
+    let over = held_back || is_last_allowed || next.is_none();
     let mut verification = match outcome.checked {
         Some(scripted::Verification::Satisfied) => Verification::Satisfied,
         Some(scripted::Verification::Unsatisfied) => Verification::Unsatisfied,
@@ -182,7 +177,7 @@ fn episode_step(
         match verdict_of(agent, &mut *task.judge, &mut recorder, &mut outcome)? {
             Ok(verdict) => {
                 verification = verdict.verification;
-                let is_last = task.steps.after(idx, true) == Some(task.steps.len());
+                let is_last = task.steps.after(idx, true, None) == Some(task.steps.len());
                 let undone = undone(agent.hands, is_last, &outcome);
                 record.truncated = matches!(undone, Undone::OutOfSteps | Undone::AtLimit);
                 settle_account(record, verdict, undone.in_words(idx, task.steps.len(), &outcome));
@@ -192,24 +187,29 @@ fn episode_step(
     }
     let written = step_record(&outcome, instruction, step, run.episode_number(), verification);
     run.end_step(&written, &outcome)?;
-    remember(in_vain, &intent, &outcome);
-    Ok(match task.steps.after(idx, outcome.is_done()) {
-        Some(next) if !over && !outcome.cancelled => Next::Step { next, last: outcome.seen() },
-        _ => Next::End,
-    })
+    if task.steps.is_tried(idx) {
+        remember(&mut progress.in_vain, &intent, &outcome);
+    }
+    let Some(next) = next.filter(|_| !over && !outcome.cancelled) else { return Ok(ControlFlow::Break(())) };
+    (progress.idx, progress.seen) = (next, outcome.seen());
+    Ok(ControlFlow::Continue(()))
 }
 
 /// Keeps what did nothing, the latest few.
 fn remember(in_vain: &mut Vec<InVain>, intent: &Intent, outcome: &StepOutcome) {
     /// More are not likely to be met again, and each holds a screenshot.
     const MOST: usize = 8;
-    let (Intent::At { target, .. }, Effect::SuspectedNoop) = (intent, outcome.effect) else { return };
+    let (Intent::At { target, deed }, Effect::SuspectedNoop) = (intent, outcome.effect) else { return };
+    // Of a drag it is not known which end was wrong.
+    if matches!(deed, Deed::DragTo { .. }) {
+        return;
+    }
     let Some((before, at)) = outcome.before.as_ref().zip(outcome.answer()) else { return };
     if in_vain.len() == MOST {
         in_vain.remove(0);
     }
-    let (description, screenshot) = (target.description.clone(), before.pixels.clone());
-    in_vain.push(InVain { description, screenshot, at });
+    let screenshot = before.pixels.clone();
+    in_vain.push(InVain { target: target.clone(), deed: deed.clone(), screenshot, at });
 }
 
 /// Asks the judge, and asks again while the verdict may still change; then the step's last look is at what the

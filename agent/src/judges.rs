@@ -17,29 +17,30 @@ use crate::steps::{Attempt, Steps, TimeLimit};
 pub fn steps_of(task: &ScriptedTask, surroundings: &Surroundings) -> Steps {
     let mut laid_out = Steps::default();
     if let Plan::Steps(steps) = &task.plan {
-        lay_out(steps, task.patience, surroundings, &mut laid_out);
+        lay_out(steps, task.patience, task.patience, surroundings, &mut laid_out);
     }
     laid_out
 }
 
-/// Writes repetitions out one behind the other. `patience` is the longest wait of a `wait_for`.
-fn lay_out(steps: &[Step], patience: Duration, surroundings: &Surroundings, out: &mut Steps) {
+/// Writes repetitions out one behind the other. `wait` is the longest wait of a `wait_for`, and `patience` that behind a
+/// try: there, all the time of a limited part would leave none for the next try.
+fn lay_out(steps: &[Step], wait: Duration, patience: Duration, surroundings: &Surroundings, out: &mut Steps) {
     for step in steps {
         match step {
             Step::Repeat(repeat) => {
-                (0..repeat.times).for_each(|_| lay_out(&repeat.steps, patience, surroundings, out));
+                (0..repeat.times).for_each(|_| lay_out(&repeat.steps, wait, patience, surroundings, out));
             }
             Step::Within(within) => {
                 let (start, time) = (out.len(), within.time());
                 // What is left of the time is how long it waits.
-                lay_out(&within.steps, time, surroundings, out);
+                lay_out(&within.steps, time, patience, surroundings, out);
                 out.limits.push(TimeLimit { steps: start..out.len(), time });
             }
             Step::Retry(retry) => {
                 let mut tries = Vec::new();
                 for _ in 0..retry.times {
                     let start = out.len();
-                    lay_out(&retry.steps, patience, surroundings, out);
+                    lay_out(&retry.steps, wait, patience, surroundings, out);
                     out.intents.push(intent_of(&Step::WaitFor(retry.until.clone()), patience, surroundings));
                     tries.push(start..out.len());
                 }
@@ -48,13 +49,13 @@ fn lay_out(steps: &[Step], patience: Duration, surroundings: &Surroundings, out:
                 let end = out.len();
                 out.attempts.extend(tries.into_iter().map(|steps| Attempt { steps, end }));
             }
-            step => out.intents.push(intent_of(step, patience, surroundings)),
+            step => out.intents.push(intent_of(step, wait, surroundings)),
         }
     }
 }
 
 /// What a step asks that is not made of others.
-fn intent_of(step: &Step, patience: Duration, surroundings: &Surroundings) -> Intent {
+fn intent_of(step: &Step, wait: Duration, surroundings: &Surroundings) -> Intent {
     let expect = |clause: &Clause, within: Duration| Intent::Expect {
         clause: clause.clone(),
         surroundings: surroundings.clone(),
@@ -80,7 +81,7 @@ fn intent_of(step: &Step, patience: Duration, surroundings: &Surroundings) -> In
         Step::Navigate(url) => Intent::Do(Action::Navigate { url: url.clone() }),
         // Laid out before.
         Step::Repeat(_) | Step::Retry(_) | Step::Within(_) => Intent::Do(Action::Press { chord: Vec::new() }),
-        Step::WaitFor(clause) => expect(clause, patience),
+        Step::WaitFor(clause) => expect(clause, wait),
         Step::Assert(clause) => expect(clause, Duration::ZERO),
     }
 }

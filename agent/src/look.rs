@@ -13,6 +13,9 @@ use crate::step::{Agent, StepError, StepOutcome, Watch, point_of, timed};
 /// Longest wait for a quiet page before a judge is asked again, so that a restless page is judged as well.
 const SLICE: Duration = Duration::from_millis(100);
 
+/// A page that does not become quiet in this time may be behind a tab that opened late.
+const TABS_ASKED_FOR: Duration = Duration::from_millis(500);
+
 /// What a step that opened a tab says of itself.
 const OPENED_A_TAB: &str = "opened a tab";
 
@@ -22,12 +25,15 @@ pub(crate) fn look_again(
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<(), StepError> {
-    // A tab that is there at once hides the page behind it, which then takes seconds to become quiet.
+    // A tab hides the page behind it, which then gets no frames and never becomes quiet.
     follow_new_tab(agent, watch, outcome)?;
-    let cap = patience(agent, outcome).max(SLICE.min(agent.settle_cap));
-    outcome.after = settled_screenshot(agent, cap, outcome)?;
-    if follow_new_tab(agent, watch, outcome)? {
-        outcome.after = settled_screenshot(agent, patience(agent, outcome).max(SLICE), outcome)?;
+    loop {
+        let cap = patience(agent, outcome).clamp(SLICE.min(agent.settle_cap), TABS_ASKED_FOR);
+        outcome.after = settled_screenshot(agent, cap, outcome)?;
+        let is_over = matches!(outcome.settled, Settled::Quiet { .. }) || patience(agent, outcome).is_zero();
+        if !follow_new_tab(agent, watch, outcome)? && is_over {
+            break;
+        }
     }
     outcome.page = timed(&mut outcome.times.capture, || agent.driver.page_state())?;
 

@@ -125,14 +125,23 @@ fn image_size(events: &[Event], wanted: usize) -> Option<[u32; 2]> {
 
 /// What the log knows of the turns of a step; `None` if it knows of none.
 fn said(events: &[Event], wanted: usize) -> Option<GroundingRecord> {
-    let turns = events.iter().filter_map(|event| match event {
-        Event::TurnEnded { step, completion, zoom, crop, thoughts, .. } if *step == wanted => {
+    let mut turns: Vec<TurnRecord> = Vec::new();
+    for event in events {
+        if let Event::TurnEnded { step, turn, completion, zoom, crop, thoughts } = event
+            && *step == wanted
+        {
+            // A turn that went on is logged again under its number.
+            turns.truncate(turn.saturating_sub(1));
             let (completion, thoughts) = (completion.clone(), thoughts.clone());
-            Some(TurnRecord { completion, thoughts, zoom: *zoom, crop: *crop, ..TurnRecord::default() })
+            turns.push(TurnRecord {
+                completion,
+                thoughts,
+                zoom: *zoom,
+                crop: *crop,
+                ..TurnRecord::default()
+            });
         }
-        _ => None,
-    });
-    let turns: Vec<TurnRecord> = turns.collect();
+    }
     (!turns.is_empty()).then(|| GroundingRecord { turns, ..GroundingRecord::default() })
 }
 

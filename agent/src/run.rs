@@ -228,6 +228,11 @@ impl Watch for Recorder<'_> {
         dir.event(&Event::Observed { step: self.step, image_size: [width, height] })
     }
 
+    fn turn_amended(&mut self, turn: &Turn) -> Result<(), RunDirError> {
+        self.said.turns.pop();
+        self.turn(turn)
+    }
+
     fn turn(&mut self, turn: &Turn) -> Result<(), RunDirError> {
         let Some(dir) = &mut self.dir else { return Ok(()) };
         let record = TurnRecord::from(turn);

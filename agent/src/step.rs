@@ -198,6 +198,13 @@ pub trait Watch {
     fn turn(&mut self, _turn: &Turn) -> Result<(), RunDirError> {
         Ok(())
     }
+    /// The turn that was finished last goes on: its answer was looked at closer.
+    ///
+    /// # Errors
+    /// Ends the step.
+    fn turn_amended(&mut self, _turn: &Turn) -> Result<(), RunDirError> {
+        Ok(())
+    }
     /// The policy has said all it says about the latest of `groundings`.
     ///
     /// # Errors
@@ -244,7 +251,9 @@ pub struct StepTimes {
 #[derive(Debug, Clone)]
 pub struct InVain {
     /// What was to be found.
-    pub description: String,
+    pub target: Target,
+    /// What was done there.
+    pub deed: Deed,
     /// What the screen showed.
     pub screenshot: Arc<RgbImage>,
     /// Where the policy found it.
@@ -255,11 +264,14 @@ impl InVain {
     /// Points no farther apart, along an axis, are the same place.
     const SAME_PX: f64 = 3.0;
 
-    /// Whether doing something to `description` at `at` would repeat this.
-    pub(crate) fn would_repeat(&self, description: &str, screenshot: &RgbImage, at: Point<Screen>) -> bool {
-        self.description == description
-            && (self.at.x - at.x).abs().max((self.at.y - at.y).abs()) <= Self::SAME_PX
+    /// Whether the same was to be done on a screen that looked the same.
+    fn was(&self, target: &Target, deed: &Deed, screenshot: &RgbImage) -> bool {
+        (&self.target, &self.deed) == (target, deed)
             && pixel_change(&self.screenshot, screenshot).is_none_or(|change| change.is_caret())
+    }
+
+    fn was_at(&self, at: Point<Screen>) -> bool {
+        (self.at.x - at.x).abs().max((self.at.y - at.y).abs()) <= Self::SAME_PX
     }
 }
 
@@ -430,6 +442,13 @@ fn expect(
     /// Pause between two checks.
     const TICK: Duration = Duration::from_millis(50);
     let clock = Instant::now();
+    // What comes too late is not looked at any more.
+    if let Some(held) = agent.leash.out_of_time().filter(|held| held.is_of_the_step()) {
+        outcome.checked = Some(scripted::Verification::Unknown);
+        (outcome.effect, outcome.detail) = (Effect::Refused, Some(held.to_string()));
+        outcome.held = Some(held);
+        return Ok(());
+    }
     let within = if agent.hands == Hands::Rest { Duration::ZERO } else { within };
     let within = within.min(agent.leash.time_left());
     let held = loop {
@@ -480,7 +499,9 @@ fn aim(
         Intent::At { target, deed } => (target, deed),
         Intent::Expect { .. } => return Ok(Aim::NoPoint("a check does nothing".to_owned())),
     };
-    let at = match find(agent, target, screenshot, in_vain, watch, outcome)? {
+    let is_same = |tried: &&InVain| tried.was(target, deed, &screenshot.pixels);
+    let in_vain: Vec<&InVain> = in_vain.iter().filter(is_same).collect();
+    let at = match find(agent, target, screenshot, &in_vain, watch, outcome)? {
         Ok(at) => at,
         Err(reason) => return Ok(Aim::NoPoint(reason)),
     };
@@ -502,7 +523,7 @@ fn find(
     agent: &mut Agent<'_>,
     target: &Target,
     screenshot: &Screenshot,
-    in_vain: &[InVain],
+    in_vain: &[&InVain],
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<Result<Point<Screen>, String>, StepError> {
@@ -535,18 +556,19 @@ fn find(
     };
     for nth in 1..=CLOSER_LOOKS {
         let Ok(at) = &found else { break };
-        let repeats = |tried: &InVain| tried.would_repeat(&target.description, &screenshot.pixels, *at);
-        if !in_vain.iter().any(repeats) {
+        if !in_vain.iter().any(|tried| tried.was_at(*at)) {
             break;
         }
         let answered = outcome.groundings.pop();
-        found = ask(agent, target, screenshot, &again(nth), answered, watch, outcome)?;
+        // Each try draws others than the one before it.
+        let sampling = again(nth + CLOSER_LOOKS * in_vain.len() as u64);
+        found = ask(agent, target, screenshot, &sampling, answered, watch, outcome)?;
     }
     let Ok(at) = &found else { return Ok(found) };
     if veto(agent, target, screenshot, *at, outcome)?.is_none() {
         return Ok(found);
     }
-    let found = ask(agent, target, screenshot, &again(CLOSER_LOOKS + 1), None, watch, outcome)?;
+    let found = ask(agent, target, screenshot, &again(1), None, watch, outcome)?;
     if let (Some(again), Some(mut once)) = (outcome.groundings.pop(), outcome.groundings.pop()) {
         once.turns.extend(again.turns.iter().cloned());
         outcome.groundings.push(Grounding { turns: once.turns, ..again });
@@ -655,6 +677,13 @@ impl GroundObserver for Follow<'_> {
     fn turn_ended(&mut self, turn: &Turn) {
         let watch = &mut *self.watch;
         if let Err(failure) = timed(&mut self.recording, || watch.turn(turn)) {
+            self.failure = Some(failure);
+        }
+    }
+
+    fn turn_amended(&mut self, turn: &Turn) {
+        let watch = &mut *self.watch;
+        if let Err(failure) = timed(&mut self.recording, || watch.turn_amended(turn)) {
             self.failure = Some(failure);
         }
     }

@@ -49,16 +49,27 @@ impl Steps {
     }
 
     /// The step that follows on `idx`; the number of steps if there is none. Nothing if the episode ends because the
-    /// step was not done.
-    pub(crate) fn after(&self, idx: usize, is_done: bool) -> Option<usize> {
-        // The innermost one is the one that begins last.
-        let holds = |attempt: &&Attempt| attempt.steps.contains(&idx);
-        match (self.attempts.iter().filter(holds).max_by_key(|attempt| attempt.steps.start), is_done) {
+    /// step was not done. Where it was not because the time of `expired` is over, only what encloses that part is
+    /// tried again.
+    pub(crate) fn after(&self, idx: usize, is_done: bool, expired: Option<&TimeLimit>) -> Option<usize> {
+        let encloses = |attempt: &Attempt, part: &Range<usize>| {
+            attempt.steps.start <= part.start && part.end <= attempt.steps.end
+        };
+        let holds = |attempt: &&Attempt| {
+            attempt.steps.contains(&idx) && expired.is_none_or(|limit| encloses(attempt, &limit.steps))
+        };
+        let innermost = self.attempts.iter().filter(holds).min_by_key(|attempt| attempt.steps.len());
+        match (innermost, is_done) {
             (Some(attempt), true) if idx + 1 == attempt.steps.end => Some(attempt.end),
             (_, true) => Some(idx + 1),
             (Some(attempt), false) => Some(attempt.steps.end),
             (None, false) => None,
         }
+    }
+
+    /// Whether the step may be tried again.
+    pub(crate) fn is_tried(&self, idx: usize) -> bool {
+        self.attempts.iter().any(|attempt| attempt.steps.contains(&idx))
     }
 }
 
@@ -71,9 +82,9 @@ impl Clocks {
         Self(vec![None; steps.limits.len()])
     }
 
-    /// Step `idx` begins: what it may take, by the limit that ends first.
-    pub(crate) fn begin(&mut self, steps: &Steps, idx: usize) -> Option<(Instant, Duration)> {
-        let mut first: Option<(Instant, Duration)> = None;
+    /// Step `idx` begins: the limit that ends first, and when.
+    pub(crate) fn begin<'a>(&mut self, steps: &'a Steps, idx: usize) -> Option<(Instant, &'a TimeLimit)> {
+        let mut first: Option<(Instant, &TimeLimit)> = None;
         for (limit, until) in steps.limits.iter().zip(&mut self.0) {
             if !limit.steps.contains(&idx) {
                 continue;
@@ -85,7 +96,7 @@ impl Clocks {
             if let Some(until) = *until
                 && first.is_none_or(|(first, _)| until < first)
             {
-                first = Some((until, limit.time));
+                first = Some((until, limit));
             }
         }
         first
@@ -106,9 +117,25 @@ mod tests {
         ];
         let steps = Steps { limits, ..Steps::default() };
         let mut clocks = Clocks::new(&steps);
-        let times: Vec<_> = (0..5).map(|idx| clocks.begin(&steps, idx).map(|(_, time)| time)).collect();
+        let times: Vec<_> =
+            (0..5).map(|idx| clocks.begin(&steps, idx).map(|(_, limit)| limit.time)).collect();
         assert_eq!(times, [None, Some(secs(50)), Some(secs(10)), Some(secs(50)), None]);
         let first = clocks.begin(&steps, 1).unwrap();
         assert!(clocks.begin(&steps, 1).unwrap().0 >= first.0, "a step that comes again has its time again");
+    }
+
+    #[test]
+    fn what_is_tried_again_when_time_is_over_encloses_the_part_it_was_for() {
+        // Two tries of steps 0 and 1; each has a limited step, which is tried twice inside of its limit.
+        let attempts = vec![
+            Attempt { steps: 0..1, end: 2 },
+            Attempt { steps: 0..3, end: 6 },
+            Attempt { steps: 3..4, end: 5 },
+        ];
+        let limits = vec![TimeLimit { steps: 0..2, time: Duration::ZERO }];
+        let steps = Steps { attempts, limits, ..Steps::default() };
+        assert_eq!(steps.after(0, false, None), Some(1), "the next try inside");
+        assert_eq!(steps.after(0, false, steps.limits.first()), Some(3), "the next try of the whole part");
+        assert_eq!(steps.after(3, false, steps.limits.first()), None);
     }
 }

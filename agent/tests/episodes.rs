@@ -169,6 +169,13 @@ fn scripted(driver: Fake, replies: Option<&[&str]>, yaml: &str) -> (EpisodeRecor
     let steps = run.finish().unwrap().1.unwrap().join("steps");
     let mut folders: Vec<PathBuf> = fs::read_dir(steps).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.sort();
+    for folder in folders.iter().filter(|folder| folder.join("model.json").exists()) {
+        // Each crop that was shown is there, under its number.
+        let turns = json(&folder.join("model.json"))["turns"].as_array().unwrap().clone();
+        let n_crops = turns.iter().filter(|turn| !turn["crop"].is_null()).count();
+        let is_there = |n: usize| folder.join(format!("crop_{n}.png")).exists();
+        assert!((1..=n_crops).all(is_there) && !is_there(n_crops + 1), "{turns:?}");
+    }
     (record, folders.iter().map(|folder| json(&folder.join("action.json"))).collect(), driver)
 }
 
@@ -208,6 +215,13 @@ fn what_was_done_in_vain_is_looked_at_closer_before_it_is_done_again() {
     assert_eq!(effects, ["suspected_noop", "refused", "confirmed", "confirmed"]);
     let at = |x: f64, y: f64| Action::Click { at: Point::new(x, y), button: MouseButton::Left, count: 1 };
     assert_eq!(driver.acts, [at(10.0, 10.0), at(130.0, 50.0)]);
+    // The closer look goes on in the policy's own way.
+    let (record, _, driver) = scripted(Fake::default(), Some(&[MISS, MISS, LOOK, HIT]), UNTIL_GREEN);
+    assert_eq!((record.success, driver.acts.len()), (Some(true), 2));
+    // Another deed is another thing, also where the first one did nothing.
+    let hover = UNTIL_GREEN.replace("[ click", "[ hover: { what: the Save box, at: [130, 50] }, click");
+    let (_, _, driver) = scripted(Fake::default(), Some(&[MISS, MISS, HIT, HIT]), &hover);
+    assert_eq!(driver.acts.len(), 4, "{:?}", driver.acts);
     // An answer elsewhere needs no closer look, and neither does another target at the same place.
     let (record, _, driver) = scripted(Fake::default(), Some(&[MISS, HIT]), UNTIL_GREEN);
     assert_eq!((record.success, driver.acts.len()), (Some(true), 2));
@@ -250,6 +264,12 @@ fn steps_that_may_take_so_long_end_then_and_wait_no_longer_and_no_shorter() {
     writer.join().unwrap();
     fs::remove_dir_all(file.parent().unwrap()).unwrap();
     assert_eq!(steps[0]["effect"], "confirmed", "{steps:?}");
+    // Tries inside of it end with it, without being gone through; the wait behind each is the task's.
+    let inside = "within: { secs: 0.3, steps: [retry: { times: 50, until: { javascript: isGreen }, steps: [type: x] }] }";
+    let (_, steps, driver) = scripted(Fake::default(), None, &task(60, inside));
+    assert_eq!((driver.acts.len(), steps.len()), (1, 2), "{steps:?}");
+    let (_, steps, driver) = scripted(Fake::default(), None, &task(0, inside));
+    assert!(driver.acts.len() > 1 && steps.len() == 100, "{}", steps.len());
     // No action behind the end, and the next try has its time again.
     let tries = "retry: { times: 2, until: { javascript: isGreen }, steps: [within: { secs: 0.1, steps: [
                    click: { what: b, at: [130, 50] }, wait_for: { clipboard: never }, type: x] }] }";

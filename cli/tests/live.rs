@@ -97,17 +97,23 @@ fn what_a_server_answers_late_is_judged_and_seen() {
 
 #[test]
 fn a_tab_that_a_link_opens_is_followed() {
-    let output = tempfile::tempdir().unwrap();
-    let mut driver = browser(320, 200);
-    let script = "window.open('about:blank').document.title = 'two'";
-    show(&mut driver, &BUTTON.replace("<button ", &format!("<button onclick=\"{script}\" ")));
-    let ended = click(&mut driver, &mut ScriptedPolicy::new([HIT]), &mut Nobody, output.path());
-    let step = Recorded::read(&ended.path).unwrap().episodes[0].steps[0].action.clone().unwrap();
-    assert_eq!((step.effect, step.detail.as_deref()), (Effect::Confirmed, Some("opened a tab")));
-    assert_eq!(step.title.as_deref(), Some("two"));
-    assert_eq!(driver.tabs().unwrap().len(), 2);
-    let after = image::open(ended.path.join("steps/0001/after.png")).unwrap();
-    assert_eq!((after.width(), after.height()), (320, 200), "the new tab is as large");
+    let at_once = "window.open('about:blank').document.title = 'two'";
+    let late = format!("setTimeout(() => {{ {at_once} }}, 30)");
+    for script in [at_once, &late] {
+        let output = tempfile::tempdir().unwrap();
+        let mut driver = browser(320, 200);
+        show(&mut driver, &BUTTON.replace("<button ", &format!("<button onclick=\"{script}\" ")));
+        let begin = Instant::now();
+        let ended = click(&mut driver, &mut ScriptedPolicy::new([HIT]), &mut Nobody, output.path());
+        // The page behind the tab gets no frames: who waited for it would wait for 3 s.
+        assert!(begin.elapsed() < Duration::from_millis(2_500), "{:?}", begin.elapsed());
+        let step = Recorded::read(&ended.path).unwrap().episodes[0].steps[0].action.clone().unwrap();
+        assert_eq!((step.effect, step.detail.as_deref()), (Effect::Confirmed, Some("opened a tab")));
+        assert_eq!(step.title.as_deref(), Some("two"));
+        assert_eq!(driver.tabs().unwrap().len(), 2);
+        let after = image::open(ended.path.join("steps/0001/after.png")).unwrap();
+        assert_eq!((after.width(), after.height()), (320, 200), "the new tab is as large");
+    }
 }
 
 /// Answers the middle of the page's own target.

@@ -107,7 +107,7 @@ fn world(settings: &Settings) -> anyhow::Result<(Box<dyn Driver>, Option<Counter
             (Box::new(driver), None, version)
         }
         World::Desktop => {
-            let mut driver = desktop::start(&settings.area, settings)?;
+            let mut driver = desktop::start(&settings.area, None)?;
             let counter = Counter::open(&mut driver)?;
             (Box::new(driver), Some(counter), desktop::version())
         }

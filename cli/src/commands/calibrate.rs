@@ -25,7 +25,7 @@ pub(crate) fn run(settings: &Settings, form: Form) -> anyhow::Result<Ending> {
             calibrate(&mut driver, &mut page)?
         }
         World::Desktop => {
-            let mut driver = desktop::start(&settings.area, settings)?;
+            let mut driver = desktop::start(&settings.area, None)?;
             let mut window = Window::open(&mut driver)?;
             calibrate(&mut driver, &mut window)?
         }

@@ -1,16 +1,18 @@
 //! Connects to the desktop that the settings describe.
 
 use vigorl_agent::Cancel;
-use vigorl_desktop::{Brake, DesktopDriver, Options, Session};
+use vigorl_desktop::{AllowedWindows, Brake, DesktopDriver, Options, Session};
 use vigorl_interface::{Area, DriverError};
 
-use crate::settings::Settings;
 use crate::{env, terminal};
 
 /// The desktop that `DISPLAY` names.
-pub(crate) fn start(area: &Area, settings: &Settings) -> Result<DesktopDriver, DriverError> {
+pub(crate) fn start(
+    area: &Area,
+    allowed_windows: Option<&AllowedWindows>,
+) -> Result<DesktopDriver, DriverError> {
     let session = if env::is_wayland() { Session::Wayland } else { Session::X11 };
-    let allowed_windows = settings.allowed_windows.clone();
+    let allowed_windows = allowed_windows.cloned();
     DesktopDriver::start(Options { area: area.clone(), allowed_windows, session, ..Options::default() })
 }
 

@@ -74,7 +74,8 @@ fn web(settings: &Settings) -> Vec<Finding> {
 
 /// Connects to the display and looks at the area once.
 fn live_desktop(settings: &Settings) -> Result<String, String> {
-    let mut driver = desktop::start(&settings.area, settings).map_err(|error| error.to_string())?;
+    let mut driver = desktop::start(&settings.area, settings.allowed_windows.as_ref())
+        .map_err(|error| error.to_string())?;
     let clock = Instant::now();
     let shown = driver.screenshot().map_err(|error| format!("it gives no screenshot: {error}"))?;
     let (captured, (width, height)) = (clock.elapsed(), shown.pixels.dimensions());

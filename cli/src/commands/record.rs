@@ -195,7 +195,7 @@ fn listen(
 }
 
 fn on_desktop(file: &Path, settings: &Settings, cancel: &Cancel) -> anyhow::Result<Recorded> {
-    let mut driver = desktop::start(&settings.area, settings)?;
+    let mut driver = desktop::start(&settings.area, settings.allowed_windows.as_ref())?;
     let mut person = Person::watch()?;
     let mut watched =
         Watched { pictures: Pictures::beside(file), shown: driver.screenshot()?, down: None, clicked: None };

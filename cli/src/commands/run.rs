@@ -122,7 +122,7 @@ pub(crate) fn play_once(
         }
         Place::Desktop(area) => {
             let driver = Programs::until_ready(programs.as_ref(), cancel, || {
-                let mut driver = desktop::start(area, settings)?;
+                let mut driver = desktop::start(area, settings.allowed_windows.as_ref())?;
                 // A window is there before it is drawn.
                 driver.settle(settings.settle_cap).map(|_| driver)
             });

@@ -121,7 +121,9 @@ impl DesktopDriver {
             return Err(DriverError::Refused { request: "type", detail });
         }
         let characters: Vec<char> = text.replace("\r\n", "\n").replace('\r', "\n").chars().collect();
-        for part in characters.chunks(CHARS_PER_REQUEST) {
+        // A line ends a part: Enter may close the window, and what follows must not go to the next one.
+        let lines = characters.split_inclusive(|c| *c == '\n');
+        for part in lines.flat_map(|line| line.chunks(CHARS_PER_REQUEST)) {
             let part: String = part.iter().collect();
             self.worker.ask("type", TYPING, move |system| system.type_text(&part))?;
         }

@@ -19,6 +19,9 @@ const animated = () => (document.getAnimations?.() ?? []).some((animation) =>
   animation.playState === "running" && animation.timeline === document.timeline
   && animation.effect?.target && visible(animation.effect.target));
 const restless = () => loading() || animated();
+// What script writes into fields is no mutation.
+const fields = () => [...document.querySelectorAll("input,textarea,select")]
+  .map((field) => `${field.value}${field.checked ?? ""}`).join("\n");
 const moving = "canvas,video,iframe,frame,object,embed,marquee,progress:not([value]),"
   + "animate,animateTransform,animateMotion,set";
 const picture = (image) => /\.(gif|apng|webp)\b|^data:image\/(gif|apng|webp)/i.test(image.currentSrc);
@@ -31,7 +34,9 @@ const opaque = () => [...document.querySelectorAll("*")].some((element) =>
 const KEY = Symbol.for("vigorl.watch");
 const start = () => {
   window[KEY]?.end();
-  const watch = { changed: false, still: true, frames: 0, since: performance.now(), onFrame: () => {} };
+  const watch = {
+    changed: false, still: true, frames: 0, since: performance.now(), fields: fields(), onFrame: () => {},
+  };
   const touch = () => { watch.changed = true; watch.still = false; };
   const touchIfVisible = (event) => {
     if (event.target instanceof Element && visible(event.target)) touch();
@@ -92,7 +97,9 @@ return new Promise((resolve) => {
   // Frames are counted besides time: a busy machine may not have run the page at all for a while.
   watch.onFrame = () => {
     const now = performance.now();
-    if (restless()) watch.touch();
+    const written = fields();
+    if (restless() || written !== watch.fields) watch.touch();
+    watch.fields = written;
     if (watch.changed) {
       watch.changed = false;
       watch.since = now;

@@ -3,9 +3,12 @@
 //!
 //! The page is asked: loaded, no mutation, no scrolling and no visible animation for [`QUIET`]. A capture takes
 //! longer than that, so the page is watched while it is captured: if nothing changed meanwhile, the screenshot shows
-//! a quiet page and nothing has been waited for. Where something is visible that script cannot look into (canvas,
+//! a quiet page and nothing has been waited for. A page that is quiet for a while only, time and again, is captured
+//! right after such a while. Where something is visible that script cannot look into (canvas,
 //! video, frames, shadow trees, animated pictures), two screenshots in a row must agree as well, except for an area
-//! the size of a text caret, which blinks for ever. Not noticed: requests and timers that change nothing meanwhile.
+//! the size of a text caret, which blinks for ever. Not noticed: requests and timers that change nothing meanwhile, and
+//! what only a style sheet or the state of an element changes (its rules, a focus ring, a pop-over), if no animation
+//! comes of it.
 
 use std::time::{Duration, Instant};
 
@@ -25,6 +28,8 @@ const SLICE: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_millis(20);
 /// Two screenshots that must agree are this far apart: the frame of an animated picture often stays for 100 ms.
 const APART: Duration = Duration::from_millis(100);
+/// Captures that the page may spoil; the next one is taken as it comes.
+const SPOILED: usize = 2;
 /// Largest area that may differ between two quiet screenshots, in CSS pixels: a text caret.
 const CARET: (f64, f64) = (4.0, 64.0);
 
@@ -55,7 +60,9 @@ pub(crate) fn settle(
     let mut pixels = Agreement::new(ratio);
     loop {
         match look(session, cap.saturating_sub(start.elapsed()))?.state {
-            State::Quiet | State::Dialog => return Ok(Settled::Quiet { after: start.elapsed() }),
+            State::Quiet | State::Dialog => {
+                return Ok(Settled::Quiet { after: start.elapsed() });
+            }
             State::Opaque => {
                 pixels.keep_apart(session, cap.saturating_sub(start.elapsed()));
                 let captured = match capture(session) {
@@ -85,6 +92,7 @@ pub(crate) fn settle_and_capture(
 ) -> Result<(Settled, RgbImage), DriverError> {
     let start = Instant::now();
     let mut pixels = Agreement::new(ratio);
+    let mut n_spoiled = 0;
     loop {
         let after = start.elapsed();
         let captured = if watch(session)? {
@@ -99,6 +107,12 @@ pub(crate) fn settle_and_capture(
             (State::Opaque, Some(captured)) if seen.still => {
                 if let Ok(captured) = pixels.agree(captured) {
                     return Ok((Settled::Quiet { after }, captured));
+                }
+            }
+            (State::Quiet, Some(_)) => {
+                n_spoiled += 1;
+                if n_spoiled >= SPOILED {
+                    return Ok((Settled::Quiet { after: start.elapsed() }, capture(session)?));
                 }
             }
             (State::Replaced, _) => session.pause(RETRY),

@@ -105,6 +105,9 @@ pub trait GroundObserver {
 
     /// A turn is complete.
     fn turn_ended(&mut self, _turn: &Turn) {}
+
+    /// The turn that was complete last, of the episode before, goes on: its answer is looked at closer.
+    fn turn_amended(&mut self, _turn: &Turn) {}
 }
 
 impl GroundObserver for () {}
@@ -157,6 +160,7 @@ pub fn ground_closer(
         let look = Reply { thoughts: said.thoughts, action: Action::Zoom(at) };
         branch.look(at, &look.to_string(), preset.observation_of(&crop));
         (last.zoom, last.crop, last.checked) = (Some(place), Some(crop), true);
+        observer.turn_amended(last);
     }
     go_on(policy, &view, &opening, branch, turns, preset, sampling, observer)
 }
@@ -174,8 +178,10 @@ fn go_on(
     observer: &mut dyn GroundObserver,
 ) -> Result<Grounding, PolicyError> {
     let mut search = Searching::new(preset);
+    // What was said and seen before counts for nothing: this is an episode of its own.
+    let n_before = turns.len();
     loop {
-        let n_tokens = response_tokens(&turns, policy.pixel_budget());
+        let n_tokens = response_tokens(&turns[n_before..], policy.pixel_budget());
         let is_last = must_answer(preset, &branch, n_tokens);
         let forced = search.is_over() || is_last && !search.goes_on(preset, &branch, n_tokens);
         if observer.turn_started(turns.len(), forced).is_break() {
@@ -193,7 +199,7 @@ fn go_on(
             return Ok(cancelled(turns));
         }
         let is_seen = |zoom: Point<Screen>| {
-            let before = turns.iter().filter(|turn: &&Turn| turn.crop.is_some());
+            let before = turns[n_before..].iter().filter(|turn: &&Turn| turn.crop.is_some());
             before.filter_map(|turn| turn.zoom).any(|seen| view.are_close(seen, zoom, SEEN, preset.crop))
         };
         let leads_on = !is_last && !turn.zoom.is_some_and(is_seen);

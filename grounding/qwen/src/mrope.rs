@@ -121,7 +121,7 @@ impl RotaryTable {
         Self { cos: self.cos.clone(), sin, half: self.half, tensors: OnceLock::new() }
     }
 
-    /// Cosines and sines where `like` is and in its numbers: (rows, half) each.
+    /// Cosines and sines where the first `like` is and in its numbers, which must be those of all: (rows, half) each.
     pub(crate) fn tensors(&self, like: &Tensor) -> Result<(&Tensor, &Tensor)> {
         let (cos, sin) = match self.tensors.get() {
             Some(made) => made,

@@ -327,11 +327,15 @@ impl X11 {
         Ok(())
     }
 
-    /// Whether input that goes to the innermost of these windows may.
+    /// Whether input that goes to these windows, one inside the other, may.
     fn expect_allowed(&self, request: &'static str, chain: &[Window]) -> Result<(), DriverError> {
         let Some(allowed) = &self.allowed else { return Ok(()) };
         if self.is_allowed(chain, allowed)? {
             return Ok(());
+        }
+        if self.windows()?.is_empty() {
+            let detail = "the window manager lists no windows, so it is not known which one is allowed";
+            return Err(refused(request, detail));
         }
         let Some(outermost) = chain.first() else {
             return Err(refused(request, "only the background is there, and no allowed window"));
@@ -440,9 +444,13 @@ impl X11 {
             true => Some(self.paste.keep()?),
             false => None,
         };
-        let typed = plan.into_iter().try_for_each(|stroke| match stroke {
-            Stroke::Keys(inputs) => self.perform(&inputs),
-            Stroke::Paste(text) => self.paste_text(&text, &keyboard),
+        let typed = plan.into_iter().try_for_each(|stroke| {
+            // What was typed before may have closed the window, and a paste takes its time.
+            self.expect_focus("type")?;
+            match stroke {
+                Stroke::Keys(inputs) => self.perform(&inputs),
+                Stroke::Paste(text) => self.paste_text(&text, &keyboard),
+            }
         });
         let put_back = kept.map_or(Ok(()), |kept| self.paste.put_back(kept));
         typed.and(put_back)

@@ -99,7 +99,8 @@ impl X11 {
         Ok(false)
     }
 
-    /// Whether the innermost of these windows is an allowed one, or a menu of its application.
+    /// Whether these windows, one inside the other, are an allowed one, or a menu of its application. A menu does not say
+    /// which window it is of: if one of the application's is not allowed, its menus are not.
     pub(super) fn is_allowed(&self, chain: &[Window], allowed: &AllowedWindows) -> Result<bool, DriverError> {
         let windows = self.windows()?;
         let allows =
@@ -108,12 +109,16 @@ impl X11 {
             return allows(*window);
         }
         // A menu is no window of its own to the manager.
+        let mut is_any = false;
         for window in windows {
-            if allows(window)? && self.belongs_to(chain, window)? {
-                return Ok(true);
+            if self.belongs_to(chain, window)? {
+                if !allows(window)? {
+                    return Ok(false);
+                }
+                is_any = true;
             }
         }
-        Ok(false)
+        Ok(is_any)
     }
 
     /// The application of the first of these windows that says so.

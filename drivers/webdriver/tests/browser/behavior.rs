@@ -322,6 +322,16 @@ fn a_settled_screenshot_shows_what_came_of_a_click() {
                  c.getContext('2d').fillRect(0,0,300,300)},30)\"><canvas id=c width=300 height=300></canvas>",
         ),
         (
+            "into a field",
+            "<style>input{width:300px;height:300px;border:0;padding:0;outline:0;font:400px/300px sans-serif;
+                 color:#00f}</style><body onclick=\"setTimeout(()=>i.value='█',30)\"><input id=i readonly>",
+        ),
+        (
+            "on a page whose attributes change now and then",
+            "<body onclick=\"document.body.style.background='#00f'\">
+             <script>setInterval(()=>document.body.dataset.n=performance.now(),80)</script>",
+        ),
+        (
             "in a document that replaces this one",
             "<body onclick=\"setTimeout(()=>{document.open();
                  document.write('<body style=background:blue>');document.close()},20)\">",
