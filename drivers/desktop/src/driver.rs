@@ -16,6 +16,8 @@ use crate::x11::{Input, X11};
 const CHARS_PER_REQUEST: usize = 100;
 /// Time that typing a part may take.
 const TYPING: Duration = Duration::from_secs(10);
+/// Time that a drag may take.
+const DRAGGING: Duration = Duration::from_secs(2);
 
 /// A desktop behind a display server.
 #[derive(Debug)]
@@ -160,7 +162,7 @@ impl Driver for DesktopDriver {
             }
             Action::Drag { from, to } => {
                 let [from, to] = self.on_desktop("drag", [*from, *to])?;
-                self.perform("drag", drag(from, to))
+                self.worker.ask("drag", DRAGGING, move |system| system.drag(from, to))
             }
             Action::Scroll { at, dx_px, dy_px } => {
                 let refused =
@@ -211,18 +213,4 @@ impl Driver for DesktopDriver {
     fn wheel_step_px(&self) -> f64 {
         f64::from(self.options.wheel_step_px)
     }
-}
-
-/// A drag in steps, without pauses: the server would make them, but it forgets what waits when a program dies, and
-/// the button would stay down.
-fn drag(from: Point<Desktop>, to: Point<Desktop>) -> Vec<Input> {
-    const STEPS: i32 = 8;
-    let along = |step: i32| {
-        let between = |a: f64, b: f64| (a + (b - a) * f64::from(step) / f64::from(STEPS)).round();
-        Input::Move(Point::new(between(from.x, to.x), between(from.y, to.y)))
-    };
-    let mut inputs = vec![Input::Move(from), Input::ButtonDown(MouseButton::Left)];
-    inputs.extend((1..=STEPS).map(along));
-    inputs.push(Input::ButtonUp(MouseButton::Left));
-    inputs
 }

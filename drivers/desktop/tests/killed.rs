@@ -56,10 +56,14 @@ fn a_program_killed_at_any_time_leaves_nothing_down() {
             .expect("this program again");
         let said = BufReader::new(victim.stdout.take().expect("its output")).lines();
         assert!(said.map_while(Result::ok).any(|line| line.contains("started")), "it never started");
-        std::thread::sleep(Duration::from_micros(20_000 + 1_731 * round));
+        // A drag takes a third of a second, so most of them die with the button down.
+        std::thread::sleep(Duration::from_micros(20_000 + 17_310 * round));
         victim.kill().expect("SIGKILL");
         victim.wait().expect("its end");
-        std::thread::sleep(Duration::from_millis(50));
+        let end = Instant::now() + Duration::from_secs(1);
+        while what_is_down() != (0, 0) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         assert_eq!(what_is_down(), (0, 0), "round {round}");
     }
 }

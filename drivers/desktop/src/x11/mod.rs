@@ -6,6 +6,7 @@
 
 mod brake;
 mod echo;
+mod hold;
 mod keyboard;
 mod paste;
 mod person;
@@ -32,6 +33,7 @@ use x11rb::wrapper::ConnectionExt as _;
 
 use crate::allowed::{AllowedWindows, is_for_the_manager};
 use crate::options::Options;
+use hold::Held;
 use keyboard::{Keyboard, Stroke};
 use paste::{Kept, Paste};
 
@@ -74,6 +76,8 @@ pub(crate) enum Input {
 const ACTIVATION: Duration = Duration::from_millis(500);
 /// Pause between two looks at something awaited.
 const TICK: Duration = Duration::from_millis(4);
+/// The server's number of the primary button.
+const PRIMARY: u8 = 1;
 /// Largest change that is a blinking caret, in pixels.
 const CARET: (u16, u16) = (4, 64);
 
@@ -87,6 +91,8 @@ pub(crate) struct X11 {
     /// The window of the area, once found: another one with the same title is another window.
     window: Option<Window>,
     tells_processes: bool,
+    /// The number of the extension's requests.
+    xtest: u8,
     cameras: Vec<Camera>,
     paste: Paste,
     quiet: Duration,
@@ -125,11 +131,13 @@ impl X11 {
             failed(format!("no X11 display ({e}); set DISPLAY, or start the program with `xvfb-run -a`"))
         })?;
         let root = conn.setup().roots[screen].root;
-        for extension in [xtest::X11_EXTENSION_NAME, damage::X11_EXTENSION_NAME] {
-            if conn.extension_information(extension).map_err(lost)?.is_none() {
-                return Err(failed(format!("the display has no extension {extension}")));
-            }
-        }
+        let opcode_of = |extension: &'static str| {
+            let known = conn.extension_information(extension).map_err(lost)?;
+            let known = known.ok_or_else(|| failed(format!("the display has no extension {extension}")))?;
+            Ok::<u8, DriverError>(known.major_opcode)
+        };
+        let xtest = opcode_of(xtest::X11_EXTENSION_NAME)?;
+        opcode_of(damage::X11_EXTENSION_NAME)?;
         let atoms = Atoms::new(&conn).map_err(lost)?.reply().map_err(lost)?;
         conn.damage_query_version(1, 1).map_err(lost)?.reply().map_err(lost)?;
         let damage = conn.generate_id().map_err(lost)?;
@@ -144,6 +152,7 @@ impl X11 {
             allowed: options.allowed_windows,
             window: None,
             tells_processes,
+            xtest,
             cameras: Vec::new(),
             paste,
             quiet: options.quiet,
@@ -388,10 +397,37 @@ impl X11 {
         Ok(())
     }
 
+    /// Drags with the primary button, as slowly as a hand in a hurry: an application that moves things between windows
+    /// grabs the pointer when the drag begins and asks the window below at each step, and would miss a release that
+    /// came at once.
+    pub(crate) fn drag(&mut self, from: Point<Desktop>, to: Point<Desktop>) -> Result<(), DriverError> {
+        const STEPS: i32 = 12;
+        const STEP: Duration = Duration::from_millis(12);
+        /// For the answers of both applications, at the beginning and at the end.
+        const REST: Duration = Duration::from_millis(80);
+        let along = |step: i32| {
+            let between = |a: f64, b: f64| (a + (b - a) * f64::from(step) / f64::from(STEPS)).round();
+            Input::Move(Point::new(between(from.x, to.x), between(from.y, to.y)))
+        };
+        let held = Held::watch(self.xtest, self.root, PRIMARY)?;
+        self.perform(&[Input::Move(from), Input::ButtonDown(MouseButton::Left)])?;
+        for step in 1..=STEPS {
+            std::thread::sleep(STEP);
+            self.perform(&[along(step)])?;
+            if step == 1 {
+                std::thread::sleep(REST);
+            }
+        }
+        std::thread::sleep(REST);
+        self.perform(&[Input::ButtonUp(MouseButton::Left)])?;
+        held.is_up();
+        Ok(())
+    }
+
     /// Puts an event into the buffer of the connection, which is large enough for any action.
     fn queue(&self, input: Input) -> Result<(), ConnectionError> {
         let button = |button: MouseButton| match button {
-            MouseButton::Left => 1,
+            MouseButton::Left => PRIMARY,
             MouseButton::Middle => 2,
             MouseButton::Right => 3,
         };
