@@ -57,7 +57,7 @@ impl Held {
     }
 
     /// The button is up again.
-    pub(super) fn is_up(mut self) {
+    pub(super) fn was_released(mut self) {
         self.is_up = true;
     }
 }

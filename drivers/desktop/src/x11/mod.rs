@@ -420,7 +420,7 @@ impl X11 {
         }
         std::thread::sleep(REST);
         self.perform(&[Input::ButtonUp(MouseButton::Left)])?;
-        held.is_up();
+        held.was_released();
         Ok(())
     }
 
