@@ -55,6 +55,7 @@ impl WebDriver {
     /// Makes `tab` current, shown, and exactly as large as asked for: a new tab starts with the window's size.
     fn enter(&mut self, tab: TabId) -> Result<(), DriverError> {
         self.session.send("switch tab", Command::SwitchToWindow(WindowHandle::from(tab.0.as_str())))?;
+        self.session.look_at(&tab.0);
         self.tab = tab;
         self.geometry = None;
         let size = self.options.viewport;
@@ -274,15 +275,7 @@ impl Driver for WebDriver {
 
 /// The pixels of the viewport.
 pub(crate) fn capture(session: &Session) -> Result<RgbImage, DriverError> {
-    // `optimizeForSpeed` is a faster, larger PNG with the same pixels.
-    let parameters = json!({ "format": "png", "optimizeForSpeed": true });
-    let ask = || session.devtools("screenshot", "Page.captureScreenshot", parameters.clone());
-    let mut answer = ask()?;
-    if answer.is_null() {
-        // A dialog opened or the tab closed meanwhile; the next answer says which.
-        answer = ask()?;
-    }
-    let encoded = answer["data"].as_str().ok_or_else(|| unexpected("screenshot", &answer))?;
+    let encoded = session.capture()?;
     let broken = |detail: String| DriverError::Refused { request: "screenshot", detail };
     let png = BASE64_STANDARD.decode(encoded).map_err(|e| broken(e.to_string()))?;
     let pixels =

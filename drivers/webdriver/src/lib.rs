@@ -8,6 +8,7 @@
 //! Start with [`WebDriver::start`]. Must not be used inside another async runtime: it owns one and blocks.
 //! Unix only: process groups end what was started.
 
+mod camera;
 mod driver;
 mod forms;
 mod hosts;

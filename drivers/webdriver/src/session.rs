@@ -1,5 +1,7 @@
 //! One WebDriver session with its runtime. Invariant: every request has a deadline and every failure is typed.
 
+use std::cell::RefCell;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -9,6 +11,7 @@ use thirtyfour::{Capabilities, TimeoutConfiguration};
 use tokio::runtime::Runtime;
 use vigorl_interface::DriverError;
 
+use crate::camera::Camera;
 use crate::hosts::AllowedHosts;
 use crate::options::{Options, Server, Window};
 use crate::process::Chromedriver;
@@ -40,6 +43,8 @@ pub(crate) struct Session {
     /// `None` only while being dropped.
     client: Option<thirtyfour::WebDriver>,
     deadline: Duration,
+    /// The tab that is captured, and the connection for that, once there is one.
+    camera: RefCell<(String, Option<Camera>)>,
     /// Declared last: ended after the client.
     own: Option<Chromedriver>,
 }
@@ -75,7 +80,13 @@ impl Session {
             .block_on(async { tokio::time::timeout(options.start_deadline, connect.connect()).await })
             .map_err(|_elapsed| failed(format!("no session within {:?}", options.start_deadline)))?
             .map_err(|e| failed(explain_start(&e)))?;
-        let session = Self { runtime, client: Some(client), deadline: options.deadline, own };
+        let session = Self {
+            runtime,
+            client: Some(client),
+            deadline: options.deadline,
+            camera: RefCell::default(),
+            own,
+        };
         session.limit_waits()?;
         Ok(session)
     }
@@ -136,6 +147,51 @@ impl Session {
         Ok(answer)
     }
 
+    /// The tab that is captured from now on.
+    pub(crate) fn look_at(&self, tab: &str) {
+        *self.camera.borrow_mut() = (tab.to_owned(), None);
+    }
+
+    /// What is visible: PNG in base64.
+    pub(crate) fn capture(&self) -> Result<String, DriverError> {
+        // `optimizeForSpeed` is a faster, larger PNG with the same pixels.
+        let parameters = json!({ "format": "png", "optimizeForSpeed": true });
+        if let Some(own) = &self.own {
+            let (tab, camera) = &mut *self.camera.borrow_mut();
+            if camera.is_none() {
+                *camera = Camera::open(&profile_of(own), tab);
+            }
+            if let Some(open) = camera {
+                match open.capture(&parameters, self.deadline, || self.expect_no_dialog())? {
+                    Some(picture) => return Ok(picture),
+                    None => *camera = None,
+                }
+            }
+        }
+        let ask = || self.devtools("screenshot", "Page.captureScreenshot", parameters.clone());
+        let mut answer = ask()?;
+        if answer.is_null() {
+            // A dialog opened or the tab closed meanwhile; the next answer says which.
+            answer = ask()?;
+        }
+        match answer["data"].take() {
+            Value::String(picture) => Ok(picture),
+            _ => Err(DriverError::Refused {
+                request: "screenshot",
+                detail: format!("the server answered {answer}"),
+            }),
+        }
+    }
+
+    fn expect_no_dialog(&self) -> Result<(), DriverError> {
+        match self.send("screenshot", Command::GetAlertText) {
+            Ok(Value::String(text)) => Err(DriverError::DialogOpen { text }),
+            // There is none.
+            Ok(_) | Err(DriverError::Refused { .. }) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
     /// Sleeps; the server is not asked.
     pub(crate) fn pause(&self, time: Duration) {
         self.runtime.block_on(async { tokio::time::sleep(time).await });
@@ -153,6 +209,11 @@ impl Drop for Session {
         // Our own chromedriver is killed with the browser in a moment; an error means that it has quit already.
         client.leak().ok();
     }
+}
+
+/// The folder of the browser's profile.
+fn profile_of(own: &Chromedriver) -> PathBuf {
+    own.folder().join("profile")
 }
 
 /// In smaller windows headless Chromium never answers a request for a screenshot (seen from 64x64 to 160x120).
@@ -175,7 +236,7 @@ fn capabilities(options: &Options, own: Option<&Chromedriver>) -> Capabilities {
         flags.push("--no-sandbox".to_owned());
     }
     if let Some(own) = own {
-        flags.push(format!("--user-data-dir={}", own.folder().join("profile").display()));
+        flags.push(format!("--user-data-dir={}", profile_of(own).display()));
     }
     flags.extend(options.allowed_hosts.iter().flat_map(AllowedHosts::flags));
     let mut browser = json!({ "args": flags });

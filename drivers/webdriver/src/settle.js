@@ -18,7 +18,19 @@ const loading = () => document.readyState !== "complete" || document.fonts?.stat
 const animated = () => (document.getAnimations?.() ?? []).some((animation) =>
   animation.playState === "running" && animation.timeline === document.timeline
   && animation.effect?.target && visible(animation.effect.target));
-const restless = () => loading() || animated();
+// A page that is being left is not worth a capture, and the browser might never answer one. The page hears of it before
+// the next one is asked for, if it listens already: a form is sent in a task of its own. If all that comes is a download,
+// the page stays.
+const LEAVING = Symbol.for("vigorl.leaving");
+const STAYS_AFTER_MILLIS = 500;
+if (window[LEAVING] === undefined) {
+  Object.defineProperty(window, LEAVING, { value: -Infinity, writable: true });
+  const leave = (event) => { if (!event.defaultPrevented) window[LEAVING] = performance.now(); };
+  addEventListener("beforeunload", leave);
+  addEventListener("submit", leave);
+}
+const leaving = () => performance.now() - window[LEAVING] < STAYS_AFTER_MILLIS;
+const restless = () => loading() || animated() || leaving();
 // What script writes into fields is no mutation.
 const fields = () => [...document.querySelectorAll("input,textarea,select")]
   .map((field) => `${field.value}${field.checked ?? ""}`).join("\n");

@@ -372,6 +372,62 @@ fn a_settled_screenshot_waits_for_pictures_and_gives_up_at_the_cap() {
     assert!(matches!(&blocked, Err(DriverError::DialogOpen { text }) if text == "stop"), "{blocked:?}");
 }
 
+/// Serves pages that lead to the next one, each later than the one before it by `step`.
+fn serve_later_and_later(button: &'static str, step: Duration) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        let mut n_pages = 0;
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut request = [0; 4096];
+            let n_bytes = stream.read(&mut request).unwrap_or(0);
+            let request = &request[..n_bytes];
+            if !request.starts_with(b"GET / ") && !request.starts_with(b"POST / ") {
+                continue;
+            }
+            std::thread::sleep(step * n_pages);
+            n_pages += 1;
+            let html = format!(
+                "<title>{n_pages}</title><style>body{{margin:0}}button{{width:300px;height:200px}}</style>{button}"
+            );
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{html}",
+                html.len()
+            );
+            stream.write_all(answer.as_bytes()).ok();
+        }
+    });
+    url
+}
+
+#[test]
+fn a_page_that_is_left_is_captured_and_the_next_one_is_there() {
+    let buttons = [
+        ("<form method=post action=/><button>next</button></form>", true),
+        ("<a href=/><button>next</button></a>", true),
+        ("<button onclick=\"location='/'\">next</button>", true),
+        // Nobody can know of it before; but nobody waits for a picture that never comes.
+        ("<button onclick=\"setTimeout(()=>location='/',25)\">next</button>", false),
+    ];
+    let deadline = Duration::from_secs(8);
+    let mut driver = WebDriver::start(Options { deadline, ..options(1.0) }).unwrap();
+    for (button, is_next) in buttons {
+        let url = serve_later_and_later(button, Duration::from_millis(4));
+        driver.act(&Action::Navigate { url }).unwrap();
+        driver.settle(CAP).unwrap();
+        for n_pages in 2..27 {
+            driver.act(&click(50.0, 50.0)).unwrap();
+            let seen = driver.settled_screenshot(CAP);
+            assert!(matches!(seen, Ok((Settled::Quiet { .. }, _))), "page {n_pages}: {:?}", seen.err());
+            if is_next {
+                assert_eq!(driver.page_state().unwrap().title, Some(n_pages.to_string()), "{button}");
+            }
+            driver.settle(CAP).unwrap();
+        }
+    }
+}
+
 #[test]
 fn two_browsers_do_not_disturb_each_other() {
     let run = |color: &'static str| {
