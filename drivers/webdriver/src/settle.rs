@@ -1,5 +1,5 @@
 //! Waiting for a quiet page, and the screenshot that shows it. Invariant: ends by the cap, and a page that reports
-//! itself quiet costs no screenshot besides the one that is wanted.
+//! itself quiet costs no screenshot besides the one that is wanted, unless it changes under the camera.
 //!
 //! The page is asked: loaded, no mutation, no scrolling and no visible animation for [`QUIET`]. A capture takes
 //! longer than that, so the page is watched while it is captured: if nothing changed meanwhile, the screenshot shows
