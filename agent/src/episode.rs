@@ -11,10 +11,9 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use vigorl_geometry::{Rect, Screen};
-use vigorl_interface::{Driver, MouseButton, Settled};
-use vigorl_tasks::scripted;
+use vigorl_interface::{Driver, Effect, MouseButton, Settled};
+use vigorl_tasks::Verification;
 
-use crate::effect::{Effect, Verification};
 use crate::judges::in_words;
 use crate::leash::Held;
 use crate::look::{look_again, wait_on};
@@ -166,11 +165,7 @@ fn episode_step(
     // What is held back is not tried again, unless only its own time was over.
     let held_back = outcome.held.is_some() && expired.is_none();
     let over = held_back || is_last_allowed || next.is_none();
-    let mut verification = match outcome.checked {
-        Some(scripted::Verification::Satisfied) => Verification::Satisfied,
-        Some(scripted::Verification::Unsatisfied) => Verification::Unsatisfied,
-        Some(scripted::Verification::Unknown) | None => Verification::Unknown,
-    };
+    let mut verification = outcome.checked.unwrap_or(Verification::Unknown);
     if outcome.cancelled {
         record.truncated = true;
     } else if over {

@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use vigorl_interface::{Action, Driver, MouseButton};
+use vigorl_tasks::Verification;
 use vigorl_tasks::practice::{PracticeEnv, Reason};
-use vigorl_tasks::scripted::{self, Clause, FileClause, Plan, ScriptedTask, Step, Surroundings, Target};
+use vigorl_tasks::scripted::{Clause, FileClause, Plan, ScriptedTask, Step, Surroundings, Target};
 
-use crate::effect::Verification;
 use crate::episode::{Failure, Judge, Verdict};
 use crate::step::{Deed, Intent};
 use crate::steps::{Attempt, Steps, TimeLimit};
@@ -101,16 +101,16 @@ impl Judge for ScriptedJudge<'_> {
         let any = |wanted| said.clauses.contains(&wanted);
         let verification = if said.success() {
             Verification::Satisfied
-        } else if any(scripted::Verification::Unsatisfied) {
+        } else if any(Verification::Unsatisfied) {
             Verification::Unsatisfied
         } else {
             Verification::Unknown
         };
         let failed = self.task.expect.iter().zip(&said.clauses);
         let failed: Vec<String> = failed
-            .filter(|(_, holds)| **holds != scripted::Verification::Satisfied)
+            .filter(|(_, holds)| **holds != Verification::Satisfied)
             .map(|(clause, holds)| match holds {
-                scripted::Verification::Unknown => format!("cannot tell whether {}", in_words(clause)),
+                Verification::Unknown => format!("cannot tell whether {}", in_words(clause)),
                 _ => format!("it does not hold that {}", in_words(clause)),
             })
             .collect();

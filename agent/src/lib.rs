@@ -6,7 +6,6 @@
 pub mod calibration;
 mod cancel;
 mod clock;
-mod effect;
 mod episode;
 mod glance;
 mod hidden;
@@ -24,7 +23,6 @@ mod steps;
 
 pub use cancel::Cancel;
 pub use clock::Stamp;
-pub use effect::{Effect, PixelChange, Verification, classify, pixel_change};
 pub use episode::{Failure, Judge, Nobody, Task, Verdict, run_episode};
 pub use glance::{Glance, run_version};
 pub use hidden::Hidden;

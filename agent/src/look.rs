@@ -5,9 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use vigorl_interface::{Driver, DriverError, Screenshot, Settled, TabId};
+use vigorl_interface::{Driver, DriverError, Screenshot, Settled, TabId, classify, pixel_change};
 
-use crate::effect::{classify, pixel_change};
 use crate::step::{Agent, StepError, StepOutcome, Watch, point_of, timed};
 
 /// Longest wait for a quiet page before a judge is asked again, so that a restless page is judged as well.

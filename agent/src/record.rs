@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vigorl_geometry::{Point, Rect, Screen};
-use vigorl_interface::{Action, MouseButton, print_chord};
+use vigorl_interface::{Action, Effect, MouseButton, print_chord};
 use vigorl_policy::{Grounding, Turn};
+use vigorl_tasks::Verification;
 use vigorl_tasks::practice::PageSpec;
-
-use crate::effect::{Effect, Verification};
 
 /// Version of the run directory's format.
 pub const FORMAT: u32 = 1;

@@ -12,15 +12,16 @@ use std::time::{Duration, Instant};
 use image::RgbImage;
 use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_interface::{
-    Action, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled, TabId,
+    Action, Driver, DriverError, Effect, Key, MouseButton, PageState, PixelChange, Screenshot, Settled,
+    TabId, pixel_change,
 };
 use vigorl_policy::{
     GroundObserver, Grounding, Malformed, Policy, PolicyError, Preset, Sampling, Turn, ground, ground_closer,
 };
-use vigorl_tasks::scripted::{self, Clause, ElementAt, Surroundings, Target};
+use vigorl_tasks::Verification;
+use vigorl_tasks::scripted::{Clause, ElementAt, Surroundings, Target};
 
 use crate::cancel::Cancel;
-use crate::effect::{Effect, PixelChange, pixel_change};
 use crate::episode::describe;
 use crate::judges::in_words;
 use crate::leash::{Held, Leash};
@@ -314,7 +315,7 @@ pub struct StepOutcome {
     /// Where the time went.
     pub times: StepTimes,
     /// For a step that does nothing but check: whether it held.
-    pub checked: Option<scripted::Verification>,
+    pub checked: Option<Verification>,
     /// The step was broken off before its action.
     pub cancelled: bool,
     /// What kept the agent from the action, besides an interruption.
@@ -409,7 +410,7 @@ impl StepOutcome {
 
     /// Whether the step did what it was to do.
     pub(crate) fn is_done(&self) -> bool {
-        self.action.is_some() || self.checked == Some(scripted::Verification::Satisfied)
+        self.action.is_some() || self.checked == Some(Verification::Satisfied)
     }
 
     fn refused(self, reason: String) -> Self {
@@ -444,7 +445,7 @@ fn expect(
     let clock = Instant::now();
     // What comes too late is not looked at any more.
     if let Some(held) = agent.leash.out_of_time().filter(|held| held.is_of_the_step()) {
-        outcome.checked = Some(scripted::Verification::Unknown);
+        outcome.checked = Some(Verification::Unknown);
         (outcome.effect, outcome.detail) = (Effect::Refused, Some(held.to_string()));
         outcome.held = Some(held);
         return Ok(());
@@ -453,7 +454,7 @@ fn expect(
     let within = within.min(agent.leash.time_left());
     let held = loop {
         let held = clause.verify(agent.driver, surroundings)?;
-        if held == scripted::Verification::Satisfied || clock.elapsed() >= within || agent.cancel.is_set() {
+        if held == Verification::Satisfied || clock.elapsed() >= within || agent.cancel.is_set() {
             break held;
         }
         std::thread::sleep(TICK.min(within.saturating_sub(clock.elapsed())));
@@ -467,13 +468,11 @@ fn expect(
     outcome.cancelled = agent.cancel.is_set();
     let what = in_words(clause);
     (outcome.effect, outcome.detail) = match held {
-        scripted::Verification::Satisfied => (Effect::Confirmed, None),
-        scripted::Verification::Unsatisfied => {
-            (Effect::Refused, Some(format!("it does not hold that {what}")))
-        }
-        scripted::Verification::Unknown => (Effect::Refused, Some(format!("cannot tell whether {what}"))),
+        Verification::Satisfied => (Effect::Confirmed, None),
+        Verification::Unsatisfied => (Effect::Refused, Some(format!("it does not hold that {what}"))),
+        Verification::Unknown => (Effect::Refused, Some(format!("cannot tell whether {what}"))),
     };
-    outcome.held = agent.leash.out_of_time().filter(|_| held != scripted::Verification::Satisfied);
+    outcome.held = agent.leash.out_of_time().filter(|_| held != Verification::Satisfied);
     if let Some((held, detail)) = outcome.held.zip(outcome.detail.as_mut()) {
         *detail = format!("{held}, and {detail}");
     }

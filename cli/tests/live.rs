@@ -10,8 +10,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use vigorl_agent::{Effect, Nobody, PracticeJudge, Recorded, ScriptedJudge, write_report};
-use vigorl_interface::{Action, Driver};
+use vigorl_agent::{Nobody, PracticeJudge, Recorded, ScriptedJudge, write_report};
+use vigorl_interface::{Action, Driver, Effect};
 use vigorl_policy::ScriptedPolicy;
 use vigorl_tasks::practice::{PageSpec, PracticeEnv, Split};
 use vigorl_tasks::scripted::{ScriptedTask, Surroundings};

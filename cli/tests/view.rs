@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use image::{Rgb, RgbImage};
+use vigorl_agent::RunDir;
 use vigorl_agent::record::{
     ActionRecord, EpisodeRecord, Event, GroundingRecord, MapsRecord, ModelRecord, Plain, RunRecord,
     StepRecord, Summary, ThoughtRecord, Timings, TurnRecord, Xy,
 };
-use vigorl_agent::{Effect, RunDir, Verification};
-use vigorl_interface::{Action, Driver};
+use vigorl_interface::{Action, Driver, Effect};
+use vigorl_tasks::Verification;
 
 use world::browser;
 

@@ -9,3 +9,6 @@
 
 pub mod practice;
 pub mod scripted;
+mod verdict;
+
+pub use verdict::Verification;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use vigorl_geometry::{Size, Viewport};
 use vigorl_interface::{Area, ChordError, Key, parse_chord, print_chord};
 
-pub use judge::{Surroundings, Verdict, Verification};
+pub use judge::{Surroundings, Verdict};
 pub use recording::{PersonButton, PersonDeed, Recording, listener};
 pub use target::{ElementAt, ElementName, Place, Target};
 pub use values::Secret;

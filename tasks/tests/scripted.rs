@@ -1,7 +1,8 @@
 //! Clauses of scripted tasks against a real page.
 
 use vigorl_interface::{Action, Driver};
-use vigorl_tasks::scripted::{ScriptedTask, Surroundings, Verification};
+use vigorl_tasks::Verification;
+use vigorl_tasks::scripted::{ScriptedTask, Surroundings};
 use vigorl_webdriver::{Options, WebDriver};
 
 #[test]

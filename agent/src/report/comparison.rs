@@ -262,8 +262,9 @@ fn episodes(out: &mut String, sides: [&Side<'_>; 2], pair: &EpisodePair<'_>) {
 mod tests {
     use std::path::PathBuf;
 
-    use crate::effect::{Effect, Verification};
     use crate::record::{EpisodeRecord, MapsRecord, Plain, RunRecord, StepRecord, Timings};
+    use vigorl_interface::Effect;
+    use vigorl_tasks::Verification;
 
     use super::*;
 

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::effect::{Effect, Verification};
+use vigorl_interface::Effect;
+use vigorl_tasks::Verification;
+
 use crate::record::{ActionRecord, Box4, GroundingRecord, StepRecord, Timings, TurnRecord, Xy};
 use crate::recorded::RecordedStep;
 

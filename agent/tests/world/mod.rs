@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use image::{Rgb, RgbImage};
-use vigorl_agent::{Failure, Judge, Verdict, Verification};
+use vigorl_agent::{Failure, Judge, Verdict};
 use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen};
 use vigorl_interface::{Action, Driver, DriverError, PageState, Screenshot, Settled, TabId};
+use vigorl_tasks::Verification;
 
 /// Where the box is.
 pub(crate) const BOX: [u32; 4] = [120, 40, 140, 60];

@@ -12,7 +12,8 @@ use gif::{Encoder, Frame, Repeat};
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 use vigorl_agent::record::{ActionRecord, GroundingRecord, Xy};
-use vigorl_agent::{Cancel, Recorded, RecordedStep, pixel_change};
+use vigorl_agent::{Cancel, Recorded, RecordedStep};
+use vigorl_interface::pixel_change;
 
 use crate::commands::picture;
 use crate::exit::Ending;

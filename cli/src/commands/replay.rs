@@ -116,7 +116,7 @@ fn task_of(recorded: &Recorded, steps: &[RecordedStep], folder: &Path) -> anyhow
 }
 
 fn is_done(step: &vigorl_agent::record::StepRecord) -> bool {
-    step.action.is_some() || step.verification == vigorl_agent::Verification::Satisfied
+    step.action.is_some() || step.verification == vigorl_tasks::Verification::Satisfied
 }
 
 /// The points of the step's action, in the order of its targets.

@@ -7,6 +7,7 @@ mod area;
 mod chord;
 pub mod conformance;
 mod driver;
+mod effect;
 mod error;
 mod screenshot;
 
@@ -14,5 +15,6 @@ pub use action::{Action, Key, MouseButton};
 pub use area::{AREA_HELP, Area};
 pub use chord::{ChordError, parse_chord, print_chord};
 pub use driver::{Driver, PageState, Settled, TabId};
+pub use effect::{Effect, PixelChange, classify, pixel_change};
 pub use error::DriverError;
 pub use screenshot::Screenshot;

@@ -11,17 +11,7 @@ use vigorl_interface::{Driver, DriverError};
 
 use super::target::is_shown;
 use super::{Clause, FileClause, RewardRule, ScriptedTask};
-
-/// Whether a clause holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verification {
-    /// It was seen to hold.
-    Satisfied,
-    /// It was seen not to hold.
-    Unsatisfied,
-    /// This driver cannot tell, or cannot tell now.
-    Unknown,
-}
+use crate::Verification;
 
 /// The judgment of a task.
 #[derive(Debug, Clone, PartialEq)]

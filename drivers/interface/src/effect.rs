@@ -6,7 +6,8 @@
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use vigorl_geometry::{Point, Rect, Screen};
-use vigorl_interface::{PageState, Settled};
+
+use crate::{PageState, Settled};
 
 /// A change confined to a box this wide is a blinking text caret, not an effect.
 const CARET_WIDTH_PX: f64 = 4.0;
@@ -29,18 +30,6 @@ pub enum Effect {
     Refused,
 }
 
-/// Whether what the step or the task wanted holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verification {
-    /// It was checked and holds.
-    Satisfied,
-    /// It was checked and does not hold.
-    Unsatisfied,
-    /// Nobody could tell. Never counted as success.
-    Unknown,
-}
-
 impl Effect {
     /// The word in records.
     pub fn as_str(self) -> &'static str {
@@ -50,17 +39,6 @@ impl Effect {
             Self::Unverifiable => "unverifiable",
             Self::SuspectedNoop => "suspected_noop",
             Self::Refused => "refused",
-        }
-    }
-}
-
-impl Verification {
-    /// The word in records.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Satisfied => "satisfied",
-            Self::Unsatisfied => "unsatisfied",
-            Self::Unknown => "unknown",
         }
     }
 }
