@@ -237,9 +237,9 @@ impl Watch for Recorder<'_> {
         let Some(dir) = &mut self.dir else { return Ok(()) };
         let record = TurnRecord::from(turn);
         self.said.turns.push(record.clone());
-        if let Some(crop) = &turn.crop {
+        if let Some(pixels) = turn.crop.as_ref().and_then(|crop| crop.pixels.as_ref()) {
             let n_crops = self.said.turns.iter().filter(|turn| turn.crop.is_some()).count();
-            dir.image(self.step, &format!("crop_{n_crops}.png"), &crop.pixels)?;
+            dir.image(self.step, &format!("crop_{n_crops}.png"), pixels)?;
         }
         dir.json(self.step, "model.json", &self.said)?;
         let TurnRecord { completion, zoom, crop, thoughts, .. } = record;

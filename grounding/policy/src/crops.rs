@@ -43,6 +43,21 @@ pub struct ShownCrop {
     pub pixels: Arc<RgbImage>,
 }
 
+/// The crop of a turn that is over.
+#[derive(Debug, Clone)]
+pub struct KeptCrop {
+    /// Which pixels of the screenshot, and the map to the crop.
+    pub plan: PlannedCrop,
+    /// The pixels, unless they were dropped to save memory.
+    pub pixels: Option<Arc<RgbImage>>,
+}
+
+impl From<ShownCrop> for KeptCrop {
+    fn from(ShownCrop { plan, pixels }: ShownCrop) -> Self {
+        Self { plan, pixels: Some(pixels) }
+    }
+}
+
 const DOT_RADIUS_PX: f64 = 7.0;
 const DOT_RIM_PX: f64 = 2.0;
 const RED: Rgb<u8> = Rgb([255, 0, 0]);

@@ -102,6 +102,13 @@ pub enum Malformed {
     AnswerNotAPoint,
     /// The answer lies outside the screenshot. The numbers are as written.
     AnswerOutside(Coordinate),
+    /// The turns and crops so far no longer fit into the policy's context.
+    OutgrewContext {
+        /// Tokens of the conversation.
+        n_tokens: usize,
+        /// Tokens the policy takes.
+        limit: usize,
+    },
 }
 
 impl fmt::Display for Malformed {
@@ -116,6 +123,12 @@ impl fmt::Display for Malformed {
             Self::ZoomInsteadOfAnswer => "a zoom where only an answer is allowed",
             Self::AnswerNotAPoint => "the answer is not a point",
             Self::AnswerOutside(point) => return write!(f, "the answer {point} is outside the screenshot"),
+            Self::OutgrewContext { n_tokens, limit } => {
+                return write!(
+                    f,
+                    "the conversation has grown to {n_tokens} tokens, the policy takes {limit}"
+                );
+            }
         })
     }
 }

@@ -15,7 +15,7 @@ use image::RgbImage;
 use vigorl_geometry::fit::PixelBudget;
 use vigorl_geometry::{Point, Screen};
 
-use crate::crops::ShownCrop;
+use crate::crops::{KeptCrop, ShownCrop};
 use crate::grammar::{self, Action, AnswerForm, Coordinate, Malformed, Reply};
 use crate::preset::{AnswerKind, Preset, Search, Turns};
 use crate::view::View;
@@ -54,6 +54,27 @@ impl Grounding {
             cancelled: false,
         }
     }
+
+    /// Whether tokens ran out before there was an answer: the last turn was cut at its limit, or the conversation
+    /// outgrew the context.
+    pub fn out_of_tokens(&self) -> bool {
+        let is_cut = self.turns.last().is_some_and(|turn| turn.completion.finish == Finish::Length);
+        match self.malformed {
+            Some(Malformed::OutgrewContext { .. }) => true,
+            // Such an answer was said to its end.
+            None | Some(Malformed::AnswerOutside(_)) => false,
+            Some(_) => is_cut,
+        }
+    }
+
+    /// The same without the pixels of its crops, for those who keep many episodes in memory. The plans of the crops
+    /// stay: with the screenshot they say which pixels were shown.
+    pub fn without_pictures(mut self) -> Self {
+        for crop in self.turns.iter_mut().filter_map(|turn| turn.crop.as_mut()) {
+            crop.pixels = None;
+        }
+        self
+    }
 }
 
 /// One turn of an episode.
@@ -66,7 +87,7 @@ pub struct Turn {
     /// Where it zoomed: the nearest point on the screenshot.
     pub zoom: Option<Point<Screen>>,
     /// What it was shown for that.
-    pub crop: Option<ShownCrop>,
+    pub crop: Option<KeptCrop>,
     /// Whether the turn was made to answer: it then began with [`FORCED_FINAL_PREFIX`].
     pub forced: bool,
     /// Why the turn could not be used, where the episode went on nevertheless.
@@ -159,7 +180,7 @@ pub fn ground_closer(
         let said = grammar::parse(&full_text(&last.completion, last.forced), preset.answer_form);
         let look = Reply { thoughts: said.thoughts, action: Action::Zoom(at) };
         branch.look(at, &look.to_string(), preset.observation_of(&crop));
-        (last.zoom, last.crop, last.checked) = (Some(place), Some(crop), true);
+        (last.zoom, last.crop, last.checked) = (Some(place), Some(crop.into()), true);
         observer.turn_amended(last);
     }
     go_on(policy, &view, &opening, branch, turns, preset, sampling, observer)
@@ -190,8 +211,15 @@ fn go_on(
         branch.conversation.forced_prefix = forced.then(|| FORCED_FINAL_PREFIX.to_owned());
         let mut sampling = search.sampling_of_turn(sampling, preset, &branch, forced);
         sampling.form = preset.constrain.then(|| TurnForm::of_turn(preset, view, forced)).flatten();
-        let completion =
-            policy.complete(&branch.conversation, &sampling, &mut |piece| observer.text(piece))?;
+        let said = policy.complete(&branch.conversation, &sampling, &mut |piece| observer.text(piece));
+        let completion = match said {
+            // The opening alone was too long for the policy to be asked; what it has made of it is its own doing.
+            Err(PolicyError::TooLong { n_tokens, limit }) if !branch.is_at_opening() => {
+                let malformed = Some(Malformed::OutgrewContext { n_tokens, limit });
+                return Ok(Grounding { malformed, cancelled: false, ..cancelled(turns) });
+            }
+            said => said?,
+        };
         let (reply, mut turn) = read_turn(completion, preset.answer_form, forced, view);
         turn.n_thrown_away = search.n_thrown_away;
         if turn.completion.finish == Finish::Cancelled {
@@ -218,7 +246,7 @@ fn go_on(
                 let crop = view.crop(center, preset.crop)?;
                 observer.crop_shown(&crop);
                 branch.look(center, &turn.completion.text, preset.observation_of(&crop));
-                turn.crop = Some(crop);
+                turn.crop = Some(crop.into());
             }
             Action::Answer { point: Some(at), .. } if search.checks(at, &branch, n_tokens, preset, view) => {
                 let crop = view.crop(at, preset.crop)?;
@@ -227,7 +255,7 @@ fn go_on(
                 let look = Reply { thoughts: reply.thoughts, action: Action::Zoom(at) };
                 branch.look(at, &look.to_string(), preset.observation_of(&crop));
                 turn.zoom = Some(view.point(at));
-                turn.crop = Some(crop);
+                turn.crop = Some(crop.into());
                 turn.checked = true;
             }
             // An empty answer is an answer: the reference ends there too.

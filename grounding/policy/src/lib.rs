@@ -17,7 +17,7 @@ mod view;
 pub mod wire;
 
 pub use conversation::{Conversation, Message, Part, Role};
-pub use crops::{Border, CropSettings, ShownCrop};
+pub use crops::{Border, CropSettings, KeptCrop, ShownCrop};
 pub use form::{Next, Opening, TurnForm};
 pub use grammar::Malformed;
 pub use ground::{GroundObserver, Grounding, Thought, Turn, ground, ground_closer};

@@ -6,13 +6,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use image::RgbImage;
+use vigorl_geometry::fit::PixelBudget;
 use vigorl_geometry::{Point, Rect};
 use vigorl_policy::grammar::{Coordinate, Reply};
 use vigorl_policy::wire::FORCED_FINAL_PREFIX;
 use vigorl_policy::{
-    AnswerKind, AnswerSpace, Finish, GroundObserver, Grounding, Limits, Malformed, Opening, Part,
-    PolicyError, Preset, Role, Sampling, ScriptedPolicy, Search, ShownCrop, Turn, TurnForm, ground,
-    ground_closer,
+    AnswerKind, AnswerSpace, Completion, Conversation, Finish, GroundObserver, Grounding, Limits, Malformed,
+    Opening, Part, Policy, PolicyError, Preset, Role, Sampling, ScriptedPolicy, Search, ShownCrop,
+    TokenStream, Turn, TurnForm, ground, ground_closer,
 };
 
 fn screenshot() -> Arc<RgbImage> {
@@ -139,12 +140,13 @@ fn a_zoom_is_answered_with_the_crop_and_the_answer_refers_to_the_screenshot() {
     assert_eq!(turn.zoom, Some(Point::new(600.0, 20.0)));
     let crop = turn.crop.as_ref().unwrap();
     assert_eq!(crop.plan.window, Rect::new(500.0, 0.0, 640.0, 120.0));
-    assert_eq!(crop.pixels.dimensions(), (504, 504));
+    let shown = crop.pixels.as_ref().unwrap();
+    assert_eq!(shown.dimensions(), (504, 504));
     let second = &policy.asked()[1].0;
     let roles: Vec<Role> = second.messages.iter().map(|message| message.role).collect();
     assert_eq!(roles, [Role::User, Role::Assistant, Role::User]);
     assert!(matches!(&second.messages[1].parts[..], [Part::Text(text)] if *text == first));
-    assert!(second.images().nth(1).is_some_and(|image| Arc::ptr_eq(image, &crop.pixels)));
+    assert!(second.images().nth(1).is_some_and(|image| Arc::ptr_eq(image, shown)));
 }
 
 #[test]
@@ -479,4 +481,98 @@ fn a_policy_that_cannot_be_asked_is_an_error() {
     let thin = Arc::new(RgbImage::new(1, 500));
     let error = ground(&mut nobody, &thin, "it", &three_turns(), &sampling(), &mut ()).unwrap_err();
     assert!(matches!(error, PolicyError::Image(_)), "{error}");
+}
+
+/// Ends a turn at `max_new_tokens`, and takes no conversation of more than `max_messages`.
+struct Short {
+    says: ScriptedPolicy,
+    max_messages: usize,
+}
+
+impl Policy for Short {
+    fn complete(
+        &mut self,
+        conversation: &Conversation,
+        sampling: &Sampling,
+        stream: &mut TokenStream<'_>,
+    ) -> Result<Completion, PolicyError> {
+        match conversation.messages.len() {
+            n_tokens if n_tokens > self.max_messages => {
+                Err(PolicyError::TooLong { n_tokens, limit: self.max_messages })
+            }
+            _ => self.says.complete(conversation, sampling, stream),
+        }
+    }
+
+    fn pixel_budget(&self) -> PixelBudget {
+        self.says.pixel_budget()
+    }
+
+    fn name(&self) -> &str {
+        "short"
+    }
+}
+
+/// What comes of `replies` with at most so many tokens a turn and messages a conversation.
+fn cut(
+    preset: &Preset,
+    replies: &[&str],
+    max_new_tokens: usize,
+    max_messages: usize,
+) -> Result<Grounding, PolicyError> {
+    let mut policy = Short { says: ScriptedPolicy::new(replies.iter().copied()), max_messages };
+    let sampling = Sampling { max_new_tokens, ..sampling() };
+    ground(&mut policy, &screenshot(), "it", preset, &sampling, &mut ())
+}
+
+#[test]
+fn an_episode_cut_by_a_limit_of_tokens_says_so() {
+    let single = Preset::web_grounding();
+    let whole = "<answer> (100, 50) </answer>";
+    for (max_new_tokens, is_out) in [(0, true), (3, true), (8, true), (15, true), (28, false), (99, false)] {
+        let grounding = cut(&single, &[whole], max_new_tokens, 9).unwrap();
+        assert_eq!(
+            (grounding.out_of_tokens(), grounding.answer.is_none()),
+            (is_out, is_out),
+            "{max_new_tokens}"
+        );
+    }
+    // A closing tag is not needed, and an answer outside was not cut.
+    let grounding = cut(&single, &[whole], 18, 9).unwrap();
+    assert!(!grounding.out_of_tokens() && grounding.answer.is_some());
+    assert!(!cut(&single, &["<answer> (9999, 50) </answer>"], 19, 9).unwrap().out_of_tokens());
+    // Who says nothing usable of its own accord was not cut either, and neither was who was broken off.
+    assert!(!cut(&single, &["no tags"], 99, 9).unwrap().out_of_tokens());
+    let (mut policy, mut diary) =
+        (ScriptedPolicy::new(["no tags"]), Diary { break_after: Some("no"), ..Diary::default() });
+    let grounding = ground(&mut policy, &screenshot(), "it", &single, &sampling(), &mut diary).unwrap();
+    assert!(grounding.cancelled && !grounding.out_of_tokens());
+    assert!(!Grounding::known(None).out_of_tokens());
+}
+
+#[test]
+fn a_conversation_that_outgrows_the_context_keeps_its_turns() {
+    let looks = [zoom(1.0, 1.0), zoom(2.0, 2.0)];
+    let grounding = cut(&three_turns(), &looks.each_ref().map(String::as_str), 999, 3).unwrap();
+    assert_eq!(grounding.turns.len(), 2);
+    assert_eq!(grounding.malformed, Some(Malformed::OutgrewContext { n_tokens: 5, limit: 3 }));
+    assert!(grounding.out_of_tokens() && grounding.answer.is_none() && !grounding.cancelled);
+    // An opening that does not fit is nothing that the policy said.
+    let error = cut(&three_turns(), &[], 999, 0).unwrap_err();
+    assert!(matches!(error, PolicyError::TooLong { .. }), "{error}");
+}
+
+#[test]
+fn pictures_can_be_dropped_and_the_plans_stay() {
+    let (grounding, _) =
+        play(&Preset::web_grounding_multiturn(), &[&zoom(600.0, 20.0), &answer(610.0, 25.0)]);
+    let plan = grounding.turns[0].crop.as_ref().unwrap().plan;
+    let pixels = Arc::downgrade(grounding.turns[0].crop.as_ref().unwrap().pixels.as_ref().unwrap());
+    let light = grounding.without_pictures();
+    assert!(pixels.upgrade().is_none(), "the memory is free");
+    assert_eq!(
+        light.turns[0].crop.as_ref().map(|crop| (crop.plan, crop.pixels.is_none())),
+        Some((plan, true))
+    );
+    check_point(&light, 610.0, 25.0);
 }
