@@ -17,13 +17,13 @@ use vigorl_tasks::Verification;
 use crate::judges::in_words;
 use crate::leash::Held;
 use crate::look::{look_again, wait_on};
-use crate::record::{
-    ActionRecord, ElementRecord, EpisodeRecord, Event, MapsRecord, StepRecord, Timings, box4, millis, xy,
-};
 use crate::run::Run;
-use crate::run_dir::RunDirError;
 use crate::step::{Agent, Deed, Hands, InVain, Intent, Seen, StepError, StepOutcome, Watch, run_step, timed};
 use crate::steps::{Clocks, Steps};
+use vigorl_runs::RunDirError;
+use vigorl_runs::record::{
+    ActionRecord, ElementRecord, EpisodeRecord, Event, MapsRecord, StepRecord, Timings, box4, millis, xy,
+};
 
 /// A task: what to do, and who decides whether it was done.
 pub struct Task<'a> {

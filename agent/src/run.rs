@@ -10,13 +10,13 @@ use vigorl_interface::{Action, Screenshot};
 use vigorl_policy::{Grounding, Turn};
 use vigorl_tasks::scripted::Secret;
 
-use crate::interval::wilson95;
-use crate::record::{
+use crate::step::{StepOutcome, Watch};
+use vigorl_runs::record::{
     EpisodeRecord, Event, GroundingRecord, Plain, RunRecord, StepRecord, Summary, Timings, TokensRecord,
     TurnRecord, millis,
 };
-use crate::run_dir::{RunDir, RunDirError};
-use crate::step::{StepOutcome, Watch};
+use vigorl_runs::wilson95;
+use vigorl_runs::{RunDir, RunDirError};
 
 /// An ongoing run.
 #[derive(Debug)]

@@ -26,7 +26,7 @@ use crate::episode::describe;
 use crate::judges::in_words;
 use crate::leash::{Held, Leash};
 use crate::look::{behind_dialog, capture, look_again, tabs_of};
-use crate::run_dir::RunDirError;
+use vigorl_runs::RunDirError;
 
 /// The eyes and the hands of an agent.
 pub struct Agent<'a> {

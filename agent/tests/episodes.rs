@@ -10,17 +10,19 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use vigorl_agent::record::{ActionRecord, EpisodeRecord, Event, ModelRecord, RunRecord, Summary};
 use vigorl_agent::{
-    Agent, Cancel, Checks, Confirm, Consent, Deed, Effect, Eyes, Hands, Intent, Judge, Leash, Nobody,
-    Question, Recorded, Run, RunDirError, ScriptedJudge, Task, render, run_episode, steps_of, write_report,
+    Agent, Cancel, Checks, Confirm, Consent, Deed, Eyes, Hands, Intent, Judge, Leash, Nobody, Question, Run,
+    ScriptedJudge, Task, run_episode, steps_of,
 };
 use vigorl_geometry::Point;
 use vigorl_geometry::fit::PixelBudget;
-use vigorl_interface::{Action, Key, MouseButton};
+use vigorl_interface::{Action, Effect, Key, MouseButton};
 use vigorl_policy::{
     Completion, Conversation, Policy, PolicyError, Preset, Sampling, ScriptedPolicy, TokenStream,
 };
+use vigorl_report::{render, write_report};
+use vigorl_runs::record::{ActionRecord, EpisodeRecord, Event, ModelRecord, RunRecord, Summary};
+use vigorl_runs::{Recorded, RunDirError};
 use vigorl_tasks::scripted::{Clause, ScriptedTask, Surroundings};
 
 use world::{BecomesGreen, Fake, Fault, IsGreen, middle};

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use vigorl_agent::record::EpisodeRecord;
-use vigorl_agent::{Agent, Intent, PracticeJudge, Run, RunDirError, Task, run_episode, wilson95};
+use vigorl_agent::{Agent, Intent, PracticeJudge, Run, Task, run_episode};
 use vigorl_geometry::{DevicePixelRatio, Rect, Screen};
+use vigorl_runs::record::EpisodeRecord;
+use vigorl_runs::{RunDirError, wilson95};
 use vigorl_tasks::practice::{HeldOut, Kind, PageSpec, PracticeEnv, PracticeError, PracticePage, SizeClass};
 
 /// Name and version of the benchmark; whatever can move a score changes it.

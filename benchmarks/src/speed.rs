@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use vigorl_agent::record::Timings;
-use vigorl_agent::{Agent, Intent, Nobody, Run, RunDirError, StepCost, Task, run_episode};
+use vigorl_agent::{Agent, Intent, Nobody, Run, StepCost, Task, run_episode};
 use vigorl_interface::{Action, DriverError};
+use vigorl_runs::RunDirError;
+use vigorl_runs::record::Timings;
 
 /// A page of ordinary density with a counter that moves at every click.
 const PAGE: &str = include_str!("speed_page.html");

@@ -6,8 +6,9 @@
 use std::str::FromStr;
 use std::time::Instant;
 
-use vigorl_agent::{Cancel, Confirm, Consent, Hidden, Question};
+use vigorl_agent::{Cancel, Confirm, Consent, Question};
 use vigorl_interface::{Action, MouseButton, PageState, print_chord};
+use vigorl_runs::Hidden;
 use vigorl_tasks::scripted::Secret;
 
 use crate::exit::usage;

@@ -127,7 +127,7 @@ fn legal(text: &str) -> String {
 mod tests {
     use quick_xml::events::Event;
     use quick_xml::reader::Reader;
-    use vigorl_agent::Stamp;
+    use vigorl_runs::Stamp;
 
     use super::*;
 

@@ -8,7 +8,6 @@ mod env;
 mod exit;
 mod interrupt;
 mod junit;
-mod marks;
 mod model;
 mod record;
 mod running;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use indicatif::ProgressBar;
-use vigorl_agent::record::ModelRecord;
 use vigorl_geometry::fit::FitError;
 use vigorl_policy::{Preset, Sampling, Turns, View};
 use vigorl_qwen::{
     Checkpoint, Engine, HubAccess, LoadOptions, ModelSource, Network, OnQuantized, Place, Processor,
     WeightFormat,
 };
+use vigorl_runs::record::ModelRecord;
 
 use crate::env;
 use crate::exit::usage;

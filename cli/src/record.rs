@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use vigorl_agent::record::{FORMAT, InputRecord, ModelRecord, PagesRecord, RunRecord};
-use vigorl_agent::{RunDir, Stamp};
 use vigorl_benchmarks::PracticeSet;
 use vigorl_geometry::{Size, Viewport};
+use vigorl_runs::record::{FORMAT, InputRecord, ModelRecord, PagesRecord, RunRecord};
+use vigorl_runs::{RunDir, Stamp};
 
 use crate::env;
 use crate::settings::Settings;

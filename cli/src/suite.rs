@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vigorl_agent::{Stamp, wilson95};
+use vigorl_runs::{Stamp, wilson95};
 
 /// One task, all its repetitions.
 #[derive(Debug)]

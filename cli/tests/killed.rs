@@ -10,9 +10,11 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use vigorl_agent::{Nobody, Recorded, write_report};
+use vigorl_agent::Nobody;
 use vigorl_geometry::fit::PixelBudget;
 use vigorl_policy::{Completion, Conversation, Policy, PolicyError, Sampling, ScriptedPolicy, TokenStream};
+use vigorl_report::write_report;
+use vigorl_runs::Recorded;
 
 use world::{BUTTON, HIT, browser, click, show};
 

@@ -10,9 +10,11 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use vigorl_agent::{Nobody, PracticeJudge, Recorded, ScriptedJudge, write_report};
+use vigorl_agent::{Nobody, PracticeJudge, ScriptedJudge};
 use vigorl_interface::{Action, Driver, Effect};
 use vigorl_policy::ScriptedPolicy;
+use vigorl_report::write_report;
+use vigorl_runs::Recorded;
 use vigorl_tasks::practice::{PageSpec, PracticeEnv, Split};
 use vigorl_tasks::scripted::{ScriptedTask, Surroundings};
 

@@ -14,12 +14,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use image::{Rgb, RgbImage};
-use vigorl_agent::RunDir;
-use vigorl_agent::record::{
+use vigorl_interface::{Action, Driver, Effect};
+use vigorl_runs::RunDir;
+use vigorl_runs::record::{
     ActionRecord, EpisodeRecord, Event, GroundingRecord, MapsRecord, ModelRecord, Plain, RunRecord,
     StepRecord, Summary, ThoughtRecord, Timings, TurnRecord, Xy,
 };
-use vigorl_interface::{Action, Driver, Effect};
 use vigorl_tasks::Verification;
 
 use world::browser;

@@ -8,7 +8,6 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use vigorl_agent::record::{InputRecord, ModelRecord};
 use vigorl_agent::{Agent, Checks, Eyes, Hands, Leash, Run};
 use vigorl_benchmarks::speed::{SpeedResult, open_page, summarize, take_steps};
 use vigorl_geometry::Size;
@@ -18,6 +17,7 @@ use vigorl_policy::{
     Completion, Conversation, Policy, PolicyError, Preset, Sampling, ScriptedPolicy, TokenStream,
 };
 use vigorl_qwen::Processor;
+use vigorl_runs::record::{InputRecord, ModelRecord};
 use vigorl_tasks::scripted::World;
 
 use crate::args::BenchStepArgs;

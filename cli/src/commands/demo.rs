@@ -2,8 +2,9 @@
 
 use anyhow::Context as _;
 use serde_json::json;
-use vigorl_agent::{Agent, Cancel, Checks, Eyes, Hands, Leash, Run, write_report};
+use vigorl_agent::{Agent, Cancel, Checks, Eyes, Hands, Leash, Run};
 use vigorl_benchmarks::{PracticeEpisode, PracticeSet, play_practice};
+use vigorl_report::write_report;
 use vigorl_tasks::practice::Split;
 
 use crate::args::DemoArgs;

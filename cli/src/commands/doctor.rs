@@ -5,9 +5,9 @@ use std::process::Command;
 use std::time::Instant;
 
 use serde_json::json;
-use vigorl_agent::RunDir;
 use vigorl_geometry::Size;
 use vigorl_interface::Driver as _;
+use vigorl_runs::RunDir;
 use vigorl_tasks::scripted::World;
 use vigorl_webdriver::WebDriver;
 

@@ -4,13 +4,14 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use indicatif::ProgressBar;
-use vigorl_agent::{Agent, Cancel, Checks, Eyes, Hands, Leash, Run, write_report};
+use vigorl_agent::{Agent, Cancel, Checks, Eyes, Hands, Leash, Run};
 use vigorl_benchmarks::{
     Mode, ModeResult, PRACTICE_ID, PlayError, PracticeEpisode, PracticeResult, PracticeSet, RandomClicker,
     Tally, play_practice,
 };
 use vigorl_geometry::{Size, Viewport};
 use vigorl_policy::{Preset, Turns};
+use vigorl_report::write_report;
 use vigorl_tasks::practice::{PageSpec, Split};
 use vigorl_webdriver::WebDriver;
 

@@ -5,14 +5,15 @@ use std::ops::ControlFlow;
 use anyhow::Context as _;
 use serde_json::json;
 use vigorl_agent::Cancel;
-use vigorl_agent::record::GroundingRecord;
 use vigorl_policy::{AnswerKind, GroundObserver, ground};
+use vigorl_report::marks;
+use vigorl_runs::record::GroundingRecord;
 
 use crate::args::LocateArgs;
 use crate::commands::{Form, picture, pretty};
 use crate::exit::Ending;
 use crate::settings::Settings;
-use crate::{interrupt, marks, model, terminal};
+use crate::{interrupt, model, terminal};
 
 /// Finds what the instruction describes.
 pub(crate) fn locate(args: &LocateArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
@@ -111,7 +112,7 @@ impl GroundObserver for Follow {
 
 #[cfg(test)]
 mod tests {
-    use vigorl_agent::record::Plain;
+    use vigorl_runs::record::Plain;
 
     use super::*;
 

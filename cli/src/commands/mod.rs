@@ -9,7 +9,6 @@ mod demo;
 mod desktop;
 mod doctor;
 mod eval;
-mod film;
 mod inspect;
 mod locate;
 mod pages;

@@ -13,7 +13,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use vigorl_agent::{Cancel, Recorded, Stamp};
+use vigorl_agent::Cancel;
+use vigorl_runs::{Recorded, Stamp};
 
 use crate::args::RunArgs;
 use crate::commands::run::{Job, Place, Played, play_once};

@@ -10,10 +10,11 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::json;
-use vigorl_agent::record::{InputRecord, Plain};
-use vigorl_agent::{Cancel, Recorded, RecordedStep};
+use vigorl_agent::Cancel;
 use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen, Size};
 use vigorl_policy::{GroundObserver, ground};
+use vigorl_runs::record::{InputRecord, Plain};
+use vigorl_runs::{Recorded, RecordedStep};
 use vigorl_tasks::scripted::{Clause, Place, Plan, RewardRule, ScriptedTask, Start, Step, Target, World};
 
 use crate::args::{LimitArgs, RepetitionArgs, ReplayArgs, RunArgs};
@@ -115,7 +116,7 @@ fn task_of(recorded: &Recorded, steps: &[RecordedStep], folder: &Path) -> anyhow
     Ok(task)
 }
 
-fn is_done(step: &vigorl_agent::record::StepRecord) -> bool {
+fn is_done(step: &vigorl_runs::record::StepRecord) -> bool {
     step.action.is_some() || step.verification == vigorl_tasks::Verification::Satisfied
 }
 

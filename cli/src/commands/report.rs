@@ -1,11 +1,14 @@
 //! `vigorl report`: the report of a run that was recorded, finished or not, and the run as a film.
 
+use std::path::Path;
+
 use image::ImageFormat;
 use serde_json::json;
-use vigorl_agent::{Recorded, write_report};
+use vigorl_report::{Filmed, write_film, write_report};
+use vigorl_runs::Recorded;
 
 use crate::args::ReportArgs;
-use crate::commands::{Form, film, picture, pretty};
+use crate::commands::{Form, picture, pretty};
 use crate::exit::{Ending, usage};
 use crate::{interrupt, terminal};
 
@@ -19,11 +22,10 @@ pub(crate) fn report(args: &ReportArgs, form: Form) -> anyhow::Result<Ending> {
         picture::check_target("--gif", path, |format| format == ImageFormat::Gif, ".gif")?;
     }
     let path = write_report(&args.run_dir)?;
-    if let Some(gif) = &args.gif {
-        let ending = film::write(&Recorded::read(&args.run_dir)?, gif, &interrupt::install()?)?;
-        if ending == Ending::Interrupted {
-            return Ok(ending);
-        }
+    if let Some(gif) = &args.gif
+        && film(&Recorded::read(&args.run_dir)?, gif)? == Filmed::BrokenOff
+    {
+        return Ok(Ending::Interrupted);
     }
     terminal::data(&match (form, &args.gif) {
         (Form::Json, None) => pretty(&json!({ "report": path })),
@@ -32,4 +34,17 @@ pub(crate) fn report(args: &ReportArgs, form: Form) -> anyhow::Result<Ending> {
         (Form::Text, Some(gif)) => format!("{}\n{}", path.display(), gif.display()),
     });
     Ok(Ending::Done)
+}
+
+/// Writes the film, with a bar for who waits, until Ctrl-C.
+fn film(recorded: &Recorded, path: &Path) -> anyhow::Result<Filmed> {
+    let cancel = interrupt::install()?;
+    let bar = terminal::bar(0, "frames");
+    let filmed = write_film(recorded, path, |n_done, n| {
+        bar.set_length(n as u64);
+        bar.set_position(n_done as u64);
+        !cancel.is_set()
+    });
+    bar.finish_and_clear();
+    Ok(filmed?)
 }

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde_json::json;
-use vigorl_agent::record::{InputRecord, ModelRecord, Summary};
 use vigorl_agent::{
-    Agent, Cancel, Checks, Confirm, Eyes, Hands, Intent, Judge, Leash, Nobody, Recorded, Run, RunDirError,
-    ScriptedJudge, Steps, Task, run_episode, steps_of, write_report,
+    Agent, Cancel, Checks, Confirm, Eyes, Hands, Intent, Judge, Leash, Nobody, Run, ScriptedJudge, Steps,
+    Task, run_episode, steps_of,
 };
 use vigorl_geometry::{Size, Viewport};
 use vigorl_interface::{Action, Area, Driver, DriverError};
+use vigorl_report::write_report;
+use vigorl_runs::record::{InputRecord, ModelRecord, Summary};
+use vigorl_runs::{Recorded, RunDirError};
 use vigorl_tasks::scripted::{Plan, ScriptedTask, Secret, Step, Surroundings, World};
 
 use crate::args::RunArgs;

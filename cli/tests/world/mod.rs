@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use vigorl_agent::record::{EpisodeRecord, ModelRecord, RunRecord, Summary};
 use vigorl_agent::{Agent, Cancel, Checks, Eyes, Hands, Intent, Judge, Leash, Run, Task, run_episode};
 use vigorl_benchmarks::play_practice;
 use vigorl_geometry::DevicePixelRatio;
 use vigorl_interface::{Action, Driver};
 use vigorl_policy::{Policy, Preset, Sampling, ScriptedPolicy};
+use vigorl_runs::record::{EpisodeRecord, ModelRecord, RunRecord, Summary};
 use vigorl_tasks::practice::PageSpec;
 use vigorl_webdriver::{Options, WebDriver};
 

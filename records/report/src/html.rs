@@ -6,11 +6,11 @@ use std::fs;
 
 use base64::Engine as _;
 
-use crate::recorded::RecordedStep;
+use vigorl_runs::RecordedStep;
 
 /// Where a page finds the pictures of a run.
 #[derive(Clone, Copy)]
-pub(super) enum Pictures<'a> {
+pub(crate) enum Pictures<'a> {
     /// Inside the page, so that it is a file that can be sent.
     Inside,
     /// Under this address, as in the run directory. The browser asks for those that come into view.
@@ -19,7 +19,7 @@ pub(super) enum Pictures<'a> {
 
 impl Pictures<'_> {
     /// The attributes of an `img` that shows a step's file, or `None` if it was never written.
-    pub(super) fn source(self, step: &RecordedStep, file: &str) -> Option<String> {
+    pub(crate) fn source(self, step: &RecordedStep, file: &str) -> Option<String> {
         let path = step.folder.join(file);
         match self {
             Self::Inside => {
@@ -36,7 +36,7 @@ impl Pictures<'_> {
 
 /// Who shows a page.
 #[derive(Clone, Copy)]
-pub(super) enum Shown<'a> {
+pub(crate) enum Shown<'a> {
     /// A file, offline.
     Alone,
     /// `vigorl view`. While what it shows goes on, the page asks the address for the version and loads itself
@@ -46,15 +46,15 @@ pub(super) enum Shown<'a> {
 
 /// How a served page stays up to date.
 #[derive(Clone, Copy)]
-pub(super) struct Follow<'a> {
+pub(crate) struct Follow<'a> {
     /// Answers `{"version": "…"}`.
-    pub(super) address: &'a str,
+    pub(crate) address: &'a str,
     /// What is shown.
-    pub(super) version: &'a str,
+    pub(crate) version: &'a str,
 }
 
 /// Everything in front of the page's own content. `title` is escaped here.
-pub(super) fn open_page(out: &mut String, title: &str, shown: Shown<'_>) {
+pub(crate) fn open_page(out: &mut String, title: &str, shown: Shown<'_>) {
     let (images, requests) = match shown {
         Shown::Alone => ("data:", "'none'"),
         Shown::Served { .. } => ("data: 'self'", "'self'"),
@@ -81,12 +81,12 @@ pub(super) fn open_page(out: &mut String, title: &str, shown: Shown<'_>) {
 }
 
 /// Everything behind it.
-pub(super) fn close_page(out: &mut String) {
+pub(crate) fn close_page(out: &mut String) {
     writeln!(out, "</div><script>{}</script></body></html>", include_str!("page.js")).ok();
 }
 
 /// Text that is safe between tags and inside double-quoted attributes.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -104,13 +104,13 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// At most one decimal.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let rounded = (value * 10.0).round() / 10.0;
     if rounded.fract() == 0.0 { format!("{rounded:.0}") } else { format!("{rounded:.1}") }
 }
 
 /// `850 ms` or `12.3 s`.
-pub(super) fn duration(millis: f64) -> String {
+pub(crate) fn duration(millis: f64) -> String {
     match millis {
         m if m < 10.0 => format!("{m:.1} ms"),
         m if m < 1000.0 => format!("{m:.0} ms"),
@@ -120,7 +120,7 @@ pub(super) fn duration(millis: f64) -> String {
 }
 
 /// `12,345`.
-pub(super) fn count(n: usize) -> String {
+pub(crate) fn count(n: usize) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (idx, digit) in digits.chars().enumerate() {
@@ -133,12 +133,12 @@ pub(super) fn count(n: usize) -> String {
 }
 
 /// `2026-11-22 23:00 UTC` from the recorded stamp.
-pub(super) fn date(stamp: &str) -> String {
+pub(crate) fn date(stamp: &str) -> String {
     stamp.get(..16).map_or_else(|| stamp.to_owned(), |minutes| format!("{} UTC", minutes.replace('T', " ")))
 }
 
 /// A reward: at most two decimals.
-pub(super) fn reward(value: f64) -> String {
+pub(crate) fn reward(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::interval::wilson95;
-use crate::record::ActionRecord;
-use crate::recorded::RecordedEpisode;
+use vigorl_runs::RecordedEpisode;
+use vigorl_runs::record::ActionRecord;
+use vigorl_runs::wilson95;
 
-use super::html::escape;
-use super::overlay::{Frame, thumbnail};
-use super::step::picture_id;
+use crate::html::escape;
+use crate::overlay::{Frame, thumbnail};
+use crate::step::picture_id;
 
 /// Display width of a card's picture.
 const THUMB_WIDTH: f64 = 160.0;
 
 /// `hit`, `miss`, or `open` where nobody could tell.
-pub(super) fn state(episode: &RecordedEpisode) -> &'static str {
+pub(crate) fn state(episode: &RecordedEpisode) -> &'static str {
     match episode.outcome.as_ref().and_then(|outcome| outcome.success) {
         Some(true) => "hit",
         Some(false) => "miss",
@@ -24,7 +24,7 @@ pub(super) fn state(episode: &RecordedEpisode) -> &'static str {
 }
 
 /// The success rate of every value of every label that has at least two values.
-pub(super) fn breakdown(episodes: &[RecordedEpisode]) -> String {
+pub(crate) fn breakdown(episodes: &[RecordedEpisode]) -> String {
     let mut tables: BTreeMap<&str, BTreeMap<&str, (usize, usize)>> = BTreeMap::new();
     for episode in episodes {
         let Some(success) = episode.outcome.as_ref().and_then(|outcome| outcome.success) else { continue };
@@ -74,7 +74,7 @@ fn rate_row(out: &mut String, value: &str, k: usize, n: usize) {
 }
 
 /// The cards.
-pub(super) fn cards(episodes: &[RecordedEpisode]) -> String {
+pub(crate) fn cards(episodes: &[RecordedEpisode]) -> String {
     let n = |wanted: &str| episodes.iter().filter(|e| state(e) == wanted).count();
     let mut out = String::from(r#"<div class="panel"><div class="bar"><h2>Episodes</h2><div class="chips">"#);
     for (filter, word, n) in [

@@ -6,11 +6,11 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 
-use crate::record::{ActionRecord, Xy};
-use crate::recorded::{Recorded, RecordedEpisode, RecordedStep};
+use vigorl_runs::record::{ActionRecord, Xy};
+use vigorl_runs::{Recorded, RecordedEpisode, RecordedStep};
 
-use super::html::{self, Pictures, Shown, count, date, duration, escape};
-use super::{Standing, Totals, gallery, outcome_words, step};
+use crate::html::{self, Pictures, Shown, count, date, duration, escape};
+use crate::{Standing, Totals, gallery, outcome_words, step};
 
 /// One of the two runs.
 #[derive(Debug, Clone, Copy)]
@@ -262,8 +262,8 @@ fn episodes(out: &mut String, sides: [&Side<'_>; 2], pair: &EpisodePair<'_>) {
 mod tests {
     use std::path::PathBuf;
 
-    use crate::record::{EpisodeRecord, MapsRecord, Plain, RunRecord, StepRecord, Timings};
     use vigorl_interface::Effect;
+    use vigorl_runs::record::{EpisodeRecord, MapsRecord, Plain, RunRecord, StepRecord, Timings};
     use vigorl_tasks::Verification;
 
     use super::*;

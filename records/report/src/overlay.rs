@@ -6,10 +6,10 @@
 
 use std::fmt::Write as _;
 
-use crate::record::{ActionRecord, Box4, GroundingRecord, StepRecord, Xy};
+use vigorl_runs::record::{ActionRecord, Box4, GroundingRecord, StepRecord, Xy};
 
-use super::html::{escape, number};
-use super::step::verb;
+use crate::html::{escape, number};
+use crate::step::verb;
 
 /// Distance of a badge from its point, in display pixels.
 const BADGE_REACH: f64 = 27.0;
@@ -17,31 +17,31 @@ const BADGE_REACH: f64 = 27.0;
 const BADGE_RADIUS: f64 = 11.0;
 
 /// A numbered point of a thought.
-pub(super) struct Pin<'a> {
+pub(crate) struct Pin<'a> {
     /// Number in the step, from 1.
-    pub(super) number: usize,
+    pub(crate) number: usize,
     /// Index of the turn, from 0.
-    pub(super) turn: usize,
+    pub(crate) turn: usize,
     /// Index of the thought in its turn.
-    pub(super) thought: usize,
+    pub(crate) thought: usize,
     /// Moment of the replay.
-    pub(super) order: usize,
+    pub(crate) order: usize,
     /// Where.
-    pub(super) at: Xy,
+    pub(crate) at: Xy,
     /// The thought.
-    pub(super) text: &'a str,
+    pub(crate) text: &'a str,
 }
 
 /// All points of a step in the order in which they were named, and the moments at which zooms and the
 /// answer happen.
-pub(super) struct Pins<'a> {
-    pub(super) pins: Vec<Pin<'a>>,
-    pub(super) zoom_order: Vec<usize>,
-    pub(super) answer_order: usize,
+pub(crate) struct Pins<'a> {
+    pub(crate) pins: Vec<Pin<'a>>,
+    pub(crate) zoom_order: Vec<usize>,
+    pub(crate) answer_order: usize,
 }
 
 /// Numbers the points of all thoughts.
-pub(super) fn pins(model: &GroundingRecord) -> Pins<'_> {
+pub(crate) fn pins(model: &GroundingRecord) -> Pins<'_> {
     let (mut pins, mut zoom_order, mut order) = (Vec::new(), Vec::new(), 0);
     for (turn, said) in model.turns.iter().enumerate() {
         for (thought, t) in said.thoughts.iter().enumerate() {
@@ -58,16 +58,16 @@ pub(super) fn pins(model: &GroundingRecord) -> Pins<'_> {
 
 /// A size of something in pixels.
 #[derive(Clone, Copy)]
-pub(super) struct Frame {
+pub(crate) struct Frame {
     /// The part of the screenshot that is shown.
-    pub(super) window: [f64; 4],
+    pub(crate) window: [f64; 4],
     /// Display pixels per screenshot pixel.
-    pub(super) zoom: f64,
+    pub(crate) zoom: f64,
 }
 
 impl Frame {
     /// A whole screenshot.
-    pub(super) fn whole(size: [u32; 2], zoom: f64) -> Self {
+    pub(crate) fn whole(size: [u32; 2], zoom: f64) -> Self {
         Self { window: [0.0, 0.0, f64::from(size[0]), f64::from(size[1])], zoom }
     }
 
@@ -104,7 +104,7 @@ impl Frame {
 }
 
 /// The overlay of the whole screenshot.
-pub(super) fn full(
+pub(crate) fn full(
     frame: Frame,
     model: Option<&GroundingRecord>,
     step: Option<&StepRecord>,
@@ -142,7 +142,7 @@ pub(super) fn full(
 }
 
 /// The overlay of the crop of turn `turn`: what the following turn and the click point at inside it.
-pub(super) fn on_crop(frame: Frame, model: &GroundingRecord, turn: usize, click: Option<Xy>) -> String {
+pub(crate) fn on_crop(frame: Frame, model: &GroundingRecord, turn: usize, click: Option<Xy>) -> String {
     let mut out = String::from(r#"<svg class="overlay" role="presentation">"#);
     for pin in pins(model).pins.iter().filter(|pin| pin.turn == turn + 1 && frame.shows(pin.at)) {
         let (x, y) = frame.percent(pin.at);
@@ -161,7 +161,7 @@ pub(super) fn on_crop(frame: Frame, model: &GroundingRecord, turn: usize, click:
 }
 
 /// The color class of a turn.
-pub(super) fn hue(turn: usize) -> usize {
+pub(crate) fn hue(turn: usize) -> usize {
     turn % 6 + 1
 }
 
@@ -268,7 +268,7 @@ fn cross(out: &mut String, frame: Frame, at: Xy, (mark, word): (&str, &str), ord
 }
 
 /// A small overlay for the gallery: only the target and the click.
-pub(super) fn thumbnail(frame: Frame, click: Option<Xy>, target: Option<Box4>) -> String {
+pub(crate) fn thumbnail(frame: Frame, click: Option<Xy>, target: Option<Box4>) -> String {
     let mut out = String::from(r#"<svg class="overlay" role="presentation">"#);
     if let Some(target) = target {
         write!(out, r#"<rect class="truth" rx="2" {}/>"#, frame.rect(target)).ok();
@@ -287,7 +287,7 @@ pub(super) fn thumbnail(frame: Frame, click: Option<Xy>, target: Option<Box4>) -
 
 #[cfg(test)]
 mod tests {
-    use crate::record::Plain;
+    use vigorl_runs::record::Plain;
 
     use super::*;
 

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use crate::glance::Glance;
-use crate::run_dir::RunDirError;
+use vigorl_runs::Glance;
+use vigorl_runs::RunDirError;
 
-use super::Standing;
-use super::html::{self, Follow, Shown, count, date, duration, escape};
+use crate::Standing;
+use crate::html::{self, Follow, Shown, count, date, duration, escape};
 
 /// The page. `runs` are names and what is known of them; `address` says where a run is shown; `version` is that of
 /// the whole list, which the server has under `/state`.
@@ -156,7 +156,7 @@ fn tr(out: &mut String, row: &Row<'_>, can_compare: bool, address: &str) {
 
 #[cfg(test)]
 mod tests {
-    use crate::record::{RunRecord, Summary};
+    use vigorl_runs::record::{RunRecord, Summary};
 
     use super::*;
 

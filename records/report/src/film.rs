@@ -4,20 +4,17 @@
 //! whole, by rename.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use gif::{Encoder, Frame, Repeat};
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
-use vigorl_agent::record::{ActionRecord, GroundingRecord, Xy};
-use vigorl_agent::{Cancel, Recorded, RecordedStep};
 use vigorl_interface::pixel_change;
+use vigorl_runs::record::{ActionRecord, GroundingRecord, Xy};
+use vigorl_runs::{Recorded, RecordedStep};
 
-use crate::commands::picture;
-use crate::exit::Ending;
-use crate::{marks, terminal};
+use crate::marks;
 
 /// Widest film in pixels.
 const MAX_WIDTH: u32 = 960;
@@ -40,23 +37,100 @@ struct Shot<'a> {
     hundredths: u16,
 }
 
-/// Writes the film of a run into `path`.
+/// A film cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FilmError {
+    /// The run was recorded without pictures, or they were removed.
+    #[error("`{run}` has no screenshots to show")]
+    NoPictures {
+        /// Its folder.
+        run: PathBuf,
+    },
+    /// A picture of the record is damaged.
+    #[error("cannot read `{path}`: {source}")]
+    Picture {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: image::ImageError,
+    },
+    /// A GIF's sides are 16 bits.
+    #[error("a GIF is at most 65,535 pixels wide and high")]
+    TooLarge,
+    /// Disk full, no permission, no such folder.
+    #[error("cannot write `{path}`: {source}")]
+    Write {
+        /// The film.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// How the writing of a film ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filmed {
+    /// The file is there.
+    Whole,
+    /// Whoever was asked wanted no more: there is no file.
+    BrokenOff,
+}
+
+/// Writes the film of a run into `path`. Before each frame, `go_on` is told how many are done, of how many, and
+/// says whether to go on.
 ///
 /// # Errors
-/// If the run has no pictures, one of them cannot be read, or the file cannot be written.
-pub(crate) fn write(recorded: &Recorded, path: &Path, cancel: &Cancel) -> anyhow::Result<Ending> {
+/// [`FilmError`] if the run has no pictures, one of them cannot be read, or the file cannot be written.
+pub fn write_film(
+    recorded: &Recorded,
+    path: &Path,
+    go_on: impl FnMut(usize, usize) -> bool,
+) -> Result<Filmed, FilmError> {
     let shots = shots(recorded);
-    anyhow::ensure!(!shots.is_empty(), "`{}` has no screenshots to show", recorded.root.display());
+    if shots.is_empty() {
+        return Err(FilmError::NoPictures { run: recorded.root.clone() });
+    }
     let partial = path.with_extension("partial");
-    let cannot_write = || format!("cannot write `{}`", path.display());
-    let file = File::create(&partial).with_context(cannot_write)?;
-    let ended = encode(&shots, BufWriter::new(file), cancel).with_context(cannot_write);
-    if let Ok(Ending::Done) = ended {
-        fs::rename(&partial, path).with_context(cannot_write)?;
+    let cannot_write = |source: io::Error| FilmError::Write { path: path.to_owned(), source };
+    let file = File::create(&partial).map_err(cannot_write)?;
+    let ended = encode(&shots, BufWriter::new(file), go_on).map_err(|error| match error {
+        Failed::Film(error) => error,
+        Failed::Write(source) => cannot_write(source),
+    });
+    if let Ok(Filmed::Whole) = ended {
+        fs::rename(&partial, path).map_err(cannot_write)?;
     } else {
         fs::remove_file(&partial).ok();
     }
     ended
+}
+
+/// Why there is no film: the encoder does not know where it writes.
+enum Failed {
+    Film(FilmError),
+    Write(io::Error),
+}
+
+impl From<FilmError> for Failed {
+    fn from(error: FilmError) -> Self {
+        Self::Film(error)
+    }
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::Write(error)
+    }
+}
+
+impl From<gif::EncodingError> for Failed {
+    fn from(error: gif::EncodingError) -> Self {
+        Self::Write(match error {
+            gif::EncodingError::Io(source) => source,
+            other => io::Error::other(other),
+        })
+    }
 }
 
 fn shots(recorded: &Recorded) -> Vec<Shot<'_>> {
@@ -91,27 +165,31 @@ fn of_step<'a>(shots: &mut Vec<Shot<'a>>, step: &'a RecordedStep, pointer: &mut 
     shots.push(shot("after.png", None, *pointer));
 }
 
-fn encode(shots: &[Shot<'_>], mut out: impl Write, cancel: &Cancel) -> anyhow::Result<Ending> {
+fn encode(
+    shots: &[Shot<'_>],
+    mut out: impl Write,
+    mut go_on: impl FnMut(usize, usize) -> bool,
+) -> Result<Filmed, Failed> {
     let [width, height] = canvas(shots)?;
-    let side = |side: u32| u16::try_from(side).context("a GIF is at most 65,535 pixels high");
     let mut encoder = Encoder::new(&mut out, side(width)?, side(height + STRIP)?, &[])?;
     encoder.set_repeat(Repeat::Infinite)?;
-    let bar = terminal::bar(shots.len() as u64, "frames");
     let mut last: Option<RgbImage> = None;
     for (idx, shot) in shots.iter().enumerate() {
-        if cancel.is_set() {
-            bar.finish_and_clear();
-            return Ok(Ending::Interrupted);
+        if !go_on(idx, shots.len()) {
+            return Ok(Filmed::BrokenOff);
         }
         let picture = drawn(shot, [width, height], (idx + 1) as f64 / shots.len() as f64)?;
         encoder.write_frame(&changed_part(last.as_ref(), &picture, shot.hundredths)?)?;
         last = Some(picture);
-        bar.inc(1);
     }
-    bar.finish_and_clear();
     drop(encoder);
     out.flush()?;
-    Ok(Ending::Done)
+    Ok(Filmed::Whole)
+}
+
+/// A side as the format writes it.
+fn side(pixels: u32) -> Result<u16, FilmError> {
+    u16::try_from(pixels).map_err(|_| FilmError::TooLarge)
 }
 
 /// The part of a picture that differs from the one before: all else stays on the screen.
@@ -119,7 +197,7 @@ fn changed_part(
     last: Option<&RgbImage>,
     picture: &RgbImage,
     hundredths: u16,
-) -> anyhow::Result<Frame<'static>> {
+) -> Result<Frame<'static>, FilmError> {
     let (width, height) = picture.dimensions();
     let [left, top, right, bottom] = match last.map(|last| pixel_change(last, picture)) {
         None => [0, 0, width, height],
@@ -132,21 +210,18 @@ fn changed_part(
         }
     };
     let part = imageops::crop_imm(picture, left, top, right - left, bottom - top).to_image();
-    let [left, top, width, height] = {
-        let sides = [left, top, part.width(), part.height()].map(u16::try_from);
-        let [left, top, width, height] = sides;
-        [left?, top?, width?, height?]
-    };
-    let frame = Frame::from_rgb_speed(width, height, part.as_raw(), QUANTIZER_SPEED);
+    let (left, top) = (side(left)?, side(top)?);
+    let frame =
+        Frame::from_rgb_speed(side(part.width())?, side(part.height())?, part.as_raw(), QUANTIZER_SPEED);
     Ok(Frame { left, top, delay: hundredths, ..frame })
 }
 
 /// Width and height that hold every picture.
-fn canvas(shots: &[Shot<'_>]) -> anyhow::Result<[u32; 2]> {
+fn canvas(shots: &[Shot<'_>]) -> Result<[u32; 2], FilmError> {
     let mut most = [1, 1];
     for shot in shots {
         let (width, height) = image::image_dimensions(&shot.picture)
-            .with_context(|| format!("cannot read `{}`", shot.picture.display()))?;
+            .map_err(|source| FilmError::Picture { path: shot.picture.clone(), source })?;
         let times = marks::enlargement(width);
         let [width, height] = fitted(width * times, height * times);
         most = [most[0].max(width), most[1].max(height)];
@@ -163,8 +238,10 @@ fn fitted(width: u32, height: u32) -> [u32; 2] {
     [MAX_WIDTH, u32::try_from(scaled).unwrap_or(u32::MAX).max(1)]
 }
 
-fn drawn(shot: &Shot<'_>, canvas: [u32; 2], share: f64) -> anyhow::Result<RgbImage> {
-    let picture = picture::read(&shot.picture)?;
+fn drawn(shot: &Shot<'_>, canvas: [u32; 2], share: f64) -> Result<RgbImage, FilmError> {
+    let picture = image::open(&shot.picture)
+        .map_err(|source| FilmError::Picture { path: shot.picture.clone(), source })?
+        .into_rgb8();
     let nothing = GroundingRecord::default();
     let marked = marks::drawn_with_pointer(&picture, shot.said.unwrap_or(&nothing), shot.pointer);
     let [width, height] = fitted(marked.width(), marked.height());

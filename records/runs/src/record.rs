@@ -281,7 +281,7 @@ impl GroundingRecord {
     /// The record of what was said in one step; `None` if nothing was asked.
     ///
     /// With two things to find (a drag), the turns of both are listed and the answer is the first one's.
-    pub(crate) fn of(groundings: &[Grounding]) -> Option<Self> {
+    pub fn of(groundings: &[Grounding]) -> Option<Self> {
         let all: Vec<Self> = groundings.iter().map(Self::from).collect();
         let mut record = all.first()?.clone();
         for further in &all[1..] {

@@ -6,12 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use vigorl_agent::{
-    Glance, Recorded, RunDirError, Side, render_comparison, render_list, render_served, run_version,
-};
+use vigorl_runs::{Glance, Recorded, RunDirError, run_version};
 
 use super::gate::{self, Asked};
-use crate::exit::usage;
+use crate::{Side, render_comparison, render_list, render_served};
 
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -46,9 +44,21 @@ impl Reply {
     }
 }
 
+/// Nothing can be shown.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SiteError {
+    /// It was mistyped, or nothing was recorded yet.
+    #[error("there is no folder `{0}`: record a run first (`vigorl demo`), or name the folder of your runs")]
+    NoFolder(String),
+    /// It begins with a dot, or is not text.
+    #[error("`{0}` has a name that no address can hold: rename it")]
+    NoAddress(String),
+}
+
 /// The runs that are shown.
 #[derive(Debug)]
-pub(super) struct Site {
+pub struct Site {
     /// The folder of the runs, without links.
     root: PathBuf,
     /// The only run that is shown, if one was asked for.
@@ -61,27 +71,25 @@ impl Site {
     /// Shows the runs in `folder`, or the one that it is.
     ///
     /// # Errors
-    /// A usage error if there is no such folder.
-    pub(super) fn open(folder: &Path) -> anyhow::Result<Self> {
+    /// [`SiteError`] if there is no such folder, or it has no name for an address.
+    pub fn open(folder: &Path) -> Result<Self, SiteError> {
         let shown = folder.display().to_string();
         let found = folder.canonicalize().ok().filter(|found| found.is_dir());
         let Some(found) = found else {
-            return Err(usage(format!(
-                "there is no folder `{shown}`: record a run first (`vigorl demo`), or name the folder of your runs"
-            )));
+            return Err(SiteError::NoFolder(shown));
         };
         if !found.join("run.json").is_file() {
             return Ok(Self { root: found, only: None, shown });
         }
         let name = found.file_name().and_then(|name| name.to_str()).filter(|name| gate::is_plain(name));
         let (Some(root), Some(name)) = (found.parent(), name) else {
-            return Err(usage(format!("`{shown}` has a name that no address can hold: rename it")));
+            return Err(SiteError::NoAddress(shown));
         };
         Ok(Self { root: root.to_owned(), only: Some(name.to_owned()), shown })
     }
 
     /// Where a browser begins.
-    pub(super) fn start(&self) -> String {
+    pub fn start(&self) -> String {
         self.only.as_deref().map_or_else(|| "/".to_owned(), address)
     }
 
@@ -195,8 +203,8 @@ fn read(folder: &Path) -> Result<Recorded, Reply> {
 
 #[cfg(test)]
 mod tests {
-    use vigorl_agent::RunDir;
-    use vigorl_agent::record::{RunRecord, Summary};
+    use vigorl_runs::RunDir;
+    use vigorl_runs::record::{RunRecord, Summary};
 
     use super::*;
 

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use vigorl_interface::Effect;
 use vigorl_tasks::Verification;
 
-use crate::record::{ActionRecord, Box4, GroundingRecord, StepRecord, Timings, TurnRecord, Xy};
-use crate::recorded::RecordedStep;
+use vigorl_runs::RecordedStep;
+use vigorl_runs::record::{ActionRecord, Box4, GroundingRecord, StepRecord, Timings, TurnRecord, Xy};
 
-use super::html::{Pictures, count, duration, escape, number};
-use super::overlay::{self, Frame, hue, pins};
+use crate::html::{Pictures, count, duration, escape, number};
+use crate::overlay::{self, Frame, hue, pins};
 
 /// Width in display pixels a screenshot is enlarged to by whole factors.
 const STAGE_WIDTH: u32 = 768;
@@ -20,17 +20,17 @@ const ZOOM_ICON: &str = r#"<svg class="icon" viewBox="0 0 16 16"><circle cx="6.5
 const CLICK_ICON: &str = r#"<svg class="icon" viewBox="0 0 16 16"><circle cx="8" cy="8" r="4.5"/><path d="M8 .5v5M8 10.5v5M.5 8h5M10.5 8h5"/></svg>"#;
 
 /// The identifier of a step's first picture, which the gallery shares.
-pub(super) fn picture_id(step: usize) -> String {
+pub(crate) fn picture_id(step: usize) -> String {
     format!("s{step}-before")
 }
 
 /// How many times a screenshot of this width is enlarged.
-pub(super) fn enlargement(width: u32) -> u32 {
+pub(crate) fn enlargement(width: u32) -> u32 {
     (STAGE_WIDTH / width.max(1)).max(1)
 }
 
 /// The section of one step.
-pub(super) fn section(
+pub(crate) fn section(
     step: &RecordedStep,
     number_in_episode: usize,
     target: Option<Box4>,
@@ -61,7 +61,7 @@ fn target_of(step: &RecordedStep, of_episode: Option<Box4>) -> Option<Box4> {
 }
 
 /// A step in half the width, beside that of another run: without identifiers, which must be unique in a page.
-pub(super) fn half(
+pub(crate) fn half(
     step: &RecordedStep,
     number_in_episode: usize,
     target: Option<Box4>,
@@ -213,7 +213,7 @@ fn legend(out: &mut String, step: &RecordedStep, target: Option<Box4>) {
 }
 
 /// A stacked bar of the phases and their durations.
-pub(super) fn timing_bar(out: &mut String, timings: &Timings) {
+pub(crate) fn timing_bar(out: &mut String, timings: &Timings) {
     let phases: Vec<_> = timings.phases().into_iter().filter(|(_, millis)| *millis >= 0.05).collect();
     out.push_str(r#"<div class="time">"#);
     for (name, millis) in &phases {
@@ -404,7 +404,7 @@ fn answer_after(model: &GroundingRecord, turn_idx: usize) -> Option<Xy> {
     })
 }
 
-pub(super) fn verb(action: &ActionRecord) -> &'static str {
+pub(crate) fn verb(action: &ActionRecord) -> &'static str {
     match action {
         ActionRecord::Click { count: 2, .. } => "double click",
         ActionRecord::Click { button, .. } if button == "right" => "right click",

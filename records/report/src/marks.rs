@@ -3,7 +3,7 @@
 //! Invariant: marks grow with the picture, so that they can be seen on any size; pixels outside are left out.
 
 use image::{Rgb, RgbImage};
-use vigorl_agent::record::{GroundingRecord, Xy};
+use vigorl_runs::record::{GroundingRecord, Xy};
 
 type Color = Rgb<u8>;
 
@@ -32,7 +32,7 @@ const ARROW: [(f64, f64); 7] =
     [(0.0, 0.0), (0.0, 21.0), (5.0, 16.5), (8.6, 24.5), (12.2, 22.9), (8.7, 15.2), (15.0, 15.2)];
 
 /// The picture with everything drawn; small pictures are enlarged first.
-pub(crate) fn drawn(picture: &RgbImage, grounding: &GroundingRecord) -> RgbImage {
+pub fn drawn(picture: &RgbImage, grounding: &GroundingRecord) -> RgbImage {
     drawn_with_pointer(picture, grounding, None)
 }
 
@@ -197,7 +197,7 @@ fn distance(corners: &[(f64, f64)], x: f64, y: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use vigorl_agent::record::{Plain, ThoughtRecord, TurnRecord};
+    use vigorl_runs::record::{Plain, ThoughtRecord, TurnRecord};
 
     use super::*;
 

@@ -6,24 +6,28 @@
 //! directory that can be read gives a report, finished or not.
 
 mod comparison;
+mod film;
 mod gallery;
 mod html;
 mod list;
+pub mod marks;
 mod overlay;
 mod step;
+pub mod view;
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::interval::wilson95;
-use crate::record::{EpisodeRecord, Summary, Timings, TokensRecord};
-use crate::recorded::{Recorded, RecordedEpisode, RecordedStep};
-use crate::run_dir::RunDirError;
+use vigorl_runs::RunDirError;
+use vigorl_runs::record::{EpisodeRecord, Summary, Timings, TokensRecord};
+use vigorl_runs::wilson95;
+use vigorl_runs::{Recorded, RecordedEpisode, RecordedStep};
 
 use html::{Follow, Pictures, Shown, count, date, duration, escape};
 
 pub use comparison::{Side, render_comparison};
+pub use film::{FilmError, Filmed, write_film};
 pub use list::render_list;
 
 /// Writes `report.html` into the run directory and returns its path.

@@ -1,0 +1,19 @@
+//! The format of a run directory: its files as types, how they are written while a run goes on, and how they are read back.
+//!
+//! Start with [`record`], the files as types; [`RunDir`] writes them and [`Recorded`] reads them. Invariants: what was
+//! written stays readable whatever happens next; files of older versions are read; no file contains a secret.
+
+mod clock;
+mod glance;
+mod hidden;
+mod interval;
+pub mod record;
+mod recorded;
+mod run_dir;
+
+pub use clock::Stamp;
+pub use glance::{Glance, run_version};
+pub use hidden::Hidden;
+pub use interval::wilson95;
+pub use recorded::{Recorded, RecordedEpisode, RecordedStep};
+pub use run_dir::{RunDir, RunDirError};
