@@ -366,9 +366,10 @@ fn step_record(
 }
 
 fn maps(outcome: &StepOutcome) -> MapsRecord {
-    let viewport_from_screen = outcome.before.as_ref().map_or([1.0, 1.0, 0.0, 0.0], |before| {
-        before.device_pixel_ratio.viewport_from_screen().coefficients()
-    });
+    let viewport_from_screen = outcome
+        .before
+        .as_ref()
+        .map_or([1.0, 1.0, 0.0, 0.0], |before| before.viewport_from_screen().coefficients());
     let turns = outcome.groundings.iter().flat_map(|grounding| &grounding.turns);
     let crops = turns.filter_map(|turn| turn.crop.as_ref());
     MapsRecord {

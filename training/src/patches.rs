@@ -15,7 +15,8 @@ use candle_core::{Device, Result, Tensor};
 use image::RgbImage;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use vigorl_geometry::{Crop, Map, Model, Rect, Screen, Size};
+use vigorl_geometry::fit::ModelFit;
+use vigorl_geometry::{Map, Patch, Rect, Screen, Space};
 use vigorl_policy::grammar::Coordinate;
 use vigorl_policy::{CropSettings, ShownCrop, View};
 use vigorl_qwen::ops::rms_norm;
@@ -77,24 +78,23 @@ fn merged(encoder: &Encoder, grid: Grid) -> (usize, usize) {
     (grid.h / merge, grid.w / merge)
 }
 
-fn patch_at(index: usize, columns: usize) -> Rect<Model> {
+fn patch_at(index: usize, columns: usize) -> Rect<Patch> {
     let (column, row) = ((index % columns) as f64, (index / columns) as f64);
     Rect::new(column, row, column + 1.0, row + 1.0)
 }
 
-/// An image and the named boxes in it, in its own pixels.
+/// An image and the named boxes in it, in merged patches of what the network makes of it.
 #[derive(Debug, Clone)]
 pub struct NamedImage {
     image: Arc<RgbImage>,
-    named: Vec<(Rect<Crop>, String)>,
+    named: Vec<(Rect<Patch>, String)>,
 }
 
 impl NamedImage {
     /// A whole page.
     pub fn page(view: &View, page: &Record) -> Self {
-        let (width, height) = view.image().dimensions();
-        let shown_from_screen = Map::stretch(whole(view), Size::of_pixels(width, height));
-        Self { image: view.image().clone(), named: named(page, shown_from_screen) }
+        let named = named(page, view.shown_from_screen(), view.seen());
+        Self { image: view.image().clone(), named }
     }
 
     /// What a zoom near a random widget shows.
@@ -122,45 +122,33 @@ impl NamedImage {
 
     /// A crop that was made.
     pub fn of_crop(crop: &ShownCrop, page: &Record) -> Self {
-        Self { image: crop.pixels.clone(), named: named(page, crop.plan.crop_from_screen) }
+        Self { image: crop.pixels.clone(), named: named(page, crop.plan.crop_from_screen, crop.seen) }
     }
 
     /// Which of its visual tokens show part of widget number `widget`, in reading order.
     pub fn tokens_showing(&self, encoder: &Encoder, widget: usize, grid: Grid) -> Vec<usize> {
         let (rows, columns) = merged(encoder, grid);
-        let bounds = self.to_patches(rows, columns).apply_rect(self.named[widget].0);
+        let bounds = self.named[widget].0;
         (0..rows * columns).filter(|&index| overlap(patch_at(index, columns), bounds) > 0.0).collect()
     }
 
     /// The widget whose middle is nearest to visual token number `token`; none on an empty page.
     pub fn widget_at(&self, encoder: &Encoder, token: usize, grid: Grid) -> Option<usize> {
-        let (rows, columns) = merged(encoder, grid);
-        let (to_patches, at) = (self.to_patches(rows, columns), patch_at(token, columns));
-        let distance = |bounds: &Rect<Crop>| {
-            let bounds = to_patches.apply_rect(*bounds);
+        let (_, columns) = merged(encoder, grid);
+        let at = patch_at(token, columns);
+        let distance = |bounds: Rect<Patch>| {
             let gap = (at.center().x - bounds.center().x).hypot(at.center().y - bounds.center().y);
             // A token that shows a widget belongs to it, however far its middle is.
             if overlap(at, bounds) > 0.0 { gap - 1e3 * overlap(at, bounds) } else { gap }
         };
-        let distances = self.named.iter().map(|(bounds, _)| distance(bounds)).enumerate();
+        let distances = self.named.iter().map(|(bounds, _)| distance(*bounds)).enumerate();
         distances.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(index, _)| index)
     }
-
-    /// To the image as the network sees it, in units of merged patches.
-    fn to_patches(&self, rows: usize, columns: usize) -> Map<Model, Crop> {
-        let (width, height) = self.image.dimensions();
-        let whole: Rect<Crop> = Rect::new(0.0, 0.0, width.into(), height.into());
-        Map::stretch(whole, Size::new(columns as f64, rows as f64))
-    }
 }
 
-fn whole(view: &View) -> Rect<Screen> {
-    let size = view.screenshot_size();
-    Rect::new(0.0, 0.0, size.width, size.height)
-}
-
-fn named(page: &Record, to_image: Map<Crop, Screen>) -> Vec<(Rect<Crop>, String)> {
-    page.widgets.iter().map(|w| (to_image.apply_rect(on_screen(w.bounds)), w.name())).collect()
+fn named<S: Space>(page: &Record, to_image: Map<S, Screen>, seen: ModelFit<S>) -> Vec<(Rect<Patch>, String)> {
+    let in_patches = |bounds| seen.patch_from_image.apply_rect(to_image.apply_rect(on_screen(bounds)));
+    page.widgets.iter().map(|w| (in_patches(w.bounds), w.name())).collect()
 }
 
 /// Cuts images into patches and writes down what each merged patch shows.
@@ -195,8 +183,7 @@ pub fn image_targets(
     grid: Grid,
 ) -> std::result::Result<Vec<Target>, TrainingError> {
     let (rows, columns) = merged(encoder, grid);
-    let to_patches = image.to_patches(rows, columns);
-    let boxes: Vec<Rect<Model>> = image.named.iter().map(|(b, _)| to_patches.apply_rect(*b)).collect();
+    let boxes: Vec<Rect<Patch>> = image.named.iter().map(|(bounds, _)| *bounds).collect();
     let owners: Vec<Option<usize>> =
         (0..rows * columns).map(|index| owner(patch_at(index, columns), &boxes)).collect();
     let mut targets = Vec::new();
@@ -214,13 +201,13 @@ pub fn image_targets(
 }
 
 /// The box that covers most of `patch`, if it covers enough of the patch or of itself.
-fn owner(patch: Rect<Model>, boxes: &[Rect<Model>]) -> Option<usize> {
+fn owner(patch: Rect<Patch>, boxes: &[Rect<Patch>]) -> Option<usize> {
     let shares = boxes.iter().map(|b| overlap(patch, *b)).enumerate();
     let enough = shares.filter(|&(i, share)| share >= LEAST_SHARE * boxes[i].size().area().min(1.0));
     enough.filter(|(_, share)| *share > 0.0).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(i, _)| i)
 }
 
-fn overlap(a: Rect<Model>, b: Rect<Model>) -> f64 {
+fn overlap(a: Rect<Patch>, b: Rect<Patch>) -> f64 {
     let width = a.right.min(b.right) - a.left.max(b.left);
     let height = a.bottom.min(b.bottom) - a.top.max(b.top);
     width.max(0.0) * height.max(0.0)

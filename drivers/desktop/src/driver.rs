@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vigorl_geometry::{Desktop, DevicePixelRatio, Map, Point, Rect, Screen, Size};
+use vigorl_geometry::{Capture, Desktop, DevicePixelRatio, Point, Rect, Screen};
 use vigorl_interface::{Action, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled};
 
 use crate::options::{Options, Session};
@@ -24,16 +24,8 @@ const DRAGGING: Duration = Duration::from_secs(2);
 pub struct DesktopDriver {
     worker: Worker,
     options: Options,
-    /// Of the latest screenshot.
-    shown: Option<Shown>,
-}
-
-/// Where a screenshot was taken.
-#[derive(Debug, Clone, Copy)]
-struct Shown {
-    size: Size<Screen>,
-    /// Position of the area at that moment.
-    place: Rect<Desktop>,
+    /// The latest screenshot.
+    shown: Option<Capture>,
 }
 
 impl DesktopDriver {
@@ -60,7 +52,7 @@ impl DesktopDriver {
         self.worker.ask("place", Duration::ZERO, |system| system.place())
     }
 
-    fn shown(&mut self) -> Result<Shown, DriverError> {
+    fn shown(&mut self) -> Result<Capture, DriverError> {
         if self.shown.is_none() {
             self.screenshot()?;
         }
@@ -70,8 +62,8 @@ impl DesktopDriver {
     /// Where the latest screenshot shows a pixel of the desktop; nothing if it does not.
     pub fn on_screenshot(&self, at: Point<Desktop>) -> Option<Point<Screen>> {
         let shown = self.shown?;
-        let at = Map::stretch(shown.place, shown.size).apply(at);
-        shown.size.contains(at).then_some(at)
+        let at = shown.screen_from_desktop().apply(at);
+        shown.size().contains(at).then_some(at)
     }
 
     /// The pixels of the desktop that positions on the latest screenshot are, now. A window that was moved
@@ -83,23 +75,21 @@ impl DesktopDriver {
     ) -> Result<[Point<Desktop>; N], DriverError> {
         let shown = self.shown()?;
         for at in points {
-            if !shown.size.contains(at) {
-                let (width, height) = (shown.size.width as u32, shown.size.height as u32);
+            if !shown.size().contains(at) {
+                let (width, height) = (shown.size().width as u32, shown.size().height as u32);
                 return Err(DriverError::OutsideScreenshot { x: at.x, y: at.y, width, height });
             }
         }
         let place = self.place()?;
-        if (place.width(), place.height()) != (shown.place.width(), shown.place.height()) {
+        let Some(moved) = shown.moved_to(place) else {
+            let (was, is) = (shown.place().size(), place.size());
             let detail = format!(
                 "it was {}x{} pixels large on the screenshot and is {}x{} now",
-                shown.place.width(),
-                shown.place.height(),
-                place.width(),
-                place.height()
+                was.width, was.height, is.width, is.height
             );
             return Err(DriverError::Refused { request, detail });
-        }
-        let desktop_from_screen = Map::stretch(place, shown.size).inverse();
+        };
+        let desktop_from_screen = moved.screen_from_desktop().inverse();
         let on_desktop = points.map(|at| {
             let at = desktop_from_screen.apply(Point::new(at.x.floor(), at.y.floor()));
             Point::new(at.x.round(), at.y.round())
@@ -140,7 +130,7 @@ fn clicks(button: MouseButton, count: u8) -> impl Iterator<Item = Input> {
 impl Driver for DesktopDriver {
     fn screenshot(&mut self) -> Result<Screenshot, DriverError> {
         let (pixels, place) = self.worker.ask("screenshot", Duration::ZERO, |system| system.capture())?;
-        self.shown = Some(Shown { size: Size::of_pixels(pixels.width(), pixels.height()), place });
+        self.shown = Capture::of(place, pixels.width(), pixels.height());
         // The capture is in the pixels that input events count in, whatever the toolkit's scale is.
         let Some(device_pixel_ratio) = DevicePixelRatio::new(1.0) else { unreachable!("1 is positive") };
         Ok(Screenshot { pixels: Arc::new(pixels), device_pixel_ratio })

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use enigo::{Axis, Button, Coordinate, Direction, Enigo, Keyboard as _, Mouse as _, Settings};
 use image::RgbImage;
-use vigorl_geometry::{Desktop, DevicePixelRatio, Map, Point, Rect, Screen, Size};
+use vigorl_geometry::{Capture, Desktop, DevicePixelRatio, Point, Rect, Screen};
 use vigorl_interface::{Action, Area, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled};
 
 use crate::allowed::{AllowedWindows, is_for_the_manager};
@@ -24,14 +24,8 @@ const TICK: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct DesktopDriver {
     options: Options,
-    /// Of the latest screenshot.
-    shown: Option<Shown>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Shown {
-    size: Size<Screen>,
-    place: Rect<Desktop>,
+    /// The latest screenshot.
+    shown: Option<Capture>,
 }
 
 fn lost(error: impl std::fmt::Display) -> DriverError {
@@ -120,8 +114,9 @@ impl DesktopDriver {
         if seen.width() < 1.0 || seen.height() < 1.0 {
             return Err(DriverError::Gone { what: "window", detail: "it is on no monitor".to_owned() });
         }
-        let size = Size::<Screen>::of_pixels(whole.width(), whole.height());
-        let pixels = Map::stretch(place, size).apply_rect(seen);
+        let captured = Capture::of(place, whole.width(), whole.height());
+        let captured = captured.ok_or_else(|| lost("the monitor is empty"))?;
+        let pixels = captured.screen_from_desktop().apply_rect(seen);
         let (x, y) = (pixels.left.round() as u32, pixels.top.round() as u32);
         let (width, height) = (pixels.width().round() as u32, pixels.height().round() as u32);
         Ok((image::imageops::crop_imm(&whole, x, y, width.max(1), height.max(1)).to_image(), seen))
@@ -133,15 +128,15 @@ impl DesktopDriver {
             self.screenshot()?;
         }
         let Some(shown) = self.shown else { return Err(lost("nothing was captured")) };
-        if !shown.size.contains(at) {
-            let (width, height) = (shown.size.width as u32, shown.size.height as u32);
+        if !shown.size().contains(at) {
+            let (width, height) = (shown.size().width as u32, shown.size().height as u32);
             return Err(DriverError::OutsideScreenshot { x: at.x, y: at.y, width, height });
         }
         // The middle of the pixel: one unit may be several of them.
         let middle = Point::new(at.x.floor() + 0.5, at.y.floor() + 0.5);
-        let at = Map::stretch(shown.place, shown.size).inverse().apply(middle);
+        let at = shown.screen_from_desktop().inverse().apply(middle);
         if let Some(window) = self.window()? {
-            if place_of_window(&window)? != shown.place {
+            if place_of_window(&window)? != shown.place() {
                 return Err(refused(request, "the window has moved or changed since the screenshot"));
             }
             expect_on_top(request, &window, at)?;
@@ -289,10 +284,11 @@ fn input<T>(result: enigo::InputResult<T>) -> Result<T, DriverError> {
 impl Driver for DesktopDriver {
     fn screenshot(&mut self) -> Result<Screenshot, DriverError> {
         let (pixels, place) = self.capture()?;
-        let size = Size::of_pixels(pixels.width(), pixels.height());
-        self.shown = Some(Shown { size, place });
-        let ratio = DevicePixelRatio::new(size.width / place.width());
-        let device_pixel_ratio = ratio.ok_or_else(|| lost("the area is empty"))?;
+        let captured = Capture::of(place, pixels.width(), pixels.height());
+        let captured = captured.ok_or_else(|| lost("the area is empty"))?;
+        self.shown = Some(captured);
+        let ratio = DevicePixelRatio::new(captured.size().width / place.width());
+        let device_pixel_ratio = ratio.ok_or_else(|| lost("the area has no size that can be measured"))?;
         Ok(Screenshot { pixels: Arc::new(pixels), device_pixel_ratio })
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use image::RgbImage;
-use vigorl_geometry::{DevicePixelRatio, Screen, Size};
+use vigorl_geometry::{DevicePixelRatio, Map, Screen, Size, Viewport};
 
 /// One lossless capture. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -18,5 +18,10 @@ impl Screenshot {
     /// Size in screen pixels.
     pub fn size(&self) -> Size<Screen> {
         Size::of_pixels(self.pixels.width(), self.pixels.height())
+    }
+
+    /// From its pixels to the page's own units.
+    pub fn viewport_from_screen(&self) -> Map<Viewport, Screen> {
+        self.device_pixel_ratio.viewport_from_screen()
     }
 }

@@ -21,6 +21,13 @@ pub struct PlannedCrop {
     pub crop_from_screen: Map<Crop, Screen>,
 }
 
+impl PlannedCrop {
+    /// Size of the resized crop.
+    pub fn size(&self) -> Size<Crop> {
+        Size::of_pixels(self.side_px, self.side_px)
+    }
+}
+
 /// Plans the crop of half side `offset_px` around `center`, shown as a square of `side_px`.
 ///
 /// The edges are rounded to whole pixels, halves to even, as Pillow does with a float box. A coordinate of

@@ -1,4 +1,4 @@
-//! The size an image is resized to before the network sees it.
+//! The sizes an image is resized to before the network sees it, and the maps that go with them.
 //!
 //! Invariant: both sides are multiples of the factor and at least one factor; the area is within the pixel
 //! budget unless a side is clamped to the factor itself.
@@ -10,8 +10,8 @@
 use std::fmt;
 
 use crate::map::Map;
-use crate::shape::{Rect, Size};
-use crate::space::{Model, Screen};
+use crate::shape::Size;
+use crate::space::{Model, Patch, Screen, Shown, Space};
 
 /// How many pixels the network may be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,26 +51,73 @@ impl fmt::Display for FitError {
 
 impl std::error::Error for FitError {}
 
-/// A planned resize: the size in whole pixels and the map that goes with it.
+/// The image that a policy is spoken to about: a screenshot, or what is left of it under a limit of pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PlannedFit {
-    /// Width of the resized image in pixels.
+pub struct ShownFit {
+    /// Width in pixels.
     pub width: u32,
-    /// Height of the resized image in pixels.
+    /// Height in pixels.
     pub height: u32,
-    /// From screenshot pixels to pixels of the resized image.
-    pub model_from_screen: Map<Model, Screen>,
+    /// From screenshot pixels to pixels of the shown image.
+    pub shown_from_screen: Map<Shown, Screen>,
 }
 
-/// Plans the resize of an image of `width` x `height`.
+impl ShownFit {
+    /// The screenshot as it is, of whole pixels.
+    ///
+    /// # Panics
+    /// If it has none (caller's bug).
+    pub fn unchanged(screenshot: Size<Screen>) -> Self {
+        Self::to(screenshot, (screenshot.width as u32, screenshot.height as u32))
+    }
+
+    /// Plans the resize of a screenshot that has more pixels than `limit` allows.
+    ///
+    /// # Errors
+    /// [`FitError`] for an empty image or an aspect ratio above 200.
+    pub fn within(screenshot: Size<Screen>, limit: PixelBudget) -> Result<Self, FitError> {
+        let whole = smart_resize(screenshot.width as u32, screenshot.height as u32, limit)?;
+        Ok(Self::to(screenshot, whole))
+    }
+
+    fn to(screenshot: Size<Screen>, (width, height): (u32, u32)) -> Self {
+        let shown_from_screen = Map::stretch(screenshot.whole(), Size::of_pixels(width, height));
+        Self { width, height, shown_from_screen }
+    }
+
+    /// Size of the shown image.
+    pub fn size(&self) -> Size<Shown> {
+        Size::of_pixels(self.width, self.height)
+    }
+}
+
+/// What the network makes of an image of space `S`, a shown image or a crop.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ModelFit<S: Space> {
+    /// Width of the network's image in pixels.
+    pub width: u32,
+    /// Height of the network's image in pixels.
+    pub height: u32,
+    /// From pixels of the image to pixels of the network's image.
+    pub model_from_image: Map<Model, S>,
+    /// From pixels of the image to merged patches, as they are cut out of the network's image.
+    pub patch_from_image: Map<Patch, S>,
+}
+
+/// Plans what the network makes of an image of whole pixels.
 ///
 /// # Errors
 /// [`FitError`] for an empty image or an aspect ratio above 200.
-pub fn fit_to_budget(width: u32, height: u32, budget: PixelBudget) -> Result<PlannedFit, FitError> {
-    let (new_width, new_height) = smart_resize(width, height, budget)?;
-    let whole = Rect::new(0.0, 0.0, f64::from(width), f64::from(height));
-    let model_from_screen = Map::stretch(whole, Size::of_pixels(new_width, new_height));
-    Ok(PlannedFit { width: new_width, height: new_height, model_from_screen })
+pub fn fit_to_network<S: Space>(image: Size<S>, budget: PixelBudget) -> Result<ModelFit<S>, FitError> {
+    let (width, height) = smart_resize(image.width as u32, image.height as u32, budget)?;
+    // Both sides are multiples of the factor.
+    let patches = Size::of_pixels(width / budget.factor, height / budget.factor);
+    Ok(ModelFit {
+        width,
+        height,
+        model_from_image: Map::stretch(image.whole(), Size::of_pixels(width, height)),
+        patch_from_image: Map::stretch(image.whole(), patches),
+    })
 }
 
 /// Target width and height for an image of `width` x `height`.

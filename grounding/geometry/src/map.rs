@@ -8,7 +8,7 @@ use crate::space::{Screen, Space, Thousand, Viewport};
 
 /// An axis-wise affine map from `Src` to `Dst`: `dst = src * scale + offset`.
 ///
-/// Names read right to left and cancel: `model_from_screen.apply(point_in_screen)`.
+/// Names read right to left and cancel: `shown_from_screen.apply(point_in_screen)`.
 pub struct Map<Dst, Src> {
     scale: (f64, f64),
     offset: (f64, f64),
@@ -38,7 +38,7 @@ impl<D, S> Map<D, S> {
     ///
     /// # Panics
     /// If a side is not positive: an empty image has no map, which is the caller's bug.
-    pub fn stretch(src: Rect<S>, dst: Size<D>) -> Self {
+    pub(crate) fn stretch(src: Rect<S>, dst: Size<D>) -> Self {
         assert!(src.width() > 0.0 && src.height() > 0.0, "cannot stretch an empty rectangle");
         assert!(dst.width > 0.0 && dst.height > 0.0, "cannot stretch onto an empty image");
         let scale = (dst.width / src.width(), dst.height / src.height());
@@ -104,5 +104,5 @@ impl DevicePixelRatio {
 
 /// The map onto the 0-1000 grid for a screenshot of `size`.
 pub fn thousand_from_screen(size: Size<Screen>) -> Map<Thousand, Screen> {
-    Map::stretch(Rect::new(0.0, 0.0, size.width, size.height), Size::new(1000.0, 1000.0))
+    Map::stretch(size.whole(), Size::new(1000.0, 1000.0))
 }

@@ -73,6 +73,12 @@ impl<S> Point<S> {
     }
 }
 
+impl<S> From<Point<S>> for (f64, f64) {
+    fn from(point: Point<S>) -> Self {
+        (point.x, point.y)
+    }
+}
+
 impl<S> Size<S> {
     /// A size of `width` x `height`.
     pub const fn new(width: f64, height: f64) -> Self {
@@ -82,6 +88,11 @@ impl<S> Size<S> {
     /// The size of an image of whole pixels.
     pub fn of_pixels(width: u32, height: u32) -> Self {
         Self::new(f64::from(width), f64::from(height))
+    }
+
+    /// All of an image of this size.
+    pub fn whole(self) -> Rect<S> {
+        Rect::new(0.0, 0.0, self.width, self.height)
     }
 
     /// Whether `point` lies on a pixel of an image of this size.

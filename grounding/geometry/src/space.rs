@@ -22,8 +22,12 @@ spaces! {
     Desktop = "desktop";
     /// CSS pixels of the page's visible area.
     Viewport = "viewport";
+    /// Pixels of the image that is handed to the policy: the screenshot, or a smaller copy where there is a limit.
+    Shown = "shown";
     /// Pixels of the resized image that the network sees.
     Model = "model";
+    /// Merged patches of the network's image: one visual token is 1 wide and 1 high.
+    Patch = "patch";
     /// Pixels of a zoom crop after its own resize.
     Crop = "crop";
     /// The 0-1000 grid in which some model families answer.

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use vigorl_geometry::crop::{PlannedCrop, moved_inside, plan_crop, plan_window};
-use vigorl_geometry::fit::{FitError, PixelBudget, fit_to_budget, smart_resize};
+use vigorl_geometry::fit::{FitError, PixelBudget, ShownFit, fit_to_network, smart_resize};
 use vigorl_geometry::{
     DevicePixelRatio, Map, Model, Point, Rect, Screen, Size, Space, Thousand, thousand_from_screen,
 };
@@ -66,11 +66,29 @@ proptest! {
     fn a_resize_maps_back_and_forth(
         ((w, h), budget) in (image_size(), budget()), x in 0.0..1.0_f64, y in 0.0..1.0_f64,
     ) {
-        let fit = fit_to_budget(w, h, budget).unwrap();
+        let fit = fit_to_network(Size::<Screen>::of_pixels(w, h), budget).unwrap();
         let point = Point::new(x * f64::from(w), y * f64::from(h));
-        let seen: Point<Model> = fit.model_from_screen.apply(point);
+        let seen: Point<Model> = fit.model_from_image.apply(point);
         prop_assert!(seen.x <= f64::from(fit.width) + 1e-6 && seen.y <= f64::from(fit.height) + 1e-6);
-        check_round_trip(fit.model_from_screen, point)?;
+        check_round_trip(fit.model_from_image, point)?;
+        // A merged patch is a square of the network's image.
+        let patch = fit.patch_from_image.apply(point);
+        let factor = f64::from(budget.factor);
+        prop_assert!(patch.distance(Point::new(seen.x / factor, seen.y / factor)) < 1e-6, "{patch:?}");
+    }
+
+    #[test]
+    fn a_shown_image_maps_back_and_forth_and_unchanged_nothing_moves(
+        ((w, h), limit) in (image_size(), budget()), x in 0.0..1.0_f64, y in 0.0..1.0_f64,
+    ) {
+        let screenshot = Size::of_pixels(w, h);
+        let point = Point::new(x * f64::from(w), y * f64::from(h));
+        let shown = ShownFit::within(screenshot, limit).unwrap();
+        prop_assert_eq!((shown.width, shown.height), smart_resize(w, h, limit).unwrap());
+        check_round_trip(shown.shown_from_screen, point)?;
+        let same = ShownFit::unchanged(screenshot);
+        let on_it = same.shown_from_screen.apply(point);
+        prop_assert_eq!((on_it.x, on_it.y, same.width, same.height), (point.x, point.y, w, h));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use image::{Rgb, RgbImage, imageops};
 use vigorl_geometry::crop::PlannedCrop;
-use vigorl_geometry::{Point, Screen};
+use vigorl_geometry::fit::ModelFit;
+use vigorl_geometry::{Crop, Point, Screen};
 
 use crate::resize::{Filter, resize};
 use crate::wire::Dot;
@@ -39,6 +40,8 @@ pub enum Border {
 pub struct ShownCrop {
     /// Which pixels of the screenshot, and the map to the crop.
     pub plan: PlannedCrop,
+    /// What the network makes of it.
+    pub seen: ModelFit<Crop>,
     /// The pixels, `plan.side_px` squared.
     pub pixels: Arc<RgbImage>,
 }
@@ -53,7 +56,7 @@ pub struct KeptCrop {
 }
 
 impl From<ShownCrop> for KeptCrop {
-    fn from(ShownCrop { plan, pixels }: ShownCrop) -> Self {
+    fn from(ShownCrop { plan, pixels, .. }: ShownCrop) -> Self {
         Self { plan, pixels: Some(pixels) }
     }
 }
@@ -64,7 +67,13 @@ const RED: Rgb<u8> = Rgb([255, 0, 0]);
 const WHITE: Rgb<u8> = Rgb([255, 255, 255]);
 
 /// Cuts the planned window, marks `center` in it, and resizes.
-pub(crate) fn cut(screenshot: &RgbImage, center: Point<Screen>, plan: PlannedCrop, dot: Dot) -> ShownCrop {
+pub(crate) fn cut(
+    screenshot: &RgbImage,
+    center: Point<Screen>,
+    plan: PlannedCrop,
+    seen: ModelFit<Crop>,
+    dot: Dot,
+) -> ShownCrop {
     // The edges are whole pixels inside the screenshot, so the casts are exact.
     let (left, top) = (plan.window.left as u32, plan.window.top as u32);
     let (width, height) = (plan.window.width() as u32, plan.window.height() as u32);
@@ -72,7 +81,8 @@ pub(crate) fn cut(screenshot: &RgbImage, center: Point<Screen>, plan: PlannedCro
     if dot == Dot::Draw {
         draw_dot(&mut window, center.x - plan.window.left, center.y - plan.window.top);
     }
-    ShownCrop { plan, pixels: Arc::new(resize(&window, plan.side_px, plan.side_px, Filter::Bicubic)) }
+    let pixels = Arc::new(resize(&window, plan.side_px, plan.side_px, Filter::Bicubic));
+    ShownCrop { plan, seen, pixels }
 }
 
 /// Draws the dot around a whole pixel, as far as it lies in the image: the pixels of Pillow's `ellipse`.
@@ -94,6 +104,7 @@ fn draw_dot(image: &mut RgbImage, x: f64, y: f64) {
 mod tests {
     use vigorl_geometry::Size;
     use vigorl_geometry::crop::plan_crop;
+    use vigorl_geometry::fit::{PixelBudget, fit_to_network};
 
     use super::*;
 
@@ -131,12 +142,17 @@ mod tests {
         RgbImage::from_fn(width, height, |x, y| Rgb([x as u8, y as u8, 7]))
     }
 
+    fn seen(plan: &PlannedCrop) -> ModelFit<Crop> {
+        let budget = PixelBudget { factor: 28, min_pixels: 3_136, max_pixels: 12_845_056 };
+        fit_to_network(plan.size(), budget).unwrap()
+    }
+
     #[track_caller]
     fn check_unscaled(center: (f64, f64), window: (u32, u32, u32, u32)) {
         let screenshot = numbered(64, 48);
         let (left, top, right, bottom) = window;
         let plan = plan_crop(Point::new(center.0, center.1), Size::of_pixels(64, 48), 8, right - left);
-        let crop = cut(&screenshot, Point::new(center.0, center.1), plan, Dot::Omit);
+        let crop = cut(&screenshot, Point::new(center.0, center.1), plan, seen(&plan), Dot::Omit);
         assert_eq!(right - left, bottom - top, "only squares stay unscaled");
         for (x, y, pixel) in crop.pixels.enumerate_pixels() {
             assert_eq!(*pixel, Rgb([(left + x) as u8, (top + y) as u8, 7]));
@@ -158,7 +174,7 @@ mod tests {
     #[test]
     fn a_dot_at_the_border_is_clipped_and_in_place() {
         let plan = plan_crop(Point::new(0.0, 20.0), Size::of_pixels(64, 48), 8, 16);
-        let crop = cut(&numbered(64, 48), Point::new(0.0, 20.0), plan, Dot::Draw);
+        let crop = cut(&numbered(64, 48), Point::new(0.0, 20.0), plan, seen(&plan), Dot::Draw);
         // The window of 8 x 16 is stretched to 16 x 16; its left edge is the middle of the dot.
         assert_eq!(*crop.pixels.get_pixel(0, 8), RED);
         assert_ne!(*crop.pixels.get_pixel(0, 0), RED);

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use image::RgbImage;
 use vigorl_geometry::crop::{moved_inside, plan_window};
-use vigorl_geometry::fit::{FitError, PixelBudget, fit_to_budget, smart_resize};
-use vigorl_geometry::{Map, Model, Point, Rect, Screen, Size, Thousand, thousand_from_screen};
+use vigorl_geometry::fit::{FitError, ModelFit, PixelBudget, ShownFit, fit_to_network, smart_resize};
+use vigorl_geometry::{Map, Model, Point, Rect, Screen, Shown, Size, Thousand, thousand_from_screen};
 
 use crate::crops::{Border, CropSettings, ShownCrop, cut};
 use crate::grammar::Coordinate;
@@ -36,12 +36,16 @@ pub struct View {
     image: Arc<RgbImage>,
     screenshot: Arc<RgbImage>,
     budget: PixelBudget,
+    shown: ShownFit,
+    seen: ModelFit<Shown>,
     frame: Frame,
 }
 
+/// In which space coordinates are written.
 #[derive(Debug, Clone, Copy)]
 enum Frame {
     Screen,
+    Shown(Map<Screen, Shown>),
     Model(Map<Screen, Model>),
     Thousand(Map<Screen, Thousand>),
 }
@@ -78,27 +82,41 @@ impl View {
         budget: PixelBudget,
     ) -> Result<Self, FitError> {
         let (width, height) = screenshot.dimensions();
-        let seen = fit_to_budget(width, height, budget)?;
-        let mut image = screenshot.clone();
+        let whole = Size::of_pixels(width, height);
         let limited = limit(space, max_pixels, budget).filter(|limited| exceeds((width, height), *limited));
-        let frame = match (space, limited) {
-            (_, Some(limited)) => {
-                let shown = fit_to_budget(width, height, limited)?;
-                image = Arc::new(resize(screenshot, shown.width, shown.height, Filter::Bicubic));
-                Frame::Model(shown.model_from_screen.inverse())
+        let (image, shown) = match limited {
+            Some(limited) => {
+                let shown = ShownFit::within(whole, limited)?;
+                (Arc::new(resize(screenshot, shown.width, shown.height, Filter::Bicubic)), shown)
             }
-            (AnswerSpace::Image | AnswerSpace::Screenshot, None) => Frame::Screen,
-            (AnswerSpace::Resized, None) => Frame::Model(seen.model_from_screen.inverse()),
-            (AnswerSpace::Thousand, None) => {
-                Frame::Thousand(thousand_from_screen(Size::of_pixels(width, height)).inverse())
-            }
+            None if width == 0 || height == 0 => return Err(FitError::Empty),
+            None => (screenshot.clone(), ShownFit::unchanged(whole)),
         };
-        Ok(Self { image, screenshot: screenshot.clone(), budget, frame })
+        let seen = fit_to_network(shown.size(), budget)?;
+        let frame = match space {
+            _ if limited.is_some() => Frame::Shown(shown.shown_from_screen.inverse()),
+            AnswerSpace::Image | AnswerSpace::Screenshot => Frame::Screen,
+            AnswerSpace::Resized => {
+                Frame::Model(seen.model_from_image.after(shown.shown_from_screen).inverse())
+            }
+            AnswerSpace::Thousand => Frame::Thousand(thousand_from_screen(whole).inverse()),
+        };
+        Ok(Self { image, screenshot: screenshot.clone(), budget, shown, seen, frame })
     }
 
     /// The image to put into the conversation.
     pub fn image(&self) -> &Arc<RgbImage> {
         &self.image
+    }
+
+    /// From the screenshot to the image in the conversation.
+    pub fn shown_from_screen(&self) -> Map<Shown, Screen> {
+        self.shown.shown_from_screen
+    }
+
+    /// What the network makes of the image in the conversation.
+    pub fn seen(&self) -> ModelFit<Shown> {
+        self.seen
     }
 
     /// Size of the whole screenshot.
@@ -110,6 +128,7 @@ impl View {
     pub fn point(&self, written: Coordinate) -> Point<Screen> {
         match self.frame {
             Frame::Screen => Point::new(written.x, written.y),
+            Frame::Shown(screen_from_shown) => screen_from_shown.apply(Point::new(written.x, written.y)),
             Frame::Model(screen_from_model) => screen_from_model.apply(Point::new(written.x, written.y)),
             Frame::Thousand(screen_from_thousand) => {
                 screen_from_thousand.apply(Point::new(written.x, written.y))
@@ -124,15 +143,13 @@ impl View {
 
     /// What a policy writes for a screenshot point, not rounded: for training data.
     pub fn written(&self, point: Point<Screen>) -> Coordinate {
+        let number = |(x, y)| Coordinate { x, y };
         match self.frame {
-            Frame::Screen => Coordinate { x: point.x, y: point.y },
-            Frame::Model(screen_from_model) => {
-                let point = screen_from_model.inverse().apply(point);
-                Coordinate { x: point.x, y: point.y }
-            }
+            Frame::Screen => number((point.x, point.y)),
+            Frame::Shown(screen_from_shown) => number(screen_from_shown.inverse().apply(point).into()),
+            Frame::Model(screen_from_model) => number(screen_from_model.inverse().apply(point).into()),
             Frame::Thousand(screen_from_thousand) => {
-                let point = screen_from_thousand.inverse().apply(point);
-                Coordinate { x: point.x, y: point.y }
+                number(screen_from_thousand.inverse().apply(point).into())
             }
         }
     }
@@ -168,7 +185,8 @@ impl View {
             wanted = moved_inside(wanted, self.screenshot_size());
         }
         let plan = plan_window(wanted, self.screenshot_size(), side_px);
-        Ok(cut(&self.screenshot, center, plan, settings.dot))
+        let seen = fit_to_network(plan.size(), self.budget)?;
+        Ok(cut(&self.screenshot, center, plan, seen, settings.dot))
     }
 
     /// Whether two points are at most `share` of a crop's sides apart, where no border cuts it.
@@ -179,6 +197,9 @@ impl View {
 
     fn window(&self, written: Coordinate, center: Point<Screen>, offset: f64) -> Rect<Screen> {
         match self.frame {
+            Frame::Shown(screen_from_shown) => {
+                screen_from_shown.apply_rect(square(written.x, written.y, offset))
+            }
             Frame::Model(screen_from_model) => {
                 screen_from_model.apply_rect(square(written.x, written.y, offset))
             }

@@ -250,7 +250,7 @@ impl ElementAt {
         words: &str,
     ) -> Result<Option<Self>, DriverError> {
         let middle = Point::new(at.x.floor() + 0.5, at.y.floor() + 0.5);
-        let css = screenshot.device_pixel_ratio.viewport_from_screen().apply(middle);
+        let css = screenshot.viewport_from_screen().apply(middle);
         let asked = serde_json::json!({ "x": css.x, "y": css.y, "words": words });
         let script = format!("{}\nreturn elementAt({asked});", include_str!("target.js"));
         Ok(known(driver.evaluate(&script))?.and_then(|said| serde_json::from_str(&said).ok()))
@@ -259,7 +259,7 @@ impl ElementAt {
     /// Its box on the screenshot.
     pub fn bounds(&self, screenshot: &Screenshot) -> Rect<Screen> {
         let css = Rect::<Viewport>::new(self.left, self.top, self.right, self.bottom);
-        screenshot.device_pixel_ratio.viewport_from_screen().inverse().apply_rect(css)
+        screenshot.viewport_from_screen().inverse().apply_rect(css)
     }
 }
 
@@ -285,7 +285,7 @@ fn located(
     };
     Ok(match serde_json::from_str(&said) {
         Ok(Element::Box { left, top, right, bottom }) => {
-            let screen_from_viewport = screenshot.device_pixel_ratio.viewport_from_screen().inverse();
+            let screen_from_viewport = screenshot.viewport_from_screen().inverse();
             Ok(screen_from_viewport.apply_rect(Rect::<Viewport>::new(left, top, right, bottom)))
         }
         Ok(Element::None { reason }) => Err(reason),

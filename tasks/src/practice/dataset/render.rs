@@ -139,7 +139,7 @@ fn render_sheet(
     let tiles = pages.iter().enumerate().map(|(i, page)| (page, offset(i).0, offset(i).1));
     show(driver, &sheet_document(tiles))?;
     let screenshot = driver.screenshot().map_err(PracticeError::from)?;
-    let screen_from_viewport = screenshot.device_pixel_ratio.viewport_from_screen().inverse();
+    let screen_from_viewport = screenshot.viewport_from_screen().inverse();
 
     let name = format!("sheet-{:05}.png", first / u64::from(manifest.columns * manifest.rows));
     let path = folder.join(&name);
