@@ -22,7 +22,7 @@ use crate::step::{Agent, Deed, Hands, InVain, Intent, Seen, StepError, StepOutco
 use crate::steps::{Clocks, Steps};
 use vigorl_runs::RunDirError;
 use vigorl_runs::record::{
-    ActionRecord, ElementRecord, EpisodeRecord, Event, MapsRecord, StepRecord, Timings, box4, millis, xy,
+    ElementRecord, EpisodeRecord, Event, MapsRecord, StepRecord, Timings, action_record, box4, millis, xy,
 };
 
 /// A task: what to do, and who decides whether it was done.
@@ -318,13 +318,7 @@ pub(crate) fn describe(intent: &Intent) -> String {
             }
             Deed::DragTo { target: to } => format!("drag {target} to {to}"),
         },
-        Intent::Do(action) => match ActionRecord::from(action) {
-            ActionRecord::Type { text } => format!("type {text:?}"),
-            ActionRecord::Press { chord } => format!("press {chord}"),
-            ActionRecord::Navigate { url } => format!("open {url}"),
-            ActionRecord::Back => "go back".to_owned(),
-            other => format!("{other:?}"),
-        },
+        Intent::Do(action) => action.map(|at| format!("({}, {})", at.x, at.y)).to_string(),
         Intent::Expect { clause, within, .. } if within.is_zero() => {
             format!("check that {}", in_words(clause))
         }
@@ -350,7 +344,7 @@ fn step_record(
             .element
             .as_ref()
             .map(|found| ElementRecord { role: found.role.clone(), name: found.name.clone() }),
-        action: outcome.action.as_ref().map(ActionRecord::from),
+        action: outcome.action.as_ref().map(action_record),
         effect: outcome.effect,
         detail: outcome.detail.clone(),
         verification,

@@ -5,9 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use vigorl_interface::{Driver, DriverError, Screenshot, Settled, TabId, classify, pixel_change};
+use vigorl_interface::{Action, Driver, DriverError, Screenshot, Settled, TabId, classify, pixel_change};
 
-use crate::step::{Agent, StepError, StepOutcome, Watch, point_of, timed};
+use crate::step::{Agent, StepError, StepOutcome, Watch, timed};
 
 /// Longest wait for a quiet page before a judge is asked again, so that a restless page is judged as well.
 const SLICE: Duration = Duration::from_millis(100);
@@ -40,7 +40,7 @@ pub(crate) fn look_again(
     if let (Some(before), Some(after)) = (&outcome.before, &outcome.after) {
         outcome.change = pixel_change(&before.pixels, &after.pixels);
     }
-    let at = outcome.action.as_ref().and_then(point_of);
+    let at = outcome.action.as_ref().and_then(Action::end).copied();
     outcome.effect = classify(outcome.change, &outcome.page_before, &outcome.page, outcome.settled, at);
     outcome.times.verify += clock.elapsed();
     Ok(())
@@ -97,7 +97,7 @@ fn follow_new_tab(
     let opened = tabs.iter().rev().find(is_new).cloned();
     outcome.tabs = tabs;
     let Some(tab) = opened else { return Ok(false) };
-    agent.driver.switch_tab(&tab)?;
+    agent.driver.act(&Action::SwitchTab { tab })?;
     outcome.detail = Some(OPENED_A_TAB.to_owned());
     let n_tabs = outcome.tabs.len();
     timed(&mut outcome.times.record, || watch.tab_opened(n_tabs))?;

@@ -13,7 +13,7 @@ use vigorl_tasks::scripted::Secret;
 use crate::step::{StepOutcome, Watch};
 use vigorl_runs::record::{
     EpisodeRecord, Event, GroundingRecord, Plain, RunRecord, StepRecord, Summary, Timings, TokensRecord,
-    TurnRecord, millis,
+    TurnRecord, action_record, millis,
 };
 use vigorl_runs::wilson95;
 use vigorl_runs::{RunDir, RunDirError};
@@ -254,7 +254,7 @@ impl Watch for Recorder<'_> {
 
     fn acting(&mut self, action: &Action) -> Result<(), RunDirError> {
         let Some(dir) = &mut self.dir else { return Ok(()) };
-        dir.event(&Event::Acting { step: self.step, action: action.into() })
+        dir.event(&Event::Acting { step: self.step, action: action_record(action) })
     }
 
     fn tab_opened(&mut self, n_tabs: usize) -> Result<(), RunDirError> {

@@ -754,24 +754,12 @@ fn answer_dialog(
         return Ok(());
     }
     timed(&mut outcome.times.record, || watch.acting(action))?;
-    timed(&mut outcome.times.act, || agent.driver.answer_dialog(accept, None))?;
+    timed(&mut outcome.times.act, || agent.driver.act(&Action::AnswerDialog { accept, text: None }))?;
     agent.leash.count();
     let done = if accept { "accepted" } else { "dismissed" };
     outcome.detail = Some(format!("{done} the dialog: {text}"));
     (outcome.action, outcome.acted_at) = (Some(action.clone()), Some(Instant::now()));
     look_again(agent, watch, outcome)
-}
-
-pub(crate) fn point_of(action: &Action) -> Option<Point<Screen>> {
-    match action {
-        Action::Click { at, .. }
-        | Action::Hover { at }
-        | Action::Scroll { at, .. }
-        | Action::Select { at, .. }
-        | Action::Upload { at, .. } => Some(*at),
-        Action::Drag { to, .. } => Some(*to),
-        Action::Type { .. } | Action::Press { .. } | Action::Navigate { .. } | Action::Back => None,
-    }
 }
 
 pub(crate) fn timed<T>(total: &mut Duration, work: impl FnOnce() -> T) -> T {

@@ -463,7 +463,7 @@ fn steps_without_a_target_do_not_ask_the_policy() {
     assert_eq!(picture("0001/after.png"), picture("0002/before.png"));
     assert_eq!(ended.driver.n_screenshots, 4, "three steps need four looks");
     let pressed = recorded.episodes[0].steps[1].action.clone().unwrap();
-    assert_eq!(pressed.action, Some(ActionRecord::Press { chord: "Control+a".to_owned() }));
+    assert_eq!(pressed.action, Some(ActionRecord::Press { chord: vec![Key::Control, Key::Char('a')] }));
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use vigorl_agent::{Cancel, Confirm, Consent, Question};
-use vigorl_interface::{Action, MouseButton, PageState, print_chord};
+use vigorl_geometry::{Point, Screen};
+use vigorl_interface::{ActKind, PageState};
 use vigorl_runs::Hidden;
 use vigorl_tasks::scripted::Secret;
 
@@ -17,65 +18,22 @@ use crate::terminal;
 
 /// What the setting takes, as the end of a sentence.
 pub(crate) const KINDS_HELP: &str =
-    "a list of click, drag, hover, scroll, type, press, select, upload, navigate, or all";
+    "a list of click, drag, hover, scroll, type, press, select, upload, navigate, dialog, tab, or all";
 /// Longer texts of a page are cut off.
 const LONGEST: usize = 200;
 
 /// The kinds of actions that are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Kinds(Vec<Kind>);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Click,
-    Drag,
-    Hover,
-    Scroll,
-    Type,
-    Press,
-    Select,
-    Upload,
-    Navigate,
-}
-
-impl Kind {
-    const NAMED: [(&str, Self); 9] = [
-        ("click", Self::Click),
-        ("drag", Self::Drag),
-        ("hover", Self::Hover),
-        ("scroll", Self::Scroll),
-        ("type", Self::Type),
-        ("press", Self::Press),
-        ("select", Self::Select),
-        ("upload", Self::Upload),
-        ("navigate", Self::Navigate),
-    ];
-
-    fn of(action: &Action) -> Self {
-        match action {
-            Action::Click { .. } => Self::Click,
-            Action::Drag { .. } => Self::Drag,
-            Action::Hover { .. } => Self::Hover,
-            Action::Scroll { .. } => Self::Scroll,
-            Action::Type { .. } => Self::Type,
-            Action::Press { .. } => Self::Press,
-            Action::Select { .. } => Self::Select,
-            Action::Upload { .. } => Self::Upload,
-            Action::Navigate { .. } | Action::Back => Self::Navigate,
-        }
-    }
-}
+pub(crate) struct Kinds(Vec<ActKind>);
 
 impl FromStr for Kinds {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let all = || Kind::NAMED.iter().map(|(_, kind)| *kind).collect();
         if text.trim() == "all" {
-            return Ok(Self(all()));
+            return Ok(Self(ActKind::ALL.to_vec()));
         }
-        let kind =
-            |word: &str| Kind::NAMED.iter().find(|(name, _)| *name == word.trim()).map(|(_, kind)| *kind);
+        let kind = |word: &str| ActKind::ALL.into_iter().find(|kind| kind.as_str() == word.trim());
         text.split(',').map(kind).collect::<Option<_>>().map(Self).ok_or(())
     }
 }
@@ -109,7 +67,7 @@ impl<'a> AtTerminal<'a> {
 
 impl Confirm for AtTerminal<'_> {
     fn confirm(&mut self, question: &Question<'_>) -> Consent {
-        if self.trusts || !self.kinds.0.contains(&Kind::of(question.action)) {
+        if self.trusts || !self.kinds.0.contains(&question.action.kind()) {
             return Consent::Given;
         }
         let is_late = || question.until.is_some_and(|end| Instant::now() >= end);
@@ -134,46 +92,26 @@ impl Confirm for AtTerminal<'_> {
 /// What would be done, where, and on which page.
 fn words(question: &Question<'_>, hidden: &Hidden) -> String {
     let quoted = |text: &str| shortened(hidden.in_text(&format!("{text:?}")));
-    let deed = match question.action {
-        Action::Click { at, button, count } => {
-            let button = match button {
-                MouseButton::Left => "",
-                MouseButton::Middle => "middle ",
-                MouseButton::Right => "right ",
-            };
-            let count = if *count == 2 { "double " } else { "" };
-            format!("{count}{button}click at ({}, {})", at.x, at.y)
-        }
-        Action::Hover { at } => format!("hover at ({}, {})", at.x, at.y),
-        Action::Drag { from, to } => format!("drag from ({}, {}) to ({}, {})", from.x, from.y, to.x, to.y),
-        Action::Scroll { at, dx_px, dy_px } => {
-            format!("scroll by ({dx_px}, {dy_px}) at ({}, {})", at.x, at.y)
-        }
-        Action::Type { text } => format!("type {}", quoted(text)),
-        Action::Press { chord } => format!("press {}", print_chord(chord)),
-        Action::Select { at, option } => format!("select {} at ({}, {})", quoted(option), at.x, at.y),
-        Action::Upload { at, files } => {
-            let files: Vec<String> = files.iter().map(|file| quoted(&file.display().to_string())).collect();
-            format!("upload {} at ({}, {})", files.join(", "), at.x, at.y)
-        }
-        Action::Navigate { url } => format!("open {}", quoted(url)),
-        Action::Back => "go back".to_owned(),
-    };
-    let described = match question.action {
-        Action::Click { .. }
-        | Action::Hover { .. }
-        | Action::Drag { .. }
-        | Action::Scroll { .. }
-        | Action::Select { .. }
-        | Action::Upload { .. } => format!(": {}", quoted(question.step)),
-        Action::Type { .. } | Action::Press { .. } | Action::Navigate { .. } | Action::Back => String::new(),
-    };
+    let at = |at: &Point<Screen>| format!("({}, {})", at.x, at.y);
+    let deed = shortened(escaped(&hidden.in_text(&question.action.map(at).to_string())));
+    let is_aimed = question.action.at().is_some();
+    let described = if is_aimed { format!(": {}", quoted(question.step)) } else { String::new() };
     let PageState { url, title, dialog } = question.page;
     let names = title.iter().chain(url).filter(|name| !name.is_empty());
     let names: Vec<String> = names.map(|name| quoted(name)).collect();
     let place = if names.is_empty() { String::new() } else { format!("\n  on {}", names.join(", ")) };
     let dialog = dialog.as_ref().map(|text| format!("\n  in answer to the dialog {}", quoted(text)));
     format!("about to {deed}{described}{place}{}", dialog.unwrap_or_default())
+}
+
+/// What acts on a terminal, or turns its text around, as the name of the character.
+fn escaped(text: &str) -> String {
+    let is_plain = |c: char| matches!(c, '"' | '\'' | '\\') || c.escape_debug().len() == 1;
+    text.chars()
+        .flat_map(|c| {
+            if is_plain(c) { c.to_string() } else { c.escape_debug().to_string() }.chars().collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// Cut after the secrets are hidden: a part of one would be shown otherwise.
@@ -186,26 +124,26 @@ fn shortened(text: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use vigorl_geometry::Point;
+    use vigorl_interface::{Action, MouseButton};
 
     use super::*;
 
     #[test]
     fn kinds_are_named_and_all_is_all() {
-        let check = |text: &str, expected: Option<&[Kind]>| {
+        let check = |text: &str, expected: Option<&[ActKind]>| {
             assert_eq!(text.parse::<Kinds>().ok().map(|kinds| kinds.0).as_deref(), expected, "{text}");
         };
-        check("click", Some(&[Kind::Click]));
-        check("click, type", Some(&[Kind::Click, Kind::Type]));
-        check("all", Some(&Kind::NAMED.map(|(_, kind)| kind)));
+        check("click", Some(&[ActKind::Click]));
+        check("click, type", Some(&[ActKind::Click, ActKind::Type]));
+        check("all", Some(&ActKind::ALL));
         for wrong in ["", "clikc", "click,", "click,all"] {
             check(wrong, None);
         }
-        for (name, _) in Kind::NAMED {
-            assert!(KINDS_HELP.contains(name), "{name}");
+        for kind in ActKind::ALL {
+            assert!(KINDS_HELP.contains(kind.as_str()), "{kind:?}");
         }
         let [back, open] = [Action::Back, Action::Navigate { url: "x".to_owned() }];
-        assert_eq!((Kind::of(&back), Kind::of(&open)), (Kind::Navigate, Kind::Navigate));
+        assert_eq!((back.kind(), open.kind()), (ActKind::Navigate, ActKind::Navigate));
     }
 
     #[track_caller]
@@ -227,23 +165,23 @@ mod tests {
         check(
             click(MouseButton::Left, 1),
             shop(),
-            "about to click at (13, 50.5): \"the red one\"\n  on \"Shop\", \"http://shop/\"",
+            "about to click (13, 50.5): \"the red one\"\n  on \"Shop\", \"http://shop/\"",
         );
         let window = || PageState { title: Some("Shop".to_owned()), ..PageState::default() };
         check(
             click(MouseButton::Left, 2),
             window(),
-            "about to double click at (13, 50.5): \"the red one\"\n  on \"Shop\"",
+            "about to double click (13, 50.5): \"the red one\"\n  on \"Shop\"",
         );
         check(
             Action::Select { at, option: "Two".to_owned() },
             window(),
-            "about to select \"Two\" at (13, 50.5): \"the red one\"\n  on \"Shop\"",
+            "about to select `Two` in (13, 50.5): \"the red one\"\n  on \"Shop\"",
         );
         check(
             Action::Upload { at, files: vec!["/a b".into(), "/c".into()] },
             PageState { title: Some(String::new()), ..PageState::default() },
-            "about to upload \"/a b\", \"/c\" at (13, 50.5): \"the red one\"",
+            "about to upload /a b, /c to (13, 50.5): \"the red one\"",
         );
         let asks = PageState { dialog: Some("Delete all?".to_owned()), ..window() };
         check(
@@ -267,8 +205,8 @@ mod tests {
              on \"is ${secret:PASSWORD} it?\\u{1b}[2J\\ndo it? \\u{202e}\"",
         );
         // Also where it is cut off.
-        let long = format!("{}hunter\"2", "x".repeat(LONGEST - 4));
-        let expected = format!("about to type \"{}${{s…", "x".repeat(LONGEST - 4));
+        let long = format!("{}hunter\"2", "x".repeat(LONGEST - 9));
+        let expected = format!("about to type \"{}${{s…", "x".repeat(LONGEST - 9));
         check(Action::Type { text: long }, PageState::default(), &expected);
     }
 }

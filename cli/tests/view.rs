@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use image::{Rgb, RgbImage};
-use vigorl_interface::{Action, Driver, Effect};
+use vigorl_interface::{Action, Driver, Effect, MouseButton};
 use vigorl_runs::RunDir;
 use vigorl_runs::record::{
     ActionRecord, EpisodeRecord, Event, GroundingRecord, MapsRecord, ModelRecord, Plain, RunRecord,
@@ -70,7 +70,7 @@ impl Writing {
             step,
             episode: 1,
             instruction,
-            action: Some(ActionRecord::Click { at, button: "left".to_owned(), count: 1 }),
+            action: Some(ActionRecord::Click { at, button: MouseButton::Left, count: 1 }),
             effect,
             detail: None,
             verification: Verification::Unknown,

@@ -84,6 +84,18 @@ impl Driver for Fake {
         if self.fault == Fault::Refuses {
             return Err(DriverError::Refused { request: "click", detail: "not today".to_owned() });
         }
+        match action {
+            Action::AnswerDialog { accept, .. } => {
+                self.green |= accept;
+                return self.dialog.take().map(drop).ok_or(DriverError::unsupported(action));
+            }
+            Action::SwitchTab { tab } => {
+                self.green = self.tabs.contains(tab);
+                return Ok(());
+            }
+            Action::OpenTab | Action::CloseTab => return Err(DriverError::unsupported(action)),
+            _ => {}
+        }
         self.acts.push(action.clone());
         self.n_settled = 0;
         if let Action::Click { at, .. } = action {
@@ -132,29 +144,11 @@ impl Driver for Fake {
         Ok(self.green.to_string())
     }
 
-    fn answer_dialog(&mut self, accept: bool, _text: Option<&str>) -> Result<(), DriverError> {
-        self.green |= accept;
-        self.dialog.take().map(drop).ok_or(DriverError::Unsupported { what: "answer dialogs" })
-    }
-
-    fn open_tab(&mut self) -> Result<TabId, DriverError> {
-        Err(DriverError::Unsupported { what: "open tabs" })
-    }
-
     fn tabs(&mut self) -> Result<Vec<TabId>, DriverError> {
         match self.fault {
             Fault::TabOnAct => Ok([TabId("one".to_owned())].into_iter().chain(self.tabs.clone()).collect()),
             _ => Err(DriverError::Unsupported { what: "list tabs" }),
         }
-    }
-
-    fn switch_tab(&mut self, tab: &TabId) -> Result<(), DriverError> {
-        self.green = self.tabs.contains(tab);
-        Ok(())
-    }
-
-    fn close_tab(&mut self) -> Result<(), DriverError> {
-        Err(DriverError::Unsupported { what: "close tabs" })
     }
 }
 

@@ -123,7 +123,7 @@ fn is_done(step: &vigorl_runs::record::StepRecord) -> bool {
 /// The points of the step's action, in the order of its targets.
 fn points_of(step: &RecordedStep) -> Vec<Xy> {
     let action = step.action.as_ref().and_then(|record| record.action.as_ref());
-    action.map_or_else(Vec::new, |action| action.at().into_iter().chain(action.to()).map(numbers).collect())
+    action.map_or_else(Vec::new, |action| action.places().copied().map(numbers).collect())
 }
 
 /// A run that had no task file: one click. What is expected is where it led.

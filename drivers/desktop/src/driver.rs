@@ -176,14 +176,7 @@ impl Driver for DesktopDriver {
                 let keys: Vec<Key> = chord.clone();
                 self.worker.ask("press", Duration::ZERO, move |system| system.press(&keys))
             }
-            Action::Select { .. } => {
-                Err(DriverError::Unsupported { what: "choose an option otherwise than by clicks" })
-            }
-            Action::Upload { .. } => {
-                Err(DriverError::Unsupported { what: "hand over files otherwise than by their dialog" })
-            }
-            Action::Navigate { .. } => Err(DriverError::Unsupported { what: "load a URL" }),
-            Action::Back => Err(DriverError::Unsupported { what: "go back in a history" }),
+            other => Err(DriverError::unsupported(other)),
         }
     }
 

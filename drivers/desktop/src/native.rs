@@ -364,14 +364,7 @@ impl Driver for DesktopDriver {
                 }
                 keys.iter().rev().try_for_each(|key| input(hands.key(*key, Direction::Release)))
             }
-            Action::Select { .. } => {
-                Err(DriverError::Unsupported { what: "choose an option otherwise than by clicks" })
-            }
-            Action::Upload { .. } => {
-                Err(DriverError::Unsupported { what: "hand over files otherwise than by their dialog" })
-            }
-            Action::Navigate { .. } => Err(DriverError::Unsupported { what: "load a URL" }),
-            Action::Back => Err(DriverError::Unsupported { what: "go back in a history" }),
+            other => Err(DriverError::unsupported(other)),
         }
     }
 

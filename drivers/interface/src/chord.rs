@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize as _, Deserializer, Serializer, de};
+
 use crate::Key;
 
 /// Why a text is not a chord.
@@ -99,6 +101,16 @@ fn parse_key(name: &str) -> Result<Key, ChordError> {
 /// Writes a chord as [`parse_chord`] reads it.
 pub fn print_chord(chord: &[Key]) -> String {
     chord.iter().map(Key::to_string).collect::<Vec<_>>().join("+")
+}
+
+/// A chord as its text.
+pub(crate) fn as_chord<S: Serializer>(chord: &[Key], to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&print_chord(chord))
+}
+
+/// A chord from its text.
+pub(crate) fn read_chord<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Key>, D::Error> {
+    parse_chord(&String::deserialize(from)?).map_err(de::Error::custom)
 }
 
 impl fmt::Display for Key {

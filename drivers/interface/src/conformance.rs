@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use vigorl_geometry::{Point, Screen};
 
-use crate::{Action, Driver, DriverError, Key, MouseButton, Screenshot, parse_chord};
+use crate::{Action, Driver, DriverError, Key, MouseButton, Screenshot, TabId, parse_chord};
 
 /// An input event as the other side saw it.
 #[derive(Debug, Clone, PartialEq)]
@@ -386,33 +386,43 @@ fn expect_no_events(driver: &mut dyn Driver, page: &mut dyn EchoPage) -> Result<
     expect(events.is_empty(), || format!("refused actions caused {events:?}"))
 }
 
+/// Opens a tab and says which one it is.
+fn open_tab(driver: &mut dyn Driver) -> Result<TabId, DriverError> {
+    driver.act(&Action::OpenTab)?;
+    let current = driver.tabs()?.into_iter().next();
+    current.ok_or(DriverError::Gone { what: "tab", detail: "the driver lists none".to_owned() })
+}
+
 fn tabs(driver: &mut dyn Driver, page: &mut dyn EchoPage) -> Result<(), String> {
     let began = Instant::now();
     driver.settle(Duration::ZERO).map_err(said)?;
     expect(began.elapsed() < SLACK, || format!("settling without time took {:?}", began.elapsed()))?;
+    let switch = |tab: &TabId| Action::SwitchTab { tab: tab.clone() };
     let first = match driver.tabs() {
         Err(DriverError::Unsupported { .. }) => {
-            let opened = driver.open_tab();
+            let opened = driver.act(&Action::OpenTab);
             let unsupported = matches!(opened, Err(DriverError::Unsupported { .. }));
             return expect(unsupported, || format!("tabs are unsupported, but opening one gave {opened:?}"));
         }
         tabs => tabs.map_err(said)?.into_iter().next().ok_or("there is no tab at all")?,
     };
     let before = driver.screenshot().map_err(said)?;
-    let second = driver.open_tab().map_err(said)?;
+    let second = open_tab(driver).map_err(said)?;
     let listed = driver.tabs().map_err(said)?;
-    expect(listed.first() == Some(&second) && listed.contains(&first), || format!("tabs are {listed:?}"))?;
+    expect(second != first && listed.contains(&first), || format!("tabs are {listed:?}"))?;
     let shown = driver.screenshot().map_err(said)?;
     let alike = shown.size() == before.size() && shown.device_pixel_ratio == before.device_pixel_ratio;
     expect(alike, || format!("the new tab shows {:?} instead of {:?}", shown.size(), before.size()))?;
-    driver.switch_tab(&first).map_err(said)?;
+    driver.act(&switch(&first)).map_err(said)?;
     expect_no_events(driver, page)?;
-    driver.switch_tab(&second).and_then(|()| driver.close_tab()).map_err(said)?;
+    driver.act(&switch(&second)).and_then(|()| driver.act(&Action::CloseTab)).map_err(said)?;
     let left = driver.tabs().map_err(said)?;
     expect(left.first() == Some(&first) && !left.contains(&second), || format!("{left:?} are left"))?;
-    let gone = driver.switch_tab(&second);
+    let gone = driver.act(&switch(&second));
     expect(gone.is_err(), || "a closed tab was made current".to_owned())?;
-    let last =
-        if left.len() == 1 { driver.close_tab() } else { Err(DriverError::Unsupported { what: "this" }) };
+    let last = match left.len() {
+        1 => driver.act(&Action::CloseTab),
+        _ => Err(DriverError::Unsupported { what: "this" }),
+    };
     expect(last.is_err(), || "the last tab was closed".to_owned())
 }

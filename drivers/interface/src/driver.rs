@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Action, DriverError, Screenshot};
 
 /// A tab, window or other surface of a driver.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct TabId(pub String);
 
 /// How a wait for a quiet page ended.
@@ -55,7 +58,8 @@ pub trait Driver: Send {
     /// [`DriverError::DialogOpen`] carries the dialog's text; others mean that the world failed.
     fn screenshot(&mut self) -> Result<Screenshot, DriverError>;
 
-    /// Executes one action.
+    /// Executes one action. An act that this driver has no notion of (a tab, a dialog, a page's address) is
+    /// [`DriverError::Unsupported`].
     ///
     /// # Errors
     /// See the contract.
@@ -95,43 +99,11 @@ pub trait Driver: Send {
         Err(DriverError::Unsupported { what: "run JavaScript" })
     }
 
-    /// Accepts or dismisses the open dialog, typing `text` into a prompt first if given.
-    ///
-    /// # Errors
-    /// If no dialog is open, or the driver has no dialogs.
-    fn answer_dialog(&mut self, _accept: bool, _text: Option<&str>) -> Result<(), DriverError> {
-        Err(DriverError::Unsupported { what: "answer a dialog otherwise than by a click" })
-    }
-
-    /// Opens a new tab and makes it current.
-    ///
-    /// # Errors
-    /// [`DriverError::Unsupported`] where there are no tabs.
-    fn open_tab(&mut self) -> Result<TabId, DriverError> {
-        Err(DriverError::Unsupported { what: "tell tabs apart" })
-    }
-
     /// All tabs, the current one first.
     ///
     /// # Errors
     /// [`DriverError::Unsupported`] where there are no tabs.
     fn tabs(&mut self) -> Result<Vec<TabId>, DriverError> {
-        Err(DriverError::Unsupported { what: "tell tabs apart" })
-    }
-
-    /// Makes a tab current.
-    ///
-    /// # Errors
-    /// If the tab is gone.
-    fn switch_tab(&mut self, _tab: &TabId) -> Result<(), DriverError> {
-        Err(DriverError::Unsupported { what: "tell tabs apart" })
-    }
-
-    /// Closes the current tab; another becomes current.
-    ///
-    /// # Errors
-    /// If it is the last one.
-    fn close_tab(&mut self) -> Result<(), DriverError> {
         Err(DriverError::Unsupported { what: "tell tabs apart" })
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::{Act, ActKind};
+
 /// The world failed, or the request cannot be executed here. Never a reward.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -62,4 +64,20 @@ pub enum DriverError {
         /// Why.
         detail: String,
     },
+}
+
+impl DriverError {
+    /// What a driver answers to an act that it has no notion of.
+    pub fn unsupported<P>(act: &Act<P>) -> Self {
+        let what = match act.kind() {
+            ActKind::Select => "choose an option otherwise than by clicks",
+            ActKind::Upload => "hand over files otherwise than by their dialog",
+            ActKind::Navigate if matches!(act, Act::Back) => "go back in a history",
+            ActKind::Navigate => "load a URL",
+            ActKind::Dialog => "answer a dialog otherwise than by a click",
+            ActKind::Tab => "tell tabs apart",
+            _ => "do this",
+        };
+        Self::Unsupported { what }
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: knows no browser, no operating system and no model.
 
-mod action;
+mod act;
 mod area;
 mod chord;
 pub mod conformance;
@@ -11,7 +11,7 @@ mod effect;
 mod error;
 mod screenshot;
 
-pub use action::{Action, Key, MouseButton};
+pub use act::{Act, ActKind, Action, Key, MouseButton};
 pub use area::{AREA_HELP, Area};
 pub use chord::{ChordError, parse_chord, print_chord};
 pub use driver::{Driver, PageState, Settled, TabId};

@@ -199,9 +199,10 @@ impl Driver for Fake {
                 self.surface().write(&text.chars().filter(kept).collect::<String>());
             }
             Action::Press { chord } => self.press(chord),
-            Action::Select { .. } | Action::Upload { .. } | Action::Navigate { .. } | Action::Back => {
-                return Err(DriverError::Unsupported { what: "do what only pages can do" });
-            }
+            Action::OpenTab => self.tabs.insert(0, TabId("two".to_owned())),
+            Action::SwitchTab { tab } => self.switch_tab(tab)?,
+            Action::CloseTab => self.close_tab()?,
+            other => return Err(DriverError::unsupported(other)),
         }
         Ok(())
     }
@@ -218,20 +219,12 @@ impl Driver for Fake {
         Err(DriverError::Unsupported { what: "evaluate scripts" })
     }
 
-    fn answer_dialog(&mut self, _accept: bool, _text: Option<&str>) -> Result<(), DriverError> {
-        Err(DriverError::Unsupported { what: "answer dialogs" })
-    }
-
-    fn open_tab(&mut self) -> Result<TabId, DriverError> {
-        let tab = TabId("two".to_owned());
-        self.tabs.insert(0, tab.clone());
-        Ok(tab)
-    }
-
     fn tabs(&mut self) -> Result<Vec<TabId>, DriverError> {
         Ok(self.tabs.clone())
     }
+}
 
+impl Fake {
     fn switch_tab(&mut self, tab: &TabId) -> Result<(), DriverError> {
         let place = self.tabs.iter().position(|known| known == tab).ok_or_else(|| refused("no such tab"))?;
         self.tabs.swap(0, place);

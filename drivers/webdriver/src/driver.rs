@@ -145,6 +145,37 @@ impl WebDriver {
         }
         self.session.send("back", Command::Back).map(drop)
     }
+
+    fn answer_dialog(&self, accept: bool, text: Option<&str>) -> Result<(), DriverError> {
+        if let Some(text) = text {
+            self.session.send("answer dialog", Command::SendAlertText(text.into()))?;
+        }
+        let answer = if accept { Command::AcceptAlert } else { Command::DismissAlert };
+        self.session.send("answer dialog", answer)?;
+        // A dialog that opened while a button was held stopped the action before the release.
+        match self.session.send("release", Command::ReleaseActions) {
+            // The release opened the next dialog; the next request reports it.
+            Err(DriverError::DialogOpen { .. }) => Ok(()),
+            released => released.map(drop),
+        }
+    }
+
+    fn open_tab(&mut self) -> Result<(), DriverError> {
+        let answer = self.session.send("open tab", Command::NewTab)?;
+        let tab = TabId(text_of("open tab", answer["handle"].clone())?);
+        self.enter(tab)
+    }
+
+    fn close_tab(&mut self) -> Result<(), DriverError> {
+        let Some(next) = self.tabs()?.into_iter().find(|tab| *tab != self.tab) else {
+            return Err(DriverError::Refused {
+                request: "close tab",
+                detail: "it is the last one".to_owned(),
+            });
+        };
+        self.session.send("close tab", Command::CloseWindow)?;
+        self.enter(next)
+    }
 }
 
 impl Driver for WebDriver {
@@ -188,6 +219,10 @@ impl Driver for WebDriver {
             }
             Action::Navigate { url } => self.navigate(url),
             Action::Back => self.back(),
+            Action::AnswerDialog { accept, text } => self.answer_dialog(*accept, text.as_deref()),
+            Action::OpenTab => self.open_tab(),
+            Action::SwitchTab { tab } => self.enter(tab.clone()),
+            Action::CloseTab => self.close_tab(),
         }
     }
 
@@ -220,27 +255,6 @@ impl Driver for WebDriver {
         self.session.script("evaluate", script, Vec::new()).map(|value| value.to_string())
     }
 
-    fn answer_dialog(&mut self, accept: bool, text: Option<&str>) -> Result<(), DriverError> {
-        if let Some(text) = text {
-            self.session.send("answer dialog", Command::SendAlertText(text.into()))?;
-        }
-        let answer = if accept { Command::AcceptAlert } else { Command::DismissAlert };
-        self.session.send("answer dialog", answer)?;
-        // A dialog that opened while a button was held stopped the action before the release.
-        match self.session.send("release", Command::ReleaseActions) {
-            // The release opened the next dialog; the next request reports it.
-            Err(DriverError::DialogOpen { .. }) => Ok(()),
-            released => released.map(drop),
-        }
-    }
-
-    fn open_tab(&mut self) -> Result<TabId, DriverError> {
-        let answer = self.session.send("open tab", Command::NewTab)?;
-        let tab = TabId(text_of("open tab", answer["handle"].clone())?);
-        self.enter(tab.clone())?;
-        Ok(tab)
-    }
-
     fn tabs(&mut self) -> Result<Vec<TabId>, DriverError> {
         let answer = self.session.send("tabs", Command::GetWindowHandles)?;
         let Value::Array(handles) = answer else { return Err(unexpected("tabs", &answer)) };
@@ -251,21 +265,6 @@ impl Driver for WebDriver {
         // Stable: the others keep their order.
         tabs.sort_by_key(|tab| *tab != self.tab);
         Ok(tabs)
-    }
-
-    fn switch_tab(&mut self, tab: &TabId) -> Result<(), DriverError> {
-        self.enter(tab.clone())
-    }
-
-    fn close_tab(&mut self) -> Result<(), DriverError> {
-        let Some(next) = self.tabs()?.into_iter().find(|tab| *tab != self.tab) else {
-            return Err(DriverError::Refused {
-                request: "close tab",
-                detail: "it is the last one".to_owned(),
-            });
-        };
-        self.session.send("close tab", Command::CloseWindow)?;
-        self.enter(next)
     }
 
     fn wheel_step_px(&self) -> f64 {

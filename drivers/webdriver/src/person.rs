@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use thirtyfour::common::command::{Command, ExtensionCommand};
-use vigorl_interface::{Driver as _, DriverError, TabId};
+use vigorl_interface::{Action, Driver as _, DriverError, TabId};
 
 use crate::WebDriver;
 
@@ -66,7 +66,7 @@ impl WebDriver {
         let opened = tabs.iter().rev().find(|tab| !known.contains(tab)).cloned();
         *known = tabs;
         match opened {
-            Some(tab) => self.switch_tab(&tab).map(|()| true),
+            Some(tab) => self.act(&Action::SwitchTab { tab }).map(|()| true),
             None => Ok(false),
         }
     }

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 
+use vigorl_interface::print_chord;
 use vigorl_runs::record::{ActionRecord, Xy};
 use vigorl_runs::{Recorded, RecordedEpisode, RecordedStep};
 
@@ -140,7 +141,7 @@ fn deed(step: &RecordedStep) -> String {
     let verb = step::verb(action);
     match action {
         ActionRecord::Type { text } => format!("{verb} {text:?}"),
-        ActionRecord::Press { chord } => format!("{verb} {chord}"),
+        ActionRecord::Press { chord } => format!("{verb} {}", print_chord(chord)),
         ActionRecord::Navigate { url } => format!("{verb} {url}"),
         ActionRecord::Select { option, .. } => format!("{verb} {option:?}"),
         ActionRecord::Upload { files, .. } => format!("{verb} {files:?}"),
@@ -153,8 +154,8 @@ fn deed(step: &RecordedStep) -> String {
 fn points(step: &RecordedStep) -> Vec<Xy> {
     let action = step.action.as_ref().and_then(|record| record.action.as_ref());
     let answer = step.model.as_ref().and_then(|model| model.answer);
-    let first = action.and_then(ActionRecord::at).or(answer);
-    first.into_iter().chain(action.and_then(ActionRecord::to)).collect()
+    let first = action.and_then(ActionRecord::at).copied().or(answer);
+    first.into_iter().chain(action.and_then(ActionRecord::to).copied()).collect()
 }
 
 fn header(out: &mut String, sides: [&Side<'_>; 2], pairs: &[EpisodePair<'_>]) {
@@ -269,7 +270,7 @@ mod tests {
     use super::*;
 
     fn click(x: f64, y: f64) -> ActionRecord {
-        ActionRecord::Click { at: [Plain(x), Plain(y)], button: "left".to_owned(), count: 1 }
+        ActionRecord::Click { at: [Plain(x), Plain(y)], button: MouseButton::Left, count: 1 }
     }
 
     fn step(instruction: &str, action: Option<ActionRecord>, effect: Effect) -> RecordedStep {

@@ -149,7 +149,7 @@ fn shots(recorded: &Recorded) -> Vec<Shot<'_>> {
 /// The pointer stays where the last action left it.
 fn of_step<'a>(shots: &mut Vec<Shot<'a>>, step: &'a RecordedStep, pointer: &mut Option<Xy>) {
     let action = step.action.as_ref().and_then(|record| record.action.as_ref());
-    *pointer = action.and_then(ActionRecord::at).or(*pointer);
+    *pointer = action.and_then(ActionRecord::at).copied().or(*pointer);
     let said = step.model.as_ref();
     let shot = |file: &str, said: Option<&'a GroundingRecord>, pointer: Option<Xy>| Shot {
         picture: step.folder.join(file),
@@ -158,7 +158,7 @@ fn of_step<'a>(shots: &mut Vec<Shot<'a>>, step: &'a RecordedStep, pointer: &mut 
         hundredths: if said.is_some() { WITH_POINTS } else { WITHOUT },
     };
     shots.push(shot("before.png", said, *pointer));
-    if let Some(to) = action.and_then(ActionRecord::to) {
+    if let Some(to) = action.and_then(ActionRecord::to).copied() {
         *pointer = Some(to);
         shots.push(shot("before.png", None, *pointer));
     }

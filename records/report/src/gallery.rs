@@ -118,7 +118,7 @@ fn card(out: &mut String, number: usize, episode: &RecordedEpisode) {
     let [w, h] = last.map_or([16, 10], |(_, action)| action.image_size);
     write!(out, r#"<span class="thumb" style="aspect-ratio:{w}/{h}">"#).ok();
     if let Some((step, action)) = last {
-        let click = action.action.as_ref().and_then(ActionRecord::at);
+        let click = action.action.as_ref().and_then(ActionRecord::at).copied();
         let target = episode.outcome.as_ref().and_then(|outcome| outcome.target);
         let frame = Frame::whole(action.image_size, THUMB_WIDTH / f64::from(w.max(1)));
         write!(

@@ -120,7 +120,7 @@ pub(crate) fn full(
         .ok();
     }
     let action = step.and_then(|step| step.action.as_ref());
-    let click = action.and_then(ActionRecord::at).or(model.and_then(|m| m.answer));
+    let click = action.and_then(ActionRecord::at).copied().or(model.and_then(|m| m.answer));
     // An action at a place that the task named has no thoughts, but a mark.
     let nobody = GroundingRecord::default();
     if let Some(model) = model.or(click.map(|_| &nobody)) {
@@ -128,7 +128,7 @@ pub(crate) fn full(
         windows(&mut out, frame, model, &pins);
         trail(&mut out, frame, &pins);
         draw_pins(&mut out, frame, &pins, click);
-        let end = action.and_then(ActionRecord::to);
+        let end = action.and_then(ActionRecord::to).copied();
         if let Some((from, to)) = click.zip(end) {
             line(&mut out, frame, [from, to], pins.answer_order + 1);
             cross(&mut out, frame, to, ("release", "released"), pins.answer_order + 1);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use vigorl_interface::Effect;
+use vigorl_interface::{Effect, MouseButton, print_chord};
 use vigorl_tasks::Verification;
 
 use vigorl_runs::RecordedStep;
@@ -119,6 +119,7 @@ fn keyboard(out: &mut String, step: &RecordedStep) {
     let keys = match step.action.as_ref().and_then(|record| record.action.as_ref()) {
         Some(ActionRecord::Type { text }) => format!(r#"<span class="typed">{}</span>"#, escape(text)),
         Some(ActionRecord::Press { chord }) => {
+            let chord = print_chord(chord);
             let keys = chord.split_inclusive('+').map(|key| match key.strip_suffix('+') {
                 // The plus key itself is the only one that may be empty here.
                 Some(name) if !name.is_empty() => format!("<kbd>{}</kbd>", escape(name)),
@@ -205,7 +206,7 @@ fn legend(out: &mut String, step: &RecordedStep, target: Option<Box4>) {
     entry(turns.iter().any(|t| t.thoughts.iter().any(|th| !th.points.is_empty())), "i-pin", "thought");
     entry(turns.iter().any(|t| t.crop.is_some()), "i-crop", "zoom");
     entry(
-        step.action.as_ref().and_then(|a| a.action.as_ref()).and_then(ActionRecord::at).is_some(),
+        step.action.as_ref().and_then(|a| a.action.as_ref()).and_then(ActionRecord::at).copied().is_some(),
         "i-click",
         "action",
     );
@@ -347,8 +348,13 @@ fn crop_tile(
     let Some(crop) = pictures.source(step, &format!("crop_{}.png", n_before + 1)) else { return };
     let [l, t, r, b] = window.map(|side| side.0);
     let frame = Frame { window: [l, t, r, b], zoom: TILE / (r - l).max(1.0) };
-    let click =
-        step.action.as_ref().and_then(|s| s.action.as_ref()).and_then(ActionRecord::at).or(model.answer);
+    let click = step
+        .action
+        .as_ref()
+        .and_then(|s| s.action.as_ref())
+        .and_then(ActionRecord::at)
+        .copied()
+        .or(model.answer);
     write!(
         out,
         concat!(
@@ -371,7 +377,7 @@ fn conclusion(out: &mut String, step: &RecordedStep, model: &GroundingRecord) {
     } else if let Some(at) = model.answer {
         let action = step.action.as_ref().and_then(|step| step.action.as_ref());
         deed(out, action.map_or("answer", verb), "click", at);
-        if let Some(to) = action.and_then(ActionRecord::to) {
+        if let Some(to) = action.and_then(ActionRecord::to).copied() {
             deed(out, "to", "release", to);
         }
     }
@@ -407,16 +413,9 @@ fn answer_after(model: &GroundingRecord, turn_idx: usize) -> Option<Xy> {
 pub(crate) fn verb(action: &ActionRecord) -> &'static str {
     match action {
         ActionRecord::Click { count: 2, .. } => "double click",
-        ActionRecord::Click { button, .. } if button == "right" => "right click",
-        ActionRecord::Click { .. } => "click",
-        ActionRecord::Hover { .. } => "hover",
-        ActionRecord::Drag { .. } => "drag",
-        ActionRecord::Scroll { .. } => "scroll",
-        ActionRecord::Type { .. } => "type",
-        ActionRecord::Press { .. } => "press",
-        ActionRecord::Select { .. } => "select",
-        ActionRecord::Upload { .. } => "upload",
+        ActionRecord::Click { button: MouseButton::Right, .. } => "right click",
         ActionRecord::Navigate { .. } => "open",
         ActionRecord::Back => "back",
+        other => other.kind().as_str(),
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vigorl_geometry::{Point, Rect, Screen};
-use vigorl_interface::{Action, Effect, MouseButton, print_chord};
+use vigorl_interface::{Act, Action, Effect};
 use vigorl_policy::{Grounding, Turn};
 use vigorl_tasks::Verification;
 use vigorl_tasks::practice::PageSpec;
@@ -303,69 +303,11 @@ impl From<GroundingRecord> for FoundRecord {
 }
 
 /// An executed or intended action.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the fields are those of `vigorl_interface::Action`")]
-pub enum ActionRecord {
-    Click { at: Xy, button: String, count: u8 },
-    Hover { at: Xy },
-    Drag { from: Xy, to: Xy },
-    Scroll { at: Xy, dx_px: Plain, dy_px: Plain },
-    Type { text: String },
-    Press { chord: String },
-    Select { at: Xy, option: String },
-    Upload { at: Xy, files: Vec<PathBuf> },
-    Navigate { url: String },
-    Back,
-}
+pub type ActionRecord = Act<Xy>;
 
-impl From<&Action> for ActionRecord {
-    fn from(action: &Action) -> Self {
-        match action {
-            Action::Click { at, button, count } => {
-                let button = match button {
-                    MouseButton::Left => "left",
-                    MouseButton::Middle => "middle",
-                    MouseButton::Right => "right",
-                };
-                Self::Click { at: xy(*at), button: button.to_owned(), count: *count }
-            }
-            Action::Hover { at } => Self::Hover { at: xy(*at) },
-            Action::Drag { from, to } => Self::Drag { from: xy(*from), to: xy(*to) },
-            Action::Scroll { at, dx_px, dy_px } => {
-                Self::Scroll { at: xy(*at), dx_px: Plain(*dx_px), dy_px: Plain(*dy_px) }
-            }
-            Action::Type { text } => Self::Type { text: text.clone() },
-            Action::Press { chord } => Self::Press { chord: print_chord(chord) },
-            Action::Select { at, option } => Self::Select { at: xy(*at), option: option.clone() },
-            Action::Upload { at, files } => Self::Upload { at: xy(*at), files: files.clone() },
-            Action::Navigate { url } => Self::Navigate { url: url.clone() },
-            Action::Back => Self::Back,
-        }
-    }
-}
-
-impl ActionRecord {
-    /// The point a drag ends at.
-    pub fn to(&self) -> Option<Xy> {
-        match self {
-            Self::Drag { to, .. } => Some(*to),
-            _ => None,
-        }
-    }
-
-    /// The point the action happens at, or starts at.
-    pub fn at(&self) -> Option<Xy> {
-        match self {
-            Self::Click { at, .. }
-            | Self::Hover { at }
-            | Self::Scroll { at, .. }
-            | Self::Select { at, .. }
-            | Self::Upload { at, .. } => Some(*at),
-            Self::Drag { from, .. } => Some(*from),
-            Self::Type { .. } | Self::Press { .. } | Self::Navigate { .. } | Self::Back => None,
-        }
-    }
+/// The record of an action.
+pub fn action_record(action: &Action) -> ActionRecord {
+    action.map(|at| xy(*at))
 }
 
 /// Where the time of a step, an episode or a run went.

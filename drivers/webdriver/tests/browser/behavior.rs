@@ -17,6 +17,10 @@ fn click(x: f64, y: f64) -> Action {
     Action::Click { at: Point::new(x, y), button: MouseButton::Left, count: 1 }
 }
 
+fn answer(accept: bool, text: Option<&str>) -> Action {
+    Action::AnswerDialog { accept, text: text.map(str::to_owned) }
+}
+
 /// Serves a page on a port of its own, and never answers what the page asks for.
 fn serve_once(html: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -60,12 +64,12 @@ fn a_dialog_reaches_the_caller_and_is_answered() {
     assert_eq!(state, PageState { dialog: Some("Your näme?".to_owned()), ..PageState::default() });
     assert!(matches!(driver.settle(CAP), Ok(Settled::Quiet { .. })));
 
-    driver.answer_dialog(true, Some("Zoë 😀")).unwrap();
+    driver.act(&answer(true, Some("Zoë 😀"))).unwrap();
     assert_eq!(evaluate(&mut driver, "return answer").unwrap(), json!("Zoë 😀"));
     driver.act(&click(50.0, 50.0)).unwrap();
-    driver.answer_dialog(false, None).unwrap();
+    driver.act(&answer(false, None)).unwrap();
     assert_eq!(evaluate(&mut driver, "return answer").unwrap(), json!(null));
-    assert!(matches!(driver.answer_dialog(true, None), Err(DriverError::Refused { .. })));
+    assert!(matches!(driver.act(&answer(true, None)), Err(DriverError::Refused { .. })));
     let stopped = driver.evaluate("alert('in between'); return 1");
     assert!(matches!(&stopped, Err(DriverError::DialogOpen { text }) if text == "in between"), "{stopped:?}");
 }
@@ -76,7 +80,7 @@ fn a_dialog_in_the_middle_of_a_click_leaves_no_button_pressed() {
     let page = "<body style='height:300px' onmousedown=\"alert('down')\" onmouseup='ups=(window.ups||0)+1'>";
     open(&mut driver, page);
     driver.act(&click(50.0, 50.0)).unwrap();
-    driver.answer_dialog(true, None).unwrap();
+    driver.act(&answer(true, None)).unwrap();
     assert_eq!(evaluate(&mut driver, "return ups").unwrap(), json!(1));
 }
 
@@ -169,12 +173,12 @@ fn every_tab_has_the_viewport_that_was_asked_for() {
     driver.settle(CAP).unwrap();
     let tabs = driver.tabs().unwrap();
     assert_eq!(tabs.len(), 2, "the link opened a tab");
-    driver.switch_tab(&tabs[1]).unwrap();
+    driver.act(&Action::SwitchTab { tab: tabs[1].clone() }).unwrap();
     let second = driver.screenshot().unwrap();
     assert_eq!((second.pixels.dimensions(), second.device_pixel_ratio.get()), ((960, 600), 1.5));
     open(&mut driver, "<p>another page in the new tab");
     assert_eq!(driver.screenshot().unwrap().pixels.dimensions(), (960, 600));
-    driver.close_tab().unwrap();
+    driver.act(&Action::CloseTab).unwrap();
     assert_eq!(driver.tabs().unwrap(), [tabs[0].clone()]);
     assert_eq!(driver.screenshot().unwrap().pixels.dimensions(), (960, 600));
 }
@@ -183,11 +187,11 @@ fn every_tab_has_the_viewport_that_was_asked_for() {
 fn a_tab_that_closed_itself_is_gone_and_another_can_be_used() {
     let mut driver = start();
     let first = driver.tabs().unwrap();
-    driver.open_tab().unwrap();
+    driver.act(&Action::OpenTab).unwrap();
     driver.evaluate("setTimeout(() => close(), 0)").unwrap();
     let gone = (0..100).map(|_| driver.screenshot()).find_map(Result::err);
     assert!(matches!(gone, Some(DriverError::Gone { what: "tab", .. })), "{gone:?}");
-    driver.switch_tab(&first[0]).unwrap();
+    driver.act(&Action::SwitchTab { tab: first[0].clone() }).unwrap();
     driver.screenshot().unwrap();
 }
 

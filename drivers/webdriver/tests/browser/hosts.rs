@@ -115,9 +115,12 @@ fn ways_out(allowed: Option<&str>) -> Vec<&'static str> {
             assert!(url.contains("localhost") || url.starts_with("chrome-error:"), "{script}: {url}");
         }
         for tab in driver.tabs().expect("tabs").into_iter().filter(|tab| *tab != first) {
-            driver.switch_tab(&tab).and_then(|()| driver.close_tab()).expect("a tab");
+            driver
+                .act(&Action::SwitchTab { tab })
+                .and_then(|()| driver.act(&Action::CloseTab))
+                .expect("a tab");
         }
-        driver.switch_tab(&first).expect("the first tab");
+        driver.act(&Action::SwitchTab { tab: first.clone() }).expect("the first tab");
     }
     let reached = reached.lock().expect("the list");
     WAYS.iter()
