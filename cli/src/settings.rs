@@ -536,7 +536,7 @@ mod tests {
             Origin::Flag,
             "confirm_actions",
             "click,clikc",
-            "--confirm-actions: `click,clikc` is not a list of click, drag, hover, scroll, type, press, select, upload, navigate, or all",
+            "--confirm-actions: `click,clikc` is not a list of click, drag, hover, scroll, type, press, select, upload, navigate, dialog, tab, or all",
         );
     }
 

@@ -175,7 +175,7 @@ expect: [javascript: 'true']
 ";
     let mut session = session(task, &["--confirm-actions", "click"], "");
     let said = session.question(1);
-    assert!(said.contains("about to click at (") && said.contains("): \"the red circle\""), "{said}");
+    assert!(said.contains("about to click (") && said.contains("): \"the red circle\""), "{said}");
     session.answer("n\n");
     let (code, said, summary) = session.end();
     assert_eq!((code, &summary["success"]), (Some(1), &false.into()), "{said}");

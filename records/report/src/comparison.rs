@@ -263,7 +263,7 @@ fn episodes(out: &mut String, sides: [&Side<'_>; 2], pair: &EpisodePair<'_>) {
 mod tests {
     use std::path::PathBuf;
 
-    use vigorl_interface::Effect;
+    use vigorl_interface::{Effect, MouseButton};
     use vigorl_runs::record::{EpisodeRecord, MapsRecord, Plain, RunRecord, StepRecord, Timings};
     use vigorl_tasks::Verification;
 
