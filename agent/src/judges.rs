@@ -7,8 +7,11 @@ use std::time::Duration;
 use vigorl_interface::{Action, Driver, MouseButton};
 use vigorl_tasks::Verification;
 use vigorl_tasks::practice::{PracticeEnv, Reason};
-use vigorl_tasks::scripted::{Clause, FileClause, Plan, ScriptedTask, Step, Surroundings, Target};
+use vigorl_tasks::scripted::{
+    Allowance, Check, Clause, FileClause, Plan, ScriptedTask, Step, Surroundings, Target,
+};
 
+use crate::cancel::Cancel;
 use crate::episode::{Failure, Judge, Verdict};
 use crate::step::{Deed, Intent};
 use crate::steps::{Attempt, Steps, TimeLimit};
@@ -93,12 +96,16 @@ pub struct ScriptedJudge<'a> {
     pub task: &'a ScriptedTask,
     /// Where its files are.
     pub surroundings: &'a Surroundings,
+    /// Ends a check from outside.
+    pub cancel: &'a Cancel,
 }
 
 impl Judge for ScriptedJudge<'_> {
     fn judge(&mut self, driver: &mut dyn Driver) -> Result<Verdict, Failure> {
-        let said = self.task.judge(driver, self.surroundings)?;
-        let any = |wanted| said.clauses.contains(&wanted);
+        let is_cancelled = || self.cancel.is_set();
+        let allowance = Allowance { until: None, is_cancelled: &is_cancelled };
+        let said = self.task.judge(driver, self.surroundings, &allowance)?;
+        let any = |wanted| said.clauses.iter().any(|clause| clause.holds == wanted);
         let verification = if said.success() {
             Verification::Satisfied
         } else if any(Verification::Unsatisfied) {
@@ -107,19 +114,24 @@ impl Judge for ScriptedJudge<'_> {
             Verification::Unknown
         };
         let failed = self.task.expect.iter().zip(&said.clauses);
-        let failed: Vec<String> = failed
-            .filter(|(_, holds)| **holds != Verification::Satisfied)
-            .map(|(clause, holds)| match holds {
-                Verification::Unknown => format!("cannot tell whether {}", in_words(clause)),
-                _ => format!("it does not hold that {}", in_words(clause)),
-            })
-            .collect();
+        let failed: Vec<String> = failed.filter_map(|(clause, check)| failure_of(clause, check)).collect();
         let reward = (verification != Verification::Unknown).then_some(said.reward);
         Ok(Verdict { verification, reward, detail: (!failed.is_empty()).then(|| failed.join(", ")) })
     }
 
     fn may_change(&self) -> bool {
         true
+    }
+}
+
+/// Why a clause is not satisfied, in words; nothing if it is.
+pub(crate) fn failure_of(clause: &Clause, check: &Check) -> Option<String> {
+    let what = in_words(clause);
+    match (check.holds, &check.why) {
+        (Verification::Satisfied, _) => None,
+        (Verification::Unsatisfied, _) => Some(format!("it does not hold that {what}")),
+        (Verification::Unknown, None) => Some(format!("cannot tell whether {what}")),
+        (Verification::Unknown, Some(why)) => Some(format!("cannot tell whether {what}: {why}")),
     }
 }
 

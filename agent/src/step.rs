@@ -19,11 +19,11 @@ use vigorl_policy::{
     GroundObserver, Grounding, Malformed, Policy, PolicyError, Preset, Sampling, Turn, ground, ground_closer,
 };
 use vigorl_tasks::Verification;
-use vigorl_tasks::scripted::{Clause, ElementAt, Surroundings, Target};
+use vigorl_tasks::scripted::{Allowance, Check, Clause, ElementAt, Surroundings, Target};
 
 use crate::cancel::Cancel;
 use crate::episode::describe;
-use crate::judges::in_words;
+use crate::judges::failure_of;
 use crate::leash::{Held, Leash};
 use crate::look::{behind_dialog, capture, look_again, tabs_of};
 use vigorl_runs::RunDirError;
@@ -452,13 +452,27 @@ fn expect(
     }
     let within = if agent.hands == Hands::Rest { Duration::ZERO } else { within };
     let within = within.min(agent.leash.time_left());
-    let held = loop {
-        let held = clause.verify(agent.driver, surroundings)?;
-        if held == Verification::Satisfied || clock.elapsed() >= within || agent.cancel.is_set() {
-            break held;
+    let cancel = agent.cancel;
+    // What is looked at once may take its time, as far as the leash reaches; what is awaited ends with the wait.
+    let until = match within.is_zero() {
+        true => agent.leash.until(),
+        false => clock.checked_add(within),
+    };
+    let allowance = Allowance { until, is_cancelled: &|| cancel.is_set() };
+    let mut latest: Option<Check> = None;
+    let check = loop {
+        let mut check = clause.verify(agent.driver, surroundings, &allowance)?;
+        if check.holds == Verification::Unknown && allowance.is_used_up() {
+            // It was broken off by the end of the wait, so the answer before it is the last one.
+            check = latest.unwrap_or(check);
         }
+        if check.holds == Verification::Satisfied || clock.elapsed() >= within || agent.cancel.is_set() {
+            break check;
+        }
+        latest = Some(check);
         std::thread::sleep(TICK.min(within.saturating_sub(clock.elapsed())));
     };
+    let held = check.holds;
     outcome.times.verify += clock.elapsed();
     let clock = Instant::now();
     outcome.after = capture(agent.driver)?;
@@ -466,12 +480,8 @@ fn expect(
     outcome.times.capture += clock.elapsed();
     outcome.checked = Some(held);
     outcome.cancelled = agent.cancel.is_set();
-    let what = in_words(clause);
-    (outcome.effect, outcome.detail) = match held {
-        Verification::Satisfied => (Effect::Confirmed, None),
-        Verification::Unsatisfied => (Effect::Refused, Some(format!("it does not hold that {what}"))),
-        Verification::Unknown => (Effect::Refused, Some(format!("cannot tell whether {what}"))),
-    };
+    outcome.detail = failure_of(clause, &check);
+    outcome.effect = if outcome.detail.is_none() { Effect::Confirmed } else { Effect::Refused };
     outcome.held = agent.leash.out_of_time().filter(|_| held != Verification::Satisfied);
     if let Some((held, detail)) = outcome.held.zip(outcome.detail.as_mut()) {
         *detail = format!("{held}, and {detail}");

@@ -157,7 +157,7 @@ fn scripted(driver: Fake, replies: Option<&[&str]>, yaml: &str) -> (EpisodeRecor
         cancel: &cancel,
         leash: Leash::default(),
     };
-    let mut judge = ScriptedJudge { task: &task, surroundings: &surroundings };
+    let mut judge = ScriptedJudge { task: &task, surroundings: &surroundings, cancel: &cancel };
     let mut task = Task {
         name: "task",
         labels: BTreeMap::new(),

@@ -89,7 +89,11 @@ fn what_a_server_answers_late_is_judged_and_seen() {
     let ended = click(
         &mut driver,
         &mut policy,
-        &mut ScriptedJudge { task: &task, surroundings: &Surroundings::default() },
+        &mut ScriptedJudge {
+            task: &task,
+            surroundings: &Surroundings::default(),
+            cancel: &Cancel::default(),
+        },
         output.path(),
     );
     assert_eq!((ended.record.success, ended.record.reward), (Some(true), Some(1.0)), "{:?}", ended.record);

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use vigorl_geometry::{Size, Viewport};
 use vigorl_interface::{Area, ChordError, Key, parse_chord, print_chord};
 
-pub use judge::{Surroundings, Verdict};
+pub use judge::{Allowance, Check, Surroundings, Verdict};
 pub use recording::{PersonButton, PersonDeed, Recording, listener};
 pub use target::{ElementAt, ElementName, Place, Target};
 pub use values::Secret;
@@ -407,6 +407,7 @@ impl ScriptedTask {
         {
             return Err(ScriptError { message: fault, at: None });
         }
+        vacuous(&plan, &expect)?;
         let patience = Duration::try_from_secs_f64(wait_secs.unwrap_or(PATIENCE_SECS));
         let Ok(patience) = patience else { return fault("`wait_secs` is a number of seconds from 0 on") };
         Ok(Self { name, vars, start, plan, expect, reward, patience })
@@ -432,6 +433,19 @@ impl ScriptedTask {
         let written = Written { name, vars, start, steps, goal, expect, reward, wait_secs };
         serde_norway::to_string(&written)
             .map_err(|error| ScriptError { message: error.to_string(), at: None })
+    }
+}
+
+/// Refuses clauses that say nothing: they would be satisfied in a world where nothing was done.
+fn vacuous(plan: &Plan, expect: &[Clause]) -> Result<(), ScriptError> {
+    let steps: &[Step] = match plan {
+        Plan::Steps(steps) => steps,
+        Plan::Goal(_) => &[],
+    };
+    let clauses = steps.iter().flat_map(Step::clauses).chain(expect);
+    match clauses.into_iter().find_map(Clause::fault) {
+        Some(message) => Err(ScriptError { message, at: None }),
+        None => Ok(()),
     }
 }
 
@@ -477,6 +491,17 @@ impl Step {
             Self::Retry(retry) => all(retry.times, &retry.steps, 1),
             Self::Within(within) => all(1, &within.steps, 0),
             _ => 1,
+        }
+    }
+
+    /// What has to hold, in order.
+    fn clauses(&self) -> Vec<&Clause> {
+        match self {
+            Self::WaitFor(clause) | Self::Assert(clause) => vec![clause],
+            Self::Repeat(repeat) => repeat.steps.iter().flat_map(Self::clauses).collect(),
+            Self::Within(within) => within.steps.iter().flat_map(Self::clauses).collect(),
+            Self::Retry(retry) => retry.steps.iter().flat_map(Self::clauses).chain([&retry.until]).collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -618,6 +643,28 @@ wait_secs: 2.5
         check(&format!("{}wait_secs: -1\n", steps("  - click: x")), None, "seconds from 0 on");
         check(&format!("name: n\nstart: {{}}{tail}"), None, "needs `steps` or a `goal`");
         check(&format!("{}goal: g\n", steps("  - click: x")), None, "has both");
+        for clause in [
+            "text_visible: '  '",
+            "url_contains: ''",
+            "title_contains: ''",
+            "javascript: ' '",
+            "command: ''",
+            "picture: ''",
+            "file: { path: '' }",
+            "file: { path: x, contains: '' }",
+            "element: { name: '', is: visible }",
+            "element: { role: button, is: visible }",
+        ] {
+            let words = if clause.contains("role") { "`selector` or a `name`" } else { "is empty" };
+            check(&format!("name: n\nstart: {{}}\ngoal: g\nexpect: [{{ {clause} }}]\n"), None, words);
+            check(
+                &steps(&format!("  - within: {{ secs: 1, steps: [assert: {{ {clause} }}] }}")),
+                None,
+                words,
+            );
+            let retry = format!("  - retry: {{ times: 2, until: {{ {clause} }}, steps: [press: Enter] }}");
+            check(&steps(&retry), None, words);
+        }
         let error = ScriptedTask::parse("name: n\n  start: {}\n").unwrap_err();
         assert!(error.to_string().starts_with("line 2, column "), "{error}");
     }

@@ -1,8 +1,10 @@
 //! Clauses of scripted tasks against a real page.
 
+use std::time::{Duration, Instant};
+
 use vigorl_interface::{Action, Driver};
 use vigorl_tasks::Verification;
-use vigorl_tasks::scripted::{ScriptedTask, Surroundings};
+use vigorl_tasks::scripted::{Allowance, Check, Clause, ScriptedTask, Surroundings};
 use vigorl_webdriver::{Options, WebDriver};
 
 #[test]
@@ -40,14 +42,50 @@ expect:
 ",
     )
     .unwrap();
-    let verdict = task.judge(&mut driver, &Surroundings::default()).unwrap();
+    let verdict = task.judge(&mut driver, &Surroundings::default(), &Allowance::UNLIMITED).unwrap();
     use Verification::{Satisfied as Yes, Unknown, Unsatisfied as No};
+    let found: Vec<Verification> = verdict.clauses.iter().map(|clause| clause.holds).collect();
     assert_eq!(
-        verdict.clauses,
+        found,
         [
             Yes, No, Yes, Yes, No, Yes, Yes, No, Unknown, Unknown, Yes, No, Yes, Unknown, Yes, Yes, No, No,
             Unknown
         ]
     );
     assert!((verdict.reward - 9.0 / 19.0).abs() < 1e-9 && !verdict.success());
+}
+
+#[test]
+fn a_promise_is_awaited_and_what_is_thrown_is_kept() {
+    let mut driver = WebDriver::start(Options::headless(400, 300)).unwrap();
+    driver.act(&Action::Navigate { url: "data:text/html,<title>A page</title>".to_owned() }).unwrap();
+    let mut check = |expression: &str, allowance: &Allowance<'_>| {
+        let clause = Clause::Javascript(expression.to_owned());
+        clause.verify(&mut driver, &Surroundings::default(), allowance).unwrap()
+    };
+    for (expression, holds) in [
+        ("(async () => false)()", Verification::Unsatisfied),
+        ("(async () => 'some text')()", Verification::Satisfied),
+        ("new Promise((done) => setTimeout(() => done(0), 50))", Verification::Unsatisfied),
+        ("await new Promise((done) => setTimeout(() => done(1), 50)) // later", Verification::Satisfied),
+    ] {
+        let found = check(expression, &Allowance::UNLIMITED);
+        assert_eq!(found, Check { holds, why: None }, "{expression}");
+    }
+    for (expression, words) in [
+        ("nowhere.at.all", "nowhere is not defined"),
+        ("(() => { throw new TypeError('no such thing') })()", "no such thing"),
+        ("Promise.reject(new RangeError('too far'))", "too far"),
+        ("this is no JavaScript", "Unexpected identifier"),
+    ] {
+        let found = check(expression, &Allowance::UNLIMITED);
+        assert_eq!(found.holds, Verification::Unknown, "{expression}");
+        assert!(found.why.as_deref().is_some_and(|why| why.contains(words)), "{expression}: {found:?}");
+    }
+    let begin = Instant::now();
+    let soon = Allowance { until: Some(begin + Duration::from_millis(300)), is_cancelled: &|| false };
+    let found = check("new Promise(() => {})", &soon);
+    assert_eq!(found.holds, Verification::Unknown);
+    assert!(found.why.is_some_and(|why| why.contains("no answer within 0.3 s")));
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
 }

@@ -193,7 +193,8 @@ fn play(
     settings: &Settings,
     run: &mut Run,
 ) -> Result<(), RunDirError> {
-    let mut scripted = job.task.as_ref().map(|task| ScriptedJudge { task, surroundings });
+    let cancel = agent.cancel;
+    let mut scripted = job.task.as_ref().map(|task| ScriptedJudge { task, surroundings, cancel });
     let mut nobody = Nobody;
     let judge: &mut dyn Judge = match &mut scripted {
         Some(judge) => judge,

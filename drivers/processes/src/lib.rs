@@ -3,28 +3,37 @@
 //! Invariant: a program and everything it starts live in one process group of their own, led by a small shell that
 //! reads from a pipe we hold. Dropping [`Group`] kills the group. If this program dies without dropping (SIGKILL,
 //! abort), the pipe closes, and the shell ends the group and removes its folder itself; this needs no `unsafe` code
-//! after the fork. A program that leaves the group on purpose, as daemons do, is not ended. Unix only.
+//! after the fork. A program that leaves the group on purpose (`setsid`, as daemons do) is not ended. Unix only.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
-/// Leader of the group: starts the program ("$2" ...), then waits for the end of its own input. "$1" is the folder.
+/// Leader of the group. "$1" is the folder, "$2" where the program's standard error goes, "$3" ... the program.
+///
+/// Descriptor 3 is the pipe on which the program's exit code is told. The program itself does not inherit it, so that
+/// the pipe closes when the code was told, whatever else goes on in the group. Afterwards the leader waits for the end
+/// of its own input: that is the end of this program, or of the [`Group`].
 const LEADER: &str = r#"
 folder=$1
-shift
+errors=$2
+shift 2
 [ ! -d "$folder/bin" ] || PATH="$folder/bin:$PATH"
 command -v "$1" >/dev/null 2>&1 || exit 127
-"$@" </dev/null &
-exec >/dev/null 2>&1
+exec 3>&2
+if [ "$errors" = output ]; then exec 2>&1; else exec 2>/dev/null; fi
+{ "$@" </dev/null 3>&-; echo $? >&3; } &
+exec >/dev/null 2>&1 3>&-
 trap '' TERM
 cat
 kill -TERM 0
@@ -81,6 +90,19 @@ pub enum Output {
     Pipe,
     /// Everything to a file.
     File(File),
+    /// Nowhere.
+    Nothing,
+}
+
+/// How a wait for a program's end ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// The program has ended with this exit code; 128 and the signal's number if a signal ended it.
+    Ended(i32),
+    /// The time is over, and the program runs on.
+    OutOfTime,
+    /// Whoever waited does not want to any more, and the program runs on.
+    Cancelled,
 }
 
 /// What is started, and how.
@@ -117,7 +139,9 @@ impl Group {
     pub fn start(prefix: &str, program: Program<'_>) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix(prefix).tempdir()?;
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", LEADER, "sh"]).arg(folder.path()).arg(program.program).args(program.arguments);
+        let errors = if matches!(program.output, Output::File(_)) { "output" } else { "nowhere" };
+        command.args(["-c", LEADER, "sh"]).arg(folder.path()).arg(errors);
+        command.arg(program.program).args(program.arguments);
         command.env("TMPDIR", folder.path()).envs(program.environment.iter().copied());
         if !program.without.is_empty() {
             write_failing(program.without, &folder.path().join("bin"))?;
@@ -126,10 +150,11 @@ impl Group {
             command.current_dir(working_folder);
         }
         match program.output {
-            Output::Pipe => command.stdout(Stdio::piped()).stderr(Stdio::null()),
-            Output::File(file) => command.stdout(file.try_clone()?).stderr(file),
+            Output::Pipe => command.stdout(Stdio::piped()),
+            Output::File(file) => command.stdout(file),
+            Output::Nothing => command.stdout(Stdio::null()),
         };
-        let leader = command.stdin(Stdio::piped()).process_group(0).spawn()?;
+        let leader = command.stdin(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn()?;
         let group = Pid::from_child(&leader);
         let this = Self { leader, group, folder: folder.keep() };
         started().push(Started { group: Some(group), folder: this.folder.clone() });
@@ -141,6 +166,31 @@ impl Group {
         self.leader.stdout.take()
     }
 
+    /// Waits until the program itself has ended, whatever it has started and left running.
+    ///
+    /// # Errors
+    /// If its end cannot be known: it does not exist ([`Self::was_not_found`]), or it has ended its own group.
+    pub fn wait_for_end(&mut self, until: Instant, is_cancelled: &dyn Fn() -> bool) -> io::Result<Wait> {
+        /// How soon a cancellation is noticed.
+        const SLICE: Duration = Duration::from_millis(50);
+        let ends_unseen = || io::Error::other("the program's end was not seen");
+        let told = self.leader.stderr.as_mut().ok_or_else(ends_unseen)?;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if is_readable(told, left.min(SLICE))? {
+                let mut code = String::new();
+                told.read_to_string(&mut code)?;
+                return code.trim().parse().map(Wait::Ended).map_err(|_not_told| ends_unseen());
+            }
+            if is_cancelled() {
+                return Ok(Wait::Cancelled);
+            }
+            if left.is_zero() {
+                return Ok(Wait::OutOfTime);
+            }
+        }
+    }
+
     /// The program's own folder.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -149,6 +199,18 @@ impl Group {
     /// Whether the program does not exist.
     pub fn was_not_found(&mut self) -> bool {
         self.leader.try_wait().ok().flatten().and_then(|status| status.code()) == Some(NOT_FOUND)
+    }
+}
+
+/// Whether there is something to read, or the end, within this time.
+fn is_readable(pipe: &ChildStderr, within: Duration) -> io::Result<bool> {
+    let within = Timespec::try_from(within).map_err(io::Error::other)?;
+    let mut waited_for = [PollFd::new(pipe, PollFlags::IN)];
+    match poll(&mut waited_for, Some(&within)) {
+        Ok(n_ready) => Ok(n_ready > 0),
+        // A signal came; whoever waits asks again.
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -178,18 +240,22 @@ impl Drop for Group {
 
 /// Killed processes take a moment to go; those that nobody collects count until then, so this is limited.
 fn wait_until_empty(group: Pid) {
-    let end = Instant::now() + Duration::from_millis(200);
-    while test_kill_process_group(group).is_ok() && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    within(Duration::from_millis(200), || test_kill_process_group(group).is_err());
 }
 
 /// Removes the folder; dying processes may still write, so this is tried for a moment.
 fn remove_folder(folder: &Path) {
-    for _ in 0..50 {
-        if std::fs::remove_dir_all(folder).is_ok() || !folder.exists() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
+    within(Duration::from_millis(500), || fs::remove_dir_all(folder).is_ok() || !folder.exists());
+}
+
+/// Tries until it works or the time is over.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the system tells nobody that a group is empty or a folder at rest"
+)]
+fn within(time: Duration, mut is_done: impl FnMut() -> bool) {
+    let end = Instant::now() + time;
+    while !is_done() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
     }
 }

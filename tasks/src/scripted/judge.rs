@@ -1,23 +1,34 @@
-//! Checks the clauses of a task. Invariant: unknown is never success.
+//! Checks the clauses of a task.
+//!
+//! Invariants: unknown is never success, and says why nobody can tell; what a clause starts ends with its check.
 
+use std::ffi::OsStr;
+use std::fmt;
 use std::io::ErrorKind;
-use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use vigorl_interface::{Driver, DriverError};
+use vigorl_processes::{Group, Output, Program, Wait};
 
 use super::target::is_shown;
-use super::{Clause, FileClause, RewardRule, ScriptedTask};
+use super::{Clause, ElementClause, FileClause, RewardRule, ScriptedTask};
 use crate::Verification;
+
+/// What a check of one clause found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Whether the clause holds.
+    pub holds: Verification,
+    /// Why nobody can tell, if nobody can.
+    pub why: Option<String>,
+}
 
 /// The judgment of a task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     /// One entry per clause, in their order.
-    pub clauses: Vec<Verification>,
+    pub clauses: Vec<Check>,
     /// From 0 to 1, by the task's rule.
     pub reward: f64,
 }
@@ -25,7 +36,38 @@ pub struct Verdict {
 impl Verdict {
     /// Whether every clause holds.
     pub fn success(&self) -> bool {
-        self.clauses.iter().all(|clause| *clause == Verification::Satisfied)
+        self.clauses.iter().all(|clause| clause.holds == Verification::Satisfied)
+    }
+}
+
+/// How long a check may take, and whether its answer is still wanted.
+#[derive(Clone, Copy)]
+pub struct Allowance<'a> {
+    /// When a check ends without an answer; besides, each has its own limit.
+    pub until: Option<Instant>,
+    /// Whether somebody has asked to stop.
+    pub is_cancelled: &'a dyn Fn() -> bool,
+}
+
+impl fmt::Debug for Allowance<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Allowance").field("until", &self.until).finish_non_exhaustive()
+    }
+}
+
+impl Allowance<'_> {
+    /// Nothing but the limits of the checks themselves.
+    pub const UNLIMITED: Self = Self { until: None, is_cancelled: &|| false };
+
+    /// Whether a check that could not tell was broken off from outside.
+    pub fn is_used_up(&self) -> bool {
+        (self.is_cancelled)() || self.until.is_some_and(|until| until <= Instant::now())
+    }
+
+    /// When a check that begins now must be done.
+    fn end(&self) -> Instant {
+        let own = Instant::now() + ANSWER_WITHIN;
+        self.until.map_or(own, |until| until.min(own))
     }
 }
 
@@ -40,9 +82,11 @@ pub struct Surroundings {
 
 /// What begins a path in the folder of the task's programs.
 const TMPDIR: &str = "$TMPDIR/";
-/// Longest time that the command of a clause may take.
-const COMMAND_WITHIN: Duration = Duration::from_secs(10);
-const TICK: Duration = Duration::from_millis(5);
+/// Longest time that a command may take, or a page to answer a question.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Whether a clause holds, or why nobody can tell.
+type Answer = Result<bool, String>;
 
 impl ScriptedTask {
     /// Checks every clause against the world as it is now.
@@ -54,16 +98,17 @@ impl ScriptedTask {
         &self,
         driver: &mut dyn Driver,
         surroundings: &Surroundings,
+        allowance: &Allowance<'_>,
     ) -> Result<Verdict, DriverError> {
-        let verify = |clause: &Clause| clause.verify(driver, surroundings);
+        let verify = |clause: &Clause| clause.verify(driver, surroundings, allowance);
         let clauses = self.expect.iter().map(verify).collect::<Result<Vec<_>, _>>()?;
         let reward = reward(self.reward, &clauses);
         Ok(Verdict { clauses, reward })
     }
 }
 
-fn reward(rule: RewardRule, clauses: &[Verification]) -> f64 {
-    let satisfied = clauses.iter().filter(|clause| **clause == Verification::Satisfied).count();
+fn reward(rule: RewardRule, clauses: &[Check]) -> f64 {
+    let satisfied = clauses.iter().filter(|clause| clause.holds == Verification::Satisfied).count();
     match rule {
         RewardRule::All if satisfied == clauses.len() => 1.0,
         RewardRule::All => 0.0,
@@ -80,41 +125,80 @@ impl Clause {
         &self,
         driver: &mut dyn Driver,
         surroundings: &Surroundings,
-    ) -> Result<Verification, DriverError> {
-        let holds = match self {
-            Self::UrlContains(part) => driver.page_state()?.url.map(|url| url.contains(part)),
-            Self::TitleContains(part) => driver.page_state()?.title.map(|title| title.contains(part)),
+        allowance: &Allowance<'_>,
+    ) -> Result<Check, DriverError> {
+        let answer = match self {
+            Self::UrlContains(part) => contains(driver.page_state()?.url, part, "there is no address here"),
+            Self::TitleContains(part) => contains(driver.page_state()?.title, part, "there is no title here"),
             Self::TextVisible(text) => truth(driver.evaluate(&text_script(text)))?,
-            Self::Javascript(expression) => truth(driver.evaluate(&format!("return !!({expression}\n)")))?,
+            Self::Javascript(expression) => {
+                truth(driver.evaluate(&javascript_script(expression, allowance.end())))?
+            }
             Self::Element(element) => truth(driver.evaluate(&element.script()))?,
-            Self::Picture(file) => match known(driver.screenshot())? {
-                Some(screenshot) => is_shown(&surroundings.resolve(file), &screenshot.pixels),
-                None => None,
-            },
-            Self::Clipboard(text) => known(driver.clipboard())?.map(|found| found == *text),
+            Self::Picture(file) => told(driver.screenshot())?
+                .and_then(|screenshot| is_shown(&surroundings.resolve(file), &screenshot.pixels)),
+            Self::Clipboard(text) => told(driver.clipboard())?.map(|found| found == *text),
             Self::File(file) => surroundings.check(file),
-            Self::Command(line) => surroundings.run(line),
+            Self::Command(line) => surroundings.run(line, allowance),
         };
-        Ok(match holds {
-            Some(true) => Verification::Satisfied,
-            Some(false) => Verification::Unsatisfied,
-            None => Verification::Unknown,
+        Ok(match answer {
+            Ok(true) => Check { holds: Verification::Satisfied, why: None },
+            Ok(false) => Check { holds: Verification::Unsatisfied, why: None },
+            Err(why) => Check { holds: Verification::Unknown, why: Some(why) },
         })
+    }
+
+    /// Why the clause says nothing: it would hold whatever the world is like, or it asks for nothing. Texts that a
+    /// variable is still to be filled into are not empty yet.
+    pub(super) fn fault(&self) -> Option<String> {
+        let empty = |name: &str| Some(format!("`{name}` is empty, so it says nothing: give it a text"));
+        match self {
+            Self::UrlContains(text) if text.is_empty() => empty("url_contains"),
+            Self::TitleContains(text) if text.is_empty() => empty("title_contains"),
+            // White space is evened out before the comparison.
+            Self::TextVisible(text) if text.trim().is_empty() => empty("text_visible"),
+            Self::Javascript(text) if text.trim().is_empty() => empty("javascript"),
+            Self::Command(text) if text.trim().is_empty() => empty("command"),
+            Self::Picture(text) if text.trim().is_empty() => empty("picture"),
+            Self::File(FileClause { path, .. }) if path.trim().is_empty() => empty("path"),
+            Self::File(FileClause { contains: Some(text), .. }) if text.is_empty() => Some(
+                "`contains` is empty, so it says nothing: leave it out to ask whether the file is there"
+                    .to_owned(),
+            ),
+            Self::Element(ElementClause { selector: Some(text), .. }) if text.trim().is_empty() => {
+                empty("selector")
+            }
+            Self::Element(ElementClause { name: Some(text), .. }) if text.trim().is_empty() => empty("name"),
+            Self::Element(ElementClause { selector: None, name: None, .. }) => {
+                Some("`element` needs a `selector` or a `name`".to_owned())
+            }
+            _ => None,
+        }
     }
 }
 
-/// What the driver can tell; nothing where it has no such notion, a dialog is in the way, or the page refuses.
-pub(super) fn known<T>(answer: Result<T, DriverError>) -> Result<Option<T>, DriverError> {
+fn contains(whole: Option<String>, part: &str, absent: &str) -> Answer {
+    whole.map(|whole| whole.contains(part)).ok_or_else(|| absent.to_owned())
+}
+
+/// What the driver can tell, or why it cannot: it has no such notion, a dialog is in the way, or the page refuses.
+pub(super) fn told<T>(answer: Result<T, DriverError>) -> Result<Result<T, String>, DriverError> {
     use DriverError::{DialogOpen, Refused, Unsupported};
     match answer {
-        Ok(value) => Ok(Some(value)),
-        Err(Unsupported { .. } | DialogOpen { .. } | Refused { .. }) => Ok(None),
+        Ok(value) => Ok(Ok(value)),
+        Err(Refused { detail, .. }) => Ok(Err(detail)),
+        Err(error @ (Unsupported { .. } | DialogOpen { .. })) => Ok(Err(error.to_string())),
         Err(error) => Err(error),
     }
 }
 
-fn truth(answer: Result<String, DriverError>) -> Result<Option<bool>, DriverError> {
-    Ok(known(answer)?.and_then(|json| serde_json::from_str(&json).ok()))
+fn truth(answer: Result<String, DriverError>) -> Result<Answer, DriverError> {
+    Ok(told(answer)?.and_then(|json| match json.as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        "null" => Err("the page has no answer to that".to_owned()),
+        other => Err(format!("the page answered {other}")),
+    }))
 }
 
 impl Surroundings {
@@ -127,44 +211,54 @@ impl Surroundings {
         std::path::absolute(&found).unwrap_or(found)
     }
 
-    fn check(&self, file: &FileClause) -> Option<bool> {
+    fn check(&self, file: &FileClause) -> Answer {
         if file.path.starts_with(TMPDIR) && self.temporary.is_none() {
-            return None;
+            return Err("the task starts no programs, so there is no folder `$TMPDIR`".to_owned());
         }
         let path = self.resolve(&file.path);
         match (std::fs::read(&path), &file.contains) {
-            (Ok(bytes), Some(part)) => Some(String::from_utf8_lossy(&bytes).contains(part)),
-            (Ok(_), None) => Some(true),
-            (Err(error), _) if error.kind() == ErrorKind::NotFound => Some(false),
-            (Err(_), _) => None,
+            (Ok(bytes), Some(part)) => Ok(String::from_utf8_lossy(&bytes).contains(part)),
+            (Ok(_), None) => Ok(true),
+            (Err(error), _) if error.kind() == ErrorKind::NotFound => Ok(false),
+            (Err(error), _) => Err(format!("{} cannot be read: {error}", path.display())),
         }
     }
 
-    /// Whether the command succeeds; nothing if it cannot be run or takes too long.
-    fn run(&self, line: &str) -> Option<bool> {
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", line]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        if !self.folder.as_os_str().is_empty() {
-            command.current_dir(&self.folder);
-        }
-        if let Some(temporary) = &self.temporary {
-            command.env("TMPDIR", temporary);
-        }
-        // A group of its own, so that what it starts ends with it.
-        let mut child = command.process_group(0).spawn().ok()?;
-        let end = Instant::now() + COMMAND_WITHIN;
-        loop {
-            match child.try_wait().ok()? {
-                Some(status) => return Some(status.success()),
-                None if Instant::now() < end => std::thread::sleep(TICK),
-                None => {
-                    kill_process_group(Pid::from_child(&child), Signal::KILL).ok();
-                    child.wait().ok();
-                    return None;
-                }
+    /// Whether the command succeeds. Whatever it has started ends here, with or without an answer.
+    fn run(&self, line: &str, allowance: &Allowance<'_>) -> Answer {
+        let temporary = self.temporary.as_ref().map(|folder| ("TMPDIR", folder.as_os_str()));
+        let what = Program {
+            program: OsStr::new("/bin/sh"),
+            arguments: &[OsStr::new("-c"), OsStr::new(line)],
+            environment: temporary.as_slice(),
+            without: &[],
+            working_folder: (!self.folder.as_os_str().is_empty()).then_some(&self.folder),
+            output: Output::Nothing,
+        };
+        let (begin, end) = (Instant::now(), allowance.end());
+        let mut group =
+            Group::start("vigorl-clause-", what).map_err(|error| format!("it cannot be run: {error}"))?;
+        match group.wait_for_end(end, allowance.is_cancelled) {
+            Ok(Wait::Ended(code)) => Ok(code == 0),
+            Ok(Wait::OutOfTime) => {
+                Err(format!("it was not done within {:.1} s", (end - begin).as_secs_f64()))
             }
+            Ok(Wait::Cancelled) => Err("it was interrupted".to_owned()),
+            Err(error) => Err(error.to_string()),
         }
     }
+}
+
+/// Whether an expression is true; a promise is awaited, because a promise itself would count as true.
+fn javascript_script(expression: &str, end: Instant) -> String {
+    let left = end.saturating_duration_since(Instant::now());
+    format!(
+        "const late = new Promise((_, giveUp) => setTimeout( \
+             () => giveUp(new Error('no answer within {:.1} s')), {})); \
+         return Promise.race([(async () => !!(await ({expression}\n)))(), late]);",
+        left.as_secs_f64(),
+        left.as_millis()
+    )
 }
 
 /// Rendered text and what stands in fields, with white space evened out on both sides.
@@ -187,11 +281,15 @@ mod tests {
     #[test]
     fn unknown_is_never_success() {
         use Verification::{Satisfied, Unknown, Unsatisfied};
-        assert_eq!(reward(RewardRule::All, &[Satisfied, Satisfied]), 1.0);
-        assert_eq!(reward(RewardRule::All, &[Satisfied, Unknown]), 0.0);
-        assert_eq!(reward(RewardRule::Mean, &[Satisfied, Unknown, Unsatisfied, Satisfied]), 0.5);
-        assert!(!Verdict { clauses: vec![Satisfied, Unknown], reward: 0.5 }.success());
+        let checks = |all: &[Verification]| -> Vec<Check> {
+            all.iter().map(|&holds| Check { holds, why: None }).collect()
+        };
+        assert_eq!(reward(RewardRule::All, &checks(&[Satisfied, Satisfied])), 1.0);
+        assert_eq!(reward(RewardRule::All, &checks(&[Satisfied, Unknown])), 0.0);
+        assert_eq!(reward(RewardRule::Mean, &checks(&[Satisfied, Unknown, Unsatisfied, Satisfied])), 0.5);
+        assert!(!Verdict { clauses: checks(&[Satisfied, Unknown]), reward: 0.5 }.success());
     }
+
     #[test]
     fn files_and_commands_are_checked_where_the_task_is() {
         let folder = tempfile::tempdir().unwrap();
@@ -201,18 +299,19 @@ mod tests {
             path: path.to_owned(),
             contains: contains.map(str::to_owned),
         };
-        assert_eq!(around.check(&file("out.txt", Some("17"))), Some(true));
-        assert_eq!(around.check(&file("out.txt", Some("18"))), Some(false));
-        assert_eq!(around.check(&file("out.txt", None)), Some(true));
-        assert_eq!(around.check(&file("other.txt", None)), Some(false));
+        assert_eq!(around.check(&file("out.txt", Some("17"))), Ok(true));
+        assert_eq!(around.check(&file("out.txt", Some("18"))), Ok(false));
+        assert_eq!(around.check(&file("out.txt", None)), Ok(true));
+        assert_eq!(around.check(&file("other.txt", None)), Ok(false));
         // A folder is there, but cannot be read as a file; a task without programs has no temporary folder.
-        assert_eq!(around.check(&file(".", None)), None);
-        assert_eq!(around.check(&file("$TMPDIR/x", None)), None);
-        assert_eq!(around.run("grep -q 17 out.txt"), Some(true));
-        assert_eq!(around.run("grep -q 18 out.txt"), Some(false));
+        assert!(around.check(&file(".", None)).unwrap_err().contains("cannot be read"));
+        assert!(around.check(&file("$TMPDIR/x", None)).unwrap_err().contains("starts no programs"));
+        let run = |around: &Surroundings, line: &str| around.run(line, &Allowance::UNLIMITED);
+        assert_eq!(run(&around, "grep -q 17 out.txt"), Ok(true));
+        assert_eq!(run(&around, "grep -q 18 out.txt"), Ok(false));
         let with_programs =
             Surroundings { temporary: Some(folder.path().to_owned()), ..Surroundings::default() };
-        assert_eq!(with_programs.check(&file("$TMPDIR/out.txt", Some("12"))), Some(true));
-        assert_eq!(with_programs.run("test -e $TMPDIR/out.txt"), Some(true));
+        assert_eq!(with_programs.check(&file("$TMPDIR/out.txt", Some("12"))), Ok(true));
+        assert_eq!(run(&with_programs, "test -e $TMPDIR/out.txt"), Ok(true));
     }
 }

@@ -17,7 +17,7 @@ use vigorl_geometry::{Point, Rect, Screen, Viewport};
 use vigorl_interface::{Driver, DriverError, Screenshot};
 
 use super::ElementClause;
-use super::judge::known;
+use super::judge::told;
 
 /// What a step is about: written as a description alone, or with a place beside it.
 #[derive(Debug, Clone, PartialEq)]
@@ -253,7 +253,7 @@ impl ElementAt {
         let css = screenshot.viewport_from_screen().apply(middle);
         let asked = serde_json::json!({ "x": css.x, "y": css.y, "words": words });
         let script = format!("{}\nreturn elementAt({asked});", include_str!("target.js"));
-        Ok(known(driver.evaluate(&script))?.and_then(|said| serde_json::from_str(&said).ok()))
+        Ok(told(driver.evaluate(&script))?.ok().and_then(|said| serde_json::from_str(&said).ok()))
     }
 
     /// Its box on the screenshot.
@@ -280,7 +280,7 @@ fn located(
     let wanted: BTreeMap<_, _> = wanted.iter().copied().collect();
     let wanted = serde_json::to_string(&wanted).unwrap_or_default();
     let script = format!("{}\nreturn locate({wanted});", include_str!("target.js"));
-    let Some(said) = known(driver.evaluate(&script))? else {
+    let Ok(said) = told(driver.evaluate(&script))? else {
         return Ok(Err("there is no page that could be asked for an element".to_owned()));
     };
     Ok(match serde_json::from_str(&said) {
@@ -341,11 +341,15 @@ fn found(file: &Path, shown: &RgbImage, near: Option<[f64; 2]>) -> Result<Rect<S
     }
 }
 
-/// Whether the screenshot shows the picture of a file, wherever and however often; nothing if it cannot be read.
-pub(super) fn is_shown(file: &Path, shown: &RgbImage) -> Option<bool> {
-    let picture = image::open(file).ok()?;
+/// Whether the screenshot shows the picture of a file, wherever and however often.
+///
+/// # Errors
+/// Says why, if the file cannot be read as a picture.
+pub(super) fn is_shown(file: &Path, shown: &RgbImage) -> Result<bool, String> {
+    let picture = image::open(file)
+        .map_err(|error| format!("{} cannot be read as a picture: {error}", file.display()))?;
     let is_part = picture.width() <= shown.width() && picture.height() <= shown.height();
-    Some(is_part && found(file, shown, Some([0.0, 0.0])).is_ok())
+    Ok(is_part && found(file, shown, Some([0.0, 0.0])).is_ok())
 }
 
 impl ElementClause {

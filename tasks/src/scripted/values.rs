@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Clause, Plan, ScriptError, ScriptedTask, Step, Target};
+use super::{Clause, Plan, ScriptError, ScriptedTask, Step, Target, vacuous};
 
 /// Shorter secrets cannot be hidden: their letters are everywhere.
 const SHORTEST_SECRET: usize = 4;
@@ -38,7 +38,7 @@ impl ScriptedTask {
     ///
     /// # Errors
     /// A name that nobody knows, a secret where a policy or a report would see it, one that is too short to be
-    /// hidden, and an override of a variable that the task does not have.
+    /// hidden, an override of a variable that the task does not have, and a clause that is left without a text.
     pub fn fill(
         &mut self,
         overrides: &BTreeMap<String, String>,
@@ -71,6 +71,7 @@ impl ScriptedTask {
         for clause in &mut self.expect {
             texts_of_clause(clause).into_iter().try_for_each(|text| fill(text, Secrets::Refused))?;
         }
+        vacuous(&self.plan, &self.expect)?;
         Ok(used)
     }
 }
@@ -227,5 +228,12 @@ mod tests {
         check("click: '${wat}'", &[], Err("no variable `wat`"));
         check("click: '${what'", &[], Err("without `}`"));
         check("click: x", &[("wat", "1")], Err("no variable `wat`; it has host, what"));
+    }
+
+    #[test]
+    fn a_clause_that_is_left_without_a_text_is_refused() {
+        check("click: x", &[("what", "")], Err("`url_contains` is empty"));
+        check("assert: { text_visible: '${host}' }", &[("host", " ")], Err("`text_visible` is empty"));
+        check("type: '${host}'", &[("host", "")], Ok(""));
     }
 }
