@@ -1,7 +1,8 @@
 # Thin: every line is a command a person could type. `make demo` and `make test` work on a fresh Debian 12
 # machine that has Rust and make; what else is missing is installed by `make setup`.
 
-.PHONY: setup setup-tests demo test bench bench-engine bench-train venv parity nano
+.PHONY: setup setup-tests demo test bench bench-engine bench-train venv parity replay \
+        replay-golden replay-golden-write nano
 
 # Says what it needs and installs what is missing (Debian packages).
 setup:
@@ -46,6 +47,21 @@ parity: venv
 	cargo build --release --workspace
 	.venv/bin/python reference/parity.py --vigorl target/release/vigorl
 	.venv/bin/python reference/check_hf_loads.py grounding/qwen/assets/nano --vigorl target/release/vigorl
+
+# 300 episodes with another build of this program and with this one, compared step by step: `make replay OLD=FILE`.
+replay: setup-tests
+	cargo build --release --workspace
+	python3 reference/replay beside $(OLD) target/release/vigorl
+
+# What this build does, beside the committed lines of prompts, points, actions and verdicts; a part of `make test`.
+replay-golden: setup
+	cargo build --release --workspace
+	python3 reference/replay golden target/release/vigorl
+
+# Writes those lines anew, where a difference is meant. Look at them with `git diff` before they are committed.
+replay-golden-write: setup
+	cargo build --release --workspace
+	python3 reference/replay golden target/release/vigorl --write
 
 # Makes the embedded policy again: data sets, then the training. Hours on two cores.
 nano: setup
