@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -208,4 +209,35 @@ fn a_training_step_is_measured_and_a_missing_peer_is_said_with_the_cure() {
     let output = vigorl(folder.path(), &[&peer[..], &["false"]].concat(), &[]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("the measurement of transformers ended with exit status: 1"), "{said}");
+}
+
+/// What the doctor says with a shell script in place of chromedriver.
+fn doctor_with(script: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("chromedriver");
+    fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let output = vigorl(folder.path(), &["doctor", "--chromedriver", "./chromedriver"], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_doctor_advises_what_the_failure_asks_for() {
+    let version = "[ \"$1\" != --version ] || { echo ChromeDriver 156.0; exit 0; }";
+    // Installing what is there already would cure neither.
+    for (script, words) in [
+        ("echo no room left; exit 1", "its last words: \"no room left\""),
+        ("echo 'ChromeDriver was started successfully on port 0.'; sleep 9", "listens on port 0"),
+    ] {
+        let said = doctor_with(&format!("{version}\n{script}"));
+        assert!(said.contains(words) && !said.contains("apt-get install chromium"), "{said}");
+    }
+    let said = doctor_with("echo 'libnss3.so: cannot open shared object file' >&2; exit 127");
+    assert!(said.contains("MISSING  chromedriver") && said.contains("libnss3.so"), "{said}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let output = vigorl(folder.path(), &["doctor", "--chromedriver", "./none"], &[]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("apt-get install chromium chromium-driver"), "{said}");
 }

@@ -93,6 +93,12 @@ fn chromedriver(settings: &Settings) -> Result<String, String> {
     )?;
     let output = Command::new(&program).arg("--version").output();
     let output = output.map_err(|error| format!("`{}` cannot be run: {error}", program.display()))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let (program, ended, last) =
+            (program.display(), output.status, said.lines().last().unwrap_or_default());
+        return Err(format!("`{program} --version` ended with {ended}; its last words: {last:?}"));
+    }
     let version = String::from_utf8_lossy(&output.stdout);
     Ok(format!("{} ({})", version.split(" (").next().unwrap_or_default().trim(), program.display()))
 }
@@ -100,10 +106,9 @@ fn chromedriver(settings: &Settings) -> Result<String, String> {
 /// Starts a browser, looks through it once, and measures both.
 fn live_browser(settings: &Settings) -> Result<(String, WebDriver), String> {
     let clock = Instant::now();
-    let mut driver = browser::start(settings, Size::of_pixels(320, 200)).map_err(|error| {
-        let cause = error.root_cause().to_string();
-        format!("{cause}; on Debian: apt-get install chromium chromium-driver fonts-dejavu-core")
-    })?;
+    // The driver knows what failed, and names the cure that fits.
+    let mut driver = browser::start(settings, Size::of_pixels(320, 200))
+        .map_err(|error| error.root_cause().to_string())?;
     let started = clock.elapsed();
     let clock = Instant::now();
     driver.screenshot().map_err(|error| format!("it starts, but gives no screenshot: {error}"))?;

@@ -265,6 +265,8 @@ fn explain_start(error: &WebDriverError) -> String {
     };
     if said.contains("cannot find") || said.contains("no chrome binary") {
         format!("{said}; install chromium (Debian: apt-get install chromium) or name its path")
+    } else if said.contains("only supports Chrome version") {
+        format!("{said}; install chromium and chromedriver of one version, or name the path of another")
     } else {
         said
     }
