@@ -11,11 +11,13 @@ pub(crate) fn no_color() -> bool {
 }
 
 /// `HF_HUB_OFFLINE`: the hub may not be asked, only its cache.
+#[cfg(feature = "hub")]
 pub(crate) fn hub_is_offline() -> bool {
     std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| is_yes(&value))
 }
 
 /// What the hub's own client takes for yes.
+#[cfg(feature = "hub")]
 fn is_yes(value: &str) -> bool {
     ["1", "on", "yes", "true"].contains(&value.to_ascii_lowercase().as_str())
 }
@@ -48,9 +50,9 @@ pub(crate) fn secret(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Where files of a moment belong, by `TMPDIR`.
-pub(crate) fn temporary_folder() -> PathBuf {
-    std::env::temp_dir()
+/// `XDG_RUNTIME_DIR`: the user's folder for what ends with the session.
+pub(crate) fn runtime_folder() -> Option<PathBuf> {
+    std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_absolute())
 }
 
 /// The X11 display, as programs name it.
@@ -79,7 +81,7 @@ pub(crate) fn command_line() -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "hub"))]
 mod tests {
     use super::*;
 
