@@ -1,20 +1,26 @@
 # Thin: every line is a command a person could type. `make demo` and `make test` work on a fresh Debian 12
 # machine that has Rust and make; what else is missing is installed by `make setup`.
 
-.PHONY: setup setup-tests demo test bench bench-engine bench-train venv parity replay \
+.PHONY: setup setup-tests build demo test bench bench-engine bench-train venv parity replay \
         replay-golden replay-golden-write nano
 
-# Says what it needs and installs what is missing (Debian packages).
+# Says what is missing for a build of every part, and installs it (Debian packages).
 setup:
-	@scripts/setup.sh
+	@scripts/setup.sh build
 
 # The same, and the applications that tests and examples use.
 setup-tests:
-	@scripts/setup.sh --tests
+	@scripts/setup.sh build tests
 
-# The embedded policy on practice pages in a real headless browser; ends with the report's path.
-demo: setup
+# The program with every part.
+build: setup
 	cargo build --release --workspace
+
+# The embedded policy on practice pages in a real headless browser; ends with the report's path. The program that this
+# builds has no hub, desktop and trainer: it says so when it is asked for them.
+demo:
+	@scripts/setup.sh demo
+	cargo build --release --package vigorl --no-default-features
 	target/release/vigorl demo
 
 # Formatting, lints and docs with warnings denied, then every test; ends with one line of totals.
@@ -22,29 +28,26 @@ test: setup-tests
 	@scripts/test.sh
 
 # A step's overhead besides the model, in a real browser at 1280x800.
-bench: setup
-	cargo build --release --workspace
+bench: build
 	target/release/vigorl bench step
 
 # The engine at the sizes of Qwen2.5-VL-3B, with random weights: 7.5 GB under data/, and several minutes.
-bench-engine:
-	cargo build --release --workspace
+bench-engine: build
 	target/release/vigorl bench engine
 
 # A training step of the embedded policy, beside the same step in torch on the same rows; a few minutes.
-bench-train: venv
-	cargo build --release --workspace
+bench-train: build venv
 	target/release/vigorl bench train --against transformers
 
 # A Python of its own with torch and transformers, under .venv/.
-venv: setup
+venv:
+	@scripts/setup.sh build venv
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet --requirement reference/requirements.txt
 
 # Fresh random checkpoints through transformers and through this engine, compared tensor by tensor; then the
 # embedded policy's folder, which transformers must load unchanged.
-parity: venv
-	cargo build --release --workspace
+parity: build venv
 	.venv/bin/python reference/parity.py --vigorl target/release/vigorl
 	.venv/bin/python reference/check_hf_loads.py grounding/qwen/assets/nano --vigorl target/release/vigorl
 
@@ -54,16 +57,15 @@ replay: setup-tests
 	python3 reference/replay beside $(OLD) target/release/vigorl
 
 # What this build does, beside the committed lines of prompts, points, actions and verdicts; a part of `make test`.
-replay-golden: setup
+replay-golden: setup-tests
 	cargo build --release --workspace
 	python3 reference/replay golden target/release/vigorl
 
 # Writes those lines anew, where a difference is meant. Look at them with `git diff` before they are committed.
-replay-golden-write: setup
+replay-golden-write: setup-tests
 	cargo build --release --workspace
 	python3 reference/replay golden target/release/vigorl --write
 
 # Makes the embedded policy again: data sets, then the training. Hours on two cores.
-nano: setup
-	cargo build --release --workspace
+nano: build
 	scripts/nano.sh

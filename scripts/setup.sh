@@ -1,76 +1,176 @@
 #!/bin/sh
-# Installs what building and running need and this machine lacks, and says so; with --tests also what `make test` needs.
-# Debian and its relatives.
+# Installs what is missing on this machine, and says so.
+#
+#   scripts/setup.sh demo          what `make demo` builds and runs with
+#   scripts/setup.sh [build]       the same for a build of every part
+#   scripts/setup.sh build tests   and the applications that tests and examples use
+#   scripts/setup.sh build venv    and what makes the Python of `make parity`
+#
+# Invariant: nothing is guessed. Each check asks what the build or the program itself will ask, and is asked again
+# after the installation. Whatever cannot be installed ends this in one line that names it and the cure.
 set -eu
+cd "$(dirname "$0")/.."
 
 say() { printf 'setup: %s\n' "$*"; }
-
-if ! command -v cargo >/dev/null 2>&1; then
-    say "cargo is missing: install Rust 1.95 or newer from https://rustup.rs, then run this again"
+fail() {
+    say "$*"
     exit 1
-fi
+}
 
+names=""
 packages=""
-need() { # need PROGRAM PACKAGE...
-    program=$1
+lacks() { # lacks NAME PACKAGE...: Debian's packages for what is called NAME elsewhere
+    names="$names${names:+, }$1"
     shift
-    command -v "$program" >/dev/null 2>&1 || packages="$packages $*"
+    packages="$packages${packages:+ }$*"
 }
-need cc build-essential
-need c++ build-essential
-need chromium chromium
-need chromedriver chromium-driver
-[ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || packages="$packages fonts-dejavu-core"
-[ -d /usr/share/fonts/truetype/liberation ] || packages="$packages fonts-liberation"
-need pkg-config pkg-config
-library() { # library NAME PACKAGE
-    pkg-config --exists "$1" 2>/dev/null || packages="$packages $2"
+program() { # program NAME PACKAGE...
+    command -v "$1" >/dev/null 2>&1 || lacks "$@"
 }
-# What xcap, the library that captures the screen, is built with.
-library libpipewire-0.3 libpipewire-0.3-dev
-library wayland-client libwayland-dev
-library gbm libgbm-dev
-library egl libegl-dev
-library xcb libxcb1-dev
-ls /usr/lib/llvm-*/lib/libclang*.so* >/dev/null 2>&1 || packages="$packages libclang-dev"
-if [ "${1:-}" = "--tests" ]; then
-    # Displays, and the applications of the desktop tests and of the examples.
-    need Xvfb xvfb
-    need openbox openbox
-    need galculator galculator
-    need mousepad mousepad
-    need xterm xterm
-    need zenity zenity
-    need Xorg xserver-xorg-core
-    need xrandr x11-xserver-utils
-    [ -e /usr/lib/xorg/modules/drivers/dummy_drv.so ] || packages="$packages xserver-xorg-video-dummy"
-    need php php-cli
-    # dokuwiki wants some PHP: with this one no web server comes along.
-    [ -e /usr/share/dokuwiki/doku.php ] || packages="$packages php-cgi php-xml dokuwiki"
-    need fossil fossil
-    need radicale radicale
-fi
-python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || packages="$packages python3-venv"
+package() { # package NAME: where only the package manager knows
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
 
+# The compiler alone is not enough: the C library's headers are a package of their own.
+compiles_c() {
+    folder=$(mktemp -d)
+    printf '#include <stdio.h>\nint main(void) { return puts("") < 0; }\n' >"$folder/a.c"
+    status=0
+    cc -o "$folder/a" "$folder/a.c" >/dev/null 2>&1 || status=1
+    rm -rf "$folder"
+    return $status
+}
+typeface() { # typeface FAMILY PACKAGE
+    package "$2" || fc-list : family 2>/dev/null | grep -q "$1" || lacks "the typeface $1" "$2"
+}
+library() { # library NAME PACKAGE: pkg-config is what the build asks
+    pkg-config --exists "$1" 2>/dev/null || lacks "the development files of $1" "$2"
+}
+# Where and under which names bindgen looks for libclang (clang-sys 1.9). `libclang-cpp` is another library, and without
+# the compiler's own headers libclang reads no header.
+has_libclang() {
+    if [ -n "${LIBCLANG_PATH:-}" ]; then
+        folders=$LIBCLANG_PATH
+        [ -d "$LIBCLANG_PATH" ] || folders=$(dirname "$LIBCLANG_PATH")
+    else
+        prefix=$(llvm-config --prefix 2>/dev/null) || prefix=/usr/local
+        folders="$prefix/lib $prefix/lib64 $(printf '%s' "${LD_LIBRARY_PATH:-}:${LIBRARY_PATH:-}" | tr ':' ' ')
+            /usr/local/llvm*/lib* /usr/local/lib*/*/* /usr/local/lib*/* /usr/local/lib*
+            /usr/lib*/*/* /usr/lib*/* /usr/lib*"
+    fi
+    for folder in $folders; do
+        for file in "$folder"/libclang.so "$folder"/libclang-[0-9]*.so "$folder"/libclang.so.[0-9]* \
+            "$folder"/libclang-[0-9]*.so.[0-9]*; do
+            [ -e "$file" ] || continue
+            own=$(dirname "$(readlink -f "$file")")
+            for header in "$own"/clang/*/include/stddef.h /usr/lib/clang/*/include/stddef.h; do
+                [ -e "$header" ] && return 0
+            done
+            command -v clang >/dev/null 2>&1 && return 0
+        done
+    done
+    return 1
+}
+
+look_for_demo() {
+    compiles_c || lacks "a C compiler with the C library's headers" gcc libc6-dev
+    program chromium chromium
+    program chromedriver chromium-driver
+    # What practice pages are drawn with.
+    typeface "DejaVu Sans" fonts-dejavu-core
+    typeface "Liberation Sans" fonts-liberation
+}
+
+look_for_build() {
+    # What xcap, the library that captures the screen, is built with.
+    program pkg-config pkg-config
+    library libpipewire-0.3 libpipewire-0.3-dev
+    library wayland-client libwayland-dev
+    library gbm libgbm-dev
+    library egl libegl-dev
+    library xcb libxcb1-dev
+    has_libclang || lacks "libclang and its headers (elsewhere: LIBCLANG_PATH)" libclang-dev
+}
+
+look_for_tests() {
+    # Displays, and the applications of the desktop tests and of the examples.
+    program Xvfb xvfb
+    program openbox openbox
+    program galculator galculator
+    program mousepad mousepad
+    program xterm xterm
+    program zenity zenity
+    program Xorg xserver-xorg-core
+    program xrandr x11-xserver-utils
+    [ -e /usr/lib/xorg/modules/drivers/dummy_drv.so ] || lacks "Xorg's dummy driver" xserver-xorg-video-dummy
+    program php php-cli
+    # dokuwiki wants some PHP: with this one no web server comes along.
+    [ -e /usr/share/dokuwiki/doku.php ] || lacks dokuwiki php-cgi php-xml dokuwiki
+    program fossil fossil
+    program radicale radicale
+    # Compares episodes with what an earlier build did.
+    program python3 python3
+}
+
+look_for_venv() {
+    python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || lacks "Python's venv" python3-venv
+}
+
+look() {
+    names=""
+    packages=""
+    look_for_demo
+    for part in "$@"; do
+        case $part in
+        demo) ;;
+        build) look_for_build ;;
+        tests) look_for_tests ;;
+        venv) look_for_venv ;;
+        *) fail "there is no part $part: demo, build, tests, venv" ;;
+        esac
+    done
+}
+
+check_rust() {
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    cure="install Rust $wanted or newer from https://rustup.rs, then run this again"
+    command -v cargo >/dev/null 2>&1 || fail "cargo is missing: $cure"
+    there=$(cargo --version 2>&1) || fail "cargo does not run ($(printf '%s' "$there" | head -n 1)): $cure"
+    there=$(printf '%s' "$there" | cut -d ' ' -f 2)
+    oldest=$(printf '%s\n%s\n' "$wanted" "$there" | sort -V | head -n 1)
+    [ "$oldest" = "$wanted" ] || fail "cargo $there is too old: $cure"
+}
+
+install() {
+    by_hand="apt-get update && apt-get install -y --no-install-recommends $packages"
+    command -v apt-get >/dev/null 2>&1 ||
+        fail "missing: $names; install them with this system's package manager (on Debian: $by_hand)"
+    as_root=""
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null 2>&1 || fail "missing: $names; there is no sudo, so please run as root: $by_hand"
+        # A password can only be typed at a terminal.
+        [ -t 0 ] || sudo -n true 2>/dev/null ||
+            fail "missing: $names; sudo wants a password, so please run as root: $by_hand"
+        as_root="sudo"
+    fi
+    say "installing $packages"
+    log=$(mktemp)
+    # What cannot be updated may still be installed; if not, the installation says so.
+    $as_root apt-get update -qq >"$log" 2>&1 || true
+    # shellcheck disable=SC2086 # a list of words is meant
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >>"$log" 2>&1 ||
+        { said=$(tail -n 1 "$log"); rm -f "$log"; fail "cannot install $packages: $said"; }
+    rm -f "$log"
+}
+
+[ $# -gt 0 ] || set -- build
+check_rust
+look "$@"
 if [ -z "$packages" ]; then
     say "nothing is missing"
     exit 0
 fi
-if ! command -v apt-get >/dev/null 2>&1; then
-    say "please install by hand:$packages"
-    exit 1
-fi
-as_root=""
-if [ "$(id -u)" -ne 0 ]; then
-    if ! command -v sudo >/dev/null 2>&1; then
-        say "only root can install, and there is no sudo; please run as root:"
-        say "  apt-get update && apt-get install -y --no-install-recommends$packages"
-        exit 1
-    fi
-    as_root="sudo"
-fi
-say "installing$packages"
-$as_root apt-get update -qq
-# shellcheck disable=SC2086 # a list of words is meant
-DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $packages >/dev/null
+install
+look "$@"
+[ -z "$packages" ] || fail "installed, and still missing: $names; look at $packages"
 say "done"
