@@ -6,9 +6,15 @@ mod commands;
 mod confirm;
 mod env;
 mod exit;
+#[cfg(feature = "hub")]
+mod hub;
+#[cfg(not(feature = "hub"))]
+#[path = "hub_absent.rs"]
+mod hub;
 mod interrupt;
 mod junit;
 mod model;
+mod parts;
 mod record;
 mod running;
 mod secrets;

@@ -1,7 +1,7 @@
 //! Which eyes: the one place that turns `--model` and its companions into a policy.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -9,15 +9,14 @@ use indicatif::ProgressBar;
 use vigorl_geometry::fit::FitError;
 use vigorl_policy::{Preset, Sampling, Turns, View};
 use vigorl_qwen::{
-    Checkpoint, Engine, HubAccess, LoadOptions, ModelSource, Network, OnQuantized, Place, Processor,
-    WeightFormat,
+    Checkpoint, Engine, LoadOptions, ModelSource, OnQuantized, Place, Processor, WeightFormat,
 };
 use vigorl_runs::record::ModelRecord;
 
-use crate::env;
 use crate::exit::usage;
+use crate::parts::Part;
 use crate::settings::{Device, Settings};
-use crate::terminal;
+use crate::{hub, terminal};
 
 /// A policy and how it is spoken to.
 #[derive(Debug)]
@@ -114,19 +113,33 @@ fn grouped(n: usize) -> String {
     groups.collect::<Vec<_>>().join(",")
 }
 
+/// Where a checkpoint is, as `--model` names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// On this machine.
+    Here(ModelSource),
+    /// `ORG/NAME` on the hub.
+    Hub(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Here(source) => write!(f, "{source}"),
+            Self::Hub(repo) => f.write_str(repo),
+        }
+    }
+}
+
 /// Opens a checkpoint, fetching it first if it is on the hub.
-pub(crate) fn open(source: &ModelSource) -> anyhow::Result<Checkpoint> {
-    let bar = terminal::bar(0, "bytes");
-    let shown = bar.clone();
-    let on_bytes = Arc::new(move |done, total| {
-        shown.set_length(total);
-        shown.set_position(done);
-    });
-    let network = if env::hub_is_offline() { Network::CacheOnly } else { Network::Allowed };
-    let hub = HubAccess { network, on_bytes: Some(on_bytes) };
-    let checkpoint = Checkpoint::open(source, &hub).with_context(|| format!("cannot use `{source}`"));
-    bar.finish_and_clear();
-    checkpoint
+pub(crate) fn open(source: &Source) -> anyhow::Result<Checkpoint> {
+    let opened = match source {
+        Source::Here(source) => Checkpoint::open(source).map_err(anyhow::Error::from),
+        Source::Hub(repo) => {
+            hub::fetch(repo).and_then(|folder| Ok(Checkpoint::open_dir(&folder, repo.clone())?))
+        }
+    };
+    opened.with_context(|| format!("cannot use `{source}`"))
 }
 
 /// A bar that follows the weights while they are quantized.
@@ -150,7 +163,6 @@ pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
         format: settings.dtype,
         max_pixels: settings.max_pixels,
         on_quantized: Some(on_quantized),
-        ..LoadOptions::default()
     };
     let checkpoint = open(&source)?;
     if let Some(max_pixels) = settings.max_pixels {
@@ -175,15 +187,23 @@ pub(crate) fn place(device: Device, format: WeightFormat) -> anyhow::Result<Plac
     }
 }
 
-/// Where the checkpoint is; a folder must exist.
-pub(crate) fn source(model: &str) -> anyhow::Result<ModelSource> {
-    let source = ModelSource::parse(model);
-    match &source {
-        ModelSource::Dir(dir) if !dir.is_dir() => Err(usage(format!(
+/// Where the checkpoint is: `nano`, a folder that exists, or a name on the hub, in this order.
+pub(crate) fn source(model: &str) -> anyhow::Result<Source> {
+    match model {
+        "nano" => Ok(Source::Here(ModelSource::Nano)),
+        _ if Path::new(model).is_dir() => Ok(Source::Here(ModelSource::Dir(PathBuf::from(model)))),
+        _ if is_hub_name(model) => Part::Hub.needed().map(|()| Source::Hub(model.to_owned())),
+        _ => Err(usage(format!(
             "`{model}` is no folder and no hub name; --model takes `nano`, a checkpoint folder, or ORG/NAME"
         ))),
-        _ => Ok(source),
     }
+}
+
+/// `ORG/NAME` of the characters the hub allows.
+fn is_hub_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let parts: Vec<_> = text.split('/').collect();
+    parts.len() == 2 && parts.iter().all(|p| !p.is_empty() && !p.starts_with('.') && p.chars().all(allowed))
 }
 
 /// The preset of the settings or of the checkpoint's name, with single values replaced.

@@ -10,9 +10,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde_json::json;
-use vigorl_desktop::AllowedWindows;
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
-use vigorl_interface::{AREA_HELP, Area};
+use vigorl_interface::{AREA_HELP, AllowedWindows, Area};
 use vigorl_policy::wire::Dot;
 use vigorl_qwen::WeightFormat;
 use vigorl_tasks::scripted::World;

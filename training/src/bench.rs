@@ -13,7 +13,7 @@ use image::{Rgb, RgbImage};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use vigorl_qwen::{Checkpoint, HubAccess, ModelSource, WeightFormat};
+use vigorl_qwen::{Checkpoint, ModelSource, WeightFormat};
 use vigorl_tasks::practice::dataset::{DatasetError, Record};
 use vigorl_tasks::practice::{PageSpec, PracticePage, Split};
 
@@ -106,7 +106,7 @@ impl Workload {
         config.optimizer.matrix_rule = matrices;
         let files = ModelFiles::embedded();
         let shapes = tensor_shapes(&files.config()?);
-        let checkpoint = Checkpoint::open(&ModelSource::Nano, &HubAccess::default())?;
+        let checkpoint = Checkpoint::open(&ModelSource::Nano)?;
         let weights = checkpoint.weights(&Device::Cpu, WeightFormat::Dense(DType::F32))?;
         let trained = Trained::new(files, named_weights(&weights, &shapes)?, config.optimizer.freeze)?;
         let optimizer = Optimizer::new(&trained.moving, &config.optimizer)?;

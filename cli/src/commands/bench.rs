@@ -2,6 +2,7 @@
 
 pub(crate) mod engine;
 mod peer;
+#[cfg(feature = "training")]
 pub(crate) mod train;
 
 use std::hint::black_box;
@@ -21,9 +22,9 @@ use vigorl_runs::record::{InputRecord, ModelRecord};
 use vigorl_tasks::scripted::World;
 
 use crate::args::BenchStepArgs;
-use crate::commands::counter::Counter;
 use crate::commands::{Form, browser, desktop, pretty};
 use crate::exit::Ending;
+use crate::parts::Part;
 use crate::settings::Settings;
 use crate::{interrupt, record, terminal};
 
@@ -99,7 +100,7 @@ pub(crate) fn step(args: &BenchStepArgs, settings: &Settings, form: Form) -> any
 }
 
 /// The world of the measurement: a browser's page, or a window that covers the desktop.
-fn world(settings: &Settings) -> anyhow::Result<(Box<dyn Driver>, Option<Counter>, String)> {
+fn world(settings: &Settings) -> anyhow::Result<(Box<dyn Driver>, Option<desktop::Counter>, String)> {
     Ok(match settings.driver {
         World::Web => {
             let mut driver = browser::start(settings, Size::of_pixels(SIZE.0, SIZE.1))?;
@@ -107,9 +108,9 @@ fn world(settings: &Settings) -> anyhow::Result<(Box<dyn Driver>, Option<Counter
             (Box::new(driver), None, version)
         }
         World::Desktop => {
-            let mut driver = desktop::start(&settings.area, None)?;
-            let counter = Counter::open(&mut driver)?;
-            (Box::new(driver), Some(counter), desktop::version())
+            Part::Desktop.needed()?;
+            let (driver, counter) = desktop::with_counter(&settings.area)?;
+            (driver, Some(counter), desktop::version())
         }
     })
 }

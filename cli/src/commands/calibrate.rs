@@ -2,14 +2,13 @@
 
 use serde_json::json;
 use vigorl_agent::calibration::{Calibration, Target, calibrate};
-use vigorl_desktop::{DesktopDriver, EchoWindow, Seen};
 use vigorl_geometry::{Rect, Screen};
-use vigorl_interface::conformance::Echo;
 use vigorl_interface::{Driver, DriverError};
 use vigorl_tasks::scripted::World;
 
 use crate::commands::{Form, browser, desktop, pretty};
 use crate::exit::Ending;
+use crate::parts::Part;
 use crate::settings::Settings;
 use crate::terminal;
 
@@ -25,9 +24,8 @@ pub(crate) fn run(settings: &Settings, form: Form) -> anyhow::Result<Ending> {
             calibrate(&mut driver, &mut page)?
         }
         World::Desktop => {
-            let mut driver = desktop::start(&settings.area, None)?;
-            let mut window = Window::open(&mut driver)?;
-            calibrate(&mut driver, &mut window)?
+            Part::Desktop.needed()?;
+            desktop::calibration(&settings.area)?
         }
     };
     let worst = calibration.worst_px();
@@ -110,27 +108,5 @@ impl Target for Page {
         let at: Option<[f64; 3]> = serde_json::from_str(&answer).unwrap_or_default();
         // The page knows whole CSS pixels: each is a box of screenshot pixels.
         Ok(at.map(|[x, y, ratio]| Rect::new(x * ratio, y * ratio, (x + 1.0) * ratio, (y + 1.0) * ratio)))
-    }
-}
-
-/// A window over the whole area that tells where it was clicked.
-struct Window {
-    echo: EchoWindow,
-}
-
-impl Window {
-    fn open(driver: &mut DesktopDriver) -> Result<Self, DriverError> {
-        Ok(Self { echo: EchoWindow::open(driver.place()?)? })
-    }
-}
-
-impl Target for Window {
-    fn last_hit(&mut self, _driver: &mut dyn Driver) -> Result<Option<Rect<Screen>>, DriverError> {
-        let seen = self.echo.take(drop)?;
-        let pressed = seen.into_iter().rev().find_map(|seen| match seen {
-            Seen::Pointer(Echo::Pressed { at, .. }) => Some(at),
-            _ => None,
-        });
-        Ok(pressed.map(|at| Rect::new(at.x, at.y, at.x + 1.0, at.y + 1.0)))
     }
 }

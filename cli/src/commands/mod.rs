@@ -3,9 +3,12 @@
 mod bench;
 mod browser;
 mod calibrate;
-mod counter;
 mod data;
 mod demo;
+#[cfg(feature = "desktop")]
+mod desktop;
+#[cfg(not(feature = "desktop"))]
+#[path = "desktop_absent.rs"]
 mod desktop;
 mod doctor;
 mod eval;
@@ -21,6 +24,10 @@ mod replay;
 mod report;
 mod run;
 mod stop;
+#[cfg(feature = "training")]
+mod train;
+#[cfg(not(feature = "training"))]
+#[path = "train_absent.rs"]
 mod train;
 mod view;
 
@@ -66,7 +73,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Quantize(args) => quantize::quantize(args, form),
         Command::Bench(BenchCommand::Step(args)) => bench::step(args, &settings, form),
         Command::Bench(BenchCommand::Engine(args)) => bench::engine::engine(args, form),
-        Command::Bench(BenchCommand::Train(args)) => bench::train::train(args, form),
+        Command::Bench(BenchCommand::Train(args)) => train::bench(args, form),
         Command::Doctor(_) => doctor::doctor(&settings, form),
     }
 }

@@ -3,36 +3,29 @@
 //! Invariant: nothing is clicked or typed but by the person; what was recorded is written however the recording ends.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::json;
 use vigorl_agent::Cancel;
-use vigorl_desktop::{DesktopDriver, Person, PersonInput};
-use vigorl_geometry::{Desktop, Point, Screen};
-use vigorl_interface::{Action, Driver as _, DriverError, MouseButton, Screenshot};
+use vigorl_interface::{Action, Driver as _, DriverError};
 use vigorl_tasks::scripted::{
-    Clause, PersonButton, PersonDeed, Plan, Recording, RewardRule, ScriptedTask, Start, Target, World,
-    listener,
+    Clause, PersonButton, PersonDeed, Plan, Recording, RewardRule, ScriptedTask, Start, World, listener,
 };
 use vigorl_webdriver::WebDriver;
 
 use crate::args::RecordArgs;
-use crate::commands::picture::cut;
 use crate::commands::{Form, browser, desktop, pretty};
 use crate::exit::{Ending, usage};
+use crate::parts::Part;
 use crate::settings::{Settings, Window};
 use crate::{env, interrupt, terminal};
 
 /// Pause between two looks at what the person did.
-const TICK: Duration = Duration::from_millis(50);
+pub(crate) const TICK: Duration = Duration::from_millis(50);
 /// Longest wait of a `wait_for` in what is recorded.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Two clicks within this time and distance are one double click.
-const DOUBLE: (Duration, f64) = (Duration::from_millis(400), 5.0);
-/// A button that comes up farther away than this has dragged.
-const DRAG_PX: f64 = 8.0;
 
 /// Records until the person closes the browser or presses Ctrl-C.
 pub(crate) fn record(args: &RecordArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
@@ -55,9 +48,10 @@ pub(crate) fn record(args: &RecordArgs, settings: &Settings, form: Form) -> anyh
             return Err(usage("--url names a page, and --driver desktop has none: leave one out".to_owned()));
         }
         (World::Desktop, None) => {
+            Part::Desktop.needed()?;
             let start =
                 Start { driver: World::Desktop, area: Some(settings.area.clone()), ..Start::default() };
-            (start, on_desktop(&args.file, settings, &cancel)?)
+            (start, desktop::record(&args.file, settings, &cancel)?)
         }
     };
     let Recorded { recording, expect, failure } = recorded;
@@ -88,11 +82,11 @@ pub(crate) fn record(args: &RecordArgs, settings: &Settings, form: Form) -> anyh
 }
 
 /// What came of it.
-struct Recorded {
-    recording: Recording,
-    expect: Vec<Clause>,
+pub(crate) struct Recorded {
+    pub(crate) recording: Recording,
+    pub(crate) expect: Vec<Clause>,
     /// The world failed; what was recorded before is kept.
-    failure: Result<(), DriverError>,
+    pub(crate) failure: Result<(), DriverError>,
 }
 
 /// Nothing is overwritten, and nobody records for a file that cannot be written.
@@ -108,12 +102,12 @@ fn check(file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn stem(file: &Path) -> String {
+pub(crate) fn stem(file: &Path) -> String {
     file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Notes what was recorded, for the person to see.
-fn add(recording: &mut Recording, deed: PersonDeed) {
+pub(crate) fn add(recording: &mut Recording, deed: PersonDeed) {
     let words = match &deed {
         PersonDeed::Click { target, count: 2, .. } => format!("double click {target}"),
         PersonDeed::Click { target, button: PersonButton::Right, .. } => format!("right click {target}"),
@@ -192,150 +186,4 @@ fn listen(
         std::thread::sleep(TICK);
     }
     Ok(())
-}
-
-fn on_desktop(file: &Path, settings: &Settings, cancel: &Cancel) -> anyhow::Result<Recorded> {
-    let mut driver = desktop::start(&settings.area, settings.allowed_windows.as_ref())?;
-    let mut person = Person::watch()?;
-    let mut watched =
-        Watched { pictures: Pictures::beside(file), shown: driver.screenshot()?, down: None, clicked: None };
-    terminal::note(
-        "recording what you do on the desktop, and all that you type, passwords too; press Ctrl-C here when it is done",
-    );
-    let mut recording = Recording::default();
-    let mut title = None;
-    let mut failure = Ok(());
-    while !cancel.is_set() {
-        let step = person.did().and_then(|inputs| Ok((inputs, driver.page_state()?.title)));
-        let (inputs, active) = match step {
-            Ok(step) => step,
-            Err(error) => {
-                failure = Err(error);
-                break;
-            }
-        };
-        for input in inputs {
-            if let Some(deed) = watched.deed(&driver, input)? {
-                add(&mut recording, deed);
-            }
-        }
-        // While a button is down, the picture from before it is what counts.
-        if watched.down.is_none() {
-            match driver.screenshot() {
-                Ok(shown) => watched.shown = shown,
-                Err(error) => {
-                    failure = Err(error);
-                    break;
-                }
-            }
-        }
-        title = active.or(title);
-        std::thread::sleep(TICK);
-    }
-    let expect = vec![Clause::TitleContains(title.unwrap_or_default())];
-    Ok(Recorded { recording, expect, failure })
-}
-
-/// Turns inputs into deeds with pictures.
-struct Watched {
-    pictures: Pictures,
-    /// What the screen showed just before.
-    shown: Screenshot,
-    /// A button that is down, and where.
-    down: Option<(MouseButton, Point<Screen>, Target)>,
-    /// The last click: when, where, on what.
-    clicked: Option<(Instant, Point<Screen>, Target)>,
-}
-
-impl Watched {
-    fn deed(&mut self, driver: &DesktopDriver, input: PersonInput) -> anyhow::Result<Option<PersonDeed>> {
-        Ok(match input {
-            PersonInput::Down { at, button } => {
-                self.down = self.target(driver, at)?.map(|(at, target)| (button, at, target));
-                None
-            }
-            PersonInput::Up { at, .. } => match (self.down.take(), driver.on_screenshot(at)) {
-                (Some((button, from, target)), Some(to)) => self.released(button, from, target, to)?,
-                _ => None,
-            },
-            PersonInput::Wheel { at, down } => self.target(driver, at)?.map(|(_, target)| {
-                PersonDeed::Scroll { target, by: f64::from(down) * driver.wheel_step_px() }
-            }),
-            PersonInput::Text(character) => Some(PersonDeed::Text { text: character.to_string() }),
-            PersonInput::Keys(keys) => {
-                Some(PersonDeed::Press { chord: vigorl_interface::print_chord(&keys) })
-            }
-        })
-    }
-
-    fn released(
-        &mut self,
-        button: MouseButton,
-        from: Point<Screen>,
-        target: Target,
-        to: Point<Screen>,
-    ) -> anyhow::Result<Option<PersonDeed>> {
-        let distance = |a: Point<Screen>, b: Point<Screen>| (a.x - b.x).hypot(a.y - b.y);
-        if button == MouseButton::Left && distance(from, to) > DRAG_PX {
-            self.clicked = None;
-            let to = self.pictures.target(&self.shown, to)?;
-            return Ok(Some(PersonDeed::Drag { from: target, to }));
-        }
-        let button = match button {
-            MouseButton::Left => PersonButton::Left,
-            MouseButton::Right => PersonButton::Right,
-            MouseButton::Middle => return Ok(None),
-        };
-        let again = self.clicked.take().filter(|(when, at, _)| {
-            button == PersonButton::Left && when.elapsed() < DOUBLE.0 && distance(*at, from) <= DOUBLE.1
-        });
-        Ok(Some(match again {
-            // What was clicked may look different after the first click.
-            Some((_, _, target)) => PersonDeed::Click { target, button, count: 2 },
-            None => {
-                self.clicked = Some((Instant::now(), from, target.clone()));
-                PersonDeed::Click { target, button, count: 1 }
-            }
-        }))
-    }
-
-    /// What is at a pixel of the desktop; nothing outside of the area.
-    fn target(
-        &mut self,
-        driver: &DesktopDriver,
-        at: Point<Desktop>,
-    ) -> anyhow::Result<Option<(Point<Screen>, Target)>> {
-        let Some(at) = driver.on_screenshot(at) else {
-            terminal::note("left out: a click outside of the area");
-            return Ok(None);
-        };
-        Ok(Some((at, self.pictures.target(&self.shown, at)?)))
-    }
-}
-
-/// The folder of the pictures that a task on the desktop needs.
-struct Pictures {
-    folder: PathBuf,
-    /// As the task file names it.
-    named: PathBuf,
-    n: usize,
-}
-
-impl Pictures {
-    fn beside(file: &Path) -> Self {
-        let named = PathBuf::from(format!("{}.pictures", stem(file)));
-        Self { folder: file.with_file_name(&named), named, n: 0 }
-    }
-
-    fn target(&mut self, shown: &Screenshot, at: Point<Screen>) -> anyhow::Result<Target> {
-        self.n += 1;
-        let name = format!("{:03}.png", self.n);
-        let folder = self.folder.display();
-        std::fs::create_dir_all(&self.folder).with_context(|| format!("cannot make `{folder}`"))?;
-        let path = self.folder.join(&name);
-        let part = cut(&shown.pixels, [at.x, at.y]);
-        part.save(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
-        let what = format!("what {name} shows");
-        Ok(Target::pictured(what, self.named.join(name), [at.x, at.y]))
-    }
 }

@@ -22,6 +22,7 @@ use crate::commands::{Form, browser, desktop, pretty, repeat};
 use crate::confirm::{self, AtTerminal};
 use crate::exit::{Ending, usage};
 use crate::model::{self, LoadedPolicy};
+use crate::parts::Part;
 use crate::secrets::{self, Secrets};
 use crate::settings::Settings;
 use crate::{interrupt, record, terminal};
@@ -131,7 +132,7 @@ pub(crate) fn play_once(
             if driver.is_err() && cancel.is_set() {
                 return Ok(None);
             }
-            (Box::new(driver?), desktop::version())
+            (driver?, desktop::version())
         }
     };
     let model = match &looks {
@@ -286,7 +287,10 @@ fn job(given: &str, folder: &Path, args: &RunArgs, settings: &Settings) -> anyho
             return Err(usage("--places needs a task file that names places".to_owned()));
         }
         let place = match (settings.driver, &args.url) {
-            (World::Desktop, None) => Place::Desktop(settings.area.clone()),
+            (World::Desktop, None) => {
+                Part::Desktop.needed()?;
+                Place::Desktop(settings.area.clone())
+            }
             (World::Desktop, Some(_)) => {
                 return Err(usage(
                     "--url names a page, and --driver desktop has none: leave one out".to_owned(),
@@ -325,6 +329,7 @@ fn job(given: &str, folder: &Path, args: &RunArgs, settings: &Settings) -> anyho
             Place::Page { url, viewport: of_task.unwrap_or(settings.viewport) }
         }
         World::Desktop => {
+            Part::Desktop.needed()?;
             let of_task = task.start.area.as_ref().filter(|_| !settings.is_typed("area"));
             Place::Desktop(of_task.unwrap_or(&settings.area).clone())
         }

@@ -1,9 +1,15 @@
-//! `vigorl train`: runs the trainer and shows how far it is.
+//! `vigorl train`, and whatever else of this program needs the trainer.
+//!
+//! Invariant: `train_absent.rs` has the same functions, for a program without the trainer, and each of them fails.
+
+use std::path::Path;
 
 use vigorl_training::bar::TerminalBar;
+use vigorl_training::published::{self, PublishedSize};
 use vigorl_training::{SftEnd, run_sft};
 
-use crate::args::TrainSftArgs;
+use crate::args::{BenchTrainArgs, TrainSftArgs};
+use crate::commands::{Form, bench};
 use crate::exit::{Ending, usage};
 use crate::{interrupt, terminal};
 
@@ -23,4 +29,19 @@ pub(crate) fn sft(args: &TrainSftArgs) -> anyhow::Result<Ending> {
             Ending::Interrupted
         }
     })
+}
+
+/// How long a step of the trainer takes.
+pub(crate) fn bench(args: &BenchTrainArgs, form: Form) -> anyhow::Result<Ending> {
+    bench::train::train(args, form)
+}
+
+/// Writes a checkpoint of a published size, `3b` or `7b`, with random weights.
+pub(crate) fn write_random(
+    size: &str,
+    folder: &Path,
+    on_bytes: &mut dyn FnMut(u64, u64),
+) -> anyhow::Result<()> {
+    let size = if size == "7b" { PublishedSize::B7 } else { PublishedSize::B3 };
+    Ok(published::write_random(size, folder, on_bytes)?)
 }

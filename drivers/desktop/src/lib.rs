@@ -7,9 +7,9 @@
 //! Start with [`DesktopDriver::start`]. X11 is what is used and tested. macOS and Windows go through xcap and enigo and
 //! are checked by the compiler alone; on Wayland starting is refused with a typed error.
 
-mod allowed;
 #[cfg(target_os = "linux")]
 mod driver;
+mod manager;
 #[cfg(not(target_os = "linux"))]
 mod native;
 mod options;
@@ -18,7 +18,6 @@ mod worker;
 #[cfg(target_os = "linux")]
 mod x11;
 
-pub use allowed::AllowedWindows;
 #[cfg(target_os = "linux")]
 pub use driver::DesktopDriver;
 #[cfg(not(target_os = "linux"))]

@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 use enigo::{Axis, Button, Coordinate, Direction, Enigo, Keyboard as _, Mouse as _, Settings};
 use image::RgbImage;
 use vigorl_geometry::{Capture, Desktop, DevicePixelRatio, Point, Rect, Screen};
-use vigorl_interface::{Action, Area, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled};
+use vigorl_interface::{
+    Action, AllowedWindows, Area, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled,
+};
 
-use crate::allowed::{AllowedWindows, is_for_the_manager};
+use crate::manager::is_for_the_manager;
 use crate::options::Options;
 
 /// Pause between two looks while waiting for a quiet screen.

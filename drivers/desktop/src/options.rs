@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use vigorl_interface::Area;
-
-use crate::allowed::AllowedWindows;
+use vigorl_interface::{AllowedWindows, Area};
 
 /// Which kind of desktop this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

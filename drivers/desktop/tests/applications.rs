@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use support::display::{self, Ends, manager};
 use support::on_own_display;
-use vigorl_desktop::{AllowedWindows, DesktopDriver, Options};
+use vigorl_desktop::{DesktopDriver, Options};
 use vigorl_geometry::{Point, Screen};
-use vigorl_interface::{Action, Area, Driver as _, DriverError, MouseButton, parse_chord};
+use vigorl_interface::{Action, AllowedWindows, Area, Driver as _, DriverError, MouseButton, parse_chord};
 use x11rb::connection::Connection as _;
 use x11rb::protocol::Event;
 use x11rb::protocol::xproto::{

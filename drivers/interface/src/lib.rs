@@ -3,6 +3,7 @@
 //! Invariant: knows no browser, no operating system and no model.
 
 mod act;
+mod allowed;
 mod area;
 mod chord;
 pub mod conformance;
@@ -12,6 +13,7 @@ mod error;
 mod screenshot;
 
 pub use act::{Act, ActKind, Action, Key, MouseButton};
+pub use allowed::AllowedWindows;
 pub use area::{AREA_HELP, Area};
 pub use chord::{ChordError, parse_chord, print_chord};
 pub use driver::{Driver, PageState, Settled, TabId};

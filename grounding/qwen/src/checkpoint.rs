@@ -1,5 +1,5 @@
-//! A checkpoint: configuration, processor, tokenizer, chat template and weights, from a folder, from the
-//! hub, or from the binary itself.
+//! A checkpoint: configuration, processor, tokenizer, chat template and weights, from a folder or from the binary
+//! itself.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,6 @@ use vigorl_policy::ChatTemplate;
 use crate::config::Config;
 use crate::error::LoadError;
 use crate::format::WeightFormat;
-use crate::hub::{self, HubAccess};
 use crate::memory;
 use crate::model::Model;
 use crate::nano;
@@ -18,27 +17,13 @@ use crate::quantized_file::{self, OnWritten, QuantizedFile};
 use crate::tokenizer::Tokenizer;
 use crate::weights::{OnQuantized, Weights};
 
-/// Where a checkpoint comes from, as given to `--model`.
+/// Where a checkpoint lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelSource {
     /// The policy embedded in the binary.
     Nano,
     /// A checkpoint folder.
     Dir(PathBuf),
-    /// `ORG/NAME` on the hub.
-    Hub(String),
-}
-
-impl ModelSource {
-    /// `nano`, an existing folder, or a hub name, in this order.
-    pub fn parse(text: &str) -> Self {
-        match text {
-            "nano" => Self::Nano,
-            _ if Path::new(text).is_dir() => Self::Dir(PathBuf::from(text)),
-            _ if is_hub_name(text) => Self::Hub(text.to_owned()),
-            _ => Self::Dir(PathBuf::from(text)),
-        }
-    }
 }
 
 impl std::fmt::Display for ModelSource {
@@ -46,16 +31,8 @@ impl std::fmt::Display for ModelSource {
         match self {
             Self::Nano => f.write_str("nano"),
             Self::Dir(dir) => write!(f, "{}", dir.display()),
-            Self::Hub(repo) => f.write_str(repo),
         }
     }
-}
-
-/// `ORG/NAME` of the characters the hub allows.
-fn is_hub_name(text: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let parts: Vec<_> = text.split('/').collect();
-    parts.len() == 2 && parts.iter().all(|p| !p.is_empty() && !p.starts_with('.') && p.chars().all(allowed))
 }
 
 /// Everything of a checkpoint but the built model.
@@ -75,15 +52,14 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Opens a checkpoint, fetching it first if it is on the hub. Weights are not read yet.
+    /// Opens a checkpoint. Weights are not read yet.
     ///
     /// # Errors
     /// [`LoadError`] names the file and the cure.
-    pub fn open(source: &ModelSource, hub: &HubAccess) -> Result<Self, LoadError> {
+    pub fn open(source: &ModelSource) -> Result<Self, LoadError> {
         match source {
             ModelSource::Nano => Self::embedded(),
             ModelSource::Dir(dir) => Self::open_dir(dir, source.to_string()),
-            ModelSource::Hub(repo) => Self::open_dir(&hub::fetch(repo, hub)?, repo.clone()),
         }
     }
 

@@ -18,7 +18,6 @@ use crate::error::LoadError;
 use crate::format::WeightFormat;
 use crate::generate::{Decoding, Generated, lap};
 use crate::hold::{Hold, ProtocolTokens};
-use crate::hub::HubAccess;
 use crate::model::{KvCache, Model, Probe};
 use crate::mrope::{Grid, next_position, position_ids};
 use crate::processor::{Patches, Processor};
@@ -37,8 +36,6 @@ pub struct LoadOptions {
     /// Overrides the processor's upper pixel limit, for screenshots and crops alike: a whole merged patch at
     /// least; more than the checkpoint's own limit is possible.
     pub max_pixels: Option<u64>,
-    /// How the hub may be used.
-    pub hub: HubAccess,
 }
 
 impl Default for LoadOptions {
@@ -48,7 +45,6 @@ impl Default for LoadOptions {
             format: WeightFormat::Dense(DType::F32),
             on_quantized: None,
             max_pixels: None,
-            hub: HubAccess::default(),
         }
     }
 }
@@ -112,7 +108,7 @@ impl Engine {
     /// # Errors
     /// [`LoadError`] names cause and cure.
     pub fn load(source: &ModelSource, options: &LoadOptions) -> Result<Self, LoadError> {
-        Self::from_checkpoint(Checkpoint::open(source, &options.hub)?, options)
+        Self::from_checkpoint(Checkpoint::open(source)?, options)
     }
 
     /// Loads the weights of an opened checkpoint.

@@ -146,14 +146,6 @@ pub enum LoadError {
         /// What the driver said.
         detail: String,
     },
-    /// The hub could not be asked.
-    #[error("cannot fetch `{repo}` from the hub: {detail}")]
-    Hub {
-        /// `ORG/NAME`.
-        repo: String,
-        /// What the client said.
-        detail: String,
-    },
     /// The tensor library failed.
     #[error("the tensor library failed: {0}")]
     Tensor(#[from] candle_core::Error),

@@ -12,12 +12,12 @@ use image::RgbImage;
 use vigorl_benchmarks::engine::{SCREENSHOT_PX, ceilings, measure};
 use vigorl_benchmarks::engine_result::{EngineResult, Measured, Peer, Work};
 use vigorl_qwen::{Engine, LoadOptions, ModelSource, WeightFormat};
-use vigorl_training::published::{PublishedSize, write_random};
 
 use crate::args::BenchEngineArgs;
 use crate::commands::bench::peer;
-use crate::commands::{Form, pretty};
+use crate::commands::{Form, pretty, train};
 use crate::exit::{Ending, usage};
+use crate::parts::Part;
 use crate::settings::Device;
 use crate::{model, record, terminal};
 
@@ -40,9 +40,9 @@ pub(crate) fn engine(args: &BenchEngineArgs, form: Form) -> anyhow::Result<Endin
         return Ok(Ending::Done);
     }
     if !folder.join("model.safetensors").exists() {
-        let size = if args.size == "7b" { PublishedSize::B7 } else { PublishedSize::B3 };
+        Part::Training.needed()?;
         let bar = terminal::bar(0, "bytes written");
-        write_random(size, &folder, &mut |done, all| {
+        train::write_random(&args.size, &folder, &mut |done, all| {
             bar.set_length(all);
             bar.set_position(done);
         })?;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 use vigorl_geometry::{Desktop, Point, Rect};
-use vigorl_interface::{Area, DriverError, Key, MouseButton, Settled};
+use vigorl_interface::{AllowedWindows, Area, DriverError, Key, MouseButton, Settled};
 use x11rb::connection::{Connection as _, RequestConnection as _};
 use x11rb::errors::{ConnectionError, ReplyError};
 use x11rb::protocol::Event;
@@ -31,7 +31,7 @@ use x11rb::protocol::xtest::{self, ConnectionExt as _};
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
-use crate::allowed::{AllowedWindows, is_for_the_manager};
+use crate::manager::is_for_the_manager;
 use crate::options::Options;
 use hold::Held;
 use keyboard::{Keyboard, Stroke};

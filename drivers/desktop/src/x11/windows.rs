@@ -3,14 +3,13 @@
 //! Source: Extended Window Manager Hints 1.5. Without a window manager the root window's children stand in.
 
 use vigorl_geometry::{Desktop, Point, Rect};
-use vigorl_interface::DriverError;
+use vigorl_interface::{AllowedWindows, DriverError};
 use x11rb::protocol::res::{ClientIdMask, ClientIdSpec, ConnectionExt as _};
 use x11rb::protocol::xproto::{
     Atom, AtomEnum, ClientMessageEvent, ConnectionExt as _, EventMask, MapState, Window, WindowClass,
 };
 
 use super::{X11, lost, rect};
-use crate::allowed::AllowedWindows;
 
 /// As many values of a property as are read.
 const MANY: u32 = 4096;

@@ -1,4 +1,6 @@
 //! A window on the desktop in which something moves at every click, for measuring.
+//!
+//! Invariant: it answers on a thread of its own and is gone when it is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

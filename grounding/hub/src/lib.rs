@@ -1,4 +1,7 @@
 //! Fetches checkpoints with the hub's own client, which honours `HF_HOME`, `HF_ENDPOINT` and `HF_TOKEN`.
+//!
+//! Invariant: a folder is returned only when it is complete; nothing but the files of a checkpoint is fetched, and
+//! without permission the network is not touched.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,10 +10,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hf_hub::HFClientSync;
 use hf_hub::progress::{DownloadEvent, Progress, ProgressEvent, ProgressHandler};
 
-use crate::error::LoadError;
-
 /// Called with bytes fetched and bytes in total (0 while unknown).
 pub type OnBytes = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
+/// The hub could not be asked.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot fetch `{repo}` from the hub: {detail}")]
+pub struct FetchError {
+    /// `ORG/NAME`.
+    pub repo: String,
+    /// What the client said.
+    pub detail: String,
+}
 
 /// How the hub may be used.
 #[derive(Clone, Default)]
@@ -40,9 +51,12 @@ impl std::fmt::Debug for HubAccess {
 /// What a checkpoint consists of; anything else in a repository stays there.
 const FILES: [&str; 3] = ["*.json", "*.safetensors", "*.jinja"];
 
-/// The folder of a repository's files, fetched if needed.
-pub(crate) fn fetch(repo: &str, access: &HubAccess) -> Result<PathBuf, LoadError> {
-    let failed = |e: hf_hub::HFError| LoadError::Hub { repo: repo.to_owned(), detail: chain(&e) };
+/// The folder of the files of `ORG/NAME`, fetched if needed.
+///
+/// # Errors
+/// What the client says: no network, no such repository, no permission, no room.
+pub fn fetch(repo: &str, access: &HubAccess) -> Result<PathBuf, FetchError> {
+    let failed = |e: hf_hub::HFError| FetchError { repo: repo.to_owned(), detail: chain(&e) };
     let (owner, name) = repo.split_once('/').unwrap_or(("", repo));
     let client = HFClientSync::new().map_err(failed)?;
     let handler =

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use vigorl_qwen::{Checkpoint, Engine, HubAccess, LoadError, LoadOptions, ModelSource, Network};
+use vigorl_hub::{FetchError, HubAccess, Network, fetch};
+use vigorl_qwen::{Checkpoint, Engine, LoadOptions};
 
 const REPO: &str = "someone/untied_patch14";
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -129,9 +130,8 @@ fn checkpoint_files() -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-fn open(repo: &str, network: Network) -> Result<Checkpoint, LoadError> {
-    let access = HubAccess { network, ..HubAccess::default() };
-    Checkpoint::open(&ModelSource::parse(repo), &access)
+fn folder_of(repo: &str, network: Network) -> Result<PathBuf, FetchError> {
+    fetch(repo, &HubAccess { network, ..HubAccess::default() })
 }
 
 #[test]
@@ -151,18 +151,17 @@ fn a_checkpoint_comes_from_the_hub_once() {
         std::env::set_var("HF_TOKEN", TOKEN);
     }
 
-    let offline = open(REPO, Network::CacheOnly).unwrap_err();
-    assert!(matches!(&offline, LoadError::Hub { repo, .. } if repo == REPO), "{offline:?}");
+    let offline = folder_of(REPO, Network::CacheOnly).unwrap_err();
+    assert_eq!(offline.repo, REPO);
     assert!(hub.take_requests("").is_empty(), "the network was used although it is not allowed");
 
     let bytes_seen = Arc::new(Mutex::new((0, 0)));
     let seen = bytes_seen.clone();
     let on_bytes = move |done, total| *seen.lock().unwrap() = (done, total);
-    let hub_access = HubAccess { network: Network::Allowed, on_bytes: Some(Arc::new(on_bytes)) };
-    let options = LoadOptions { hub: hub_access, ..LoadOptions::default() };
-    let engine = Engine::load(&ModelSource::parse(REPO), &options).unwrap();
-    assert_eq!(engine.checkpoint().name, REPO);
-    let local = Checkpoint::open(&ModelSource::Dir(checkpoint_folder()), &HubAccess::default()).unwrap();
+    let access = HubAccess { network: Network::Allowed, on_bytes: Some(Arc::new(on_bytes)) };
+    let fetched = Checkpoint::open_dir(&fetch(REPO, &access).unwrap(), REPO.to_owned()).unwrap();
+    let engine = Engine::from_checkpoint(fetched, &LoadOptions::default()).unwrap();
+    let local = Checkpoint::open_dir(&checkpoint_folder(), "local".to_owned()).unwrap();
     assert_eq!(engine.checkpoint().weights_sha256().unwrap(), local.weights_sha256().unwrap());
     let (done, total) = *bytes_seen.lock().unwrap();
     assert!(done == total && total > 200_000, "progress ended at {done} of {total} bytes");
@@ -173,14 +172,14 @@ fn a_checkpoint_comes_from_the_hub_once() {
     );
     assert!(!fetched.iter().any(|request| request.ends_with("README.md")), "{fetched:?}");
 
-    open(REPO, Network::Allowed).unwrap();
+    folder_of(REPO, Network::Allowed).unwrap();
     let fetched = hub.take_requests(&format!("GET /{REPO}/resolve"));
     assert!(fetched.is_empty(), "fetched again: {fetched:?}");
 
-    let unknown = open("someone/else", Network::Allowed).unwrap_err();
+    let unknown = folder_of("someone/else", Network::Allowed).unwrap_err();
     assert!(unknown.to_string().contains("someone/else"), "{unknown}");
 
     hub.take_requests("");
-    open(REPO, Network::CacheOnly).unwrap();
+    folder_of(REPO, Network::CacheOnly).unwrap();
     assert!(hub.take_requests("").is_empty(), "the network was used although it is not allowed");
 }

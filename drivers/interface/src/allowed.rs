@@ -3,8 +3,6 @@
 //! Invariant: a window is told by its application first. A title alone would not do: a web page and a document choose
 //! the title of the window that they are shown in.
 
-use vigorl_interface::Key;
-
 /// Applications, such as `galculator`, or one's windows with a title, such as `Mousepad:notes.txt`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowedWindows(Vec<Entry>);
@@ -23,7 +21,7 @@ impl AllowedWindows {
     /// Names the part that is no entry.
     ///
     /// ```
-    /// use vigorl_desktop::AllowedWindows;
+    /// use vigorl_interface::AllowedWindows;
     /// let allowed = AllowedWindows::parse("galculator, Mousepad:notes.txt").unwrap();
     /// assert!(allowed.allow("Galculator", "whatever"));
     /// assert!(allowed.allow("Mousepad", "*notes.txt - Mousepad") && !allowed.allow("Mousepad", "Settings"));
@@ -55,46 +53,9 @@ impl AllowedWindows {
     }
 }
 
-/// Whether window managers usually keep these keys for themselves, to switch windows or to start programs: then they
-/// do not go to the window that has the keyboard.
-pub(crate) fn is_for_the_manager(chord: &[Key]) -> bool {
-    let has = |key: Key| chord.contains(&key);
-    let with_either = chord.iter().any(|key| matches!(key, Key::Escape | Key::Function(_)));
-    let with_alt =
-        |key: &Key| matches!(key, Key::Tab | Key::Space | Key::Insert | Key::Delete | Key::Char('`'));
-    has(Key::Meta)
-        || has(Key::Control) && has(Key::Alt)
-        || (has(Key::Control) || has(Key::Alt)) && with_either
-        || has(Key::Alt) && chord.iter().any(with_alt)
-}
-
 #[cfg(test)]
 mod tests {
-    use vigorl_interface::parse_chord;
-
     use super::*;
-
-    #[test]
-    fn keys_that_switch_windows_or_start_programs_are_told_from_others() {
-        let check = |chord: &str| is_for_the_manager(&parse_chord(chord).unwrap());
-        for chord in [
-            "Alt+Tab",
-            "Alt+Shift+Tab",
-            "Meta",
-            "Meta+r",
-            "Alt+F2",
-            "Control+Alt+t",
-            "Alt+Space",
-            "Alt+`",
-            "Control+Escape",
-            "F2+Control",
-        ] {
-            assert!(check(chord), "{chord}");
-        }
-        for chord in ["Tab", "Control+s", "Alt+f", "F2", "Control+Shift+t", "Escape", "Shift+Space"] {
-            assert!(!check(chord), "{chord}");
-        }
-    }
 
     #[test]
     fn a_title_alone_is_not_enough() {

@@ -1,0 +1,171 @@
+//! What a person does on the desktop, as the deeds of a task, with pictures of what was clicked.
+//!
+//! Invariant: a picture shows the screen as it was before the button went down; what lies outside of the area is left
+//! out, and that is said.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use vigorl_agent::Cancel;
+use vigorl_desktop::{DesktopDriver, Person, PersonInput};
+use vigorl_geometry::{Desktop, Point, Screen};
+use vigorl_interface::{Driver as _, MouseButton, Screenshot};
+use vigorl_tasks::scripted::{Clause, PersonButton, PersonDeed, Recording, Target};
+
+use crate::commands::picture::cut;
+use crate::commands::record::{Recorded, TICK, add, stem};
+use crate::settings::Settings;
+use crate::terminal;
+
+/// Two clicks within this time and distance are one double click.
+const DOUBLE: (Duration, f64) = (Duration::from_millis(400), 5.0);
+/// A button that comes up farther away than this has dragged.
+const DRAG_PX: f64 = 8.0;
+
+/// Records until the person presses Ctrl-C, or the desktop is gone.
+pub(crate) fn record(file: &Path, settings: &Settings, cancel: &Cancel) -> anyhow::Result<Recorded> {
+    let mut driver = super::connect(&settings.area, settings.allowed_windows.as_ref())?;
+    let mut person = Person::watch()?;
+    let mut watched =
+        Watched { pictures: Pictures::beside(file), shown: driver.screenshot()?, down: None, clicked: None };
+    terminal::note(
+        "recording what you do on the desktop, and all that you type, passwords too; press Ctrl-C here when it is done",
+    );
+    let mut recording = Recording::default();
+    let mut title = None;
+    let mut failure = Ok(());
+    while !cancel.is_set() {
+        let step = person.did().and_then(|inputs| Ok((inputs, driver.page_state()?.title)));
+        let (inputs, active) = match step {
+            Ok(step) => step,
+            Err(error) => {
+                failure = Err(error);
+                break;
+            }
+        };
+        for input in inputs {
+            if let Some(deed) = watched.deed(&driver, input)? {
+                add(&mut recording, deed);
+            }
+        }
+        // While a button is down, the picture from before it is what counts.
+        if watched.down.is_none() {
+            match driver.screenshot() {
+                Ok(shown) => watched.shown = shown,
+                Err(error) => {
+                    failure = Err(error);
+                    break;
+                }
+            }
+        }
+        title = active.or(title);
+        std::thread::sleep(TICK);
+    }
+    let expect = vec![Clause::TitleContains(title.unwrap_or_default())];
+    Ok(Recorded { recording, expect, failure })
+}
+
+/// Turns inputs into deeds with pictures.
+struct Watched {
+    pictures: Pictures,
+    /// What the screen showed just before.
+    shown: Screenshot,
+    /// A button that is down, and where.
+    down: Option<(MouseButton, Point<Screen>, Target)>,
+    /// The last click: when, where, on what.
+    clicked: Option<(Instant, Point<Screen>, Target)>,
+}
+
+impl Watched {
+    fn deed(&mut self, driver: &DesktopDriver, input: PersonInput) -> anyhow::Result<Option<PersonDeed>> {
+        Ok(match input {
+            PersonInput::Down { at, button } => {
+                self.down = self.target(driver, at)?.map(|(at, target)| (button, at, target));
+                None
+            }
+            PersonInput::Up { at, .. } => match (self.down.take(), driver.on_screenshot(at)) {
+                (Some((button, from, target)), Some(to)) => self.released(button, from, target, to)?,
+                _ => None,
+            },
+            PersonInput::Wheel { at, down } => self.target(driver, at)?.map(|(_, target)| {
+                PersonDeed::Scroll { target, by: f64::from(down) * driver.wheel_step_px() }
+            }),
+            PersonInput::Text(character) => Some(PersonDeed::Text { text: character.to_string() }),
+            PersonInput::Keys(keys) => {
+                Some(PersonDeed::Press { chord: vigorl_interface::print_chord(&keys) })
+            }
+        })
+    }
+
+    fn released(
+        &mut self,
+        button: MouseButton,
+        from: Point<Screen>,
+        target: Target,
+        to: Point<Screen>,
+    ) -> anyhow::Result<Option<PersonDeed>> {
+        let distance = |a: Point<Screen>, b: Point<Screen>| (a.x - b.x).hypot(a.y - b.y);
+        if button == MouseButton::Left && distance(from, to) > DRAG_PX {
+            self.clicked = None;
+            let to = self.pictures.target(&self.shown, to)?;
+            return Ok(Some(PersonDeed::Drag { from: target, to }));
+        }
+        let button = match button {
+            MouseButton::Left => PersonButton::Left,
+            MouseButton::Right => PersonButton::Right,
+            MouseButton::Middle => return Ok(None),
+        };
+        let again = self.clicked.take().filter(|(when, at, _)| {
+            button == PersonButton::Left && when.elapsed() < DOUBLE.0 && distance(*at, from) <= DOUBLE.1
+        });
+        Ok(Some(match again {
+            // What was clicked may look different after the first click.
+            Some((_, _, target)) => PersonDeed::Click { target, button, count: 2 },
+            None => {
+                self.clicked = Some((Instant::now(), from, target.clone()));
+                PersonDeed::Click { target, button, count: 1 }
+            }
+        }))
+    }
+
+    /// What is at a pixel of the desktop; nothing outside of the area.
+    fn target(
+        &mut self,
+        driver: &DesktopDriver,
+        at: Point<Desktop>,
+    ) -> anyhow::Result<Option<(Point<Screen>, Target)>> {
+        let Some(at) = driver.on_screenshot(at) else {
+            terminal::note("left out: a click outside of the area");
+            return Ok(None);
+        };
+        Ok(Some((at, self.pictures.target(&self.shown, at)?)))
+    }
+}
+
+/// The folder of the pictures that a task on the desktop needs.
+struct Pictures {
+    folder: PathBuf,
+    /// As the task file names it.
+    named: PathBuf,
+    n: usize,
+}
+
+impl Pictures {
+    fn beside(file: &Path) -> Self {
+        let named = PathBuf::from(format!("{}.pictures", stem(file)));
+        Self { folder: file.with_file_name(&named), named, n: 0 }
+    }
+
+    fn target(&mut self, shown: &Screenshot, at: Point<Screen>) -> anyhow::Result<Target> {
+        self.n += 1;
+        let name = format!("{:03}.png", self.n);
+        let folder = self.folder.display();
+        std::fs::create_dir_all(&self.folder).with_context(|| format!("cannot make `{folder}`"))?;
+        let path = self.folder.join(&name);
+        let part = cut(&shown.pixels, [at.x, at.y]);
+        part.save(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
+        let what = format!("what {name} shows");
+        Ok(Target::pictured(what, self.named.join(name), [at.x, at.y]))
+    }
+}

@@ -1,0 +1,22 @@
+//! Stands in for `train.rs` in a program that is built without the trainer.
+//!
+//! Invariant: every function ends as wrong usage and names the command that builds what is missing.
+
+use std::path::Path;
+
+use crate::args::{BenchTrainArgs, TrainSftArgs};
+use crate::commands::Form;
+use crate::exit::Ending;
+use crate::parts::Part;
+
+pub(crate) fn sft(_: &TrainSftArgs) -> anyhow::Result<Ending> {
+    Err(Part::Training.missing())
+}
+
+pub(crate) fn bench(_: &BenchTrainArgs, _: Form) -> anyhow::Result<Ending> {
+    Err(Part::Training.missing())
+}
+
+pub(crate) fn write_random(_: &str, _: &Path, _: &mut dyn FnMut(u64, u64)) -> anyhow::Result<()> {
+    Err(Part::Training.missing())
+}
