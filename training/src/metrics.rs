@@ -9,6 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
+use vigorl_files::write_whole;
 
 use crate::error::TrainingError;
 use crate::loss::{Outcome, TokenKind};
@@ -209,7 +210,7 @@ impl MetricsLog {
         let records: Vec<Record> =
             text.lines().filter_map(Record::from_line).filter(|r| r.step <= step).collect();
         let kept: String = records.iter().map(Record::to_line).collect();
-        fs::write(path, kept).map_err(TrainingError::file("write", path))?;
+        write_whole(path, kept.as_bytes()).map_err(TrainingError::file("write", path))?;
         Ok(Self { path: path.to_owned(), records })
     }
 

@@ -1,10 +1,13 @@
 //! Draws `curves.png` from the records of a run: loss, coordinate error, accuracy, points in the box.
 
+use std::io::Cursor;
 use std::path::Path;
 use std::sync::Once;
 
+use image::{ImageFormat, RgbImage};
 use plotters::prelude::*;
 use plotters::style::FontStyle;
+use vigorl_files::write_whole;
 
 use crate::error::TrainingError;
 use crate::metrics::Record;
@@ -64,17 +67,24 @@ pub fn draw(path: &Path, records: &[Record], marks: &[StageMark]) -> Result<(), 
     if records.is_empty() {
         return Ok(());
     }
-    // Written under another name first: whoever looks at the file never sees half an image.
-    let partial = path.with_extension("partial.png");
-    draw_all(&partial, records, marks)
+    let png = draw_all(records, marks)
         .map_err(|e| TrainingError::Plot { path: path.to_owned(), detail: e.to_string() })?;
-    std::fs::rename(&partial, path).map_err(TrainingError::file("rename", path))
+    write_whole(path, &png).map_err(TrainingError::file("write", path))
 }
 
-type DrawResult = Result<(), Box<dyn std::error::Error>>;
+type DrawResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
-fn draw_all(path: &Path, records: &[Record], marks: &[StageMark]) -> DrawResult {
-    let root = BitMapBackend::new(path, SIZE).into_drawing_area();
+/// The curves as PNG.
+fn draw_all(records: &[Record], marks: &[StageMark]) -> DrawResult<Vec<u8>> {
+    let mut pixels = RgbImage::new(SIZE.0, SIZE.1);
+    draw_panels(&mut pixels, records, marks)?;
+    let mut png = Cursor::new(Vec::new());
+    pixels.write_to(&mut png, ImageFormat::Png)?;
+    Ok(png.into_inner())
+}
+
+fn draw_panels(pixels: &mut RgbImage, records: &[Record], marks: &[StageMark]) -> DrawResult {
+    let root = BitMapBackend::with_buffer(pixels, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
     let areas = root.margin(10, 14, 10, 24).split_evenly((2, 2));
     for (area, panel) in areas.iter().zip(panels(records)) {

@@ -4,13 +4,14 @@
 //! policy's, so only speed and memory mean anything, and neither depends on values.
 //! Source of the sizes: `config.json` of Qwen/Qwen2.5-VL-3B-Instruct and -7B-Instruct.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
+use vigorl_files::write_whole_with;
 use vigorl_qwen::{RopeScaling, TextConfig, VisionConfig};
 
 use crate::config::{InitConfig, SftConfig};
@@ -95,16 +96,15 @@ pub fn write_random(
     files.set_json("config.json", &config.to_json());
     fs::create_dir_all(folder).map_err(TrainingError::file("create", folder))?;
     files.write(folder)?;
-    let (partial, path) = (folder.join("model.partial"), folder.join("model.safetensors"));
-    write_tensors(&fresh::tensor_shapes(&config), &partial, on_bytes)
-        .map_err(TrainingError::file("write", &partial))?;
-    fs::rename(&partial, &path).map_err(TrainingError::file("rename", &partial))
+    let path = folder.join("model.safetensors");
+    write_whole_with(&path, |out| write_tensors(&fresh::tensor_shapes(&config), out, on_bytes))
+        .map_err(TrainingError::file("write", &path))
 }
 
 /// Norms are 1, biases 0, matrices uniform of spread 1 / sqrt(inputs).
 fn write_tensors(
     shapes: &[(String, Vec<usize>)],
-    path: &Path,
+    out: &mut impl Write,
     on_bytes: &mut dyn FnMut(u64, u64),
 ) -> std::io::Result<()> {
     let mut header = serde_json::Map::new();
@@ -116,7 +116,6 @@ fn write_tensors(
         n_bytes = end;
     }
     let header = serde_json::to_vec(&header)?;
-    let mut out = BufWriter::with_capacity(1 << 22, File::create(path)?);
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(&header)?;
     let mut rng = ChaCha8Rng::seed_from_u64(1);
@@ -141,7 +140,7 @@ fn write_tensors(
         done += bytes.len();
         on_bytes(done as u64, n_bytes as u64);
     }
-    out.flush()
+    Ok(())
 }
 
 #[cfg(test)]

@@ -3,13 +3,13 @@
 //! Invariant: the pictures are those of the record, in order, and one is in memory at a time. The file appears
 //! whole, by rename.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use gif::{Encoder, Frame, Repeat};
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
+use vigorl_files::write_whole_with;
 use vigorl_interface::pixel_change;
 use vigorl_runs::record::{ActionRecord, GroundingRecord, Xy};
 use vigorl_runs::{Recorded, RecordedStep};
@@ -91,40 +91,34 @@ pub fn write_film(
     if shots.is_empty() {
         return Err(FilmError::NoPictures { run: recorded.root.clone() });
     }
-    let partial = path.with_extension("partial");
-    let cannot_write = |source: io::Error| FilmError::Write { path: path.to_owned(), source };
-    let file = File::create(&partial).map_err(cannot_write)?;
-    let ended = encode(&shots, BufWriter::new(file), go_on).map_err(|error| match error {
-        Failed::Film(error) => error,
-        Failed::Write(source) => cannot_write(source),
-    });
-    if let Ok(Filmed::Whole) = ended {
-        fs::rename(&partial, path).map_err(cannot_write)?;
-    } else {
-        fs::remove_file(&partial).ok();
+    match write_whole_with(path, |out| encode(&shots, out, go_on)) {
+        Ok(()) => Ok(Filmed::Whole),
+        Err(Ended::BrokenOff) => Ok(Filmed::BrokenOff),
+        Err(Ended::Film(error)) => Err(error),
+        Err(Ended::Write(source)) => Err(FilmError::Write { path: path.to_owned(), source }),
     }
-    ended
 }
 
 /// Why there is no film: the encoder does not know where it writes.
-enum Failed {
+enum Ended {
+    BrokenOff,
     Film(FilmError),
     Write(io::Error),
 }
 
-impl From<FilmError> for Failed {
+impl From<FilmError> for Ended {
     fn from(error: FilmError) -> Self {
         Self::Film(error)
     }
 }
 
-impl From<io::Error> for Failed {
+impl From<io::Error> for Ended {
     fn from(error: io::Error) -> Self {
         Self::Write(error)
     }
 }
 
-impl From<gif::EncodingError> for Failed {
+impl From<gif::EncodingError> for Ended {
     fn from(error: gif::EncodingError) -> Self {
         Self::Write(match error {
             gif::EncodingError::Io(source) => source,
@@ -167,24 +161,22 @@ fn of_step<'a>(shots: &mut Vec<Shot<'a>>, step: &'a RecordedStep, pointer: &mut 
 
 fn encode(
     shots: &[Shot<'_>],
-    mut out: impl Write,
+    out: &mut impl Write,
     mut go_on: impl FnMut(usize, usize) -> bool,
-) -> Result<Filmed, Failed> {
+) -> Result<(), Ended> {
     let [width, height] = canvas(shots)?;
-    let mut encoder = Encoder::new(&mut out, side(width)?, side(height + STRIP)?, &[])?;
+    let mut encoder = Encoder::new(out, side(width)?, side(height + STRIP)?, &[])?;
     encoder.set_repeat(Repeat::Infinite)?;
     let mut last: Option<RgbImage> = None;
     for (idx, shot) in shots.iter().enumerate() {
         if !go_on(idx, shots.len()) {
-            return Ok(Filmed::BrokenOff);
+            return Err(Ended::BrokenOff);
         }
         let picture = drawn(shot, [width, height], (idx + 1) as f64 / shots.len() as f64)?;
         encoder.write_frame(&changed_part(last.as_ref(), &picture, shot.hundredths)?)?;
         last = Some(picture);
     }
-    drop(encoder);
-    out.flush()?;
-    Ok(Filmed::Whole)
+    Ok(())
 }
 
 /// A side as the format writes it.

@@ -16,9 +16,9 @@ mod step;
 pub mod view;
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use vigorl_files::write_whole;
 use vigorl_runs::RunDirError;
 use vigorl_runs::record::{EpisodeRecord, Summary, Timings, TokensRecord};
 use vigorl_runs::wilson95;
@@ -37,7 +37,7 @@ pub use list::render_list;
 pub fn write_report(run_dir: &Path) -> Result<PathBuf, RunDirError> {
     let recorded = Recorded::read(run_dir)?;
     let path = run_dir.join("report.html");
-    fs::write(&path, render(&recorded))
+    write_whole(&path, render(&recorded).as_bytes())
         .map_err(|source| RunDirError::Write { path: path.clone(), source })?;
     Ok(path)
 }

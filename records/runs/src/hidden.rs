@@ -1,19 +1,23 @@
-//! Keeps secrets out of what is written and shown. Invariant: a secret's name stands wherever its value would.
+//! Keeps secrets out of what is written and shown. Invariant: in every text, a secret's name stands wherever
+//! its value would, and nothing but texts changes: what was JSON of the format stays JSON of the format.
 
+use serde_json::{Map, Value};
 use vigorl_tasks::scripted::Secret;
+
+/// Fields of a record, and of its action, that hold a word of the format or a date, and no text of anybody. Deeper
+/// down, such as among the variables of a task, the same name can be anybody's.
+const WORDS: [&str; 7] = ["event", "at", "started_at", "effect", "verification", "type", "button"];
 
 /// Secrets, and what stands instead of them.
 #[derive(Clone, Default)]
 pub struct Hidden {
-    /// As they stand in JSON.
-    in_json: Vec<(Vec<u8>, Vec<u8>)>,
-    /// As they stand in a text for people.
-    in_text: Vec<(String, String)>,
+    /// Values, also quoted as Rust does, and names.
+    pairs: Vec<(String, String)>,
 }
 
 impl std::fmt::Debug for Hidden {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Hidden({})", self.in_json.len())
+        write!(f, "Hidden({})", self.pairs.len())
     }
 }
 
@@ -29,40 +33,45 @@ impl Hidden {
             let name = format!("${{secret:{}}}", secret.name);
             [secret.value.clone(), quoted(&secret.value)].map(|form| (form, name.clone()))
         };
-        let mut in_text: Vec<_> = secrets.iter().flat_map(forms).collect();
+        let mut pairs: Vec<_> = secrets.iter().flat_map(forms).collect();
         // A secret that contains another one goes first.
-        in_text.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
-        let pairs = in_text.iter().map(|(value, name)| (json_of(value), json_of(name)));
-        let mut in_json: Vec<_> = pairs.collect();
-        in_json.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
-        Self { in_json, in_text }
+        pairs.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+        Self { pairs }
     }
 
-    /// The same JSON without secrets.
-    pub(crate) fn in_json(&self, bytes: Vec<u8>) -> Vec<u8> {
-        self.in_json.iter().fold(bytes, |bytes, (value, name)| {
-            let mut out = Vec::with_capacity(bytes.len());
-            let mut rest = &bytes[..];
-            while let Some(at) = rest.windows(value.len()).position(|part| part == &value[..]) {
-                out.extend_from_slice(&rest[..at]);
-                out.extend_from_slice(name);
-                rest = &rest[at + value.len()..];
+    /// The same record without secrets in its texts. Names of fields, numbers and [`WORDS`] are the format's and stay.
+    pub(crate) fn in_record(&self, mut record: Value) -> Value {
+        match &mut record {
+            _ if self.pairs.is_empty() => {}
+            Value::Object(fields) => self.hide_in(fields, true),
+            other => self.hide(other),
+        }
+        record
+    }
+
+    fn hide_in(&self, fields: &mut Map<String, Value>, is_record: bool) {
+        for (name, field) in fields {
+            match field {
+                _ if WORDS.contains(&name.as_str()) => {}
+                Value::Object(action) if is_record && name == "action" => self.hide_in(action, false),
+                other => self.hide(other),
             }
-            out.extend_from_slice(rest);
-            out
-        })
+        }
+    }
+
+    fn hide(&self, json: &mut Value) {
+        match json {
+            Value::String(text) => *text = self.in_text(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.hide(item)),
+            Value::Object(fields) => fields.values_mut().for_each(|field| self.hide(field)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
     }
 
     /// The same text without secrets, as they are or quoted as Rust does.
     pub fn in_text(&self, text: &str) -> String {
-        self.in_text.iter().fold(text.to_owned(), |text, (value, name)| text.replace(value, name))
+        self.pairs.iter().fold(text.to_owned(), |text, (value, name)| text.replace(value, name))
     }
-}
-
-/// What stands between the quotes of a JSON string.
-fn json_of(text: &str) -> Vec<u8> {
-    let quoted = serde_json::Value::from(text).to_string();
-    quoted.as_bytes()[1..quoted.len() - 1].to_vec()
 }
 
 #[cfg(test)]
@@ -76,9 +85,7 @@ mod tests {
         let check = |text: &str, expected: &str| {
             assert_eq!(hidden.in_text(text), expected);
             assert_eq!(hidden.in_text(&format!("{text:?}")), format!("{expected:?}"));
-            let json = serde_json::to_vec(&format!("type {text:?}")).unwrap();
-            let json: String = serde_json::from_slice(&hidden.in_json(json)).unwrap();
-            assert_eq!(json, format!("type {expected:?}"));
+            assert_eq!(hidden.in_record(format!("type {text:?}").into()), format!("type {expected:?}"));
         };
         check("pa\"ss, twice: pa\"ss", "${secret:SHORT}, twice: ${secret:SHORT}");
         check("it is my pa\"ss wörd.", "it is ${secret:LONG}.");

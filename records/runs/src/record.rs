@@ -531,6 +531,9 @@ pub enum Event {
         err_msg: String,
     },
     RunEnded,
+    /// An event of a newer version; this one writes none.
+    #[serde(other, skip_serializing)]
+    Unknown,
 }
 
 /// Tokens of a run.

@@ -1,7 +1,7 @@
 //! Reads a run directory back, finished or not.
 //!
-//! Invariant: a run that ended at any moment can be read: the event log says what happened, a truncated last
-//! line is left out, and files that were never written are absent, not errors.
+//! Invariant: a run that ended at any moment can be read: the event log says what happened, a torn last line is left
+//! out, and files that were never written are absent, not errors. What is damaged otherwise is an error and no shorter run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -74,11 +74,25 @@ impl Recorded {
     }
 }
 
-/// The complete lines of an event log; unknown events and a truncated last line are left out.
+/// The complete lines of an event log; events of newer versions and a torn last line are left out.
+///
+/// # Errors
+/// [`RunDirError::DamagedLine`] for any other line that is no event: a log that lost a line is not a shorter run.
 pub(crate) fn read_events(path: &Path) -> Result<Vec<Event>, RunDirError> {
     let bytes = fs::read(path).map_err(|source| RunDirError::Read { path: path.to_owned(), source })?;
-    let text = String::from_utf8_lossy(&bytes);
-    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    let mut events = Vec::new();
+    for (idx, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        match serde_json::from_slice(line) {
+            Ok(Event::Unknown) => {}
+            Ok(event) => events.push(event),
+            // The end of a line is written with it: without one, a crash cut it.
+            Err(_) if !line.ends_with(b"\n") => {}
+            Err(source) => {
+                return Err(RunDirError::DamagedLine { path: path.to_owned(), line: idx + 1, source });
+            }
+        }
+    }
+    Ok(events)
 }
 
 fn episodes(root: &Path, events: &[Event]) -> Result<Vec<RecordedEpisode>, RunDirError> {

@@ -14,6 +14,8 @@ use std::thread::JoinHandle;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder as _, RgbImage};
 use serde::Serialize;
+use serde_json::Value;
+use vigorl_files::write_whole;
 use vigorl_tasks::scripted::Secret;
 
 use crate::clock::Stamp;
@@ -48,6 +50,16 @@ pub enum RunDirError {
     Damaged {
         /// The file.
         path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A whole line of the event log is not what it should be.
+    #[error("`{path}`, line {line} is damaged: {source}; without that line, the rest can be read")]
+    DamagedLine {
+        /// The event log.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
         /// Why.
         source: serde_json::Error,
     },
@@ -87,7 +99,7 @@ impl RunDir {
     ) -> Result<Self, RunDirError> {
         let hidden = Hidden::of(secrets);
         let root = fresh_folder(output_dir, &format!("{}-{}", Stamp::now().compact(), slug(name)))?;
-        write_whole(&root.join("run.json"), &hidden.in_json(pretty(run)))?;
+        write(&root.join("run.json"), &pretty(&hidden, run))?;
         let path = root.join("events.jsonl");
         let events = OpenOptions::new()
             .create(true)
@@ -130,7 +142,7 @@ impl RunDir {
             #[serde(flatten)]
             event: &'a Event,
         }
-        let mut line = self.hidden.in_json(json(&Line { at: Stamp::now().iso(), event }));
+        let mut line = json(&self.hidden, &Line { at: Stamp::now().iso(), event }).to_string().into_bytes();
         line.push(b'\n');
         // One write per line: a crash can only cut the last one.
         self.events
@@ -154,7 +166,7 @@ impl RunDir {
     pub fn json(&mut self, step: usize, name: &str, record: &impl Serialize) -> Result<(), RunDirError> {
         self.enqueue(Job {
             path: self.step_path(step, name),
-            content: Content::Bytes(self.hidden.in_json(pretty(record))),
+            content: Content::Bytes(pretty(&self.hidden, record)),
         })
     }
 
@@ -164,7 +176,7 @@ impl RunDir {
     /// [`RunDirError::Write`] of any file.
     pub fn finish(mut self, summary: &Summary) -> Result<PathBuf, RunDirError> {
         let queued = self.drain();
-        write_whole(&self.root.join("summary.json"), &self.hidden.in_json(pretty(summary)))?;
+        write(&self.root.join("summary.json"), &pretty(&self.hidden, summary))?;
         queued?;
         self.event(&Event::RunEnded)?;
         Ok(self.root.clone())
@@ -213,7 +225,7 @@ fn write_all(jobs: Receiver<Job>) -> Result<(), RunDirError> {
                 .map_err(|source| RunDirError::Write { path: folder.to_owned(), source })?;
         }
         match content {
-            Content::Bytes(bytes) => write_whole(&path, &bytes)?,
+            Content::Bytes(bytes) => write(&path, &bytes)?,
             Content::Png(pixels) => {
                 let known =
                     last.take().filter(|(known, _)| Arc::ptr_eq(known, &pixels)).map(|(_, bytes)| bytes);
@@ -223,7 +235,7 @@ fn write_all(jobs: Receiver<Job>) -> Result<(), RunDirError> {
                         png(&pixels).map_err(|source| RunDirError::Write { path: path.clone(), source })?
                     }
                 };
-                write_whole(&path, &bytes)?;
+                write(&path, &bytes)?;
                 last = Some((pixels, bytes));
             }
         }
@@ -240,11 +252,8 @@ fn png(pixels: &RgbImage) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RunDirError> {
-    let partial = path.with_extension("partial");
-    fs::write(&partial, bytes)
-        .and_then(|()| fs::rename(&partial, path))
-        .map_err(|source| RunDirError::Write { path: path.to_owned(), source })
+fn write(path: &Path, bytes: &[u8]) -> Result<(), RunDirError> {
+    write_whole(path, bytes).map_err(|source| RunDirError::Write { path: path.to_owned(), source })
 }
 
 fn fresh_folder(parent: &Path, name: &str) -> Result<PathBuf, RunDirError> {
@@ -279,14 +288,13 @@ fn slug(text: &str) -> String {
     if slug.is_empty() { "run".to_owned() } else { slug.to_owned() }
 }
 
-fn json(record: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(record).expect("records have string keys and finite structure")
+/// The only way from a record to a file.
+fn json(hidden: &Hidden, record: &impl Serialize) -> Value {
+    hidden.in_record(serde_json::to_value(record).expect("records have string keys and finite structure"))
 }
 
-fn pretty(record: &impl Serialize) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(record).expect("records have string keys and finite structure");
-    bytes.push(b'\n');
-    bytes
+fn pretty(hidden: &Hidden, record: &impl Serialize) -> Vec<u8> {
+    format!("{:#}\n", json(hidden, record)).into_bytes()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder, RgbImage};
+use vigorl_files::write_whole;
 use vigorl_geometry::{Map, Point, Screen, Viewport};
 use vigorl_interface::Driver;
 
@@ -97,7 +98,7 @@ fn open_manifest(
         });
     }
     let text = serde_json::to_string_pretty(&manifest).map_err(|e| DatasetError::content(&path, None, e))?;
-    write_whole(&path, text.as_bytes())?;
+    write_whole(&path, text.as_bytes()).map_err(at_path(&path))?;
     Ok(manifest)
 }
 
@@ -109,7 +110,7 @@ fn truncate_to_whole_sheets(path: &Path, per_sheet: u64, total: u64) -> Result<u
         records.truncate((n - n % per_sheet) as usize);
     }
     if path.exists() {
-        write_whole(path, &to_lines(path, &records)?)?;
+        write_whole(path, &to_lines(path, &records)?).map_err(at_path(path))?;
     }
     Ok(records.len() as u64)
 }
@@ -147,7 +148,7 @@ fn render_sheet(
     let sheet = Canvas { width: manifest.columns * canvas.width, height: used_rows * canvas.height };
     let sheet = to_pixels(screen_from_viewport, PixelBox::at(0, 0, sheet.width as i32, sheet.height as i32));
     let pixels = crop(&screenshot.pixels, sheet, &path)?;
-    write_whole(&path, &encode(&pixels, &path)?)?;
+    write_whole(&path, &encode(&pixels, &path)?).map_err(at_path(&path))?;
 
     let records: Vec<_> = pages
         .into_iter()
@@ -195,12 +196,4 @@ fn encode(pixels: &RgbImage, path: &Path) -> Result<Vec<u8>, DatasetError> {
         .write_image(pixels, pixels.width(), pixels.height(), ExtendedColorType::Rgb8)
         .map_err(|e| DatasetError::content(path, None, e))?;
     Ok(bytes)
-}
-
-/// Writes a file under another name first, so that a reader sees all of it or nothing.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DatasetError> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    fs::write(&partial, bytes).map_err(at_path(path))?;
-    fs::rename(&partial, path).map_err(at_path(path))
 }

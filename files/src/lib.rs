@@ -1,0 +1,124 @@
+//! Files that appear whole: [`write_whole`].
+//!
+//! Invariant: whoever opens the path finds the old content or the new one, never a part. Content is written to a
+//! temporary file beside it, whose name ends in `.partial`, and takes the path's place by rename when nothing failed.
+//! A program that is killed while it writes can leave such a file behind.
+
+use std::fs::{File, Permissions};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use tempfile::Builder;
+
+/// Writes `bytes` into the file at `path`.
+///
+/// ```
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("a.txt");
+/// vigorl_files::write_whole(&path, b"all of it")?;
+/// assert_eq!(std::fs::read(&path)?, b"all of it");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+/// If the folder is missing or cannot be written, or the disk is full. The old file stays.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_whole_with(path, |out| out.write_all(bytes))
+}
+
+/// Writes into the file at `path` what `fill` writes, for content that is not held in memory.
+///
+/// # Errors
+/// The error of `fill`, and those of [`write_whole`]. The old file stays.
+pub fn write_whole_with<T, E: From<io::Error>>(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<T, E>,
+) -> Result<T, E> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename).map_err(io::Error::from)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut prefix = std::ffi::OsString::from(".");
+    prefix.push(name);
+    let mut builder = Builder::new();
+    builder.prefix(&prefix).suffix(".partial");
+    if let Some(permissions) = ordinary() {
+        builder.permissions(permissions);
+    }
+    let mut partial = builder.tempfile_in(folder)?;
+    let mut out = BufWriter::new(partial.as_file_mut());
+    let filled = fill(&mut out)?;
+    out.flush()?;
+    drop(out);
+    partial.persist(path).map_err(|error| error.error)?;
+    Ok(filled)
+}
+
+/// What any new file may have, less what the process masks: temporary files are for their owner alone otherwise.
+#[cfg(unix)]
+fn ordinary() -> Option<Permissions> {
+    use std::os::unix::fs::PermissionsExt as _;
+    Some(Permissions::from_mode(0o666))
+}
+
+#[cfg(not(unix))]
+fn ordinary() -> Option<Permissions> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_file_appears_whole_and_replaces_the_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        for content in ["old", "new"] {
+            write_whole(&path, content.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        }
+        assert_eq!(names(folder.path()), ["a.json"], "nothing but the file");
+    }
+
+    #[test]
+    fn a_failure_in_the_middle_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        write_whole(&path, b"old").unwrap();
+        let error = write_whole_with(&path, |out| {
+            out.write_all(b"half of it")?;
+            out.flush()?;
+            assert_eq!(names(folder.path()).len(), 2, "it is written beside the old one");
+            Err::<(), _>(io::Error::from(io::ErrorKind::StorageFull))
+        });
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(names(folder.path()), ["a.json"]);
+    }
+
+    #[test]
+    fn a_missing_folder_and_a_path_without_a_name_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = write_whole(&folder.path().join("none/a.json"), b"").unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        assert_eq!(write_whole(Path::new("/"), b"").unwrap_err().kind(), io::ErrorKind::InvalidFilename);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn others_may_read_it_as_they_may_read_any_new_file() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let [ours, usual] = ["ours", "usual"].map(|name| folder.path().join(name));
+        write_whole(&ours, b"x").unwrap();
+        fs::write(&usual, "x").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&usual));
+    }
+}
