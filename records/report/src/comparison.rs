@@ -4,14 +4,14 @@
 //! words of thoughts are no difference.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 
-use vigorl_interface::print_chord;
-use vigorl_runs::record::{ActionRecord, Xy};
-use vigorl_runs::{Recorded, RecordedEpisode, RecordedStep};
+use maud::{Markup, html};
+use vigorl_runs::{Recorded, RecordedEpisode, RecordedStep, Totals};
 
-use crate::html::{self, Pictures, Shown, count, date, duration, escape};
-use crate::{Standing, Totals, gallery, outcome_words, step};
+use crate::align::{Numbered, aligned, deed_of, points};
+use crate::html::{self, Pictures, Shown, count, date, duration, facts};
+use crate::standing::{Standing, outcome_words, state};
+use crate::step;
 
 /// One of the two runs.
 #[derive(Debug, Clone, Copy)]
@@ -28,29 +28,26 @@ pub struct Side<'a> {
 pub fn render_comparison(a: &Side<'_>, b: &Side<'_>) -> String {
     let pairs: Vec<EpisodePair<'_>> =
         matched(&a.recorded.episodes, &b.recorded.episodes).into_iter().map(EpisodePair::of).collect();
-    let mut out = String::with_capacity(1 << 18);
-    html::open_page(&mut out, &format!("{} · {}", a.name, b.name), Shown::Served { follow: None });
-    header(&mut out, [a, b], &pairs);
-    for pair in &pairs {
-        episodes(&mut out, [a, b], pair);
-    }
-    html::close_page(&mut out);
-    out
+    let content = html! {
+        (header([a, b], &pairs))
+        @for pair in &pairs { (episodes([a, b], pair)) }
+    };
+    html::page(&format!("{} · {}", a.name, b.name), Shown::Served { follow: None }, &content)
 }
 
 /// The same thing in both runs; one side may lack it.
-type Pair<'a, T> = [Option<&'a T>; 2];
+type Pair<T> = [Option<T>; 2];
 
 /// Episodes with the same name and seed belong together. If no two are alike, they are taken in order: two runs of
 /// one task that was renamed are still two runs of it.
-fn matched<'a>(a: &'a [RecordedEpisode], b: &'a [RecordedEpisode]) -> Vec<Pair<'a, RecordedEpisode>> {
+fn matched<'a>(a: &'a [RecordedEpisode], b: &'a [RecordedEpisode]) -> Vec<Pair<&'a RecordedEpisode>> {
     let is_same =
         |one: &RecordedEpisode, other: &RecordedEpisode| one.name == other.name && one.seed == other.seed;
     if !a.iter().any(|one| b.iter().any(|other| is_same(one, other))) {
         return (0..a.len().max(b.len())).map(|idx| [a.get(idx), b.get(idx)]).collect();
     }
     let mut rest: VecDeque<&RecordedEpisode> = b.iter().collect();
-    let mut pairs: Vec<Pair<'a, RecordedEpisode>> = Vec::new();
+    let mut pairs: Vec<Pair<&'a RecordedEpisode>> = Vec::new();
     for one in a {
         let found = rest.iter().position(|other| is_same(one, other)).and_then(|idx| rest.remove(idx));
         pairs.push([Some(one), found]);
@@ -60,20 +57,19 @@ fn matched<'a>(a: &'a [RecordedEpisode], b: &'a [RecordedEpisode]) -> Vec<Pair<'
 }
 
 struct EpisodePair<'a> {
-    sides: Pair<'a, RecordedEpisode>,
+    sides: Pair<&'a RecordedEpisode>,
     /// Whether one was solved and the other not.
     ends_differently: bool,
     /// Steps and how they differ.
-    steps: Vec<(Pair<'a, RecordedStep>, Vec<String>)>,
+    steps: Vec<(Pair<Numbered<'a>>, Vec<String>)>,
 }
 
 impl<'a> EpisodePair<'a> {
-    fn of(sides: Pair<'a, RecordedEpisode>) -> Self {
-        let steps_of = |side: Option<&'a RecordedEpisode>| side.map_or(&[][..], |episode| &episode.steps);
-        let [of_a, of_b] = sides.map(steps_of);
-        let steps = (0..of_a.len().max(of_b.len()))
-            .map(|idx| [of_a.get(idx), of_b.get(idx)])
-            .map(|pair| (pair, differences(pair)))
+    fn of(sides: Pair<&'a RecordedEpisode>) -> Self {
+        let [of_a, of_b] = sides.map(|side| side.map_or(&[][..], |episode| &episode.steps));
+        let steps = aligned(of_a, of_b)
+            .into_iter()
+            .map(|pair| (pair, differences(pair.map(|side| side.map(|(_, step)| step)))))
             .collect();
         let end = |side: Option<&RecordedEpisode>| {
             side.map(|episode| {
@@ -90,10 +86,17 @@ impl<'a> EpisodePair<'a> {
     fn is_same(&self) -> bool {
         !self.ends_differently && self.n_different_steps() == 0
     }
+
+    /// The name of the episode, or both if it was renamed.
+    fn name(&self) -> String {
+        let mut names: Vec<&str> = self.sides.iter().flatten().map(|episode| episode.name.as_str()).collect();
+        names.dedup();
+        names.join(" / ")
+    }
 }
 
 /// How two steps differ, in words.
-fn differences(pair: Pair<'_, RecordedStep>) -> Vec<String> {
+fn differences(pair: Pair<&RecordedStep>) -> Vec<String> {
     let (a, b) = match pair {
         [Some(a), Some(b)] => (a, b),
         [Some(_), None] => return vec!["only in A".to_owned()],
@@ -104,159 +107,127 @@ fn differences(pair: Pair<'_, RecordedStep>) -> Vec<String> {
     if a.instruction != b.instruction {
         found.push("another instruction".to_owned());
     }
-    let deeds = [deed(a), deed(b)];
-    if deeds[0] != deeds[1] {
-        found.push(format!("{} / {}", deeds[0], deeds[1]));
-    }
-    match (points(a), points(b)) {
-        (ours, theirs) if ours == theirs => {}
-        (ours, theirs) if ours.len() == theirs.len() => {
-            let apart = ours.iter().zip(&theirs).map(|(p, q)| (p[0].0 - q[0].0).hypot(p[1].0 - q[1].0));
-            found.push(format!("points {} px apart", html::number(apart.fold(0.0, f64::max))));
-        }
-        (ours, _) if ours.is_empty() => found.push("no point / a point".to_owned()),
-        (_, theirs) if theirs.is_empty() => found.push("a point / no point".to_owned()),
-        _ => found.push("other points".to_owned()),
-    }
-    let words = |step: &RecordedStep| {
-        let action = step.action.as_ref();
-        let effect = action.map_or("never finished", |action| action.effect.as_str()).replace('_', " ");
-        (effect, action.map_or("unknown", |action| action.verification.as_str()))
+    let either = |of: fn(&RecordedStep) -> String| {
+        let [of_a, of_b] = [of(a), of(b)];
+        (of_a != of_b).then(|| format!("{of_a} / {of_b}"))
     };
-    let ((effect_a, verified_a), (effect_b, verified_b)) = (words(a), words(b));
-    if effect_a != effect_b {
-        found.push(format!("{effect_a} / {effect_b}"));
-    }
-    if verified_a != verified_b {
-        found.push(format!("{verified_a} / {verified_b}"));
-    }
+    found.extend(either(deed_of));
+    found.extend(apart(a, b));
+    found.extend(either(effect));
+    found.extend(either(verification));
     found
 }
 
-/// What was done, without where: a click elsewhere is a different point, not a different deed.
-fn deed(step: &RecordedStep) -> String {
-    let Some(action) = step.action.as_ref().and_then(|record| record.action.as_ref()) else {
-        return "nothing done".to_owned();
-    };
-    let verb = step::verb(action);
-    match action {
-        ActionRecord::Type { text } => format!("{verb} {text:?}"),
-        ActionRecord::Press { chord } => format!("{verb} {}", print_chord(chord)),
-        ActionRecord::Navigate { url } => format!("{verb} {url}"),
-        ActionRecord::Select { option, .. } => format!("{verb} {option:?}"),
-        ActionRecord::Upload { files, .. } => format!("{verb} {files:?}"),
-        ActionRecord::Scroll { dx_px, dy_px, .. } => format!("{verb} by ({dx_px}, {dy_px})"),
-        _ => verb.to_owned(),
+fn effect(step: &RecordedStep) -> String {
+    step.action.as_ref().map_or("never finished", |action| action.effect.as_str()).replace('_', " ")
+}
+
+fn verification(step: &RecordedStep) -> String {
+    step.action.as_ref().map_or("unknown", |action| action.verification.as_str()).to_owned()
+}
+
+/// How their points differ, if they do.
+fn apart(a: &RecordedStep, b: &RecordedStep) -> Option<String> {
+    match (points(a), points(b)) {
+        (ours, theirs) if ours == theirs => None,
+        (ours, theirs) if ours.len() == theirs.len() => {
+            let apart = ours.iter().zip(&theirs).map(|(p, q)| (p[0].0 - q[0].0).hypot(p[1].0 - q[1].0));
+            Some(format!("points {} px apart", html::number(apart.fold(0.0, f64::max))))
+        }
+        (ours, _) if ours.is_empty() => Some("no point / a point".to_owned()),
+        (_, theirs) if theirs.is_empty() => Some("a point / no point".to_owned()),
+        _ => Some("other points".to_owned()),
     }
 }
 
-/// Where: the action's points, or the answer that led to none.
-fn points(step: &RecordedStep) -> Vec<Xy> {
-    let action = step.action.as_ref().and_then(|record| record.action.as_ref());
-    let answer = step.model.as_ref().and_then(|model| model.answer);
-    let first = action.and_then(ActionRecord::at).copied().or(answer);
-    first.into_iter().chain(action.and_then(ActionRecord::to).copied()).collect()
-}
-
-fn header(out: &mut String, sides: [&Side<'_>; 2], pairs: &[EpisodePair<'_>]) {
+fn header(sides: [&Side<'_>; 2], pairs: &[EpisodePair<'_>]) -> Markup {
     let n_ends = pairs.iter().filter(|pair| pair.ends_differently).count();
     let n_steps: usize = pairs.iter().map(|pair| pair.steps.len()).sum();
     let n_different: usize = pairs.iter().map(EpisodePair::n_different_steps).sum();
-    out.push_str(
-        r#"<div class="panel"><div class="brand">vigorl <span>two runs</span> <a href="/">all runs</a></div><div class="halves">"#,
-    );
-    for (letter, side) in ["A", "B"].into_iter().zip(sides) {
-        run(out, letter, side);
-    }
-    write!(
-        out,
-        concat!(
-            r#"</div><div class="bar verdicts"><p>{n_ends} of {n_episodes} episodes end differently · {n_different} of {n_steps} steps differ</p>"#,
-            r#"<div class="chips"><button data-do="differences" aria-pressed="false">Only differences</button></div></div></div>"#
-        ),
-        n_ends = count(n_ends),
-        n_episodes = count(pairs.len()),
-        n_different = count(n_different),
-        n_steps = count(n_steps),
-    )
-    .ok();
-    if pairs.iter().all(EpisodePair::is_same) {
-        out.push_str(r#"<div class="panel nothing"><p class="empty">The two runs do not differ.</p></div>"#);
+    html! {
+        div.panel {
+            div.brand { "vigorl " span { "two runs" } " " a href="/" { "all runs" } }
+            div.halves { @for (letter, side) in ["A", "B"].into_iter().zip(sides) { (run(letter, side)) } }
+            div.bar.verdicts {
+                p {
+                    (count(n_ends)) " of " (count(pairs.len())) " episodes end differently · "
+                    (count(n_different)) " of " (count(n_steps)) " steps differ"
+                }
+                div.chips { button data-do="differences" aria-pressed="false" { "Only differences" } }
+            }
+        }
+        @if pairs.iter().all(EpisodePair::is_same) {
+            div.panel.nothing { p.empty { "The two runs do not differ." } }
+        }
     }
 }
 
-fn run(out: &mut String, letter: &str, side: &Side<'_>) {
+fn run(letter: &str, side: &Side<'_>) -> Markup {
     let recorded = side.recorded;
     let success = recorded.summary.as_ref().and_then(|summary| summary.success);
     let Standing { class, mark, word } = Standing::of(success, recorded.summary.as_ref());
-    let totals = Totals::of(recorded);
-    write!(
-        out,
-        concat!(
-            r#"<div><h1><span class="letter">{letter}</span> <a href="{address}">{task}</a></h1><p class="labels">{name}</p>"#,
-            r#"<p class="{class}"><span class="pill state">{mark} {word}</span></p><dl class="facts">"#
-        ),
-        letter = letter,
-        address = escape(side.address),
-        task = escape(&recorded.run.task),
-        name = escape(side.name),
-        class = class,
-        mark = mark,
-        word = word,
-    )
-    .ok();
-    for (name, value) in [
-        ("model", escape(&recorded.run.model.name)),
-        ("started", escape(&date(&recorded.run.started_at))),
+    let totals = Totals::of(recorded.episodes.iter().flat_map(|episode| &episode.steps));
+    let numbers = [
+        ("model", recorded.run.model.name.clone()),
+        ("started", date(&recorded.run.started_at)),
         ("steps", count(totals.n_steps)),
         ("zooms", count(totals.n_zooms)),
         ("steps in total", duration(totals.timings.total())),
-    ] {
-        write!(out, "<div><dt>{name}</dt><dd>{value}</dd></div>").ok();
+    ];
+    html! {
+        div {
+            h1 { span.letter { (letter) } " " a href=(side.address) { (recorded.run.task) } }
+            p.labels { (side.name) }
+            p.(class) { span.pill.state { (mark) " " (word) } }
+            (facts(numbers.map(|(name, value)| (name, html! { (value) }))))
+        }
     }
-    out.push_str("</dl></div>");
 }
 
-fn episodes(out: &mut String, sides: [&Side<'_>; 2], pair: &EpisodePair<'_>) {
-    let names: Vec<&str> = pair.sides.iter().flatten().map(|episode| episode.name.as_str()).collect();
-    let name = match names[..] {
-        [a, b] if a != b => format!("{} / {}", escape(a), escape(b)),
-        [name, ..] => escape(name),
-        [] => String::new(),
-    };
-    let same = if pair.is_same() { " same" } else { "" };
-    write!(out, r#"<article class="panel pair{same}"><header><h3>{name}</h3>"#).ok();
-    if pair.ends_differently {
-        out.push_str(r#"<span class="pill differs">ends differently</span>"#);
-    }
-    out.push_str(r#"</header><div class="halves">"#);
-    for (letter, episode) in ["A", "B"].into_iter().zip(pair.sides) {
-        let (state, words) = match episode {
-            Some(episode) => (gallery::state(episode), outcome_words(episode.outcome.as_ref())),
-            None => ("open", "not in this run".to_owned()),
-        };
-        write!(out, r#"<p class="{state}"><span class="letter">{letter}</span> <span class="pill state">{words}</span></p>"#)
-            .ok();
-    }
-    out.push_str("</div>");
-    for (idx, (steps, differences)) in pair.steps.iter().enumerate() {
-        let same = if differences.is_empty() { " same" } else { "" };
-        write!(out, r#"<div class="row{same}"><p class="how">"#).ok();
-        for difference in differences {
-            write!(out, r#"<span class="pill differs">{}</span>"#, escape(difference)).ok();
+fn episodes(sides: [&Side<'_>; 2], pair: &EpisodePair<'_>) -> Markup {
+    html! {
+        article.panel.pair.same[pair.is_same()] {
+            header {
+                h3 { (pair.name()) }
+                @if pair.ends_differently { span.pill.differs { "ends differently" } }
+            }
+            div.halves {
+                @for (letter, episode) in ["A", "B"].into_iter().zip(pair.sides) { (end(letter, episode)) }
+            }
+            @for (steps, differences) in &pair.steps { (row(sides, pair, *steps, differences)) }
         }
-        out.push_str(r#"</p><div class="halves">"#);
-        for ((side, step), episode) in sides.into_iter().zip(steps).zip(pair.sides) {
-            let target =
-                episode.and_then(|episode| episode.outcome.as_ref()).and_then(|outcome| outcome.target);
-            match step {
-                Some(step) => out.push_str(&step::half(step, idx + 1, target, Pictures::Under(side.address))),
-                None => out.push_str(r#"<p class="empty">no such step</p>"#),
+    }
+}
+
+/// How an episode ended in one of the runs.
+fn end(letter: &str, episode: Option<&RecordedEpisode>) -> Markup {
+    let (state, words) = match episode.map(|episode| episode.outcome.as_ref()) {
+        Some(outcome) => (state(outcome), outcome_words(outcome)),
+        None => ("open", "not in this run".to_owned()),
+    };
+    html! { p.(state) { span.letter { (letter) } " " span.pill.state { (words) } } }
+}
+
+fn row(
+    sides: [&Side<'_>; 2],
+    pair: &EpisodePair<'_>,
+    steps: Pair<Numbered<'_>>,
+    differences: &[String],
+) -> Markup {
+    let targets = pair.sides.map(|episode| episode?.outcome.as_ref()?.target);
+    html! {
+        div.row.same[differences.is_empty()] {
+            p.how { @for difference in differences { span.pill.differs { (difference) } } }
+            div.halves {
+                @for ((side, step), target) in sides.into_iter().zip(steps).zip(targets) {
+                    @match step {
+                        Some((number, step)) => (step::half(step, number, target, Pictures::Under(side.address))),
+                        None => p.empty { "no such step" },
+                    }
+                }
             }
         }
-        out.push_str("</div></div>");
     }
-    out.push_str("</article>");
 }
 
 #[cfg(test)]
@@ -264,7 +235,9 @@ mod tests {
     use std::path::PathBuf;
 
     use vigorl_interface::{Effect, MouseButton};
-    use vigorl_runs::record::{EpisodeRecord, MapsRecord, Plain, RunRecord, StepRecord, Timings};
+    use vigorl_runs::record::{
+        ActionRecord, EpisodeRecord, MapsRecord, Plain, RunRecord, StepRecord, Timings,
+    };
     use vigorl_tasks::Verification;
 
     use super::*;
@@ -341,7 +314,7 @@ mod tests {
         check(
             step("it", Some(click(1.0, 2.0)), done),
             step("it", None, Effect::Refused),
-            &["click / nothing done", "a point / no point", "confirmed / refused"],
+            &["click … / nothing done", "a point / no point", "confirmed / refused"],
         );
         let typed = |text: &str| step("type", Some(ActionRecord::Type { text: text.to_owned() }), done);
         check(typed("a"), typed("b"), &["type \"a\" / type \"b\""]);
@@ -376,5 +349,40 @@ mod tests {
         assert_eq!(html.matches(r#"class="panel pair same""#).count(), 1);
         assert!(html.contains("points 2 px apart") && !html.contains("<it>"));
         assert!(page(&a, &a).contains("The two runs do not differ."));
+    }
+
+    #[test]
+    fn an_extra_step_leaves_those_behind_it_beside_their_counterparts() {
+        let click = |what: &str, x| step(what, Some(click(x, 2.0)), Effect::Confirmed);
+        let a = || vec![click("one", 1.0), click("two", 2.0), click("three", 3.0)];
+        let mut b = a();
+        b.insert(1, step("one", None, Effect::Refused));
+        let (a, b) = (run(vec![("p", true, a())]), run(vec![("p", true, b)]));
+        for (sides, only) in [([&a, &b], "only in B"), ([&b, &a], "only in A")] {
+            let html = page(sides[0], sides[1]);
+            assert!(html.contains("0 of 1 episodes end differently · 1 of 4 steps differ"), "{html}");
+            assert_eq!(html.matches(only).count(), 1);
+            assert_eq!(html.matches("Step 3 <span>two").count(), 1, "it has the number of its own run");
+        }
+    }
+
+    #[test]
+    fn a_retry_is_paired_with_what_it_shares_most_with() {
+        let done = |x| step("it", Some(click(x, 2.0)), Effect::Confirmed);
+        let rows = |a: &[RecordedStep], b: &[RecordedStep]| -> Vec<[usize; 2]> {
+            aligned(a, b)
+                .into_iter()
+                .map(|row| row.map(|side| side.map_or(0, |(number, _)| number)))
+                .collect()
+        };
+        assert_eq!(rows(&[done(1.0)], &[done(9.0), done(1.0)]), [[0, 1], [1, 2]]);
+        assert_eq!(
+            rows(&[done(1.0), done(1.0)], &[done(1.0)]),
+            [[1, 1], [2, 0]],
+            "early, where it is all the same"
+        );
+        let other = step("other", None, Effect::Refused);
+        assert_eq!(rows(&[done(1.0)], &[other]), [[1, 0], [0, 1]], "nothing in common");
+        assert_eq!(rows(&[], &[]), [[0; 2]; 0]);
     }
 }

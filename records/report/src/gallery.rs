@@ -1,30 +1,23 @@
-//! Many episodes at a glance: success by kind, and a card for each.
+//! Many episodes at a glance: success by kind, and a card for each. Invariant: a run of one episode has neither.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
-use vigorl_runs::RecordedEpisode;
+use maud::{Markup, html};
 use vigorl_runs::record::ActionRecord;
-use vigorl_runs::wilson95;
+use vigorl_runs::{RecordedEpisode, wilson95};
 
-use crate::html::escape;
+use crate::html::filters;
 use crate::overlay::{Frame, thumbnail};
+use crate::run::Report;
+use crate::standing::state;
 use crate::step::picture_id;
 
 /// Display width of a card's picture.
 const THUMB_WIDTH: f64 = 160.0;
 
-/// `hit`, `miss`, or `open` where nobody could tell.
-pub(crate) fn state(episode: &RecordedEpisode) -> &'static str {
-    match episode.outcome.as_ref().and_then(|outcome| outcome.success) {
-        Some(true) => "hit",
-        Some(false) => "miss",
-        None => "open",
-    }
-}
-
 /// The success rate of every value of every label that has at least two values.
-pub(crate) fn breakdown(episodes: &[RecordedEpisode]) -> String {
+pub(crate) fn breakdown(report: Report<'_>) -> Option<Markup> {
+    let episodes = &report.recorded.episodes;
     let mut tables: BTreeMap<&str, BTreeMap<&str, (usize, usize)>> = BTreeMap::new();
     for episode in episodes {
         let Some(success) = episode.outcome.as_ref().and_then(|outcome| outcome.success) else { continue };
@@ -34,21 +27,20 @@ pub(crate) fn breakdown(episodes: &[RecordedEpisode]) -> String {
         }
     }
     tables.retain(|_, values| values.len() > 1 && values.len() < episodes.len().max(3));
-    if tables.is_empty() {
-        return String::new();
-    }
-    let mut out = String::from(r#"<div class="panel"><div class="split">"#);
-    for (label, values) in &tables {
-        write!(out, "<div><h2>Success by {}</h2>", escape(label)).ok();
-        let mut values: Vec<_> = values.iter().collect();
-        values.sort_by(|a, b| size_in(a.0).total_cmp(&size_in(b.0)));
-        for (value, (k, n)) in values {
-            rate_row(&mut out, value, *k, *n);
+    let panel = html! {
+        div.panel {
+            div.split {
+                @for (label, values) in &tables { div { h2 { "Success by " (label) } (rates(values)) } }
+            }
         }
-        out.push_str("</div>");
-    }
-    out.push_str("</div></div>");
-    out
+    };
+    (episodes.len() > 1 && !tables.is_empty()).then_some(panel)
+}
+
+fn rates(values: &BTreeMap<&str, (usize, usize)>) -> Markup {
+    let mut values: Vec<_> = values.iter().collect();
+    values.sort_by(|a, b| size_in(a.0).total_cmp(&size_in(b.0)));
+    html! { @for (value, (k, n)) in values { (rate(value, *k, *n)) } }
 }
 
 /// The first number of a label, so that sizes are in order: `under 14`, `14-24`, `over 24`; 0 without one.
@@ -59,80 +51,72 @@ fn size_in(label: &str) -> f64 {
     if label.starts_with("under") { number - 0.5 } else { number }
 }
 
-fn rate_row(out: &mut String, value: &str, k: usize, n: usize) {
+fn rate(value: &str, k: usize, n: usize) -> Markup {
     let (low, high) = wilson95(k, n);
-    write!(
-        out,
-        concat!(
-            r#"<div class="rate"><span>{}</span><span class="track" title="95 % interval {:.0} to {:.0} %"><i class="fill" style="width:{:.1}%"></i>"#,
-            r#"<i class="whisker" style="left:{:.1}%;width:{:.1}%"></i></span><span class="n">{k}/{n}</span></div>"#
-        ),
-        escape(value), low * 100.0, high * 100.0, k as f64 / n as f64 * 100.0, low * 100.0, (high - low) * 100.0,
-        k = k, n = n,
-    )
-    .ok();
+    let [low, high, rate] = [low, high, k as f64 / n as f64].map(|share| share * 100.0);
+    html! {
+        div.rate {
+            span { (value) }
+            span.track title=(format!("95 % interval {low:.0} to {high:.0} %")) {
+                i.fill style=(format!("width:{rate:.1}%")) {}
+                i.whisker style=(format!("left:{low:.1}%;width:{:.1}%", high - low)) {}
+            }
+            span.n { (k) "/" (n) }
+        }
+    }
 }
 
 /// The cards.
-pub(crate) fn cards(episodes: &[RecordedEpisode]) -> String {
-    let n = |wanted: &str| episodes.iter().filter(|e| state(e) == wanted).count();
-    let mut out = String::from(r#"<div class="panel"><div class="bar"><h2>Episodes</h2><div class="chips">"#);
-    for (filter, word, n) in [
-        ("all", "all", episodes.len()),
-        ("hit", "solved", n("hit")),
-        ("miss", "missed", n("miss")),
-        ("open", "not judged", n("open")),
-    ] {
-        if n > 0 {
-            write!(
-                out,
-                r#"<button data-filter="{filter}" aria-pressed="{}">{word} {n}</button>"#,
-                filter == "all"
-            )
-            .ok();
+pub(crate) fn cards(report: Report<'_>) -> Option<Markup> {
+    let episodes = &report.recorded.episodes;
+    let n = |wanted: &str| episodes.iter().filter(|e| state(e.outcome.as_ref()) == wanted).count();
+    let panel = html! {
+        div.panel {
+            div.bar {
+                h2 { "Episodes" }
+                (filters([
+                    ("all", "all", episodes.len()),
+                    ("hit", "solved", n("hit")),
+                    ("miss", "missed", n("miss")),
+                    ("open", "not judged", n("open")),
+                ]))
+            }
+            div.gallery { @for (idx, episode) in episodes.iter().enumerate() { (card(idx + 1, episode)) } }
         }
-    }
-    out.push_str(r#"</div></div><div class="gallery">"#);
-    for (idx, episode) in episodes.iter().enumerate() {
-        card(&mut out, idx + 1, episode);
-    }
-    out.push_str("</div></div>");
-    out
+    };
+    (episodes.len() > 1).then_some(panel)
 }
 
-fn card(out: &mut String, number: usize, episode: &RecordedEpisode) {
-    let state = state(episode);
+fn card(number: usize, episode: &RecordedEpisode) -> Markup {
+    let state = state(episode.outcome.as_ref());
     let mark = match state {
         "hit" => "✓",
         "miss" => "✗",
         _ => "?",
     };
-    write!(
-        out,
-        r#"<button class="card {state}" data-episode="{number}" aria-current="{}" title="{name}">"#,
-        number == 1,
-        name = escape(&episode.name)
-    )
-    .ok();
+    html! {
+        button.card.(state) data-episode=(number) aria-current=(number == 1) title=(episode.name) {
+            (thumb(episode))
+            span.cap { span.mark { (mark) } span.what { (episode.name) } }
+        }
+    }
+}
+
+/// The last screenshot with the click; a place of the usual shape if there is none.
+fn thumb(episode: &RecordedEpisode) -> Markup {
     let last = episode.steps.iter().rev().find_map(|step| step.action.as_ref().map(|action| (step, action)));
     let [w, h] = last.map_or([16, 10], |(_, action)| action.image_size);
-    write!(out, r#"<span class="thumb" style="aspect-ratio:{w}/{h}">"#).ok();
-    if let Some((step, action)) = last {
-        let click = action.action.as_ref().and_then(ActionRecord::at).copied();
-        let target = episode.outcome.as_ref().and_then(|outcome| outcome.target);
-        let frame = Frame::whole(action.image_size, THUMB_WIDTH / f64::from(w.max(1)));
-        write!(
-            out,
-            r#"<img class="pixel" alt="" data-of="{}">{}"#,
-            picture_id(step.step),
-            thumbnail(frame, click, target)
-        )
-        .ok();
+    let target = episode.outcome.as_ref().and_then(|outcome| outcome.target);
+    html! {
+        span.thumb style={ "aspect-ratio:" (w) "/" (h) } {
+            @if let Some((step, action)) = last {
+                img.pixel alt="" data-of=(picture_id(step.step));
+                (thumbnail(
+                    Frame::whole(action.image_size, THUMB_WIDTH / f64::from(w.max(1))),
+                    action.action.as_ref().and_then(ActionRecord::at).copied(),
+                    target,
+                ))
+            }
+        }
     }
-    write!(
-        out,
-        r#"</span><span class="cap"><span class="mark">{mark}</span><span class="what">{}</span></span></button>"#,
-        escape(&episode.name)
-    )
-    .ok();
 }

@@ -1,11 +1,13 @@
-//! Text and pictures for pages. Invariant: everything that comes from a run passes through [`escape`], and a page
-//! loads nothing but what its own policy names: nothing at all, or pictures from where the page itself comes from.
+//! The frame of a page, its pictures, and numbers for people.
+//!
+//! Invariant: pages are built by [`maud::html`], which escapes everything but what is marked as HTML; in this crate that
+//! is the style, the script and nothing that comes from a run. A page loads nothing but what its own policy names:
+//! nothing at all, or pictures from where the page itself comes from.
 
-use std::fmt::Write as _;
 use std::fs;
 
 use base64::Engine as _;
-
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use vigorl_runs::RecordedStep;
 
 /// Where a page finds the pictures of a run.
@@ -17,19 +19,26 @@ pub(crate) enum Pictures<'a> {
     Under(&'a str),
 }
 
+/// What an `img` shows.
+pub(crate) struct Source {
+    pub(crate) address: String,
+    /// The attribute `loading`: a picture inside the page needs none.
+    pub(crate) loading: Option<&'static str>,
+}
+
 impl Pictures<'_> {
-    /// The attributes of an `img` that shows a step's file, or `None` if it was never written.
-    pub(crate) fn source(self, step: &RecordedStep, file: &str) -> Option<String> {
+    /// A step's file, or `None` if it was never written.
+    pub(crate) fn source(self, step: &RecordedStep, file: &str) -> Option<Source> {
         let path = step.folder.join(file);
         match self {
             Self::Inside => {
-                let bytes = fs::read(path).ok()?;
-                let text = base64::engine::general_purpose::STANDARD.encode(bytes);
-                Some(format!(r#"src="data:image/png;base64,{text}""#))
+                let text = base64::engine::general_purpose::STANDARD.encode(fs::read(path).ok()?);
+                Some(Source { address: format!("data:image/png;base64,{text}"), loading: None })
             }
-            Self::Under(address) => path
-                .is_file()
-                .then(|| format!(r#"loading="lazy" src="{}steps/{:04}/{file}""#, escape(address), step.step)),
+            Self::Under(address) => path.is_file().then(|| Source {
+                address: format!("{address}steps/{:04}/{file}", step.step),
+                loading: Some("lazy"),
+            }),
         }
     }
 }
@@ -53,54 +62,73 @@ pub(crate) struct Follow<'a> {
     pub(crate) version: &'a str,
 }
 
-/// Everything in front of the page's own content. `title` is escaped here.
-pub(crate) fn open_page(out: &mut String, title: &str, shown: Shown<'_>) {
-    let (images, requests) = match shown {
-        Shown::Alone => ("data:", "'none'"),
-        Shown::Served { .. } => ("data: 'self'", "'self'"),
+/// The whole page.
+pub(crate) fn page(title: &str, shown: Shown<'_>, content: &Markup) -> String {
+    let (images, requests, follow) = match shown {
+        Shown::Alone => ("data:", "'none'", None),
+        Shown::Served { follow } => ("data: 'self'", "'self'", follow),
     };
-    write!(
-        out,
-        concat!(
-            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">",
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src {images}; connect-src {requests}; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">",
-            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title} · vigorl</title>",
-            "<link rel=\"icon\" href=\"data:,\"><style>{style}</style>",
-            "<noscript><style>.episode{{display:block!important}}.player{{display:none}}</style></noscript></head><body"
-        ),
-        images = images,
-        requests = requests,
-        title = escape(title),
-        style = include_str!("page.css"),
-    )
-    .ok();
-    if let Shown::Served { follow: Some(Follow { address, version }) } = shown {
-        write!(out, r#" data-follow="{}" data-version="{}""#, escape(address), escape(version)).ok();
+    let policy = format!(
+        "default-src 'none'; img-src {images}; connect-src {requests}; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+    );
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " · vigorl" }
+                link rel="icon" href="data:,";
+                style { (PreEscaped(include_str!("page.css"))) }
+                noscript { style { ".episode{display:block!important}.player{display:none}" } }
+            }
+            body data-follow=[follow.map(|follow| follow.address)] data-version=[follow.map(|follow| follow.version)] {
+                div.wrap { (content) }
+                script { (PreEscaped(include_str!("page.js"))) }
+            }
+        }
+    };
+    // Control characters other than these are not allowed in HTML, and maud lets them pass.
+    let is_legal = |c: char| !c.is_control() || c == '\n' || c == '\t';
+    let mut text = page.into_string();
+    if !text.chars().all(is_legal) {
+        text = text.chars().map(|c| if is_legal(c) { c } else { char::REPLACEMENT_CHARACTER }).collect();
     }
-    out.push_str(r#"><div class="wrap">"#);
+    text.push('\n');
+    text
 }
 
-/// Everything behind it.
-pub(crate) fn close_page(out: &mut String) {
-    writeln!(out, "</div><script>{}</script></body></html>", include_str!("page.js")).ok();
-}
-
-/// Text that is safe between tags and inside double-quoted attributes.
-pub(crate) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // Other control characters are not allowed in HTML.
-            c if c.is_control() && c != '\n' && c != '\t' => out.push('\u{fffd}'),
-            c => out.push(c),
+/// A name and a value for each.
+pub(crate) fn facts<'a>(facts: impl IntoIterator<Item = (&'a str, Markup)>) -> Markup {
+    html! {
+        dl.facts {
+            @for (name, value) in facts { div { dt { (name) } dd { (value) } } }
         }
     }
-    out
+}
+
+/// Buttons that show some of what is listed: for each its filter, its word, and how many it shows.
+pub(crate) fn filters(filters: [(&str, &str, usize); 4]) -> Markup {
+    html! {
+        div.chips {
+            @for (filter, word, n) in filters {
+                @if n > 0 {
+                    button type="button" data-filter=(filter) aria-pressed=(filter == "all") { (word) " " (n) }
+                }
+            }
+        }
+    }
+}
+
+/// Parts with a dot between them.
+pub(crate) fn dotted(parts: &[Markup]) -> Markup {
+    html! {
+        @for (idx, part) in parts.iter().enumerate() {
+            @if idx > 0 { " · " }
+            (part)
+        }
+    }
 }
 
 /// At most one decimal.
@@ -149,10 +177,11 @@ mod tests {
 
     #[test]
     fn text_cannot_leave_its_place() {
-        assert_eq!(
-            escape("<img src=x onerror='a(\"&\")'>\u{1}"),
-            "&lt;img src=x onerror=&#39;a(&quot;&amp;&quot;)&#39;&gt;\u{fffd}"
-        );
+        let evil = "<img src=x onerror='a(\"&\")'>\u{1}";
+        let html = page(evil, Shown::Alone, &html! { p title=(evil) { (evil) } });
+        let safe = "&lt;img src=x onerror='a(&quot;&amp;&quot;)'&gt;\u{fffd}";
+        assert!(html.contains(&format!("<p title=\"{safe}\">{safe}</p>")), "{html}");
+        assert!(html.contains(&format!("<title>{safe} · vigorl</title>")) && !html.contains("<img"));
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! The start page of `vigorl view`: every run of a folder, one a row. Two can be chosen to be compared.
+//! Invariant: a run that cannot be read has a row that says why.
 
-use std::fmt::Write as _;
+use maud::{Markup, html};
+use vigorl_runs::{Glance, RunDirError};
 
-use vigorl_runs::Glance;
-use vigorl_runs::RunDirError;
-
-use crate::Standing;
-use crate::html::{self, Follow, Shown, count, date, duration, escape};
+use crate::html::{self, Follow, Shown, count, date, duration, facts, filters};
+use crate::standing::Standing;
 
 /// The page. `runs` are names and what is known of them; `address` says where a run is shown; `version` is that of
 /// the whole list, which the server has under `/state`.
@@ -16,142 +15,131 @@ pub fn render_list(
     address: impl Fn(&str) -> String,
     version: &str,
 ) -> String {
-    let mut out = String::new();
-    let follow = Follow { address: "/state", version };
-    html::open_page(&mut out, folder, Shown::Served { follow: Some(follow) });
-    let rows: Vec<Row<'_>> = runs.iter().map(|(name, glance)| Row::of(name, glance)).collect();
-    header(&mut out, folder, &rows);
-    if rows.is_empty() {
-        out.push_str(
-            r#"<div class="panel"><p class="empty">No run is recorded here yet. This page shows it as soon as one begins.</p></div>"#,
-        );
-    } else {
-        table(&mut out, &rows, address);
-    }
-    html::close_page(&mut out);
-    out
+    let rows: Vec<Row<'_>> = runs.iter().map(|(name, glance)| Row::of(name, glance, address(name))).collect();
+    let content = html! {
+        (header(folder, &rows))
+        @if rows.is_empty() {
+            div.panel {
+                p.empty { "No run is recorded here yet. This page shows it as soon as one begins." }
+            }
+        } @else {
+            (table(&rows))
+        }
+    };
+    let follow = Some(Follow { address: "/state", version });
+    html::page(folder, Shown::Served { follow }, &content)
 }
 
 /// A run, or why it cannot be read.
 struct Row<'a> {
     name: &'a str,
+    address: String,
     standing: Standing,
     glance: Result<&'a Glance, &'a RunDirError>,
 }
 
 impl<'a> Row<'a> {
-    fn of(name: &'a str, glance: &'a Result<Glance, RunDirError>) -> Self {
+    fn of(name: &'a str, glance: &'a Result<Glance, RunDirError>, address: String) -> Self {
         let standing = match glance {
             Ok(glance) => Standing::of(glance.success, glance.summary.as_ref()),
             Err(_) => Standing { class: "miss", mark: "!", word: "cannot be read" },
         };
-        Self { name, standing, glance: glance.as_ref() }
+        Self { name, address, standing, glance: glance.as_ref() }
     }
 }
 
-fn header(out: &mut String, folder: &str, rows: &[Row<'_>]) {
-    let n = |class: &str| rows.iter().filter(|row| row.standing.class == class).count();
-    write!(
-        out,
-        concat!(
-            r#"<div class="panel"><div class="brand">vigorl <span>recorded runs</span></div><h1>{}</h1><dl class="facts">"#,
-            "<div><dt>runs</dt><dd>{}</dd></div><div><dt>solved</dt><dd>{}</dd></div><div><dt>failures</dt><dd>{}</dd></div></dl></div>"
-        ),
-        escape(folder),
-        count(rows.len()),
-        count(n("hit")),
-        count(n("miss")),
-    )
-    .ok();
+/// How many runs stand so.
+fn n(rows: &[Row<'_>], class: &str) -> usize {
+    rows.iter().filter(|row| row.standing.class == class).count()
 }
 
-fn table(out: &mut String, rows: &[Row<'_>], address: impl Fn(&str) -> String) {
-    out.push_str(
-        r#"<form class="panel" action="/compare"><div class="bar"><h2>Runs</h2><div class="chips">"#,
-    );
-    let n = |class: &str| rows.iter().filter(|row| row.standing.class == class).count();
-    for (filter, word, n) in [
-        ("all", "all", rows.len()),
-        ("hit", "solved", n("hit")),
-        ("miss", "failures", n("miss")),
-        ("open", "undecided", n("open")),
-    ] {
-        if n > 0 {
-            let pressed = filter == "all";
-            write!(
-                out,
-                r#"<button type="button" data-filter="{filter}" aria-pressed="{pressed}">{word} {n}</button>"#
-            )
-            .ok();
+fn header(folder: &str, rows: &[Row<'_>]) -> Markup {
+    let numbers = [("runs", rows.len()), ("solved", n(rows, "hit")), ("failures", n(rows, "miss"))];
+    html! {
+        div.panel {
+            div.brand { "vigorl " span { "recorded runs" } }
+            h1 { (folder) }
+            (facts(numbers.map(|(name, n)| (name, html! { (count(n)) }))))
         }
     }
-    out.push_str("</div>");
-    if rows.len() > 1 {
-        out.push_str(
-            r#"<div class="chips"><span class="labels">choose A and B</span><button>Compare</button></div>"#,
-        );
-    }
-    out.push_str(r#"</div><table class="runs"><thead><tr>"#);
-    if rows.len() > 1 {
-        out.push_str(r#"<th class="pick">A</th><th class="pick">B</th>"#);
-    }
-    out.push_str("<th>run</th><th>started</th><th>outcome</th><th class=\"n\">steps</th><th class=\"n\">reward</th><th class=\"n\">took</th></tr></thead><tbody>");
-    for row in rows {
-        tr(out, row, rows.len() > 1, &address(row.name));
-    }
-    out.push_str("</tbody></table></form>");
 }
 
-fn tr(out: &mut String, row: &Row<'_>, can_compare: bool, address: &str) {
-    let Row { name, standing: Standing { class, mark, word }, glance } = row;
-    let name = escape(name);
-    write!(out, r#"<tr class="run {class}">"#).ok();
-    if can_compare {
-        for (side, label) in [("a", "A"), ("b", "B")] {
-            let able = if glance.is_ok() { "required" } else { "disabled" };
-            write!(
-                out,
-                r#"<td class="pick"><input type="radio" name="{side}" value="{name}" {able} aria-label="{label}: {name}"></td>"#
-            )
-            .ok();
+fn table(rows: &[Row<'_>]) -> Markup {
+    let can_compare = rows.len() > 1;
+    html! {
+        form.panel action="/compare" {
+            div.bar {
+                h2 { "Runs" }
+                (filters([
+                    ("all", "all", rows.len()),
+                    ("hit", "solved", n(rows, "hit")),
+                    ("miss", "failures", n(rows, "miss")),
+                    ("open", "undecided", n(rows, "open")),
+                ]))
+                @if can_compare { div.chips { span.labels { "choose A and B" } button { "Compare" } } }
+            }
+            table.runs {
+                thead {
+                    tr {
+                        @if can_compare { th.pick { "A" } th.pick { "B" } }
+                        th { "run" } th { "started" } th { "outcome" }
+                        th.n { "steps" } th.n { "reward" } th.n { "took" }
+                    }
+                }
+                tbody { @for row in rows { (tr(row, can_compare)) } }
+            }
         }
     }
-    let glance = match glance {
-        Ok(glance) => glance,
-        Err(error) => {
-            write!(
-                out,
-                r#"<td>{name}<small>{}</small></td><td></td><td><span class="pill state">{mark} {word}</span></td><td></td><td></td><td></td></tr>"#,
-                escape(&error.to_string())
-            )
-            .ok();
-            return;
+}
+
+fn tr(row: &Row<'_>, can_compare: bool) -> Markup {
+    html! {
+        tr.run.(row.standing.class) {
+            @if can_compare { (pick(row, "a", "A")) (pick(row, "b", "B")) }
+            @match row.glance {
+                Ok(glance) => (cells(row, glance)),
+                Err(error) => {
+                    td { (row.name) small { (error) } }
+                    td {}
+                    td { (pill(row.standing)) }
+                    td {} td {} td {}
+                }
+            }
         }
-    };
-    let task = if glance.run.task.is_empty() { name.clone() } else { escape(&glance.run.task) };
-    let solved = match glance.n_judged {
-        0 | 1 => String::new(),
-        n => format!("<small>{} of {} solved</small>", count(glance.n_success), count(n)),
-    };
-    write!(
-        out,
-        concat!(
-            r#"<td><a href="{address}">{task}</a><small>{name} · {model}</small></td><td>{started}</td>"#,
-            r#"<td><span class="pill state">{mark} {word}</span>{solved}</td><td class="n">{n_steps}</td><td class="n">{reward}</td><td class="n">{took}</td></tr>"#
-        ),
-        address = escape(address),
-        task = task,
-        name = name,
-        model = escape(&glance.run.model.name),
-        started = escape(&date(&glance.run.started_at)),
-        mark = mark,
-        word = word,
-        solved = solved,
-        n_steps = count(glance.n_steps),
-        reward = glance.reward.map_or_else(|| "–".to_owned(), html::reward),
-        took = glance.summary.as_ref().map_or_else(|| "–".to_owned(), |summary| duration(summary.wall_millis.0)),
-    )
-    .ok();
+    }
+}
+
+/// The choice of a run as one side of a comparison.
+fn pick(row: &Row<'_>, side: &str, letter: &str) -> Markup {
+    let can_be_read = row.glance.is_ok();
+    html! {
+        td.pick {
+            input type="radio" name=(side) value=(row.name) required[can_be_read] disabled[!can_be_read]
+                aria-label={ (letter) ": " (row.name) };
+        }
+    }
+}
+
+fn pill(Standing { mark, word, .. }: Standing) -> Markup {
+    html! { span.pill.state { (mark) " " (word) } }
+}
+
+fn cells(row: &Row<'_>, glance: &Glance) -> Markup {
+    let run = &glance.run;
+    let task = if run.task.is_empty() { row.name } else { &run.task };
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+    let took = glance.summary.as_ref().map(|summary| duration(summary.wall_millis.0));
+    html! {
+        td { a href=(row.address) { (task) } small { (row.name) " · " (run.model.name) } }
+        td { (date(&run.started_at)) }
+        td {
+            (pill(row.standing))
+            @if glance.n_judged > 1 { small { (count(glance.n_success)) " of " (count(glance.n_judged)) " solved" } }
+        }
+        td.n { (count(glance.n_steps)) }
+        td.n { (or_none(glance.reward.map(html::reward))) }
+        td.n { (or_none(took)) }
+    }
 }
 
 #[cfg(test)]

@@ -4,12 +4,11 @@
 //! drawing stays right at any display size. Marks carry `data-p` (links them to the list of thoughts) and
 //! `data-order` (when they appear in the replay).
 
-use std::fmt::Write as _;
-
+use maud::{Markup, html};
 use vigorl_runs::record::{ActionRecord, Box4, GroundingRecord, StepRecord, Xy};
 
-use crate::html::{escape, number};
-use crate::step::verb;
+use crate::deed::verb;
+use crate::html::number;
 
 /// Distance of a badge from its point, in display pixels.
 const BADGE_REACH: f64 = 27.0;
@@ -90,17 +89,31 @@ impl Frame {
         at[0].0 >= l && at[1].0 >= t && at[0].0 < r && at[1].0 < b
     }
 
-    /// `x="…" y="…" width="…" height="…"` of a box.
-    fn rect(self, b: Box4) -> String {
+    /// Left, top, width and height of a box, as attributes want them.
+    fn rect(self, b: Box4) -> [String; 4] {
         let (w, h) = self.size();
-        format!(
-            r#"x="{:.3}%" y="{:.3}%" width="{:.3}%" height="{:.3}%""#,
-            (b[0].0 - self.window[0]) / w * 100.0,
-            (b[1].0 - self.window[1]) / h * 100.0,
-            (b[2].0 - b[0].0) / w * 100.0,
-            (b[3].0 - b[1].0) / h * 100.0
-        )
+        [
+            (b[0].0 - self.window[0]) / w,
+            (b[1].0 - self.window[1]) / h,
+            (b[2].0 - b[0].0) / w,
+            (b[3].0 - b[1].0) / h,
+        ]
+        .map(|share| percent(share * 100.0))
     }
+
+    /// What is drawn in display pixels around the middle of the pixel at `at`, whatever the size of the page.
+    fn around(self, at: Xy, drawn: &Markup) -> Markup {
+        let (x, y) = self.percent(at);
+        html! { svg x=(percent(x)) y=(percent(y)) overflow="visible" { (drawn) } }
+    }
+}
+
+fn percent(value: f64) -> String {
+    format!("{value:.3}%")
+}
+
+fn overlay(content: &Markup) -> Markup {
+    html! { svg.overlay role="presentation" { (content) } }
 }
 
 /// The overlay of the whole screenshot.
@@ -109,123 +122,112 @@ pub(crate) fn full(
     model: Option<&GroundingRecord>,
     step: Option<&StepRecord>,
     target: Option<Box4>,
-) -> String {
-    let mut out = String::from(r#"<svg class="overlay" role="presentation">"#);
-    if let Some(target) = target {
-        write!(
-            out,
-            r#"<rect class="truth" rx="3" {}><title>the target, as the page reports it</title></rect>"#,
-            frame.rect(target)
-        )
-        .ok();
-    }
+) -> Markup {
     let action = step.and_then(|step| step.action.as_ref());
     let click = action.and_then(ActionRecord::at).copied().or(model.and_then(|m| m.answer));
     // An action at a place that the task named has no thoughts, but a mark.
     let nobody = GroundingRecord::default();
-    if let Some(model) = model.or(click.map(|_| &nobody)) {
-        let pins = pins(model);
-        windows(&mut out, frame, model, &pins);
-        trail(&mut out, frame, &pins);
-        draw_pins(&mut out, frame, &pins, click);
-        let end = action.and_then(ActionRecord::to).copied();
-        if let Some((from, to)) = click.zip(end) {
-            line(&mut out, frame, [from, to], pins.answer_order + 1);
-            cross(&mut out, frame, to, ("release", "released"), pins.answer_order + 1);
+    let model = model.or(click.map(|_| &nobody));
+    overlay(&html! {
+        @if let Some(target) = target {
+            @let [x, y, w, h] = frame.rect(target);
+            rect.truth rx="3" x=(x) y=(y) width=(w) height=(h) { title { "the target, as the page reports it" } }
         }
-        if let Some(at) = click {
-            cross(&mut out, frame, at, ("click", action.map_or("answer", verb)), pins.answer_order);
+        @if let Some(model) = model { (marks(frame, model, action, click)) }
+    })
+}
+
+fn marks(frame: Frame, model: &GroundingRecord, action: Option<&ActionRecord>, click: Option<Xy>) -> Markup {
+    let pins = pins(model);
+    let released = click.zip(action.and_then(ActionRecord::to).copied());
+    html! {
+        (windows(frame, model, &pins))
+        (trail(frame, &pins))
+        (draw_pins(frame, &pins, click))
+        @if let Some((from, to)) = released {
+            (line(frame, [from, to], pins.answer_order + 1))
+            (cross(frame, to, ("release", "released"), pins.answer_order + 1))
         }
+        @if let Some(at) = click { (cross(frame, at, ("click", action.map_or("answer", verb)), pins.answer_order)) }
     }
-    out.push_str("</svg>");
-    out
 }
 
 /// The overlay of the crop of turn `turn`: what the following turn and the click point at inside it.
-pub(crate) fn on_crop(frame: Frame, model: &GroundingRecord, turn: usize, click: Option<Xy>) -> String {
-    let mut out = String::from(r#"<svg class="overlay" role="presentation">"#);
-    for pin in pins(model).pins.iter().filter(|pin| pin.turn == turn + 1 && frame.shows(pin.at)) {
-        let (x, y) = frame.percent(pin.at);
-        write!(
-            out,
-            r#"<svg x="{x:.3}%" y="{y:.3}%" overflow="visible"><g class="pin t{}" data-p="{}-{}"><circle class="halo" r="13"/><circle class="dot" r="4"/></g></svg>"#,
-            hue(pin.turn), pin.turn, pin.thought
-        )
-        .ok();
-    }
-    if let Some(at) = click.filter(|at| frame.shows(*at)) {
-        cross(&mut out, frame, at, ("click", "click"), 0);
-    }
-    out.push_str("</svg>");
-    out
+pub(crate) fn on_crop(frame: Frame, model: &GroundingRecord, turn: usize, click: Option<Xy>) -> Markup {
+    let pins = pins(model);
+    let shown = pins.pins.iter().filter(|pin| pin.turn == turn + 1 && frame.shows(pin.at));
+    overlay(&html! {
+        @for pin in shown {
+            (frame.around(pin.at, &html! {
+                g.pin.(hue(pin.turn)) data-p={ (pin.turn) "-" (pin.thought) } {
+                    circle.halo r="13" {}
+                    circle.dot r="4" {}
+                }
+            }))
+        }
+        @if let Some(at) = click.filter(|at| frame.shows(*at)) { (cross(frame, at, ("click", "click"), 0)) }
+    })
 }
 
 /// The color class of a turn.
-pub(crate) fn hue(turn: usize) -> usize {
-    turn % 6 + 1
+pub(crate) fn hue(turn: usize) -> &'static str {
+    ["t1", "t2", "t3", "t4", "t5", "t6"][turn % 6]
 }
 
-fn windows(out: &mut String, frame: Frame, model: &GroundingRecord, pins: &Pins<'_>) {
-    for (turn, said) in model.turns.iter().enumerate() {
-        let Some(window) = said.crop else { continue };
-        let (w, h) = frame.size();
-        let (x, y) =
-            ((window[0].0 - frame.window[0]) / w * 100.0, (window[1].0 - frame.window[1]) / h * 100.0);
-        write!(
-            out,
-            concat!(
-                r#"<g class="window t{}" data-p="zoom-{turn}" data-order="{}"><rect rx="3" {}/>"#,
-                r#"<svg x="{x:.3}%" y="{y:.3}%" overflow="visible"><rect class="tag" width="{}" height="17" rx="3"/>"#,
-                r#"<text x="6" y="12.5">zoom {}</text></svg></g>"#
-            ),
-            hue(turn),
-            pins.zoom_order[turn],
-            frame.rect(window),
-            if turn + 1 < 10 { 54 } else { 62 },
-            turn + 1,
-            turn = turn, x = x, y = y,
-        )
-        .ok();
-    }
+fn windows(frame: Frame, model: &GroundingRecord, pins: &Pins<'_>) -> Markup {
+    let window = |turn: usize, window: Box4| {
+        let [x, y, w, h] = frame.rect(window);
+        html! {
+            g.window.(hue(turn)) data-p={ "zoom-" (turn) } data-order=(pins.zoom_order[turn]) {
+                rect rx="3" x=(x) y=(y) width=(w) height=(h) {}
+                svg x=(x) y=(y) overflow="visible" {
+                    rect.tag width=(if turn + 1 < 10 { 54 } else { 62 }) height="17" rx="3" {}
+                    text x="6" y="12.5" { "zoom " (turn + 1) }
+                }
+            }
+        }
+    };
+    let windows = model.turns.iter().enumerate().filter_map(|(turn, said)| Some(window(turn, said.crop?)));
+    html! { @for window in windows { (window) } }
 }
 
 /// Dotted lines from one looked-at point to the next.
-fn trail(out: &mut String, frame: Frame, pins: &Pins<'_>) {
-    for pair in pins.pins.windows(2).filter(|pair| pair[0].at != pair[1].at) {
-        line(out, frame, [pair[0].at, pair[1].at], pair[1].order);
+fn trail(frame: Frame, pins: &Pins<'_>) -> Markup {
+    let moved = pins.pins.windows(2).filter(|pair| pair[0].at != pair[1].at);
+    html! { @for pair in moved { (line(frame, [pair[0].at, pair[1].at], pair[1].order)) } }
+}
+
+fn line(frame: Frame, ends: [Xy; 2], order: usize) -> Markup {
+    let [(x1, y1), (x2, y2)] = ends.map(|at| frame.percent(at));
+    html! {
+        line.trail data-order=(order) x1=(percent(x1)) y1=(percent(y1)) x2=(percent(x2)) y2=(percent(y2)) {}
     }
 }
 
-fn line(out: &mut String, frame: Frame, ends: [Xy; 2], order: usize) {
-    let [(x1, y1), (x2, y2)] = ends.map(|at| frame.percent(at));
-    write!(
-        out,
-        r#"<line class="trail" data-order="{order}" x1="{x1:.3}%" y1="{y1:.3}%" x2="{x2:.3}%" y2="{y2:.3}%"/>"#,
-    )
-    .ok();
-}
-
 /// A dot at the point itself and a numbered badge where there is room beside it.
-fn draw_pins(out: &mut String, frame: Frame, pins: &Pins<'_>, click: Option<Xy>) {
+fn draw_pins(frame: Frame, pins: &Pins<'_>, click: Option<Xy>) -> Markup {
     let mut taken: Vec<(f64, f64)> =
         pins.pins.iter().map(|pin| pin.at).chain(click).map(|at| frame.display(at)).collect();
+    let mut drawn = Vec::new();
     for pin in &pins.pins {
-        let (x, y) = frame.percent(pin.at);
-        let (dx, dy) = free_direction(frame, frame.display(pin.at), &taken);
         let (px, py) = frame.display(pin.at);
+        let (dx, dy) = free_direction(frame, (px, py), &taken);
         taken.push((px + dx, py + dy));
-        write!(
-            out,
-            concat!(
-                r#"<svg x="{x:.3}%" y="{y:.3}%" overflow="visible"><g class="pin t{hue}" data-p="{turn}-{thought}" data-order="{order}">"#,
-                r#"<title>{title}</title><circle class="halo" r="17"/><line x2="{dx:.1}" y2="{dy:.1}"/><circle class="dot" r="4"/>"#,
-                r#"<circle class="badge" cx="{dx:.1}" cy="{dy:.1}" r="10"/><text x="{dx:.1}" y="{dy:.1}">{number}</text></g></svg>"#
-            ),
-            hue = hue(pin.turn), turn = pin.turn, thought = pin.thought, order = pin.order, number = pin.number,
-            title = escape(&format!("{} ({}, {})", pin.text, number(pin.at[0].0), number(pin.at[1].0))),
-            x = x, y = y, dx = dx, dy = dy,
-        )
-        .ok();
+        drawn.push(frame.around(pin.at, &draw_pin(pin, [dx, dy].map(|offset| format!("{offset:.1}")))));
+    }
+    html! { @for pin in drawn { (pin) } }
+}
+
+fn draw_pin(pin: &Pin<'_>, [dx, dy]: [String; 2]) -> Markup {
+    html! {
+        g.pin.(hue(pin.turn)) data-p={ (pin.turn) "-" (pin.thought) } data-order=(pin.order) {
+            title { (pin.text) " (" (number(pin.at[0].0)) ", " (number(pin.at[1].0)) ")" }
+            circle.halo r="17" {}
+            line x2=(dx) y2=(dy) {}
+            circle.dot r="4" {}
+            circle.badge cx=(dx) cy=(dy) r="10" {}
+            text x=(dx) y=(dy) { (pin.number) }
+        }
     }
 }
 
@@ -252,37 +254,33 @@ fn free_direction(frame: Frame, (px, py): (f64, f64), taken: &[(f64, f64)]) -> (
 }
 
 /// A target mark; `mark` links it to its words, `word` says what happened there.
-fn cross(out: &mut String, frame: Frame, at: Xy, (mark, word): (&str, &str), order: usize) {
-    let (x, y) = frame.percent(at);
+fn cross(frame: Frame, at: Xy, (mark, word): (&str, &str), order: usize) -> Markup {
     let lines = "M-19 0H-7M19 0H7M0 -19V-7M0 19V7M-12.5 0a12.5 12.5 0 1 0 25 0a12.5 12.5 0 1 0 -25 0";
-    write!(
-        out,
-        concat!(
-            r#"<svg x="{x:.3}%" y="{y:.3}%" overflow="visible"><g class="cross" data-p="{mark}" data-order="{order}">"#,
-            r#"<title>{word} at ({}, {})</title><path class="under" d="{lines}"/><path class="over" d="{lines}"/><circle class="core" r="2"/></g></svg>"#
-        ),
-        number(at[0].0), number(at[1].0), x = x, y = y, order = order, lines = lines,
-        mark = mark, word = word,
+    frame.around(
+        at,
+        &html! {
+            g.cross data-p=(mark) data-order=(order) {
+                title { (word) " at (" (number(at[0].0)) ", " (number(at[1].0)) ")" }
+                path.under d=(lines) {}
+                path.over d=(lines) {}
+                circle.core r="2" {}
+            }
+        },
     )
-    .ok();
 }
 
 /// A small overlay for the gallery: only the target and the click.
-pub(crate) fn thumbnail(frame: Frame, click: Option<Xy>, target: Option<Box4>) -> String {
-    let mut out = String::from(r#"<svg class="overlay" role="presentation">"#);
-    if let Some(target) = target {
-        write!(out, r#"<rect class="truth" rx="2" {}/>"#, frame.rect(target)).ok();
-    }
-    if let Some(at) = click {
-        let (x, y) = frame.percent(at);
-        write!(
-            out,
-            r#"<svg x="{x:.3}%" y="{y:.3}%" overflow="visible"><g class="cross"><circle class="under" r="6.5"/><circle class="over" r="6.5"/><circle class="core" r="1.8"/></g></svg>"#
-        )
-        .ok();
-    }
-    out.push_str("</svg>");
-    out
+pub(crate) fn thumbnail(frame: Frame, click: Option<Xy>, target: Option<Box4>) -> Markup {
+    let mark = html! {
+        g.cross { circle.under r="6.5" {} circle.over r="6.5" {} circle.core r="1.8" {} }
+    };
+    overlay(&html! {
+        @if let Some(target) = target {
+            @let [x, y, w, h] = frame.rect(target);
+            rect.truth rx="2" x=(x) y=(y) width=(w) height=(h) {}
+        }
+        @if let Some(at) = click { (frame.around(at, &mark)) }
+    })
 }
 
 #[cfg(test)]

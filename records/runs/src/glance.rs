@@ -9,6 +9,7 @@ use std::path::Path;
 use crate::record::{Event, RunRecord, Summary};
 use crate::recorded::{read_events, read_if_present, read_json};
 use crate::run_dir::RunDirError;
+use crate::totals::Judged;
 
 /// A run at a glance.
 #[derive(Debug, Clone)]
@@ -53,23 +54,19 @@ impl Glance {
     }
 
     fn of_events(run: RunRecord, events: &[Event]) -> Self {
-        let outcomes = || {
-            events.iter().filter_map(|event| match event {
-                Event::EpisodeEnded { outcome, .. } => Some(outcome),
-                _ => None,
-            })
-        };
-        let judged: Vec<bool> = outcomes().filter_map(|outcome| outcome.success).collect();
-        let rewards: Vec<f64> = outcomes().filter_map(|outcome| outcome.reward).collect();
+        let judged = Judged::of(events.iter().filter_map(|event| match event {
+            Event::EpisodeEnded { outcome, .. } => Some(outcome),
+            _ => None,
+        }));
         Self {
             run,
             summary: None,
             // More episodes may come.
             success: None,
-            reward: (!rewards.is_empty()).then(|| rewards.iter().sum::<f64>() / rewards.len() as f64),
+            reward: judged.reward,
             n_steps: events.iter().filter(|event| matches!(event, Event::StepStarted { .. })).count(),
-            n_judged: judged.len(),
-            n_success: judged.iter().filter(|success| **success).count(),
+            n_judged: judged.n,
+            n_success: judged.n_success,
         }
     }
 }

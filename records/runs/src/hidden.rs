@@ -6,7 +6,7 @@ use vigorl_tasks::scripted::Secret;
 
 /// Fields of a record, and of its action, that hold a word of the format or a date, and no text of anybody. Deeper
 /// down, such as among the variables of a task, the same name can be anybody's.
-const WORDS: [&str; 7] = ["event", "at", "started_at", "effect", "verification", "type", "button"];
+const WORDS: [&str; 8] = ["event", "at", "started_at", "effect", "verification", "type", "button", "chord"];
 
 /// Secrets, and what stands instead of them.
 #[derive(Clone, Default)]

@@ -10,6 +10,7 @@ mod interval;
 pub mod record;
 mod recorded;
 mod run_dir;
+mod totals;
 
 pub use clock::Stamp;
 pub use glance::{Glance, run_version};
@@ -17,3 +18,4 @@ pub use hidden::Hidden;
 pub use interval::wilson95;
 pub use recorded::{Recorded, RecordedEpisode, RecordedStep};
 pub use run_dir::{RunDir, RunDirError};
+pub use totals::{Judged, Totals};

@@ -4,9 +4,12 @@
 //! reach the runs under a name of its own (DNS rebinding). A name in an address is one plain component, and what is
 //! opened lies in the run's own folder after all links are followed.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::site::Reply;
 
@@ -72,36 +75,21 @@ fn value(query: &str, wanted: &str) -> Option<String> {
     decoded(&found?.1.replace('+', " ")).filter(|value| is_plain(value))
 }
 
-/// Text without `%41`.
+/// Text without `%41`; `None` if a `%` begins no such thing, or the bytes are no text.
 fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        rest = behind;
-        if *first == b'%' {
-            let (digits, behind) = rest.split_at_checked(2)?;
-            let digits =
-                str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = behind;
-        } else {
-            bytes.push(*first);
-        }
-    }
-    String::from_utf8(bytes).ok()
+    let bytes = percent_decode_str(text);
+    // The decoder leaves such a `%` as it is. An address that a browser writes has none.
+    let mut after_percent = text.split('%').skip(1).map(|rest| rest.as_bytes().get(..2));
+    let is_whole = after_percent.all(|two| two.is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit)));
+    is_whole.then(|| bytes.decode_utf8().ok().map(Cow::into_owned)).flatten()
 }
+
+/// All but letters, digits, and what RFC 3986 calls unreserved.
+const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Text as one component of an address.
 pub(super) fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    utf8_percent_encode(text, &RESERVED).to_string()
 }
 
 /// Whether a name is a single component that is not hidden, so that it cannot lead up or away.
