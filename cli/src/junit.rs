@@ -1,115 +1,72 @@
 //! Results as JUnit's XML, which test dashboards read: a suite per task, a case per repetition.
 //!
-//! Invariant: the file appears whole, by rename, and any text gives well-formed XML.
-//! There is no standard: elements, attributes and their order are those that Jenkins, GitLab and pytest agree on.
+//! Invariant: the file appears whole, by rename, and any text gives well-formed XML. There is no standard: elements and attributes are those that Jenkins, GitLab and pytest agree on.
 
-use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use quick_xml::events::{BytesDecl, BytesText, Event};
-use quick_xml::writer::Writer;
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use vigorl_files::write_whole;
 
 use crate::suite::{Counts, Outcome, Repetition, Suite};
 
 /// Writes the file anew.
 pub(crate) fn write(path: &Path, suites: &[Suite]) -> anyhow::Result<()> {
-    let partial = path.with_extension("partial");
     xml(suites)
-        .and_then(|bytes| fs::write(&partial, bytes))
-        .and_then(|()| fs::rename(&partial, path))
+        .and_then(|xml| write_whole(path, xml.as_bytes()))
         .with_context(|| format!("cannot write `{}`; choose another --junit", path.display()))
 }
 
-fn xml(suites: &[Suite]) -> io::Result<Vec<u8>> {
-    let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
-    writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-    let numbers = numbers(suites);
-    let root = writer.create_element("testsuites").with_attribute(("name", "vigorl"));
-    let root = numbers.iter().fold(root, |root, (name, n)| root.with_attribute((*name, n.as_str())));
-    root.write_inner_content(|writer| suites.iter().try_for_each(|suite| write_suite(writer, suite)))?;
-    let mut bytes = writer.into_inner();
-    bytes.push(b'\n');
-    Ok(bytes)
+fn xml(suites: &[Suite]) -> io::Result<String> {
+    let mut report = Report::new("vigorl");
+    report
+        .set_time(suites.iter().flat_map(|suite| &suite.repetitions).map(|repetition| repetition.took).sum());
+    report.add_test_suites(suites.iter().map(test_suite));
+    report.to_string().map_err(io::Error::other)
 }
 
-/// The attributes that suites and their sum have alike.
-fn numbers(suites: &[Suite]) -> [(&'static str, String); 5] {
-    let counts = Counts::of(suites);
-    let took = suites.iter().flat_map(|suite| &suite.repetitions).map(|repetition| repetition.took).sum();
-    [
-        ("tests", counts.n().to_string()),
-        ("failures", counts.n_not_solved.to_string()),
-        ("errors", counts.n_failed.to_string()),
-        ("skipped", counts.n_not_played.to_string()),
-        ("time", secs(took)),
-    ]
-}
-
-fn write_suite(writer: &mut Writer<Vec<u8>>, suite: &Suite) -> io::Result<()> {
-    let (given, numbers) = (in_attribute(&suite.given), numbers(std::slice::from_ref(suite)));
+fn test_suite(suite: &Suite) -> TestSuite {
+    let mut written = TestSuite::new(in_attribute(&suite.given));
+    written.set_time(suite.repetitions.iter().map(|repetition| repetition.took).sum());
     // Whole seconds without a zone, as the readers want it.
     let stamp = suite.started_at.iso();
     let stamp = stamp.split('.').next().unwrap_or_default();
-    let element = writer.create_element("testsuite").with_attribute(("name", given.as_str()));
-    let element =
-        numbers.iter().fold(element, |element, (name, n)| element.with_attribute((*name, n.as_str())));
-    let element = element.with_attribute(("timestamp", stamp));
-    element.write_inner_content(|writer| {
-        let mut cases = suite.repetitions.iter().enumerate();
-        cases.try_for_each(|(idx, repetition)| write_case(writer, suite, idx, repetition))
-    })?;
-    Ok(())
+    written.extra.insert("timestamp".into(), stamp.into());
+    let n_skipped = Counts::of([suite]).n_not_played.to_string();
+    written.extra.insert("skipped".into(), n_skipped.into());
+    let cases = suite.repetitions.iter().enumerate();
+    written.add_test_cases(cases.map(|(idx, repetition)| test_case(suite, idx, repetition)));
+    written
 }
 
-fn write_case(
-    writer: &mut Writer<Vec<u8>>,
-    suite: &Suite,
-    idx: usize,
-    repetition: &Repetition,
-) -> io::Result<()> {
+fn test_case(suite: &Suite, idx: usize, repetition: &Repetition) -> TestCase {
     let name = match suite.repetitions.len() {
         1 => suite.name.clone(),
         _ => format!("{} #{}", suite.name, idx + 1),
     };
-    let (name, given, took) = (in_attribute(&name), in_attribute(&suite.given), secs(repetition.took));
-    let case = writer.create_element("testcase");
-    let case = case.with_attributes([
-        ("classname", given.as_str()),
-        ("name", name.as_str()),
-        ("time", took.as_str()),
-    ]);
-    case.write_inner_content(|writer| {
-        let said = match &repetition.outcome {
-            Outcome::Solved => None,
-            Outcome::NotSolved(detail) => Some(("failure", Some("not solved"), detail.as_str())),
-            Outcome::Failed(message) => Some(("error", Some("the world failed"), message.as_str())),
-            Outcome::NotPlayed => Some(("skipped", None, "not played to its end")),
-        };
-        if let Some((element, kind, text)) = said {
-            let message = in_attribute(text);
-            let element = writer.create_element(element).with_attribute(("message", message.as_str()));
-            match kind {
-                None => element.write_empty()?,
-                Some(kind) => {
-                    let text = legal(text);
-                    element.with_attribute(("type", kind)).write_text_content(BytesText::new(&text))?
-                }
-            };
-        }
-        if let Some((run_dir, report)) = &repetition.record {
-            let text = legal(&format!("{}\n{}\n", run_dir.display(), report.display()));
-            writer.create_element("system-out").write_text_content(BytesText::new(&text))?;
-        }
-        Ok(())
-    })?;
-    Ok(())
+    let mut case = TestCase::new(in_attribute(&name), status(&repetition.outcome));
+    case.set_classname(in_attribute(&suite.given)).set_time(repetition.took);
+    if let Some((run_dir, report)) = &repetition.record {
+        case.set_system_out(legal(&format!("{}\n{}\n", run_dir.display(), report.display())));
+    }
+    case
 }
 
-fn secs(duration: Duration) -> String {
-    format!("{:.3}", duration.as_secs_f64())
+fn status(outcome: &Outcome) -> TestCaseStatus {
+    let (mut status, said) = match outcome {
+        Outcome::Solved => return TestCaseStatus::success(),
+        Outcome::NotPlayed => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message("not played to its end");
+            return status;
+        }
+        Outcome::NotSolved(detail) => (TestCaseStatus::non_success(NonSuccessKind::Failure), detail),
+        Outcome::Failed(message) => (TestCaseStatus::non_success(NonSuccessKind::Error), message),
+    };
+    let kind = if matches!(outcome, Outcome::Failed(_)) { "the world failed" } else { "not solved" };
+    status.set_message(in_attribute(said)).set_type(kind).set_description(legal(said));
+    status
 }
 
 /// Readers turn line breaks of attributes into spaces.
@@ -117,14 +74,16 @@ fn in_attribute(text: &str) -> String {
     legal(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// XML has no way to write most control characters, not even escaped.
+/// Of what XML cannot hold, the crate leaves out control characters but lets these two pass.
 fn legal(text: &str) -> String {
-    let is_legal = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
-    text.chars().map(|c| if is_legal(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+    text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::time::Duration;
+
     use quick_xml::events::Event;
     use quick_xml::reader::Reader;
     use vigorl_runs::Stamp;
@@ -158,13 +117,15 @@ mod tests {
 
     #[test]
     fn a_suite_per_task_and_a_case_per_repetition() {
-        let xml = String::from_utf8(xml(&suites()).unwrap()).unwrap();
+        let xml = xml(&suites()).unwrap();
         for words in [
-            "<testsuites name=\"vigorl\" tests=\"4\" failures=\"1\" errors=\"1\" skipped=\"1\" time=\"6.000\">",
-            "<testsuite name=\"a.yaml\" tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\" time=\"3.000\" \
-             timestamp=\"2000-02-28T23:59:59\">",
-            "<testcase classname=\"a.yaml\" name=\"find &lt;it&gt; &amp; &quot;that&quot; #2\" time=\"1.500\">",
-            "<testcase classname=\"b.yaml\" name=\"find &lt;it&gt; &amp; &quot;that&quot;\" time=\"1.500\">",
+            "<testsuites name=\"vigorl\" tests=\"4\" failures=\"1\" errors=\"1\" time=\"6.000\">",
+            "<testsuite name=\"a.yaml\" tests=\"2\" disabled=\"0\" errors=\"0\" failures=\"1\" time=\"3.000\" \
+             timestamp=\"2000-02-28T23:59:59\" skipped=\"0\">",
+            "<testsuite name=\"c.yaml\" tests=\"1\" disabled=\"1\" errors=\"0\" failures=\"0\" time=\"1.500\" \
+             timestamp=\"2000-02-28T23:59:59\" skipped=\"1\">",
+            "<testcase name=\"find &lt;it&gt; &amp; &quot;that&quot; #2\" classname=\"a.yaml\" time=\"1.500\">",
+            "<testcase name=\"find &lt;it&gt; &amp; &quot;that&quot;\" classname=\"b.yaml\" time=\"1.500\">",
             "<error message=\"gone\" type=\"the world failed\">gone</error>",
             "<skipped message=\"not played to its end\"/>",
             "<system-out>runs/a\nruns/a/report.html\n</system-out>",
@@ -176,7 +137,7 @@ mod tests {
     #[test]
     fn any_text_gives_xml_that_reads_back() {
         let xml = xml(&suites()).unwrap();
-        let mut reader = Reader::from_reader(&xml[..]);
+        let mut reader = Reader::from_reader(xml.as_bytes());
         let (mut failure, mut depth, mut inside) = (String::new(), 0, false);
         loop {
             match reader.read_event().unwrap() {
@@ -198,7 +159,7 @@ mod tests {
             }
         }
         assert_eq!(depth, 0);
-        assert_eq!(failure, "no \u{fffd}[31m]]&gt; &lt;b&gt;\nsecond \u{fffd} line");
+        assert_eq!(failure, "no ]]&gt; &lt;b&gt;\nsecond \u{fffd} line");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use vigorl_agent::{Nobody, PracticeJudge, ScriptedJudge};
+use vigorl_agent::{Cancel, Nobody, PracticeJudge, ScriptedJudge};
 use vigorl_interface::{Action, Driver, Effect};
 use vigorl_policy::ScriptedPolicy;
 use vigorl_report::write_report;
