@@ -203,7 +203,7 @@ fn remember(in_vain: &mut Vec<InVain>, intent: &Intent, outcome: &StepOutcome) {
     if in_vain.len() == MOST {
         in_vain.remove(0);
     }
-    let screenshot = before.pixels.clone();
+    let screenshot = before.clone();
     in_vain.push(InVain { target: target.clone(), deed: deed.clone(), screenshot, at });
 }
 

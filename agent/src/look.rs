@@ -37,11 +37,16 @@ pub(crate) fn look_again(
     outcome.page = timed(&mut outcome.times.capture, || agent.driver.page_state())?;
 
     let clock = Instant::now();
-    if let (Some(before), Some(after)) = (&outcome.before, &outcome.after) {
-        outcome.change = pixel_change(&before.pixels, &after.pixels);
-    }
     let at = outcome.action.as_ref().and_then(Action::end).copied();
-    outcome.effect = classify(outcome.change, &outcome.page_before, &outcome.page, outcome.settled, at);
+    let change = match (&outcome.before, &outcome.after) {
+        (Some(before), Some(after)) => {
+            outcome.change = pixel_change(&before.pixels, &after.pixels);
+            outcome.change.filter(|change| !change.is_caret(after.device_pixel_ratio))
+        }
+        // Behind a dialog, which is the effect.
+        _ => None,
+    };
+    outcome.effect = classify(change, &outcome.page_before, &outcome.page, outcome.settled, at);
     outcome.times.verify += clock.elapsed();
     Ok(())
 }

@@ -6,14 +6,12 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use image::RgbImage;
 use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_interface::{
     Action, Driver, DriverError, Effect, Key, MouseButton, PageState, PixelChange, Screenshot, Settled,
-    TabId, pixel_change,
+    TabId, same_but_for_a_caret,
 };
 use vigorl_policy::{
     GroundObserver, Grounding, Malformed, Policy, PolicyError, Preset, Sampling, Turn, ground, ground_closer,
@@ -256,7 +254,7 @@ pub struct InVain {
     /// What was done there.
     pub deed: Deed,
     /// What the screen showed.
-    pub screenshot: Arc<RgbImage>,
+    pub screenshot: Screenshot,
     /// Where the policy found it.
     pub at: Point<Screen>,
 }
@@ -266,9 +264,10 @@ impl InVain {
     const SAME_PX: f64 = 3.0;
 
     /// Whether the same was to be done on a screen that looked the same.
-    fn was(&self, target: &Target, deed: &Deed, screenshot: &RgbImage) -> bool {
+    fn was(&self, target: &Target, deed: &Deed, screenshot: &Screenshot) -> bool {
+        let ratio = screenshot.device_pixel_ratio;
         (&self.target, &self.deed) == (target, deed)
-            && pixel_change(&self.screenshot, screenshot).is_none_or(|change| change.is_caret())
+            && same_but_for_a_caret(&self.screenshot.pixels, &screenshot.pixels, ratio)
     }
 
     fn was_at(&self, at: Point<Screen>) -> bool {
@@ -508,7 +507,7 @@ fn aim(
         Intent::At { target, deed } => (target, deed),
         Intent::Expect { .. } => return Ok(Aim::NoPoint("a check does nothing".to_owned())),
     };
-    let is_same = |tried: &&InVain| tried.was(target, deed, &screenshot.pixels);
+    let is_same = |tried: &&InVain| tried.was(target, deed, screenshot);
     let in_vain: Vec<&InVain> = in_vain.iter().filter(is_same).collect();
     let at = match find(agent, target, screenshot, &in_vain, watch, outcome)? {
         Ok(at) => at,

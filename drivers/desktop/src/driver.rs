@@ -5,17 +5,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vigorl_geometry::{Capture, Desktop, DevicePixelRatio, Point, Rect, Screen};
+use vigorl_geometry::{Capture, Desktop, Point, Rect, Screen};
 use vigorl_interface::{Action, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled};
 
+use crate::checks::{self, refused};
 use crate::options::{Options, Session};
 use crate::worker::Worker;
-use crate::x11::{Input, X11};
+use crate::x11::{Input, X11, one_to_one};
 
 /// Longest part of a text that is typed in one request.
 const CHARS_PER_REQUEST: usize = 100;
 /// Time that typing a part may take.
 const TYPING: Duration = Duration::from_secs(10);
+/// Time that scrolling may take.
+const SCROLLING: Duration = Duration::from_secs(10);
 /// Time that a drag may take.
 const DRAGGING: Duration = Duration::from_secs(2);
 
@@ -75,10 +78,7 @@ impl DesktopDriver {
     ) -> Result<[Point<Desktop>; N], DriverError> {
         let shown = self.shown()?;
         for at in points {
-            if !shown.size().contains(at) {
-                let (width, height) = (shown.size().width as u32, shown.size().height as u32);
-                return Err(DriverError::OutsideScreenshot { x: at.x, y: at.y, width, height });
-            }
+            checks::expect_inside(shown, at)?;
         }
         let place = self.place()?;
         let Some(moved) = shown.moved_to(place) else {
@@ -87,7 +87,7 @@ impl DesktopDriver {
                 "it was {}x{} pixels large on the screenshot and is {}x{} now",
                 was.width, was.height, is.width, is.height
             );
-            return Err(DriverError::Refused { request, detail });
+            return Err(refused(request, detail));
         };
         let desktop_from_screen = moved.screen_from_desktop().inverse();
         let on_desktop = points.map(|at| {
@@ -102,17 +102,8 @@ impl DesktopDriver {
         self.worker.ask(request, TYPING, move |system| system.perform(&inputs))
     }
 
-    /// Clicks of the wheel for a distance in screenshot pixels.
-    fn wheel_clicks(&self, distance_px: f64) -> i32 {
-        (distance_px / f64::from(self.options.wheel_step_px)).round() as i32
-    }
-
     fn type_text(&mut self, text: &str) -> Result<(), DriverError> {
-        if let Some(control) = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-            let detail = format!("no key types the control character {control:?}");
-            return Err(DriverError::Refused { request: "type", detail });
-        }
-        let characters: Vec<char> = text.replace("\r\n", "\n").replace('\r', "\n").chars().collect();
+        let characters: Vec<char> = checks::typed(text)?.chars().collect();
         // A line ends a part: Enter may close the window, and what follows must not go to the next one.
         let lines = characters.split_inclusive(|c| *c == '\n');
         for part in lines.flat_map(|line| line.chunks(CHARS_PER_REQUEST)) {
@@ -131,17 +122,13 @@ impl Driver for DesktopDriver {
     fn screenshot(&mut self) -> Result<Screenshot, DriverError> {
         let (pixels, place) = self.worker.ask("screenshot", Duration::ZERO, |system| system.capture())?;
         self.shown = Capture::of(place, pixels.width(), pixels.height());
-        // The capture is in the pixels that input events count in, whatever the toolkit's scale is.
-        let Some(device_pixel_ratio) = DevicePixelRatio::new(1.0) else { unreachable!("1 is positive") };
-        Ok(Screenshot { pixels: Arc::new(pixels), device_pixel_ratio })
+        Ok(Screenshot { pixels: Arc::new(pixels), device_pixel_ratio: one_to_one() })
     }
 
     fn act(&mut self, action: &Action) -> Result<(), DriverError> {
         match action {
-            Action::Click { count: 0, .. } => {
-                Err(DriverError::Refused { request: "click", detail: "the count is 0".to_owned() })
-            }
             Action::Click { at, button, count } => {
+                checks::expect_count(*count)?;
                 let [at] = self.on_desktop("click", [*at])?;
                 let inputs = [Input::Move(at)].into_iter().chain(clicks(*button, *count)).collect();
                 self.perform("click", inputs)
@@ -155,24 +142,13 @@ impl Driver for DesktopDriver {
                 self.worker.ask("drag", DRAGGING, move |system| system.drag(from, to))
             }
             Action::Scroll { at, dx_px, dy_px } => {
-                let refused =
-                    |detail: &str| DriverError::Refused { request: "scroll", detail: detail.to_owned() };
-                if !dx_px.is_finite() || !dy_px.is_finite() {
-                    return Err(refused("the distance is not a number"));
-                }
-                let (right, down) = (self.wheel_clicks(*dx_px), self.wheel_clicks(*dy_px));
-                if (right, down) == (0, 0) {
-                    return Err(refused("the distance is less than half a click of the wheel"));
-                }
+                let (right, down) = checks::wheel_clicks(*dx_px, *dy_px, self.options.wheel_step_px)?;
                 let [at] = self.on_desktop("scroll", [*at])?;
-                self.perform("scroll", vec![Input::Move(at), Input::Wheel { right, down }])
+                self.worker.ask("scroll", SCROLLING, move |system| system.scroll(at, right, down))
             }
             Action::Type { text } => self.type_text(text),
             Action::Press { chord } => {
-                if chord.is_empty() {
-                    let detail = "no key is named".to_owned();
-                    return Err(DriverError::Refused { request: "press", detail });
-                }
+                checks::expect_keys(chord)?;
                 let keys: Vec<Key> = chord.clone();
                 self.worker.ask("press", Duration::ZERO, move |system| system.press(&keys))
             }

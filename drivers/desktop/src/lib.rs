@@ -7,6 +7,7 @@
 //! Start with [`DesktopDriver::start`]. X11 is what is used and tested. macOS and Windows go through xcap and enigo and
 //! are checked by the compiler alone; on Wayland starting is refused with a typed error.
 
+mod checks;
 #[cfg(target_os = "linux")]
 mod driver;
 mod manager;

@@ -14,8 +14,10 @@ use image::RgbImage;
 use vigorl_geometry::{Capture, Desktop, DevicePixelRatio, Point, Rect, Screen};
 use vigorl_interface::{
     Action, AllowedWindows, Area, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled,
+    same_but_for_a_caret,
 };
 
+use crate::checks::{self, refused};
 use crate::manager::is_for_the_manager;
 use crate::options::Options;
 
@@ -32,10 +34,6 @@ pub struct DesktopDriver {
 
 fn lost(error: impl std::fmt::Display) -> DriverError {
     DriverError::Gone { what: "desktop", detail: error.to_string() }
-}
-
-fn refused(request: &'static str, detail: impl Into<String>) -> DriverError {
-    DriverError::Refused { request, detail: detail.into() }
 }
 
 impl DesktopDriver {
@@ -130,10 +128,7 @@ impl DesktopDriver {
             self.screenshot()?;
         }
         let Some(shown) = self.shown else { return Err(lost("nothing was captured")) };
-        if !shown.size().contains(at) {
-            let (width, height) = (shown.size().width as u32, shown.size().height as u32);
-            return Err(DriverError::OutsideScreenshot { x: at.x, y: at.y, width, height });
-        }
+        checks::expect_inside(shown, at)?;
         // The middle of the pixel: one unit may be several of them.
         let middle = Point::new(at.x.floor() + 0.5, at.y.floor() + 0.5);
         let at = shown.screen_from_desktop().inverse().apply(middle);
@@ -168,10 +163,11 @@ impl DesktopDriver {
             None => Err(refused(request, "no window has the keyboard: click into an allowed one first")),
         }
     }
+}
 
-    fn wheel_clicks(&self, distance_px: f64) -> i32 {
-        (distance_px / f64::from(self.options.wheel_step_px)).round() as i32
-    }
+fn ratio_of(pixels: &RgbImage, place: Rect<Desktop>) -> Result<DevicePixelRatio, DriverError> {
+    DevicePixelRatio::new(f64::from(pixels.width()) / place.width())
+        .ok_or_else(|| lost("the area has no size that can be measured"))
 }
 
 /// Nothing else may lie on top of the window at a place.
@@ -287,17 +283,15 @@ impl Driver for DesktopDriver {
     fn screenshot(&mut self) -> Result<Screenshot, DriverError> {
         let (pixels, place) = self.capture()?;
         let captured = Capture::of(place, pixels.width(), pixels.height());
-        let captured = captured.ok_or_else(|| lost("the area is empty"))?;
-        self.shown = Some(captured);
-        let ratio = DevicePixelRatio::new(captured.size().width / place.width());
-        let device_pixel_ratio = ratio.ok_or_else(|| lost("the area has no size that can be measured"))?;
+        self.shown = Some(captured.ok_or_else(|| lost("the area is empty"))?);
+        let device_pixel_ratio = ratio_of(&pixels, place)?;
         Ok(Screenshot { pixels: Arc::new(pixels), device_pixel_ratio })
     }
 
     fn act(&mut self, action: &Action) -> Result<(), DriverError> {
         match action {
-            Action::Click { count: 0, .. } => Err(refused("click", "the count is 0")),
             Action::Click { at, button: which, count } => {
+                checks::expect_count(*count)?;
                 let (x, y) = self.on_desktop("click", *at)?;
                 let mut hands = hands()?;
                 input(hands.move_mouse(x, y, Coordinate::Abs))?;
@@ -317,13 +311,7 @@ impl Driver for DesktopDriver {
                 input(hands.button(Button::Left, Direction::Release)).and(moved)
             }
             Action::Scroll { at, dx_px, dy_px } => {
-                if !dx_px.is_finite() || !dy_px.is_finite() {
-                    return Err(refused("scroll", "the distance is not a number"));
-                }
-                let (right, down) = (self.wheel_clicks(*dx_px), self.wheel_clicks(*dy_px));
-                if (right, down) == (0, 0) {
-                    return Err(refused("scroll", "the distance is less than half a click of the wheel"));
-                }
+                let (right, down) = checks::wheel_clicks(*dx_px, *dy_px, self.options.wheel_step_px)?;
                 let (x, y) = self.on_desktop("scroll", *at)?;
                 let mut hands = hands()?;
                 input(hands.move_mouse(x, y, Coordinate::Abs))?;
@@ -335,14 +323,10 @@ impl Driver for DesktopDriver {
                 Ok(())
             }
             Action::Type { text } => {
-                if let Some(control) =
-                    text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
-                {
-                    return Err(refused("type", format!("no key types the control character {control:?}")));
-                }
+                let text = checks::typed(text)?;
                 self.expect_focus("type")?;
                 let mut hands = hands()?;
-                for (at, line) in text.replace("\r\n", "\n").replace('\r', "\n").split('\n').enumerate() {
+                for (at, line) in text.split('\n').enumerate() {
                     if at > 0 {
                         input(hands.key(enigo::Key::Return, Direction::Click))?;
                     }
@@ -351,9 +335,7 @@ impl Driver for DesktopDriver {
                 Ok(())
             }
             Action::Press { chord } => {
-                if chord.is_empty() {
-                    return Err(refused("press", "no key is named"));
-                }
+                checks::expect_keys(chord)?;
                 if self.options.allowed_windows.is_some() && is_for_the_manager(chord) {
                     let detail = "the window manager takes these keys, and only some windows are allowed";
                     return Err(refused("press", detail));
@@ -381,8 +363,9 @@ impl Driver for DesktopDriver {
                 return Ok(Settled::Capped { after: start.elapsed() });
             }
             std::thread::sleep(TICK);
-            let now = self.capture()?.0;
-            if now != before {
+            let (now, place) = self.capture()?;
+            let ratio = ratio_of(&now, place)?;
+            if !same_but_for_a_caret(&before, &now, ratio) {
                 (before, changed) = (now, Instant::now());
             }
         }

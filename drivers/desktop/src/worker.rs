@@ -36,11 +36,12 @@ impl Worker {
             let _alive = alive;
             let mut system = match open() {
                 Ok(system) => {
-                    let _ = opened.send(Ok(()));
+                    // Whoever waited for it has given up if this fails; then there are no jobs either.
+                    opened.send(Ok(())).ok();
                     system
                 }
                 Err(error) => {
-                    let _ = opened.send(Err(error));
+                    opened.send(Err(error)).ok();
                     return;
                 }
             };
@@ -84,7 +85,8 @@ impl Drop for Worker {
     /// Waits until everything is released, but not for a server that hangs.
     fn drop(&mut self) {
         if self.jobs.take().is_some() {
-            let _ = self.ended.recv_timeout(self.deadline);
+            // The thread says that it has ended by closing the channel, which is an error here.
+            self.ended.recv_timeout(self.deadline).ok();
         }
     }
 }

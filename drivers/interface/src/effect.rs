@@ -1,16 +1,16 @@
 //! What an action did, in the words of records, and the evidence for it.
 //!
-//! Invariant: an effect is read off observations (pixels, address, title, dialog), never off the fact that
-//! the driver returned without an error.
+//! Invariants: an effect is read off observations (pixels, address, title, dialog), never off the fact that
+//! the driver returned without an error; here alone is said which pixels differ, and what is a blinking caret.
 
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
-use vigorl_geometry::{Point, Rect, Screen};
+use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen};
 
 use crate::{PageState, Settled};
 
-/// A change confined to a box this wide is a blinking text caret, not an effect.
-const CARET_WIDTH_PX: f64 = 4.0;
+/// Largest box of a blinking text caret, in CSS pixels.
+const CARET: (f64, f64) = (4.0, 64.0);
 /// A change that comes this close to the action's point counts as its own.
 const NEAR_PX: f64 = 32.0;
 
@@ -53,10 +53,22 @@ pub struct PixelChange {
 }
 
 impl PixelChange {
-    /// Whether it is no more than a caret that blinks.
-    pub fn is_caret(&self) -> bool {
-        self.bounds.width() <= CARET_WIDTH_PX
+    /// Whether it is no more than a caret that blinks, on a screen of this ratio.
+    pub fn is_caret(&self, ratio: DevicePixelRatio) -> bool {
+        is_caret(self.bounds, ratio)
     }
+}
+
+/// Whether a change within these bounds, in pixels of a screen of this ratio, is no more than a caret that blinks. A
+/// thin line that is taller than a line of text, such as the bar of a selection that moves, is none.
+pub fn is_caret<S>(bounds: Rect<S>, ratio: DevicePixelRatio) -> bool {
+    let ratio = ratio.get();
+    bounds.width() <= CARET.0 * ratio && bounds.height() <= CARET.1 * ratio
+}
+
+/// Whether two captures show the same, except for a caret that blinks.
+pub fn same_but_for_a_caret(a: &RgbImage, b: &RgbImage, ratio: DevicePixelRatio) -> bool {
+    a.dimensions() == b.dimensions() && pixel_change(a, b).is_none_or(|change| change.is_caret(ratio))
 }
 
 /// The differing pixels, or `None` if the captures are equal. Captures of different sizes differ everywhere.
@@ -85,7 +97,8 @@ pub fn pixel_change(before: &RgbImage, after: &RgbImage) -> Option<PixelChange> 
     })
 }
 
-/// Names the effect of an executed action at `at` (`None` for keyboard actions).
+/// Names the effect of an executed action at `at` (`None` for keyboard actions). `pixels` is what changed besides a
+/// caret that blinks ([`PixelChange::is_caret`]).
 pub fn classify(
     pixels: Option<PixelChange>,
     before: &PageState,
@@ -96,7 +109,7 @@ pub fn classify(
     if after.dialog != before.dialog || after.url != before.url || after.title != before.title {
         return Effect::Confirmed;
     }
-    let Some(change) = pixels.filter(|change| !change.is_caret()) else {
+    let Some(change) = pixels else {
         return Effect::SuspectedNoop;
     };
     if matches!(settled, Settled::Capped { .. }) {
@@ -115,6 +128,10 @@ mod tests {
 
     const QUIET: Settled = Settled::Quiet { after: Duration::ZERO };
     const CAPPED: Settled = Settled::Capped { after: Duration::ZERO };
+
+    fn one() -> DevicePixelRatio {
+        DevicePixelRatio::new(1.0).unwrap()
+    }
 
     fn painted(boxes: &[[u32; 4]]) -> RgbImage {
         RgbImage::from_fn(100, 80, |x, y| {
@@ -138,8 +155,10 @@ mod tests {
         let same = PageState::default();
         let other = PageState { url: Some("about:blank".to_owned()), ..PageState::default() };
         let check = |boxes: &[[u32; 4]], after: &PageState, settled, at, expect| {
-            let pixels = pixel_change(&painted(&[]), &painted(boxes));
-            assert_eq!(classify(pixels, &same, after, settled, at), expect, "{boxes:?} {settled:?} {at:?}");
+            let pixels =
+                pixel_change(&painted(&[]), &painted(boxes)).filter(|change| !change.is_caret(one()));
+            let got = classify(pixels, &same, after, settled, at);
+            assert_eq!(got, expect, "{boxes:?} {settled:?} {at:?}");
         };
         let at = Some(Point::new(12.0, 22.0));
         check(&[], &same, QUIET, at, Effect::SuspectedNoop);
@@ -150,5 +169,24 @@ mod tests {
         check(&[[10, 20, 20, 30]], &same, CAPPED, at, Effect::Unverifiable);
         // A caret that blinks at the point is not an effect.
         check(&[[12, 20, 13, 36]], &same, QUIET, at, Effect::SuspectedNoop);
+        // A thin bar that moves further than a line of text is high is one.
+        check(&[[12, 0, 14, 10], [12, 70, 14, 80]], &same, QUIET, at, Effect::Confirmed);
+    }
+
+    #[test]
+    fn a_caret_grows_with_the_screen_and_hides_nothing_else() {
+        let two = DevicePixelRatio::new(2.0).unwrap();
+        let check = |size: (f64, f64), ratio, expect| {
+            assert_eq!(is_caret(Rect::<Screen>::new(9.0, 5.0, 9.0 + size.0, 5.0 + size.1), ratio), expect);
+        };
+        check((4.0, 64.0), one(), true);
+        check((4.0, 65.0), one(), false);
+        check((5.0, 16.0), one(), false);
+        check((8.0, 128.0), two, true);
+        check((9.0, 128.0), two, false);
+        let (plain, blinked) = (painted(&[]), painted(&[[12, 20, 13, 36]]));
+        assert!(same_but_for_a_caret(&plain, &plain, one()) && same_but_for_a_caret(&plain, &blinked, one()));
+        assert!(!same_but_for_a_caret(&plain, &painted(&[[12, 20, 30, 36]]), one()));
+        assert!(!same_but_for_a_caret(&RgbImage::new(3, 3), &RgbImage::new(3, 2), one()));
     }
 }

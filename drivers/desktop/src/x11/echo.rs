@@ -195,8 +195,9 @@ impl EchoWindow {
 
 impl Drop for EchoWindow {
     fn drop(&mut self) {
-        let _ = self.conn.destroy_window(self.window);
-        let _ = self.conn.flush();
+        // A connection that fails has lost its window already.
+        self.conn.destroy_window(self.window).ok();
+        self.conn.flush().ok();
     }
 }
 

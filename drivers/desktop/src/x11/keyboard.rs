@@ -11,7 +11,8 @@ use x11rb::protocol::xproto::{ConnectionExt as _, KeyButMask, Window};
 use x11rb::rust_connection::RustConnection;
 use xkeysym::Keysym;
 
-use super::{Input, lost, refused};
+use super::{Input, lost};
+use crate::checks::refused;
 
 /// Code of a key, and whether Shift is needed.
 type Place = (u8, bool);

@@ -15,8 +15,8 @@ mod windows;
 use std::time::{Duration, Instant};
 
 use image::RgbImage;
-use vigorl_geometry::{Desktop, Point, Rect};
-use vigorl_interface::{AllowedWindows, Area, DriverError, Key, MouseButton, Settled};
+use vigorl_geometry::{Desktop, DevicePixelRatio, Point, Rect};
+use vigorl_interface::{AllowedWindows, Area, DriverError, Key, MouseButton, Settled, is_caret};
 use x11rb::connection::{Connection as _, RequestConnection as _};
 use x11rb::errors::{ConnectionError, ReplyError};
 use x11rb::protocol::Event;
@@ -31,6 +31,7 @@ use x11rb::protocol::xtest::{self, ConnectionExt as _};
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
+use crate::checks::refused;
 use crate::manager::is_for_the_manager;
 use crate::options::Options;
 use hold::Held;
@@ -63,11 +64,8 @@ pub(crate) enum Input {
     Move(Point<Desktop>),
     ButtonDown(MouseButton),
     ButtonUp(MouseButton),
-    /// Clicks of the wheel; negative is left and up.
-    Wheel {
-        right: i32,
-        down: i32,
-    },
+    /// A click of the wheel, by the number of its button.
+    Wheel(u8),
     KeyDown(u8),
     KeyUp(u8),
 }
@@ -78,8 +76,9 @@ const ACTIVATION: Duration = Duration::from_millis(500);
 const TICK: Duration = Duration::from_millis(4);
 /// The server's number of the primary button.
 const PRIMARY: u8 = 1;
-/// Largest change that is a blinking caret, in pixels.
-const CARET: (u16, u16) = (4, 64);
+/// Clicks of the wheel in one write: with more of them the connection's buffer would be flushed between a press and its
+/// release.
+const WHEEL_CLICKS_AT_ONCE: usize = 100;
 
 /// A connection to a display.
 pub(crate) struct X11 {
@@ -117,10 +116,6 @@ pub(crate) struct Monitor {
 /// The display server failed or is gone.
 pub(crate) fn lost(error: impl std::fmt::Display) -> DriverError {
     DriverError::Gone { what: "display", detail: error.to_string() }
-}
-
-fn refused(request: &'static str, detail: impl Into<String>) -> DriverError {
-    DriverError::Refused { request, detail: detail.into() }
 }
 
 impl X11 {
@@ -387,6 +382,17 @@ impl X11 {
         }
     }
 
+    /// Turns the wheel at a place; negative is left and up. What one click presses it releases in the same write.
+    pub(crate) fn scroll(&mut self, at: Point<Desktop>, right: i32, down: i32) -> Result<(), DriverError> {
+        let clicks = |n: i32, (negative, positive): (u8, u8)| {
+            let which = if n < 0 { negative } else { positive };
+            std::iter::repeat_n(Input::Wheel(which), n.unsigned_abs() as usize)
+        };
+        self.perform(&[Input::Move(at)])?;
+        let all: Vec<Input> = clicks(right, (6, 7)).chain(clicks(down, (4, 5))).collect();
+        all.chunks(WHEEL_CLICKS_AT_ONCE).try_for_each(|some| self.perform(some))
+    }
+
     /// Sends all events in one write.
     pub(crate) fn perform(&mut self, inputs: &[Input]) -> Result<(), DriverError> {
         for input in inputs {
@@ -440,16 +446,9 @@ impl X11 {
             Input::ButtonUp(which) => send(BUTTON_RELEASE_EVENT, button(which), 0, 0),
             Input::KeyDown(code) => send(KEY_PRESS_EVENT, code, 0, 0),
             Input::KeyUp(code) => send(KEY_RELEASE_EVENT, code, 0, 0),
-            Input::Wheel { right, down } => {
-                let clicks = |n: i32, (negative, positive): (u8, u8)| {
-                    let which = if n < 0 { negative } else { positive };
-                    std::iter::repeat_n(which, n.unsigned_abs() as usize)
-                };
-                for which in clicks(right, (6, 7)).chain(clicks(down, (4, 5))) {
-                    send(BUTTON_PRESS_EVENT, which, 0, 0)?;
-                    send(BUTTON_RELEASE_EVENT, which, 0, 0)?;
-                }
-                Ok(())
+            Input::Wheel(which) => {
+                send(BUTTON_PRESS_EVENT, which, 0, 0)?;
+                send(BUTTON_RELEASE_EVENT, which, 0, 0)
             }
         }
     }
@@ -531,7 +530,10 @@ impl X11 {
     fn notice_changes(&mut self) -> Result<(), DriverError> {
         while let Some(event) = self.conn.poll_for_event().map_err(lost)? {
             if let Event::DamageNotify(notify) = event
-                && (notify.area.width > CARET.0 || notify.area.height > CARET.1)
+                && !is_caret(
+                    rect(notify.area.x, notify.area.y, notify.area.width, notify.area.height),
+                    one_to_one(),
+                )
             {
                 self.changed = Instant::now();
             }
@@ -554,6 +556,14 @@ impl X11 {
             None => self.active()?,
         };
         window.map(|window| self.title_of(window)).transpose()
+    }
+}
+
+/// A capture is in the pixels that input events count in, whatever a toolkit's scale is.
+pub(crate) fn one_to_one() -> DevicePixelRatio {
+    match DevicePixelRatio::new(1.0) {
+        Some(ratio) => ratio,
+        None => unreachable!("1 is finite and positive"),
     }
 }
 

@@ -17,7 +17,8 @@ use x11rb::protocol::xproto::{
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
-use super::{Atoms, lost, refused};
+use super::{Atoms, lost};
+use crate::checks::refused;
 
 /// Longest wait for an application to ask for the text.
 const TAKEN_WITHIN: Duration = Duration::from_secs(2);
