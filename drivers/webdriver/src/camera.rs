@@ -3,7 +3,8 @@
 //! Invariant: a capture that the browser never answers costs a moment. It answers none that meets the change from one
 //! page to the next (chromium 156), and over the WebDriver server, which waits for it, the session would be lost with
 //! it. Here it is asked for again, and only answers to what was asked for since are taken: an old one shows what was.
-//! A browser that is not our own is captured over its server.
+//! A browser that is not our own, or that offers no such connection, is captured over its server; one that offers it
+//! and cannot be connected to is an error.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
@@ -28,19 +29,32 @@ pub(crate) struct Camera {
 }
 
 impl Camera {
-    /// Connects to a tab of the browser that has this profile; nothing if it has no such connection to offer.
-    pub(crate) fn open(profile: &Path, tab: &str) -> Option<Self> {
-        let written = std::fs::read_to_string(profile.join("DevToolsActivePort")).ok()?;
-        let port: u16 = written.lines().next()?.parse().ok()?;
-        let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-        stream.set_read_timeout(Some(SILENCE)).ok()?;
-        stream.set_write_timeout(Some(SILENCE)).ok()?;
-        stream.set_nodelay(true).ok()?;
+    /// Connects to a tab of the browser that has this profile; nothing if it offers no such connection, because it
+    /// talks to its server through a pipe.
+    ///
+    /// # Errors
+    /// Says why a connection that is offered cannot be had.
+    pub(crate) fn open(profile: &Path, tab: &str) -> Result<Option<Self>, String> {
+        let written = match std::fs::read_to_string(profile.join("DevToolsActivePort")) {
+            Ok(written) => written,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(format!("the port of its own protocol cannot be read: {error}")),
+        };
+        let port = written.lines().next().and_then(|line| line.parse::<u16>().ok());
+        let port = port.ok_or_else(|| format!("the port of its own protocol is {written:?}"))?;
+        let connected = TcpStream::connect(("127.0.0.1", port)).and_then(|stream| {
+            stream.set_read_timeout(Some(SILENCE))?;
+            stream.set_write_timeout(Some(SILENCE))?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        });
+        let stream = connected.map_err(|error| format!("port {port} of its own protocol: {error}"))?;
         let url = format!("ws://127.0.0.1:{port}/devtools/page/{tab}");
         // A picture is one message, however large.
         let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
-        let (socket, _) = tungstenite::client::client_with_config(url, stream, Some(config)).ok()?;
-        Some(Self { socket, last_id: 0 })
+        let (socket, _) = tungstenite::client::client_with_config(url, stream, Some(config))
+            .map_err(|error| format!("port {port} of its own protocol: {error}"))?;
+        Ok(Some(Self { socket, last_id: 0 }))
     }
 
     /// The picture as the browser sends it: PNG in base64. `why` is asked when the browser is silent, and ends the wait

@@ -2,7 +2,8 @@
 //!
 //! Invariant: the browser's own resolver refuses every other name and address, before anything is sent, so it does not
 //! matter what on a page asks: links, redirects, frames, scripts, other tabs. A proxy would resolve names itself, so
-//! none is used then.
+//! none is used then. WebRTC asks no resolver about addresses and sends datagrams to whoever a page names, so it is
+//! left without any.
 
 use reqwest::Url;
 
@@ -30,7 +31,16 @@ impl AllowedHosts {
     /// The browser's flags.
     pub(crate) fn flags(&self) -> Vec<String> {
         let excluded: String = self.0.iter().map(|host| format!(", EXCLUDE {host}")).collect();
-        vec![format!("--host-resolver-rules=MAP * ~NOTFOUND{excluded}"), "--no-proxy-server".to_owned()]
+        vec![
+            format!("--host-resolver-rules=MAP * ~NOTFOUND{excluded}"),
+            "--no-proxy-server".to_owned(),
+            // Datagrams go through a proxy or nowhere, and there is no proxy. `--force-webrtc-ip-handling-policy`, which
+            // is written of more often, does not hold in chromium 156.
+            "--webrtc-ip-handling-policy=disable_non_proxied_udp".to_owned(),
+            // Otherwise the browser announces a name for its own address to the local network (mDNS). This flag holds
+            // once on a command line: another feature to disable belongs behind a comma here.
+            "--disable-features=WebRtcHideLocalIpsWithMdns".to_owned(),
+        ]
     }
 
     /// Whether a page may be loaded on request: files, data and the browser's own pages may not.

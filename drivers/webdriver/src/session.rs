@@ -156,17 +156,10 @@ impl Session {
     pub(crate) fn capture(&self) -> Result<String, DriverError> {
         // `optimizeForSpeed` is a faster, larger PNG with the same pixels.
         let parameters = json!({ "format": "png", "optimizeForSpeed": true });
-        if let Some(own) = &self.own {
-            let (tab, camera) = &mut *self.camera.borrow_mut();
-            if camera.is_none() {
-                *camera = Camera::open(&profile_of(own), tab);
-            }
-            if let Some(open) = camera {
-                match open.capture(&parameters, self.deadline, || self.expect_no_dialog())? {
-                    Some(picture) => return Ok(picture),
-                    None => *camera = None,
-                }
-            }
+        if let Some(own) = &self.own
+            && let Some(picture) = self.capture_over_camera(own, &parameters)?
+        {
+            return Ok(picture);
         }
         let ask = || self.devtools("screenshot", "Page.captureScreenshot", parameters.clone());
         let mut answer = ask()?;
@@ -181,6 +174,37 @@ impl Session {
                 detail: format!("the server answered {answer}"),
             }),
         }
+    }
+
+    /// The same over our own connection; nothing if the browser offers none. A connection that breaks is opened once
+    /// more: the server would wait for a capture that is never answered, and the session with it.
+    fn capture_over_camera(
+        &self,
+        own: &Chromedriver,
+        parameters: &Value,
+    ) -> Result<Option<String>, DriverError> {
+        let (tab, camera) = &mut *self.camera.borrow_mut();
+        let mut broken = String::new();
+        for _ in 0..2 {
+            if camera.is_none() {
+                match Camera::open(&profile_of(own), tab) {
+                    Ok(Some(opened)) => *camera = Some(opened),
+                    Ok(None) => return Ok(None),
+                    Err(why) => broken = why,
+                }
+            }
+            if let Some(open) = camera {
+                match open.capture(parameters, self.deadline, || self.expect_no_dialog())? {
+                    Some(picture) => return Ok(Some(picture)),
+                    None => broken = "the connection for captures was closed".to_owned(),
+                }
+            }
+            *camera = None;
+            // A closed tab, or a dialog, is the cause where there is one.
+            self.send("screenshot", Command::GetWindowHandle)?;
+            self.expect_no_dialog()?;
+        }
+        Err(DriverError::Gone { what: "browser's camera", detail: broken })
     }
 
     fn expect_no_dialog(&self) -> Result<(), DriverError> {

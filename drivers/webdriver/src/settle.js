@@ -5,6 +5,8 @@
 // "look": waits until the page is loaded and nothing visible moves. Answers [state, still]: the state is "quiet",
 // "opaque" (quiet, but something is visible that only pixels can tell about) or "busy" (the time is over), and
 // `still` says that nothing at all has changed since "watch".
+// Whoever runs this catches what it throws, as a page can change what it is made of, and gives { failed: why }: that is
+// not the same as a document that is gone.
 const [asked, quietMillis, capMillis] = arguments;
 
 const visible = (element) => {
@@ -102,12 +104,11 @@ if (!watch) {
 }
 const began = performance.now();
 return new Promise((resolve) => {
-  const finish = (state) => {
+  const finish = (answer) => {
     watch.end();
-    resolve([state, watch.still]);
+    resolve(answer);
   };
-  // Frames are counted besides time: a busy machine may not have run the page at all for a while.
-  watch.onFrame = () => {
+  const look = () => {
     const now = performance.now();
     const written = fields();
     if (restless() || written !== watch.fields) watch.touch();
@@ -117,8 +118,17 @@ return new Promise((resolve) => {
       watch.since = now;
       watch.frames = 0;
     }
-    if (watch.frames >= 2 && now - watch.since >= quietMillis) finish(opaque() ? "opaque" : "quiet");
-    else if (now - began >= capMillis) finish("busy");
+    if (watch.frames >= 2 && now - watch.since >= quietMillis) finish([opaque() ? "opaque" : "quiet", watch.still]);
+    else if (now - began >= capMillis) finish(["busy", watch.still]);
+  };
+  // Frames are counted besides time: a busy machine may not have run the page at all for a while.
+  watch.onFrame = () => {
+    try {
+      look();
+    } catch (error) {
+      // What is thrown to a frame is caught by nobody, and the promise would stay open for ever.
+      finish({ failed: String(error) });
+    }
   };
   // The frames since "watch" may be enough already.
   watch.onFrame();

@@ -6,7 +6,8 @@
 //! a quiet page and nothing has been waited for. A page that is quiet for a while only, time and again, is captured
 //! right after such a while. Where something is visible that script cannot look into (canvas,
 //! video, frames, shadow trees, animated pictures), two screenshots in a row must agree as well, except for an area
-//! the size of a text caret, which blinks for ever. Not noticed: requests and timers that change nothing meanwhile, and
+//! the size of a text caret, which blinks for ever. So must they where the page has changed what the script is made of
+//! and it fails: such a page cannot be watched, but it is seen. Not noticed: requests and timers that change nothing meanwhile, and
 //! what only a style sheet or the state of an element changes (its rules, a focus ring, a pop-over), if no animation
 //! comes of it.
 
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 use image::RgbImage;
 use serde_json::{Value, json};
 use vigorl_geometry::DevicePixelRatio;
-use vigorl_interface::{DriverError, Settled};
+use vigorl_interface::{DriverError, Settled, same_but_for_a_caret};
 
 use crate::driver::capture;
 use crate::session::Session;
@@ -30,8 +31,6 @@ const RETRY: Duration = Duration::from_millis(20);
 const APART: Duration = Duration::from_millis(100);
 /// Captures that the page may spoil; the next one is taken as it comes.
 const SPOILED: usize = 2;
-/// Largest area that may differ between two quiet screenshots, in CSS pixels: a text caret.
-const CARET: (f64, f64) = (4.0, 64.0);
 
 /// What the page said of itself.
 struct Look {
@@ -43,6 +42,8 @@ struct Look {
 enum State {
     Quiet,
     Opaque,
+    /// The script failed in this page, so that it tells nothing: the screenshots must.
+    Untold,
     Busy,
     /// The document was replaced under the script.
     Replaced,
@@ -63,7 +64,7 @@ pub(crate) fn settle(
             State::Quiet | State::Dialog => {
                 return Ok(Settled::Quiet { after: start.elapsed() });
             }
-            State::Opaque => {
+            State::Opaque | State::Untold => {
                 pixels.keep_apart(session, cap.saturating_sub(start.elapsed()));
                 let captured = match capture(session) {
                     Err(DriverError::DialogOpen { .. }) => {
@@ -95,16 +96,17 @@ pub(crate) fn settle_and_capture(
     let mut n_spoiled = 0;
     loop {
         let after = start.elapsed();
-        let captured = if watch(session)? {
-            pixels.keep_apart(session, cap.saturating_sub(after));
-            Some(capture(session)?)
-        } else {
-            None
+        let captured = match watch(session)? {
+            Watch::Calm | Watch::Untold => {
+                pixels.keep_apart(session, cap.saturating_sub(after));
+                Some(capture(session)?)
+            }
+            Watch::Restless => None,
         };
         let seen = look(session, cap.saturating_sub(start.elapsed()))?;
         match (seen.state, captured) {
             (State::Quiet, Some(captured)) if seen.still => return Ok((Settled::Quiet { after }, captured)),
-            (State::Opaque, Some(captured)) if seen.still => {
+            (State::Opaque | State::Untold, Some(captured)) if seen.still => {
                 if let Ok(captured) = pixels.agree(captured) {
                     return Ok((Settled::Quiet { after }, captured));
                 }
@@ -125,11 +127,21 @@ pub(crate) fn settle_and_capture(
     }
 }
 
-/// Starts watching; `false` says that something loads or moves already.
-fn watch(session: &Session) -> Result<bool, DriverError> {
+/// What a page says when it begins to be watched.
+enum Watch {
+    Calm,
+    /// Something loads or moves already.
+    Restless,
+    /// The script failed.
+    Untold,
+}
+
+/// Starts watching.
+fn watch(session: &Session) -> Result<Watch, DriverError> {
     match session.script("settle", SCRIPT, vec![json!("watch")]) {
-        Ok(answer) => Ok(answer == json!("calm")),
-        Err(DriverError::Refused { .. }) => Ok(false),
+        Ok(Value::String(answer)) if answer == "calm" => Ok(Watch::Calm),
+        Ok(answer) if failed(&answer) => Ok(Watch::Untold),
+        Ok(_) | Err(DriverError::Refused { .. }) => Ok(Watch::Restless),
         Err(e) => Err(e),
     }
 }
@@ -139,6 +151,7 @@ fn look(session: &Session, longest: Duration) -> Result<Look, DriverError> {
     let millis = |time: Duration| json!(time.as_millis() as u64);
     let asked = vec![json!("look"), millis(QUIET), millis(longest.min(SLICE))];
     match session.script("settle", SCRIPT, asked) {
+        Ok(answer) if failed(&answer) => Ok(Look { state: State::Untold, still: true }),
         Ok(answer) => {
             let state = match answer[0].as_str() {
                 Some("quiet") => State::Quiet,
@@ -153,7 +166,14 @@ fn look(session: &Session, longest: Duration) -> Result<Look, DriverError> {
     }
 }
 
-const SCRIPT: &str = include_str!("settle.js");
+/// Whether the script itself failed. What it throws is caught, so a request that the server refuses has lost its
+/// document.
+fn failed(answer: &Value) -> bool {
+    answer["failed"].is_string()
+}
+
+const SCRIPT: &str =
+    concat!("try {\n", include_str!("settle.js"), "} catch (error) { return { failed: String(error) }; }");
 
 /// The latest screenshot of a page that script cannot look into.
 struct Agreement {
@@ -186,74 +206,5 @@ impl Agreement {
     /// The page moved: what it showed before says nothing.
     fn forget(&mut self) {
         self.latest = None;
-    }
-}
-
-fn same_but_for_a_caret(a: &RgbImage, b: &RgbImage, ratio: DevicePixelRatio) -> bool {
-    let ratio = ratio.get();
-    match difference(a, b) {
-        Difference::None => true,
-        Difference::Box { width, height } => {
-            f64::from(width) <= CARET.0 * ratio && f64::from(height) <= CARET.1 * ratio
-        }
-        Difference::Size => false,
-    }
-}
-
-/// How two screenshots differ.
-#[derive(Debug, PartialEq, Eq)]
-enum Difference {
-    None,
-    /// Size of the smallest box around all pixels that differ.
-    Box {
-        width: u32,
-        height: u32,
-    },
-    Size,
-}
-
-fn difference(a: &RgbImage, b: &RgbImage) -> Difference {
-    if a.dimensions() != b.dimensions() {
-        return Difference::Size;
-    }
-    let row_bytes = a.width() as usize * 3;
-    if row_bytes == 0 {
-        return Difference::None;
-    }
-    let rows = a.as_raw().chunks_exact(row_bytes).zip(b.as_raw().chunks_exact(row_bytes));
-    let (mut columns, mut lines) = (None::<(usize, usize)>, None::<(usize, usize)>);
-    for (y, (a, b)) in rows.enumerate().filter(|(_, (a, b))| a != b) {
-        let differs = |&byte: &usize| a[byte] != b[byte];
-        let (first, last) = ((0..row_bytes).find(differs), (0..row_bytes).rev().find(differs));
-        if let (Some(first), Some(last)) = (first, last) {
-            let (left, right) = columns.unwrap_or((first / 3, last / 3));
-            columns = Some((left.min(first / 3), right.max(last / 3)));
-            lines = Some((lines.map_or(y, |(top, _)| top), y));
-        }
-    }
-    match (columns, lines) {
-        (Some((left, right)), Some((top, bottom))) => {
-            Difference::Box { width: (right - left + 1) as u32, height: (bottom - top + 1) as u32 }
-        }
-        _ => Difference::None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use image::Rgb;
-
-    use super::*;
-
-    #[test]
-    fn the_difference_is_the_box_around_all_pixels_that_differ() {
-        let a = RgbImage::new(40, 30);
-        let mut b = a.clone();
-        assert_eq!(difference(&a, &b), Difference::None);
-        b.put_pixel(5, 7, Rgb([0, 0, 1]));
-        assert_eq!(difference(&a, &b), Difference::Box { width: 1, height: 1 });
-        b.put_pixel(3, 29, Rgb([1, 0, 0]));
-        assert_eq!(difference(&a, &b), Difference::Box { width: 3, height: 23 });
-        assert_eq!(difference(&a, &RgbImage::new(40, 31)), Difference::Size);
     }
 }

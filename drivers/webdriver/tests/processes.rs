@@ -200,6 +200,25 @@ fn a_missing_program_is_named_with_its_cure() {
 }
 
 #[test]
+fn a_camera_that_is_offered_and_cannot_be_had_is_an_error() {
+    let _alone = alone();
+    let mut driver = start();
+    let port = own_folders()[0].join("profile/DevToolsActivePort");
+    let written = std::fs::read(&port).unwrap();
+    // Nobody listens there.
+    std::fs::write(&port, "1\n/devtools/browser/none").unwrap();
+    match driver.screenshot() {
+        Err(DriverError::Gone { what, detail }) => {
+            assert_eq!(what, "browser's camera");
+            assert!(detail.contains("port 1 "), "{detail}");
+        }
+        other => panic!("{other:?}"),
+    }
+    std::fs::write(&port, written).unwrap();
+    driver.screenshot().unwrap();
+}
+
+#[test]
 fn a_server_that_runs_already_is_used_and_stays() {
     let _alone = alone();
     let mut server = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn().unwrap();

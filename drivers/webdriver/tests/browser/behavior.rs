@@ -257,6 +257,33 @@ fn settling_waits_for_what_moves_and_gives_up_at_the_cap() {
 }
 
 #[test]
+fn a_page_that_the_watching_script_trips_over_settles_all_the_same() {
+    let mut driver = start();
+    // An element of no namespace.
+    let foreign = "<script>document.body.append(document.createElementNS(null, 'a-b'))</script>";
+    // What the script is made of is broken: from the beginning, and in the middle of a look.
+    let broken = "<script>document.querySelectorAll = () => { throw new Error('mine') }</script>";
+    let later = "<script>let n = 0; const all = document.querySelectorAll.bind(document);
+        document.querySelectorAll = (what) => { if (n++ > 1) throw new Error('mine'); return all(what) }</script>";
+    for page in [foreign, broken, later] {
+        open(&mut driver, &format!("<body><p>still{page}"));
+        let settled = driver.settle(CAP).unwrap();
+        assert!(matches!(settled, Settled::Quiet { .. }), "{page}: {settled:?}");
+        open(&mut driver, &format!("<body><p>still{page}"));
+        let (settled, seen) = driver.settled_screenshot(CAP).unwrap();
+        assert!(matches!(settled, Settled::Quiet { .. }), "{page}: {settled:?}");
+        assert_eq!(seen.pixels.dimensions(), (640, 400));
+    }
+    // A page of which nothing is told is not taken for a still one.
+    let ticking = format!(
+        "<body><p id=p>{broken}<script>setInterval(() => p.textContent = performance.now(), 5)</script>"
+    );
+    open(&mut driver, &ticking);
+    let settled = driver.settle(Duration::from_millis(700)).unwrap();
+    assert!(matches!(settled, Settled::Capped { .. }), "{settled:?}");
+}
+
+#[test]
 fn settling_ends_after_the_last_change() {
     let mut driver = start();
     let page = "<style>p{transition:margin .3s}</style><p id=p>x<script>

@@ -1,10 +1,12 @@
-//! Twenty-four ways out of the allowed hosts, against a server that counts who gets there.
+//! Twenty-four ways out of the allowed hosts, against a server that counts who gets there, and those of WebRTC, against
+//! a port that takes whatever comes.
 //!
 //! `localhost` is allowed and `127.0.0.1` is not; both are the same server. Without the list the ways lead there, so
 //! they are real.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -139,6 +141,83 @@ fn without_the_list_the_same_ways_lead_out() {
     let out = ways_out(None);
     let inside: Vec<&str> = WAYS.iter().map(|(name, _)| *name).filter(|name| !out.contains(name)).collect();
     assert!(inside.is_empty(), "these ways of the test lead nowhere: {inside:?}");
+}
+
+/// How WebRTC gets to the port `OUT` of 127.0.0.1: what a page says of a peer, or of a server that helps to find one.
+/// Each carries text of the page: the name and password that are sent are the page's choice.
+const PEER_WAYS: [(&str, &str); 5] = [
+    ("peer-udp", "peer({}, 'candidate:1 1 udp 2122260223 127.0.0.1 OUT typ host')"),
+    ("peer-tcp", "peer({}, 'candidate:1 1 tcp 1518280447 127.0.0.1 OUT typ host tcptype passive')"),
+    ("stun", "peer({ iceServers: [{ urls: 'stun:127.0.0.1:OUT' }] })"),
+    (
+        "turn-udp",
+        "peer({ iceServers: [{ urls: 'turn:127.0.0.1:OUT?transport=udp', username: 'text', credential: 'x' }] })",
+    ),
+    (
+        "turn-tcp",
+        "peer({ iceServers: [{ urls: 'turn:127.0.0.1:OUT?transport=tcp', username: 'text', credential: 'x' }] })",
+    ),
+];
+
+/// A peer that is answered by itself, so that it believes to know the other one.
+const PEER: &str = "const peer = (configuration, candidate) => {
+  (async () => {
+    const own = window.own = new RTCPeerConnection(configuration);
+    own.createDataChannel('x');
+    await own.setLocalDescription(await own.createOffer());
+    if (!candidate) return;
+    const sdp = own.localDescription.sdp.replace('actpass', 'active').replace(/a=ice-ufrag:.*/, 'a=ice-ufrag:text');
+    await own.setRemoteDescription({ type: 'answer', sdp });
+    await own.addIceCandidate({ candidate, sdpMLineIndex: 0 });
+  })();
+};";
+
+/// A port of 127.0.0.1 that takes datagrams and connections; something is sent once either came.
+fn port_for_everything() -> (u16, Receiver<()>) {
+    let (came, comes) = channel();
+    let (tcp, udp) = loop {
+        let tcp = TcpListener::bind("127.0.0.1:0").expect("a port");
+        if let Ok(udp) = UdpSocket::bind(tcp.local_addr().expect("an address")) {
+            break (tcp, udp);
+        }
+    };
+    let port = udp.local_addr().expect("an address").port();
+    let of_tcp = came.clone();
+    std::thread::spawn(move || {
+        udp.recv(&mut [0; 2048]).expect("a datagram");
+        // The test may be over.
+        came.send(()).ok();
+    });
+    std::thread::spawn(move || {
+        tcp.accept().expect("a connection");
+        of_tcp.send(()).ok();
+    });
+    (port, comes)
+}
+
+/// Which ways of WebRTC led out within this time each.
+fn peer_ways_out(allowed: Option<&str>, patience: Duration) -> Vec<&'static str> {
+    let (port, _) = server();
+    let allowed_hosts = allowed.map(|hosts| AllowedHosts::parse(hosts).expect("hosts"));
+    let mut driver = WebDriver::start(Options { allowed_hosts, ..options(1.0) }).expect("a browser");
+    let mut leads_out = |script: &str| {
+        let (out, comes) = port_for_everything();
+        driver.act(&Action::Navigate { url: format!("http://localhost:{port}/") }).expect("the allowed host");
+        driver.evaluate(&format!("{PEER}\n{}", script.replace("OUT", &out.to_string()))).expect("WebRTC");
+        comes.recv_timeout(patience).is_ok()
+    };
+    PEER_WAYS.iter().filter(|(_, script)| leads_out(script)).map(|(name, _)| *name).collect()
+}
+
+#[test]
+fn nothing_leaves_the_allowed_hosts_by_webrtc() {
+    assert_eq!(peer_ways_out(Some("localhost"), Duration::from_secs(4)), Vec::<&str>::new());
+}
+
+#[test]
+fn without_the_list_webrtc_leads_out() {
+    let out = peer_ways_out(None, Duration::from_secs(20));
+    assert_eq!(out, PEER_WAYS.map(|(name, _)| name), "the ways of the test must be real");
 }
 
 #[test]
