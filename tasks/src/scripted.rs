@@ -5,9 +5,14 @@
 //! is trusted like a script that its owner starts: its programs and commands run with the owner's rights.
 
 mod judge;
+mod programs;
+mod read;
 mod recording;
+mod script;
+mod step;
 mod target;
 mod values;
+mod world;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,12 +21,16 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use vigorl_geometry::{Size, Viewport};
-use vigorl_interface::{Area, ChordError, Key, parse_chord, print_chord};
+use vigorl_interface::Area;
 
-pub use judge::{Allowance, Check, Surroundings, Verdict};
-pub use recording::{PersonButton, PersonDeed, Recording, listener};
+pub use judge::{Check, Scene, Surroundings};
+pub use programs::Programs;
+pub use recording::{PersonDeed, Recording, listener};
+pub use script::{Deadline, Ended, Line, Script, What};
+pub use step::{Block, CheckStep, ElementSource, ReadStep, RepeatStep, RetryStep, Source, Step, WithinStep};
 pub use target::{ElementAt, ElementName, Place, Target};
-pub use values::Secret;
+pub use values::{Secret, Values};
+pub use world::{Open, Opened, ScriptedWorld};
 
 /// A task as written.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +49,8 @@ pub struct ScriptedTask {
     pub reward: RewardRule,
     /// Longest wait of a `wait_for` step.
     pub patience: Duration,
+    /// What [`fill`](Self::fill) found for its variables.
+    pub values: Values,
 }
 
 /// How long `wait_for` waits, unless the task says otherwise.
@@ -97,148 +108,6 @@ pub enum World {
     Web,
     /// A desktop.
     Desktop,
-}
-
-/// One thing to do.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Step {
-    /// Click the target.
-    Click(Target),
-    /// Click it twice.
-    DoubleClick(Target),
-    /// Click it with the right button.
-    RightClick(Target),
-    /// Move the pointer onto it.
-    Hover(Target),
-    /// Drag one target onto another.
-    Drag(DragStep),
-    /// Turn the wheel over the target.
-    Scroll(ScrollStep),
-    /// Choose an option of a native list.
-    Select(SelectStep),
-    /// Hand files to a file field.
-    Upload(UploadStep),
-    /// Type text into whatever has the focus.
-    Type(String),
-    /// Press keys together.
-    Press(Chord),
-    /// Load a page.
-    Navigate(String),
-    /// Do steps several times.
-    Repeat(RepeatStep),
-    /// Do steps again until something holds.
-    Retry(RetryStep),
-    /// Do steps in a limited time.
-    Within(WithinStep),
-    /// Wait until this holds; the task is not done if it does not within [`ScriptedTask::patience`], or the time of
-    /// the innermost [`Within`](Self::Within).
-    WaitFor(Clause),
-    /// This must hold now.
-    Assert(Clause),
-}
-
-/// From where to where.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DragStep {
-    /// Where the button goes down.
-    pub from: Target,
-    /// Where it is released.
-    pub to: Target,
-}
-
-/// Over what and how far.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ScrollStep {
-    /// Where the pointer is.
-    pub target: Target,
-    /// Screenshot pixels downwards, negative upwards.
-    pub by: f64,
-}
-
-/// In which list and what.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SelectStep {
-    /// The list.
-    pub target: Target,
-    /// The option's text.
-    pub option: String,
-}
-
-/// To which field and which files.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct UploadStep {
-    /// The field, or its label.
-    pub target: Target,
-    /// Relative to the task file, or under `$TMPDIR/`, the folder of the task's programs.
-    pub files: Vec<String>,
-}
-
-/// Steps and how often.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RepeatStep {
-    /// How often, from 1 to 100.
-    #[schemars(range(min = 1, max = 100))]
-    pub times: u8,
-    /// What is done each time.
-    pub steps: Vec<Step>,
-}
-
-/// Steps, and what they are to bring about.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RetryStep {
-    /// How often at most, from 1 to 100.
-    #[schemars(range(min = 1, max = 100))]
-    pub times: u8,
-    /// What is awaited behind each try, as by `wait_for`.
-    pub until: Clause,
-    /// What is done in each try; a step that cannot be done ends the try.
-    pub steps: Vec<Step>,
-}
-
-/// Steps, and how long they may take.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct WithinStep {
-    /// Seconds from the beginning of the first step on. A step that is not done by then is refused; a `wait_for` waits
-    /// for what is left of them.
-    #[schemars(range(min = 0))]
-    pub secs: f64,
-    /// What is done.
-    pub steps: Vec<Step>,
-}
-
-impl WithinStep {
-    /// [`secs`](Self::secs), or all the time there is.
-    pub fn time(&self) -> Duration {
-        Duration::try_from_secs_f64(self.secs).unwrap_or(Duration::MAX)
-    }
-}
-
-/// Keys pressed together, written `Control+a`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
-pub struct Chord(pub Vec<Key>);
-
-impl From<Chord> for String {
-    fn from(chord: Chord) -> Self {
-        print_chord(&chord.0)
-    }
-}
-
-impl TryFrom<String> for Chord {
-    type Error = ChordError;
-
-    fn try_from(text: String) -> Result<Self, ChordError> {
-        parse_chord(&text).map(Self)
-    }
 }
 
 /// Something that holds or does not.
@@ -407,10 +276,12 @@ impl ScriptedTask {
         {
             return Err(ScriptError { message: fault, at: None });
         }
-        vacuous(&plan, &expect)?;
+        if let Some(fault) = expect.iter().find_map(Clause::fault) {
+            return Err(ScriptError { message: fault, at: None });
+        }
         let patience = Duration::try_from_secs_f64(wait_secs.unwrap_or(PATIENCE_SECS));
         let Ok(patience) = patience else { return fault("`wait_secs` is a number of seconds from 0 on") };
-        Ok(Self { name, vars, start, plan, expect, reward, patience })
+        Ok(Self { name, vars, start, plan, expect, reward, patience, values: Values::default() })
     }
 
     /// What a task file may hold, as a JSON schema: for editors, and for programs that write tasks.
@@ -423,7 +294,7 @@ impl ScriptedTask {
     /// # Errors
     /// [`ScriptError`] if a text cannot be written as YAML.
     pub fn to_yaml(&self) -> Result<String, ScriptError> {
-        let Self { name, vars, start, plan, expect, reward, patience } = self.clone();
+        let Self { name, vars, start, plan, expect, reward, patience, .. } = self.clone();
         let (steps, goal) = match plan {
             Plan::Steps(steps) => (steps, None),
             Plan::Goal(goal) => (Vec::new(), Some(goal)),
@@ -436,118 +307,12 @@ impl ScriptedTask {
     }
 }
 
-/// Refuses clauses that say nothing: they would be satisfied in a world where nothing was done.
-fn vacuous(plan: &Plan, expect: &[Clause]) -> Result<(), ScriptError> {
-    let steps: &[Step] = match plan {
-        Plan::Steps(steps) => steps,
-        Plan::Goal(_) => &[],
-    };
-    let clauses = steps.iter().flat_map(Step::clauses).chain(expect);
-    match clauses.into_iter().find_map(Clause::fault) {
-        Some(message) => Err(ScriptError { message, at: None }),
-        None => Ok(()),
-    }
-}
-
 fn as_text<S: Serializer>(area: &Option<Area>, to: S) -> Result<S::Ok, S::Error> {
     area.as_ref().map(Area::to_string).serialize(to)
 }
 
 fn as_sides<S: Serializer>(viewport: &Option<Size<Viewport>>, to: S) -> Result<S::Ok, S::Error> {
     viewport.map(|size| format!("{}x{}", size.width, size.height)).serialize(to)
-}
-
-impl Step {
-    /// Steps that a task may be laid out to, so that nested repetitions end some day.
-    const MOST: usize = 10_000;
-
-    /// What is wrong with a repetition.
-    fn fault(&self) -> Option<String> {
-        let (name, times, steps) = match self {
-            Self::Repeat(repeat) => ("repeat", repeat.times, &repeat.steps),
-            Self::Retry(retry) => ("retry", retry.times, &retry.steps),
-            Self::Within(within) if within.steps.is_empty() || !(0.0..1e9).contains(&within.secs) => {
-                return Some("`within` needs `secs` from 0 on and at least one of `steps`".to_owned());
-            }
-            Self::Within(within) => return within.steps.iter().find_map(Self::fault),
-            _ => return None,
-        };
-        if !(1..=100).contains(&times) || steps.is_empty() {
-            return Some(format!("`{name}` needs `times` from 1 to 100 and at least one of `steps`"));
-        }
-        if self.len() > Self::MOST {
-            return Some(format!("this `{name}` would be {} steps, which is too much", self.len()));
-        }
-        steps.iter().find_map(Self::fault)
-    }
-
-    /// Steps that this one is laid out to.
-    fn len(&self) -> usize {
-        let all = |times: u8, steps: &[Self], more: usize| {
-            usize::from(times).saturating_mul(steps.iter().map(Self::len).sum::<usize>().saturating_add(more))
-        };
-        match self {
-            Self::Repeat(repeat) => all(repeat.times, &repeat.steps, 0),
-            Self::Retry(retry) => all(retry.times, &retry.steps, 1),
-            Self::Within(within) => all(1, &within.steps, 0),
-            _ => 1,
-        }
-    }
-
-    /// What has to hold, in order.
-    fn clauses(&self) -> Vec<&Clause> {
-        match self {
-            Self::WaitFor(clause) | Self::Assert(clause) => vec![clause],
-            Self::Repeat(repeat) => repeat.steps.iter().flat_map(Self::clauses).collect(),
-            Self::Within(within) => within.steps.iter().flat_map(Self::clauses).collect(),
-            Self::Retry(retry) => retry.steps.iter().flat_map(Self::clauses).chain([&retry.until]).collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// What has to be found, in order.
-    pub fn targets(&self) -> Vec<&Target> {
-        match self {
-            Self::Click(target)
-            | Self::DoubleClick(target)
-            | Self::RightClick(target)
-            | Self::Hover(target) => {
-                vec![target]
-            }
-            Self::Drag(drag) => vec![&drag.from, &drag.to],
-            Self::Scroll(scroll) => vec![&scroll.target],
-            Self::Select(list) => vec![&list.target],
-            Self::Upload(field) => vec![&field.target],
-            Self::Repeat(repeat) => repeat.steps.iter().flat_map(Self::targets).collect(),
-            Self::Retry(retry) => retry.steps.iter().flat_map(Self::targets).collect(),
-            Self::Within(within) => within.steps.iter().flat_map(Self::targets).collect(),
-            Self::Type(_) | Self::Press(_) | Self::Navigate(_) | Self::WaitFor(_) | Self::Assert(_) => {
-                Vec::new()
-            }
-        }
-    }
-
-    /// The same, to be changed.
-    pub fn targets_mut(&mut self) -> Vec<&mut Target> {
-        match self {
-            Self::Click(target)
-            | Self::DoubleClick(target)
-            | Self::RightClick(target)
-            | Self::Hover(target) => {
-                vec![target]
-            }
-            Self::Drag(drag) => vec![&mut drag.from, &mut drag.to],
-            Self::Scroll(scroll) => vec![&mut scroll.target],
-            Self::Select(list) => vec![&mut list.target],
-            Self::Upload(field) => vec![&mut field.target],
-            Self::Repeat(repeat) => repeat.steps.iter_mut().flat_map(Self::targets_mut).collect(),
-            Self::Retry(retry) => retry.steps.iter_mut().flat_map(Self::targets_mut).collect(),
-            Self::Within(within) => within.steps.iter_mut().flat_map(Self::targets_mut).collect(),
-            Self::Type(_) | Self::Press(_) | Self::Navigate(_) | Self::WaitFor(_) | Self::Assert(_) => {
-                Vec::new()
-            }
-        }
-    }
 }
 
 fn area<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<Area>, D::Error> {
@@ -566,6 +331,8 @@ fn viewport<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<Size<V
 
 #[cfg(test)]
 mod tests {
+    use vigorl_interface::{Act, Key};
+
     use super::*;
 
     const WIKI: &str = r#"
@@ -594,12 +361,18 @@ wait_secs: 2.5
         assert_eq!(task.name, "find a page in the wiki");
         assert_eq!(task.start.viewport, Some(Size::new(1280.0, 800.0)));
         let Plan::Steps(steps) = &task.plan else { panic!("{task:?}") };
-        assert_eq!(steps[0], Step::Click("the search box".into()));
-        assert_eq!(steps[2], Step::Press(Chord(vec![Key::Control, Key::Enter])));
-        assert_eq!(steps[4], Step::Scroll(ScrollStep { target: "the table of contents".into(), by: 400.0 }));
-        assert_eq!(steps[7], Step::WaitFor(Clause::TitleContains("All".to_owned())));
+        assert_eq!(steps[0], Step::Act(Act::click("the search box".into())));
+        assert_eq!(steps[2], Step::Act(Act::Press { chord: vec![Key::Control, Key::Enter] }));
+        assert_eq!(
+            steps[4],
+            Step::Act(Act::Scroll { at: "the table of contents".into(), dx_px: 0.0, dy_px: 400.0 })
+        );
+        assert_eq!(
+            steps[7],
+            Step::Check(CheckStep { clause: Clause::TitleContains("All".to_owned()), waits: true })
+        );
         let file = FileClause { path: "out.txt".to_owned(), contains: None };
-        assert_eq!(steps[8], Step::Assert(Clause::File(file)));
+        assert_eq!(steps[8], Step::Check(CheckStep { clause: Clause::File(file), waits: false }));
         assert_eq!(task.expect[1], Clause::TextVisible("Grounding".to_owned()));
         assert_eq!((task.reward, task.patience), (RewardRule::Mean, Duration::from_millis(2500)));
         assert_eq!(ScriptedTask::parse(&task.to_yaml().unwrap()), Ok(task));
@@ -608,7 +381,9 @@ wait_secs: 2.5
     #[test]
     fn keys_have_the_names_of_the_interface() {
         for (name, key) in [("ArrowDown", Key::Down), ("Esc", Key::Escape), ("Return", Key::Enter)] {
-            assert_eq!(Chord::try_from(name.to_owned()), Ok(Chord(vec![key])));
+            let yaml = format!("name: n\nstart: {{}}\nsteps: [press: {name}]\nexpect: [url_contains: x]\n");
+            let task = ScriptedTask::parse(&yaml).unwrap();
+            assert_eq!(task.steps(), [Step::Act(Act::Press { chord: vec![key] })]);
         }
     }
 

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
 
 use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen};
-use vigorl_interface::{Action, Driver, DriverError, Key, MouseButton};
+use vigorl_interface::{Act, Action, Driver, DriverError, Key, MouseButton};
 use vigorl_tasks::scripted::{ElementAt, Place, Recording, Step, Target, listener};
 use vigorl_webdriver::{Options, WebDriver};
 
@@ -144,13 +144,14 @@ fn what_a_person_does_becomes_a_task_that_does_the_same() {
         recording.add(serde_json::from_str(&line).unwrap());
     }
     let steps = recording.into_steps();
-    let at =
-        |what: &str, place: Place| Step::Click(Target { description: what.to_owned(), place: Some(place) });
+    let at = |what: &str, place: Place| {
+        Step::Act(Act::click(Target { description: what.to_owned(), place: Some(place) }))
+    };
     let expected = [
         at("the textbox \"Search\"", named("Search", Some("textbox"))),
-        Step::Type("Tea".to_owned()),
+        Step::Act(Act::Type { text: "Tea".to_owned() }),
         at("the textbox \"Password\"", named("Password", Some("textbox"))),
-        Step::Type("${secret:PASSWORD}".to_owned()),
+        Step::Act(Act::Type { text: "${secret:PASSWORD}".to_owned() }),
         at("the button \"Save\"", named("Save", Some("button"))),
         at("the button \"Twin\"", Place::Selector("button:nth-of-type(4)".to_owned())),
     ];

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use vigorl_interface::{Action, Driver};
-use vigorl_tasks::Verification;
-use vigorl_tasks::scripted::{Allowance, Check, Clause, ScriptedTask, Surroundings};
+use vigorl_tasks::scripted::{Check, Clause, Scene, ScriptedTask, Surroundings};
+use vigorl_tasks::{Allowance, Blind, Verification};
 use vigorl_webdriver::{Options, WebDriver};
 
 #[test]
@@ -42,9 +42,17 @@ expect:
 ",
     )
     .unwrap();
-    let verdict = task.judge(&mut driver, &Surroundings::default(), &Allowance::UNLIMITED).unwrap();
+    let surroundings = Surroundings::default();
+    let mut scene = Scene {
+        driver: &mut driver,
+        surroundings: &surroundings,
+        senses: &mut Blind,
+        allowance: Allowance::UNLIMITED,
+    };
+    let verdict = task.judge(&task.expect, &mut scene).unwrap();
     use Verification::{Satisfied as Yes, Unknown, Unsatisfied as No};
-    let found: Vec<Verification> = verdict.clauses.iter().map(|clause| clause.holds).collect();
+    let found: Vec<Verification> =
+        task.expect.iter().map(|clause| clause.verify(&mut scene).unwrap().holds).collect();
     assert_eq!(
         found,
         [
@@ -52,16 +60,23 @@ expect:
             Unknown
         ]
     );
-    assert!((verdict.reward - 9.0 / 19.0).abs() < 1e-9 && !verdict.success());
+    assert!((verdict.reward.unwrap() - 9.0 / 19.0).abs() < 1e-9 && verdict.verification == No);
 }
 
 #[test]
 fn a_promise_is_awaited_and_what_is_thrown_is_kept() {
     let mut driver = WebDriver::start(Options::headless(400, 300)).unwrap();
     driver.act(&Action::Navigate { url: "data:text/html,<title>A page</title>".to_owned() }).unwrap();
+    let surroundings = Surroundings::default();
     let mut check = |expression: &str, allowance: &Allowance<'_>| {
         let clause = Clause::Javascript(expression.to_owned());
-        clause.verify(&mut driver, &Surroundings::default(), allowance).unwrap()
+        let mut scene = Scene {
+            driver: &mut driver,
+            surroundings: &surroundings,
+            senses: &mut Blind,
+            allowance: *allowance,
+        };
+        clause.verify(&mut scene).unwrap()
     };
     for (expression, holds) in [
         ("(async () => false)()", Verification::Unsatisfied),

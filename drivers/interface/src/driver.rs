@@ -107,6 +107,15 @@ pub trait Driver: Send {
         Err(DriverError::Unsupported { what: "tell tabs apart" })
     }
 
+    /// Forgets what an episode left behind: all tabs but the current one, cookies, storage, caches. The page is blank
+    /// afterwards.
+    ///
+    /// # Errors
+    /// [`DriverError::Unsupported`] where there is nothing of that kind: then the driver is opened anew.
+    fn forget(&mut self) -> Result<(), DriverError> {
+        Err(DriverError::Unsupported { what: "forget what was done" })
+    }
+
     /// The text on the clipboard; empty if there is none.
     ///
     /// For clauses that judge; a policy never sees it.

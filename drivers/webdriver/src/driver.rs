@@ -119,11 +119,16 @@ impl WebDriver {
         self.session.devtools("type", "Input.insertText", json!({ "text": text })).map(drop)
     }
 
+    /// Loads an address that a task or a policy asked for.
     fn navigate(&self, url: &str) -> Result<(), DriverError> {
         if self.options.allowed_hosts.as_ref().is_some_and(|hosts| !hosts.allow(url)) {
             let detail = format!("{url} is not on an allowed host");
             return Err(DriverError::Refused { request: "navigate", detail });
         }
+        self.navigate_to(url)
+    }
+
+    fn navigate_to(&self, url: &str) -> Result<(), DriverError> {
         self.session.send("navigate", Command::NavigateTo(url.into()))?;
         // Some failures only show as the browser's own error page.
         match self.session.script("navigate", "return location.protocol", Vec::new()) {
@@ -265,6 +270,30 @@ impl Driver for WebDriver {
         // Stable: the others keep their order.
         tabs.sort_by_key(|tab| *tab != self.tab);
         Ok(tabs)
+    }
+
+    fn forget(&mut self) -> Result<(), DriverError> {
+        // Dialogs stand in the way of everything else.
+        while let Some(text) = self.page_state()?.dialog {
+            self.answer_dialog(false, None).map_err(|error| match error {
+                DriverError::Refused { request, detail } => {
+                    DriverError::Refused { request, detail: format!("{detail} (the dialog `{text}`)") }
+                }
+                other => other,
+            })?;
+        }
+        while self.tabs()?.len() > 1 {
+            self.close_tab()?;
+        }
+        // A page that is left may still write while it is shown.
+        self.navigate_to("about:blank")?;
+        self.session.devtools("forget", "Network.clearBrowserCookies", json!({}))?;
+        self.session.devtools("forget", "Network.clearBrowserCache", json!({}))?;
+        let all = json!({ "origin": "*", "storageTypes": "all" });
+        self.session.devtools("forget", "Storage.clearDataForOrigin", all)?;
+        self.session.devtools("forget", "Page.resetNavigationHistory", json!({}))?;
+        self.geometry = None;
+        Ok(())
     }
 
     fn wheel_step_px(&self) -> f64 {

@@ -25,6 +25,7 @@ mod page;
 mod spec;
 mod widget;
 mod words;
+mod world;
 
 pub use environment::{Episode, Outcome, PracticeEnv, PracticeError, Reason};
 pub use layout::Layout;
@@ -33,3 +34,4 @@ pub use page::{Decoration, GENERATOR, HeldOut, PageError, PracticePage, Practice
 pub use spec::{Canvas, PageSpec, Span, Split, Tier};
 pub use widget::{Chrome, Color, Kind, PixelBox, Shape, SizeClass, State, Widget};
 pub use words::{HELD_OUT_WORDS, WORDS};
+pub use world::PracticeWorld;

@@ -13,7 +13,7 @@ use vigorl_processes::{Group, Output, Program, Wait};
 
 use super::target::is_shown;
 use super::{Clause, ElementClause, FileClause, RewardRule, ScriptedTask};
-use crate::Verification;
+use crate::{Allowance, Failure, Senses, Verdict, Verification};
 
 /// What a check of one clause found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,50 +24,35 @@ pub struct Check {
     pub why: Option<String>,
 }
 
-/// The judgment of a task.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Verdict {
-    /// One entry per clause, in their order.
-    pub clauses: Vec<Check>,
-    /// From 0 to 1, by the task's rule.
-    pub reward: f64,
-}
-
-impl Verdict {
-    /// Whether every clause holds.
-    pub fn success(&self) -> bool {
-        self.clauses.iter().all(|clause| clause.holds == Verification::Satisfied)
+impl Check {
+    fn of(answer: Answer) -> Self {
+        match answer {
+            Ok(true) => Self { holds: Verification::Satisfied, why: None },
+            Ok(false) => Self { holds: Verification::Unsatisfied, why: None },
+            Err(why) => Self { holds: Verification::Unknown, why: Some(why) },
+        }
     }
 }
 
-/// How long a check may take, and whether its answer is still wanted.
-#[derive(Clone, Copy)]
-pub struct Allowance<'a> {
-    /// When a check ends without an answer; besides, each has its own limit.
-    pub until: Option<Instant>,
-    /// Whether somebody has asked to stop.
-    pub is_cancelled: &'a dyn Fn() -> bool,
+/// What a clause is checked against.
+pub struct Scene<'a> {
+    /// The browser or the desktop.
+    pub driver: &'a mut dyn Driver,
+    /// What the task has besides.
+    pub surroundings: &'a Surroundings,
+    /// Who looks at pixels.
+    pub senses: &'a mut dyn Senses,
+    /// How long it may take.
+    pub allowance: Allowance<'a>,
 }
 
-impl fmt::Debug for Allowance<'_> {
+impl fmt::Debug for Scene<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Allowance").field("until", &self.until).finish_non_exhaustive()
-    }
-}
-
-impl Allowance<'_> {
-    /// Nothing but the limits of the checks themselves.
-    pub const UNLIMITED: Self = Self { until: None, is_cancelled: &|| false };
-
-    /// Whether a check that could not tell was broken off from outside.
-    pub fn is_used_up(&self) -> bool {
-        (self.is_cancelled)() || self.until.is_some_and(|until| until <= Instant::now())
-    }
-
-    /// When a check that begins now must be done.
-    fn end(&self) -> Instant {
-        let own = Instant::now() + ANSWER_WITHIN;
-        self.until.map_or(own, |until| until.min(own))
+        let mut shown = f.debug_struct("Scene");
+        shown
+            .field("surroundings", &self.surroundings)
+            .field("allowance", &self.allowance)
+            .finish_non_exhaustive()
     }
 }
 
@@ -89,21 +74,35 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 type Answer = Result<bool, String>;
 
 impl ScriptedTask {
-    /// Checks every clause against the world as it is now.
+    /// Checks every clause against the world as it is now. A task without clauses is judged by nobody.
     ///
     /// # Errors
     /// Only if the world failed; a driver without pages, a dialog that covers the page, and a command that cannot be
     /// run leave a clause [`Verification::Unknown`].
-    pub fn judge(
-        &self,
-        driver: &mut dyn Driver,
-        surroundings: &Surroundings,
-        allowance: &Allowance<'_>,
-    ) -> Result<Verdict, DriverError> {
-        let verify = |clause: &Clause| clause.verify(driver, surroundings, allowance);
-        let clauses = self.expect.iter().map(verify).collect::<Result<Vec<_>, _>>()?;
-        let reward = reward(self.reward, &clauses);
-        Ok(Verdict { clauses, reward })
+    pub fn judge(&self, expect: &[Clause], scene: &mut Scene<'_>) -> Result<Verdict, Failure> {
+        if expect.is_empty() {
+            return Ok(Verdict::UNKNOWN);
+        }
+        let checks = expect.iter().map(|clause| clause.verify(scene)).collect::<Result<Vec<_>, _>>()?;
+        let failed = expect.iter().zip(&checks).filter_map(|(clause, check)| clause.failure(check));
+        let failed: Vec<String> = failed.collect();
+        let verification = all_hold(&checks);
+        Ok(Verdict {
+            verification,
+            reward: (verification != Verification::Unknown).then(|| reward(self.reward, &checks)),
+            detail: (!failed.is_empty()).then(|| failed.join(", ")),
+            may_change: true,
+        })
+    }
+}
+
+/// Whether every clause holds: one that does not is enough, otherwise one that nobody can tell.
+fn all_hold(checks: &[Check]) -> Verification {
+    let any = |wanted| checks.iter().any(|check| check.holds == wanted);
+    match (any(Verification::Unsatisfied), any(Verification::Unknown)) {
+        (true, _) => Verification::Unsatisfied,
+        (false, true) => Verification::Unknown,
+        (false, false) => Verification::Satisfied,
     }
 }
 
@@ -121,31 +120,37 @@ impl Clause {
     ///
     /// # Errors
     /// Only if the world failed.
-    pub fn verify(
-        &self,
-        driver: &mut dyn Driver,
-        surroundings: &Surroundings,
-        allowance: &Allowance<'_>,
-    ) -> Result<Check, DriverError> {
+    pub fn verify(&self, scene: &mut Scene<'_>) -> Result<Check, Failure> {
         let answer = match self {
-            Self::UrlContains(part) => contains(driver.page_state()?.url, part, "there is no address here"),
-            Self::TitleContains(part) => contains(driver.page_state()?.title, part, "there is no title here"),
-            Self::TextVisible(text) => truth(driver.evaluate(&text_script(text)))?,
-            Self::Javascript(expression) => {
-                truth(driver.evaluate(&javascript_script(expression, allowance.end())))?
+            Self::TextVisible(text) => return scene.shows_text(text),
+            Self::UrlContains(part) => {
+                contains(scene.driver.page_state()?.url, part, "there is no address here")
             }
-            Self::Element(element) => truth(driver.evaluate(&element.script()))?,
-            Self::Picture(file) => told(driver.screenshot())?
-                .and_then(|screenshot| is_shown(&surroundings.resolve(file), &screenshot.pixels)),
-            Self::Clipboard(text) => told(driver.clipboard())?.map(|found| found == *text),
-            Self::File(file) => surroundings.check(file),
-            Self::Command(line) => surroundings.run(line, allowance),
+            Self::TitleContains(part) => {
+                contains(scene.driver.page_state()?.title, part, "there is no title here")
+            }
+            Self::Javascript(expression) => {
+                let script = javascript_script(expression, scene.allowance.end(ANSWER_WITHIN));
+                truth(scene.driver.evaluate(&script))?
+            }
+            Self::Element(element) => truth(scene.driver.evaluate(&element.script()))?,
+            Self::Picture(file) => told(scene.driver.screenshot())?
+                .and_then(|screenshot| is_shown(&scene.surroundings.resolve(file), &screenshot.pixels)),
+            Self::Clipboard(text) => told(scene.driver.clipboard())?.map(|found| found == *text),
+            Self::File(file) => scene.surroundings.check(file),
+            Self::Command(line) => scene.surroundings.run(line, &scene.allowance),
         };
-        Ok(match answer {
-            Ok(true) => Check { holds: Verification::Satisfied, why: None },
-            Ok(false) => Check { holds: Verification::Unsatisfied, why: None },
-            Err(why) => Check { holds: Verification::Unknown, why: Some(why) },
-        })
+        Ok(Check::of(answer))
+    }
+
+    /// Why the clause is not satisfied, in words; nothing if it is.
+    pub fn failure(&self, check: &Check) -> Option<String> {
+        match (check.holds, &check.why) {
+            (Verification::Satisfied, _) => None,
+            (Verification::Unsatisfied, _) => Some(format!("it does not hold that {self}")),
+            (Verification::Unknown, None) => Some(format!("cannot tell whether {self}")),
+            (Verification::Unknown, Some(why)) => Some(format!("cannot tell whether {self}: {why}")),
+        }
     }
 
     /// Why the clause says nothing: it would hold whatever the world is like, or it asks for nothing. Texts that a
@@ -173,6 +178,52 @@ impl Clause {
                 Some("`element` needs a `selector` or a `name`".to_owned())
             }
             _ => None,
+        }
+    }
+}
+
+impl Scene<'_> {
+    /// Asks the page; where there is none, whoever looks at pixels.
+    fn shows_text(&mut self, text: &str) -> Result<Check, Failure> {
+        match self.driver.evaluate(&text_script(text)) {
+            Err(DriverError::Unsupported { .. }) => {}
+            answer => return Ok(Check::of(truth(answer)?)),
+        }
+        let screenshot = match told(self.driver.screenshot())? {
+            Ok(screenshot) => screenshot,
+            Err(why) => return Ok(Check::of(Err(why))),
+        };
+        let holds = self.senses.shows_text(&screenshot, text)?;
+        let why = (holds == Verification::Unknown)
+            .then(|| "there is no page, and nobody reads the screen".to_owned());
+        Ok(Check { holds, why })
+    }
+}
+
+/// What must hold, as the end of a sentence.
+impl fmt::Display for Clause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UrlContains(part) => write!(f, "the address contains `{part}`"),
+            Self::TextVisible(text) => write!(f, "the page shows `{text}`"),
+            Self::TitleContains(part) => write!(f, "the title contains `{part}`"),
+            Self::Javascript(expression) => write!(f, "`{expression}` is true in the page"),
+            Self::Element(element) => {
+                let role = element.role.as_deref().unwrap_or("element");
+                match (&element.selector, &element.name) {
+                    (Some(selector), _) => write!(f, "the `{selector}`")?,
+                    (None, Some(name)) => write!(f, "the {role} `{name}`")?,
+                    (None, None) => f.write_str("the page")?,
+                }
+                write!(f, " is {}", format!("{:?}", element.is).to_lowercase())
+            }
+            Self::Picture(file) => write!(f, "the screen shows `{file}`"),
+            Self::Clipboard(text) => write!(f, "the clipboard holds `{text}`"),
+            Self::File(FileClause { path, contains: None }) => write!(f, "the file `{path}` is there"),
+            Self::File(FileClause { path, contains: Some(part) }) => {
+                write!(f, "the file `{path}` contains `{part}`")
+            }
+            Self::Command(line) => write!(f, "the command `{line}` succeeds"),
         }
     }
 }
@@ -235,7 +286,7 @@ impl Surroundings {
             working_folder: (!self.folder.as_os_str().is_empty()).then_some(&self.folder),
             output: Output::Nothing,
         };
-        let (begin, end) = (Instant::now(), allowance.end());
+        let (begin, end) = (Instant::now(), allowance.end(ANSWER_WITHIN));
         let mut group =
             Group::start("vigorl-clause-", what).map_err(|error| format!("it cannot be run: {error}"))?;
         match group.wait_for_end(end, allowance.is_cancelled) {
@@ -287,7 +338,9 @@ mod tests {
         assert_eq!(reward(RewardRule::All, &checks(&[Satisfied, Satisfied])), 1.0);
         assert_eq!(reward(RewardRule::All, &checks(&[Satisfied, Unknown])), 0.0);
         assert_eq!(reward(RewardRule::Mean, &checks(&[Satisfied, Unknown, Unsatisfied, Satisfied])), 0.5);
-        assert!(!Verdict { clauses: checks(&[Satisfied, Unknown]), reward: 0.5 }.success());
+        assert_eq!(all_hold(&checks(&[Satisfied, Unknown])), Unknown);
+        assert_eq!(all_hold(&checks(&[Unsatisfied, Unknown])), Unsatisfied);
+        assert_eq!(all_hold(&checks(&[Satisfied, Satisfied])), Satisfied);
     }
 
     #[test]

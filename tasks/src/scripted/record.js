@@ -1,4 +1,4 @@
-// Tells what a person does in this page, as lines on the console: one JSON object for each deed, behind `prefix`. Only
+// Tells what a person does in this page, as lines on the console: one JSON object for each act, behind `prefix`. Only
 // trusted events count. What is typed into a password field is never told, only that something was.
 if (!window.vigorlTells) {
   window.vigorlTells = true;
@@ -37,20 +37,20 @@ if (!window.vigorlTells) {
   listen('click', (event) => {
     // Enter on a button clicks it as well, and a label clicks its field: both were told already.
     if (event.detail > 0 && pressed) {
-      tell({ deed: 'click', target: pressed.target, button: 'left', count: event.detail });
+      tell({ type: 'click', at: pressed.target, button: 'left', count: event.detail });
       if (event.target.closest && event.target.closest('label')) pressed = null;
     }
   });
-  listen('contextmenu', (event) => { if (pressed && event.button === 2) tell({ deed: 'click', target: targetOf(event), button: 'right', count: 1 }); });
-  listen('drop', (event) => { if (pressed) tell({ deed: 'drag', from: pressed.target, to: targetOf(event) }); });
+  listen('contextmenu', (event) => { if (pressed && event.button === 2) tell({ type: 'click', at: targetOf(event), button: 'right', count: 1 }); });
+  listen('drop', (event) => { if (pressed) tell({ type: 'drag', from: pressed.target, to: targetOf(event) }); });
   listen('change', (event) => {
     const field = event.target;
-    if (field.localName === 'select') tell({ deed: 'select', target: targetOf(event), option: even(field.selectedOptions[0] && field.selectedOptions[0].label) });
-    if (field.type === 'file') tell({ deed: 'upload', target: targetOf(event), files: [...field.files].map((file) => file.name) });
+    if (field.localName === 'select') tell({ type: 'select', at: targetOf(event), option: even(field.selectedOptions[0] && field.selectedOptions[0].label) });
+    if (field.type === 'file') tell({ type: 'upload', at: targetOf(event), files: [...field.files].map((file) => file.name) });
   });
   listen('paste', (event) => {
-    if (event.target.type === 'password') tell({ deed: 'secret' });
-    else tell({ deed: 'text', text: event.clipboardData.getData('text/plain') });
+    if (event.target.type === 'password') tell({ secret: 1 });
+    else tell({ type: 'type', text: event.clipboardData.getData('text/plain') });
   });
   const NAMES = { ' ': 'Space', ArrowLeft: 'Left', ArrowRight: 'Right', ArrowUp: 'Up', ArrowDown: 'Down' };
   listen('keydown', (event) => {
@@ -59,14 +59,14 @@ if (!window.vigorlTells) {
     const held = event.ctrlKey || event.metaKey || event.altKey;
     const isSecret = event.target.type === 'password';
     if (isText && (!held || event.getModifierState('AltGraph'))) {
-      return tell(isSecret ? { deed: 'secret' } : { deed: 'text', text: event.key });
+      return tell(isSecret ? { secret: 1 } : { type: 'type', text: event.key });
     }
     // What is pasted is told by its own event, in full.
     if (held && event.key.toLowerCase() === 'v' && !event.altKey) return;
     if (isSecret && event.key === 'Backspace') return;
     const modifiers = [['Control', event.ctrlKey], ['Alt', event.altKey], ['Shift', event.shiftKey], ['Meta', event.metaKey]];
     const chord = modifiers.filter(([, down]) => down).map(([name]) => name);
-    tell({ deed: 'press', chord: [...chord, NAMES[event.key] || event.key].join('+') });
+    tell({ type: 'press', chord: [...chord, NAMES[event.key] || event.key].join('+') });
   });
   let wheel = null;
   listen('wheel', (event) => {
@@ -75,6 +75,6 @@ if (!window.vigorlTells) {
     else wheel = { target: targetOf(event), by: 0 };
     wheel.by += event.deltaY * devicePixelRatio;
     const told = wheel;
-    wheel.timer = setTimeout(() => { wheel = null; if (told.by) tell({ deed: 'scroll', target: told.target, by: Math.round(told.by) }); }, 300);
+    wheel.timer = setTimeout(() => { wheel = null; if (told.by) tell({ type: 'scroll', at: told.target, dx_px: 0, dy_px: Math.round(told.by) }); }, 300);
   });
 }

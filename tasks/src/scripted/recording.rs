@@ -3,73 +3,21 @@
 //! Invariant: what was typed is one step as long as nothing else is done; a password is never known here.
 
 use serde::Deserialize;
-use vigorl_interface::{Key, parse_chord};
+use vigorl_interface::{Act, Key, MouseButton};
 
-use super::{Chord, DragStep, Place, ScrollStep, SelectStep, Step, Target, UploadStep};
+use super::{Place, Step, Target};
 
 /// What a person did.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(tag = "deed", rename_all = "snake_case")]
+#[serde(untagged)]
 pub enum PersonDeed {
-    /// Clicked; the second click of a double click counts 2.
-    Click {
-        /// What.
-        target: Target,
-        /// With which button.
-        button: PersonButton,
-        /// The how manieth click at this place.
-        count: u8,
+    /// An act. Of a double click the second click counts 2; of files, a page knows only the names.
+    Act(Act<Target>),
+    /// Something was typed into a password field.
+    Secret {
+        /// How many characters; a password is one text, however many keys it took.
+        secret: usize,
     },
-    /// Dragged one thing onto another.
-    Drag {
-        /// What.
-        from: Target,
-        /// Where to.
-        to: Target,
-    },
-    /// Turned the wheel.
-    Scroll {
-        /// Over what.
-        target: Target,
-        /// Screenshot pixels downwards.
-        by: f64,
-    },
-    /// Chose an option.
-    Select {
-        /// In which list.
-        target: Target,
-        /// Its text.
-        option: String,
-    },
-    /// Chose files.
-    Upload {
-        /// In which field.
-        target: Target,
-        /// Their names; a page does not know their folder.
-        files: Vec<String>,
-    },
-    /// Typed or pasted text.
-    Text {
-        /// The characters.
-        text: String,
-    },
-    /// Typed something into a password field.
-    Secret,
-    /// Pressed keys that type nothing.
-    Press {
-        /// Such as `Control+a`.
-        chord: String,
-    },
-}
-
-/// A button of the mouse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PersonButton {
-    /// The primary one.
-    Left,
-    /// That of the context menu.
-    Right,
 }
 
 /// What stands for a password: filled in when the task runs.
@@ -85,7 +33,7 @@ pub fn listener(prefix: &str) -> String {
 /// Steps so far.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Recording {
-    steps: Vec<Step>,
+    steps: Vec<Act<Target>>,
     /// Whether the last step is text that may go on.
     types: bool,
 }
@@ -93,79 +41,70 @@ pub struct Recording {
 impl Recording {
     /// Adds what was done. Keys that no task can press are left out.
     pub fn add(&mut self, deed: PersonDeed) {
-        let types = matches!(deed, PersonDeed::Text { .. } | PersonDeed::Secret);
+        let types = matches!(deed, PersonDeed::Act(Act::Type { .. }) | PersonDeed::Secret { .. });
         match deed {
-            PersonDeed::Text { text } => self.type_on(&text),
-            // A password is one text, however many keys it took.
-            PersonDeed::Secret => {
-                if !matches!(self.typed(), Some(text) if text.ends_with(SECRET)) {
-                    self.type_on(SECRET);
+            // A password is one text.
+            PersonDeed::Secret { .. } if matches!(self.typed(), Some(text) if text.ends_with(SECRET)) => {}
+            PersonDeed::Secret { .. } => self.type_on(SECRET),
+            PersonDeed::Act(Act::Press { chord }) if chord == [Key::Backspace] && self.take_back() => return,
+            // What a person types must not read as a variable.
+            PersonDeed::Act(Act::Type { text }) => self.type_on(&text.replace("${", "$${")),
+            PersonDeed::Act(Act::Click { at, button, count }) => self.click(at, button, count),
+            PersonDeed::Act(Act::Scroll { at, dx_px, dy_px }) => self.scroll(at, dx_px, dy_px),
+            PersonDeed::Act(act) => {
+                if let Act::Select { at, .. } | Act::Upload { at, .. } = &act {
+                    self.forget_clicks_on(at);
                 }
-            }
-            PersonDeed::Press { chord } => {
-                if chord == "Backspace" && self.take_back() {
-                    return;
-                }
-                if let Ok(keys) = parse_chord(&chord) {
-                    self.steps.push(Step::Press(Chord(keys)));
-                }
-            }
-            PersonDeed::Click { target, button, count } => self.click(target, button, count),
-            PersonDeed::Drag { from, to } => self.steps.push(Step::Drag(DragStep { from, to })),
-            PersonDeed::Scroll { target, by } => match self.steps.last_mut() {
-                Some(Step::Scroll(last)) if last.target == target => last.by += by,
-                _ => self.steps.push(Step::Scroll(ScrollStep { target, by })),
-            },
-            PersonDeed::Select { target, option } => {
-                self.forget_clicks_on(&target);
-                self.steps.push(Step::Select(SelectStep { target, option }));
-            }
-            PersonDeed::Upload { target, files } => {
-                self.forget_clicks_on(&target);
-                self.steps.push(Step::Upload(UploadStep { target, files }));
+                self.steps.push(act);
             }
         }
         self.types = types;
     }
 
-    fn click(&mut self, target: Target, button: PersonButton, count: u8) {
-        let again = matches!(self.steps.last(), Some(Step::Click(last)) if *last == target);
-        match (button, count) {
-            (PersonButton::Right, _) => self.steps.push(Step::RightClick(target)),
-            (PersonButton::Left, 2) if again => {
-                self.steps.pop();
-                self.steps.push(Step::DoubleClick(target));
+    /// Two clicks at one place are a double click; a third one is a click again.
+    fn click(&mut self, at: Target, button: MouseButton, count: u8) {
+        let is_first = |last: &Act<Target>| matches!(last, Act::Click { at: before, button: MouseButton::Left, count: 1 } if *before == at);
+        let is_double = (button, count) == (MouseButton::Left, 2) && self.steps.last().is_some_and(is_first);
+        if is_double {
+            self.steps.pop();
+        }
+        self.steps.push(Act::Click { at, button, count: if is_double { 2 } else { 1 } });
+    }
+
+    fn scroll(&mut self, at: Target, dx_px: f64, dy_px: f64) {
+        match self.steps.last_mut() {
+            Some(Act::Scroll { at: last, dx_px: dx, dy_px: dy }) if *last == at => {
+                *dx += dx_px;
+                *dy += dy_px;
             }
-            (PersonButton::Left, _) => self.steps.push(Step::Click(target)),
+            _ => self.steps.push(Act::Scroll { at, dx_px, dy_px }),
         }
     }
 
     /// The clicks that opened a list or a dialog of files are part of choosing.
     fn forget_clicks_on(&mut self, target: &Target) {
-        while matches!(self.steps.last(), Some(Step::Click(last)) if last == target) {
+        while matches!(self.steps.last(), Some(Act::Click { at, .. }) if at == target) {
             self.steps.pop();
         }
     }
 
     fn typed(&self) -> Option<&String> {
         match self.steps.last() {
-            Some(Step::Type(text)) if self.types => Some(text),
+            Some(Act::Type { text }) if self.types => Some(text),
             _ => None,
         }
     }
 
     fn type_on(&mut self, more: &str) {
-        // What a person types must not read as a variable.
-        let more = if more == SECRET { more.to_owned() } else { more.replace("${", "$${") };
         match self.steps.last_mut() {
-            Some(Step::Type(text)) if self.types => text.push_str(&more),
-            _ => self.steps.push(Step::Type(more)),
+            Some(Act::Type { text }) if self.types => text.push_str(more),
+            _ => self.steps.push(Act::Type { text: more.to_owned() }),
         }
     }
 
     /// Takes the last character back that was typed in this step; false if there is none.
     fn take_back(&mut self) -> bool {
-        let Some(Step::Type(text)) = self.steps.last_mut().filter(|_| self.types) else { return false };
+        let Some(Act::Type { text }) = self.steps.last_mut().filter(|_| self.types) else { return false };
         if text.ends_with(SECRET) {
             return false;
         }
@@ -182,11 +121,11 @@ impl Recording {
         let closes =
             [[Key::Control, Key::Char('w')], [Key::Control, Key::Char('q')], [Key::Alt, Key::Function(4)]];
         let is_end =
-            |step: &Step| matches!(step, Step::Press(Chord(keys)) if closes.iter().any(|end| keys == end));
+            |act: &Act<Target>| matches!(act, Act::Press { chord } if closes.iter().any(|end| chord == end));
         if self.steps.last().is_some_and(is_end) {
             self.steps.pop();
         }
-        self.steps
+        self.steps.into_iter().map(Step::Act).collect()
     }
 }
 
@@ -199,6 +138,8 @@ impl Target {
 
 #[cfg(test)]
 mod tests {
+    use vigorl_interface::parse_chord;
+
     use super::*;
 
     #[track_caller]
@@ -211,25 +152,25 @@ mod tests {
     }
 
     fn typed(text: &str) -> Step {
-        Step::Type(text.to_owned())
+        Step::Act(Act::Type { text: text.to_owned() })
     }
 
     fn pressed(chord: &str) -> Step {
-        Step::Press(Chord(parse_chord(chord).unwrap()))
+        Step::Act(Act::Press { chord: parse_chord(chord).unwrap() })
     }
 
     #[test]
     fn keys_become_text_until_something_else_is_done() {
         check(
-            r#"{"deed": "text", "text": "a"}
-               {"deed": "text", "text": "b$"}
-               {"deed": "press", "chord": "Backspace"}
-               {"deed": "text", "text": "c ${x}"}
-               {"deed": "press", "chord": "Enter"}
-               {"deed": "press", "chord": "Backspace"}
-               {"deed": "text", "text": "d"}
-               {"deed": "press", "chord": "Backspace"}
-               {"deed": "press", "chord": "Control+w"}"#,
+            r#"{"type": "type", "text": "a"}
+               {"type": "type", "text": "b$"}
+               {"type": "press", "chord": "Backspace"}
+               {"type": "type", "text": "c ${x}"}
+               {"type": "press", "chord": "Enter"}
+               {"type": "press", "chord": "Backspace"}
+               {"type": "type", "text": "d"}
+               {"type": "press", "chord": "Backspace"}
+               {"type": "press", "chord": "Control+w"}"#,
             &[typed("abc $${x}"), pressed("Enter"), pressed("Backspace")],
         );
     }
@@ -237,11 +178,11 @@ mod tests {
     #[test]
     fn passwords_are_one_secret() {
         check(
-            r#"{"deed": "secret"}
-               {"deed": "secret"}
-               {"deed": "press", "chord": "Backspace"}
-               {"deed": "press", "chord": "Tab"}
-               {"deed": "press", "chord": "Nonsense"}"#,
+            r#"{"secret": 1}
+               {"secret": 1}
+               {"type": "press", "chord": "Backspace"}
+               {"type": "press", "chord": "Tab"}
+"#,
             &[typed(SECRET), pressed("Backspace"), pressed("Tab")],
         );
     }
@@ -253,18 +194,18 @@ mod tests {
             place: Some(Place::Selector(format!("#{name}"))),
         };
         check(
-            r##"{"deed": "click", "target": {"what": "a", "selector": "#a"}, "button": "left", "count": 1}
-               {"deed": "click", "target": {"what": "a", "selector": "#a"}, "button": "left", "count": 2}
-               {"deed": "click", "target": {"what": "a", "selector": "#a"}, "button": "right", "count": 1}
-               {"deed": "click", "target": {"what": "b", "selector": "#b"}, "button": "left", "count": 1}
-               {"deed": "select", "target": {"what": "b", "selector": "#b"}, "option": "two"}
-               {"deed": "scroll", "target": {"what": "b", "selector": "#b"}, "by": 100}
-               {"deed": "scroll", "target": {"what": "b", "selector": "#b"}, "by": 20}"##,
+            r##"{"type": "click", "at": {"what": "a", "selector": "#a"}, "button": "left", "count": 1}
+               {"type": "click", "at": {"what": "a", "selector": "#a"}, "button": "left", "count": 2}
+               {"type": "click", "at": {"what": "a", "selector": "#a"}, "button": "right", "count": 1}
+               {"type": "click", "at": {"what": "b", "selector": "#b"}, "button": "left", "count": 1}
+               {"type": "select", "at": {"what": "b", "selector": "#b"}, "option": "two"}
+               {"type": "scroll", "at": {"what": "b", "selector": "#b"}, "dx_px": 0, "dy_px": 100}
+               {"type": "scroll", "at": {"what": "b", "selector": "#b"}, "dx_px": 0, "dy_px": 20}"##,
             &[
-                Step::DoubleClick(on("a")),
-                Step::RightClick(on("a")),
-                Step::Select(SelectStep { target: on("b"), option: "two".to_owned() }),
-                Step::Scroll(ScrollStep { target: on("b"), by: 120.0 }),
+                Step::Act(Act::Click { at: on("a"), button: MouseButton::Left, count: 2 }),
+                Step::Act(Act::Click { at: on("a"), button: MouseButton::Right, count: 1 }),
+                Step::Act(Act::Select { at: on("b"), option: "two".to_owned() }),
+                Step::Act(Act::Scroll { at: on("b"), dx_px: 0.0, dy_px: 120.0 }),
             ],
         );
     }

@@ -26,7 +26,8 @@ const roleOf = (element) => {
   };
   return Object.keys(kinds).find((role) => element.matches(kinds[role])) || '';
 };
-const locate = ({ selector, name, role }) => {
+// The one element that is meant and shown, or why there is none.
+const pick = ({ selector, name, role }) => {
   let candidates;
   try {
     candidates = [...document.querySelectorAll(selector || 'body *')];
@@ -42,7 +43,11 @@ const locate = ({ selector, name, role }) => {
   const shown = candidates.filter((element) => element.checkVisibility({ visibilityProperty: true }));
   if (!shown.length) return { reason: candidates.length ? `${what} is hidden` : `the page has no ${what}` };
   if (name !== undefined && shown.length > 1) return { reason: `the page has ${shown.length} times ${what}` };
-  const element = shown[0];
+  return { element: shown[0], what };
+};
+const locate = (wanted) => {
+  const { element, what, reason } = pick(wanted);
+  if (reason) return { reason };
   // Of text that is broken into lines, the largest piece.
   const area = (box) => box.width * box.height;
   const box = [...element.getClientRects()].reduce((a, b) => (area(b) > area(a) ? b : a), element.getClientRects()[0]);
@@ -58,6 +63,14 @@ const locate = ({ selector, name, role }) => {
   const same = top && (element.contains(top) || top.contains(element) || [...(element.labels || [])].includes(top));
   if (!same) return { reason: `${what} is covered by ${top ? `a <${top.localName}>` : 'something'}` };
   return part;
+};
+// The text of an element, or what stands in a field; why there is none otherwise.
+const textOf = (wanted) => {
+  const { element, what, reason } = pick(wanted);
+  if (reason) return { reason };
+  if (element.matches('input[type=password]')) return { reason: `${what} is a password field, which is never read` };
+  const isField = element.matches('input, textarea, select');
+  return { text: (isField ? element.value : element.innerText || '').replace(/\s+/g, ' ').trim() };
 };
 // Whether an element is in a state; null if the selector is none, or the state means nothing here.
 const hasState = ({ selector, name, role, is }) => {

@@ -164,16 +164,6 @@ impl Serialize for Target {
 }
 
 impl Target {
-    /// The texts that variables are filled into.
-    pub(super) fn texts(&mut self) -> Vec<&mut String> {
-        let of_place = match &mut self.place {
-            Some(Place::Selector(selector)) => vec![selector],
-            Some(Place::Named { name, .. }) => vec![name],
-            Some(Place::Picture { .. } | Place::At(_)) | None => Vec::new(),
-        };
-        std::iter::once(&mut self.description).chain(of_place).collect()
-    }
-
     /// The same with its picture looked for in `folder`.
     #[must_use]
     pub fn within(&self, folder: &Path) -> Self {

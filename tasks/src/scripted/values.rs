@@ -1,11 +1,17 @@
 //! Variables and secrets of a task: `${name}` and `${secret:NAME}` in its texts.
 //!
-//! Invariant: a secret is only filled into text that is typed, never into what a policy reads; its debug form is
-//! hidden, and whoever fills a task learns which values must never be written down.
+//! Invariants: a secret is only filled into text that is typed, never into what a policy reads; what was read off the
+//! screen is tainted, and never becomes part of what is executed: a command, a script, a selector, a path, an address.
+//! Steps are filled when they are taken, because a step before them may have read a variable; everything that can be
+//! known before is checked before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
-use super::{Clause, Plan, ScriptError, ScriptedTask, Step, Target, vacuous};
+use vigorl_interface::Act;
+
+use super::step::{CheckStep, ElementSource, ReadStep, Source, length};
+use super::{Block, Clause, FileClause, Place, Plan, ScriptError, ScriptedTask, Step, Target};
 
 /// Shorter secrets cannot be hidden: their letters are everywhere.
 const SHORTEST_SECRET: usize = 4;
@@ -25,20 +31,37 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// Where a text may take secrets.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Secrets {
-    Allowed,
-    Refused,
+/// What is known of a task's variables and secrets.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Values {
+    /// Of the task and its caller.
+    given: BTreeMap<String, String>,
+    /// Read off the screen so far: tainted.
+    read: BTreeMap<String, String>,
+    /// Names that some step reads into.
+    readable: BTreeSet<String>,
+    secrets: Vec<Secret>,
+}
+
+/// What a text is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// It is shown to a policy or a person, or compared with what is on the screen.
+    Words,
+    /// It is typed: the only place for secrets.
+    Typed,
+    /// It is executed, or leads somewhere: no place for what was read.
+    Executed,
 }
 
 impl ScriptedTask {
-    /// Replaces `${name}` by a variable, of `overrides` or else of the task, and `${secret:NAME}` in typed text by
-    /// what `secret` knows. `$${` stands for `${`. Returns the secrets that were used.
+    /// Gives the task its variables, those of `overrides` before its own, and its secrets, which `secret` knows. Returns
+    /// the secrets that it uses.
     ///
     /// # Errors
-    /// A name that nobody knows, a secret where a policy or a report would see it, one that is too short to be
-    /// hidden, an override of a variable that the task does not have, and a clause that is left without a text.
+    /// A name that nobody knows, a secret where a policy or a report would see it, one that is too short to be hidden,
+    /// what is read from the screen where it would be executed, a clause that a variable leaves empty, and an override
+    /// of a variable that the task does not have.
     pub fn fill(
         &mut self,
         overrides: &BTreeMap<String, String>,
@@ -49,121 +72,241 @@ impl ScriptedTask {
             let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             return fault(format!("the task has no variable `{unknown}`; it has {known}"));
         }
-        let mut vars = self.vars.clone();
-        vars.extend(overrides.clone());
-        let mut used: Vec<Secret> = Vec::new();
-        let mut fill = |text: &mut String, secrets: Secrets| -> Result<(), ScriptError> {
-            *text = filled(text, &vars, secrets, secret, &mut used)?;
-            Ok(())
-        };
-        fill(&mut self.name, Secrets::Refused)?;
-        for text in self.start.url.iter_mut().chain(&mut self.start.programs) {
-            fill(text, Secrets::Refused)?;
+        let mut given = self.vars.clone();
+        given.extend(overrides.clone());
+        let steps = self.steps().to_vec();
+        let readable = steps.iter().flat_map(Step::reads).map(str::to_owned).collect();
+        let mut values = Values { given, readable, ..Values::default() };
+        if let Some(twice) = values.readable.iter().find(|name| values.given.contains_key(*name)) {
+            return fault(format!("`{twice}` is a variable of the task, so nothing can be read into it"));
         }
-        match &mut self.plan {
-            Plan::Goal(goal) => fill(goal, Secrets::Refused)?,
-            Plan::Steps(steps) => {
-                for (text, secrets) in steps.iter_mut().flat_map(texts_of_step) {
-                    fill(text, secrets)?;
-                }
-            }
+        let mut early = Filling { values: &mut values, secret: Some(secret), is_early: true };
+        self.name = early.text(&self.name, Use::Words)?;
+        if let Some(url) = &self.start.url {
+            self.start.url = Some(early.text(url, Use::Executed)?);
         }
-        for clause in &mut self.expect {
-            texts_of_clause(clause).into_iter().try_for_each(|text| fill(text, Secrets::Refused))?;
+        for program in &mut self.start.programs {
+            *program = early.text(program, Use::Executed)?;
         }
-        vacuous(&self.plan, &self.expect)?;
-        Ok(used)
+        if let Plan::Goal(goal) = &mut self.plan {
+            *goal = early.text(goal, Use::Words)?;
+        }
+        steps.iter().try_for_each(|step| early.step(step).map(drop))?;
+        self.expect.iter().try_for_each(|clause| early.clause(clause).map(drop))?;
+        self.values = values;
+        Ok(self.values.secrets.clone())
+    }
+
+    /// Its steps; none of a task with a goal.
+    pub fn steps(&self) -> &[Step] {
+        match &self.plan {
+            Plan::Steps(steps) => steps,
+            Plan::Goal(_) => &[],
+        }
+    }
+
+    /// How many steps are taken at most.
+    pub fn n_steps(&self) -> usize {
+        length(self.steps())
     }
 }
 
-/// Texts, and whether they may take secrets: only what is typed may.
-fn texts_of_step(step: &mut Step) -> Vec<(&mut String, Secrets)> {
-    let texts: Vec<&mut String> = match step {
-        Step::Type(text) => return vec![(text, Secrets::Allowed)],
-        Step::Repeat(repeat) => return repeat.steps.iter_mut().flat_map(texts_of_step).collect(),
-        Step::Within(within) => return within.steps.iter_mut().flat_map(texts_of_step).collect(),
-        Step::Retry(retry) => {
-            let until = texts_of_clause(&mut retry.until).into_iter().map(|text| (text, Secrets::Refused));
-            return until.chain(retry.steps.iter_mut().flat_map(texts_of_step)).collect();
-        }
-        Step::Navigate(text) => vec![text],
-        Step::WaitFor(clause) | Step::Assert(clause) => texts_of_clause(clause),
-        Step::Select(list) => list.target.texts().into_iter().chain([&mut list.option]).collect(),
-        Step::Upload(field) => field.target.texts().into_iter().chain(&mut field.files).collect(),
-        step => step.targets_mut().into_iter().flat_map(Target::texts).collect(),
-    };
-    texts.into_iter().map(|text| (text, Secrets::Refused)).collect()
+impl Values {
+    /// Keeps what was read.
+    pub fn keep(&mut self, name: &str, text: String) {
+        self.read.insert(name.to_owned(), text);
+    }
+
+    /// A step with its variables filled in.
+    ///
+    /// # Errors
+    /// If a variable of it was not read yet.
+    pub fn fill_step(&mut self, step: &Step) -> Result<Step, ScriptError> {
+        Filling { values: self, secret: None, is_early: false }.step(step)
+    }
+
+    /// A clause with its variables filled in.
+    ///
+    /// # Errors
+    /// As [`Self::fill_step`].
+    pub fn fill_clause(&mut self, clause: &Clause) -> Result<Clause, ScriptError> {
+        Filling { values: self, secret: None, is_early: false }.clause(clause)
+    }
 }
 
-fn texts_of_clause(clause: &mut Clause) -> Vec<&mut String> {
-    match clause {
-        Clause::UrlContains(text)
-        | Clause::TextVisible(text)
-        | Clause::TitleContains(text)
-        | Clause::Javascript(text)
-        | Clause::Clipboard(text)
-        | Clause::Picture(text)
-        | Clause::Command(text) => vec![text],
-        Clause::Element(element) => element.selector.iter_mut().chain(&mut element.name).collect(),
-        Clause::File(file) => std::iter::once(&mut file.path).chain(&mut file.contains).collect(),
+/// Fills texts; at load time, `is_early`, it finds out whether they can be filled later.
+struct Filling<'a> {
+    values: &'a mut Values,
+    secret: Option<&'a dyn Fn(&str) -> Option<String>>,
+    is_early: bool,
+}
+
+impl Filling<'_> {
+    fn step(&mut self, step: &Step) -> Result<Step, ScriptError> {
+        Ok(match step {
+            Step::Act(act) => Step::Act(self.act(act)?),
+            Step::Check(CheckStep { clause, waits }) => {
+                Step::Check(CheckStep { clause: self.clause(clause)?, waits: *waits })
+            }
+            Step::Read(ReadStep { of, into }) => {
+                Step::Read(ReadStep { of: self.source(of)?, into: into.clone() })
+            }
+            Step::Block(block) => {
+                let mut block = block.clone();
+                if let Block::Retry(retry) = &mut block {
+                    retry.until = self.clause(&retry.until)?;
+                }
+                for step in block.steps_mut() {
+                    *step = self.step(step)?;
+                }
+                Step::Block(block)
+            }
+        })
+    }
+
+    fn act(&mut self, act: &Act<Target>) -> Result<Act<Target>, ScriptError> {
+        let mut act = act.try_map(|target| self.target(target))?;
+        match &mut act {
+            Act::Type { text } => *text = self.text(text, Use::Typed)?,
+            Act::Navigate { url } => *url = self.text(url, Use::Executed)?,
+            Act::Select { option, .. } => *option = self.text(option, Use::Words)?,
+            Act::Upload { files, .. } => {
+                for file in files {
+                    *file = PathBuf::from(self.text(&file.to_string_lossy(), Use::Executed)?);
+                }
+            }
+            _ => {}
+        }
+        Ok(act)
+    }
+
+    fn target(&mut self, target: &Target) -> Result<Target, ScriptError> {
+        let description = self.text(&target.description, Use::Words)?;
+        let place = match &target.place {
+            Some(Place::Selector(selector)) => Some(Place::Selector(self.text(selector, Use::Executed)?)),
+            Some(Place::Named { name, role }) => {
+                Some(Place::Named { name: self.text(name, Use::Words)?, role: role.clone() })
+            }
+            other => other.clone(),
+        };
+        Ok(Target { description, place })
+    }
+
+    fn source(&mut self, source: &Source) -> Result<Source, ScriptError> {
+        let Source::Element(ElementSource { selector, name, role }) = source else {
+            return Ok(source.clone());
+        };
+        let selector = selector.as_ref().map(|text| self.text(text, Use::Executed)).transpose()?;
+        let name = name.as_ref().map(|text| self.text(text, Use::Words)).transpose()?;
+        Ok(Source::Element(ElementSource { selector, name, role: role.clone() }))
+    }
+
+    fn clause(&mut self, clause: &Clause) -> Result<Clause, ScriptError> {
+        let mut filled = clause.clone();
+        match &mut filled {
+            Clause::UrlContains(text)
+            | Clause::TextVisible(text)
+            | Clause::TitleContains(text)
+            | Clause::Clipboard(text) => *text = self.text(text, Use::Words)?,
+            Clause::Javascript(text) | Clause::Picture(text) | Clause::Command(text) => {
+                *text = self.text(text, Use::Executed)?;
+            }
+            Clause::Element(element) => {
+                if let Some(selector) = &mut element.selector {
+                    *selector = self.text(selector, Use::Executed)?;
+                }
+                if let Some(name) = &mut element.name {
+                    *name = self.text(name, Use::Words)?;
+                }
+            }
+            Clause::File(FileClause { path, contains }) => {
+                *path = self.text(path, Use::Executed)?;
+                if let Some(part) = contains {
+                    *part = self.text(part, Use::Words)?;
+                }
+            }
+        }
+        // A clause that a variable leaves empty says nothing.
+        match filled.fault().filter(|_| clause.fault().is_none()) {
+            Some(fault) => Err(ScriptError { message: fault, at: None }),
+            None => Ok(filled),
+        }
+    }
+
+    /// A text with its `${name}` filled in; `$${` stands for `${`.
+    fn text(&mut self, text: &str, of: Use) -> Result<String, ScriptError> {
+        let (mut out, mut rest) = (String::new(), text);
+        while let Some(at) = rest.find("${") {
+            let (before, from) = rest.split_at(at);
+            if let Some(before) = before.strip_suffix('$') {
+                out.push_str(before);
+                out.push_str("${");
+                rest = &from[2..];
+                continue;
+            }
+            out.push_str(before);
+            let Some((name, after)) = from[2..].split_once('}') else {
+                return fault(format!(
+                    "`${{` without `}}` in `{text}`; write `$${{` for the characters themselves"
+                ));
+            };
+            match name.strip_prefix("secret:") {
+                None => out.push_str(&self.variable(name, text, of)?),
+                Some(_) if of != Use::Typed => {
+                    return fault(format!(
+                        "`${{{name}}}` stands in `{text}`, but secrets are only filled into `type` steps"
+                    ));
+                }
+                Some(name) => out.push_str(&self.secret(name)?),
+            }
+            rest = after;
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
+    fn variable(&self, name: &str, text: &str, of: Use) -> Result<String, ScriptError> {
+        if let Some(value) = self.values.given.get(name) {
+            return Ok(value.clone());
+        }
+        if !self.values.readable.contains(name) {
+            return fault(format!("no variable `{name}`: add it to `vars`"));
+        }
+        if of == Use::Executed {
+            return fault(format!(
+                "`${{{name}}}` stands in `{text}`, but what is read from the screen is never executed: it may be typed, \
+                 name a target, and be looked for"
+            ));
+        }
+        match self.values.read.get(name) {
+            Some(value) => Ok(value.clone()),
+            // Whatever it will be, it will be something.
+            None if self.is_early => Ok(format!("<{name}>")),
+            None => fault(format!("nothing was read into `{name}` yet, which `{text}` needs")),
+        }
+    }
+
+    fn secret(&mut self, name: &str) -> Result<String, ScriptError> {
+        if let Some(known) = self.values.secrets.iter().find(|secret| secret.name == name) {
+            return Ok(known.value.clone());
+        }
+        let Some(value) = self.secret.and_then(|secret| secret(name)) else {
+            return fault(format!(
+                "no secret `{name}`: put it into the environment or into the file of --secrets"
+            ));
+        };
+        if value.chars().count() < SHORTEST_SECRET {
+            return fault(format!(
+                "the secret `{name}` is shorter than {SHORTEST_SECRET} characters, which cannot be hidden in a record"
+            ));
+        }
+        self.values.secrets.push(Secret { name: name.to_owned(), value: value.clone() });
+        Ok(value)
     }
 }
 
 fn fault<T>(message: String) -> Result<T, ScriptError> {
     Err(ScriptError { message, at: None })
-}
-
-fn filled(
-    text: &str,
-    vars: &BTreeMap<String, String>,
-    secrets: Secrets,
-    secret: &dyn Fn(&str) -> Option<String>,
-    used: &mut Vec<Secret>,
-) -> Result<String, ScriptError> {
-    let (mut out, mut rest) = (String::new(), text);
-    while let Some(at) = rest.find("${") {
-        let (before, from) = rest.split_at(at);
-        if let Some(before) = before.strip_suffix('$') {
-            out.push_str(before);
-            out.push_str("${");
-            rest = &from[2..];
-            continue;
-        }
-        out.push_str(before);
-        let Some((name, after)) = from[2..].split_once('}') else {
-            return fault(format!(
-                "`${{` without `}}` in `{text}`; write `$${{` for the characters themselves"
-            ));
-        };
-        match name.strip_prefix("secret:") {
-            None => match vars.get(name) {
-                Some(value) => out.push_str(value),
-                None => return fault(format!("no variable `{name}`: add it to `vars`")),
-            },
-            Some(_) if secrets == Secrets::Refused => {
-                return fault(format!(
-                    "`${{{name}}}` stands in `{text}`, but secrets are only filled into `type` steps"
-                ));
-            }
-            Some(name) => {
-                let Some(value) = secret(name) else {
-                    return fault(format!(
-                        "no secret `{name}`: put it into the environment or into the file of --secrets"
-                    ));
-                };
-                if value.chars().count() < SHORTEST_SECRET {
-                    return fault(format!(
-                        "the secret `{name}` is shorter than {SHORTEST_SECRET} characters, which cannot be hidden in a record"
-                    ));
-                }
-                out.push_str(&value);
-                used.push(Secret { name: name.to_owned(), value });
-            }
-        }
-        rest = after;
-    }
-    out.push_str(rest);
-    Ok(out)
 }
 
 #[cfg(test)]
@@ -172,7 +315,7 @@ mod tests {
 
     fn task(step: &str) -> ScriptedTask {
         let yaml = format!(
-            "name: find ${{what}}\nvars: {{ what: tea, host: 'http://h' }}\nstart: {{ url: '${{host}}/x' }}\nsteps:\n  - {step}\n\
+            "name: find ${{what}}\nvars: {{ what: tea, host: 'http://h', none: '' }}\nstart: {{ url: '${{host}}/x' }}\nsteps:\n  - {step}\n\
              expect: [url_contains: '${{what}}']\n"
         );
         ScriptedTask::parse(&yaml).unwrap()
@@ -185,15 +328,20 @@ mod tests {
             .map(|(_, v)| v.to_owned())
     }
 
+    /// The first step as it would be taken.
+    fn first(task: &ScriptedTask) -> Step {
+        task.values.clone().fill_step(&task.steps()[0]).unwrap()
+    }
+
     #[track_caller]
     fn check(step: &str, overrides: &[(&str, &str)], expected: Result<&str, &str>) {
         let overrides = overrides.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         let mut task = task(step);
         match (task.fill(&overrides, &secret), expected) {
-            (Ok(_), Ok(text)) => {
-                let Plan::Steps(steps) = &mut task.plan else { panic!("steps") };
-                assert_eq!(texts_of_step(&mut steps[0])[0].0, text);
-            }
+            (Ok(_), Ok(text)) => match first(&task) {
+                Step::Act(Act::Type { text: typed }) => assert_eq!(typed, text),
+                step => assert_eq!(step.targets()[0].description, text),
+            },
             (Err(error), Err(words)) => assert!(error.message.contains(words), "{error}"),
             (got, expected) => panic!("{got:?} instead of {expected:?}"),
         }
@@ -207,16 +355,17 @@ mod tests {
         let mut task = task("press: Enter");
         task.fill(&BTreeMap::new(), &secret).unwrap();
         assert_eq!((task.name.as_str(), task.start.url.as_deref()), ("find tea", Some("http://h/x")));
-        assert_eq!(task.expect, [Clause::UrlContains("tea".to_owned())]);
+        let expected = task.values.clone().fill_clause(&task.expect[0]);
+        assert_eq!(expected, Ok(Clause::UrlContains("tea".to_owned())));
     }
 
     #[test]
     fn secrets_are_only_typed_and_never_shown() {
         let mut task = task("type: 'x${secret:PASSWORD}'");
         let used = task.fill(&BTreeMap::new(), &secret).unwrap();
-        assert_eq!(task.plan, Plan::Steps(vec![Step::Type("xs3cret!".to_owned())]));
+        assert_eq!(first(&task), Step::Act(Act::Type { text: "xs3cret!".to_owned() }));
         assert_eq!((used[0].name.as_str(), used[0].value.as_str()), ("PASSWORD", "s3cret!"));
-        assert!(!format!("{used:?}").contains("s3cret"));
+        assert!(!format!("{used:?} {task:?}").contains("s3cret"));
         check("click: 'the ${secret:PASSWORD} box'", &[], Err("only filled into `type` steps"));
         check("assert: { text_visible: '${secret:PASSWORD}' }", &[], Err("only filled into `type` steps"));
         check("type: '${secret:OTHER}'", &[], Err("no secret `OTHER`"));
@@ -227,13 +376,48 @@ mod tests {
     fn what_nobody_knows_is_named() {
         check("click: '${wat}'", &[], Err("no variable `wat`"));
         check("click: '${what'", &[], Err("without `}`"));
-        check("click: x", &[("wat", "1")], Err("no variable `wat`; it has host, what"));
+        check("click: x", &[("wat", "1")], Err("no variable `wat`; it has host, none, what"));
     }
 
     #[test]
-    fn a_clause_that_is_left_without_a_text_is_refused() {
-        check("click: x", &[("what", "")], Err("`url_contains` is empty"));
-        check("assert: { text_visible: '${host}' }", &[("host", " ")], Err("`text_visible` is empty"));
-        check("type: '${host}'", &[("host", "")], Ok(""));
+    fn a_clause_that_a_variable_leaves_empty_is_refused() {
+        check("assert: { text_visible: '${none}' }", &[], Err("`text_visible` is empty"));
+        check("wait_for: { title_contains: '${none}' }", &[], Err("`title_contains` is empty"));
+    }
+
+    #[test]
+    fn what_is_read_is_used_later_and_never_executed() {
+        let read = "read: { of: title, into: order }\n  - ";
+        let used = |step: &str| {
+            let mut task = task(&format!("{read}{step}"));
+            task.fill(&BTreeMap::new(), &secret).map_err(|error| error.message)?;
+            let mut values = task.values.clone();
+            let early = values.fill_step(&task.steps()[1]).unwrap_err();
+            assert!(early.message.contains("nothing was read into `order` yet"), "{early}");
+            values.keep("order", "4711; rm ${what}".to_owned());
+            values.fill_step(&task.steps()[1]).map_err(|error| error.message)
+        };
+        // What was read is text: it is not filled in again.
+        let typed = used("type: 'no. ${order}'");
+        assert_eq!(typed, Ok(Step::Act(Act::Type { text: "no. 4711; rm ${what}".to_owned() })));
+        assert_eq!(
+            used("click: the ${order} box").unwrap().targets()[0].description,
+            "the 4711; rm ${what} box"
+        );
+        assert!(used("wait_for: { text_visible: '${order}' }").is_ok());
+        assert!(used("click: { what: x, name: '${order}' }").is_ok());
+        for executed in [
+            "navigate: 'http://h/${order}'",
+            "click: { what: x, selector: '#${order}' }",
+            "assert: { command: 'grep ${order}' }",
+            "assert: { javascript: '${order}' }",
+            "assert: { file: { path: '${order}' } }",
+            "upload: { target: x, files: ['${order}'] }",
+            "read: { of: { element: { selector: '${order}' } }, into: other }",
+        ] {
+            let refused = used(executed).unwrap_err();
+            assert!(refused.contains("never executed"), "{executed}: {refused}");
+        }
+        check("read: { of: title, into: what }", &[], Err("a variable of the task"));
     }
 }

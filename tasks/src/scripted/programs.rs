@@ -5,10 +5,10 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-use vigorl_agent::Cancel;
 use vigorl_interface::DriverError;
 use vigorl_processes::{Group, Output, Program};
+
+use crate::Failure;
 
 /// Longest wait for what the programs are to show or serve.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -18,7 +18,7 @@ const LAST_WORDS: usize = 400;
 
 /// Running programs.
 #[derive(Debug)]
-pub(crate) struct Programs {
+pub struct Programs {
     /// Dropped last.
     log: tempfile::NamedTempFile,
     group: Group,
@@ -26,11 +26,14 @@ pub(crate) struct Programs {
 
 impl Programs {
     /// Starts command lines in `folder`; nothing if there are none.
-    pub(crate) fn start(commands: &[String], folder: &Path) -> anyhow::Result<Option<Self>> {
+    ///
+    /// # Errors
+    /// If they cannot be started.
+    pub fn start(commands: &[String], folder: &Path) -> Result<Option<Self>, Failure> {
         if commands.is_empty() {
             return Ok(None);
         }
-        let log = tempfile::NamedTempFile::new().context("no temporary file")?;
+        let log = tempfile::NamedTempFile::new().map_err(|error| format!("no temporary file: {error}"))?;
         // All of one shell, so that they share a folder.
         let lines: Vec<String> = commands.iter().map(|command| format!("(\n{command}\n) &\n")).collect();
         let script = format!("{}wait", lines.concat());
@@ -43,34 +46,43 @@ impl Programs {
             working_folder: Some(folder),
             output: Output::File(File::options().append(true).open(log.path())?),
         };
-        let group = Group::start("vigorl-task-", what).context("the task's programs cannot be started")?;
+        let group = Group::start("vigorl-task-", what)
+            .map_err(|error| format!("the task's programs cannot be started: {error}"))?;
         Ok(Some(Self { log, group }))
     }
 
     /// The folder that they share.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         self.group.folder()
     }
 
     /// Tries until it works, while the world still comes up.
-    pub(crate) fn until_ready<T>(
+    ///
+    /// # Errors
+    /// That of the last attempt, with what the programs said last.
+    pub fn until_ready<T>(
         this: Option<&Self>,
-        cancel: &Cancel,
-        mut attempt: impl FnMut() -> Result<T, DriverError>,
-    ) -> anyhow::Result<T> {
-        let Some(this) = this else { return Ok(attempt()?) };
+        is_cancelled: &dyn Fn() -> bool,
+        mut attempt: impl FnMut() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let Some(this) = this else { return attempt() };
         let end = Instant::now() + READY_WITHIN;
         loop {
-            match attempt() {
+            let error = match attempt() {
                 Ok(done) => return Ok(done),
-                Err(error @ (DriverError::Refused { .. } | DriverError::Gone { .. })) => {
-                    if Instant::now() > end || cancel.is_set() {
-                        return Err(error).with_context(|| this.last_words());
-                    }
-                    std::thread::sleep(TICK);
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) => error,
+            };
+            let may_come = matches!(
+                error.downcast_ref::<DriverError>(),
+                Some(DriverError::Refused { .. } | DriverError::Gone { .. })
+            );
+            if !may_come {
+                return Err(error);
             }
+            if Instant::now() > end || is_cancelled() {
+                return Err(format!("{}: {error}", this.last_words()).into());
+            }
+            std::thread::sleep(TICK);
         }
     }
 

@@ -1,0 +1,75 @@
+//! A world that is only a picture: one screenshot, one instruction, and the box that a click must hit.
+//!
+//! Invariant: the first click decides, as on a practice page; the picture never changes.
+
+use vigorl_geometry::{Point, Rect, Screen};
+use vigorl_interface::{Action, PageState, Screenshot};
+
+use crate::environment::{Allowance, Environment, Failure, Observation, Performed, Senses, Start};
+use crate::{Verdict, Verification};
+
+/// One labelled screenshot.
+#[derive(Debug, Clone)]
+pub struct PictureWorld {
+    /// What is shown.
+    pub screenshot: Screenshot,
+    /// What is to be clicked.
+    pub instruction: String,
+    /// Where it is; edges belong to it.
+    pub target: Rect<Screen>,
+    clicked: Option<Point<Screen>>,
+}
+
+impl PictureWorld {
+    /// A world in which `instruction` names what `target` holds.
+    pub fn new(screenshot: Screenshot, instruction: impl Into<String>, target: Rect<Screen>) -> Self {
+        Self { screenshot, instruction: instruction.into(), target, clicked: None }
+    }
+}
+
+impl Environment for PictureWorld {
+    fn reset(&mut self, seed: u64) -> Result<Start, Failure> {
+        self.clicked = None;
+        Ok(Start {
+            goal: self.instruction.clone(),
+            seed: Some(seed),
+            target: Some(self.target),
+            ..Start::default()
+        })
+    }
+
+    fn observe(&mut self) -> Result<Observation, Failure> {
+        let screenshot = Some(self.screenshot.clone());
+        Ok(Observation { screenshot, page: PageState::default(), tabs: Vec::new() })
+    }
+
+    fn perform(&mut self, act: &Action) -> Result<Performed, Failure> {
+        let Action::Click { at, .. } = act else {
+            return Ok(Performed::Refused(format!(
+                "a picture can be clicked, nothing else: not {}",
+                act.kind().as_str()
+            )));
+        };
+        if !self.screenshot.size().contains(*at) {
+            return Ok(Performed::Refused(format!("({}, {}) is outside the picture", at.x, at.y)));
+        }
+        self.clicked.get_or_insert(*at);
+        Ok(Performed::Done)
+    }
+
+    fn judge(
+        &mut self,
+        _answer: Option<&str>,
+        _senses: &mut dyn Senses,
+        _allowance: &Allowance<'_>,
+    ) -> Result<Verdict, Failure> {
+        let is_hit = self.clicked.is_some_and(|at| self.target.contains(at));
+        let detail = match self.clicked {
+            None => Some("nothing was clicked".to_owned()),
+            Some(at) if !is_hit => Some(format!("({}, {}) is beside the target", at.x, at.y)),
+            Some(_) => None,
+        };
+        let verification = if is_hit { Verification::Satisfied } else { Verification::Unsatisfied };
+        Ok(Verdict { verification, reward: Some(f64::from(u8::from(is_hit))), detail, may_change: false })
+    }
+}

@@ -1,0 +1,81 @@
+//! What a task reads off its world, for later steps.
+//!
+//! Invariant: a password field is never read, and what cannot be read is a reason, never an empty text.
+
+use std::fmt;
+
+use vigorl_interface::{Driver, DriverError};
+
+use super::judge::told;
+use super::step::{ElementSource, ReadStep, Source};
+
+impl ReadStep {
+    /// What is wrong with it.
+    pub(super) fn fault(&self) -> Option<String> {
+        let is_name =
+            !self.into.is_empty() && self.into.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+        match &self.of {
+            _ if !is_name => {
+                Some(format!("`{}` is no name of a variable: letters, digits, `_` and `-` are", self.into))
+            }
+            Source::Element(ElementSource { selector: None, name: None, .. }) => {
+                Some("`read` of an element needs a `selector` or a `name`".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// Reads it now; or why that cannot be done.
+    ///
+    /// # Errors
+    /// Only if the world failed.
+    pub fn read(&self, driver: &mut dyn Driver) -> Result<Result<String, String>, DriverError> {
+        let absent = |what: &str| format!("there is no {what} here");
+        Ok(match &self.of {
+            Source::Title => driver.page_state()?.title.ok_or_else(|| absent("title")),
+            Source::Url => driver.page_state()?.url.ok_or_else(|| absent("address")),
+            Source::Clipboard => told(driver.clipboard())?,
+            Source::Element(element) => {
+                told(driver.evaluate(&element.script()))?.and_then(|said| match serde_json::from_str(&said) {
+                    Ok(Text::Read { text }) => Ok(text),
+                    Ok(Text::None { reason }) => Err(reason),
+                    Err(_) => Err(format!("the page answered {said}")),
+                })
+            }
+        })
+    }
+}
+
+/// What the page says of an element's text.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Text {
+    Read { text: String },
+    None { reason: String },
+}
+
+impl ElementSource {
+    fn script(&self) -> String {
+        let asked = serde_json::to_string(self).unwrap_or_default();
+        format!("{}\nreturn textOf({asked});", include_str!("target.js"))
+    }
+}
+
+impl fmt::Display for ReadStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.of {
+            Source::Title => f.write_str("read the title")?,
+            Source::Url => f.write_str("read the address")?,
+            Source::Clipboard => f.write_str("read the clipboard")?,
+            Source::Element(ElementSource { selector: Some(selector), .. }) => {
+                write!(f, "read `{selector}`")?
+            }
+            Source::Element(ElementSource { name, role, .. }) => {
+                let (role, name) =
+                    (role.as_deref().unwrap_or("element"), name.as_deref().unwrap_or_default());
+                write!(f, "read the {role} `{name}`")?;
+            }
+        }
+        write!(f, " into `{}`", self.into)
+    }
+}

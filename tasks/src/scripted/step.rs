@@ -1,0 +1,443 @@
+//! The steps of a task, and how they are written in its file.
+//!
+//! Invariant: [`Step`] says what a step is: an act, a check, something that is read, or a block of steps. [`Written`]
+//! says how a task file spells it, and is the only place that does.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
+use vigorl_interface::{Act, ChordError, Key, MouseButton, parse_chord, print_chord};
+
+use super::{Clause, Target};
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Something is done to the screen.
+    Act(Act<Target>),
+    /// Something must hold.
+    Check(CheckStep),
+    /// Something is read, for later steps.
+    Read(ReadStep),
+    /// Steps that hang together.
+    Block(Block),
+}
+
+/// What must hold, and how long that may take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckStep {
+    /// What.
+    pub clause: Clause,
+    /// Whether it is waited for; otherwise it must hold now.
+    pub waits: bool,
+}
+
+/// Steps that hang together.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Block {
+    /// They are done several times.
+    Repeat(RepeatStep),
+    /// They are done again until something holds.
+    Retry(RetryStep),
+    /// They may take only so long.
+    Within(WithinStep),
+}
+
+/// From where to where.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct DragStep {
+    /// Where the button goes down.
+    from: Target,
+    /// Where it is released.
+    to: Target,
+}
+
+/// Over what and how far.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ScrollStep {
+    /// Where the pointer is.
+    target: Target,
+    /// Screenshot pixels downwards, negative upwards.
+    by: f64,
+}
+
+/// In which list and what.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SelectStep {
+    /// The list.
+    target: Target,
+    /// The option's text.
+    option: String,
+}
+
+/// To which field and which files.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct UploadStep {
+    /// The field, or its label.
+    target: Target,
+    /// Relative to the task file, or under `$TMPDIR/`, the folder of the task's programs.
+    files: Vec<String>,
+}
+
+/// What is read, and the variable that holds it from then on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReadStep {
+    /// What is read.
+    pub of: Source,
+    /// The variable. What was read may be typed, named as a target and looked for; it never becomes part of a command, a
+    /// script, a selector, a path or an address, because whoever writes the page chooses it.
+    pub into: String,
+}
+
+/// What can be read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The text of an element, or what stands in a field; a password field is never read.
+    Element(ElementSource),
+    /// The title of the page, or of the active window.
+    Title,
+    /// The page's address.
+    Url,
+    /// The text on the clipboard.
+    Clipboard,
+}
+
+/// An element, by a CSS selector or by its accessible name.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ElementSource {
+    /// A CSS selector; the first one that it finds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+    /// An accessible name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The role of what is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+}
+
+/// Steps and how often.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RepeatStep {
+    /// How often, from 1 to 100.
+    #[schemars(range(min = 1, max = 100))]
+    pub times: u8,
+    /// What is done each time.
+    pub steps: Vec<Step>,
+}
+
+/// Steps, and what they are to bring about.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetryStep {
+    /// How often at most, from 1 to 100.
+    #[schemars(range(min = 1, max = 100))]
+    pub times: u8,
+    /// What is awaited behind each try, as by `wait_for`.
+    pub until: Clause,
+    /// What is done in each try; a step that cannot be done ends the try.
+    pub steps: Vec<Step>,
+}
+
+/// Steps, and how long they may take.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WithinStep {
+    /// Seconds from the beginning of the first step on. A step that is not done by then is refused; a `wait_for` waits
+    /// for what is left of them.
+    #[schemars(range(min = 0))]
+    pub secs: f64,
+    /// What is done.
+    pub steps: Vec<Step>,
+}
+
+impl WithinStep {
+    /// [`secs`](Self::secs), or all the time there is.
+    pub fn time(&self) -> Duration {
+        Duration::try_from_secs_f64(self.secs).unwrap_or(Duration::MAX)
+    }
+}
+
+/// Keys pressed together, written `Control+a`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+struct Chord(Vec<Key>);
+
+impl From<Chord> for String {
+    fn from(chord: Chord) -> Self {
+        print_chord(&chord.0)
+    }
+}
+
+impl TryFrom<String> for Chord {
+    type Error = ChordError;
+
+    fn try_from(text: String) -> Result<Self, ChordError> {
+        parse_chord(&text).map(Self)
+    }
+}
+
+/// One thing to do.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Step")]
+enum Written {
+    /// Click the target.
+    Click(Target),
+    /// Click it twice.
+    DoubleClick(Target),
+    /// Click it with the right button.
+    RightClick(Target),
+    /// Move the pointer onto it.
+    Hover(Target),
+    /// Drag one target onto another.
+    Drag(DragStep),
+    /// Turn the wheel over the target.
+    Scroll(ScrollStep),
+    /// Choose an option of a native list.
+    Select(SelectStep),
+    /// Hand files to a file field.
+    Upload(UploadStep),
+    /// Type text into whatever has the focus.
+    Type(String),
+    /// Press keys together.
+    Press(Chord),
+    /// Load a page.
+    Navigate(String),
+    /// Read something into a variable, for later steps.
+    Read(ReadStep),
+    /// Do steps several times.
+    Repeat(RepeatStep),
+    /// Do steps again until something holds.
+    Retry(RetryStep),
+    /// Do steps in a limited time.
+    Within(WithinStep),
+    /// Wait until this holds; the task is not done if it does not within `wait_secs`, or the time of the innermost
+    /// `within`.
+    WaitFor(Clause),
+    /// This must hold now.
+    Assert(Clause),
+}
+
+impl From<Written> for Step {
+    fn from(written: Written) -> Self {
+        let click = |at, button, count| Self::Act(Act::Click { at, button, count });
+        match written {
+            Written::Click(at) => click(at, MouseButton::Left, 1),
+            Written::DoubleClick(at) => click(at, MouseButton::Left, 2),
+            Written::RightClick(at) => click(at, MouseButton::Right, 1),
+            Written::Hover(at) => Self::Act(Act::Hover { at }),
+            Written::Drag(DragStep { from, to }) => Self::Act(Act::Drag { from, to }),
+            Written::Scroll(ScrollStep { target: at, by }) => {
+                Self::Act(Act::Scroll { at, dx_px: 0.0, dy_px: by })
+            }
+            Written::Select(SelectStep { target: at, option }) => Self::Act(Act::Select { at, option }),
+            Written::Upload(UploadStep { target: at, files }) => {
+                Self::Act(Act::Upload { at, files: files.into_iter().map(PathBuf::from).collect() })
+            }
+            Written::Type(text) => Self::Act(Act::Type { text }),
+            Written::Press(Chord(chord)) => Self::Act(Act::Press { chord }),
+            Written::Navigate(url) => Self::Act(Act::Navigate { url }),
+            Written::Read(read) => Self::Read(read),
+            Written::Repeat(repeat) => Self::Block(Block::Repeat(repeat)),
+            Written::Retry(retry) => Self::Block(Block::Retry(retry)),
+            Written::Within(within) => Self::Block(Block::Within(within)),
+            Written::WaitFor(clause) => Self::Check(CheckStep { clause, waits: true }),
+            Written::Assert(clause) => Self::Check(CheckStep { clause, waits: false }),
+        }
+    }
+}
+
+impl TryFrom<Step> for Written {
+    type Error = String;
+
+    fn try_from(step: Step) -> Result<Self, String> {
+        Ok(match step {
+            Step::Act(act) => return Self::of_act(act),
+            Step::Check(CheckStep { clause, waits: true }) => Self::WaitFor(clause),
+            Step::Check(CheckStep { clause, waits: false }) => Self::Assert(clause),
+            Step::Read(read) => Self::Read(read),
+            Step::Block(Block::Repeat(repeat)) => Self::Repeat(repeat),
+            Step::Block(Block::Retry(retry)) => Self::Retry(retry),
+            Step::Block(Block::Within(within)) => Self::Within(within),
+        })
+    }
+}
+
+impl Written {
+    /// How an act is written; not every act has a spelling yet.
+    fn of_act(act: Act<Target>) -> Result<Self, String> {
+        let text = |file: &PathBuf| file.to_string_lossy().into_owned();
+        Ok(match act {
+            Act::Click { at, button: MouseButton::Left, count: 1 } => Self::Click(at),
+            Act::Click { at, button: MouseButton::Left, count: 2 } => Self::DoubleClick(at),
+            Act::Click { at, button: MouseButton::Right, count: 1 } => Self::RightClick(at),
+            Act::Hover { at } => Self::Hover(at),
+            Act::Drag { from, to } => Self::Drag(DragStep { from, to }),
+            Act::Scroll { at, dx_px: 0.0, dy_px: by } => Self::Scroll(ScrollStep { target: at, by }),
+            Act::Select { at, option } => Self::Select(SelectStep { target: at, option }),
+            Act::Upload { at, files } => {
+                Self::Upload(UploadStep { target: at, files: files.iter().map(text).collect() })
+            }
+            Act::Type { text } => Self::Type(text),
+            Act::Press { chord } => Self::Press(Chord(chord)),
+            Act::Navigate { url } => Self::Navigate(url),
+            other => return Err(format!("a task file has no word for `{other}`")),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Step {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Written::deserialize(from).map(Self::from)
+    }
+}
+
+impl Serialize for Step {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        Written::try_from(self.clone()).map_err(ser::Error::custom)?.serialize(to)
+    }
+}
+
+impl JsonSchema for Step {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        Written::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Written::json_schema(generator)
+    }
+}
+
+impl Block {
+    /// What it is made of.
+    pub fn steps(&self) -> &[Step] {
+        match self {
+            Self::Repeat(RepeatStep { steps, .. })
+            | Self::Retry(RetryStep { steps, .. })
+            | Self::Within(WithinStep { steps, .. }) => steps,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn steps_mut(&mut self) -> &mut [Step] {
+        match self {
+            Self::Repeat(RepeatStep { steps, .. })
+            | Self::Retry(RetryStep { steps, .. })
+            | Self::Within(WithinStep { steps, .. }) => steps,
+        }
+    }
+
+    /// How often its steps are done at most.
+    pub(super) fn times(&self) -> usize {
+        match self {
+            Self::Repeat(RepeatStep { times, .. }) | Self::Retry(RetryStep { times, .. }) => (*times).into(),
+            Self::Within(_) => 1,
+        }
+    }
+
+    /// Steps of one time, what is awaited behind them included.
+    pub(super) fn len_once(&self) -> usize {
+        length(self.steps()).saturating_add(usize::from(matches!(self, Self::Retry(_))))
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Repeat(_) => "repeat",
+            Self::Retry(_) => "retry",
+            Self::Within(_) => "within",
+        }
+    }
+
+    fn fault(&self) -> Option<String> {
+        let is_empty = self.steps().is_empty();
+        match self {
+            Self::Within(within) if is_empty || !(0.0..1e9).contains(&within.secs) => {
+                return Some("`within` needs `secs` from 0 on and at least one of `steps`".to_owned());
+            }
+            Self::Within(_) => {}
+            _ if is_empty || !(1..=100).contains(&self.times()) => {
+                return Some(format!(
+                    "`{}` needs `times` from 1 to 100 and at least one of `steps`",
+                    self.word()
+                ));
+            }
+            _ => {}
+        }
+        let n = self.times().saturating_mul(self.len_once());
+        if n > Step::MOST {
+            return Some(format!("this `{}` would be {n} steps, which is too much", self.word()));
+        }
+        let of_until = match self {
+            Self::Retry(retry) => retry.until.fault(),
+            _ => None,
+        };
+        of_until.or_else(|| self.steps().iter().find_map(Step::fault))
+    }
+}
+
+/// Steps that a list is at most.
+pub(super) fn length(steps: &[Step]) -> usize {
+    steps.iter().map(Step::len).fold(0, usize::saturating_add)
+}
+
+impl Step {
+    /// Steps that a block may be, so that nested repetitions end some day.
+    const MOST: usize = 10_000;
+
+    /// What is wrong with it.
+    pub(super) fn fault(&self) -> Option<String> {
+        match self {
+            Self::Act(_) => None,
+            Self::Check(check) => check.clause.fault(),
+            Self::Read(read) => read.fault(),
+            Self::Block(block) => block.fault(),
+        }
+    }
+
+    /// Steps that are taken for it at most.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Block(block) => block.times().saturating_mul(block.len_once()),
+            _ => 1,
+        }
+    }
+
+    /// What has to be found, in order.
+    pub fn targets(&self) -> Vec<&Target> {
+        match self {
+            Self::Act(act) => act.places().collect(),
+            Self::Block(block) => block.steps().iter().flat_map(Self::targets).collect(),
+            Self::Check(_) | Self::Read(_) => Vec::new(),
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn targets_mut(&mut self) -> Vec<&mut Target> {
+        match self {
+            Self::Act(act) => act.places_mut(),
+            Self::Block(block) => block.steps_mut().iter_mut().flat_map(Self::targets_mut).collect(),
+            Self::Check(_) | Self::Read(_) => Vec::new(),
+        }
+    }
+
+    /// The variables that it reads.
+    pub(super) fn reads(&self) -> Vec<&str> {
+        match self {
+            Self::Read(read) => vec![&read.into],
+            Self::Block(block) => block.steps().iter().flat_map(Self::reads).collect(),
+            Self::Act(_) | Self::Check(_) => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The world of a scripted task: its programs, its browser or desktop, and the clauses that judge it.
+//!
+//! Invariants: a reset keeps the browser and leaves nothing of the episode before in it: no tab, cookie or storage; what
+//! was started ends with the world.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use vigorl_interface::{Action, Driver};
+
+use super::{Check, Clause, Programs, ReadStep, Scene, ScriptedTask, Surroundings, Values};
+use crate::Verdict;
+use crate::environment::{
+    Allowance, Environment, Failure, Observation, Performed, Senses, Start, observe, perform,
+};
+
+/// A browser or a desktop that was opened.
+pub struct Opened {
+    /// It.
+    pub driver: Box<dyn Driver>,
+    /// What it is, for records.
+    pub version: String,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+/// Opens the browser or the desktop that a task is played in.
+pub type Open<'a> = dyn FnMut() -> Result<Opened, Failure> + 'a;
+
+/// The world of one task.
+pub struct ScriptedWorld<'a> {
+    task: &'a ScriptedTask,
+    url: Option<String>,
+    settle_cap: Duration,
+    is_cancelled: &'a dyn Fn() -> bool,
+    open: Box<Open<'a>>,
+    surroundings: Surroundings,
+    values: Values,
+    /// Dropped before the programs that it shows.
+    opened: Opened,
+    programs: Option<Programs>,
+    is_fresh: bool,
+}
+
+impl fmt::Debug for ScriptedWorld<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScriptedWorld").field("task", &self.task.name).finish_non_exhaustive()
+    }
+}
+
+impl<'a> ScriptedWorld<'a> {
+    /// Starts the task's programs in `folder`, then opens its browser or desktop. An episode starts on `url`, if there is
+    /// one, and pages get `settle_cap` to become quiet.
+    ///
+    /// # Errors
+    /// If the programs cannot be started, or what they show does not come up.
+    pub fn start(
+        task: &'a ScriptedTask,
+        folder: PathBuf,
+        url: Option<String>,
+        settle_cap: Duration,
+        is_cancelled: &'a dyn Fn() -> bool,
+        mut open: Box<Open<'a>>,
+    ) -> Result<Self, Failure> {
+        let programs = Programs::start(&task.start.programs, &folder)?;
+        let opened = Programs::until_ready(programs.as_ref(), is_cancelled, &mut *open)?;
+        let temporary = programs.as_ref().map(|programs| programs.folder().to_owned());
+        Ok(Self {
+            task,
+            url,
+            settle_cap,
+            is_cancelled,
+            open,
+            surroundings: Surroundings { folder, temporary },
+            values: task.values.clone(),
+            opened,
+            programs,
+            is_fresh: true,
+        })
+    }
+
+    /// Where the task's files are.
+    pub fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
+    /// What the browser or the desktop is, for records.
+    pub fn version(&self) -> &str {
+        &self.opened.version
+    }
+
+    /// Starts over: programs anew, and a browser that remembers nothing; one that cannot forget is opened anew.
+    fn restart(&mut self) -> Result<(), Failure> {
+        self.values = self.task.values.clone();
+        // The old ones end first: they may hold a port.
+        self.programs = None;
+        self.programs = Programs::start(&self.task.start.programs, &self.surroundings.folder)?;
+        self.surroundings.temporary = self.programs.as_ref().map(|programs| programs.folder().to_owned());
+        if self.opened.driver.forget().is_err() {
+            self.opened = Programs::until_ready(self.programs.as_ref(), self.is_cancelled, &mut *self.open)?;
+        }
+        Ok(())
+    }
+
+    /// Shows the page that the task starts on.
+    fn show(&mut self) -> Result<(), Failure> {
+        let Some(url) = &self.url else { return Ok(()) };
+        let (driver, cap) = (&mut *self.opened.driver, self.settle_cap);
+        let show = || -> Result<(), Failure> {
+            driver.act(&Action::Navigate { url: url.clone() })?;
+            driver.settle(cap)?;
+            Ok(())
+        };
+        let shown = Programs::until_ready(self.programs.as_ref(), self.is_cancelled, show);
+        shown.map_err(|error| format!("cannot open `{url}`: {error}").into())
+    }
+
+    fn scene<'s>(&'s mut self, senses: &'s mut dyn Senses, allowance: &Allowance<'s>) -> Scene<'s> {
+        let (driver, surroundings) = (&mut *self.opened.driver, &self.surroundings);
+        Scene { driver, surroundings, senses, allowance: *allowance }
+    }
+}
+
+impl Environment for ScriptedWorld<'_> {
+    fn reset(&mut self, _seed: u64) -> Result<Start, Failure> {
+        if !std::mem::take(&mut self.is_fresh) {
+            self.restart()?;
+        }
+        self.show()?;
+        Ok(Start { goal: self.task.name.clone(), ..Start::default() })
+    }
+
+    fn observe(&mut self) -> Result<Observation, Failure> {
+        Ok(observe(&mut *self.opened.driver)?)
+    }
+
+    fn perform(&mut self, act: &Action) -> Result<Performed, Failure> {
+        Ok(perform(&mut *self.opened.driver, act)?)
+    }
+
+    fn judge(
+        &mut self,
+        _answer: Option<&str>,
+        senses: &mut dyn Senses,
+        allowance: &Allowance<'_>,
+    ) -> Result<Verdict, Failure> {
+        let task = self.task;
+        let fill = |clause: &Clause| self.values.fill_clause(clause);
+        let expect = task.expect.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
+        task.judge(&expect, &mut self.scene(senses, allowance))
+    }
+
+    fn check(
+        &mut self,
+        clause: &Clause,
+        senses: &mut dyn Senses,
+        allowance: &Allowance<'_>,
+    ) -> Result<Check, Failure> {
+        clause.verify(&mut self.scene(senses, allowance))
+    }
+
+    fn read(&mut self, read: &ReadStep) -> Result<Result<String, String>, Failure> {
+        let said = read.read(&mut *self.opened.driver)?;
+        if let Ok(text) = &said {
+            self.values.keep(&read.into, text.clone());
+        }
+        Ok(said)
+    }
+
+    fn driver(&mut self) -> Option<&mut dyn Driver> {
+        Some(&mut *self.opened.driver)
+    }
+}
