@@ -1,25 +1,41 @@
-//! The loop: observe, ground with zooms, act, settle, observe again, verify.
+//! The loop: observe, find with zooms, act, settle, observe again, verify.
 //!
-//! Start with [`run_episode`]: one episode, told as the algorithm; then [`run_step`]. Invariant: a failure of the world is an error and
-//! has no reward; a malformed answer is a refused step; unknown is never success.
+//! Start with [`run_episode`]: one episode, told as the algorithm. An [`Agent`] has eyes and is held back by a leash; a
+//! plan ([`Decide`]) says what is done next; a world ([`vigorl_tasks::Environment`]) is acted on and pays; watchers
+//! ([`Watch`]) keep what happened. Invariant: a failure of the world is an error and has no reward; a malformed answer
+//! is a refused step; unknown is never success.
 
+mod agent;
 pub mod calibration;
 mod cancel;
+mod check;
 mod episode;
-mod judges;
+mod error;
+mod eyes;
+mod find;
 mod leash;
 mod look;
-mod run;
+mod outcome;
+mod plan;
 mod step;
-mod steps;
+mod watch;
 
+use std::time::{Duration, Instant};
+
+pub use agent::{Agent, Checks, Hands};
 pub use cancel::Cancel;
-pub use episode::{Failure, Judge, Nobody, Task, Verdict, run_episode};
-pub use judges::{PracticeJudge, ScriptedJudge, steps_of};
+pub use episode::run_episode;
+pub use error::{StepError, WatchError};
+pub use eyes::{Ask, Candidate, Eyes, Finding, PlaceEyes, PolicyEyes, Sighting};
 pub use leash::{Confirm, Consent, Held, Leash, Question};
-pub use run::{Run, StepCost};
-pub use step::{
-    Agent, Checks, Deed, Eyes, Hands, InVain, Intent, Seen, StepError, StepOutcome, StepTimes, Watch,
-    run_step,
-};
-pub use steps::{Attempt, Steps, TimeLimit};
+pub use outcome::{Ending, Episode, StepOutcome, StepTimes};
+pub use plan::{Decide, Decision, InOrder, Planned, Scripted};
+pub use watch::{Watch, Watched};
+
+/// Adds the time that some work takes.
+fn timed<T>(total: &mut Duration, work: impl FnOnce() -> T) -> T {
+    let clock = Instant::now();
+    let value = work();
+    *total += clock.elapsed();
+    value
+}

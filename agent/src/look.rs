@@ -6,8 +6,14 @@
 use std::time::{Duration, Instant};
 
 use vigorl_interface::{Action, Driver, DriverError, Screenshot, Settled, TabId, classify, pixel_change};
+use vigorl_tasks::Environment;
+use vigorl_tasks::environment::{behind_dialog, tabs_of};
 
-use crate::step::{Agent, StepError, StepOutcome, Watch, timed};
+use crate::agent::Agent;
+use crate::error::StepError;
+use crate::outcome::StepOutcome;
+use crate::timed;
+use crate::watch::Watch;
 
 /// Longest wait for a quiet page before a judge is asked again, so that a restless page is judged as well.
 const SLICE: Duration = Duration::from_millis(100);
@@ -20,22 +26,19 @@ const OPENED_A_TAB: &str = "opened a tab";
 
 /// Reads the effect of the step's action off a fresh observation.
 pub(crate) fn look_again(
-    agent: &mut Agent<'_>,
+    agent: &Agent<'_>,
+    env: &mut dyn Environment,
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<(), StepError> {
-    // A tab hides the page behind it, which then gets no frames and never becomes quiet.
-    follow_new_tab(agent, watch, outcome)?;
-    loop {
-        let cap = patience(agent, outcome).clamp(SLICE.min(agent.settle_cap), TABS_ASKED_FOR);
-        outcome.after = settled_screenshot(agent, cap, outcome)?;
-        let is_over = matches!(outcome.settled, Settled::Quiet { .. }) || patience(agent, outcome).is_zero();
-        if !follow_new_tab(agent, watch, outcome)? && is_over {
-            break;
+    match env.driver() {
+        Some(driver) => watch_page(agent, driver, watch, outcome)?,
+        None => {
+            // A world without a driver is as it is: nothing has to be waited for.
+            let seen = timed(&mut outcome.times.capture, || env.observe())?;
+            (outcome.after, outcome.page, outcome.tabs) = (seen.screenshot, seen.page, seen.tabs);
         }
     }
-    outcome.page = timed(&mut outcome.times.capture, || agent.driver.page_state())?;
-
     let clock = Instant::now();
     let at = outcome.action.as_ref().and_then(Action::end).copied();
     let change = match (&outcome.before, &outcome.after) {
@@ -51,17 +54,37 @@ pub(crate) fn look_again(
     Ok(())
 }
 
+/// Captures the page once it is quiet, or at the end of the settle cap.
+fn watch_page(
+    agent: &Agent<'_>,
+    driver: &mut dyn Driver,
+    watch: &mut dyn Watch,
+    outcome: &mut StepOutcome,
+) -> Result<(), StepError> {
+    // A tab hides the page behind it, which then gets no frames and never becomes quiet.
+    follow_new_tab(driver, watch, outcome)?;
+    loop {
+        let cap = patience(agent, outcome).clamp(SLICE.min(agent.settle_cap), TABS_ASKED_FOR);
+        outcome.after = settled_screenshot(driver, cap, outcome)?;
+        let is_over = matches!(outcome.settled, Settled::Quiet { .. }) || patience(agent, outcome).is_zero();
+        if !follow_new_tab(driver, watch, outcome)? && is_over {
+            break;
+        }
+    }
+    outcome.page = timed(&mut outcome.times.capture, || driver.page_state())?;
+    Ok(())
+}
+
 /// Waits a little for what is still on its way; `false` says that there is no time left.
 pub(crate) fn wait_on(
-    agent: &mut Agent<'_>,
+    agent: &Agent<'_>,
+    env: &mut dyn Environment,
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<bool, StepError> {
-    if patience(agent, outcome) < SLICE {
-        return Ok(false);
-    }
-    timed(&mut outcome.times.settle, || behind_dialog(agent.driver.settle(SLICE)))?;
-    follow_new_tab(agent, watch, outcome)?;
+    let Some(driver) = env.driver().filter(|_| patience(agent, outcome) >= SLICE) else { return Ok(false) };
+    timed(&mut outcome.times.settle, || behind_dialog(driver.settle(SLICE)))?;
+    follow_new_tab(driver, watch, outcome)?;
     Ok(true)
 }
 
@@ -73,12 +96,12 @@ fn patience(agent: &Agent<'_>, outcome: &StepOutcome) -> Duration {
 
 /// What is visible once it is quiet, or `None` behind a dialog.
 fn settled_screenshot(
-    agent: &mut Agent<'_>,
+    driver: &mut dyn Driver,
     cap: Duration,
     outcome: &mut StepOutcome,
 ) -> Result<Option<Screenshot>, DriverError> {
     let clock = Instant::now();
-    let seen = behind_dialog(agent.driver.settled_screenshot(cap))?;
+    let seen = behind_dialog(driver.settled_screenshot(cap))?;
     // A page behind a dialog stands still.
     let quiet = Settled::Quiet { after: clock.elapsed() };
     let (settled, screenshot) = seen.map_or((quiet, None), |(settled, seen)| (settled, Some(seen)));
@@ -92,41 +115,19 @@ fn settled_screenshot(
 /// Makes a tab current that was not there before the action; what it shows is what the action did. Says whether
 /// there was one.
 fn follow_new_tab(
-    agent: &mut Agent<'_>,
+    driver: &mut dyn Driver,
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<bool, StepError> {
-    let tabs = timed(&mut outcome.times.capture, || tabs_of(agent.driver))?;
+    let tabs = timed(&mut outcome.times.capture, || tabs_of(driver))?;
     let is_new = |tab: &&TabId| !outcome.tabs.is_empty() && !outcome.tabs.contains(tab);
     // The driver lists the tabs in the order in which they were opened, after the current one.
     let opened = tabs.iter().rev().find(is_new).cloned();
     outcome.tabs = tabs;
     let Some(tab) = opened else { return Ok(false) };
-    agent.driver.act(&Action::SwitchTab { tab })?;
+    driver.act(&Action::SwitchTab { tab })?;
     outcome.detail = Some(OPENED_A_TAB.to_owned());
     let n_tabs = outcome.tabs.len();
     timed(&mut outcome.times.record, || watch.tab_opened(n_tabs))?;
     Ok(true)
-}
-
-/// All tabs; none where the driver has no such notion or a dialog hides them.
-pub(crate) fn tabs_of(driver: &mut dyn Driver) -> Result<Vec<TabId>, DriverError> {
-    match driver.tabs() {
-        Err(DriverError::Unsupported { .. } | DriverError::DialogOpen { .. }) => Ok(Vec::new()),
-        tabs => tabs,
-    }
-}
-
-/// A screenshot, or `None` while a dialog covers the page.
-pub(crate) fn capture(driver: &mut dyn Driver) -> Result<Option<Screenshot>, DriverError> {
-    behind_dialog(driver.screenshot())
-}
-
-/// A dialog that opens is an effect of the action, not a failure.
-pub(crate) fn behind_dialog<T>(result: Result<T, DriverError>) -> Result<Option<T>, DriverError> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(DriverError::DialogOpen { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
 }

@@ -281,8 +281,8 @@ impl GroundingRecord {
     /// The record of what was said in one step; `None` if nothing was asked.
     ///
     /// With two things to find (a drag), the turns of both are listed and the answer is the first one's.
-    pub fn of(groundings: &[Grounding]) -> Option<Self> {
-        let all: Vec<Self> = groundings.iter().map(Self::from).collect();
+    pub fn of<'g>(groundings: impl Iterator<Item = &'g Grounding>) -> Option<Self> {
+        let all: Vec<Self> = groundings.map(Self::from).collect();
         let mut record = all.first()?.clone();
         for further in &all[1..] {
             record.turns.extend_from_slice(&further.turns);

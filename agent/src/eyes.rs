@@ -1,0 +1,181 @@
+//! Who says where a target is.
+//!
+//! Invariant: eyes look and say what they found; they act on nothing. What a policy says is data, so an answer that
+//! cannot be read is a [`Finding`], never an error.
+
+use vigorl_geometry::{Point, Rect, Screen};
+use vigorl_interface::Screenshot;
+use vigorl_policy::{
+    GroundObserver, Grounding, Malformed, Policy, PolicyError, Preset, Sampling, ground, ground_closer,
+};
+use vigorl_tasks::scripted::Target;
+
+/// Anything that finds targets on screenshots.
+pub trait Eyes {
+    /// For records: who decides.
+    fn name(&self) -> &str;
+
+    /// Looks for a target.
+    ///
+    /// # Errors
+    /// Only if the eyes could not be asked.
+    fn find(&mut self, ask: &Ask<'_>, observer: &mut dyn GroundObserver) -> Result<Sighting, PolicyError>;
+
+    /// Whether they may say something else when they are asked again.
+    fn may_differ(&self) -> bool {
+        false
+    }
+}
+
+/// What eyes are asked.
+#[derive(Debug)]
+pub struct Ask<'a> {
+    /// What is to be seen.
+    pub screenshot: &'a Screenshot,
+    /// What is looked for.
+    pub target: &'a Target,
+    /// Where the task says that it is, or why it is not there. Whoever looks at pixels does not use it.
+    pub place: Option<&'a Result<Rect<Screen>, String>>,
+    /// How often the same was asked before: the answer should be drawn anew.
+    pub nth: u64,
+    /// An answer that led nowhere; the place is looked at closer.
+    pub in_vain: Option<Grounding>,
+}
+
+/// What eyes found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Finding {
+    /// The target is there.
+    Found(Point<Screen>),
+    /// It is not there, and why.
+    Absent(String),
+    /// Several things are meant alike.
+    Ambiguous(String),
+    /// It may be there, but not surely enough to act.
+    Unsure(Point<Screen>, String),
+    /// The answer could not be read.
+    Malformed(String),
+}
+
+impl Finding {
+    /// Where to act, or why not to.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    pub fn point(&self) -> Result<Point<Screen>, String> {
+        match self {
+            Self::Found(at) => Ok(*at),
+            Self::Absent(reason) | Self::Ambiguous(reason) | Self::Malformed(reason) => Err(reason.clone()),
+            Self::Unsure(at, reason) => Err(format!("unsure of ({}, {}): {reason}", at.x, at.y)),
+        }
+    }
+}
+
+/// Something that could be meant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// Where it is.
+    pub at: Point<Screen>,
+    /// Why it was not chosen, or what speaks for it.
+    pub why: String,
+    /// Confidence in 0..=1, where there is one.
+    pub confidence: Option<f64>,
+}
+
+/// The answer of one pair of eyes.
+#[derive(Debug, Clone)]
+pub struct Sighting {
+    /// What was found.
+    pub finding: Finding,
+    /// Confidence in 0..=1, where there is one.
+    pub confidence: Option<f64>,
+    /// What else could be meant.
+    pub candidates: Vec<Candidate>,
+    /// Who decided: [`Eyes::name`].
+    pub decided_by: String,
+    /// What was said on the way.
+    pub grounding: Grounding,
+}
+
+/// A policy that looks at the screenshot.
+pub struct PolicyEyes<'a> {
+    /// Who is asked.
+    pub policy: &'a mut dyn Policy,
+    /// How it is spoken to.
+    pub preset: &'a Preset,
+    /// How it samples.
+    pub sampling: &'a Sampling,
+}
+
+impl std::fmt::Debug for PolicyEyes<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("PolicyEyes").field(&self.preset.name).finish()
+    }
+}
+
+impl PolicyEyes<'_> {
+    /// The same question has the same greedy answer, so others are drawn when it is asked again.
+    fn sampling(&self, nth: u64) -> Sampling {
+        let first = self.sampling.clone();
+        match nth {
+            0 => first,
+            nth => Sampling {
+                temperature: first.temperature.max(1.0),
+                seed: first.seed.wrapping_add(nth),
+                ..first
+            },
+        }
+    }
+}
+
+impl Eyes for PolicyEyes<'_> {
+    fn name(&self) -> &str {
+        self.policy.name()
+    }
+
+    fn find(&mut self, ask: &Ask<'_>, observer: &mut dyn GroundObserver) -> Result<Sighting, PolicyError> {
+        let (sampling, preset) = (self.sampling(ask.nth), self.preset);
+        let (pixels, words) = (&ask.screenshot.pixels, &ask.target.description);
+        let grounding = match ask.in_vain.clone() {
+            None => ground(self.policy, pixels, words, preset, &sampling, observer)?,
+            Some(in_vain) => {
+                ground_closer(self.policy, pixels, words, preset, &sampling, in_vain, observer)?
+            }
+        };
+        let finding = match (&grounding.malformed, grounding.answer) {
+            (Some(reason @ Malformed::AnswerOutside(_)), _) => {
+                Finding::Malformed(format!("{reason}; these are the policy's own numbers"))
+            }
+            (Some(reason), _) => Finding::Malformed(reason.to_string()),
+            (None, Some(at)) => Finding::Found(at),
+            (None, None) => Finding::Absent("the policy answered no point".to_owned()),
+        };
+        let (confidence, decided_by) = (grounding.confidence, self.name().to_owned());
+        Ok(Sighting { finding, confidence, candidates: Vec::new(), decided_by, grounding })
+    }
+
+    fn may_differ(&self) -> bool {
+        true
+    }
+}
+
+/// Nobody looks: the places that the targets name themselves.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PlaceEyes;
+
+impl Eyes for PlaceEyes {
+    fn name(&self) -> &str {
+        "places"
+    }
+
+    fn find(&mut self, ask: &Ask<'_>, _observer: &mut dyn GroundObserver) -> Result<Sighting, PolicyError> {
+        let finding = match ask.place {
+            Some(Ok(place)) => Finding::Found(place.center()),
+            Some(Err(reason)) => Finding::Absent(reason.clone()),
+            None => Finding::Absent("the task names no place for this, and nobody looks".to_owned()),
+        };
+        let grounding = Grounding::known(finding.point().ok());
+        let decided_by = self.name().to_owned();
+        Ok(Sighting { finding, confidence: None, candidates: Vec::new(), decided_by, grounding })
+    }
+}

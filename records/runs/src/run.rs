@@ -1,0 +1,358 @@
+//! A run: episodes one after the other, recorded as they happen, summed up at the end.
+//!
+//! A run watches episodes; the loop knows nothing of it. Invariant: whatever ends a run, its summary says how far it
+//! came. Without an output folder nothing is written and everything else is the same, so that an evaluation measures
+//! what a recorded run does.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use vigorl_agent::{Episode, Sighting, StepOutcome, Watch, WatchError, Watched};
+use vigorl_interface::{Action, Screenshot, Settled};
+use vigorl_policy::Turn;
+use vigorl_tasks::scripted::Secret;
+use vigorl_tasks::{Start, Verification};
+
+use crate::interval::wilson95;
+use crate::record::{
+    ElementRecord, EpisodeRecord, Event, GroundingRecord, MapsRecord, Plain, RunRecord, StepRecord, Summary,
+    Timings, TokensRecord, TurnRecord, action_record, box4, millis, xy,
+};
+use crate::run_dir::{RunDir, RunDirError};
+
+/// An ongoing run.
+#[derive(Debug)]
+pub struct Run {
+    dir: Option<RunDir>,
+    started: Instant,
+    n_steps: usize,
+    episodes: Vec<EpisodeRecord>,
+    timings: Timings,
+    tokens: TokensRecord,
+    n_zooms: usize,
+    interrupted: bool,
+    failure: Option<String>,
+    /// Steps begun in this episode.
+    n_of_episode: usize,
+    step_started: Instant,
+    /// So far: a step that fails leaves what was said.
+    said: GroundingRecord,
+    costs: Vec<StepCost>,
+}
+
+/// What one step took.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepCost {
+    /// Wall clock from the start of the step until it was recorded, the judge included, in milliseconds.
+    pub wall_millis: f64,
+    /// The parts.
+    pub parts: Timings,
+}
+
+impl Run {
+    /// A run that is recorded in a new folder under `output_dir`, named by time and `name`; see [`RunDir::create`].
+    ///
+    /// # Errors
+    /// [`RunDirError`] if the folder cannot be created.
+    pub fn recorded(
+        output_dir: &Path,
+        name: &str,
+        record: &RunRecord,
+        secrets: &[Secret],
+    ) -> Result<Self, RunDirError> {
+        Ok(Self { dir: Some(RunDir::create(output_dir, name, record, secrets)?), ..Self::unrecorded() })
+    }
+
+    /// A run that leaves no files.
+    pub fn unrecorded() -> Self {
+        Self {
+            dir: None,
+            started: Instant::now(),
+            n_steps: 0,
+            episodes: Vec::new(),
+            timings: Timings::default(),
+            tokens: TokensRecord::default(),
+            n_zooms: 0,
+            interrupted: false,
+            failure: None,
+            n_of_episode: 0,
+            step_started: Instant::now(),
+            said: GroundingRecord::default(),
+            costs: Vec::new(),
+        }
+    }
+
+    /// The folder of a recorded run.
+    pub fn path(&self) -> Option<&Path> {
+        self.dir.as_ref().map(RunDir::path)
+    }
+
+    /// Episodes so far.
+    pub fn episodes(&self) -> &[EpisodeRecord] {
+        &self.episodes
+    }
+
+    /// Notes that the run ends before all its episodes were played.
+    pub fn interrupt(&mut self) {
+        self.interrupted = true;
+    }
+
+    /// Where the time of all steps so far went.
+    pub fn timings(&self) -> Timings {
+        self.timings
+    }
+
+    /// What each finished step took.
+    pub fn costs(&self) -> &[StepCost] {
+        &self.costs
+    }
+
+    /// Tokens of all steps so far.
+    pub fn tokens(&self) -> TokensRecord {
+        self.tokens
+    }
+
+    /// Zooms of all steps so far.
+    pub fn n_zooms(&self) -> usize {
+        self.n_zooms
+    }
+
+    fn event(&mut self, event: &Event) -> Watched {
+        match &mut self.dir {
+            Some(dir) => kept(dir.event(event)),
+            None => Ok(()),
+        }
+    }
+
+    fn episode_number(&self) -> usize {
+        self.episodes.len() + 1
+    }
+
+    /// Counts what the policy said.
+    fn count(&mut self, said: &GroundingRecord) {
+        let sum = |of: fn(&TurnRecord) -> usize| said.turns.iter().map(of).sum::<usize>();
+        self.tokens.prompt += sum(|turn| turn.n_prompt_tokens);
+        self.tokens.cached += sum(|turn| turn.n_cached_tokens);
+        self.tokens.completion += sum(|turn| turn.n_completion_tokens);
+        self.n_zooms += said.turns.iter().filter(|turn| turn.crop.is_some()).count();
+    }
+
+    fn write_step(&mut self, record: &StepRecord, outcome: &StepOutcome) -> Result<(), RunDirError> {
+        let Some(dir) = &mut self.dir else { return Ok(()) };
+        if let Some(after) = &outcome.after {
+            dir.image(record.step, "after.png", &after.pixels)?;
+        }
+        dir.json(record.step, "action.json", record)?;
+        dir.event(&Event::StepEnded {
+            step: record.step,
+            effect: record.effect,
+            detail: record.detail.clone(),
+            dialog: record.dialog.clone(),
+            millis: record.millis,
+        })
+    }
+
+    fn write_turn(&mut self, turn: &Turn) -> Result<(), RunDirError> {
+        let Some(dir) = &mut self.dir else { return Ok(()) };
+        let record = TurnRecord::from(turn);
+        self.said.turns.push(record.clone());
+        if let Some(pixels) = turn.crop.as_ref().and_then(|crop| crop.pixels.as_ref()) {
+            let n_crops = self.said.turns.iter().filter(|turn| turn.crop.is_some()).count();
+            dir.image(self.n_steps, &format!("crop_{n_crops}.png"), pixels)?;
+        }
+        dir.json(self.n_steps, "model.json", &self.said)?;
+        let TurnRecord { completion, zoom, crop, thoughts, .. } = record;
+        let turn = self.said.turns.len();
+        dir.event(&Event::TurnEnded { step: self.n_steps, turn, completion, zoom, crop, thoughts })
+    }
+
+    /// Ends the run: sums it up and, if it is recorded, writes the summary and returns the folder.
+    ///
+    /// # Errors
+    /// [`RunDirError`] if a file could not be written.
+    pub fn finish(mut self) -> Result<(Summary, Option<PathBuf>), RunDirError> {
+        let summary = self.summary();
+        let path = self.dir.take().map(|dir| dir.finish(&summary)).transpose()?;
+        Ok((summary, path))
+    }
+
+    fn summary(&self) -> Summary {
+        let judged: Vec<bool> = self.episodes.iter().filter_map(|episode| episode.success).collect();
+        let rewards: Vec<f64> = self.episodes.iter().filter_map(|episode| episode.reward).collect();
+        let n_success = judged.iter().filter(|success| **success).count();
+        let all_judged = !judged.is_empty() && judged.len() == self.episodes.len();
+        Summary {
+            success: all_judged.then_some(n_success == judged.len()),
+            reward: (!rewards.is_empty()).then(|| rewards.iter().sum::<f64>() / rewards.len() as f64),
+            terminated: !self.interrupted
+                && !self.episodes.is_empty()
+                && self.episodes.iter().all(|episode| episode.terminated),
+            truncated: self.interrupted || self.episodes.iter().any(|episode| episode.truncated),
+            n_steps: self.n_steps,
+            err_msg: self
+                .episodes
+                .iter()
+                .find_map(|episode| episode.err_msg.clone())
+                .or_else(|| self.failure.clone()),
+            timings: self.timings,
+            tokens: self.tokens,
+            n_episodes: judged.len(),
+            n_success,
+            success_wilson95: wilson95(n_success, judged.len()),
+            wall_millis: Plain(millis(self.started.elapsed()).0.round()),
+        }
+    }
+}
+
+/// What could not be written ends the episode.
+fn kept(written: Result<(), RunDirError>) -> Watched {
+    written.map_err(|error| WatchError(error.into()))
+}
+
+impl Watch for Run {
+    fn episode_started(&mut self, start: &Start) -> Watched {
+        self.n_of_episode = 0;
+        self.event(&Event::EpisodeStarted {
+            episode: self.episode_number(),
+            name: start.goal.clone(),
+            labels: start.labels.clone(),
+            seed: start.seed,
+        })
+    }
+
+    fn step_started(&mut self, instruction: &str) -> Watched {
+        self.n_steps += 1;
+        self.n_of_episode += 1;
+        self.step_started = Instant::now();
+        self.said = GroundingRecord::default();
+        let (step, episode) = (self.n_steps, self.episode_number());
+        self.event(&Event::StepStarted { step, episode, instruction: instruction.to_owned() })
+    }
+
+    fn observed(&mut self, before: &Screenshot) -> Watched {
+        let Some(dir) = &mut self.dir else { return Ok(()) };
+        let (width, height) = before.pixels.dimensions();
+        kept(dir.image(self.n_steps, "before.png", &before.pixels))?;
+        kept(dir.event(&Event::Observed { step: self.n_steps, image_size: [width, height] }))
+    }
+
+    fn turn(&mut self, turn: &Turn) -> Watched {
+        kept(self.write_turn(turn))
+    }
+
+    fn turn_amended(&mut self, turn: &Turn) -> Watched {
+        self.said.turns.pop();
+        self.turn(turn)
+    }
+
+    fn found(&mut self, sightings: &[Sighting]) -> Watched {
+        let said = GroundingRecord::of(sightings.iter().map(|sighting| &sighting.grounding));
+        let Some((dir, said)) = self.dir.as_mut().zip(said) else { return Ok(()) };
+        kept(dir.json(self.n_steps, "model.json", &said))
+    }
+
+    fn acting(&mut self, action: &Action) -> Watched {
+        self.event(&Event::Acting { step: self.n_steps, action: action_record(action) })
+    }
+
+    fn tab_opened(&mut self, n_tabs: usize) -> Watched {
+        self.event(&Event::TabOpened { step: self.n_steps, n_tabs })
+    }
+
+    fn step_ended(&mut self, outcome: &StepOutcome, verification: Verification) -> Watched {
+        let record = step_record(outcome, self.n_steps, self.episode_number(), verification);
+        self.timings.add(&record.millis);
+        if let Some(said) = GroundingRecord::of(outcome.sightings.iter().map(|sighting| &sighting.grounding)) {
+            self.count(&said);
+        }
+        kept(self.write_step(&record, outcome))?;
+        let wall_millis = millis(self.step_started.elapsed()).0;
+        self.costs.push(StepCost { wall_millis, parts: record.millis });
+        Ok(())
+    }
+
+    fn episode_ended(&mut self, episode: &Episode) -> Watched {
+        if let (None, Some(error)) = (&episode.start, episode.error()) {
+            self.failure.get_or_insert(error.to_owned());
+            return self.event(&Event::RunFailed { err_msg: error.to_owned() });
+        }
+        let record = episode_record(episode, self.n_of_episode);
+        self.event(&Event::EpisodeEnded { episode: self.episode_number(), outcome: record.clone() })?;
+        self.episodes.push(record);
+        Ok(())
+    }
+}
+
+fn episode_record(episode: &Episode, n_steps: usize) -> EpisodeRecord {
+    EpisodeRecord {
+        success: episode.success,
+        reward: episode.reward,
+        terminated: !episode.is_truncated() && episode.error().is_none(),
+        truncated: episode.is_truncated(),
+        n_steps,
+        err_msg: episode.error().map(str::to_owned),
+        detail: episode.detail.clone(),
+        target: episode.start.as_ref().and_then(|start| start.target).map(box4),
+        point: episode.point().map(xy),
+    }
+}
+
+fn step_record(outcome: &StepOutcome, step: usize, episode: usize, verification: Verification) -> StepRecord {
+    let size = outcome.before.as_ref().map_or((0, 0), |before| before.pixels.dimensions());
+    let both = outcome.before.is_some() && outcome.after.is_some();
+    let element = outcome.element.as_ref();
+    StepRecord {
+        step,
+        episode,
+        instruction: outcome.instruction.clone(),
+        place: outcome.place.map(box4),
+        element: element.map(|found| ElementRecord { role: found.role.clone(), name: found.name.clone() }),
+        action: outcome.action.as_ref().map(action_record),
+        effect: outcome.effect,
+        detail: outcome.detail.clone(),
+        verification,
+        image_size: [size.0, size.1],
+        n_changed_pixels: both.then(|| outcome.change.map_or(0, |change| change.n_pixels)),
+        url: outcome.page.url.clone(),
+        title: outcome.page.title.clone(),
+        dialog: outcome.page.dialog.clone(),
+        settled: matches!(outcome.settled, Settled::Quiet { .. }),
+        maps: maps(outcome),
+        millis: timings(outcome),
+    }
+}
+
+fn turns(outcome: &StepOutcome) -> impl Iterator<Item = &Turn> {
+    outcome.sightings.iter().flat_map(|sighting| &sighting.grounding.turns)
+}
+
+fn maps(outcome: &StepOutcome) -> MapsRecord {
+    let viewport_from_screen = outcome
+        .before
+        .as_ref()
+        .map_or([1.0, 1.0, 0.0, 0.0], |before| before.viewport_from_screen().coefficients());
+    let crops = turns(outcome).filter_map(|turn| turn.crop.as_ref());
+    MapsRecord {
+        viewport_from_screen,
+        crop_from_screen: crops.map(|crop| crop.plan.crop_from_screen.coefficients()).collect(),
+    }
+}
+
+fn timings(outcome: &StepOutcome) -> Timings {
+    let sum = |of: fn(&Turn) -> Duration| turns(outcome).map(of).sum::<Duration>();
+    let vision = sum(|turn| turn.completion.vision);
+    let prefill = sum(|turn| turn.completion.prefill);
+    let decode = sum(|turn| turn.completion.decode);
+    let times = &outcome.times;
+    Timings {
+        capture: millis(times.capture),
+        vision: millis(vision),
+        prefill: millis(prefill),
+        decode: millis(decode),
+        protocol: millis(times.grounding.saturating_sub(vision + prefill + decode)),
+        act: millis(times.act),
+        settle: millis(times.settle),
+        verify: millis(times.verify),
+        record: millis(times.record),
+    }
+}
