@@ -134,7 +134,9 @@ impl Course<'_, '_> {
                         let left = undone.in_words(planned.number, self.steps.len(), &outcome);
                         End { ending: undone.ending(&outcome), verdict: Some(verdict), undone: left }
                     }
-                    Err(error) => End { ending: Ending::Error(message(&*error)), verdict: None, undone: None },
+                    Err(error) => {
+                        End { ending: Ending::Error(message(&*error)), verdict: None, undone: None }
+                    }
                 };
                 Some(end)
             }
@@ -230,7 +232,8 @@ enum Undone {
 
 impl Undone {
     fn ending(self, last: &StepOutcome) -> Ending {
-        let cut = |last: &StepOutcome| last.sightings.iter().any(|sighting| sighting.grounding.out_of_tokens());
+        let cut =
+            |last: &StepOutcome| last.sightings.iter().any(|sighting| sighting.grounding.out_of_tokens());
         match self {
             Self::AtLimit | Self::OutOfSteps => Ending::StepLimit,
             Self::Refused if cut(last) => Ending::TokenLimit,

@@ -138,9 +138,7 @@ impl Eyes for PolicyEyes<'_> {
         let (pixels, words) = (&ask.screenshot.pixels, &ask.target.description);
         let grounding = match ask.in_vain.clone() {
             None => ground(self.policy, pixels, words, preset, &sampling, observer)?,
-            Some(in_vain) => {
-                ground_closer(self.policy, pixels, words, preset, &sampling, in_vain, observer)?
-            }
+            Some(in_vain) => ground_closer(self.policy, pixels, words, preset, &sampling, in_vain, observer)?,
         };
         let finding = match (&grounding.malformed, grounding.answer) {
             (Some(reason @ Malformed::AnswerOutside(_)), _) => {

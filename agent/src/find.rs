@@ -77,8 +77,7 @@ pub(crate) fn aim(
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<Result<Action, String>, StepError> {
-    let mut in_vain: Vec<&InVain> =
-        in_vain.iter().filter(|tried| tried.was(act, screenshot)).collect();
+    let mut in_vain: Vec<&InVain> = in_vain.iter().filter(|tried| tried.was(act, screenshot)).collect();
     let mut points = Vec::new();
     for target in act.places() {
         match find(agent, env, target, screenshot, &in_vain, watch, outcome)? {

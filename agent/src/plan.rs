@@ -129,9 +129,7 @@ impl Decide for InOrder {
         let is_refused = past.last().is_some_and(|last| !last.is_done());
         let decision = self.0.get(past.len()).filter(|_| !is_refused);
         Ok(match decision {
-            Some(decision) => {
-                Planned { number: Some((past.len(), self.0.len())), ..decision.clone().into() }
-            }
+            Some(decision) => Planned { number: Some((past.len(), self.0.len())), ..decision.clone().into() },
             None => Decision::Stop(None).into(),
         })
     }

@@ -9,17 +9,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use vigorl_agent::{Agent, Intent, PracticeJudge, Run, Task, run_episode};
-use vigorl_geometry::{DevicePixelRatio, Rect, Screen};
-use vigorl_runs::record::EpisodeRecord;
-use vigorl_runs::{RunDirError, wilson95};
-use vigorl_tasks::practice::{HeldOut, Kind, PageSpec, PracticeEnv, PracticeError, PracticePage, SizeClass};
+use vigorl_agent::{Agent, Episode, InOrder, Watch, WatchError, run_episode};
+use vigorl_geometry::DevicePixelRatio;
+use vigorl_interface::Driver;
+use vigorl_runs::wilson95;
+use vigorl_tasks::practice::{HeldOut, Kind, PageError, PageSpec, PracticePage, PracticeWorld, SizeClass};
 
 /// Name and version of the benchmark; whatever can move a score changes it.
 pub const PRACTICE_ID: &str = "practice/v2";
 
 /// A page that was shown and clicked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct PracticeEpisode {
     /// The page.
     pub spec: PageSpec,
@@ -34,62 +34,49 @@ pub struct PracticeEpisode {
     /// Probability of a uniform click to hit it.
     pub target_share: f64,
     /// How it ended.
-    pub outcome: EpisodeRecord,
+    pub outcome: Episode,
 }
 
 /// Why an episode could not be played.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlayError {
-    /// The page could not be shown.
+    /// The specification has no page.
     #[error(transparent)]
-    Practice(#[from] PracticeError),
-    /// The episode could not be recorded.
+    Page(#[from] PageError),
+    /// The episode could not be kept.
     #[error(transparent)]
-    Record(#[from] RunDirError),
+    Watch(#[from] WatchError),
 }
 
-/// Shows the page of `spec` and lets the agent click on it; `device_pixel_ratio` is the driver's,
+/// Shows the page of `spec` in the driver's browser and lets the agent click on it; `device_pixel_ratio` is the driver's,
 /// `labels` are added to the record's.
 ///
 /// # Errors
-/// [`PlayError`] if the page could not be shown or the record not be written; a world that fails later is in
-/// the outcome's `err_msg`.
+/// [`PlayError`] if there is no such page or a watcher failed; a world that fails is in the outcome.
 pub fn play_practice(
     agent: &mut Agent<'_>,
+    driver: &mut dyn Driver,
     spec: &PageSpec,
     device_pixel_ratio: DevicePixelRatio,
     labels: &[(&str, &str)],
-    run: &mut Run,
+    watch: &mut dyn Watch,
 ) -> Result<PracticeEpisode, PlayError> {
-    let shown = PracticeEnv::new(agent.driver).reset(spec)?;
-    let screen_from_viewport = device_pixel_ratio.viewport_from_screen().inverse();
-    let page = shown.page;
-    let (kind, size, bounds) = target_of(&page);
-    let target: Rect<Screen> = screen_from_viewport.apply_rect(bounds);
-    let of_target = [("kind", kind.word()), ("size", size.label())];
-    let labels =
-        of_target.iter().chain(labels).map(|(label, value)| ((*label).to_owned(), (*value).to_owned()));
-    let mut task = Task {
-        name: &shown.instruction,
-        labels: labels.collect(),
-        seed: Some(spec.seed),
-        steps: vec![Intent::click(shown.instruction.clone())].into(),
-        max_steps: None,
-        target: Some(target),
-        judge: &mut PracticeJudge,
-    };
-    let outcome = run_episode(agent, &mut task, run)?;
+    let page = PracticePage::generate(spec)?;
+    let (task, widget) = (&page.tasks[0], &page.widgets[page.tasks[0].target]);
+    let mut world = PracticeWorld::new(driver, *spec, device_pixel_ratio, labels);
+    let mut plan = InOrder::click(task.instruction.clone());
+    let outcome = run_episode(agent, &mut plan, &mut world, spec.seed, watch)?;
     let page_area = f64::from(spec.canvas.width) * f64::from(spec.canvas.height);
-    let target_share = bounds.size().area() / page_area;
-    let (instruction, held_out) = (shown.instruction, page.held_out);
-    Ok(PracticeEpisode { spec: *spec, instruction, kind, size, held_out, target_share, outcome })
-}
-
-fn target_of(page: &PracticePage) -> (Kind, SizeClass, Rect<vigorl_geometry::Viewport>) {
-    let task = &page.tasks[0];
-    let widget = &page.widgets[task.target];
-    (widget.kind, task.size_class, widget.bounds.in_viewport())
+    Ok(PracticeEpisode {
+        spec: *spec,
+        instruction: task.instruction.clone(),
+        kind: widget.kind,
+        size: task.size_class,
+        target_share: widget.bounds.in_viewport().size().area() / page_area,
+        held_out: page.held_out.clone(),
+        outcome,
+    })
 }
 
 /// Which pages are played.
@@ -155,7 +142,7 @@ impl Rate {
 }
 
 /// What one mode did on the set.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Tally {
     /// Episodes in order.
     pub episodes: Vec<PracticeEpisode>,
@@ -170,8 +157,8 @@ pub struct Tally {
 impl Tally {
     /// Adds an episode; one in which the world failed is an error and not an episode.
     pub fn add(&mut self, episode: PracticeEpisode) {
-        match &episode.outcome.err_msg {
-            Some(error) => self.errors.push((episode.spec.seed, error.clone())),
+        match episode.outcome.error() {
+            Some(error) => self.errors.push((episode.spec.seed, error.to_owned())),
             None => self.episodes.push(episode),
         }
     }
@@ -401,11 +388,12 @@ impl PracticeResult {
 
 #[cfg(test)]
 mod tests {
+    use vigorl_agent::Ending;
     use vigorl_tasks::practice::Split;
 
     use super::*;
 
-    fn episode(kind: Kind, size: SizeClass, share: f64, outcome: EpisodeRecord) -> PracticeEpisode {
+    fn episode(kind: Kind, size: SizeClass, share: f64, outcome: Episode) -> PracticeEpisode {
         let spec = PageSpec::icons(1, Split::HeldOut);
         let held_out = if kind == Kind::Radio { vec![HeldOut::Look] } else { Vec::new() };
         PracticeEpisode {
@@ -419,12 +407,13 @@ mod tests {
         }
     }
 
-    fn judged(success: bool) -> EpisodeRecord {
-        EpisodeRecord {
-            success: Some(success),
-            reward: Some(f64::from(u8::from(success))),
-            ..Default::default()
-        }
+    fn ended(success: Option<bool>, ending: Ending) -> Episode {
+        let reward = success.map(|success| f64::from(u8::from(success)));
+        Episode { start: None, steps: Vec::new(), ending, success, reward, detail: None }
+    }
+
+    fn judged(success: bool) -> Episode {
+        ended(Some(success), Ending::Judged)
     }
 
     #[test]
@@ -433,7 +422,7 @@ mod tests {
         tally.add(episode(Kind::Icon, SizeClass::Small, 0.01, judged(true)));
         tally.add(episode(Kind::Icon, SizeClass::Large, 0.09, judged(false)));
         tally.add(episode(Kind::Radio, SizeClass::Small, 0.02, judged(true)));
-        let failed = EpisodeRecord { err_msg: Some("the browser is gone".to_owned()), ..Default::default() };
+        let failed = ended(None, Ending::Error("the browser is gone".to_owned()));
         tally.add(episode(Kind::Radio, SizeClass::Small, 0.02, failed));
         let result = ModeResult::new(Mode::MultiTurn, &tally);
         assert_eq!((result.all.n_success, result.all.n, result.n_errors), (2, 3, 1));

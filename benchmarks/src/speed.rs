@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use vigorl_agent::{Agent, Intent, Nobody, Run, StepCost, Task, run_episode};
-use vigorl_interface::{Action, DriverError};
-use vigorl_runs::RunDirError;
+use vigorl_agent::{Agent, Decision, InOrder, WatchError, run_episode};
+use vigorl_interface::{Act, Action, Driver, DriverError};
 use vigorl_runs::record::Timings;
+use vigorl_runs::{Run, StepCost};
+use vigorl_tasks::unjudged::Unjudged;
 
 /// A page of ordinary density with a counter that moves at every click.
 const PAGE: &str = include_str!("speed_page.html");
@@ -41,7 +42,7 @@ pub enum SpeedError {
     Driver(#[from] DriverError),
     /// The record could not be written.
     #[error(transparent)]
-    Record(#[from] RunDirError),
+    Record(#[from] WatchError),
     /// A step failed.
     #[error("a step failed: {0}")]
     Step(String),
@@ -51,12 +52,11 @@ pub enum SpeedError {
 ///
 /// # Errors
 /// If the browser failed.
-pub fn open_page(agent: &mut Agent<'_>) -> Result<(), SpeedError> {
-    agent.driver.act(&Action::Navigate { url: "about:blank".to_owned() })?;
+pub fn open_page(driver: &mut dyn Driver) -> Result<(), SpeedError> {
+    driver.act(&Action::Navigate { url: "about:blank".to_owned() })?;
     let html = serde_json::Value::from(PAGE);
-    agent.driver.evaluate(&format!(
-        "document.open(); document.write({html}); document.close(); return document.title"
-    ))?;
+    let script = "document.open(); document.write(HTML); document.close(); return document.title";
+    driver.evaluate(&script.replace("HTML", &html.to_string()))?;
     Ok(())
 }
 
@@ -64,18 +64,17 @@ pub fn open_page(agent: &mut Agent<'_>) -> Result<(), SpeedError> {
 ///
 /// # Errors
 /// [`SpeedError`] if anything but the model failed.
-pub fn take_steps(agent: &mut Agent<'_>, n_steps: usize, run: &mut Run) -> Result<(), SpeedError> {
-    let mut task = Task {
-        name: "click the counter",
-        labels: BTreeMap::new(),
-        seed: None,
-        steps: vec![Intent::click("the counter"); n_steps].into(),
-        max_steps: None,
-        target: None,
-        judge: &mut Nobody,
-    };
-    let outcome = run_episode(agent, &mut task, run)?;
-    match outcome.err_msg.or(outcome.detail) {
+pub fn take_steps(
+    agent: &mut Agent<'_>,
+    driver: &mut dyn Driver,
+    n_steps: usize,
+    run: &mut Run,
+) -> Result<(), SpeedError> {
+    let click = Decision::Act(Act::click("the counter".into()));
+    let mut plan = InOrder(vec![click; n_steps]);
+    let mut world = Unjudged::new(driver, "click the counter");
+    let episode = run_episode(agent, &mut plan, &mut world, 0, run)?;
+    match episode.error().map(str::to_owned).or(episode.detail) {
         Some(message) => Err(SpeedError::Step(message)),
         None => Ok(()),
     }

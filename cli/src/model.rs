@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use indicatif::ProgressBar;
+use vigorl_agent::PolicyEyes;
 use vigorl_geometry::fit::FitError;
 use vigorl_policy::{Preset, Sampling, Turns, View};
 use vigorl_qwen::{
@@ -65,6 +66,11 @@ impl fmt::Display for Seen {
 }
 
 impl LoadedPolicy {
+    /// It, as eyes of an agent.
+    pub(crate) fn eyes(&mut self) -> PolicyEyes<'_> {
+        PolicyEyes { policy: &mut self.policy, preset: &self.preset, sampling: &self.sampling }
+    }
+
     /// How large a screenshot of `size` is seen.
     pub(crate) fn seen(&self, size: (u32, u32)) -> Result<Seen, FitError> {
         Seen::of(size, &self.preset, &self.policy.checkpoint().processor)

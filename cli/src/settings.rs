@@ -74,6 +74,8 @@ pub(crate) enum Origin {
     User(PathBuf),
     /// The number of the repetition.
     Repetition,
+    /// The run that is done again.
+    Recorded,
     /// Nowhere.
     Default,
 }
@@ -88,6 +90,7 @@ impl Origin {
             Self::Project => PROJECT_FILE.to_owned(),
             Self::User(path) => path.display().to_string(),
             Self::Repetition => "--repeat".to_owned(),
+            Self::Recorded => "the recorded run".to_owned(),
             Self::Default => "default".to_owned(),
         }
     }
@@ -190,7 +193,11 @@ impl Settings {
                 None => (name, default.map(str::to_owned), Origin::Default),
             }
         };
-        let r = Resolved(TABLE.iter().map(|(name, default)| winner(name, *default)).collect());
+        Self::of(Resolved(TABLE.iter().map(|(name, default)| winner(name, *default)).collect()))
+    }
+
+    /// Reads every value.
+    fn of(r: Resolved) -> anyhow::Result<Self> {
         if let Some(preset) = r.text("preset") {
             let known = vigorl_policy::Preset::NAMES;
             if !known.contains(&preset) {
@@ -283,6 +290,27 @@ impl Settings {
             (*value, *origin) = (Some(seed.to_string()), Origin::Repetition);
         }
         settings
+    }
+
+    /// The same settings with those of a recorded run (`settings` of its `run.json`) that say what its world was like and
+    /// what held it back: doing it again must not see more, reach more or do more than it could. What is typed wins.
+    pub(crate) fn as_recorded(&self, recorded: &serde_json::Value) -> anyhow::Result<Self> {
+        const CARRIED: [&str; 6] = [
+            "device_pixel_ratio",
+            "allowed_hosts",
+            "allowed_windows",
+            "max_steps",
+            "max_actions",
+            "max_secs",
+        ];
+        let mut resolved = self.resolved.clone();
+        for (name, value, origin) in &mut resolved.0 {
+            let of_run = recorded.get(*name).and_then(|entry| entry.get("value")?.as_str());
+            if let (true, Some(of_run)) = (CARRIED.contains(name) && *origin != Origin::Flag, of_run) {
+                (*value, *origin) = (Some(of_run.to_owned()), Origin::Recorded);
+            }
+        }
+        Self::of(resolved)
     }
 
     /// Name, value and origin of every setting, as TOML for people.

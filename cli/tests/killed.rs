@@ -10,7 +10,6 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use vigorl_agent::Nobody;
 use vigorl_geometry::fit::PixelBudget;
 use vigorl_policy::{Completion, Conversation, Policy, PolicyError, Sampling, ScriptedPolicy, TokenStream};
 use vigorl_report::write_report;
@@ -85,7 +84,7 @@ fn a_browser_killed_mid_step_is_an_error_with_a_readable_record_and_nothing_left
     let mut driver = browser(320, 200);
     show(&mut driver, BUTTON);
     let clock = Instant::now();
-    let ended = click(&mut driver, &mut Assassin, &mut Nobody, output.path());
+    let ended = click(&mut driver, &mut Assassin, output.path());
     assert!(clock.elapsed() < Duration::from_secs(45), "{:?}", clock.elapsed());
     let message = ended.record.err_msg.clone().expect("a dead browser is an error");
     assert_eq!((ended.record.reward, ended.record.success), (None, None), "{message}");

@@ -10,15 +10,15 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use vigorl_agent::{Cancel, Nobody, PracticeJudge, ScriptedJudge};
+use vigorl_geometry::DevicePixelRatio;
 use vigorl_interface::{Action, Driver, Effect};
 use vigorl_policy::ScriptedPolicy;
 use vigorl_report::write_report;
 use vigorl_runs::Recorded;
-use vigorl_tasks::practice::{PageSpec, PracticeEnv, Split};
-use vigorl_tasks::scripted::{ScriptedTask, Surroundings};
+use vigorl_tasks::practice::{PageSpec, PracticeEnv, PracticeWorld, Split};
+use vigorl_tasks::scripted::ScriptedTask;
 
-use world::{BUTTON, HIT, browser, click, play, show};
+use world::{BUTTON, ByClauses, HIT, browser, click, click_in, play, show};
 
 #[test]
 fn a_page_that_never_settles_is_clicked_and_left_at_the_cap() {
@@ -27,7 +27,7 @@ fn a_page_that_never_settles_is_clicked_and_left_at_the_cap() {
     let restless = "<p id=n>0</p><script>setInterval(() => n.textContent++, 5)</script>";
     show(&mut driver, &format!("{BUTTON}{restless}"));
     let clock = Instant::now();
-    let ended = click(&mut driver, &mut ScriptedPolicy::new([HIT]), &mut Nobody, output.path());
+    let ended = click(&mut driver, &mut ScriptedPolicy::new([HIT]), output.path());
     assert!(clock.elapsed() < Duration::from_secs(10), "{:?}", clock.elapsed());
     assert_eq!(ended.record.err_msg, None);
     let step = Recorded::read(&ended.path).unwrap().episodes[0].steps[0].action.clone().unwrap();
@@ -41,7 +41,7 @@ fn a_dialog_is_an_effect() {
     let mut driver = browser(320, 200);
     let button = BUTTON.replace("<button ", "<button onclick=\"alert('Are you sure?')\" ");
     show(&mut driver, &button);
-    let ended = click(&mut driver, &mut ScriptedPolicy::new([HIT]), &mut Nobody, output.path());
+    let ended = click(&mut driver, &mut ScriptedPolicy::new([HIT]), output.path());
     assert_eq!(ended.record.err_msg, None);
     let step = Recorded::read(&ended.path).unwrap().episodes[0].steps[0].action.clone().unwrap();
     assert_eq!((step.effect, step.dialog.as_deref()), (Effect::Confirmed, Some("Are you sure?")));
@@ -86,16 +86,8 @@ fn what_a_server_answers_late_is_judged_and_seen() {
     let yaml = "name: n\nstart: {}\nsteps: [click: it]\nexpect: [text_visible: arrived]\n";
     let task = ScriptedTask::parse(yaml).unwrap();
     let mut policy = ScriptedPolicy::new([HIT]);
-    let ended = click(
-        &mut driver,
-        &mut policy,
-        &mut ScriptedJudge {
-            task: &task,
-            surroundings: &Surroundings::default(),
-            cancel: &Cancel::default(),
-        },
-        output.path(),
-    );
+    let mut world = ByClauses { driver: &mut driver, task: &task };
+    let ended = click_in(&mut world, 0, &mut policy, output.path());
     assert_eq!((ended.record.success, ended.record.reward), (Some(true), Some(1.0)), "{:?}", ended.record);
     let after = image::open(ended.path.join("steps/0001/after.png")).unwrap().into_rgb8();
     assert!(after.pixels().any(|pixel| pixel.0 == [0, 255, 0]), "the last screenshot shows what arrived");
@@ -110,7 +102,7 @@ fn a_tab_that_a_link_opens_is_followed() {
         let mut driver = browser(320, 200);
         show(&mut driver, &BUTTON.replace("<button ", &format!("<button onclick=\"{script}\" ")));
         let begin = Instant::now();
-        let ended = click(&mut driver, &mut ScriptedPolicy::new([HIT]), &mut Nobody, output.path());
+        let ended = click(&mut driver, &mut ScriptedPolicy::new([HIT]), output.path());
         // The page behind the tab gets no frames: who waited for it would wait for 3 s.
         assert!(begin.elapsed() < Duration::from_millis(2_500), "{:?}", begin.elapsed());
         let step = Recorded::read(&ended.path).unwrap().episodes[0].steps[0].action.clone().unwrap();
@@ -142,7 +134,9 @@ fn the_report_works_in_a_browser_without_any_other_file() -> Result<(), Box<dyn 
     let spec = PageSpec::icons(3, Split::HeldOut);
     let mut driver = browser(spec.canvas.width, spec.canvas.height);
     let reply = oracle(&mut driver, &spec);
-    let ended = click(&mut driver, &mut ScriptedPolicy::new([reply]), &mut PracticeJudge, output.path());
+    let ratio = DevicePixelRatio::new(1.0).unwrap();
+    let mut world = PracticeWorld::new(&mut driver, spec, ratio, &[]);
+    let ended = click_in(&mut world, spec.seed, &mut ScriptedPolicy::new([reply]), output.path());
     assert_eq!(ended.record.success, Some(true), "{:?}", ended.record);
     // Alone in another folder.
     let alone = output.path().join("alone.html");
@@ -206,7 +200,7 @@ fn the_report_of_a_crashed_run_opens() -> Result<(), Box<dyn Error>> {
     let output = tempfile::tempdir()?;
     let mut driver = browser(320, 200);
     show(&mut driver, BUTTON);
-    let ended = click(&mut driver, &mut ScriptedPolicy::new([HIT]), &mut Nobody, output.path());
+    let ended = click(&mut driver, &mut ScriptedPolicy::new([HIT]), output.path());
     for file in ["summary.json", "steps/0001/action.json", "steps/0001/model.json", "steps/0001/after.png"] {
         fs::remove_file(ended.path.join(file))?;
     }

@@ -82,6 +82,52 @@ fn a_run_by_places_is_done_again_and_another_model_is_asked_about_it() {
 }
 
 #[test]
+fn another_model_is_asked_what_was_asked_also_where_the_task_has_blocks() {
+    let (folder, url) = home();
+    let steps = "steps:\n  - repeat: { times: 2, steps: [ \
+                   click: { what: the first button, name: First, role: button }, \
+                   click: { what: the second button, selector: '#b' } ] }\n  \
+                 - click: { what: the ${field}, selector: '#t' }\n";
+    let task = format!(
+        "name: blocks\nvars: {{ field: word }}\nstart: {{ url: '{url}', viewport: 600x500 }}\n{steps}expect: [title_contains: Done]\n"
+    );
+    fs::write(folder.path().join("task.yaml"), task).unwrap();
+    let output =
+        vigorl(folder.path(), &["run", "task.yaml", "--places", "--var", "field=field"]).output().unwrap();
+    assert!(words(&output).contains("report"), "{}", words(&output));
+    let run = only_run(&folder.path().join("runs"));
+    let run = run.to_str().unwrap();
+    let asked = vigorl(folder.path(), &["replay", run, "--model", "nano", "--json"]).output().unwrap();
+    let said: Value = serde_json::from_slice(&asked.stdout).unwrap();
+    let asked: Vec<&str> =
+        said["decisions"].as_array().unwrap().iter().map(|d| d["instruction"].as_str().unwrap()).collect();
+    let twice =
+        ["the first button", "the second button", "the first button", "the second button", "the field"];
+    assert_eq!(asked, twice);
+}
+
+#[test]
+fn a_replay_has_the_world_and_the_limits_of_its_run_also_the_second_time() {
+    let (folder, url) = home();
+    fs::write(folder.path().join("task.yaml"), task(&url)).unwrap();
+    let limited = ["run", "task.yaml", "--places", "--device-pixel-ratio", "2", "--max-actions", "7"];
+    let output = vigorl(folder.path(), &limited).output().unwrap();
+    assert!(output.status.success(), "{}", words(&output));
+    let mut run = only_run(&folder.path().join("runs"));
+    for place in ["again", "once-more"] {
+        let again = vigorl(folder.path(), &["replay", run.to_str().unwrap(), "--output-dir", place])
+            .output()
+            .unwrap();
+        assert!(again.status.success(), "{}", words(&again));
+        run = only_run(&folder.path().join(place));
+        let record: Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
+        let value = |name: &str| record["settings"][name]["value"].clone();
+        assert_eq!((value("device_pixel_ratio"), value("max_actions")), ("2".into(), "7".into()), "{place}");
+        assert_eq!(record["settings"]["max_actions"]["origin"], "the recorded run");
+    }
+}
+
+#[test]
 fn what_a_replay_needs_is_named() {
     let (folder, url) = home();
     let without =

@@ -12,6 +12,7 @@ pub mod environment;
 pub mod picture;
 pub mod practice;
 pub mod scripted;
+pub mod unjudged;
 mod verdict;
 
 pub use environment::{Allowance, Blind, Environment, Failure, Observation, Performed, Senses, Start};

@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use vigorl_agent::{Agent, Checks, Eyes, Hands, Leash, Run};
+use vigorl_agent::{Agent, Checks, Hands, Leash, PolicyEyes};
 use vigorl_benchmarks::speed::{SpeedResult, open_page, summarize, take_steps};
 use vigorl_geometry::Size;
 use vigorl_geometry::fit::PixelBudget;
@@ -18,7 +18,9 @@ use vigorl_policy::{
     Completion, Conversation, Policy, PolicyError, Preset, Sampling, ScriptedPolicy, TokenStream,
 };
 use vigorl_qwen::Processor;
+use vigorl_runs::Run;
 use vigorl_runs::record::{InputRecord, ModelRecord};
+use vigorl_tasks::Blind;
 use vigorl_tasks::scripted::World;
 
 use crate::args::BenchStepArgs;
@@ -67,24 +69,21 @@ pub(crate) fn step(args: &BenchStepArgs, settings: &Settings, form: Form) -> any
         seed: 0,
         form: None,
     };
+    let preset = Preset::web_grounding_multiturn();
     let mut agent = Agent {
-        driver: &mut *driver,
-        eyes: Eyes::Policy {
-            policy: &mut policy,
-            preset: &Preset::web_grounding_multiturn(),
-            sampling: &sampling,
-            checks: Checks::Nobody,
-        },
+        eyes: &mut PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling },
+        checks: Checks::Nobody,
+        senses: &mut Blind,
         settle_cap: settings.settle_cap,
         hands: Hands::Act,
         cancel: &cancel,
         leash: Leash::default(),
     };
     if surface.is_none() {
-        open_page(&mut agent)?;
+        open_page(&mut *driver)?;
     }
     terminal::note(&format!("{} steps, the first {WARM_UP} do not count", n_steps + WARM_UP));
-    take_steps(&mut agent, n_steps + WARM_UP, &mut run)?;
+    take_steps(&mut agent, &mut *driver, n_steps + WARM_UP, &mut run)?;
     let costs: Vec<_> = run.costs().iter().skip(WARM_UP).copied().collect();
     let (_, path) = run.finish()?;
     let mut result = summarize(&costs, size.into());

@@ -20,13 +20,19 @@ pub(crate) fn start_with_console(settings: &Settings, viewport: Size<Viewport>) 
     start_with(settings, viewport, true)
 }
 
-fn start_with(settings: &Settings, viewport: Size<Viewport>, console: bool) -> anyhow::Result<WebDriver> {
+/// Whether the settings ask for something else than a browser.
+pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
     if settings.driver == World::Desktop {
         let origin = settings.origin_of("driver");
         return Err(usage(format!(
             "this command needs a browser, but {origin} asks for the desktop: --driver web"
         )));
     }
+    Ok(())
+}
+
+fn start_with(settings: &Settings, viewport: Size<Viewport>, console: bool) -> anyhow::Result<WebDriver> {
+    check(settings)?;
     let server = match &settings.webdriver_url {
         Some(url) => Server::Running { url: url.clone() },
         None => Server::Own { chromedriver: settings.chromedriver.clone() },

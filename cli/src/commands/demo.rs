@@ -2,9 +2,12 @@
 
 use anyhow::Context as _;
 use serde_json::json;
-use vigorl_agent::{Agent, Cancel, Checks, Eyes, Hands, Leash, Run};
+use vigorl_agent::{Agent, Cancel, Checks, Hands, Leash};
 use vigorl_benchmarks::{PracticeEpisode, PracticeSet, play_practice};
+use vigorl_interface::Driver;
 use vigorl_report::write_report;
+use vigorl_runs::Run;
+use vigorl_tasks::Blind;
 use vigorl_tasks::practice::Split;
 
 use crate::args::DemoArgs;
@@ -30,19 +33,15 @@ pub(crate) fn demo(args: &DemoArgs, settings: &Settings, form: Form) -> anyhow::
     let record = record::of_run(&task, record::of_pages(&set), eyes.record.clone(), settings, version);
     let mut run = Run::recorded(&settings.output_dir, "demo", &record, &[])?;
     let mut agent = Agent {
-        driver: &mut driver,
-        eyes: Eyes::Policy {
-            policy: &mut eyes.policy,
-            preset: &eyes.preset,
-            sampling: &eyes.sampling,
-            checks: Checks::Nobody,
-        },
+        eyes: &mut eyes.eyes(),
+        checks: Checks::Nobody,
+        senses: &mut Blind,
         settle_cap: settings.settle_cap,
         hands: Hands::Act,
         cancel: &cancel,
         leash: Leash::default(),
     };
-    let played = play_all(&mut agent, &set, settings, &mut run, form, &cancel);
+    let played = play_all(&mut agent, &mut driver, &set, settings, &mut run, form, &cancel);
     let (summary, path) = run.finish()?;
     drop(driver);
     let path = path.context("the run was not recorded")?;
@@ -73,6 +72,7 @@ pub(crate) fn demo(args: &DemoArgs, settings: &Settings, form: Form) -> anyhow::
 
 fn play_all(
     agent: &mut Agent<'_>,
+    driver: &mut dyn Driver,
     set: &PracticeSet,
     settings: &Settings,
     run: &mut Run,
@@ -85,11 +85,9 @@ fn play_all(
             run.interrupt();
             break;
         }
-        let zooms_before = run.n_zooms();
         let millis_before = run.timings().total();
-        let episode = play_practice(agent, &spec, settings.device_pixel_ratio, &[], run)?;
-        let n_zooms = run.n_zooms() - zooms_before;
-        let line = line(&episode, n_zooms, run.timings().total() - millis_before);
+        let episode = play_practice(agent, driver, &spec, settings.device_pixel_ratio, &[], run)?;
+        let line = line(&episode, run.timings().total() - millis_before);
         let line = format!("{:>width$}  {line}", idx + 1);
         match form {
             Form::Text => terminal::data(&line),
@@ -99,15 +97,16 @@ fn play_all(
     Ok(())
 }
 
-fn line(episode: &PracticeEpisode, n_zooms: usize, millis: f64) -> String {
-    let verdict = match (episode.outcome.success, &episode.outcome.err_msg) {
+fn line(episode: &PracticeEpisode, millis: f64) -> String {
+    let verdict = match (episode.outcome.success, episode.outcome.error()) {
         (Some(true), _) => "hit".to_owned(),
         (Some(false), _) => "miss".to_owned(),
         (None, Some(error)) => format!("failed: {error}"),
         (None, None) => "not judged".to_owned(),
     };
-    let point = episode.outcome.point.map_or_else(|| "no point".to_owned(), |[x, y]| format!("({x}, {y})"));
-    let zooms = match n_zooms {
+    let point =
+        episode.outcome.point().map_or_else(|| "no point".to_owned(), |at| format!("({}, {})", at.x, at.y));
+    let zooms = match episode.outcome.n_zooms() {
         1 => "1 zoom".to_owned(),
         n => format!("{n} zooms"),
     };

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use indicatif::ProgressBar;
-use vigorl_agent::{Agent, Cancel, Checks, Eyes, Hands, Leash, Run};
+use vigorl_agent::{Agent, Cancel, Checks, Ending as EpisodeEnding, Hands, Leash, PolicyEyes};
 use vigorl_benchmarks::{
     Mode, ModeResult, PRACTICE_ID, PlayError, PracticeEpisode, PracticeResult, PracticeSet, RandomClicker,
     Tally, play_practice,
@@ -12,6 +12,8 @@ use vigorl_benchmarks::{
 use vigorl_geometry::{Size, Viewport};
 use vigorl_policy::{Preset, Turns};
 use vigorl_report::write_report;
+use vigorl_runs::Run;
+use vigorl_tasks::Blind;
 use vigorl_tasks::practice::{PageSpec, Split};
 use vigorl_webdriver::WebDriver;
 
@@ -116,26 +118,18 @@ impl<'a> Table<'a> {
                 self.run.interrupt();
                 break;
             }
-            let zooms_before = self.run.n_zooms();
             let clock = Instant::now();
-            let played = self.play_in(idx, spec);
+            let episode = self.play_in(idx, spec)?;
+            if episode.outcome.ending == EpisodeEnding::Cancelled {
+                break;
+            }
+            let failure = episode.outcome.error().map(str::to_owned);
             let tally = &mut self.modes[idx].2;
-            let failure = match played {
-                Ok(episode) if episode.outcome.truncated => break,
-                Ok(episode) => {
-                    let failure = episode.outcome.err_msg.clone();
-                    tally.millis.push(clock.elapsed().as_secs_f64() * 1e3);
-                    tally.n_zooms += self.run.n_zooms() - zooms_before;
-                    tally.add(episode);
-                    failure
-                }
-                Err(error @ PlayError::Record(_)) => return Err(error.into()),
-                Err(error) => {
-                    let message = error.to_string();
-                    tally.errors.push((spec.seed, message.clone()));
-                    Some(message)
-                }
-            };
+            if episode.outcome.start.is_some() {
+                tally.millis.push(clock.elapsed().as_secs_f64() * 1e3);
+                tally.n_zooms += episode.outcome.n_zooms();
+            }
+            tally.add(episode);
             match failure {
                 None => self.n_failures = 0,
                 Some(message) => self.recover(message)?,
@@ -146,21 +140,20 @@ impl<'a> Table<'a> {
     }
 
     fn play_in(&mut self, idx: usize, spec: &PageSpec) -> Result<PracticeEpisode, PlayError> {
+        let (mode, preset, _) = &self.modes[idx];
+        let (policy, sampling) = (&mut self.eyes.policy, &self.eyes.sampling);
         let mut agent = Agent {
-            driver: &mut self.driver,
-            eyes: Eyes::Policy {
-                policy: &mut self.eyes.policy,
-                preset: &self.modes[idx].1,
-                sampling: &self.eyes.sampling,
-                checks: Checks::Nobody,
-            },
+            eyes: &mut PolicyEyes { policy, preset, sampling },
+            checks: Checks::Nobody,
+            senses: &mut Blind,
             settle_cap: self.settings.settle_cap,
             hands: Hands::Act,
             cancel: self.cancel,
             leash: Leash::default(),
         };
-        let labels = [("turns", self.modes[idx].0.label())];
-        play_practice(&mut agent, spec, self.settings.device_pixel_ratio, &labels, &mut self.run)
+        let labels = [("turns", mode.label())];
+        let ratio = self.settings.device_pixel_ratio;
+        play_practice(&mut agent, &mut self.driver, spec, ratio, &labels, &mut self.run)
     }
 
     /// A new browser after a failure, unless it fails again and again.

@@ -16,7 +16,6 @@ mod inspect;
 mod locate;
 mod pages;
 mod picture;
-mod programs;
 mod quantize;
 mod record;
 mod repeat;

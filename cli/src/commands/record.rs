@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::json;
 use vigorl_agent::Cancel;
-use vigorl_interface::{Action, Driver as _, DriverError};
+use vigorl_interface::{Act, Action, Driver as _, DriverError};
 use vigorl_tasks::scripted::{
-    Clause, PersonButton, PersonDeed, Plan, Recording, RewardRule, ScriptedTask, Start, World, listener,
+    Clause, PersonDeed, Plan, Recording, RewardRule, ScriptedTask, Start, Values, World, listener,
 };
 use vigorl_webdriver::WebDriver;
 
@@ -70,6 +70,7 @@ pub(crate) fn record(args: &RecordArgs, settings: &Settings, form: Form) -> anyh
         expect,
         reward: RewardRule::All,
         patience: PATIENCE,
+        values: Values::default(),
     };
     let shown = args.file.display();
     std::fs::write(&args.file, task.to_yaml()?).with_context(|| format!("cannot write `{shown}`"))?;
@@ -108,19 +109,10 @@ pub(crate) fn stem(file: &Path) -> String {
 
 /// Notes what was recorded, for the person to see.
 pub(crate) fn add(recording: &mut Recording, deed: PersonDeed) {
-    let words = match &deed {
-        PersonDeed::Click { target, count: 2, .. } => format!("double click {target}"),
-        PersonDeed::Click { target, button: PersonButton::Right, .. } => format!("right click {target}"),
-        PersonDeed::Click { target, .. } => format!("click {target}"),
-        PersonDeed::Drag { from, to } => format!("drag {from} to {to}"),
-        PersonDeed::Scroll { target, by } => format!("scroll {target} by {by}"),
-        PersonDeed::Select { target, option } => format!("select `{option}` in {target}"),
-        PersonDeed::Upload { target, .. } => format!("upload to {target}"),
-        PersonDeed::Press { chord } => format!("press {chord}"),
-        PersonDeed::Text { .. } | PersonDeed::Secret => String::new(),
-    };
-    if !words.is_empty() {
-        terminal::note(&words);
+    match &deed {
+        // What is typed is told by the keys, one by one.
+        PersonDeed::Act(Act::Type { .. }) | PersonDeed::Secret { .. } => {}
+        PersonDeed::Act(act) => terminal::note(&act.to_string()),
     }
     recording.add(deed);
 }

@@ -166,7 +166,7 @@ impl<'a> Book<'a> {
         };
         let suite = |job: &Job| Suite {
             given: job.given.clone(),
-            name: job.name.clone(),
+            name: job.task.name.clone(),
             is_judged: job.is_judged(args),
             started_at: Stamp::now(),
             repetitions: (0..n_times).map(repetition).collect(),

@@ -11,11 +11,14 @@ use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::json;
 use vigorl_agent::Cancel;
-use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen, Size};
+use vigorl_geometry::{Point, Rect, Screen, Size};
+use vigorl_interface::Act;
 use vigorl_policy::{GroundObserver, ground};
 use vigorl_runs::record::{InputRecord, Plain};
 use vigorl_runs::{Recorded, RecordedStep};
-use vigorl_tasks::scripted::{Clause, Place, Plan, RewardRule, ScriptedTask, Start, Step, Target, World};
+use vigorl_tasks::scripted::{
+    Clause, Place, Plan, RewardRule, ScriptedTask, Start, Step, Target, Values, World,
+};
 
 use crate::args::{LimitArgs, RepetitionArgs, ReplayArgs, RunArgs};
 use crate::commands::picture::{self, cut};
@@ -64,19 +67,10 @@ fn repeat(args: &ReplayArgs, recorded: &Recorded, settings: &Settings, form: For
     let task = task_of(recorded, &episode.steps, folder.path())?;
     let file = folder.path().join("task.yaml");
     std::fs::write(&file, task.to_yaml()?).with_context(|| format!("cannot write `{}`", file.display()))?;
-    let mut settings = settings.clone();
-    if let Some(ratio) = ratio_of(recorded).filter(|_| !settings.is_typed("device_pixel_ratio")) {
-        settings.device_pixel_ratio = ratio;
-    }
+    let settings = settings.as_recorded(&recorded.run.settings)?;
     let again = RunArgs::by_places(&file, args);
     let of_task = recorded.run.input.folder.clone().unwrap_or_else(|| folder.path().to_owned());
     run::run_in(&of_task, &again, &settings, form)
-}
-
-/// The ratio that the run had.
-fn ratio_of(recorded: &Recorded) -> Option<DevicePixelRatio> {
-    let ratio = recorded.run.settings.get("device_pixel_ratio")?.get("value")?.as_str()?;
-    DevicePixelRatio::new(ratio.parse().ok()?)
 }
 
 /// The run's task as far as it came, each target replaced by a picture of what was clicked.
@@ -90,7 +84,7 @@ fn task_of(recorded: &Recorded, steps: &[RecordedStep], folder: &Path) -> anyhow
         None => single_step(recorded, steps)?,
     };
     let Plan::Steps(plan) = &mut task.plan else { return Ok(task) };
-    if plan.iter().any(|step| matches!(step, Step::Repeat(_) | Step::Retry(_) | Step::Within(_))) {
+    if plan.iter().any(|step| matches!(step, Step::Block(_))) {
         return Err(usage(
             "this run's task has blocks of steps, so its record cannot be played step by step: run the task itself, with --places"
                 .to_owned(),
@@ -147,10 +141,11 @@ fn single_step(recorded: &Recorded, steps: &[RecordedStep]) -> anyhow::Result<Sc
             url: url.clone(),
             viewport: viewport.map(|[width, height]| Size::of_pixels(width, height)),
         },
-        plan: Plan::Steps(vec![Step::Click(Target::from(record.instruction.as_str()))]),
+        plan: Plan::Steps(vec![Step::Act(Act::click(Target::from(record.instruction.replace("${", "$${"))))]),
         expect: vec![expect],
         reward: RewardRule::All,
         patience: std::time::Duration::ZERO,
+        values: Values::default(),
     })
 }
 
@@ -209,27 +204,38 @@ struct Question<'a> {
 
 /// Every target that had to be found, in the words that were used.
 fn questions(recorded: &Recorded) -> impl Iterator<Item = Question<'_>> {
-    let task = recorded.run.input.task_file.as_deref().and_then(|text| ScriptedTask::parse(text).ok());
-    let plan = match task {
-        Some(mut task) => {
-            // Secrets are never part of a target.
-            task.fill(&recorded.run.input.vars, &|_| Some("unknown".to_owned())).ok();
-            match task.plan {
-                Plan::Steps(steps) => steps,
-                Plan::Goal(_) => Vec::new(),
-            }
-        }
-        None => Vec::new(),
-    };
+    let acts = acts_of(recorded);
     recorded.episodes.iter().flat_map(move |episode| {
         let of_page = episode.outcome.as_ref().and_then(|outcome| outcome.target).map(numbers);
-        let of_step = |(at, step)| questions_of(plan.get(at), step, of_page);
-        episode.steps.iter().enumerate().flat_map(of_step).collect::<Vec<_>>()
+        let asked = episode.steps.iter().flat_map(|step| questions_of(written(&acts, step), step, of_page));
+        asked.collect::<Vec<_>>()
     })
 }
 
+/// The act that a step was: it says what it was to do, wherever in the task's blocks that stands.
+fn written<'a>(acts: &'a [Act<Target>], step: &RecordedStep) -> Option<&'a Act<Target>> {
+    let words = |act: &Act<Target>| vigorl_agent::Decision::Act(act.clone()).to_string();
+    acts.iter().find(|act| words(act) == step.instruction)
+}
+
+/// What the run's task may have done, with its variables filled in; nothing of a run without a task file.
+fn acts_of(recorded: &Recorded) -> Vec<Act<Target>> {
+    let task = recorded.run.input.task_file.as_deref().and_then(|text| ScriptedTask::parse(text).ok());
+    let Some(mut task) = task else { return Vec::new() };
+    // Secrets are never part of a target.
+    task.fill(&recorded.run.input.vars, &|_| Some("unknown".to_owned())).ok();
+    let mut values = task.values.clone();
+    let acts = task.steps().iter().flat_map(Step::acts);
+    let filled = acts.filter_map(|act| match values.fill_step(&Step::Act(act.clone())) {
+        Ok(Step::Act(act)) => Some(act),
+        // It needs what was read then, which is not known now.
+        _ => None,
+    });
+    filled.collect()
+}
+
 fn questions_of<'a>(
-    written: Option<&Step>,
+    written: Option<&Act<Target>>,
     step: &'a RecordedStep,
     of_page: Option<Box4>,
 ) -> Vec<Question<'a>> {
@@ -243,9 +249,7 @@ fn questions_of<'a>(
         place: place.filter(|_| nth == 0),
     };
     match written {
-        Some(written) => {
-            written.targets().into_iter().enumerate().map(|(nth, what)| one(what.to_string(), nth)).collect()
-        }
+        Some(act) => act.places().enumerate().map(|(nth, what)| one(what.to_string(), nth)).collect(),
         None if step.model.is_some() => vec![one(step.instruction.clone(), 0)],
         None => Vec::new(),
     }

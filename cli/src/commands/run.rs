@@ -2,22 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::json;
-use vigorl_agent::{
-    Agent, Cancel, Checks, Confirm, Eyes, Hands, Intent, Judge, Leash, Nobody, Run, ScriptedJudge, Steps,
-    Task, run_episode, steps_of,
-};
+use vigorl_agent::{Agent, Cancel, Checks, Confirm, Eyes, Hands, Leash, PlaceEyes, Scripted, run_episode};
 use vigorl_geometry::{Size, Viewport};
-use vigorl_interface::{Action, Area, Driver, DriverError};
+use vigorl_interface::{Act, Area};
 use vigorl_report::write_report;
 use vigorl_runs::record::{InputRecord, ModelRecord, Summary};
-use vigorl_runs::{Recorded, RunDirError};
-use vigorl_tasks::scripted::{Plan, ScriptedTask, Secret, Step, Surroundings, World};
+use vigorl_runs::{Recorded, Run};
+use vigorl_tasks::Blind;
+use vigorl_tasks::scripted::{
+    Open, Opened, Plan, RewardRule, Script, ScriptedTask, ScriptedWorld, Secret, Start, Step, Target, Values,
+    World,
+};
 
 use crate::args::RunArgs;
-use crate::commands::programs::Programs;
 use crate::commands::{Form, browser, desktop, pretty, repeat};
 use crate::confirm::{self, AtTerminal};
 use crate::exit::{Ending, usage};
@@ -33,11 +34,10 @@ pub(crate) struct Job {
     pub(crate) given: String,
     /// Where its programs run and its files are.
     folder: PathBuf,
-    pub(crate) name: String,
     pub(crate) place: Place,
-    task: Option<ScriptedTask>,
+    pub(crate) task: ScriptedTask,
     secrets: Vec<Secret>,
-    /// The text of the file.
+    /// The text of the file; absent if the task is what was typed.
     text: Option<String>,
 }
 
@@ -106,72 +106,21 @@ pub(crate) fn play_once(
     cancel: &Cancel,
     say: fn(&str),
 ) -> anyhow::Result<Option<Played>> {
-    let folder = &job.folder;
-    let programs = match &job.task {
-        Some(task) => Programs::start(&task.start.programs, folder)?,
-        None => None,
-    };
-    let temporary = programs.as_ref().map(|programs| programs.folder().to_owned());
-    let surroundings = Surroundings { folder: folder.to_owned(), temporary };
-    let plan = match &job.task {
-        Some(task) => steps_of(task, &surroundings),
-        None => vec![Intent::click(job.name.clone())].into(),
-    };
-    let (mut driver, version): (Box<dyn Driver>, String) = match &job.place {
-        Place::Page { viewport, .. } => {
-            let mut driver = browser::start(settings, *viewport)?;
-            let version = browser::version(&mut driver);
-            (Box::new(driver), version)
-        }
-        Place::Desktop(area) => {
-            let driver = Programs::until_ready(programs.as_ref(), cancel, || {
-                let mut driver = desktop::start(area, settings.allowed_windows.as_ref())?;
-                // A window is there before it is drawn.
-                driver.settle(settings.settle_cap).map(|_| driver)
-            });
-            if driver.is_err() && cancel.is_set() {
-                return Ok(None);
-            }
-            (driver?, desktop::version())
-        }
-    };
+    let is_cancelled = || cancel.is_set();
+    let Some(mut world) = world(job, settings, &is_cancelled)? else { return Ok(None) };
     let model = match &looks {
         Some(eyes) => eyes.record.clone(),
         None => ModelRecord { name: "places".to_owned(), ..ModelRecord::default() },
     };
-    let record = record::of_run(&job.name, job.input(args, settings)?, model, settings, version);
+    let version = world.version().to_owned();
+    let record = record::of_run(&job.task.name, job.input(args, settings)?, model, settings, version);
     let brake = matches!(job.place, Place::Desktop(_)).then(|| desktop::brake(cancel)).transpose()?;
-    let mut run = Run::recorded(&settings.output_dir, &job.name, &record, &job.secrets)?;
+    let mut run = Run::recorded(&settings.output_dir, &job.task.name, &record, &job.secrets)?;
     say(&format!("recording into {}", run.path().unwrap_or(Path::new("")).display()));
-    let kinds = settings.confirm_actions.as_ref();
-    let mut person = kinds.map(|kinds| AtTerminal::new(kinds, &job.secrets, cancel));
-    let confirm = person.as_mut().map(|person| person as &mut dyn Confirm);
-    let mut agent = Agent {
-        driver: &mut *driver,
-        eyes: match looks {
-            Some(LoadedPolicy { policy, preset, sampling, .. }) => {
-                Eyes::Policy { policy, preset, sampling, checks: Checks::Elements }
-            }
-            None => Eyes::Places,
-        },
-        settle_cap: settings.settle_cap,
-        hands: if args.dry_run { Hands::Rest } else { Hands::Act },
-        cancel,
-        leash: Leash::new(settings.max_actions, settings.max_time, confirm),
-    };
-    let opened = match &job.place {
-        Place::Page { url, .. } => Programs::until_ready(programs.as_ref(), cancel, || open(&mut agent, url))
-            .map_err(|error| format!("cannot open `{url}`: {error:#}")),
-        Place::Desktop(_) => Ok(()),
-    };
-    let played = match opened {
-        Ok(()) => play(&mut agent, job, plan, &surroundings, settings, &mut run),
-        Err(error) => run.fail(error),
-    };
+    let played = play(job, &mut world, looks, args, settings, cancel, &mut run);
     let (summary, path) = run.finish()?;
-    drop(driver);
+    drop(world);
     drop(brake);
-    drop(programs);
     played?;
     let path = path.context("the run was not recorded")?;
     let report = write_report(&path)?;
@@ -180,37 +129,70 @@ pub(crate) fn play_once(
     Ok(Some(Played { path, report, summary }))
 }
 
-/// Shows the page that the task starts on.
-fn open(agent: &mut Agent<'_>, url: &str) -> Result<(), DriverError> {
-    agent.driver.act(&Action::Navigate { url: url.to_owned() })?;
-    agent.driver.settle(agent.settle_cap).map(drop)
+/// The world that a job is played in; nothing if it was interrupted while it came up.
+fn world<'a>(
+    job: &'a Job,
+    settings: &'a Settings,
+    is_cancelled: &'a dyn Fn() -> bool,
+) -> anyhow::Result<Option<ScriptedWorld<'a>>> {
+    let (url, open): (_, Box<Open<'a>>) = match &job.place {
+        Place::Page { url, viewport } => {
+            browser::check(settings)?;
+            let open = || {
+                let mut driver = browser::start(settings, *viewport)?;
+                let version = browser::version(&mut driver);
+                Ok(Opened { driver: Box::new(driver), version })
+            };
+            (Some(url.clone()), Box::new(open))
+        }
+        Place::Desktop(area) => {
+            let open = || {
+                let mut driver = desktop::start(area, settings.allowed_windows.as_ref())?;
+                // A window is there before it is drawn.
+                driver.settle(settings.settle_cap)?;
+                Ok(Opened { driver, version: desktop::version() })
+            };
+            (None, Box::new(open))
+        }
+    };
+    let cap = settings.settle_cap;
+    match ScriptedWorld::start(&job.task, job.folder.clone(), url, cap, is_cancelled, open) {
+        Ok(world) => Ok(Some(world.with_max_steps(settings.max_steps))),
+        Err(_) if is_cancelled() && matches!(job.place, Place::Desktop(_)) => Ok(None),
+        Err(error) => Err(anyhow::Error::from_boxed(error)),
+    }
 }
 
+/// Plays the job's steps in its world.
 fn play(
-    agent: &mut Agent<'_>,
     job: &Job,
-    steps: Steps,
-    surroundings: &Surroundings,
+    world: &mut ScriptedWorld<'_>,
+    looks: Option<&mut LoadedPolicy>,
+    args: &RunArgs,
     settings: &Settings,
+    cancel: &Cancel,
     run: &mut Run,
-) -> Result<(), RunDirError> {
-    let cancel = agent.cancel;
-    let mut scripted = job.task.as_ref().map(|task| ScriptedJudge { task, surroundings, cancel });
-    let mut nobody = Nobody;
-    let judge: &mut dyn Judge = match &mut scripted {
-        Some(judge) => judge,
-        None => &mut nobody,
+) -> anyhow::Result<()> {
+    let kinds = settings.confirm_actions.as_ref();
+    let mut person = kinds.map(|kinds| AtTerminal::new(kinds, &job.secrets, cancel));
+    let confirm = person.as_mut().map(|person| person as &mut dyn Confirm);
+    let mut eyes: Box<dyn Eyes + '_> = match looks {
+        Some(policy) => Box::new(policy.eyes()),
+        None => Box::new(PlaceEyes),
     };
-    let mut task = Task {
-        name: &job.name,
-        labels: BTreeMap::new(),
-        seed: None,
-        steps,
-        max_steps: settings.max_steps,
-        target: None,
-        judge,
+    let mut agent = Agent {
+        eyes: &mut *eyes,
+        checks: Checks::Elements,
+        senses: &mut Blind,
+        settle_cap: settings.settle_cap,
+        hands: if args.dry_run { Hands::Rest } else { Hands::Act },
+        cancel,
+        leash: Leash::new(settings.max_actions, settings.max_time, confirm),
     };
-    run_episode(agent, &mut task, run).map(drop)
+    let surroundings = world.surroundings().clone();
+    let mut plan = Scripted::new(Script::new(&job.task, &surroundings));
+    run_episode(&mut agent, &mut plan, world, settings.seed, run)?;
+    Ok(())
 }
 
 impl Job {
@@ -234,7 +216,7 @@ impl Job {
 
     /// Whether its end is judged.
     pub(crate) fn is_judged(&self, args: &RunArgs) -> bool {
-        self.task.is_some() && !args.dry_run
+        !self.task.expect.is_empty() && !args.dry_run
     }
 
     /// A judged task is done if it is solved; an unjudged click, or a dry run, if every step had an action.
@@ -264,8 +246,7 @@ fn folder_of(task: &str) -> PathBuf {
 
 /// Every target must have a place if nobody looks.
 fn check_places(task: &ScriptedTask, shown: &dyn std::fmt::Display) -> anyhow::Result<()> {
-    let Plan::Steps(steps) = &task.plan else { return Ok(()) };
-    match steps.iter().flat_map(Step::targets).find(|target| target.place.is_none()) {
+    match task.steps().iter().flat_map(Step::targets).find(|target| target.place.is_none()) {
         None => Ok(()),
         Some(target) => Err(usage(format!(
             "`{shown}` names no place for `{target}`, which --places needs: write {{ what: {target}, selector: … }} \
@@ -303,16 +284,8 @@ fn job(given: &str, folder: &Path, args: &RunArgs, settings: &Settings) -> anyho
                 )));
             }
         };
-        let (given, folder) = (given.to_owned(), folder.to_owned());
-        return Ok(Job {
-            name: given.clone(),
-            given,
-            folder,
-            place,
-            task: None,
-            secrets: Vec::new(),
-            text: None,
-        });
+        let (task, given, folder) = (one_click(given), given.to_owned(), folder.to_owned());
+        return Ok(Job { given, folder, place, task, secrets: Vec::new(), text: None });
     }
     let shown = path.display();
     let text =
@@ -342,8 +315,24 @@ fn job(given: &str, folder: &Path, args: &RunArgs, settings: &Settings) -> anyho
     if args.places {
         check_places(&task, &shown)?;
     }
-    let (given, name, folder) = (given.to_owned(), task.name.clone(), folder.to_owned());
-    Ok(Job { given, folder, name, place, task: Some(task), secrets, text: Some(text) })
+    let (given, folder) = (given.to_owned(), folder.to_owned());
+    Ok(Job { given, folder, place, task, secrets, text: Some(text) })
+}
+
+/// One click on what was typed, which nobody judges.
+fn one_click(what: &str) -> ScriptedTask {
+    // It is no text of a task file: it has no variables.
+    let target = Target::from(what.replace("${", "$${"));
+    ScriptedTask {
+        name: what.to_owned(),
+        vars: BTreeMap::new(),
+        start: Start::default(),
+        plan: Plan::Steps(vec![Step::Act(Act::click(target))]),
+        expect: Vec::new(),
+        reward: RewardRule::All,
+        patience: Duration::ZERO,
+        values: Values::default(),
+    }
 }
 
 fn print(played: &Played, form: Form) -> anyhow::Result<()> {

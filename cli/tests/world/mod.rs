@@ -1,17 +1,21 @@
 //! One click of a scripted policy in a real browser. For tests only.
 #![allow(dead_code, reason = "every test file uses a part")]
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use vigorl_agent::{Agent, Cancel, Checks, Eyes, Hands, Intent, Judge, Leash, Run, Task, run_episode};
+use vigorl_agent::{Agent, Cancel, Checks, Hands, InOrder, Leash, PolicyEyes, run_episode};
 use vigorl_benchmarks::play_practice;
 use vigorl_geometry::DevicePixelRatio;
 use vigorl_interface::{Action, Driver};
 use vigorl_policy::{Policy, Preset, Sampling, ScriptedPolicy};
+use vigorl_runs::Run;
 use vigorl_runs::record::{EpisodeRecord, ModelRecord, RunRecord, Summary};
+use vigorl_tasks::environment::{observe, perform};
 use vigorl_tasks::practice::PageSpec;
+use vigorl_tasks::scripted::{Scene, ScriptedTask, Surroundings};
+use vigorl_tasks::unjudged::Unjudged;
+use vigorl_tasks::{Allowance, Blind, Environment, Failure, Observation, Performed, Senses, Start, Verdict};
 use vigorl_webdriver::{Options, WebDriver};
 
 pub(crate) const BUTTON: &str =
@@ -46,10 +50,51 @@ pub(crate) struct Ended {
     pub(crate) path: PathBuf,
 }
 
-pub(crate) fn click(
-    driver: &mut dyn Driver,
+/// What a driver shows now, judged by the clauses of a task.
+pub(crate) struct ByClauses<'a> {
+    pub(crate) driver: &'a mut dyn Driver,
+    pub(crate) task: &'a ScriptedTask,
+}
+
+impl Environment for ByClauses<'_> {
+    fn reset(&mut self, _seed: u64) -> Result<Start, Failure> {
+        Ok(Start::default())
+    }
+
+    fn observe(&mut self) -> Result<Observation, Failure> {
+        Ok(observe(self.driver)?)
+    }
+
+    fn perform(&mut self, act: &Action) -> Result<Performed, Failure> {
+        Ok(perform(self.driver, act)?)
+    }
+
+    fn judge(
+        &mut self,
+        _answer: Option<&str>,
+        senses: &mut dyn Senses,
+        allowance: &Allowance<'_>,
+    ) -> Result<Verdict, Failure> {
+        let surroundings = Surroundings::default();
+        let (driver, allowance) = (&mut *self.driver, *allowance);
+        let mut scene = Scene { driver, surroundings: &surroundings, senses, allowance };
+        self.task.judge(&self.task.expect, &mut scene)
+    }
+
+    fn driver(&mut self) -> Option<&mut dyn Driver> {
+        Some(self.driver)
+    }
+}
+
+/// One click on what a driver shows now, which nobody judges.
+pub(crate) fn click(driver: &mut dyn Driver, policy: &mut dyn Policy, output: &Path) -> Ended {
+    click_in(&mut Unjudged::new(driver, "the button"), 0, policy, output)
+}
+
+pub(crate) fn click_in(
+    world: &mut dyn Environment,
+    seed: u64,
     policy: &mut dyn Policy,
-    judge: &mut dyn Judge,
     output: &Path,
 ) -> Ended {
     let record = RunRecord {
@@ -61,24 +106,16 @@ pub(crate) fn click(
     let mut run = Run::recorded(output, "live", &record, &[]).unwrap();
     let (preset, sampling, cancel) = (Preset::web_grounding_multiturn(), sampling(), Cancel::default());
     let mut agent = Agent {
-        driver,
-        eyes: Eyes::Policy { policy, preset: &preset, sampling: &sampling, checks: Checks::Nobody },
+        eyes: &mut PolicyEyes { policy, preset: &preset, sampling: &sampling },
+        checks: Checks::Nobody,
+        senses: &mut Blind,
         settle_cap: Duration::from_secs(3),
         hands: Hands::Act,
         cancel: &cancel,
         leash: Leash::default(),
     };
-    let steps = vec![Intent::click("the button")].into();
-    let mut task = Task {
-        name: "the button",
-        labels: BTreeMap::new(),
-        seed: None,
-        steps,
-        max_steps: None,
-        target: None,
-        judge,
-    };
-    let record = run_episode(&mut agent, &mut task, &mut run).unwrap();
+    run_episode(&mut agent, &mut InOrder::click("the button"), world, seed, &mut run).unwrap();
+    let record = run.episodes()[0].clone();
     let (summary, path) = run.finish().unwrap();
     Ended { record, summary, path: path.unwrap() }
 }
@@ -94,13 +131,9 @@ pub(crate) fn play(
     let mut policy = ScriptedPolicy::new(replies.iter().cloned());
     let (preset, sampling, cancel) = (Preset::web_grounding_multiturn(), sampling(), Cancel::default());
     let mut agent = Agent {
-        driver,
-        eyes: Eyes::Policy {
-            policy: &mut policy,
-            preset: &preset,
-            sampling: &sampling,
-            checks: Checks::Nobody,
-        },
+        eyes: &mut PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling },
+        checks: Checks::Nobody,
+        senses: &mut Blind,
         settle_cap: Duration::from_secs(3),
         hands: Hands::Act,
         cancel: &cancel,
@@ -108,7 +141,7 @@ pub(crate) fn play(
     };
     let ratio = DevicePixelRatio::new(1.0).unwrap();
     for spec in specs {
-        play_practice(&mut agent, spec, ratio, &[], &mut run).unwrap();
+        play_practice(&mut agent, driver, spec, ratio, &[], &mut run).unwrap();
     }
     run.finish().unwrap().1.unwrap()
 }

@@ -262,7 +262,8 @@ impl Watch for Run {
     fn step_ended(&mut self, outcome: &StepOutcome, verification: Verification) -> Watched {
         let record = step_record(outcome, self.n_steps, self.episode_number(), verification);
         self.timings.add(&record.millis);
-        if let Some(said) = GroundingRecord::of(outcome.sightings.iter().map(|sighting| &sighting.grounding)) {
+        if let Some(said) = GroundingRecord::of(outcome.sightings.iter().map(|sighting| &sighting.grounding))
+        {
             self.count(&said);
         }
         kept(self.write_step(&record, outcome))?;

@@ -432,6 +432,15 @@ impl Step {
         }
     }
 
+    /// The acts that it is made of, in order.
+    pub fn acts(&self) -> Vec<&Act<Target>> {
+        match self {
+            Self::Act(act) => vec![act],
+            Self::Block(block) => block.steps().iter().flat_map(Self::acts).collect(),
+            Self::Check(_) | Self::Read(_) => Vec::new(),
+        }
+    }
+
     /// The variables that it reads.
     pub(super) fn reads(&self) -> Vec<&str> {
         match self {

@@ -37,6 +37,7 @@ pub struct ScriptedWorld<'a> {
     task: &'a ScriptedTask,
     url: Option<String>,
     settle_cap: Duration,
+    max_steps: Option<usize>,
     is_cancelled: &'a dyn Fn() -> bool,
     open: Box<Open<'a>>,
     surroundings: Surroundings,
@@ -74,6 +75,7 @@ impl<'a> ScriptedWorld<'a> {
             task,
             url,
             settle_cap,
+            max_steps: None,
             is_cancelled,
             open,
             surroundings: Surroundings { folder, temporary },
@@ -82,6 +84,12 @@ impl<'a> ScriptedWorld<'a> {
             programs,
             is_fresh: true,
         })
+    }
+
+    /// The same with at most so many steps an episode.
+    #[must_use]
+    pub fn with_max_steps(self, max_steps: Option<usize>) -> Self {
+        Self { max_steps, ..self }
     }
 
     /// Where the task's files are.
@@ -132,7 +140,7 @@ impl Environment for ScriptedWorld<'_> {
             self.restart()?;
         }
         self.show()?;
-        Ok(Start { goal: self.task.name.clone(), ..Start::default() })
+        Ok(Start { goal: self.task.name.clone(), max_steps: self.max_steps, ..Start::default() })
     }
 
     fn observe(&mut self) -> Result<Observation, Failure> {

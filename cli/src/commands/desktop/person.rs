@@ -10,8 +10,8 @@ use anyhow::Context as _;
 use vigorl_agent::Cancel;
 use vigorl_desktop::{DesktopDriver, Person, PersonInput};
 use vigorl_geometry::{Desktop, Point, Screen};
-use vigorl_interface::{Driver as _, MouseButton, Screenshot};
-use vigorl_tasks::scripted::{Clause, PersonButton, PersonDeed, Recording, Target};
+use vigorl_interface::{Act, Driver as _, MouseButton, Screenshot};
+use vigorl_tasks::scripted::{Clause, PersonDeed, Recording, Target};
 
 use crate::commands::picture::cut;
 use crate::commands::record::{Recorded, TICK, add, stem};
@@ -89,12 +89,11 @@ impl Watched {
                 _ => None,
             },
             PersonInput::Wheel { at, down } => self.target(driver, at)?.map(|(_, target)| {
-                PersonDeed::Scroll { target, by: f64::from(down) * driver.wheel_step_px() }
+                let dy_px = f64::from(down) * driver.wheel_step_px();
+                PersonDeed::Act(Act::Scroll { at: target, dx_px: 0.0, dy_px })
             }),
-            PersonInput::Text(character) => Some(PersonDeed::Text { text: character.to_string() }),
-            PersonInput::Keys(keys) => {
-                Some(PersonDeed::Press { chord: vigorl_interface::print_chord(&keys) })
-            }
+            PersonInput::Text(character) => Some(PersonDeed::Act(Act::Type { text: character.to_string() })),
+            PersonInput::Keys(chord) => Some(PersonDeed::Act(Act::Press { chord })),
         })
     }
 
@@ -109,24 +108,23 @@ impl Watched {
         if button == MouseButton::Left && distance(from, to) > DRAG_PX {
             self.clicked = None;
             let to = self.pictures.target(&self.shown, to)?;
-            return Ok(Some(PersonDeed::Drag { from: target, to }));
+            return Ok(Some(PersonDeed::Act(Act::Drag { from: target, to })));
         }
-        let button = match button {
-            MouseButton::Left => PersonButton::Left,
-            MouseButton::Right => PersonButton::Right,
-            MouseButton::Middle => return Ok(None),
-        };
+        if button == MouseButton::Middle {
+            return Ok(None);
+        }
         let again = self.clicked.take().filter(|(when, at, _)| {
-            button == PersonButton::Left && when.elapsed() < DOUBLE.0 && distance(*at, from) <= DOUBLE.1
+            button == MouseButton::Left && when.elapsed() < DOUBLE.0 && distance(*at, from) <= DOUBLE.1
         });
-        Ok(Some(match again {
+        let (at, count) = match again {
             // What was clicked may look different after the first click.
-            Some((_, _, target)) => PersonDeed::Click { target, button, count: 2 },
+            Some((_, _, target)) => (target, 2),
             None => {
                 self.clicked = Some((Instant::now(), from, target.clone()));
-                PersonDeed::Click { target, button, count: 1 }
+                (target, 1)
             }
-        }))
+        };
+        Ok(Some(PersonDeed::Act(Act::Click { at, button, count })))
     }
 
     /// What is at a pixel of the desktop; nothing outside of the area.

@@ -11,21 +11,22 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use vigorl_agent::{
-    Agent, Cancel, Checks, Confirm, Consent, Deed, Eyes, Hands, Intent, Judge, Leash, Nobody, Question, Run,
-    ScriptedJudge, Task, run_episode, steps_of,
+    Agent, Cancel, Checks, Confirm, Consent, Decision, Hands, InOrder, Leash, PlaceEyes, PolicyEyes,
+    Question, Scripted, run_episode,
 };
 use vigorl_geometry::Point;
 use vigorl_geometry::fit::PixelBudget;
-use vigorl_interface::{Action, Effect, Key, MouseButton};
+use vigorl_interface::{Act, Action, Effect, Key, MouseButton};
 use vigorl_policy::{
     Completion, Conversation, Policy, PolicyError, Preset, Sampling, ScriptedPolicy, TokenStream,
 };
 use vigorl_report::{render, write_report};
 use vigorl_runs::record::{ActionRecord, EpisodeRecord, Event, ModelRecord, RunRecord, Summary};
-use vigorl_runs::{Recorded, RunDirError};
-use vigorl_tasks::scripted::{Clause, ScriptedTask, Surroundings};
+use vigorl_runs::{Recorded, Run, RunDirError};
+use vigorl_tasks::scripted::{Clause, Script, ScriptedTask, Surroundings};
+use vigorl_tasks::{Allowance, Blind, Environment, Failure, Observation, Performed, Senses, Start, Verdict};
 
-use world::{BecomesGreen, Fake, Fault, IsGreen, middle};
+use world::{Fake, Fault, Judge, World, middle};
 
 const LOOK: &str = "<think> Something blue at (60, 50). </think>\n<tool_call>\n{\"name\": \"search_coordinate\", \
                     \"arguments\": {\"coordinate\": [60, 50]}}\n</tool_call>";
@@ -71,21 +72,15 @@ struct Limits {
 
 const NO_LIMITS: Limits = Limits { hands: Hands::Act, max_steps: None, max_actions: None, max_time: None };
 
-fn episode(
-    driver: Fake,
-    replies: &[&str],
-    steps: Vec<Intent>,
-    judge: &mut dyn Judge,
-    cancel: &Cancel,
-) -> Ended {
+fn episode(driver: Fake, replies: &[&str], steps: Vec<Decision>, judge: Judge, cancel: &Cancel) -> Ended {
     limited(driver, replies, steps, judge, cancel, NO_LIMITS)
 }
 
 fn limited(
     driver: Fake,
     replies: &[&str],
-    steps: Vec<Intent>,
-    judge: &mut dyn Judge,
+    steps: Vec<Decision>,
+    judge: Judge,
     cancel: &Cancel,
     limits: Limits,
 ) -> Ended {
@@ -96,8 +91,8 @@ fn limited(
 fn leashed(
     mut driver: Fake,
     policy: &mut dyn Policy,
-    steps: Vec<Intent>,
-    judge: &mut dyn Judge,
+    steps: Vec<Decision>,
+    judge: Judge,
     cancel: &Cancel,
     limits: Limits,
     confirm: Option<&mut dyn Confirm>,
@@ -107,26 +102,20 @@ fn leashed(
     let confirm = confirm.map(|confirm| confirm as &mut dyn Confirm);
     let mut run = Run::recorded(output.path(), "click the box", &run_record(), &[]).unwrap();
     let preset = Preset::web_grounding_multiturn();
-    let sampling = sampling();
     let mut agent = Agent {
-        driver: &mut driver,
-        eyes: Eyes::Policy { policy, preset: &preset, sampling: &sampling, checks: Checks::Nobody },
+        eyes: &mut PolicyEyes { policy, preset: &preset, sampling: &sampling() },
+        checks: Checks::Nobody,
+        senses: &mut Blind,
         settle_cap: Duration::from_secs(1),
         hands,
         cancel,
         leash: Leash::new(max_actions, max_time, confirm),
     };
+    let mut world = World::new(&mut driver, judge);
     let labels = BTreeMap::from([("kind".to_owned(), "box".to_owned())]);
-    let mut task = Task {
-        name: "the blue box",
-        labels,
-        seed: Some(7),
-        steps: steps.into(),
-        max_steps,
-        target: None,
-        judge,
-    };
-    let record = run_episode(&mut agent, &mut task, &mut run).unwrap();
+    world.start = Start { goal: "the blue box".to_owned(), labels, seed: Some(7), max_steps, target: None };
+    run_episode(&mut agent, &mut InOrder(steps), &mut world, 7, &mut run).unwrap();
+    let record = run.episodes()[0].clone();
     let (summary, path) = run.finish().unwrap();
     Ended { record, summary, path: path.unwrap(), driver, _output: output }
 }
@@ -136,38 +125,25 @@ fn scripted(driver: Fake, replies: Option<&[&str]>, yaml: &str) -> (EpisodeRecor
     let output = tempfile::tempdir().unwrap();
     let mut driver = driver;
     let (surroundings, cancel) = (Surroundings::default(), Cancel::default());
-    let task = ScriptedTask::parse(yaml).unwrap();
-    let steps = steps_of(&task, &surroundings);
+    let mut task = ScriptedTask::parse(yaml).unwrap();
+    task.fill(&BTreeMap::new(), &|_| None).unwrap();
     let mut run = Run::recorded(output.path(), "task", &run_record(), &[]).unwrap();
     let mut policy = ScriptedPolicy::new(replies.unwrap_or_default().iter().copied());
     let (preset, sampling) = (Preset::web_grounding_multiturn(), sampling());
+    let mut looks = PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling };
     let mut agent = Agent {
-        driver: &mut driver,
-        eyes: match replies {
-            Some(_) => Eyes::Policy {
-                policy: &mut policy,
-                preset: &preset,
-                sampling: &sampling,
-                checks: Checks::Elements,
-            },
-            None => Eyes::Places,
-        },
+        eyes: if replies.is_some() { &mut looks } else { &mut PlaceEyes },
+        checks: Checks::Elements,
+        senses: &mut Blind,
         settle_cap: Duration::from_secs(1),
         hands: Hands::Act,
         cancel: &cancel,
         leash: Leash::default(),
     };
-    let mut judge = ScriptedJudge { task: &task, surroundings: &surroundings, cancel: &cancel };
-    let mut task = Task {
-        name: "task",
-        labels: BTreeMap::new(),
-        seed: None,
-        steps,
-        max_steps: None,
-        target: None,
-        judge: &mut judge,
-    };
-    let record = run_episode(&mut agent, &mut task, &mut run).unwrap();
+    let mut world = World { task: Some(&task), ..World::new(&mut driver, Judge::Nobody) };
+    let mut plan = Scripted::new(Script::new(&task, &surroundings));
+    run_episode(&mut agent, &mut plan, &mut world, 0, &mut run).unwrap();
+    let record = run.episodes()[0].clone();
     let steps = run.finish().unwrap().1.unwrap().join("steps");
     let mut folders: Vec<PathBuf> = fs::read_dir(steps).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.sort();
@@ -306,8 +282,13 @@ fn a_point_that_the_page_contradicts_is_not_clicked_but_asked_for_again() {
     assert!(detail.contains(words), "{detail}");
 }
 
+/// One click.
+fn click(what: &str) -> Decision {
+    Decision::Act(Act::click(what.into()))
+}
+
 fn one_click(driver: Fake, replies: &[&str]) -> Ended {
-    episode(driver, replies, vec![Intent::click("the blue box")], &mut IsGreen, &Cancel::default())
+    episode(driver, replies, vec![click("the blue box")], Judge::IsGreen, &Cancel::default())
 }
 
 fn json(path: &Path) -> Value {
@@ -428,8 +409,8 @@ fn a_policy_that_cannot_be_asked_is_an_error() {
 
 #[test]
 fn a_task_nobody_judges_is_unknown_and_never_success() {
-    let click = vec![Intent::click("the blue box")];
-    let ended = episode(Fake::default(), &[HIT], click, &mut Nobody, &Cancel::default());
+    let once = vec![click("the blue box")];
+    let ended = episode(Fake::default(), &[HIT], once, Judge::Nobody, &Cancel::default());
     assert_eq!((ended.record.success, ended.summary.success), (None, None));
     assert_eq!(json(&ended.path.join("steps/0001/action.json"))["verification"], "unknown");
 }
@@ -438,8 +419,8 @@ fn a_task_nobody_judges_is_unknown_and_never_success() {
 fn an_interrupted_run_does_nothing_more_and_says_so() {
     let cancel = Cancel::default();
     cancel.set();
-    let click = vec![Intent::click("the blue box")];
-    let ended = episode(Fake::default(), &[HIT], click, &mut IsGreen, &cancel);
+    let once = vec![click("the blue box")];
+    let ended = episode(Fake::default(), &[HIT], once, Judge::IsGreen, &cancel);
     assert!(ended.driver.acts.is_empty());
     assert!(ended.summary.truncated && !ended.summary.terminated);
     assert_eq!(ended.summary.success, None);
@@ -448,11 +429,11 @@ fn an_interrupted_run_does_nothing_more_and_says_so() {
 #[test]
 fn steps_without_a_target_do_not_ask_the_policy() {
     let steps = vec![
-        Intent::Do(Action::Type { text: "grounding".to_owned() }),
-        Intent::Do(Action::Press { chord: vec![Key::Control, Key::Char('a')] }),
-        Intent::click("the blue box"),
+        Decision::Act(Act::Type { text: "grounding".to_owned() }),
+        Decision::Act(Act::Press { chord: vec![Key::Control, Key::Char('a')] }),
+        click("the blue box"),
     ];
-    let ended = episode(Fake::default(), &[HIT], steps, &mut IsGreen, &Cancel::default());
+    let ended = episode(Fake::default(), &[HIT], steps, Judge::IsGreen, &Cancel::default());
     assert_eq!((ended.record.n_steps, ended.record.success), (3, Some(true)));
     assert!(!ended.path.join("steps/0001/model.json").exists());
     let recorded = Recorded::read(&ended.path).unwrap();
@@ -468,15 +449,15 @@ fn steps_without_a_target_do_not_ask_the_policy() {
 
 #[test]
 fn a_dialog_is_an_effect_and_a_covered_page_is_a_refusal() {
-    let click = || vec![Intent::click("the blue box")];
-    let opened = episode(Fake::with(Fault::DialogOnAct), &[HIT], click(), &mut Nobody, &Cancel::default());
+    let once = || vec![click("the blue box")];
+    let opened = episode(Fake::with(Fault::DialogOnAct), &[HIT], once(), Judge::Nobody, &Cancel::default());
     let action = json(&opened.path.join("steps/0001/action.json"));
     assert_eq!((&action["effect"], &action["dialog"]), (&"confirmed".into(), &"Are you sure?".into()));
     assert!(!opened.path.join("steps/0001/after.png").exists());
     let log = fs::read_to_string(opened.path.join("events.jsonl")).unwrap();
     assert!(log.contains(r#""dialog":"Are you sure?""#), "{log}");
     let covered =
-        episode(Fake::with(Fault::DialogFromStart), &[HIT], click(), &mut Nobody, &Cancel::default());
+        episode(Fake::with(Fault::DialogFromStart), &[HIT], once(), Judge::Nobody, &Cancel::default());
     let recorded = Recorded::read(&covered.path).unwrap();
     let step = recorded.episodes[0].steps[0].action.clone().unwrap();
     assert_eq!(step.effect, Effect::Refused);
@@ -488,18 +469,18 @@ fn a_dialog_is_an_effect_and_a_covered_page_is_a_refusal() {
 
 #[test]
 fn what_arrives_late_is_waited_for_and_seen() {
-    let click = || vec![Intent::click("the blue box")];
+    let once = || vec![click("the blue box")];
     let late = Fake::with(Fault::Late);
-    let ended = episode(late, &[HIT], click(), &mut BecomesGreen, &Cancel::default());
+    let ended = episode(late, &[HIT], once(), Judge::BecomesGreen, &Cancel::default());
     assert_eq!((ended.record.success, ended.record.reward), (Some(true), Some(1.0)));
     let action = json(&ended.path.join("steps/0001/action.json"));
     assert_eq!((&action["effect"], &action["verification"]), (&"confirmed".into(), &"satisfied".into()));
     let after = image::open(ended.path.join("steps/0001/after.png")).unwrap().into_rgb8();
     assert_eq!(after.get_pixel(130, 50).0, [20, 160, 80], "the last look is at what the judge saw");
 
-    let at_once = episode(Fake::default(), &[HIT], click(), &mut BecomesGreen, &Cancel::default());
+    let at_once = episode(Fake::default(), &[HIT], once(), Judge::BecomesGreen, &Cancel::default());
     assert_eq!((at_once.driver.n_questions, at_once.driver.n_screenshots), (1, 2), "nothing is waited for");
-    let final_word = episode(Fake::with(Fault::Late), &[HIT], click(), &mut IsGreen, &Cancel::default());
+    let final_word = episode(Fake::with(Fault::Late), &[HIT], once(), Judge::IsGreen, &Cancel::default());
     assert_eq!((final_word.record.success, final_word.driver.n_questions), (Some(false), 1));
 }
 
@@ -524,9 +505,9 @@ fn what_the_driver_refuses_is_a_refused_step_and_no_failed_world() {
 
 #[test]
 fn clauses_that_hold_without_every_step_are_no_success() {
-    let steps = || vec![Intent::click("the blue box"), Intent::click("the other box")];
+    let steps = || vec![click("the blue box"), click("the other box")];
     let malformed = "<answer> nowhere </answer>";
-    let ended = episode(Fake::default(), &[HIT, malformed], steps(), &mut IsGreen, &Cancel::default());
+    let ended = episode(Fake::default(), &[HIT, malformed], steps(), Judge::IsGreen, &Cancel::default());
     assert_eq!((ended.record.success, ended.summary.success), (Some(false), Some(false)));
     assert_eq!(ended.record.detail.as_deref(), Some("step 2 of 2 was refused: the answer is not a point"));
     let last = json(&ended.path.join("steps/0002/action.json"));
@@ -535,10 +516,10 @@ fn clauses_that_hold_without_every_step_are_no_success() {
 
 #[test]
 fn enter_accepts_a_dialog_and_escape_dismisses_it() {
-    let press = |key| vec![Intent::Do(Action::Press { chord: vec![key] })];
+    let press = |key| vec![Decision::Act(Act::Press { chord: vec![key] })];
     for (key, success, done) in [(Key::Enter, true, "accepted"), (Key::Escape, false, "dismissed")] {
         let covered = Fake::with(Fault::DialogFromStart);
-        let ended = episode(covered, &[], press(key), &mut IsGreen, &Cancel::default());
+        let ended = episode(covered, &[], press(key), Judge::IsGreen, &Cancel::default());
         assert_eq!((ended.record.success, ended.record.err_msg), (Some(success), None));
         let action = json(&ended.path.join("steps/0001/action.json"));
         assert_eq!(action["detail"], format!("{done} the dialog: Leave?"));
@@ -595,9 +576,8 @@ fn what_was_said_before_a_crash_is_in_the_log_and_in_the_report() {
 
 #[test]
 fn both_ends_of_a_drag_are_recorded_and_marked() {
-    let to = Deed::DragTo { target: "the bin".into() };
-    let drag = vec![Intent::At { target: "the card".into(), deed: to }];
-    let ended = episode(Fake::default(), &[LOOK, HIT, MISS], drag, &mut Nobody, &Cancel::default());
+    let drag = vec![Decision::Act(Act::Drag { from: "the card".into(), to: "the bin".into() })];
+    let ended = episode(Fake::default(), &[LOOK, HIT, MISS], drag, Judge::Nobody, &Cancel::default());
     let model = json(&ended.path.join("steps/0001/model.json"));
     assert_eq!(
         (model["turns"].as_array().unwrap().len(), &model["answer"]),
@@ -614,25 +594,22 @@ fn both_ends_of_a_drag_are_recorded_and_marked() {
 
 #[test]
 fn clicks_are_named_as_what_they_are() {
-    let click = |button, count| {
-        let deed = Deed::Click { button, count };
-        vec![Intent::At { target: "the box".into(), deed }]
-    };
+    let box_by = |button, count| vec![Decision::Act(Act::Click { at: "the box".into(), button, count })];
     for (steps, name) in [
-        (click(MouseButton::Left, 2), "double click the box"),
-        (click(MouseButton::Right, 1), "right click the box"),
-        (click(MouseButton::Left, 1), "the box"),
+        (box_by(MouseButton::Left, 2), "double click the box"),
+        (box_by(MouseButton::Right, 1), "right click the box"),
+        (box_by(MouseButton::Left, 1), "the box"),
     ] {
-        let ended = episode(Fake::default(), &[HIT], steps, &mut Nobody, &Cancel::default());
+        let ended = episode(Fake::default(), &[HIT], steps, Judge::Nobody, &Cancel::default());
         assert_eq!(json(&ended.path.join("steps/0001/action.json"))["instruction"], name);
     }
 }
 
 #[test]
 fn a_dry_run_grounds_and_records_and_does_nothing() {
-    let steps = vec![Intent::click("the blue box"), Intent::Do(Action::Type { text: "x".to_owned() })];
+    let steps = vec![click("the blue box"), Decision::Act(Act::Type { text: "x".to_owned() })];
     let limits = Limits { hands: Hands::Rest, ..NO_LIMITS };
-    let ended = limited(Fake::default(), &[HIT], steps, &mut IsGreen, &Cancel::default(), limits);
+    let ended = limited(Fake::default(), &[HIT], steps, Judge::IsGreen, &Cancel::default(), limits);
     assert!(ended.driver.acts.is_empty());
     assert_eq!((ended.record.success, ended.record.n_steps), (None, 2));
     assert_eq!(ended.record.detail.as_deref(), Some("dry run: nothing was done"));
@@ -643,9 +620,9 @@ fn a_dry_run_grounds_and_records_and_does_nothing() {
 
 #[test]
 fn a_task_that_runs_out_of_steps_is_truncated_and_no_success() {
-    let steps = vec![Intent::click("the blue box"); 3];
+    let steps = vec![click("the blue box"); 3];
     let limits = Limits { max_steps: Some(2), ..NO_LIMITS };
-    let ended = limited(Fake::default(), &[HIT, HIT], steps, &mut IsGreen, &Cancel::default(), limits);
+    let ended = limited(Fake::default(), &[HIT, HIT], steps, Judge::IsGreen, &Cancel::default(), limits);
     assert_eq!((ended.record.n_steps, ended.record.success), (2, Some(false)));
     assert!(ended.summary.truncated && !ended.summary.terminated);
     assert_eq!(ended.record.detail.as_deref(), Some("out of steps: 2 of 3 were taken"));
@@ -653,14 +630,15 @@ fn a_task_that_runs_out_of_steps_is_truncated_and_no_success() {
 
 #[test]
 fn an_episode_out_of_actions_is_truncated_and_asks_no_policy_more() {
-    let steps = vec![Intent::click("the blue box"); 3];
+    let steps = vec![click("the blue box"); 3];
     let mut policy = ScriptedPolicy::new([HIT, HIT]);
     let limits = Limits { max_actions: Some(2), ..NO_LIMITS };
-    let ended = leashed(Fake::default(), &mut policy, steps, &mut IsGreen, &Cancel::default(), limits, None);
+    let ended =
+        leashed(Fake::default(), &mut policy, steps, Judge::IsGreen, &Cancel::default(), limits, None);
     assert_eq!((ended.driver.acts.len(), policy.asked().len()), (2, 2));
     assert_eq!(
         (ended.record.success, ended.record.reward, ended.record.err_msg),
-        (Some(false), Some(1.0), None)
+        (Some(false), Some(0.0), None)
     );
     assert!(ended.summary.truncated && !ended.summary.terminated);
     assert_eq!(ended.record.detail.as_deref(), Some("step 3 of 3 was not done: out of actions: 2 were done"));
@@ -693,31 +671,29 @@ impl Policy for Endless {
 
 #[test]
 fn an_episode_out_of_time_does_nothing_more_and_waits_for_nobody() {
-    let never = Intent::Expect {
-        clause: Clause::UrlContains("never".to_owned()),
-        surroundings: Surroundings::default(),
-        within: Duration::from_secs(60),
-    };
-    let text = Intent::Do(Action::Type { text: "x".to_owned() });
-    let check = |policy: &mut dyn Policy, steps: Vec<Intent>, limit: Duration, n_acts: usize, words: &str| {
-        let clock = std::time::Instant::now();
-        let limits = Limits { max_time: Some(limit), ..NO_LIMITS };
-        let ended = leashed(Fake::default(), policy, steps, &mut IsGreen, &Cancel::default(), limits, None);
-        assert!(clock.elapsed() < Duration::from_secs(20), "{words}: {:?}", clock.elapsed());
-        assert_eq!((ended.driver.acts.len(), ended.record.success), (n_acts, Some(false)), "{words}");
-        assert!(ended.summary.truncated && !ended.summary.terminated && ended.summary.err_msg.is_none());
-        let detail = ended.record.detail.unwrap();
-        assert!(detail.starts_with(words), "{detail}");
-    };
+    let never = Decision::Check(Clause::UrlContains("never".to_owned()), Duration::from_secs(60));
+    let text = Decision::Act(Act::Type { text: "x".to_owned() });
+    let check =
+        |policy: &mut dyn Policy, steps: Vec<Decision>, limit: Duration, n_acts: usize, words: &str| {
+            let clock = std::time::Instant::now();
+            let limits = Limits { max_time: Some(limit), ..NO_LIMITS };
+            let ended =
+                leashed(Fake::default(), policy, steps, Judge::IsGreen, &Cancel::default(), limits, None);
+            assert!(clock.elapsed() < Duration::from_secs(20), "{words}: {:?}", clock.elapsed());
+            assert_eq!((ended.driver.acts.len(), ended.record.success), (n_acts, Some(false)), "{words}");
+            assert!(ended.summary.truncated && !ended.summary.terminated && ended.summary.err_msg.is_none());
+            let detail = ended.record.detail.unwrap();
+            assert!(detail.starts_with(words), "{detail}");
+        };
     let (soon, at_once) = (Duration::from_millis(500), Duration::from_nanos(1));
-    let click = || Intent::click("the blue box");
+    let once = || click("the blue box");
     let mut nobody = ScriptedPolicy::new(Vec::<String>::new());
-    check(&mut nobody, vec![click()], at_once, 0, "out of time: 0.000000001 s are over");
+    check(&mut nobody, vec![once()], at_once, 0, "out of time: 0.000000001 s are over");
     check(&mut nobody, vec![text.clone()], at_once, 0, "out of time");
-    check(&mut Endless, vec![click()], soon, 0, "out of time: 0.5 s are over");
+    check(&mut Endless, vec![once()], soon, 0, "out of time: 0.5 s are over");
     check(
         &mut nobody,
-        vec![text, never, click()],
+        vec![text, never, once()],
         soon,
         1,
         "step 2 of 3 was not done: out of time: 0.5 s are over",
@@ -738,19 +714,20 @@ impl Confirm for Person {
     }
 }
 
-fn asked(driver: Fake, steps: Vec<Intent>, answers: &[Consent], hands: Hands) -> (Ended, Person) {
+fn asked(driver: Fake, steps: Vec<Decision>, answers: &[Consent], hands: Hands) -> (Ended, Person) {
     let mut person = Person { answers: answers.to_vec(), asked: Vec::new() };
     let mut policy = ScriptedPolicy::new([HIT, HIT]);
     let limits = Limits { hands, ..NO_LIMITS };
     let ended =
-        leashed(driver, &mut policy, steps, &mut IsGreen, &Cancel::default(), limits, Some(&mut person));
+        leashed(driver, &mut policy, steps, Judge::IsGreen, &Cancel::default(), limits, Some(&mut person));
     (ended, person)
 }
 
 #[test]
 fn a_person_is_asked_before_each_action_and_a_no_ends_the_episode() {
     let text = Action::Type { text: "x".to_owned() };
-    let steps = vec![Intent::click("the blue box"), Intent::Do(text.clone()), Intent::click("the blue box")];
+    let typed = Decision::Act(Act::Type { text: "x".to_owned() });
+    let steps = vec![click("the blue box"), typed, click("the blue box")];
     let answers = [Consent::Given, Consent::Refused];
     let (ended, person) = asked(Fake::default(), steps, &answers, Hands::Act);
     let click = Action::Click { at: middle(), button: MouseButton::Left, count: 1 };
@@ -774,36 +751,28 @@ fn what_is_held_back_is_not_tried_again() {
     let yaml = "name: n\nstart: { url: 'fake:one' }\nsteps:\n  - retry: { times: 3, until: { url_contains: never }, steps: [type: x] }\n\
                 expect: [url_contains: one]\n";
     let task = ScriptedTask::parse(yaml).unwrap();
-    let steps = steps_of(&task, &Surroundings::default());
-    assert!(steps.attempts.len() > 1, "{steps:?}");
+    let surroundings = Surroundings::default();
     let mut person = Person { answers: vec![Consent::Refused], asked: Vec::new() };
     let mut driver = Fake::default();
-    let mut run = Run::unrecorded();
     let mut agent = Agent {
-        driver: &mut driver,
-        eyes: Eyes::Places,
+        eyes: &mut PlaceEyes,
+        checks: Checks::Nobody,
+        senses: &mut Blind,
         settle_cap: Duration::ZERO,
         hands: Hands::Act,
         cancel: &Cancel::default(),
         leash: Leash::new(None, None, Some(&mut person)),
     };
-    let mut task = Task {
-        name: "n",
-        labels: BTreeMap::new(),
-        seed: None,
-        steps,
-        max_steps: None,
-        target: None,
-        judge: &mut IsGreen,
-    };
-    let record = run_episode(&mut agent, &mut task, &mut run).unwrap();
-    assert!(record.detail.unwrap().ends_with("a person refused the action"));
-    assert_eq!((record.n_steps, person.asked.len(), driver.acts.len()), (1, 1, 0));
+    let mut world = World::new(&mut driver, Judge::IsGreen);
+    let mut plan = Scripted::new(Script::new(&task, &surroundings));
+    let episode = run_episode(&mut agent, &mut plan, &mut world, 0, &mut ()).unwrap();
+    assert!(episode.detail.unwrap().ends_with("a person refused the action"));
+    assert_eq!((episode.steps.len(), person.asked.len(), driver.acts.len()), (1, 1, 0));
 }
 
 #[test]
 fn a_person_is_asked_before_a_dialog_is_answered_and_never_in_a_dry_run() {
-    let enter = || vec![Intent::Do(Action::Press { chord: vec![Key::Enter] })];
+    let enter = || vec![Decision::Act(Act::Press { chord: vec![Key::Enter] })];
     for (consent, success) in [(Consent::Given, true), (Consent::Refused, false)] {
         let covered = Fake::with(Fault::DialogFromStart);
         let (ended, person) = asked(covered, enter(), &[consent], Hands::Act);
@@ -829,9 +798,9 @@ fn a_yes_that_comes_too_late_is_none() {
     }
     let limits = Limits { max_time: Some(Duration::from_millis(500)), ..NO_LIMITS };
     let (mut policy, cancel) = (ScriptedPolicy::new([HIT]), Cancel::default());
-    let steps = || vec![Intent::click("the blue box")];
+    let steps = || vec![click("the blue box")];
     let ended =
-        leashed(Fake::default(), &mut policy, steps(), &mut IsGreen, &cancel, limits, Some(&mut Slow));
+        leashed(Fake::default(), &mut policy, steps(), Judge::IsGreen, &cancel, limits, Some(&mut Slow));
     assert!(ended.driver.acts.is_empty() && ended.record.truncated);
     // Nor one that comes with an interruption.
     struct Interrupts<'a>(&'a Cancel);
@@ -846,7 +815,7 @@ fn a_yes_that_comes_too_late_is_none() {
         Fake::default(),
         &mut policy,
         steps(),
-        &mut IsGreen,
+        Judge::IsGreen,
         &cancel,
         NO_LIMITS,
         Some(&mut interrupts),
@@ -858,7 +827,37 @@ fn a_yes_that_comes_too_late_is_none() {
 fn a_run_that_fails_before_its_first_step_is_readable() {
     let output = tempfile::tempdir().unwrap();
     let mut run = Run::recorded(output.path(), "x", &run_record(), &[]).unwrap();
-    run.fail("cannot open `http://nowhere/`".to_owned()).unwrap();
+    struct Nowhere;
+    impl Environment for Nowhere {
+        fn reset(&mut self, _seed: u64) -> Result<Start, Failure> {
+            Err("cannot open `http://nowhere/`".into())
+        }
+        fn observe(&mut self) -> Result<Observation, Failure> {
+            unreachable!("it never begins")
+        }
+        fn perform(&mut self, _act: &Action) -> Result<Performed, Failure> {
+            unreachable!("it never begins")
+        }
+        fn judge(
+            &mut self,
+            _answer: Option<&str>,
+            _senses: &mut dyn Senses,
+            _allowance: &Allowance<'_>,
+        ) -> Result<Verdict, Failure> {
+            unreachable!("it never begins")
+        }
+    }
+    let mut agent = Agent {
+        eyes: &mut PlaceEyes,
+        checks: Checks::Nobody,
+        senses: &mut Blind,
+        settle_cap: Duration::ZERO,
+        hands: Hands::Act,
+        cancel: &Cancel::default(),
+        leash: Leash::default(),
+    };
+    let episode = run_episode(&mut agent, &mut InOrder::click("x"), &mut Nowhere, 0, &mut run).unwrap();
+    assert_eq!((episode.reward, episode.steps.len()), (None, 0));
     let (summary, path) = run.finish().unwrap();
     assert_eq!(summary.err_msg.as_deref(), Some("cannot open `http://nowhere/`"));
     assert!(!summary.terminated && summary.success.is_none());
@@ -897,28 +896,17 @@ fn a_folder_that_vanishes_during_the_run_is_an_error_of_the_run() {
     let (mut driver, mut policy) = (Fake::default(), ScriptedPolicy::new([HIT]));
     let (preset, sampling, cancel) = (Preset::web_grounding_multiturn(), sampling(), Cancel::default());
     let mut agent = Agent {
-        driver: &mut driver,
-        eyes: Eyes::Policy {
-            policy: &mut policy,
-            preset: &preset,
-            sampling: &sampling,
-            checks: Checks::Nobody,
-        },
+        eyes: &mut PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling },
+        checks: Checks::Nobody,
+        senses: &mut Blind,
         settle_cap: Duration::from_secs(1),
         hands: Hands::Act,
         cancel: &cancel,
         leash: Leash::default(),
     };
-    let steps = vec![Intent::click("the blue box")].into();
-    let mut task = Task {
-        name: "x",
-        labels: BTreeMap::new(),
-        seed: None,
-        steps,
-        max_steps: None,
-        target: None,
-        judge: &mut IsGreen,
-    };
-    let failed = run_episode(&mut agent, &mut task, &mut run).err().or_else(|| run.finish().err());
-    assert!(matches!(failed, Some(RunDirError::Write { .. })), "{failed:?}");
+    let (mut plan, mut world) = (InOrder::click("the blue box"), World::new(&mut driver, Judge::IsGreen));
+    let failed =
+        run_episode(&mut agent, &mut plan, &mut world, 0, &mut run).err().map(|error| error.to_string());
+    let failed = failed.or_else(|| run.finish().err().map(|error| error.to_string()));
+    assert!(failed.as_ref().is_some_and(|said| said.starts_with("cannot write `")), "{failed:?}");
 }

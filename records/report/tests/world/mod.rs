@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use image::{Rgb, RgbImage};
-use vigorl_agent::{Failure, Judge, Verdict};
 use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen};
 use vigorl_interface::{Action, Driver, DriverError, PageState, Screenshot, Settled, TabId};
-use vigorl_tasks::Verification;
+use vigorl_tasks::environment::{observe, perform};
+use vigorl_tasks::scripted::{Check, Clause, ReadStep, Scene, ScriptedTask, Surroundings};
+use vigorl_tasks::{
+    Allowance, Environment, Failure, Observation, Performed, Senses, Start, Verdict, Verification,
+};
 
 /// Where the box is.
 pub(crate) const BOX: [u32; 4] = [120, 40, 140, 60];
@@ -152,29 +155,86 @@ impl Driver for Fake {
     }
 }
 
-/// Satisfied when the box is green.
-#[derive(Debug)]
-pub(crate) struct IsGreen;
+/// Who judges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judge {
+    /// Satisfied when the box is green.
+    IsGreen,
+    /// The same, and the box may still become green.
+    BecomesGreen,
+    /// Nobody.
+    Nobody,
+}
 
-impl Judge for IsGreen {
-    fn judge(&mut self, driver: &mut dyn Driver) -> Result<Verdict, Failure> {
-        let green = driver.evaluate("green")? == "true";
-        let verification = if green { Verification::Satisfied } else { Verification::Unsatisfied };
-        Ok(Verdict { verification, reward: Some(f64::from(u8::from(green))), detail: None })
+/// The world around the driver.
+pub(crate) struct World<'a> {
+    /// The driver.
+    pub(crate) driver: &'a mut Fake,
+    /// Who judges.
+    pub(crate) judge: Judge,
+    /// The clauses of a task, which judge instead.
+    pub(crate) task: Option<&'a ScriptedTask>,
+    /// How the episode begins.
+    pub(crate) start: Start,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(driver: &'a mut Fake, judge: Judge) -> Self {
+        Self { driver, judge, task: None, start: Start { goal: "n".to_owned(), ..Start::default() } }
     }
 }
 
-/// The same, and the box may still become green.
-#[derive(Debug)]
-pub(crate) struct BecomesGreen;
-
-impl Judge for BecomesGreen {
-    fn judge(&mut self, driver: &mut dyn Driver) -> Result<Verdict, Failure> {
-        IsGreen.judge(driver)
+impl Environment for World<'_> {
+    fn reset(&mut self, _seed: u64) -> Result<Start, Failure> {
+        Ok(self.start.clone())
     }
 
-    fn may_change(&self) -> bool {
-        true
+    fn observe(&mut self) -> Result<Observation, Failure> {
+        Ok(observe(self.driver)?)
+    }
+
+    fn perform(&mut self, act: &Action) -> Result<Performed, Failure> {
+        Ok(perform(self.driver, act)?)
+    }
+
+    fn judge(
+        &mut self,
+        _answer: Option<&str>,
+        senses: &mut dyn Senses,
+        allowance: &Allowance<'_>,
+    ) -> Result<Verdict, Failure> {
+        if let Some(task) = self.task {
+            let surroundings = Surroundings::default();
+            let (driver, allowance) = (&mut *self.driver, *allowance);
+            return task
+                .judge(&task.expect, &mut Scene { driver, surroundings: &surroundings, senses, allowance });
+        }
+        if self.judge == Judge::Nobody {
+            return Ok(Verdict::UNKNOWN);
+        }
+        let green = self.driver.evaluate("green")? == "true";
+        let verification = if green { Verification::Satisfied } else { Verification::Unsatisfied };
+        let reward = Some(f64::from(u8::from(green)));
+        Ok(Verdict { verification, reward, detail: None, may_change: self.judge == Judge::BecomesGreen })
+    }
+
+    fn check(
+        &mut self,
+        clause: &Clause,
+        senses: &mut dyn Senses,
+        allowance: &Allowance<'_>,
+    ) -> Result<Check, Failure> {
+        let surroundings = Surroundings::default();
+        let (driver, allowance) = (&mut *self.driver, *allowance);
+        clause.verify(&mut Scene { driver, surroundings: &surroundings, senses, allowance })
+    }
+
+    fn read(&mut self, read: &ReadStep) -> Result<Result<String, String>, Failure> {
+        Ok(read.read(self.driver)?)
+    }
+
+    fn driver(&mut self) -> Option<&mut dyn Driver> {
+        Some(self.driver)
     }
 }
 
