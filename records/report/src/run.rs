@@ -179,3 +179,40 @@ fn keys(report: Report<'_>) -> Option<Markup> {
 fn n_steps(recorded: &Recorded) -> usize {
     recorded.episodes.iter().map(|episode| episode.steps.len()).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use vigorl_runs::RecordedEpisode;
+    use vigorl_runs::record::{EpisodeRecord, RunRecord};
+
+    use super::*;
+
+    fn ended(outcome: EpisodeRecord, err_msg: Option<&str>) -> String {
+        let summary = Summary { truncated: true, err_msg: err_msg.map(str::to_owned), ..Summary::default() };
+        let episode = RecordedEpisode { outcome: Some(outcome), ..RecordedEpisode::default() };
+        render(&Recorded {
+            root: PathBuf::new(),
+            run: RunRecord::default(),
+            events: Vec::new(),
+            episodes: vec![episode],
+            summary: Some(summary),
+        })
+    }
+
+    #[test]
+    fn a_run_that_was_ended_from_outside_says_by_what() {
+        let outcome = |truncated: bool, detail: &str| EpisodeRecord {
+            truncated,
+            detail: Some(detail.to_owned()),
+            ..EpisodeRecord::default()
+        };
+        let said = ended(outcome(true, "out of actions: 3 were done"), None);
+        assert!(said.contains("The run was ended from outside: out of actions: 3 were done."));
+        let anything = "The run was ended from outside: interrupted, or out of steps, actions or time.";
+        assert!(ended(EpisodeRecord { truncated: true, ..EpisodeRecord::default() }, None).contains(anything));
+        assert!(ended(outcome(false, "the clause holds"), None).contains(anything), "another episode was cut");
+        assert!(ended(outcome(true, "the page"), Some("the browser is gone")).contains(anything));
+    }
+}
