@@ -211,8 +211,13 @@ mod tests {
         let said = ended(outcome(true, "out of actions: 3 were done"), None);
         assert!(said.contains("The run was ended from outside: out of actions: 3 were done."));
         let anything = "The run was ended from outside: interrupted, or out of steps, actions or time.";
-        assert!(ended(EpisodeRecord { truncated: true, ..EpisodeRecord::default() }, None).contains(anything));
-        assert!(ended(outcome(false, "the clause holds"), None).contains(anything), "another episode was cut");
+        assert!(
+            ended(EpisodeRecord { truncated: true, ..EpisodeRecord::default() }, None).contains(anything)
+        );
+        assert!(
+            ended(outcome(false, "the clause holds"), None).contains(anything),
+            "another episode was cut"
+        );
         assert!(ended(outcome(true, "the page"), Some("the browser is gone")).contains(anything));
     }
 }

@@ -1,7 +1,8 @@
 //! The format of a run directory: its files as types, how they are written while a run goes on, and how they are read back.
 //!
-//! Start with [`record`], the files as types; a [`Run`] watches episodes, [`RunDir`] writes the files and [`Recorded`] reads them. Invariants: what was
-//! written stays readable whatever happens next; files of older versions are read; no file contains a secret.
+//! Start with [`record`], the files as types; a [`Run`] watches episodes, [`RunDir`] writes the files and [`Recorded`] reads
+//! them. Invariants: what was written stays readable whatever happens next; files of older versions are read; no file
+//! contains a secret.
 
 mod clock;
 mod glance;

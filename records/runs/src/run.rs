@@ -19,17 +19,15 @@ use crate::record::{
     Timings, TokensRecord, TurnRecord, action_record, box4, millis, xy,
 };
 use crate::run_dir::{RunDir, RunDirError};
+use crate::totals::{Judged, Totals};
 
 /// An ongoing run.
 #[derive(Debug)]
 pub struct Run {
     dir: Option<RunDir>,
     started: Instant,
-    n_steps: usize,
     episodes: Vec<EpisodeRecord>,
-    timings: Timings,
-    tokens: TokensRecord,
-    n_zooms: usize,
+    totals: Totals,
     interrupted: bool,
     failure: Option<String>,
     /// Steps begun in this episode.
@@ -68,11 +66,8 @@ impl Run {
         Self {
             dir: None,
             started: Instant::now(),
-            n_steps: 0,
             episodes: Vec::new(),
-            timings: Timings::default(),
-            tokens: TokensRecord::default(),
-            n_zooms: 0,
+            totals: Totals::default(),
             interrupted: false,
             failure: None,
             n_of_episode: 0,
@@ -99,7 +94,7 @@ impl Run {
 
     /// Where the time of all steps so far went.
     pub fn timings(&self) -> Timings {
-        self.timings
+        self.totals.timings
     }
 
     /// What each finished step took.
@@ -109,12 +104,12 @@ impl Run {
 
     /// Tokens of all steps so far.
     pub fn tokens(&self) -> TokensRecord {
-        self.tokens
+        self.totals.tokens
     }
 
     /// Zooms of all steps so far.
     pub fn n_zooms(&self) -> usize {
-        self.n_zooms
+        self.totals.n_zooms
     }
 
     fn event(&mut self, event: &Event) -> Watched {
@@ -126,15 +121,6 @@ impl Run {
 
     fn episode_number(&self) -> usize {
         self.episodes.len() + 1
-    }
-
-    /// Counts what the policy said.
-    fn count(&mut self, said: &GroundingRecord) {
-        let sum = |of: fn(&TurnRecord) -> usize| said.turns.iter().map(of).sum::<usize>();
-        self.tokens.prompt += sum(|turn| turn.n_prompt_tokens);
-        self.tokens.cached += sum(|turn| turn.n_cached_tokens);
-        self.tokens.completion += sum(|turn| turn.n_completion_tokens);
-        self.n_zooms += said.turns.iter().filter(|turn| turn.crop.is_some()).count();
     }
 
     fn write_step(&mut self, record: &StepRecord, outcome: &StepOutcome) -> Result<(), RunDirError> {
@@ -158,12 +144,12 @@ impl Run {
         self.said.turns.push(record.clone());
         if let Some(pixels) = turn.crop.as_ref().and_then(|crop| crop.pixels.as_ref()) {
             let n_crops = self.said.turns.iter().filter(|turn| turn.crop.is_some()).count();
-            dir.image(self.n_steps, &format!("crop_{n_crops}.png"), pixels)?;
+            dir.image(self.totals.n_steps, &format!("crop_{n_crops}.png"), pixels)?;
         }
-        dir.json(self.n_steps, "model.json", &self.said)?;
+        dir.json(self.totals.n_steps, "model.json", &self.said)?;
         let TurnRecord { completion, zoom, crop, thoughts, .. } = record;
         let turn = self.said.turns.len();
-        dir.event(&Event::TurnEnded { step: self.n_steps, turn, completion, zoom, crop, thoughts })
+        dir.event(&Event::TurnEnded { step: self.totals.n_steps, turn, completion, zoom, crop, thoughts })
     }
 
     /// Ends the run: sums it up and, if it is recorded, writes the summary and returns the folder.
@@ -177,28 +163,26 @@ impl Run {
     }
 
     fn summary(&self) -> Summary {
-        let judged: Vec<bool> = self.episodes.iter().filter_map(|episode| episode.success).collect();
-        let rewards: Vec<f64> = self.episodes.iter().filter_map(|episode| episode.reward).collect();
-        let n_success = judged.iter().filter(|success| **success).count();
-        let all_judged = !judged.is_empty() && judged.len() == self.episodes.len();
+        let Judged { n, n_success, reward } = Judged::of(&self.episodes);
+        let all_judged = n > 0 && n == self.episodes.len();
         Summary {
-            success: all_judged.then_some(n_success == judged.len()),
-            reward: (!rewards.is_empty()).then(|| rewards.iter().sum::<f64>() / rewards.len() as f64),
+            success: all_judged.then_some(n_success == n),
+            reward,
             terminated: !self.interrupted
                 && !self.episodes.is_empty()
                 && self.episodes.iter().all(|episode| episode.terminated),
             truncated: self.interrupted || self.episodes.iter().any(|episode| episode.truncated),
-            n_steps: self.n_steps,
+            n_steps: self.totals.n_steps,
             err_msg: self
                 .episodes
                 .iter()
                 .find_map(|episode| episode.err_msg.clone())
                 .or_else(|| self.failure.clone()),
-            timings: self.timings,
-            tokens: self.tokens,
-            n_episodes: judged.len(),
+            timings: self.totals.timings,
+            tokens: self.totals.tokens,
+            n_episodes: n,
             n_success,
-            success_wilson95: wilson95(n_success, judged.len()),
+            success_wilson95: wilson95(n_success, n),
             wall_millis: Plain(millis(self.started.elapsed()).0.round()),
         }
     }
@@ -221,19 +205,19 @@ impl Watch for Run {
     }
 
     fn step_started(&mut self, instruction: &str) -> Watched {
-        self.n_steps += 1;
+        self.totals.n_steps += 1;
         self.n_of_episode += 1;
         self.step_started = Instant::now();
         self.said = GroundingRecord::default();
-        let (step, episode) = (self.n_steps, self.episode_number());
+        let (step, episode) = (self.totals.n_steps, self.episode_number());
         self.event(&Event::StepStarted { step, episode, instruction: instruction.to_owned() })
     }
 
     fn observed(&mut self, before: &Screenshot) -> Watched {
         let Some(dir) = &mut self.dir else { return Ok(()) };
         let (width, height) = before.pixels.dimensions();
-        kept(dir.image(self.n_steps, "before.png", &before.pixels))?;
-        kept(dir.event(&Event::Observed { step: self.n_steps, image_size: [width, height] }))
+        kept(dir.image(self.totals.n_steps, "before.png", &before.pixels))?;
+        kept(dir.event(&Event::Observed { step: self.totals.n_steps, image_size: [width, height] }))
     }
 
     fn turn(&mut self, turn: &Turn) -> Watched {
@@ -248,23 +232,23 @@ impl Watch for Run {
     fn found(&mut self, sightings: &[Sighting]) -> Watched {
         let said = GroundingRecord::of(sightings.iter().map(|sighting| &sighting.grounding));
         let Some((dir, said)) = self.dir.as_mut().zip(said) else { return Ok(()) };
-        kept(dir.json(self.n_steps, "model.json", &said))
+        kept(dir.json(self.totals.n_steps, "model.json", &said))
     }
 
     fn acting(&mut self, action: &Action) -> Watched {
-        self.event(&Event::Acting { step: self.n_steps, action: action_record(action) })
+        self.event(&Event::Acting { step: self.totals.n_steps, action: action_record(action) })
     }
 
     fn tab_opened(&mut self, n_tabs: usize) -> Watched {
-        self.event(&Event::TabOpened { step: self.n_steps, n_tabs })
+        self.event(&Event::TabOpened { step: self.totals.n_steps, n_tabs })
     }
 
     fn step_ended(&mut self, outcome: &StepOutcome, verification: Verification) -> Watched {
-        let record = step_record(outcome, self.n_steps, self.episode_number(), verification);
-        self.timings.add(&record.millis);
+        let record = step_record(outcome, self.totals.n_steps, self.episode_number(), verification);
+        self.totals.add_time(&record.millis);
         if let Some(said) = GroundingRecord::of(outcome.sightings.iter().map(|sighting| &sighting.grounding))
         {
-            self.count(&said);
+            self.totals.add_said(&said);
         }
         kept(self.write_step(&record, outcome))?;
         let wall_millis = millis(self.step_started.elapsed()).0;
