@@ -15,7 +15,7 @@ use crate::look::{look_again, wait_on};
 use crate::outcome::{Ending, Episode, StepOutcome};
 use crate::plan::{Decide, Decision, Planned};
 use crate::step::run_step;
-use crate::timed;
+use crate::timed::timed;
 use crate::watch::Watch;
 
 /// Plays one episode.

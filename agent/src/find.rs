@@ -17,7 +17,7 @@ use crate::cancel::Cancel;
 use crate::error::{StepError, WatchError};
 use crate::eyes::{Ask, Finding};
 use crate::outcome::StepOutcome;
-use crate::timed;
+use crate::timed::timed;
 use crate::watch::Watch;
 
 /// Closer looks at a place where it was done in vain, until it is done there again.

@@ -18,9 +18,8 @@ mod look;
 mod outcome;
 mod plan;
 mod step;
+mod timed;
 mod watch;
-
-use std::time::{Duration, Instant};
 
 pub use agent::{Agent, Checks, Hands};
 pub use cancel::Cancel;
@@ -31,11 +30,3 @@ pub use leash::{Confirm, Consent, Held, Leash, Question};
 pub use outcome::{Ending, Episode, StepOutcome, StepTimes};
 pub use plan::{Decide, Decision, InOrder, Planned, Scripted};
 pub use watch::{Watch, Watched};
-
-/// Adds the time that some work takes.
-fn timed<T>(total: &mut Duration, work: impl FnOnce() -> T) -> T {
-    let clock = Instant::now();
-    let value = work();
-    *total += clock.elapsed();
-    value
-}

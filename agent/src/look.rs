@@ -12,7 +12,7 @@ use vigorl_tasks::environment::{behind_dialog, tabs_of};
 use crate::agent::Agent;
 use crate::error::StepError;
 use crate::outcome::StepOutcome;
-use crate::timed;
+use crate::timed::timed;
 use crate::watch::Watch;
 
 /// Longest wait for a quiet page before a judge is asked again, so that a restless page is judged as well.

@@ -26,7 +26,7 @@ pub struct StepTimes {
     pub settle: Duration,
     /// Comparing before and after, and asking the judge.
     pub verify: Duration,
-    /// In [`Watch`](crate::Watch).
+    /// In watchers.
     pub record: Duration,
 }
 

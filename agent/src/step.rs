@@ -17,7 +17,7 @@ use crate::find::{InVain, aim};
 use crate::look::look_again;
 use crate::outcome::StepOutcome;
 use crate::plan::Decision;
-use crate::timed;
+use crate::timed::timed;
 use crate::watch::Watch;
 
 /// Takes one step from what is to be seen, which took `observing` to look at. A policy that answers a place where the

@@ -110,8 +110,8 @@ fn a_yes_is_for_one_action_and_a_no_ends_the_task() {
     let (code, said, summary) = session.end();
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("step 2 of 2 was refused: a person refused the action"), "{said}");
-    // The first was typed: the clause holds. The task is not done all the same.
-    assert_eq!((&summary["reward"], &summary["success"]), (&1.0.into(), &false.into()));
+    // The first was typed: the clause holds. The task is not done all the same, and nothing is paid for it.
+    assert_eq!((&summary["reward"], &summary["success"]), (&0.0.into(), &false.into()));
     assert_eq!((&summary["truncated"], &summary["err_msg"]), (&false.into(), &Value::Null));
 }
 

@@ -221,7 +221,7 @@ fn what_a_task_starts_ends_also_when_the_run_is_killed() {
     assert!(!is_running(&sleeper), "it goes on");
     // The record can be read up to there.
     let records = all_of(&desk.home.path().join("runs"));
-    assert!(String::from_utf8_lossy(&records).contains("step_started"));
+    assert!(String::from_utf8_lossy(&records).contains("episode_started"));
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn another_model_is_asked_what_was_asked_also_where_the_task_has_blocks() {
     let steps = "steps:\n  - repeat: { times: 2, steps: [ \
                    click: { what: the first button, name: First, role: button }, \
                    click: { what: the second button, selector: '#b' } ] }\n  \
-                 - click: { what: the ${field}, selector: '#t' }\n";
+                 - click: { what: 'the ${field}', selector: '#t' }\n";
     let task = format!(
         "name: blocks\nvars: {{ field: word }}\nstart: {{ url: '{url}', viewport: 600x500 }}\n{steps}expect: [title_contains: Done]\n"
     );
