@@ -1,0 +1,147 @@
+//! Worlds as environments: what a reset leaves of the episode before, what a task reads, and a world of one picture.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use image::RgbImage;
+use vigorl_geometry::{DevicePixelRatio, Point, Rect};
+use vigorl_interface::{Act, Action, Screenshot};
+use vigorl_tasks::picture::PictureWorld;
+use vigorl_tasks::scripted::{Ended, Opened, Script, ScriptedTask, ScriptedWorld, What};
+use vigorl_tasks::{Allowance, Blind, Environment, Performed, Verification};
+use vigorl_webdriver::{Options, WebDriver};
+
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// Serves a page that shows what the browser remembers of the last time, and then makes it remember something.
+fn forgetful_server() -> String {
+    const PAGE: &str = "<!doctype html><title>Home</title><p id=seen></p><p id=order>no. 4711</p><input id=field><input type=password id=secret value=hunter2>
+        <script>seen.textContent = [document.cookie, localStorage.length, sessionStorage.length, history.length].join('|');
+        document.cookie = 'who=me; max-age=9999'; localStorage.a = 1; sessionStorage.b = 2; history.pushState(1, '', '#x');
+        indexedDB.open('kept');</script>";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut request = [0; 4096];
+            stream.read(&mut request).ok();
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length:";
+            write!(stream, "{head} {}\r\n\r\n{PAGE}", PAGE.len()).ok();
+        }
+    });
+    url
+}
+
+fn task(steps: &str, expect: &str) -> ScriptedTask {
+    let yaml = format!("name: n\nstart: {{}}\nsteps: [{steps}]\nexpect: [{expect}]\n");
+    let mut task = ScriptedTask::parse(&yaml).unwrap();
+    task.fill(&BTreeMap::new(), &|_| None).unwrap();
+    task
+}
+
+#[test]
+fn a_reset_keeps_the_browser_and_nothing_of_the_episode_before() {
+    let (url, task, n_opened) =
+        (forgetful_server(), task("press: Enter", "title_contains: Home"), Cell::new(0));
+    let open = || {
+        n_opened.set(n_opened.get() + 1);
+        let driver = WebDriver::start(Options::headless(400, 300))?;
+        Ok(Opened { driver: Box::new(driver), version: "a browser".to_owned() })
+    };
+    let never = || false;
+    let (folder, url) = (PathBuf::from("."), Some(url));
+    let mut world = ScriptedWorld::start(&task, folder, url, SETTLE, &never, Box::new(open)).unwrap();
+    for episode in 0..3 {
+        world.reset(episode).unwrap();
+        let driver = world.driver().unwrap();
+        let seen = driver.evaluate("return seen.textContent").unwrap();
+        assert_eq!(seen, "\"|0|0|2\"", "episode {episode}: cookie, two storages, history with the blank page");
+        let kept = "return indexedDB.databases().then((all) => all.map((one) => one.name))";
+        assert_eq!(driver.evaluate(kept).unwrap(), "[\"kept\"]", "the page made it itself");
+        assert_eq!(driver.tabs().unwrap().len(), 1);
+        driver.act(&Action::OpenTab).unwrap();
+        driver
+            .act(&Action::Navigate { url: "data:text/html,<script>alert('left open')</script>".to_owned() })
+            .ok();
+        let verdict = world.judge(None, &mut Blind, &Allowance::UNLIMITED).unwrap();
+        assert_ne!(verdict.verification, Verification::Satisfied, "a dialog covers another page");
+    }
+    assert_eq!(n_opened.get(), 1, "it is the same browser");
+}
+
+#[test]
+fn what_a_step_reads_is_used_by_later_steps_and_by_the_clauses() {
+    let read = |of: &str, name: &str| format!("read: {{ of: {of}, into: {name} }}");
+    let steps = [
+        read("{ element: { selector: '#order' } }", "order"),
+        read("title", "title"),
+        "type: '${order} at ${title}'".to_owned(),
+        read("{ element: { selector: '#secret' } }", "password"),
+    ];
+    let steps = steps.map(|step| format!("{{{step}}}")).join(", ");
+    let task = task(&steps, "text_visible: '${order}', title_contains: '${title}'");
+    let open = || {
+        let driver = WebDriver::start(Options::headless(400, 300))?;
+        Ok(Opened { driver: Box::new(driver), version: String::new() })
+    };
+    let (url, never) = (Some(forgetful_server()), || false);
+    let mut world =
+        ScriptedWorld::start(&task, PathBuf::from("."), url, SETTLE, &never, Box::new(open)).unwrap();
+    world.reset(0).unwrap();
+    let judged = world.judge(None, &mut Blind, &Allowance::UNLIMITED);
+    assert!(judged.unwrap_err().to_string().contains("nothing was read into `order` yet"));
+    let surroundings = world.surroundings().clone();
+    let mut script = Script::new(&task, &surroundings);
+    let (mut last, mut typed, mut refused) = (None, String::new(), String::new());
+    while let Some(line) = script.next(last).unwrap() {
+        last = Some(match line.what {
+            What::Read(read) => match world.read(&read).unwrap() {
+                Ok(text) => {
+                    script.keep(&read.into, text);
+                    Ended::Done
+                }
+                Err(reason) => {
+                    refused = reason;
+                    Ended::NotDone
+                }
+            },
+            What::Act(Act::Type { text }) => {
+                typed = text;
+                Ended::Done
+            }
+            other => panic!("{other:?}"),
+        });
+    }
+    assert_eq!(typed, "no. 4711 at Home");
+    assert!(refused.contains("is a password field, which is never read"), "{refused}");
+    let verdict = world.judge(None, &mut Blind, &Allowance::UNLIMITED).unwrap();
+    assert_eq!((verdict.verification, verdict.reward), (Verification::Satisfied, Some(1.0)));
+}
+
+#[test]
+fn a_picture_is_a_world_whose_first_click_decides() {
+    let pixels = Arc::new(RgbImage::new(100, 80));
+    let screenshot = Screenshot { pixels, device_pixel_ratio: DevicePixelRatio::new(1.0).unwrap() };
+    let mut world = PictureWorld::new(screenshot, "the box", Rect::new(10.0, 10.0, 20.0, 20.0));
+    let click = |x: f64, y: f64| Action::click(Point::new(x, y));
+    let mut play = |acts: &[Action]| {
+        let start = world.reset(5).unwrap();
+        assert_eq!((start.goal.as_str(), start.seed), ("the box", Some(5)));
+        let performed: Vec<Performed> = acts.iter().map(|act| world.perform(act).unwrap()).collect();
+        let verdict = world.judge(None, &mut Blind, &Allowance::UNLIMITED).unwrap();
+        (performed, verdict.verification, verdict.reward)
+    };
+    let (done, hit, reward) = play(&[click(15.0, 15.0), click(50.0, 50.0)]);
+    assert_eq!((done, hit, reward), (vec![Performed::Done; 2], Verification::Satisfied, Some(1.0)));
+    assert_eq!(play(&[click(50.0, 50.0), click(15.0, 15.0)]).1, Verification::Unsatisfied);
+    assert_eq!(play(&[]).2, Some(0.0));
+    let (refused, ..) = play(&[click(150.0, 15.0), Action::Back]);
+    assert!(refused.iter().all(|performed| matches!(performed, Performed::Refused(_))), "{refused:?}");
+}
