@@ -91,8 +91,8 @@ fn tasks_are_played_side_by_side_and_counted_one_by_one() {
         }
     }
     for part in [
-        "tests=\"4\" failures=\"2\" errors=\"0\" skipped=\"0\"",
-        "<testcase classname=\"good.yaml\" name=\"type &lt;one&gt; #2\"",
+        "tests=\"4\" failures=\"2\" errors=\"0\"",
+        "<testcase name=\"type &lt;one&gt; #2\" classname=\"good.yaml\"",
         "<failure message=\"it does not hold that the page shows `two`\" type=\"not solved\">",
     ] {
         assert!(xml.contains(part), "{part}\n{xml}");
@@ -120,7 +120,7 @@ fn what_is_clicked_but_not_judged_is_done_or_not() {
     assert_eq!(output.status.code(), Some(0), "{}", words(&output));
     assert!(words(&output).contains("the red circle: 1 of 1 done"), "{}", words(&output));
     let xml = fs::read_to_string(folder.path().join("junit.xml")).unwrap();
-    assert!(xml.contains("<testcase classname=\"the red circle\" name=\"the red circle\""), "{xml}");
+    assert!(xml.contains("<testcase name=\"the red circle\" classname=\"the red circle\""), "{xml}");
 }
 
 #[test]
@@ -240,7 +240,8 @@ fn an_interruption_ends_all_and_leaves_what_is_known() {
         "{said}"
     );
     let xml = fs::read_to_string(folder.path().join("junit.xml")).unwrap();
-    assert!(xml.contains("tests=\"6\" failures=\"0\" errors=\"0\" skipped=\"3\""), "{xml}");
+    assert!(xml.contains("tests=\"6\" failures=\"0\" errors=\"0\""), "{xml}");
+    assert_eq!(xml.matches("<skipped ").count(), 3, "{xml}");
     // Three that were played and two that were broken off; the sixth never began.
     assert_eq!(runs(folder.path()).len(), 5);
     assert!(runs(folder.path()).iter().all(|run| run.join("report.html").is_file()));
@@ -258,5 +259,6 @@ fn a_kill_leaves_no_browser_and_what_is_known() {
     child.wait().unwrap();
     until_none_is_left(folder.path());
     let xml = fs::read_to_string(folder.path().join("junit.xml")).unwrap();
-    assert!(xml.contains("tests=\"4\" failures=\"0\" errors=\"0\" skipped=\"2\""), "{xml}");
+    assert!(xml.contains("tests=\"4\" failures=\"0\" errors=\"0\""), "{xml}");
+    assert_eq!(xml.matches("<skipped ").count(), 2, "{xml}");
 }
