@@ -243,7 +243,7 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "SECS")]
     pub(crate) max_secs: Option<f64>,
     /// Ask on the terminal before these actions, with commas: click, drag, hover, scroll, type, press, select,
-    /// upload, navigate; or all. A no ends the task, not done [default: none]
+    /// upload, navigate, dialog, tab; or all. A no ends the task, not done [default: none]
     #[arg(long, value_name = "KINDS")]
     pub(crate) confirm_actions: Option<String>,
 }
