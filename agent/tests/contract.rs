@@ -1,0 +1,356 @@
+//! The loop without any record: a world that is only a picture, plans and eyes of every kind, and each ending.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use image::RgbImage;
+use vigorl_agent::{
+    Agent, Ask, Cancel, Candidate, Checks, Decide, Decision, Ending, Episode, Eyes, Finding, Hands, InOrder,
+    Leash, Planned, PolicyEyes, Sighting, StepError, StepOutcome, Watch, WatchError, Watched, run_episode,
+};
+use vigorl_geometry::fit::PixelBudget;
+use vigorl_geometry::{DevicePixelRatio, Point, Rect};
+use vigorl_interface::{Act, Action, Screenshot};
+use vigorl_policy::{
+    Completion, Conversation, Finish, GroundObserver, Grounding, Policy, PolicyError, Preset, Sampling,
+    ScriptedPolicy, TokenStream, Turn,
+};
+use vigorl_tasks::picture::PictureWorld;
+use vigorl_tasks::{
+    Allowance, Blind, Environment, Failure, Observation, Performed, Senses, Start, Verdict, Verification,
+};
+
+const LOOK: &str = "<think> Something at (60, 50). </think>\n<tool_call>\n{\"name\": \"search_coordinate\", \
+                    \"arguments\": {\"coordinate\": [60, 50]}}\n</tool_call>";
+const HIT: &str = "<think> The box (15, 15). </think>\n<answer> (15, 15) </answer>";
+
+fn picture() -> PictureWorld {
+    let pixels = Arc::new(RgbImage::new(200, 100));
+    let screenshot = Screenshot { pixels, device_pixel_ratio: DevicePixelRatio::new(1.0).unwrap() };
+    PictureWorld::new(screenshot, "the box", Rect::new(10.0, 10.0, 20.0, 20.0))
+}
+
+fn play(
+    eyes: &mut dyn Eyes,
+    plan: &mut dyn Decide,
+    env: &mut dyn Environment,
+    watch: &mut dyn Watch,
+    cancel: &Cancel,
+) -> Result<Episode, WatchError> {
+    let mut agent = Agent {
+        eyes,
+        checks: Checks::Elements,
+        senses: &mut Blind,
+        settle_cap: Duration::from_secs(1),
+        hands: Hands::Act,
+        cancel,
+        leash: Leash::default(),
+    };
+    run_episode(&mut agent, plan, env, 3, watch)
+}
+
+/// One click of a policy that says `replies`.
+fn click(policy: &mut dyn Policy, env: &mut dyn Environment, watch: &mut dyn Watch) -> Episode {
+    let preset = Preset::web_grounding_multiturn();
+    let mut eyes = PolicyEyes { policy, preset: &preset, sampling: &sampling() };
+    play(&mut eyes, &mut InOrder::click("the box"), env, watch, &Cancel::default()).unwrap()
+}
+
+fn sampling() -> Sampling {
+    Sampling {
+        temperature: 0.0,
+        top_p: 1.0,
+        repetition_penalty: 1.0,
+        max_new_tokens: 512,
+        stop: Vec::new(),
+        seed: 0,
+        form: None,
+    }
+}
+
+/// Keeps what it is told, and the pictures.
+#[derive(Default)]
+struct Keeper {
+    told: Vec<&'static str>,
+    pictures: Vec<Arc<RgbImage>>,
+}
+
+impl Watch for Keeper {
+    fn episode_started(&mut self, start: &Start) -> Watched {
+        assert_eq!((start.goal.as_str(), start.seed), ("the box", Some(3)));
+        self.told.push("episode");
+        Ok(())
+    }
+    fn step_started(&mut self, _instruction: &str) -> Watched {
+        self.told.push("step");
+        Ok(())
+    }
+    fn observed(&mut self, before: &Screenshot) -> Watched {
+        self.pictures.push(Arc::clone(&before.pixels));
+        Ok(())
+    }
+    fn turn(&mut self, turn: &Turn) -> Watched {
+        self.told.push("turn");
+        self.pictures.extend(turn.crop.iter().filter_map(|crop| crop.pixels.clone()));
+        Ok(())
+    }
+    fn acting(&mut self, _action: &Action) -> Watched {
+        self.told.push("acting");
+        Ok(())
+    }
+    fn step_ended(&mut self, outcome: &StepOutcome, verification: Verification) -> Watched {
+        assert!(outcome.before.is_some() && verification == Verification::Satisfied);
+        self.told.push("step ended");
+        Ok(())
+    }
+    fn episode_ended(&mut self, _episode: &Episode) -> Watched {
+        self.told.push("episode ended");
+        Ok(())
+    }
+}
+
+#[test]
+fn a_world_without_a_driver_is_played_and_watchers_keep_the_pictures() {
+    let mut watch = (Keeper::default(), Keeper::default());
+    let episode = click(&mut ScriptedPolicy::new([LOOK, HIT]), &mut picture(), &mut watch);
+    assert_eq!((episode.success, episode.reward, episode.n_zooms()), (Some(true), Some(1.0), 1));
+    assert_eq!((episode.ending.clone(), episode.point()), (Ending::Judged, Some(Point::new(15.0, 15.0))));
+    let told = ["episode", "step", "turn", "turn", "acting", "step ended", "episode ended"];
+    assert_eq!((&watch.0.told[..], &watch.1.told[..]), (&told[..], &told[..]), "both are told");
+    assert_eq!(watch.0.pictures.len(), 2, "the screenshot and the crop");
+    // The episode keeps none of them: nobody but the watchers and the world holds a picture.
+    assert!(episode.steps.iter().all(|step| step.before.is_none() && step.after.is_none()));
+    let crop = Arc::clone(&watch.0.pictures[1]);
+    drop(watch);
+    assert_eq!(Arc::strong_count(&crop), 1, "the crop is gone with the watchers");
+    assert!(episode.steps[0].sightings[0].grounding.turns[0].crop.is_some(), "its plan stays");
+}
+
+/// Finds what it is told to find.
+struct Told(Finding);
+
+impl Eyes for Told {
+    fn name(&self) -> &str {
+        "told"
+    }
+    fn find(&mut self, _ask: &Ask<'_>, _observer: &mut dyn GroundObserver) -> Result<Sighting, PolicyError> {
+        let grounding = Grounding::known(self.0.point().ok());
+        let other =
+            Candidate { at: Point::new(90.0, 90.0), why: "it looks alike".to_owned(), confidence: None };
+        Ok(Sighting {
+            finding: self.0.clone(),
+            confidence: Some(0.5),
+            candidates: vec![other],
+            decided_by: self.name().to_owned(),
+            grounding,
+        })
+    }
+}
+
+#[test]
+fn only_what_was_found_is_acted_on() {
+    let at = Point::new(15.0, 15.0);
+    for (finding, detail) in [
+        (Finding::Found(at), None),
+        (Finding::Absent("there is none".to_owned()), Some("there is none")),
+        (Finding::Ambiguous("there are two".to_owned()), Some("there are two")),
+        (Finding::Unsure(at, "it is blurred".to_owned()), Some("unsure of (15, 15): it is blurred")),
+        (Finding::Malformed("no point".to_owned()), Some("no point")),
+    ] {
+        let plan = &mut InOrder::click("the box");
+        let episode =
+            play(&mut Told(finding.clone()), plan, &mut picture(), &mut (), &Cancel::default()).unwrap();
+        let step = &episode.steps[0];
+        assert_eq!(
+            (step.detail.as_deref(), step.action.is_some()),
+            (detail, detail.is_none()),
+            "{finding:?}"
+        );
+        assert_eq!(episode.reward, Some(if detail.is_none() { 1.0 } else { 0.0 }), "{finding:?}");
+        assert_eq!((step.sightings[0].decided_by.as_str(), step.sightings[0].candidates.len()), ("told", 1));
+    }
+}
+
+/// Looks before it decides, and has a last word.
+struct Planner;
+
+impl Decide for Planner {
+    fn next(&mut self, seen: &Observation, past: &[StepOutcome]) -> Result<Planned, StepError> {
+        assert!(seen.screenshot.is_some(), "it sees what is there, also behind a step");
+        Ok(match past {
+            [] => Decision::Act(Act::click("the box".into())).into(),
+            [first] if !first.is_done() => Decision::Act(Act::Hover { at: "something".into() }).into(),
+            all => Decision::Stop(Some(format!("{} steps", all.len()))).into(),
+        })
+    }
+}
+
+/// Is solved by the right answer alone.
+struct Asks(PictureWorld);
+
+impl Environment for Asks {
+    fn reset(&mut self, seed: u64) -> Result<Start, Failure> {
+        self.0.reset(seed)
+    }
+    fn observe(&mut self) -> Result<Observation, Failure> {
+        self.0.observe()
+    }
+    fn perform(&mut self, act: &Action) -> Result<Performed, Failure> {
+        self.0.perform(act)
+    }
+    fn judge(
+        &mut self,
+        answer: Option<&str>,
+        _senses: &mut dyn Senses,
+        _allowance: &Allowance<'_>,
+    ) -> Result<Verdict, Failure> {
+        let right = answer == Some("1 steps");
+        let verification = if right { Verification::Satisfied } else { Verification::Unsatisfied };
+        Ok(Verdict {
+            verification,
+            reward: Some(f64::from(u8::from(right))),
+            detail: None,
+            may_change: false,
+        })
+    }
+}
+
+#[test]
+fn a_plan_decides_from_what_became_of_its_steps_and_its_last_word_is_judged() {
+    let found = &mut Told(Finding::Found(Point::new(15.0, 15.0)));
+    let episode = play(found, &mut Planner, &mut Asks(picture()), &mut (), &Cancel::default()).unwrap();
+    assert_eq!((episode.success, episode.steps.len(), episode.ending), (Some(true), 1, Ending::Judged));
+    let absent = &mut Told(Finding::Absent("nowhere".to_owned()));
+    let episode = play(absent, &mut Planner, &mut Asks(picture()), &mut (), &Cancel::default()).unwrap();
+    assert_eq!((episode.success, episode.reward, episode.steps.len()), (Some(false), Some(0.0), 2));
+    let words: Vec<&str> = episode.steps.iter().map(|step| step.instruction.as_str()).collect();
+    assert_eq!(words, ["the box", "hover over something"]);
+    assert_eq!(episode.detail.as_deref(), Some("step 2 was refused: nowhere"));
+    // A plan that wants nothing is judged as well.
+    let nothing =
+        play(absent, &mut InOrder(Vec::new()), &mut picture(), &mut (), &Cancel::default()).unwrap();
+    assert_eq!((nothing.success, nothing.steps.len()), (Some(false), 0));
+}
+
+/// Says something that a limit of tokens cut off.
+struct Cut;
+
+impl Policy for Cut {
+    fn complete(
+        &mut self,
+        conversation: &Conversation,
+        sampling: &Sampling,
+        stream: &mut TokenStream<'_>,
+    ) -> Result<Completion, PolicyError> {
+        let said = ScriptedPolicy::new(["<think> I wonder"]).complete(conversation, sampling, stream)?;
+        Ok(Completion { finish: Finish::Length, ..said })
+    }
+    fn name(&self) -> &str {
+        "cut"
+    }
+    fn pixel_budget(&self) -> PixelBudget {
+        ScriptedPolicy::new([HIT]).pixel_budget()
+    }
+}
+
+/// Fails where it is told to.
+struct Fails(PictureWorld, &'static str);
+
+impl Fails {
+    fn at(&self, place: &str) -> Result<(), Failure> {
+        if self.1 == place { Err(format!("no {place}").into()) } else { Ok(()) }
+    }
+}
+
+impl Environment for Fails {
+    fn reset(&mut self, seed: u64) -> Result<Start, Failure> {
+        self.at("reset").and_then(|()| self.0.reset(seed))
+    }
+    fn observe(&mut self) -> Result<Observation, Failure> {
+        self.at("observe").and_then(|()| self.0.observe())
+    }
+    fn perform(&mut self, act: &Action) -> Result<Performed, Failure> {
+        self.at("perform").and_then(|()| self.0.perform(act))
+    }
+    fn judge(
+        &mut self,
+        answer: Option<&str>,
+        senses: &mut dyn Senses,
+        allowance: &Allowance<'_>,
+    ) -> Result<Verdict, Failure> {
+        self.at("judge").and_then(|()| self.0.judge(answer, senses, allowance))
+    }
+}
+
+#[test]
+fn an_ending_says_whether_it_was_the_judge_a_limit_somebody_or_the_world() {
+    let hit = || ScriptedPolicy::new([HIT]);
+    assert_eq!(click(&mut hit(), &mut picture(), &mut ()).ending, Ending::Judged);
+    let cut = click(&mut Cut, &mut picture(), &mut ());
+    assert_eq!((cut.ending.clone(), cut.success, cut.reward), (Ending::TokenLimit, Some(false), Some(0.0)));
+    assert!(cut.is_truncated() && cut.error().is_none());
+
+    let (found, cancel) = (&mut Told(Finding::Found(Point::new(15.0, 15.0))), Cancel::default());
+    struct Limited(PictureWorld);
+    impl Environment for Limited {
+        fn reset(&mut self, seed: u64) -> Result<Start, Failure> {
+            Ok(Start { max_steps: Some(1), ..self.0.reset(seed)? })
+        }
+        fn observe(&mut self) -> Result<Observation, Failure> {
+            self.0.observe()
+        }
+        fn perform(&mut self, act: &Action) -> Result<Performed, Failure> {
+            self.0.perform(act)
+        }
+        fn judge(
+            &mut self,
+            answer: Option<&str>,
+            senses: &mut dyn Senses,
+            allowance: &Allowance<'_>,
+        ) -> Result<Verdict, Failure> {
+            self.0.judge(answer, senses, allowance)
+        }
+    }
+    let mut twice = InOrder(vec![Decision::Act(Act::click("the box".into())); 2]);
+    let limited = play(found, &mut twice, &mut Limited(picture()), &mut (), &cancel).unwrap();
+    assert_eq!(
+        (limited.ending, limited.success, limited.reward),
+        (Ending::StepLimit, Some(false), Some(0.0))
+    );
+
+    cancel.set();
+    let cancelled = play(found, &mut InOrder::click("the box"), &mut picture(), &mut (), &cancel).unwrap();
+    assert_eq!((cancelled.ending, cancelled.success, cancelled.reward), (Ending::Cancelled, None, None));
+
+    for place in ["reset", "observe", "perform", "judge"] {
+        let failed = click(&mut hit(), &mut Fails(picture(), place), &mut ());
+        assert_eq!(failed.ending, Ending::Error(format!("no {place}")));
+        assert_eq!((failed.success, failed.reward, failed.is_truncated()), (None, None, false), "{place}");
+        assert_eq!(failed.start.is_none(), place == "reset");
+    }
+}
+
+#[test]
+fn a_watcher_that_fails_ends_the_episode() {
+    struct Full(&'static str);
+    impl Watch for Full {
+        fn acting(&mut self, _action: &Action) -> Watched {
+            if self.0 == "acting" { Err(WatchError("the disk is full".into())) } else { Ok(()) }
+        }
+        fn turn(&mut self, _turn: &Turn) -> Watched {
+            if self.0 == "turn" { Err(WatchError("the disk is full".into())) } else { Ok(()) }
+        }
+    }
+    for place in ["acting", "turn"] {
+        let (mut policy, preset) = (ScriptedPolicy::new([HIT]), Preset::web_grounding_multiturn());
+        let mut eyes = PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling() };
+        let mut world = picture();
+        let plan = &mut InOrder::click("the box");
+        let failed = play(&mut eyes, plan, &mut world, &mut Full(place), &Cancel::default()).unwrap_err();
+        assert_eq!(failed.to_string(), "the disk is full");
+        let judged = world.judge(None, &mut Blind, &Allowance::UNLIMITED).unwrap();
+        assert_eq!(judged.verification, Verification::Unsatisfied, "nothing was done before it was kept");
+    }
+}
