@@ -28,6 +28,7 @@ from play import Player, served
 GOLDEN = PAGES / "golden.jsonl"
 KNOWN = Path(__file__).with_name("known.txt")
 MOST_LINES = 40
+ATTEMPTS = 3
 
 
 def main() -> int:
@@ -74,10 +75,8 @@ def side_by_side(players: list[Player], played: list[Case], known: Known) -> int
             print(f"{case.name}: left out, because {', '.join(lacking)} is missing")
             n_left_out += 1
             continue
-        one = old.play(case)
-        n_episodes += episodes(one)
-        found = differences(one, new.play(case))
-        unsteady = {path for path, *_ in differences(one, old.play(case))} if found else set()
+        n, found, unsteady = beside(old, new, case)
+        n_episodes += n
         n_same += not found
         lines = 0
         for path, before, after in found:
@@ -101,6 +100,19 @@ def side_by_side(players: list[Player], played: list[Case], known: Known) -> int
     print(f"{len(played) - n_left_out} cases, {n_episodes} episodes: {n_same} cases are the same; {n_counted} differences, "
           f"excused: {excused}; unsteady: {n_unsteady}; left out: {n_left_out} cases")
     return 1 if n_counted or n_left_out else 0
+
+
+def beside(old: Player, new: Player, case: Case) -> tuple[int, list[tuple[str, str, str]], set[str]]:
+    """Episodes of the case, differences, and the paths at which the old binary differs from itself."""
+    found, unsteady = [], set()
+    for _ in range(ATTEMPTS):
+        one = old.play(case)
+        found = differences(one, new.play(case))
+        unsteady = {path for path, *_ in differences(one, old.play(case))} if found else set()
+        # A machine that was too slow for once.
+        if not found or ".exit" not in unsteady:
+            break
+    return episodes(one), found, unsteady
 
 
 def episodes(facts: dict) -> int:

@@ -14,7 +14,6 @@ import signal
 import socket
 import struct
 import subprocess
-import tempfile
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,11 +87,14 @@ class Player:
     def __init__(self, binary: Path, base: str, folder: Path):
         self.binary, self.base, self.folder = binary.resolve(), base, folder
         self.runs: dict[str, Path] = {}
+        self.n_played: dict[str, int] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def play(self, case: Case) -> dict:
         """The facts of a case."""
-        folder = Path(tempfile.mkdtemp(prefix=case.name.replace("/", "-") + "-", dir=self.folder))
+        self.n_played[case.name] = n = self.n_played.get(case.name, 0) + 1
+        folder = self.folder / f"{case.name.replace('/', '-')}-{n}"
+        folder.mkdir()
         port, out = free_port(), folder / "out.safetensors"
         words = {"{base}": self.base, "{repo}": str(REPO), "{port}": port, "{out}": str(out)}
         words |= {f"{{run:{name}}}": str(path) for name, path in self.runs.items()}
