@@ -5,6 +5,8 @@ cd "$(dirname "$0")/.."
 
 cargo fmt --all --check
 cargo clippy --release --workspace --all-targets --quiet -- -D warnings
+# The program that `make demo` builds.
+cargo clippy --release --package vigorl --no-default-features --all-targets --quiet -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items --quiet
 
 log=$(mktemp)
@@ -12,6 +14,7 @@ trap 'rm -f "$log"' EXIT
 # A pipe hides the status of cargo, so it travels in a file.
 {
     status=0
+    cargo test --release --package vigorl --no-default-features --test without_parts 2>&1 || status=$?
     cargo test --release --workspace --no-fail-fast 2>&1 || status=$?
     echo "$status" >"$log.status"
 } | tee "$log"

@@ -12,6 +12,10 @@ mod hub;
 #[path = "hub_absent.rs"]
 mod hub;
 mod interrupt;
+#[cfg(feature = "junit")]
+mod junit;
+#[cfg(not(feature = "junit"))]
+#[path = "junit_absent.rs"]
 mod junit;
 mod model;
 mod parts;

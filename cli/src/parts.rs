@@ -14,6 +14,8 @@ pub(crate) enum Part {
     Desktop,
     /// The trainer.
     Training,
+    /// Results as JUnit's XML.
+    Junit,
 }
 
 impl Part {
@@ -37,6 +39,7 @@ impl Part {
             Self::Hub => cfg!(feature = "hub"),
             Self::Desktop => cfg!(feature = "desktop"),
             Self::Training => cfg!(feature = "training"),
+            Self::Junit => cfg!(feature = "junit"),
         }
     }
 
@@ -45,6 +48,7 @@ impl Part {
             Self::Hub => "the hub's client, which fetches ORG/NAME",
             Self::Desktop => "the desktop driver",
             Self::Training => "the trainer",
+            Self::Junit => "JUnit's XML, which --junit writes,",
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `cargo test -p vigorl --no-default-features --test without_parts`
 
-#![cfg(not(any(feature = "hub", feature = "desktop", feature = "training")))]
+#![cfg(not(any(feature = "hub", feature = "desktop", feature = "training", feature = "junit")))]
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
 
 use std::fs;
@@ -38,6 +38,7 @@ fn a_part_that_is_not_there_names_the_command_that_builds_it() {
     check(&["bench", "engine", "--checkpoint", "."], "the trainer");
     check(&["run", "the button", "--driver", "desktop"], "the desktop driver");
     check(&["run", "task.yaml"], "the desktop driver");
+    check(&["run", "the button", "--url", "about:blank", "--junit", "out.xml"], "JUnit's XML");
     check(&["record", "new.yaml", "--driver", "desktop"], "the desktop driver");
     check(&["calibrate", "--driver", "desktop"], "the desktop driver");
     check(&["bench", "step", "--driver", "desktop"], "the desktop driver");
