@@ -18,6 +18,7 @@ pub(crate) struct Suite {
     pub(crate) name: String,
     /// Whether somebody says that it is solved; otherwise it is done when every step was.
     pub(crate) is_judged: bool,
+    #[cfg_attr(not(feature = "junit"), expect(dead_code, reason = "JUnit's XML alone says it"))]
     pub(crate) started_at: Stamp,
     pub(crate) repetitions: Vec<Repetition>,
 }
