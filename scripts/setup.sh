@@ -62,10 +62,15 @@ has_libclang() {
         for file in "$folder"/libclang.so "$folder"/libclang-[0-9]*.so "$folder"/libclang.so.[0-9]* \
             "$folder"/libclang-[0-9]*.so.[0-9]*; do
             [ -e "$file" ] || continue
+            # The library looks for headers beside itself; Debian's also looks where Debian puts them.
             own=$(dirname "$(readlink -f "$file")")
-            for header in "$own"/clang/*/include/stddef.h /usr/lib/clang/*/include/stddef.h; do
-                [ -e "$header" ] && return 0
+            case $own in /usr/lib*) own="$own /usr/lib /usr/lib/llvm-*/lib" ;; esac
+            for beside in $own; do
+                for header in "$beside"/clang/*/include/stddef.h; do
+                    [ -e "$header" ] && return 0
+                done
             done
+            # A compiler tells bindgen where they are.
             command -v clang >/dev/null 2>&1 && return 0
         done
     done

@@ -112,7 +112,11 @@ fn a_task_that_needs_more_steps_is_not_done() {
     assert_eq!(code, Some(1));
     let summary = recorded(folder.path(), "summary.json");
     assert_eq!((&summary["success"], &summary["truncated"]), (&false.into(), &true.into()));
-    assert_eq!((&summary["n_steps"], &summary["reward"]), (&1.into(), &0.0.into()), "the clause holds, but not every step was done");
+    assert_eq!(
+        (&summary["n_steps"], &summary["reward"]),
+        (&1.into(), &0.0.into()),
+        "the clause holds, but not every step was done"
+    );
 }
 
 #[test]
@@ -122,7 +126,11 @@ fn a_task_that_needs_more_actions_is_not_done() {
         assert_eq!(code, Some(1));
         let summary = recorded(folder.path(), "summary.json");
         assert_eq!((&summary["success"], &summary["truncated"]), (&false.into(), &true.into()));
-        assert_eq!((&summary["n_steps"], &summary["reward"]), (&2.into(), &0.0.into()), "the clause holds, but not every step was done");
+        assert_eq!(
+            (&summary["n_steps"], &summary["reward"]),
+            (&2.into(), &0.0.into()),
+            "the clause holds, but not every step was done"
+        );
         let second = recorded(folder.path(), "steps/0002/action.json");
         assert_eq!(
             (&second["action"], &second["detail"]),

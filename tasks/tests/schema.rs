@@ -36,7 +36,10 @@ fn the_examples_fit_the_schema_and_faulty_tasks_do_not() {
         ("[within: { secs: 0.5, steps: [type: x] }]", true),
         ("[within: { secs: -1, steps: [type: x] }]", false),
         ("[within: { steps: [type: x] }]", false),
-        ("[read: { of: title, into: x }, read: { of: { element: { selector: '#a' } }, into: y }, type: '${x} ${y}']", true),
+        (
+            "[read: { of: title, into: x }, read: { of: { element: { selector: '#a' } }, into: y }, type: '${x} ${y}']",
+            true,
+        ),
         ("[read: { of: colour, into: x }]", false),
         ("[read: { of: title }]", false),
         ("[clikc: a]", false),

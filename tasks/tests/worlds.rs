@@ -62,7 +62,10 @@ fn a_reset_keeps_the_browser_and_nothing_of_the_episode_before() {
         world.reset(episode).unwrap();
         let driver = world.driver().unwrap();
         let seen = driver.evaluate("return seen.textContent").unwrap();
-        assert_eq!(seen, "\"|0|0|2\"", "episode {episode}: cookie, two storages, history with the blank page");
+        assert_eq!(
+            seen, "\"|0|0|2\"",
+            "episode {episode}: cookie, two storages, history with the blank page"
+        );
         let kept = "return indexedDB.databases().then((all) => all.map((one) => one.name))";
         assert_eq!(driver.evaluate(kept).unwrap(), "[\"kept\"]", "the page made it itself");
         assert_eq!(driver.tabs().unwrap().len(), 1);

@@ -20,6 +20,7 @@ use crate::args::RunArgs;
 use crate::commands::run::{Job, Place, Played, play_once};
 use crate::commands::{Form, pretty};
 use crate::exit::{self, Ending, Usage, usage};
+use crate::parts::Part;
 use crate::settings::Settings;
 use crate::suite::{self, Counts, Outcome, Repetition, Suite};
 use crate::{junit, model, record, terminal};
@@ -173,6 +174,7 @@ impl<'a> Book<'a> {
         };
         let suites: Vec<Suite> = jobs.iter().map(suite).collect();
         let junit = args.repetitions.junit.as_deref();
+        junit.map_or(Ok(()), |_| Part::Junit.needed())?;
         // Before anything slow begins: whether it can be written, and what a killed program leaves.
         junit.map_or(Ok(()), |path| junit::write(path, &suites))?;
         let bar = match &settings.confirm_actions {
