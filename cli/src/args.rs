@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 /// The program.
@@ -103,8 +104,12 @@ pub(crate) enum Command {
     )]
     View(ViewArgs),
     /// Measure a policy
-    #[command(subcommand)]
-    Eval(EvalCommand),
+    #[command(
+        after_help = "Examples:\n  vigorl eval practice --episodes 500\n  vigorl eval practice --tier words --vocabulary 40 --episodes 200 --json\n\n\
+                            Every mode plays the same held-out items. Intervals are Wilson's at 95 %.\n\
+                            The random clicker is exact: area of the target / area of the page."
+    )]
+    Eval(EvalArgs),
     /// Train a policy
     #[command(subcommand)]
     Train(TrainCommand),
@@ -317,21 +322,12 @@ pub(crate) struct ViewArgs {
 }
 
 /// `vigorl eval`
-#[derive(Debug, Subcommand)]
-pub(crate) enum EvalCommand {
-    /// Live practice pages: success by kind and size, multi-turn beside single-turn beside a random clicker
-    #[command(
-        after_help = "Examples:\n  vigorl eval practice --episodes 500\n  vigorl eval practice --tier words --vocabulary 40 --episodes 200 --json\n\n\
-                            Every mode plays the same held-out pages. Intervals are Wilson's at 95 %.\n\
-                            The random clicker is exact: area of the target / area of the page."
-    )]
-    Practice(EvalPracticeArgs),
-}
-
-/// `vigorl eval practice`
 #[derive(Debug, ClapArgs)]
-pub(crate) struct EvalPracticeArgs {
-    /// Number of pages [default: 500]
+pub(crate) struct EvalArgs {
+    /// What is played
+    #[arg(value_name = "NAME", value_parser = evaluations())]
+    pub(crate) name: String,
+    /// Number of items [default: that of the evaluation; practice: 500 pages]
     #[arg(long, value_parser = at_least_one())]
     pub(crate) episodes: Option<u64>,
     /// How the policy is asked [default: both]
@@ -351,6 +347,12 @@ pub(crate) struct EvalPracticeArgs {
     pub(crate) browser: BrowserArgs,
     #[command(flatten)]
     pub(crate) run: RunDirArgs,
+}
+
+/// The names of all evaluations, with what they measure.
+fn evaluations() -> PossibleValuesParser {
+    let value = |named: &vigorl_benchmarks::Named| PossibleValue::new(named.name).help(named.about);
+    PossibleValuesParser::new(vigorl_benchmarks::EVALUATIONS.iter().map(value))
 }
 
 /// Which modes are measured.
@@ -428,6 +430,20 @@ pub(crate) struct PageArgs {
     /// Number of the first page [default: the seed]
     #[arg(long, value_name = "N")]
     pub(crate) first_page: Option<u64>,
+}
+
+impl PageArgs {
+    /// Whether anything is said about the pages.
+    pub(crate) fn is_any(&self) -> bool {
+        let Self { tier, vocabulary, split, canvas, distractors, sizes, first_page } = self;
+        tier.is_some()
+            || vocabulary.is_some()
+            || split.is_some()
+            || canvas.is_some()
+            || distractors.is_some()
+            || sizes.is_some()
+            || first_page.is_some()
+    }
 }
 
 /// The tiers of practice pages.

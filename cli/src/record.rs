@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use vigorl_benchmarks::PracticeSet;
+use vigorl_benchmarks::Evaluation;
 use vigorl_geometry::{Size, Viewport};
 use vigorl_runs::record::{FORMAT, InputRecord, ModelRecord, PagesRecord, RunRecord};
 use vigorl_runs::{RunDir, Stamp};
@@ -22,12 +22,12 @@ pub(crate) fn check_output(settings: &Settings) -> anyhow::Result<()> {
         .map_err(|error| anyhow::anyhow!("{error}; choose another --output-dir"))
 }
 
-/// A run on practice pages.
-pub(crate) fn of_pages(set: &PracticeSet) -> InputRecord {
-    let canvas = set.first.canvas;
+/// A run of an evaluation.
+pub(crate) fn of_evaluation(evaluation: &dyn Evaluation) -> InputRecord {
+    let pages = evaluation.pages();
     InputRecord {
-        viewport: Some([canvas.width, canvas.height]),
-        pages: Some(PagesRecord { first: set.first, n_pages: set.n_episodes }),
+        viewport: Some(sides(evaluation.viewport())),
+        pages: pages.map(|set| PagesRecord { first: set.first, n_pages: set.n_episodes }),
         ..InputRecord::default()
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const VERBS: [&[&str]; 23] = [
+const VERBS: [&[&str]; 22] = [
     &[],
     &["demo"],
     &["locate"],
@@ -19,7 +19,6 @@ const VERBS: [&[&str]; 23] = [
     &["schema"],
     &["view"],
     &["eval"],
-    &["eval", "practice"],
     &["train", "sft"],
     &["data", "practice"],
     &["inspect"],

@@ -1,19 +1,20 @@
 //! `vigorl data practice`: renders practice pages with their truth.
 
 use serde_json::json;
+use vigorl_benchmarks::PracticeSet;
 use vigorl_tasks::practice::Split;
 use vigorl_tasks::practice::dataset::{DatasetSpec, render_dataset};
 
 use crate::args::DataPracticeArgs;
 use crate::commands::{Form, browser, pages, pretty};
-use crate::exit::Ending;
+use crate::exit::{Ending, usage};
 use crate::settings::Settings;
 use crate::terminal;
 
 /// Renders what is missing of the data set.
 pub(crate) fn practice(args: &DataPracticeArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let first = pages::first_page(&args.page, settings, Split::Train)?;
-    pages::set(first, args.pages)?;
+    PracticeSet::new(first, args.pages).map_err(usage)?;
     let spec = DatasetSpec { first, pages: args.pages };
     let mut driver = browser::start(settings, settings.viewport)?;
     let bar = terminal::bar(args.pages, "pages");

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use serde_json::json;
 use vigorl_agent::{Agent, Cancel, Checks, Hands, Leash};
-use vigorl_benchmarks::{PracticeEpisode, PracticeSet, play_practice};
+use vigorl_benchmarks::{Evaluation as _, Played, PracticeSet, play};
 use vigorl_interface::Driver;
 use vigorl_report::write_report;
 use vigorl_runs::Run;
@@ -12,7 +12,7 @@ use vigorl_tasks::practice::Split;
 
 use crate::args::DemoArgs;
 use crate::commands::{Form, browser, pages, pretty};
-use crate::exit::Ending;
+use crate::exit::{Ending, usage};
 use crate::settings::Settings;
 use crate::{interrupt, model, record, terminal};
 
@@ -23,14 +23,14 @@ const EPISODES: u64 = 24;
 pub(crate) fn demo(args: &DemoArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
     let first = pages::first_page(&args.pages, settings, Split::HeldOut)?;
-    let set = pages::set(first, args.episodes.unwrap_or(EPISODES))?;
+    let set = PracticeSet::new(first, args.episodes.unwrap_or(EPISODES)).map_err(usage)?;
     record::check_output(settings)?;
     let mut eyes = model::load(settings)?;
-    let mut driver = browser::start(settings, pages::viewport(&first))?;
+    let mut driver = browser::start(settings, set.viewport())?;
     let task = format!("{} practice pages nobody has trained on", set.n_episodes);
     let version = browser::version(&mut driver);
     terminal::note(&format!("{} plays {task}, live in {version}", eyes.record.name));
-    let record = record::of_run(&task, record::of_pages(&set), eyes.record.clone(), settings, version);
+    let record = record::of_run(&task, record::of_evaluation(&set), eyes.record.clone(), settings, version);
     let mut run = Run::recorded(&settings.output_dir, "demo", &record, &[])?;
     let mut agent = Agent {
         eyes: &mut eyes.eyes(),
@@ -80,13 +80,13 @@ fn play_all(
     cancel: &Cancel,
 ) -> anyhow::Result<()> {
     let width = set.n_episodes.to_string().len();
-    for (idx, spec) in set.specs().enumerate() {
+    for idx in 0..set.n_items() {
         if cancel.is_set() {
             run.interrupt();
             break;
         }
         let millis_before = run.timings().total();
-        let episode = play_practice(agent, driver, &spec, settings.device_pixel_ratio, &[], run)?;
+        let episode = play(agent, set, idx, driver, settings.device_pixel_ratio, &[], run)?;
         let line = line(&episode, run.timings().total() - millis_before);
         let line = format!("{:>width$}  {line}", idx + 1);
         match form {
@@ -97,18 +97,17 @@ fn play_all(
     Ok(())
 }
 
-fn line(episode: &PracticeEpisode, millis: f64) -> String {
-    let verdict = match (episode.outcome.success, episode.outcome.error()) {
+fn line(Played { item, episode }: &Played, millis: f64) -> String {
+    let verdict = match (episode.success, episode.error()) {
         (Some(true), _) => "hit".to_owned(),
         (Some(false), _) => "miss".to_owned(),
         (None, Some(error)) => format!("failed: {error}"),
         (None, None) => "not judged".to_owned(),
     };
-    let point =
-        episode.outcome.point().map_or_else(|| "no point".to_owned(), |at| format!("({}, {})", at.x, at.y));
-    let zooms = match episode.outcome.n_zooms() {
+    let point = episode.point().map_or_else(|| "no point".to_owned(), |at| format!("({}, {})", at.x, at.y));
+    let zooms = match episode.n_zooms() {
         1 => "1 zoom".to_owned(),
         n => format!("{n} zooms"),
     };
-    format!("{:<44} {point:<12} {zooms:<8} {millis:>6.0} ms  {verdict}", episode.instruction)
+    format!("{:<44} {point:<12} {zooms:<8} {millis:>6.0} ms  {verdict}", item.instruction)
 }

@@ -1,4 +1,4 @@
-//! `vigorl eval practice`: success by kind and size, several modes on the same live pages.
+//! `vigorl eval NAME`: success by the groups of an evaluation, several modes on the same live items.
 
 use std::time::Instant;
 
@@ -6,49 +6,45 @@ use anyhow::Context as _;
 use indicatif::ProgressBar;
 use vigorl_agent::{Agent, Cancel, Checks, Ending as EpisodeEnding, Hands, Leash, PolicyEyes};
 use vigorl_benchmarks::{
-    Mode, ModeResult, PRACTICE_ID, PlayError, PracticeEpisode, PracticeResult, PracticeSet, RandomClicker,
-    Tally, play_practice,
+    EVALUATIONS, Evaluation, EvaluationResult, Mode, ModeResult, PlayError, Played, RandomClicker, Tally,
+    Wanted, play,
 };
-use vigorl_geometry::{Size, Viewport};
 use vigorl_policy::{Preset, Turns};
 use vigorl_report::write_report;
 use vigorl_runs::Run;
 use vigorl_tasks::Blind;
-use vigorl_tasks::practice::{PageSpec, Split};
+use vigorl_tasks::practice::Split;
 use vigorl_webdriver::WebDriver;
 
-use crate::args::{EvalPracticeArgs, TurnsArg};
+use crate::args::{EvalArgs, TurnsArg};
 use crate::commands::{Form, browser, pages, pretty};
-use crate::exit::Ending;
+use crate::exit::{Ending, usage};
 use crate::model::LoadedPolicy;
 use crate::settings::Settings;
 use crate::{env, interrupt, model, record, terminal};
 
-/// Pages, unless said otherwise.
-const EPISODES: u64 = 500;
 /// After so many pages in a row on which the world failed, nothing useful will come any more.
 const MAX_FAILURES_IN_A_ROW: usize = 5;
 
 /// Measures and prints the table.
-pub(crate) fn practice(args: &EvalPracticeArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
+pub(crate) fn eval(args: &EvalArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
-    let first = pages::first_page(&args.pages, settings, Split::HeldOut)?;
-    let set = pages::set(first, args.episodes.unwrap_or(EPISODES))?;
+    let evaluation = open(args, settings)?;
     if args.record {
         record::check_output(settings)?;
     }
     let eyes = model::load(settings)?;
-    let mut table = Table::new(args, settings, eyes, &set, &cancel)?;
-    let bar = terminal::bar(set.n_episodes, "pages");
-    for spec in set.specs() {
+    let mut table = Table::new(args, settings, eyes, &*evaluation, &cancel)?;
+    let bar = terminal::bar(evaluation.n_items(), "pages");
+    for idx in 0..evaluation.n_items() {
         if cancel.is_set() {
             break;
         }
-        table.play(&spec, &bar)?;
+        table.play(idx, &bar)?;
         bar.inc(1);
     }
     bar.finish_and_clear();
-    let result = table.finish(set)?;
+    let result = table.finish()?;
     let json = serde_json::to_value(&result)?;
     if let Some(path) = &args.result {
         std::fs::write(path, pretty(&json)).with_context(|| format!("cannot write `{}`", path.display()))?;
@@ -60,6 +56,20 @@ pub(crate) fn practice(args: &EvalPracticeArgs, settings: &Settings, form: Form)
     Ok(if cancel.is_set() { Ending::Interrupted } else { Ending::Done })
 }
 
+/// The evaluation of that name.
+fn open(args: &EvalArgs, settings: &Settings) -> anyhow::Result<Box<dyn Evaluation>> {
+    let named = EVALUATIONS.iter().find(|named| named.name == args.name).context("no such evaluation")?;
+    if args.name != "practice" && args.pages.is_any() {
+        return Err(usage(format!(
+            "`{}` has no practice pages: leave out what says how they are",
+            args.name
+        )));
+    }
+    let first_page = pages::first_page(&args.pages, settings, Split::HeldOut)?;
+    let n = args.episodes.unwrap_or(named.n_default);
+    (named.open)(&Wanted { n, seed: settings.seed, first_page }).map_err(usage)
+}
+
 /// The modes, each with its count.
 struct Table<'a> {
     settings: &'a Settings,
@@ -69,19 +79,18 @@ struct Table<'a> {
     modes: Vec<(Mode, Preset, Tally)>,
     run: Run,
     n_failures: usize,
-    viewport: Size<Viewport>,
+    evaluation: &'a dyn Evaluation,
 }
 
 impl<'a> Table<'a> {
     fn new(
-        args: &EvalPracticeArgs,
+        args: &EvalArgs,
         settings: &'a Settings,
         eyes: LoadedPolicy,
-        set: &PracticeSet,
+        evaluation: &'a dyn Evaluation,
         cancel: &'a Cancel,
     ) -> anyhow::Result<Self> {
-        let viewport = pages::viewport(&set.first);
-        let mut driver = browser::start(settings, viewport)?;
+        let mut driver = browser::start(settings, evaluation.viewport())?;
         let wanted: &[Mode] = match args.turns.unwrap_or(TurnsArg::Both) {
             TurnsArg::Multi => &[Mode::MultiTurn],
             TurnsArg::Single => &[Mode::SingleTurn],
@@ -98,38 +107,37 @@ impl<'a> Table<'a> {
         let run = if args.record {
             let version = browser::version(&mut driver);
             let record = record::of_run(
-                "eval practice",
-                record::of_pages(set),
+                &format!("eval {}", args.name),
+                record::of_evaluation(evaluation),
                 eyes.record.clone(),
                 settings,
                 version,
             );
-            Run::recorded(&settings.output_dir, "eval-practice", &record, &[])?
+            Run::recorded(&settings.output_dir, &format!("eval-{}", args.name), &record, &[])?
         } else {
             Run::unrecorded()
         };
-        Ok(Self { settings, cancel, eyes, driver, modes, run, n_failures: 0, viewport })
+        Ok(Self { settings, cancel, eyes, driver, modes, run, n_failures: 0, evaluation })
     }
 
-    /// Plays one page in every mode.
-    fn play(&mut self, spec: &PageSpec, bar: &ProgressBar) -> anyhow::Result<()> {
-        for idx in 0..self.modes.len() {
+    /// Plays one item in every mode.
+    fn play(&mut self, idx: u64, bar: &ProgressBar) -> anyhow::Result<()> {
+        for mode in 0..self.modes.len() {
             if self.cancel.is_set() {
                 self.run.interrupt();
                 break;
             }
             let clock = Instant::now();
-            let episode = self.play_in(idx, spec)?;
-            if episode.outcome.ending == EpisodeEnding::Cancelled {
+            let played = self.play_in(mode, idx)?;
+            if played.episode.ending == EpisodeEnding::Cancelled {
                 break;
             }
-            let failure = episode.outcome.error().map(str::to_owned);
-            let tally = &mut self.modes[idx].2;
-            if episode.outcome.start.is_some() {
+            let failure = played.episode.error().map(str::to_owned);
+            let tally = &mut self.modes[mode].2;
+            if played.episode.start.is_some() {
                 tally.millis.push(clock.elapsed().as_secs_f64() * 1e3);
-                tally.n_zooms += episode.outcome.n_zooms();
             }
-            tally.add(episode);
+            tally.add(played);
             match failure {
                 None => self.n_failures = 0,
                 Some(message) => self.recover(message)?,
@@ -139,8 +147,8 @@ impl<'a> Table<'a> {
         Ok(())
     }
 
-    fn play_in(&mut self, idx: usize, spec: &PageSpec) -> Result<PracticeEpisode, PlayError> {
-        let (mode, preset, _) = &self.modes[idx];
+    fn play_in(&mut self, mode: usize, idx: u64) -> Result<Played, PlayError> {
+        let (mode, preset, _) = &self.modes[mode];
         let (policy, sampling) = (&mut self.eyes.policy, &self.eyes.sampling);
         let mut agent = Agent {
             eyes: &mut PolicyEyes { policy, preset, sampling },
@@ -153,7 +161,7 @@ impl<'a> Table<'a> {
         };
         let labels = [("turns", mode.label())];
         let ratio = self.settings.device_pixel_ratio;
-        play_practice(&mut agent, &mut self.driver, spec, ratio, &labels, &mut self.run)
+        play(&mut agent, self.evaluation, idx, &mut self.driver, ratio, &labels, &mut self.run)
     }
 
     /// A new browser after a failure, unless it fails again and again.
@@ -163,41 +171,44 @@ impl<'a> Table<'a> {
             anyhow::bail!("{} pages failed in a row, the last one: {message}", self.n_failures);
         }
         terminal::note(&format!("a page failed ({message}); starting the browser again"));
-        self.driver = browser::start(self.settings, self.viewport)?;
+        self.driver = browser::start(self.settings, self.evaluation.viewport())?;
         Ok(())
     }
 
     fn standing(&self) -> String {
         let rates = self.modes.iter().map(|(mode, _, tally)| {
-            let all = ModeResult::new(*mode, tally).all;
+            let all = ModeResult::new(*mode, tally, self.evaluation).all;
             format!("{} {:.0} %", mode.label(), all.rate * 100.0)
         });
         rates.collect::<Vec<_>>().join(", ")
     }
 
-    fn finish(self, set: PracticeSet) -> anyhow::Result<PracticeResult> {
+    fn finish(self) -> anyhow::Result<EvaluationResult> {
         let (_, path) = self.run.finish()?;
         if let Some(path) = path {
             terminal::note(&format!("report  {}", write_report(&path)?.display()));
         }
-        // A page on which the world failed counts as played: it is among the errors.
-        let played =
-            || self.modes.iter().map(|(.., tally)| (tally.episodes.len() + tally.errors.len()) as u64);
-        let truncated = played().min().unwrap_or(0) < set.n_episodes;
-        let set = PracticeSet { n_episodes: played().max().unwrap_or(0), ..set };
-        let longest =
-            self.modes.iter().map(|(.., tally)| &tally.episodes).max_by_key(|episodes| episodes.len());
-        let random_clicker = RandomClicker::on(longest.map_or(&[][..], |episodes| episodes));
-        Ok(PracticeResult {
-            benchmark: PRACTICE_ID,
-            model: self.eyes.record.name,
-            weights_sha256: self.eyes.record.sha256,
+        let evaluation = self.evaluation;
+        // An item on which the world failed counts as played: it is among the errors.
+        let played = || self.modes.iter().map(|(.., tally)| tally.n());
+        let truncated = played().min().unwrap_or(0) < evaluation.n_items();
+        let n_played = played().max().unwrap_or(0);
+        let longest = self.modes.iter().map(|(.., tally)| &tally.played).max_by_key(|played| played.len());
+        let random_clicker = RandomClicker::on(longest.map_or(&[][..], |played| played), evaluation);
+        let modes = self.modes.iter().map(|(mode, _, tally)| ModeResult::new(*mode, tally, evaluation));
+        Ok(EvaluationResult {
+            benchmark: evaluation.id(),
+            model: self.eyes.record.name.clone(),
+            weights_sha256: self.eyes.record.sha256.clone(),
             command: env::command_line(),
             commit: record::COMMIT.to_owned(),
-            set,
+            set: evaluation.to_json(n_played),
             truncated,
-            modes: self.modes.iter().map(|(mode, _, tally)| ModeResult::new(*mode, tally)).collect(),
+            modes: modes.collect(),
             random_clicker,
+            title: evaluation.title(n_played),
+            n_played,
+            groups: evaluation.groups(),
         })
     }
 }

@@ -32,7 +32,7 @@ mod view;
 
 use vigorl_tasks::scripted::ScriptedTask;
 
-use crate::args::{Args, BenchCommand, Command, DataCommand, EvalCommand, InspectCommand, TrainCommand};
+use crate::args::{Args, BenchCommand, Command, DataCommand, InspectCommand, TrainCommand};
 use crate::exit::Ending;
 use crate::settings::{Layer, Settings, Typed};
 use crate::terminal;
@@ -64,7 +64,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
             Ok(Ending::Done)
         }
         Command::View(args) => view::view(args, &settings, form),
-        Command::Eval(EvalCommand::Practice(args)) => eval::practice(args, &settings, form),
+        Command::Eval(args) => eval::eval(args, &settings, form),
         Command::Train(TrainCommand::Sft(args)) => train::sft(args),
         Command::Data(DataCommand::Practice(args)) => data::practice(args, &settings, form),
         Command::Inspect(InspectCommand::Forward(args)) => inspect::forward(args, &settings, form),
@@ -95,7 +95,7 @@ fn layer_of(command: &Command) -> Layer {
         Command::Replay(args) => vec![&args.policy, &args.browser, &args.run],
         Command::Calibrate(args) => vec![&args.browser],
         Command::Record(args) => vec![&args.browser],
-        Command::Eval(EvalCommand::Practice(args)) => vec![&args.policy, &args.browser, &args.run],
+        Command::Eval(args) => vec![&args.policy, &args.browser, &args.run],
         Command::Data(DataCommand::Practice(args)) => vec![&args.browser],
         Command::Inspect(InspectCommand::Forward(args)) => vec![&args.policy],
         Command::Inspect(InspectCommand::Generate(args)) => vec![&args.policy],

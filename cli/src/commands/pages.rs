@@ -1,7 +1,5 @@
 //! Which practice pages: turns what was typed into a specification.
 
-use vigorl_benchmarks::PracticeSet;
-use vigorl_geometry::{Size, Viewport};
 use vigorl_tasks::practice::{PageSpec, Split, Tier};
 
 use crate::args::{PageArgs, SplitArg, TierArg};
@@ -44,23 +42,6 @@ pub(crate) fn first_page(args: &PageArgs, settings: &Settings, split: Split) -> 
         spec = spec.with_sizes(min..=max);
     }
     Ok(spec)
-}
-
-/// The set of `n` pages from the first one on.
-pub(crate) fn set(first: PageSpec, n: u64) -> anyhow::Result<PracticeSet> {
-    match first.seed.checked_add(n.saturating_sub(1)) {
-        Some(_) => Ok(PracticeSet { first, n_episodes: n }),
-        None => Err(usage(format!(
-            "there are no {n} pages from page {} on: the last one is {}; lower --first-page or --seed",
-            first.seed,
-            u64::MAX
-        ))),
-    }
-}
-
-/// The visible area that shows exactly one page.
-pub(crate) fn viewport(spec: &PageSpec) -> Size<Viewport> {
-    Size::of_pixels(spec.canvas.width, spec.canvas.height)
 }
 
 fn range(text: &str) -> Option<(u32, u32)> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use vigorl_agent::{Agent, Cancel, Checks, Hands, InOrder, Leash, PolicyEyes, run_episode};
-use vigorl_benchmarks::play_practice;
+use vigorl_benchmarks::{PracticeSet, play as play_item};
 use vigorl_geometry::DevicePixelRatio;
 use vigorl_interface::{Action, Driver};
 use vigorl_policy::{Policy, Preset, Sampling, ScriptedPolicy};
@@ -141,7 +141,8 @@ pub(crate) fn play(
     };
     let ratio = DevicePixelRatio::new(1.0).unwrap();
     for spec in specs {
-        play_practice(&mut agent, driver, spec, ratio, &[], &mut run).unwrap();
+        let set = PracticeSet::new(*spec, 1).unwrap();
+        play_item(&mut agent, &set, 0, driver, ratio, &[], &mut run).unwrap();
     }
     run.finish().unwrap().1.unwrap()
 }
