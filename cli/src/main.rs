@@ -25,6 +25,8 @@ mod secrets;
 mod settings;
 mod suite;
 mod terminal;
+#[cfg(feature = "training")]
+mod training_bar;
 
 use std::process::ExitCode;
 

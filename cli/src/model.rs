@@ -25,7 +25,7 @@ pub(crate) struct LoadedPolicy {
     pub(crate) policy: Engine,
     pub(crate) preset: Preset,
     pub(crate) sampling: Sampling,
-    pub(crate) record: ModelRecord,
+    name: String,
 }
 
 /// Loads the policy that the settings name.
@@ -33,14 +33,7 @@ pub(crate) fn load(settings: &Settings) -> anyhow::Result<LoadedPolicy> {
     source(&settings.model)?;
     let preset = preset(settings)?;
     let policy = load_engine(settings)?;
-    let sha256 = policy.checkpoint().weights_sha256()?;
-    let record = ModelRecord {
-        name: settings.model.clone(),
-        sha256: Some(sha256),
-        max_pixels: Some(policy.checkpoint().processor.max_pixels),
-        constrained: preset.constrain,
-    };
-    Ok(LoadedPolicy { policy, preset, sampling: sampling(settings), record })
+    Ok(LoadedPolicy { policy, preset, sampling: sampling(settings), name: settings.model.clone() })
 }
 
 /// How large a screenshot is seen.
@@ -69,6 +62,24 @@ impl LoadedPolicy {
     /// It, as eyes of an agent.
     pub(crate) fn eyes(&mut self) -> PolicyEyes<'_> {
         PolicyEyes { policy: &mut self.policy, preset: &self.preset, sampling: &self.sampling }
+    }
+
+    /// The same policy for a thread beside this one, on the same weights.
+    pub(crate) fn beside(&self) -> Self {
+        let Self { policy, preset, sampling, name } = self;
+        let (preset, sampling, name) = (preset.clone(), sampling.clone(), name.clone());
+        Self { policy: policy.beside(), preset, sampling, name }
+    }
+
+    /// What a record says of it. Asked first, it reads all weights.
+    pub(crate) fn record(&self) -> anyhow::Result<ModelRecord> {
+        let checkpoint = self.policy.checkpoint();
+        Ok(ModelRecord {
+            name: self.name.clone(),
+            sha256: Some(checkpoint.weights_sha256()?),
+            max_pixels: Some(checkpoint.processor.max_pixels),
+            constrained: self.preset.constrain,
+        })
     }
 
     /// How large a screenshot of `size` is seen.

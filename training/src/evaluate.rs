@@ -9,7 +9,7 @@ use vigorl_tasks::practice::dataset::Dataset;
 use crate::config::{HeldOutConfig, Objective, QuestionForm};
 use crate::error::TrainingError;
 use crate::loss::{Outcome, TokenKind, soft_cross_entropy};
-use crate::metrics::{Record, Tally};
+use crate::metrics::{Record, Tally, held_out_key};
 use crate::patches::patch_batch;
 use crate::sample::{Asked, Axis, Encoder, MicroBatch};
 use crate::seed::{number_of, stream};
@@ -40,7 +40,7 @@ pub fn evaluate(
         tally.merge(&part.0);
         answers.extend(part.1);
     }
-    let mut put = |name: &str, value: Option<f64>| record.set(format!("heldout/{}/{name}", set.name), value);
+    let mut put = |name: &str, value: Option<f64>| record.set(held_out_key(&set.name, name), value);
     put("loss_number", tally.loss(TokenKind::Number));
     put("accuracy_word", tally.accuracy(TokenKind::Word));
     put("accuracy_patch", tally.accuracy(TokenKind::Patch));

@@ -14,13 +14,11 @@
 //! | [`fresh`], [`tokenizer`] | a model that does not exist yet |
 //! | [`published`] | random checkpoints of the published sizes, for measuring speed |
 //! | [`mod@bench`] | a fixed step of the embedded policy, to measure and to hand to another program |
-//! | [`bar`] | progress on the terminal |
 //! | [`work`], [`step`] | a model under training; what a micro-batch contributes; one step of the optimizer |
 //! | [`seed`], [`workers`] | random streams; threads that compute whole micro-batches |
 //!
 //! Invariant: training runs the modules, prompts, crops and tokenization of inference, never a twin of them.
 
-pub mod bar;
 pub mod bench;
 pub mod checkpoint;
 pub mod config;

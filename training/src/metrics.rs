@@ -15,67 +15,113 @@ use crate::error::TrainingError;
 use crate::loss::{Outcome, TokenKind};
 use crate::sample::NumberTokens;
 
-/// Which way a metric should go.
+/// A panel of `curves.png`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Better {
-    /// Down.
-    Lower,
-    /// Up.
-    Higher,
-    /// It only describes the run.
-    Neither,
+pub enum Panel {
+    /// Losses, in nats.
+    Loss,
+    /// Errors of coordinates, in pixels.
+    Error,
+    /// Shares of right tokens, and the learning rate.
+    Right,
+    /// Shares of held-out answers in the target box.
+    InBox,
 }
 
-/// A metric's name, definition and direction.
+/// A metric's name and definition, and where it is drawn.
 #[derive(Debug, Clone, Copy)]
 pub struct Metric {
     /// Key in `metrics.jsonl`.
     pub name: &'static str,
     /// What is computed, over the steps since the last line.
     pub definition: &'static str,
-    /// Which way it should go.
-    pub better: Better,
+    /// The panel of its curve and what the curve is called there; held-out curves are called by their sets.
+    pub curve: Option<(Panel, &'static str)>,
 }
 
-const fn metric(name: &'static str, better: Better, definition: &'static str) -> Metric {
-    Metric { name, definition, better }
+const fn drawn(name: &'static str, panel: Panel, label: &'static str, definition: &'static str) -> Metric {
+    Metric { name, definition, curve: Some((panel, label)) }
+}
+
+const fn listed(name: &'static str, definition: &'static str) -> Metric {
+    Metric { name, definition, curve: None }
+}
+
+/// The key of a metric of [`HELD_OUT`], measured on the set of that name.
+pub fn held_out_key(set: &str, name: &str) -> String {
+    format!("heldout/{set}/{name}")
+}
+
+/// The set and the name of a held-out metric's key; nothing for other keys.
+pub fn set_and_name(key: &str) -> Option<(&str, &str)> {
+    key.strip_prefix("heldout/")?.rsplit_once('/')
 }
 
 /// Metrics of training steps.
 pub const METRICS: [Metric; 19] = [
-    metric("loss/total", Better::Lower, "weighted mean divergence from the targets, nats per token"),
-    metric("loss/number", Better::Lower, "mean divergence at first mentions of coordinates, nats"),
-    metric("loss/word", Better::Lower, "mean divergence at words and decisions, nats"),
-    metric("loss/syntax", Better::Lower, "mean divergence at tags, brackets and turn ends, nats"),
-    metric("accuracy/word", Better::Higher, "share of words and decisions whose likeliest token is right"),
-    metric("accuracy/number", Better::Higher, "share of coordinates whose likeliest token is exactly right"),
-    metric("loss/patch", Better::Lower, "mean divergence at merged patches that show a widget, nats"),
-    metric("accuracy/patch", Better::Higher, "share of them whose noun beats every wrong word"),
-    metric("loss/gaze", Better::Lower, "mean of minus the logarithm of the attention on the widget, nats"),
-    metric("accuracy/gaze", Better::Higher, "share of looks whose most attended token shows the widget"),
-    metric("error/number_median_px", Better::Lower, "median distance of the likeliest coordinate, one axis"),
-    metric("optim/lr_share", Better::Neither, "learning rate as a share of its peak, stage scale included"),
-    metric("optim/gradient_norm", Better::Neither, "length of the gradient before clipping, mean"),
-    metric("data/pages", Better::Neither, "pages seen since the start"),
-    metric("data/questions", Better::Neither, "questions seen since the start"),
-    metric("data/tokens_per_question", Better::Neither, "tokens of rows, images included, per question"),
-    metric("time/secs", Better::Neither, "time in training steps since the start"),
-    metric("time/step_secs", Better::Lower, "time per step, mean"),
-    metric("time/questions_per_sec", Better::Higher, "questions per second of training steps"),
+    drawn("loss/total", Panel::Loss, "all", "weighted mean divergence from the targets, nats per token"),
+    drawn(
+        "loss/number",
+        Panel::Loss,
+        "coordinates",
+        "mean divergence at first mentions of coordinates, nats",
+    ),
+    drawn("loss/word", Panel::Loss, "words", "mean divergence at words and decisions, nats"),
+    listed("loss/syntax", "mean divergence at tags, brackets and turn ends, nats"),
+    drawn(
+        "accuracy/word",
+        Panel::Right,
+        "words",
+        "share of words and decisions whose likeliest token is right",
+    ),
+    drawn(
+        "accuracy/number",
+        Panel::Right,
+        "coordinates, exact",
+        "share of coordinates whose likeliest token is exactly right",
+    ),
+    drawn("loss/patch", Panel::Loss, "patches", "mean divergence at merged patches that show a widget, nats"),
+    drawn("accuracy/patch", Panel::Right, "patches", "share of them whose noun beats every wrong word"),
+    drawn(
+        "loss/gaze",
+        Panel::Loss,
+        "looks",
+        "mean of minus the logarithm of the attention on the widget, nats",
+    ),
+    listed("accuracy/gaze", "share of looks whose most attended token shows the widget"),
+    drawn(
+        "error/number_median_px",
+        Panel::Error,
+        "training",
+        "median distance of the likeliest coordinate, one axis",
+    ),
+    drawn(
+        "optim/lr_share",
+        Panel::Right,
+        "learning rate / peak",
+        "learning rate as a share of its peak, stage scale included",
+    ),
+    listed("optim/gradient_norm", "length of the gradient before clipping, mean"),
+    listed("data/pages", "pages seen since the start"),
+    listed("data/questions", "questions seen since the start"),
+    listed("data/tokens_per_question", "tokens of rows, images included, per question"),
+    listed("time/secs", "time in training steps since the start"),
+    listed("time/step_secs", "time per step, mean"),
+    listed("time/questions_per_sec", "questions per second of training steps"),
 ];
 
 /// Metrics of held-out pages, each behind `heldout/SET/`. Teacher-forced: the true text stands before each token.
 pub const HELD_OUT: [Metric; 10] = [
-    metric("loss_number", Better::Lower, "mean divergence at first mentions of coordinates, nats"),
-    metric("accuracy_word", Better::Higher, "share of words and decisions whose likeliest token is right"),
-    metric("accuracy_patch", Better::Higher, "share of patches whose noun beats every wrong word"),
-    metric("accuracy_gaze", Better::Higher, "share of looks whose most attended token shows the widget"),
-    metric("error_median_px", Better::Lower, "median distance of the likeliest coordinate, one axis"),
-    metric("in_box", Better::Higher, "share of answers whose likeliest point lies in the target box"),
-    metric("in_box_small", Better::Higher, "the same for targets under 14 px"),
-    metric("in_box_medium", Better::Higher, "the same for targets of 14 to 24 px"),
-    metric("in_box_large", Better::Higher, "the same for targets over 24 px"),
-    metric("in_box_zoomed", Better::Higher, "the same for answers given after at least one zoom turn"),
+    listed("loss_number", "mean divergence at first mentions of coordinates, nats"),
+    listed("accuracy_word", "share of words and decisions whose likeliest token is right"),
+    listed("accuracy_patch", "share of patches whose noun beats every wrong word"),
+    listed("accuracy_gaze", "share of looks whose most attended token shows the widget"),
+    drawn("error_median_px", Panel::Error, "", "median distance of the likeliest coordinate, one axis"),
+    drawn("in_box", Panel::InBox, "", "share of answers whose likeliest point lies in the target box"),
+    listed("in_box_small", "the same for targets under 14 px"),
+    listed("in_box_medium", "the same for targets of 14 to 24 px"),
+    listed("in_box_large", "the same for targets over 24 px"),
+    listed("in_box_zoomed", "the same for answers given after at least one zoom turn"),
 ];
 
 /// Sums of token outcomes.

@@ -1,5 +1,8 @@
 //! Draws `curves.png` from the records of a run: loss, coordinate error, accuracy, points in the box.
+//!
+//! Invariant: which metric is drawn where is said by the metrics themselves, so no curve is of a name that is not logged.
 
+use std::collections::BTreeSet;
 use std::io::Cursor;
 use std::path::Path;
 use std::sync::Once;
@@ -10,7 +13,7 @@ use plotters::style::FontStyle;
 use vigorl_files::write_whole;
 
 use crate::error::TrainingError;
-use crate::metrics::Record;
+use crate::metrics::{HELD_OUT, METRICS, Metric, Panel, Record, held_out_key, set_and_name};
 
 const SIZE: (u32, u32) = (1400, 900);
 const FONT: &str = "curves";
@@ -36,7 +39,7 @@ struct Curve {
 }
 
 /// One panel: a title and its curves.
-struct Panel {
+struct Drawing {
     title: &'static str,
     curves: Vec<Curve>,
     scale: Scale,
@@ -87,68 +90,39 @@ fn draw_panels(pixels: &mut RgbImage, records: &[Record], marks: &[StageMark]) -
     let root = BitMapBackend::with_buffer(pixels, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
     let areas = root.margin(10, 14, 10, 24).split_evenly((2, 2));
-    for (area, panel) in areas.iter().zip(panels(records)) {
+    for (area, panel) in areas.iter().zip(drawings(records)) {
         draw_panel(area, &panel, records.last().map_or(1, |r| r.step), marks)?;
     }
     root.present()?;
     Ok(())
 }
 
-fn panels(records: &[Record]) -> [Panel; 4] {
-    let curve = |label: &str, name: &str| Curve {
-        label: label.to_owned(),
-        points: smooth(records.iter().filter_map(|r| Some((r.step as f64, *r.values.get(name)?))).collect()),
-    };
-    let held_out = |metric: &str| -> Vec<Curve> {
-        let mut names: Vec<&String> = records
-            .iter()
-            .flat_map(|r| r.values.keys())
-            .filter(|name| name.starts_with("heldout/"))
-            .collect();
-        names.sort();
-        names.dedup();
-        let end = format!("/{metric}");
-        let sets = names.iter().filter_map(|name| name.strip_prefix("heldout/")?.strip_suffix(&end));
-        sets.map(|set| Curve { label: set.to_owned(), ..raw(records, &format!("heldout/{set}{end}")) })
-            .collect()
-    };
+fn drawings(records: &[Record]) -> [Drawing; 4] {
+    let of = |panel, title, scale| Drawing { title, curves: curves(records, panel), scale };
     [
-        Panel {
-            title: "loss (nats per token)",
-            curves: vec![
-                curve("all", "loss/total"),
-                curve("coordinates", "loss/number"),
-                curve("words", "loss/word"),
-                curve("patches", "loss/patch"),
-                curve("places", "loss/place"),
-            ],
-            scale: Scale::FromZero,
-        },
-        Panel {
-            title: "median error of a coordinate (px)",
-            curves: [curve("training", "error/number_median_px")]
-                .into_iter()
-                .chain(held_out("error_median_px"))
-                .collect(),
-            scale: Scale::FromZero,
-        },
-        Panel {
-            title: "right tokens, and the learning rate",
-            curves: vec![
-                curve("words", "accuracy/word"),
-                curve("coordinates, exact", "accuracy/number"),
-                curve("patches", "accuracy/patch"),
-                curve("learning rate / peak", "optim/lr_share"),
-            ],
-            scale: Scale::Share,
-        },
-        Panel { title: "held-out: point in the box", curves: held_out("in_box"), scale: Scale::Share },
+        of(Panel::Loss, "loss (nats per token)", Scale::FromZero),
+        of(Panel::Error, "median error of a coordinate (px)", Scale::FromZero),
+        of(Panel::Right, "right tokens, and the learning rate", Scale::Share),
+        of(Panel::InBox, "held-out: point in the box", Scale::Share),
     ]
 }
 
-fn raw(records: &[Record], name: &str) -> Curve {
-    let points = records.iter().filter_map(|r| Some((r.step as f64, *r.values.get(name)?))).collect();
-    Curve { label: String::new(), points }
+/// The curves of a panel: those of training smoothed, and one for each held-out set.
+fn curves(records: &[Record], panel: Panel) -> Vec<Curve> {
+    let points = |key: &str| -> Vec<(f64, f64)> {
+        records.iter().filter_map(|r| Some((r.step as f64, *r.values.get(key)?))).collect()
+    };
+    let label = |metric: &Metric| metric.curve.filter(|(of, _)| *of == panel).map(|(_, label)| label);
+    let of_training = METRICS.iter().filter_map(|metric| {
+        Some(Curve { label: label(metric)?.to_owned(), points: smooth(points(metric.name)) })
+    });
+    let keys = records.iter().flat_map(|record| record.values.keys());
+    let sets: BTreeSet<&str> = keys.filter_map(|key| Some(set_and_name(key)?.0)).collect();
+    let held_out = HELD_OUT.iter().filter(|metric| label(metric).is_some()).flat_map(|metric| {
+        sets.iter()
+            .map(|set| Curve { label: (*set).to_owned(), points: points(&held_out_key(set, metric.name)) })
+    });
+    of_training.chain(held_out).collect()
 }
 
 /// Means over a window of a hundredth of the points: lines of single steps hide the trend.
@@ -163,7 +137,7 @@ fn smooth(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
 
 fn draw_panel(
     area: &DrawingArea<BitMapBackend<'_>, plotters::coord::Shift>,
-    panel: &Panel,
+    panel: &Drawing,
     last_step: u64,
     marks: &[StageMark],
 ) -> DrawResult {
@@ -212,6 +186,25 @@ fn draw_panel(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_curve_is_of_what_is_logged() {
+        let mut record = Record::at(1);
+        METRICS.iter().for_each(|metric| record.set(metric.name, 0.5));
+        HELD_OUT.iter().for_each(|metric| record.set(held_out_key("icons", metric.name), 0.5));
+        let drawn: Vec<(&str, Vec<String>)> = drawings(&[record])
+            .into_iter()
+            .map(|drawing| {
+                assert!(drawing.curves.iter().all(|curve| curve.points == [(1.0, 0.5)]), "{}", drawing.title);
+                (drawing.title, drawing.curves.into_iter().map(|curve| curve.label).collect())
+            })
+            .collect();
+        let labels = |panel: usize| drawn[panel].1.join(", ");
+        assert_eq!(labels(0), "all, coordinates, words, patches, looks");
+        assert_eq!(labels(1), "training, icons");
+        assert_eq!(labels(2), "words, coordinates, exact, patches, learning rate / peak");
+        assert_eq!(labels(3), "icons");
+    }
 
     #[test]
     fn curves_are_drawn_as_a_png_of_the_right_size() {

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Tensor;
@@ -13,6 +13,7 @@ use vigorl_training::checkpoint::read_weights;
 use vigorl_training::config::{Freeze, QuestionMix, SftConfig};
 use vigorl_training::fresh::tensor_shapes;
 use vigorl_training::loss::TokenKind;
+use vigorl_training::metrics::{HELD_OUT, METRICS, held_out_key};
 use vigorl_training::optim::{Optimizer, normalize_and_clip};
 use vigorl_training::patches::{NamedImage, patch_batch};
 use vigorl_training::sample::{AskedPage, Encoder, MicroBatch};
@@ -141,6 +142,25 @@ fn an_interrupted_and_resumed_run_is_the_uninterrupted_one() {
     {
         assert!(whole.run.output_dir.join(file).exists(), "{file} is missing");
     }
+}
+
+#[test]
+fn every_name_of_the_log_is_a_metric_and_every_metric_is_logged() {
+    let dir = tempfile::tempdir().unwrap();
+    pages(dir.path(), 4);
+    let mut config = config(dir.path());
+    config.stages[0].steps = 2;
+    run(&config, None);
+    let text = std::fs::read_to_string(config.run.output_dir.join("metrics.jsonl")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<HashMap<String, f64>>(line).unwrap());
+    let logged: BTreeSet<String> = lines.flat_map(HashMap::into_keys).filter(|key| key != "step").collect();
+    let of_training = METRICS.iter().map(|metric| metric.name.to_owned());
+    let set = &config.heldout[0].name;
+    let of_set = HELD_OUT.iter().map(|metric| held_out_key(set, metric.name));
+    // A page of 64 pixels has room for small widgets alone.
+    let absent = ["in_box_medium", "in_box_large"].map(|name| held_out_key(set, name));
+    let known: BTreeSet<String> = of_training.chain(of_set).filter(|key| !absent.contains(key)).collect();
+    assert_eq!(logged, known);
 }
 
 #[test]

@@ -29,8 +29,8 @@ pub(crate) fn demo(args: &DemoArgs, settings: &Settings, form: Form) -> anyhow::
     let mut driver = browser::start(settings, set.viewport())?;
     let task = format!("{} practice pages nobody has trained on", set.n_episodes);
     let version = browser::version(&mut driver);
-    terminal::note(&format!("{} plays {task}, live in {version}", eyes.record.name));
-    let record = record::of_run(&task, record::of_evaluation(&set), eyes.record.clone(), settings, version);
+    terminal::note(&format!("{} plays {task}, live in {version}", settings.model));
+    let record = record::of_run(&task, record::of_evaluation(&set), eyes.record()?, settings, version);
     let mut run = Run::recorded(&settings.output_dir, "demo", &record, &[])?;
     let mut agent = Agent {
         eyes: &mut eyes.eyes(),

@@ -155,11 +155,14 @@ fn policy(settings: &Settings) -> (Result<String, String>, Result<String, String
     let [width, height] =
         record::sides(settings.viewport).map(|side| (f64::from(side) * ratio).round() as u32);
     let view = eyes.describe_seen((width, height)).map_err(|error| error.to_string());
-    let sha256 = eyes.record.sha256.unwrap_or_default();
+    let sha256 = match eyes.policy.checkpoint().weights_sha256() {
+        Ok(sha256) => sha256,
+        Err(error) => return (Err(error.to_string()), view),
+    };
     let short = sha256.get(..12).unwrap_or(&sha256).to_owned();
     let preset = eyes.preset.name;
     let millis = clock.elapsed().as_millis();
-    (Ok(format!("{} (sha256 {short}), preset {preset}, loads in {millis} ms", eyes.record.name)), view)
+    (Ok(format!("{} (sha256 {short}), preset {preset}, loads in {millis} ms", settings.model)), view)
 }
 
 fn output(folder: &Path) -> Result<String, String> {

@@ -109,7 +109,7 @@ impl<'a> Table<'a> {
             let record = record::of_run(
                 &format!("eval {}", args.name),
                 record::of_evaluation(evaluation),
-                eyes.record.clone(),
+                eyes.record()?,
                 settings,
                 version,
             );
@@ -196,10 +196,11 @@ impl<'a> Table<'a> {
         let longest = self.modes.iter().map(|(.., tally)| &tally.played).max_by_key(|played| played.len());
         let random_clicker = RandomClicker::on(longest.map_or(&[][..], |played| played), evaluation);
         let modes = self.modes.iter().map(|(mode, _, tally)| ModeResult::new(*mode, tally, evaluation));
+        let model = self.eyes.record()?;
         Ok(EvaluationResult {
             benchmark: evaluation.id(),
-            model: self.eyes.record.name.clone(),
-            weights_sha256: self.eyes.record.sha256.clone(),
+            model: model.name,
+            weights_sha256: model.sha256,
             command: env::command_line(),
             commit: record::COMMIT.to_owned(),
             set: evaluation.to_json(n_played),

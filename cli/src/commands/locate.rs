@@ -43,7 +43,7 @@ pub(crate) fn locate(args: &LocateArgs, settings: &Settings, form: Form) -> anyh
             "turns": record.turns,
             "image_size": [screenshot.width(), screenshot.height()],
             "seen": { "size": [seen.width, seen.height], "n_visual_tokens": seen.n_tokens },
-            "model": eyes.record,
+            "model": eyes.record()?,
             "malformed": record.malformed,
         })),
         Form::Text => text(&record, eyes.preset.answer_kind),

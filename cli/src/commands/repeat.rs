@@ -5,7 +5,7 @@
 //!
 //! Repetitions side by side are threads of this program, not programs of their own: one flag stops them all on
 //! Ctrl-C, what they started is ended in the one place that ends all of it, also when this program is killed, their
-//! threads share the cores instead of each counting on all of them, and weights are loaded once for each thread.
+//! threads share the cores instead of each counting on all of them, and weights are loaded and hashed once for all.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +20,7 @@ use crate::args::RunArgs;
 use crate::commands::run::{Job, Place, Played, play_once};
 use crate::commands::{Form, pretty};
 use crate::exit::{self, Ending, Usage, usage};
+use crate::model::LoadedPolicy;
 use crate::parts::Part;
 use crate::settings::Settings;
 use crate::suite::{self, Counts, Outcome, Repetition, Suite};
@@ -39,9 +40,11 @@ pub(crate) fn run(
     let turns: Vec<(usize, u64)> =
         (0..jobs.len()).flat_map(|job| (0..n_times).map(move |time| (job, time))).collect();
     let book = Book::open(jobs, n_times, args, settings, form)?;
+    let looks = if args.places { None } else { Some(model::load(settings)?) };
     let next = AtomicUsize::new(0);
     let work = || {
-        let played = play_turns(jobs, &turns, &next, &book, args, settings, cancel);
+        let take = || turns.get(next.fetch_add(1, Ordering::SeqCst)).copied();
+        let played = play_turns(jobs, &take, looks.as_ref(), &book, args, settings, cancel);
         if played.is_err() {
             // The others have no use any more.
             next.store(turns.len(), Ordering::SeqCst);
@@ -88,16 +91,16 @@ fn n_side_by_side(jobs: &[Job], args: &RunArgs, settings: &Settings) -> anyhow::
 /// Plays the next turn that nobody has taken until there is none.
 fn play_turns(
     jobs: &[Job],
-    turns: &[(usize, u64)],
-    next: &AtomicUsize,
+    take: &dyn Fn() -> Option<(usize, u64)>,
+    looks: Option<&LoadedPolicy>,
     book: &Book<'_>,
     args: &RunArgs,
     settings: &Settings,
     cancel: &Cancel,
 ) -> anyhow::Result<()> {
-    let mut looks = if args.places { None } else { Some(model::load(settings)?) };
+    let mut looks = looks.map(LoadedPolicy::beside);
     while !cancel.is_set() {
-        let Some(&(job_idx, time)) = turns.get(next.fetch_add(1, Ordering::SeqCst)) else { break };
+        let Some((job_idx, time)) = take() else { break };
         let job = &jobs[job_idx];
         // Each samples on its own, and can be played alone with --seed.
         let settings = settings.with_seed(settings.seed.wrapping_add(time));

@@ -191,7 +191,7 @@ fn ask(recorded: &Recorded, settings: &Settings, form: Form) -> anyhow::Result<E
         bar.inc(1);
     }
     bar.finish_and_clear();
-    print(&recorded.run.model.name, &eyes.record.name, &decisions, form);
+    print(&recorded.run.model.name, &settings.model, &decisions, form);
     Ok(if cancel.is_set() { Ending::Interrupted } else { Ending::Done })
 }
 

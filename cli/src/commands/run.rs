@@ -109,7 +109,7 @@ pub(crate) fn play_once(
     let is_cancelled = || cancel.is_set();
     let Some(mut world) = world(job, settings, &is_cancelled)? else { return Ok(None) };
     let model = match &looks {
-        Some(eyes) => eyes.record.clone(),
+        Some(eyes) => eyes.record()?,
         None => ModelRecord { name: "places".to_owned(), ..ModelRecord::default() },
     };
     let version = world.version().to_owned();

@@ -4,13 +4,13 @@
 
 use std::path::Path;
 
-use vigorl_training::bar::TerminalBar;
 use vigorl_training::published::{self, PublishedSize};
 use vigorl_training::{SftEnd, run_sft};
 
 use crate::args::{BenchTrainArgs, TrainSftArgs};
 use crate::commands::{Form, bench};
 use crate::exit::{Ending, usage};
+use crate::training_bar::TrainingBar;
 use crate::{interrupt, terminal};
 
 /// The supervised warm start.
@@ -20,7 +20,7 @@ pub(crate) fn sft(args: &TrainSftArgs) -> anyhow::Result<Ending> {
         return Err(usage(format!("`{shown}` is no file; an example is training/configs/nano.toml")));
     }
     let cancel = interrupt::install()?;
-    let mut bar = TerminalBar::new();
+    let mut bar = TrainingBar::default();
     let end = run_sft(&args.config, cancel.flag(), &mut |progress| bar.show(progress))?;
     Ok(match end {
         SftEnd::Finished => Ending::Done,

@@ -2,6 +2,7 @@
 //! itself.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::Device;
 use vigorl_policy::ChatTemplate;
@@ -36,7 +37,7 @@ impl std::fmt::Display for ModelSource {
 }
 
 /// Everything of a checkpoint but the built model.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Checkpoint {
     /// Name for records.
     pub name: String,
@@ -49,6 +50,8 @@ pub struct Checkpoint {
     /// Chat template, which holds the default system prompt.
     pub template: ChatTemplate,
     folder: Option<PathBuf>,
+    /// Of the weights, once somebody has asked; clones ask once together.
+    sha256: Arc<Mutex<Option<String>>>,
 }
 
 impl Checkpoint {
@@ -73,7 +76,8 @@ impl Checkpoint {
         let tokenizer = Tokenizer::open(dir)?;
         let template = ChatTemplate::from_folder(dir).map_err(|e| LoadError::Template(e.to_string()))?;
         let folder = Some(dir.to_owned());
-        Self { name, config, processor, tokenizer, template, folder }.checked()
+        let sha256 = Arc::default();
+        Self { name, config, processor, tokenizer, template, folder, sha256 }.checked()
     }
 
     fn embedded() -> Result<Self, LoadError> {
@@ -86,6 +90,7 @@ impl Checkpoint {
             tokenizer: Tokenizer::from_bytes(nano::TOKENIZER)?,
             template,
             folder: None,
+            sha256: Arc::default(),
         };
         checkpoint.checked()
     }
@@ -138,11 +143,20 @@ impl Checkpoint {
         Ok(path)
     }
 
-    /// SHA-256 over the weight files in name order, as hexadecimal: which weights produced a run.
+    /// SHA-256 over the weight files in name order, as hexadecimal: which weights produced a run. Files are read the
+    /// first time only, which takes seconds for a large checkpoint.
     ///
     /// # Errors
     /// If a file cannot be read.
     pub fn weights_sha256(&self) -> Result<String, LoadError> {
+        let mut known = self.sha256.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some(sha256) => Ok(sha256.clone()),
+            None => Ok(known.insert(self.hashed_weights()?).clone()),
+        }
+    }
+
+    fn hashed_weights(&self) -> Result<String, LoadError> {
         use sha2::{Digest, Sha256};
         let mut hasher = Sha256::new();
         match &self.folder {

@@ -135,6 +135,21 @@ impl Engine {
         })
     }
 
+    /// Another engine on the same weights, which knows nothing of this one's conversations: for a thread beside it.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let model = self.model.beside();
+        Self {
+            checkpoint: self.checkpoint.clone(),
+            own_processor: self.own_processor.clone(),
+            session: Session::new(&model),
+            model,
+            device: self.device.clone(),
+            dtype: self.dtype,
+            protocol: ProtocolTokens::default(),
+        }
+    }
+
     /// The checkpoint this engine runs.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint

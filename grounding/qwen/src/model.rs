@@ -114,6 +114,12 @@ impl PackedPass {
 }
 
 impl Model {
+    /// The same weights for another conversation at the same time.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self { threads: Arc::new(self.threads.beside()), ..self.clone() }
+    }
+
     /// Builds the model over `weights`.
     ///
     /// # Errors

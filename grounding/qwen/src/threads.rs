@@ -23,6 +23,11 @@ impl Threads {
         Self { is_small: n_weights < SMALL_BELOW, single: OnceLock::new() }
     }
 
+    /// Threads of another conversation with the same model: what computes on one thread does so on one of its own.
+    pub(crate) fn beside(&self) -> Self {
+        Self { is_small: self.is_small, single: OnceLock::new() }
+    }
+
     /// Runs `work` where its parallel parts take as many threads as are good for the model.
     pub(crate) fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         let start = || self.is_small.then(|| ThreadPoolBuilder::new().num_threads(1).build().ok()).flatten();

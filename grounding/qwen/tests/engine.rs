@@ -215,3 +215,27 @@ fn a_prompt_that_is_too_long_is_an_error() {
     // The engine is as good as before.
     complete(&mut engine, &question(), &greedy());
 }
+
+#[test]
+fn an_engine_beside_another_has_its_weights_and_none_of_its_memories() {
+    // A folder of its own, so that it can be taken away.
+    let folder = tempfile::tempdir().unwrap();
+    let nano = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/nano");
+    for file in std::fs::read_dir(nano).unwrap().map(|file| file.unwrap().path()) {
+        std::fs::copy(&file, folder.path().join(file.file_name().unwrap())).unwrap();
+    }
+    let source = ModelSource::Dir(folder.path().to_owned());
+    let mut engine = Engine::load(&source, &LoadOptions::default()).unwrap();
+    let sha256 = engine.checkpoint().weights_sha256().unwrap();
+    let said = complete(&mut engine, &question(), &greedy());
+    std::fs::remove_file(folder.path().join("model.safetensors")).unwrap();
+    let mut beside = engine.beside();
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| complete(&mut beside, &question(), &greedy()));
+        let again = complete(&mut engine, &question(), &greedy());
+        let other = other.join().unwrap();
+        assert_eq!((&again.token_ids, &other.token_ids), (&said.token_ids, &said.token_ids));
+        assert!(again.n_cached_tokens > 0 && other.n_cached_tokens == 0);
+    });
+    assert_eq!(beside.checkpoint().weights_sha256().unwrap(), sha256, "files are hashed once");
+}
