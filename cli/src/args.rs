@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use crate::eyes;
+
 /// The program.
 #[derive(Debug, Parser)]
 #[command(
@@ -194,7 +196,10 @@ pub(crate) struct RunArgs {
     /// Secrets of the task, as lines NAME=VALUE; otherwise they come from the environment
     #[arg(long, value_name = "FILE")]
     pub(crate) secrets: Option<PathBuf>,
-    /// Find targets by the places that the task file names (selector, name, picture, at), without a model
+    /// Who finds the targets [default: policy]
+    #[arg(long, value_name = "NAME", value_parser = eyes(), conflicts_with = "places")]
+    pub(crate) eyes: Option<String>,
+    /// Find targets by the places that the task file names (selector, name, picture, at), without a model: --eyes places
     #[arg(long)]
     pub(crate) places: bool,
     /// Find and record everything, but do nothing to the page
@@ -347,6 +352,28 @@ pub(crate) struct EvalArgs {
     pub(crate) browser: BrowserArgs,
     #[command(flatten)]
     pub(crate) run: RunDirArgs,
+}
+
+impl RunArgs {
+    /// The name of the eyes that are asked for.
+    pub(crate) fn eyes(&self) -> &str {
+        match (&self.eyes, self.places) {
+            (Some(name), _) => name,
+            (None, true) => eyes::PLACES,
+            (None, false) => eyes::POLICY,
+        }
+    }
+
+    /// Whether targets are where the task says, and nobody looks.
+    pub(crate) fn is_by_places(&self) -> bool {
+        self.eyes() == eyes::PLACES
+    }
+}
+
+/// The names of all eyes, with who decides.
+fn eyes() -> PossibleValuesParser {
+    let value = |(name, about): &(&'static str, &'static str)| PossibleValue::new(*name).help(*about);
+    PossibleValuesParser::new(eyes::NAMED.iter().map(value))
 }
 
 /// The names of all evaluations, with what they measure.

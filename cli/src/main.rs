@@ -6,6 +6,7 @@ mod commands;
 mod confirm;
 mod env;
 mod exit;
+mod eyes;
 #[cfg(feature = "hub")]
 mod hub;
 #[cfg(not(feature = "hub"))]

@@ -20,11 +20,11 @@ use crate::args::RunArgs;
 use crate::commands::run::{Job, Place, Played, play_once};
 use crate::commands::{Form, pretty};
 use crate::exit::{self, Ending, Usage, usage};
-use crate::model::LoadedPolicy;
+use crate::eyes::LoadedEyes;
 use crate::parts::Part;
 use crate::settings::Settings;
 use crate::suite::{self, Counts, Outcome, Repetition, Suite};
-use crate::{junit, model, record, terminal};
+use crate::{junit, record, terminal};
 
 /// Plays every job as often as asked and sums up.
 pub(crate) fn run(
@@ -40,11 +40,11 @@ pub(crate) fn run(
     let turns: Vec<(usize, u64)> =
         (0..jobs.len()).flat_map(|job| (0..n_times).map(move |time| (job, time))).collect();
     let book = Book::open(jobs, n_times, args, settings, form)?;
-    let looks = if args.places { None } else { Some(model::load(settings)?) };
+    let eyes = LoadedEyes::load(args.eyes(), settings)?;
     let next = AtomicUsize::new(0);
     let work = || {
         let take = || turns.get(next.fetch_add(1, Ordering::SeqCst)).copied();
-        let played = play_turns(jobs, &take, looks.as_ref(), &book, args, settings, cancel);
+        let played = play_turns(jobs, &take, &eyes, &book, args, settings, cancel);
         if played.is_err() {
             // The others have no use any more.
             next.store(turns.len(), Ordering::SeqCst);
@@ -92,23 +92,21 @@ fn n_side_by_side(jobs: &[Job], args: &RunArgs, settings: &Settings) -> anyhow::
 fn play_turns(
     jobs: &[Job],
     take: &dyn Fn() -> Option<(usize, u64)>,
-    looks: Option<&LoadedPolicy>,
+    eyes: &LoadedEyes,
     book: &Book<'_>,
     args: &RunArgs,
     settings: &Settings,
     cancel: &Cancel,
 ) -> anyhow::Result<()> {
-    let mut looks = looks.map(LoadedPolicy::beside);
+    let mut eyes = eyes.beside();
     while !cancel.is_set() {
         let Some((job_idx, time)) = take() else { break };
         let job = &jobs[job_idx];
         // Each samples on its own, and can be played alone with --seed.
         let settings = settings.with_seed(settings.seed.wrapping_add(time));
-        if let Some(eyes) = &mut looks {
-            eyes.sampling.seed = settings.seed;
-        }
+        eyes.with_seed(settings.seed);
         let clock = Instant::now();
-        let played = play_once(job, looks.as_mut(), args, &settings, cancel, terminal::detail);
+        let played = play_once(job, &mut eyes, args, &settings, cancel, terminal::detail);
         let (outcome, record) = outcome_of(played, job, args, cancel)?;
         let repetition = Repetition { seed: settings.seed, outcome, took: clock.elapsed(), record };
         book.enter(job_idx, time, repetition)?;

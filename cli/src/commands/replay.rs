@@ -346,6 +346,7 @@ impl RunArgs {
             url: None,
             vars: Vec::new(),
             secrets: args.secrets.clone(),
+            eyes: None,
             places: true,
             dry_run: false,
             repetitions: RepetitionArgs::default(),

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::json;
-use vigorl_agent::{Agent, Cancel, Checks, Confirm, Eyes, Hands, Leash, PlaceEyes, Scripted, run_episode};
+use vigorl_agent::{Agent, Cancel, Checks, Confirm, Hands, Leash, Scripted, run_episode};
 use vigorl_geometry::{Size, Viewport};
 use vigorl_interface::{Act, Area};
 use vigorl_report::write_report;
-use vigorl_runs::record::{InputRecord, ModelRecord, Summary};
+use vigorl_runs::record::{InputRecord, Summary};
 use vigorl_runs::{Recorded, Run};
 use vigorl_tasks::Blind;
 use vigorl_tasks::scripted::{
@@ -22,7 +22,8 @@ use crate::args::RunArgs;
 use crate::commands::{Form, browser, desktop, pretty, repeat};
 use crate::confirm::{self, AtTerminal};
 use crate::exit::{Ending, usage};
-use crate::model::{self, LoadedPolicy};
+use crate::eyes::LoadedEyes;
+
 use crate::parts::Part;
 use crate::secrets::{self, Secrets};
 use crate::settings::Settings;
@@ -86,8 +87,8 @@ fn run_all(
         return repeat::run(&jobs, args, settings, form, &cancel);
     }
     record::check_output(settings)?;
-    let mut looks = if args.places { None } else { Some(model::load(settings)?) };
-    let Some(played) = play_once(job, looks.as_mut(), args, settings, &cancel, terminal::note)? else {
+    let mut eyes = LoadedEyes::load(args.eyes(), settings)?;
+    let Some(played) = play_once(job, &mut eyes, args, settings, &cancel, terminal::note)? else {
         return Ok(Ending::Interrupted);
     };
     print(&played, form)?;
@@ -100,7 +101,7 @@ fn run_all(
 /// Plays a job once, as a run of its own; nothing if it was interrupted before there was anything to record.
 pub(crate) fn play_once(
     job: &Job,
-    looks: Option<&mut LoadedPolicy>,
+    eyes: &mut LoadedEyes,
     args: &RunArgs,
     settings: &Settings,
     cancel: &Cancel,
@@ -108,16 +109,13 @@ pub(crate) fn play_once(
 ) -> anyhow::Result<Option<Played>> {
     let is_cancelled = || cancel.is_set();
     let Some(mut world) = world(job, settings, &is_cancelled)? else { return Ok(None) };
-    let model = match &looks {
-        Some(eyes) => eyes.record()?,
-        None => ModelRecord { name: "places".to_owned(), ..ModelRecord::default() },
-    };
+    let model = eyes.record()?;
     let version = world.version().to_owned();
     let record = record::of_run(&job.task.name, job.input(args, settings)?, model, settings, version);
     let brake = matches!(job.place, Place::Desktop(_)).then(|| desktop::brake(cancel)).transpose()?;
     let mut run = Run::recorded(&settings.output_dir, &job.task.name, &record, &job.secrets)?;
     say(&format!("recording into {}", run.path().unwrap_or(Path::new("")).display()));
-    let played = play(job, &mut world, looks, args, settings, cancel, &mut run);
+    let played = play(job, &mut world, eyes, args, settings, cancel, &mut run);
     let (summary, path) = run.finish()?;
     drop(world);
     drop(brake);
@@ -167,7 +165,7 @@ fn world<'a>(
 fn play(
     job: &Job,
     world: &mut ScriptedWorld<'_>,
-    looks: Option<&mut LoadedPolicy>,
+    eyes: &mut LoadedEyes,
     args: &RunArgs,
     settings: &Settings,
     cancel: &Cancel,
@@ -176,12 +174,8 @@ fn play(
     let kinds = settings.confirm_actions.as_ref();
     let mut person = kinds.map(|kinds| AtTerminal::new(kinds, &job.secrets, cancel));
     let confirm = person.as_mut().map(|person| person as &mut dyn Confirm);
-    let mut eyes: Box<dyn Eyes + '_> = match looks {
-        Some(policy) => Box::new(policy.eyes()),
-        None => Box::new(PlaceEyes),
-    };
     let mut agent = Agent {
-        eyes: &mut *eyes,
+        eyes: &mut *eyes.eyes(),
         checks: Checks::Elements,
         senses: &mut Blind,
         settle_cap: settings.settle_cap,
@@ -210,7 +204,7 @@ impl Job {
             pages: None,
             max_steps: settings.max_steps,
             dry_run: args.dry_run,
-            places: args.places,
+            places: args.is_by_places(),
         })
     }
 
@@ -264,7 +258,7 @@ fn job(given: &str, folder: &Path, args: &RunArgs, settings: &Settings) -> anyho
                 "`{given}` is no .yaml file: several tasks are files, and what to click is one text, in quotes"
             )));
         }
-        if args.places {
+        if args.is_by_places() {
             return Err(usage("--places needs a task file that names places".to_owned()));
         }
         let place = match (settings.driver, &args.url) {
@@ -312,7 +306,7 @@ fn job(given: &str, folder: &Path, args: &RunArgs, settings: &Settings) -> anyho
             "`{shown}` has a `goal`: that needs a policy which chooses its own actions; write `steps`"
         )));
     }
-    if args.places {
+    if args.is_by_places() {
         check_places(&task, &shown)?;
     }
     let (given, folder) = (given.to_owned(), folder.to_owned());
