@@ -156,6 +156,7 @@ def short_step(step: dict) -> dict:
     names = ("instruction", "place", "element", "action", "effect", "detail", "verification", "url", "title", "dialog")
     said = ("completion", "zoom", "crop", "n_prompt_tokens", "n_completion_tokens", "logprob_sum", "malformed")
     short = {name: action[name] for name in names if action.get(name) is not None}
+    short["files"] = step["files"]
     if turns := model.get("turns"):
         short["turns"] = [{name: turn[name] for name in said if turn.get(name) is not None} for turn in turns]
         short["answer"] = model.get("answer")

@@ -231,6 +231,8 @@ impl Watch for Run {
 
     fn found(&mut self, sightings: &[Sighting]) -> Watched {
         let said = GroundingRecord::of(sightings.iter().map(|sighting| &sighting.grounding));
+        // A place that the task names is found without a word.
+        let said = said.filter(|said| !said.turns.is_empty());
         let Some((dir, said)) = self.dir.as_mut().zip(said) else { return Ok(()) };
         kept(dir.json(self.totals.n_steps, "model.json", &said))
     }
