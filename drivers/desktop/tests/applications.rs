@@ -1,6 +1,10 @@
 //! Real applications of Debian on an X11 display of their own, with a window manager.
 
 #![cfg(target_os = "linux")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test waits for other programs, and for what comes late on purpose"
+)]
 
 mod support;
 

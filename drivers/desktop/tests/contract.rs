@@ -1,16 +1,21 @@
 //! The contract of every driver, on an X11 display.
 
 #![cfg(target_os = "linux")]
-#![expect(clippy::print_stderr, reason = "a test that cannot run here says so")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test waits for other programs, and for what comes late on purpose"
+)]
 
 mod support;
+
+use std::time::{Duration, Instant};
 
 use support::display::two_monitors;
 use support::surface::DesktopEcho;
 use support::{is_inside, on_display, on_own_display};
-use vigorl_desktop::{DesktopDriver, EchoWindow, Options};
+use vigorl_desktop::{DesktopDriver, EchoWindow, Options, Seen};
 use vigorl_geometry::Point;
-use vigorl_interface::conformance::check_driver;
+use vigorl_interface::conformance::{Echo, check_driver};
 use vigorl_interface::{Action, Area, Driver as _, DriverError, MouseButton};
 
 #[track_caller]
@@ -42,10 +47,7 @@ fn on_two_monitors(name: &str, mode: &str, pos: &str) -> bool {
     if is_inside() {
         return true;
     }
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("{name} was not run: Xorg with a configuration of its own needs root");
-        return false;
-    }
+    assert!(rustix::process::geteuid().is_root(), "Xorg takes a configuration of its own from root alone");
     let folder = tempfile::tempdir().expect("a folder");
     let (server, display) = two_monitors(folder.path(), mode, pos);
     on_display(name, &display, &server);
@@ -53,6 +55,7 @@ fn on_two_monitors(name: &str, mode: &str, pos: &str) -> bool {
 }
 
 #[test]
+#[ignore = "needs root, for two monitors: scripts/test.sh runs it as root"]
 fn the_contract_holds_on_the_second_of_two_monitors_that_do_not_line_up() {
     let name = "the_contract_holds_on_the_second_of_two_monitors_that_do_not_line_up";
     if on_two_monitors(name, "1024x768", "800x100") {
@@ -61,6 +64,7 @@ fn the_contract_holds_on_the_second_of_two_monitors_that_do_not_line_up() {
 }
 
 #[test]
+#[ignore = "needs root, for two monitors: scripts/test.sh runs it as root"]
 fn the_contract_holds_on_two_monitors_together() {
     if on_two_monitors("the_contract_holds_on_two_monitors_together", "800x600", "800x0") {
         check(Area::Screen, 1600.0, 600.0);
@@ -68,6 +72,7 @@ fn the_contract_holds_on_two_monitors_together() {
 }
 
 #[test]
+#[ignore = "needs root, for two monitors: scripts/test.sh runs it as root"]
 fn what_no_monitor_shows_is_black_and_cannot_be_clicked() {
     if !on_two_monitors("what_no_monitor_shows_is_black_and_cannot_be_clicked", "1024x768", "800x100") {
         return;
@@ -88,4 +93,28 @@ fn what_no_monitor_shows_is_black_and_cannot_be_clicked() {
     }
     assert!(window.take(drop).expect("a display").is_empty());
     driver.act(&click(1823.0, 867.0)).expect("a place that is shown");
+}
+
+#[test]
+fn a_scroll_that_no_hand_would_make_is_refused_at_once_and_a_long_one_arrives_whole() {
+    let name = "a_scroll_that_no_hand_would_make_is_refused_at_once_and_a_long_one_arrives_whole";
+    if !on_own_display(name, "640x400") {
+        return;
+    }
+    let mut driver = DesktopDriver::start(Options::default()).expect("a display");
+    let window = EchoWindow::open(driver.place().expect("the area")).expect("a window");
+    driver.screenshot().expect("a screenshot");
+    let at = Point::new(100.0, 100.0);
+    let clock = Instant::now();
+    let far = driver.act(&Action::Scroll { at, dx_px: 0.0, dy_px: 1e12 });
+    assert!(matches!(far, Err(DriverError::Refused { request: "scroll", .. })), "{far:?}");
+    assert!(clock.elapsed() < Duration::from_secs(2), "{:?}", clock.elapsed());
+    assert!(window.take(drop).expect("a display").is_empty());
+    // More than fits into one write.
+    driver
+        .act(&Action::Scroll { at, dx_px: 0.0, dy_px: 1_000.0 * driver.wheel_step_px() })
+        .expect("a scroll");
+    let is_click = |seen: &Seen| matches!(seen, Seen::Pointer(Echo::Scrolled { dy_px, .. }) if *dy_px > 0.0);
+    let n_clicks = window.take(drop).expect("a display").iter().filter(|seen| is_click(seen)).count();
+    assert_eq!(n_clicks, 1_000);
 }

@@ -1,6 +1,10 @@
 //! No death of the program leaves a key or a button down.
 
 #![cfg(target_os = "linux")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test waits for other programs, and for what comes late on purpose"
+)]
 
 mod support;
 

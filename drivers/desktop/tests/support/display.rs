@@ -12,8 +12,9 @@ pub struct Ends(pub Child);
 
 impl Drop for Ends {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        // An error means that it has ended already.
+        self.0.kill().ok();
+        self.0.wait().ok();
     }
 }
 
@@ -94,7 +95,8 @@ pub fn start(program: &str, arguments: &[&str], home: &Path, display: Option<&st
 pub fn manager(home: &Path, display: Option<&str>) -> Ends {
     let ready = home.join("managed");
     // That of another display may be there.
-    let _ = std::fs::remove_file(&ready);
+    // There may be none yet.
+    std::fs::remove_file(&ready).ok();
     let touch = format!("touch '{}'", ready.display());
     let manager = start("openbox", &["--startup", &touch], home, display);
     let end = Instant::now() + Duration::from_secs(10);

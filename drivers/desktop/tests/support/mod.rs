@@ -36,7 +36,7 @@ pub fn on_own_display(name: &str, size: &str) -> bool {
 #[track_caller]
 pub fn on_display(name: &str, display: &str, server: &Ends) {
     let output = Command::new(std::env::current_exe().expect("this program"))
-        .args(["--exact", name, "--nocapture"])
+        .args(["--exact", name, "--nocapture", "--include-ignored"])
         .env(INSIDE, "1")
         .env("DISPLAY", display)
         .env(SERVER, server.0.id().to_string())

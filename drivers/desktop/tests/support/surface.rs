@@ -70,7 +70,8 @@ impl Drop for DesktopEcho {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+            // A thread that panicked has said so.
+            thread.join().ok();
         }
     }
 }
