@@ -2,9 +2,10 @@
 //!
 //! Invariant: what cannot be told is not satisfied, and says why; what comes too late is not looked at any more.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use vigorl_interface::Effect;
+use vigorl_interface::{Effect, wait_until};
 use vigorl_tasks::scripted::{Check, Clause, ReadStep};
 use vigorl_tasks::{Allowance, Environment, Verification};
 
@@ -68,19 +69,18 @@ fn wait_for(
         false => clock.checked_add(within),
     };
     let allowance = Allowance { until, is_cancelled: &|| cancel.is_set() };
-    let mut latest: Option<Check> = None;
-    loop {
-        let mut check = env.check(clause, agent.senses, &allowance)?;
-        if check.holds == Verification::Unknown && allowance.is_used_up() {
-            // It was broken off by the end of the wait, so the answer before it is the last one.
-            check = latest.unwrap_or(check);
+    let mut check = Check { holds: Verification::Unknown, why: None };
+    wait_until(clock.checked_add(within), || -> Result<_, StepError> {
+        let found = env.check(clause, agent.senses, &allowance)?;
+        // What the end of the wait broke off says less than the answer before it.
+        let is_broken_off = found.holds == Verification::Unknown && allowance.is_used_up();
+        if !is_broken_off || check.holds == Verification::Unknown {
+            check = found;
         }
-        if check.holds == Verification::Satisfied || clock.elapsed() >= within || cancel.is_set() {
-            return Ok(check);
-        }
-        latest = Some(check);
-        std::thread::sleep(TICK.min(within.saturating_sub(clock.elapsed())));
-    }
+        let is_done = check.holds == Verification::Satisfied || cancel.is_set();
+        Ok(if is_done { ControlFlow::Break(()) } else { ControlFlow::Continue(TICK) })
+    })?;
+    Ok(check)
 }
 
 /// Reads something. The screen stays as it is.

@@ -3,6 +3,8 @@
 //! Every setting has a variable: `VIGORL_` and its name in capitals, `--max-turns` is `VIGORL_MAX_TURNS`.
 //! `HF_HOME`, `HF_ENDPOINT` and `HF_TOKEN` are read by the hub's own client.
 
+#![expect(clippy::disallowed_methods, reason = "the only place that reads the environment")]
+
 use std::path::PathBuf;
 
 /// `NO_COLOR`: any value keeps colors out of messages.

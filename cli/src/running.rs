@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, geteuid, getpid, kill_process};
+use vigorl_interface::wait_while;
 
 use crate::env;
 
@@ -100,13 +101,11 @@ pub(crate) fn stop(found: &Found, at_once: bool) -> Stopped {
     }
     for _ in 0..if at_once { 2 } else { 1 } {
         kill_process(found.pid, Signal::INT).ok();
-        std::thread::sleep(TICK);
+        // Two signals that come at once are one.
+        wait_while(Some(Instant::now() + TICK), TICK, || is_held(&found.mark));
     }
-    let end = Instant::now() + ENDS_WITHIN;
-    while is_held(&found.mark) && Instant::now() < end {
-        std::thread::sleep(TICK);
-    }
-    if is_held(&found.mark) { Stopped::GoesOn } else { Stopped::Ended }
+    let goes_on = wait_while(Some(Instant::now() + ENDS_WITHIN), TICK, || is_held(&found.mark));
+    if goes_on { Stopped::GoesOn } else { Stopped::Ended }
 }
 
 /// Whether a process holds the mark. What cannot be told counts as held: a run is rather found than forgotten.

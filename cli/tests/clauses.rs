@@ -1,6 +1,10 @@
 //! What a task's clauses do to a run of the binary: none holds by itself, and none leaves anything behind.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test waits for other programs, and for what comes late on purpose"
+)]
 
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,10 @@
 //! The program on a desktop, as a user runs it.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test waits for other programs, and for what comes late on purpose"
+)]
 
 #[path = "../../drivers/desktop/tests/support/display.rs"]
 mod display;

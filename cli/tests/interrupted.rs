@@ -1,6 +1,10 @@
 //! Ctrl-C during a run: it ends soon, with a summary, and nothing stays behind.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test waits for other programs, and for what comes late on purpose"
+)]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};

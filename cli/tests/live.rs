@@ -1,6 +1,10 @@
 //! The loop in a real browser, and the report of a run opened in it.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test waits for other programs, and for what comes late on purpose"
+)]
 
 mod world;
 

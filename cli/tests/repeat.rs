@@ -1,6 +1,10 @@
 //! `vigorl run` of several tasks, several times: what is played, what is counted, and what is left when it ends early.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test waits for other programs, and for what comes late on purpose"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;

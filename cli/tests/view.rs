@@ -1,6 +1,10 @@
 //! `vigorl view` from outside: what it answers, what it refuses, how it ends, and its pages in a real browser.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test waits for other programs, and for what comes late on purpose"
+)]
 
 mod world;
 

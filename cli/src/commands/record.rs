@@ -3,13 +3,14 @@
 //! Invariant: nothing is clicked or typed but by the person; what was recorded is written however the recording ends.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::json;
 use vigorl_agent::Cancel;
-use vigorl_interface::{Act, Action, Driver as _, DriverError};
+use vigorl_interface::{Act, Action, Driver as _, DriverError, wait_until};
 use vigorl_tasks::scripted::{
     Clause, PersonDeed, Plan, Recording, RewardRule, ScriptedTask, Start, Values, World, listener,
 };
@@ -75,6 +76,11 @@ pub(crate) fn record(args: &RecordArgs, settings: &Settings, form: Form) -> anyh
     let shown = args.file.display();
     std::fs::write(&args.file, task.to_yaml()?).with_context(|| format!("cannot write `{shown}`"))?;
     failure?;
+    if task.expect.is_empty() {
+        terminal::note(
+            "the world had neither title nor address at the end: write into `expect` what must hold then",
+        );
+    }
     terminal::data(&match form {
         Form::Json => pretty(&json!({ "task": args.file, "n_steps": n_steps })),
         Form::Text => format!("{n_steps} steps in {shown}\ntry it: vigorl run {shown} --places"),
@@ -141,7 +147,7 @@ fn in_browser(url: &str, settings: &Settings, cancel: &Cancel) -> anyhow::Result
     let (url, title) = last;
     let expect = match (url, title) {
         (_, Some(title)) if !title.is_empty() => vec![Clause::TitleContains(title)],
-        (url, _) => vec![Clause::UrlContains(url.unwrap_or_default())],
+        (url, _) => url.filter(|url| !url.is_empty()).map(Clause::UrlContains).into_iter().collect(),
     };
     Ok(Recorded { recording, expect, failure })
 }
@@ -161,7 +167,10 @@ fn listen(
     last: &mut (Option<String>, Option<String>),
 ) -> Result<(), DriverError> {
     let mut tabs = driver.tabs()?;
-    while !cancel.is_set() {
+    let listening = wait_until(None, || -> Result<_, DriverError> {
+        if cancel.is_set() {
+            return Ok(ControlFlow::Break(()));
+        }
         for line in driver.heard(prefix)? {
             match serde_json::from_str(&line) {
                 Ok(deed) => add(recording, deed),
@@ -175,7 +184,7 @@ fn listen(
         if page.dialog.is_none() {
             *last = (page.url, page.title);
         }
-        std::thread::sleep(TICK);
-    }
-    Ok(())
+        Ok(ControlFlow::Continue(TICK))
+    });
+    listening.map(drop)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::json;
+use vigorl_interface::wait_while;
 use vigorl_report::view::{Answered, Site, serve};
 
 use crate::args::ViewArgs;
@@ -38,8 +39,6 @@ pub(crate) fn view(args: &ViewArgs, settings: &Settings, form: Form) -> anyhow::
     };
     // It ends with the program, whatever a browser still wants.
     thread::spawn(move || serve(&listener, site, log));
-    while !cancel.is_set() {
-        thread::sleep(TICK);
-    }
+    wait_while(None, TICK, || !cancel.is_set());
     Ok(Ending::Interrupted)
 }

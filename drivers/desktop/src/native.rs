@@ -6,6 +6,7 @@
 //! Checked by the compiler alone: nobody has run this yet. What X11 guarantees by sending an action in one write (no
 //! death of this program leaves a key down) holds here only for errors and panics: enigo releases what it holds.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use image::RgbImage;
 use vigorl_geometry::{Capture, Desktop, DevicePixelRatio, Point, Rect, Screen};
 use vigorl_interface::{
     Action, AllowedWindows, Area, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled,
-    same_but_for_a_caret,
+    same_but_for_a_caret, wait_until,
 };
 
 use crate::checks::{self, refused};
@@ -355,20 +356,16 @@ impl Driver for DesktopDriver {
     fn settle(&mut self, cap: Duration) -> Result<Settled, DriverError> {
         let start = Instant::now();
         let (mut before, mut changed) = (self.capture()?.0, start);
-        loop {
-            if changed.elapsed() >= self.options.quiet {
-                return Ok(Settled::Quiet { after: start.elapsed() });
-            }
-            if start.elapsed() >= cap {
-                return Ok(Settled::Capped { after: start.elapsed() });
-            }
-            std::thread::sleep(TICK);
+        let quiet = wait_until(start.checked_add(cap), || -> Result<_, DriverError> {
             let (now, place) = self.capture()?;
-            let ratio = ratio_of(&now, place)?;
-            if !same_but_for_a_caret(&before, &now, ratio) {
+            if !same_but_for_a_caret(&before, &now, ratio_of(&now, place)?) {
                 (before, changed) = (now, Instant::now());
             }
-        }
+            let is_quiet = changed.elapsed() >= self.options.quiet;
+            Ok(if is_quiet { ControlFlow::Break(()) } else { ControlFlow::Continue(TICK) })
+        })?;
+        let after = start.elapsed();
+        Ok(if quiet.is_some() { Settled::Quiet { after } } else { Settled::Capped { after } })
     }
 
     fn page_state(&mut self) -> Result<PageState, DriverError> {

@@ -37,7 +37,10 @@ pub struct PageState {
     pub dialog: Option<String>,
 }
 
-/// The camera and the hands. What a driver has no notion of it leaves out: it is [`DriverError::Unsupported`]. Blocking: a driver that needs an async runtime owns it inside.
+/// The camera and the hands of one world.
+///
+/// A driver does not implement what its world does not have: the method then answers [`DriverError::Unsupported`]. Every
+/// method blocks; a driver that needs an async runtime owns it inside.
 ///
 /// Contract, checked by [`conformance::check_driver`](crate::conformance::check_driver):
 /// - an action arrives as exactly the input events that it names, at exactly its pixels, and its text unchanged

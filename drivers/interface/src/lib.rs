@@ -11,6 +11,7 @@ mod driver;
 mod effect;
 mod error;
 mod screenshot;
+mod wait;
 
 pub use act::{Act, ActKind, Action, Key, MouseButton};
 pub use allowed::AllowedWindows;
@@ -20,3 +21,4 @@ pub use driver::{Driver, PageState, Settled, TabId};
 pub use effect::{Effect, PixelChange, classify, is_caret, pixel_change, same_but_for_a_caret};
 pub use error::DriverError;
 pub use screenshot::Screenshot;
+pub use wait::{wait_until, wait_while};

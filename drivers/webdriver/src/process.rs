@@ -10,7 +10,7 @@ use std::process::ChildStdout;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use vigorl_interface::DriverError;
+use vigorl_interface::{DriverError, wait_while};
 use vigorl_processes::{Group, Output, Program};
 
 /// What chromedriver says when another program took its port before it did. Trying again picks another.
@@ -88,7 +88,9 @@ fn cannot_start(program: &Path, detail: String) -> DriverError {
 }
 
 fn explain(group: &mut Group, said: &str) -> String {
-    if group.was_not_found() {
+    // The pipe closes a moment before the exit status can be read.
+    let soon = Instant::now() + Duration::from_millis(20);
+    if !wait_while(Some(soon), Duration::from_millis(5), || !group.was_not_found()) {
         "it was not found; install it (Debian: apt-get install chromium chromium-driver), name its path, \
          or use a WebDriver server that runs already"
             .to_owned()
@@ -120,12 +122,7 @@ fn port_of(output: ChildStdout, deadline: Duration) -> Result<u16, String> {
                 }
                 last = line;
             }
-            Err(RecvTimeoutError::Timeout) => return Err(last),
-            Err(RecvTimeoutError::Disconnected) => {
-                // The pipe closes a moment before the exit status can be read.
-                std::thread::sleep(Duration::from_millis(20));
-                return Err(last);
-            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Err(last),
         }
     }
 }

@@ -1,6 +1,11 @@
 //! Nothing that was started stays behind: after a drop, a panic, a dead browser, an interrupt, a killed program.
 //! One test at a time, because ending everything that was started is global.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test waits for other programs, and for what comes late on purpose"
+)]
+
 mod pages;
 
 use std::io::{BufRead, BufReader};

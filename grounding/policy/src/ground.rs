@@ -290,7 +290,7 @@ impl Branch {
         Self { conversation: opening.clone(), n_turns: 0, looked_at: None }
     }
 
-    /// What was said to look at a place, and what it shows.
+    /// Adds a look at a place: what the policy said, and the picture that answers it.
     fn look(&mut self, at: Coordinate, said: &str, shown: Message) {
         self.conversation.messages.push(Message::text(Role::Assistant, said));
         self.conversation.messages.push(shown);

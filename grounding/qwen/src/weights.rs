@@ -347,7 +347,7 @@ fn advise(bytes: &[u8], advice: Advice) {
             #[expect(unsafe_code, reason = "a system call on an address range")]
             let advised = unsafe { rustix::mm::madvise(start as *mut _, end - start, advice) };
             // Only advice: without it more memory is used, nothing else.
-            let _ = advised;
+            advised.ok();
         }
     }
     #[cfg(not(target_os = "linux"))]

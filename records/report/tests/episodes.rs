@@ -1,6 +1,10 @@
 //! Whole episodes of a scripted policy in a world in memory: what is recorded, and how each failure ends.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test waits for other programs, and for what comes late on purpose"
+)]
 
 mod world;
 

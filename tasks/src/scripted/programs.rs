@@ -2,10 +2,11 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use vigorl_interface::DriverError;
+use vigorl_interface::{DriverError, wait_until};
 use vigorl_processes::{Group, Output, Program};
 
 use crate::Failure;
@@ -66,10 +67,10 @@ impl Programs {
         mut attempt: impl FnMut() -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let Some(this) = this else { return attempt() };
-        let end = Instant::now() + READY_WITHIN;
-        loop {
+        let mut missing = Failure::from("nobody looked");
+        let ready = wait_until(Some(Instant::now() + READY_WITHIN), || {
             let error = match attempt() {
-                Ok(done) => return Ok(done),
+                Ok(done) => return Ok(ControlFlow::Break(Some(done))),
                 Err(error) => error,
             };
             let may_come = matches!(
@@ -79,11 +80,10 @@ impl Programs {
             if !may_come {
                 return Err(error);
             }
-            if Instant::now() > end || is_cancelled() {
-                return Err(format!("{}: {error}", this.last_words()).into());
-            }
-            std::thread::sleep(TICK);
-        }
+            missing = error;
+            Ok(if is_cancelled() { ControlFlow::Break(None) } else { ControlFlow::Continue(TICK) })
+        })?;
+        ready.flatten().ok_or_else(|| format!("{}: {missing}", this.last_words()).into())
     }
 
     fn last_words(&self) -> String {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use vigorl_desktop::{DesktopDriver, EchoWindow, Seen};
 use vigorl_geometry::Rect;
-use vigorl_interface::DriverError;
 use vigorl_interface::conformance::Echo;
+use vigorl_interface::{DriverError, wait_while};
 
 /// Pause between two looks at what arrived.
 const TICK: Duration = Duration::from_millis(1);
@@ -32,18 +32,18 @@ impl Counter {
         let of_thread = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             let mut n_clicks = 0;
-            while !of_thread.load(Ordering::Relaxed) {
+            wait_while(None, TICK, || {
                 // A window that is gone shows in the driver's own answers.
-                let Ok(seen) = window.take(drop) else { return };
+                let Ok(seen) = window.take(drop) else { return false };
                 if seen.iter().any(|seen| matches!(seen, Seen::Pointer(Echo::Pressed { .. }))) {
                     n_clicks += 1;
                     let at = f64::from(n_clicks % STEPS) * BOX_PX;
                     if window.clear(&[Rect::new(at, BOX_PX, at + BOX_PX, 2.0 * BOX_PX)]).is_err() {
-                        return;
+                        return false;
                     }
                 }
-                std::thread::sleep(TICK);
-            }
+                !of_thread.load(Ordering::Relaxed)
+            });
         });
         Ok(Self { stop, thread: Some(thread) })
     }

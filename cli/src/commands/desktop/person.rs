@@ -3,6 +3,7 @@
 //! Invariant: a picture shows the screen as it was before the button went down; what lies outside of the area is left
 //! out, and that is said.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use anyhow::Context as _;
 use vigorl_agent::Cancel;
 use vigorl_desktop::{DesktopDriver, Person, PersonInput};
 use vigorl_geometry::{Desktop, Point, Screen};
-use vigorl_interface::{Act, Driver as _, MouseButton, Screenshot};
+use vigorl_interface::{Act, Driver as _, MouseButton, Screenshot, wait_until};
 use vigorl_tasks::scripted::{Clause, PersonDeed, Recording, Target};
 
 use crate::commands::picture::cut;
@@ -34,15 +35,14 @@ pub(crate) fn record(file: &Path, settings: &Settings, cancel: &Cancel) -> anyho
     );
     let mut recording = Recording::default();
     let mut title = None;
-    let mut failure = Ok(());
-    while !cancel.is_set() {
-        let step = person.did().and_then(|inputs| Ok((inputs, driver.page_state()?.title)));
-        let (inputs, active) = match step {
-            Ok(step) => step,
-            Err(error) => {
-                failure = Err(error);
-                break;
-            }
+    let failure = wait_until(None, || -> anyhow::Result<_> {
+        if cancel.is_set() {
+            return Ok(ControlFlow::Break(Ok(())));
+        }
+        let seen = person.did().and_then(|inputs| Ok((inputs, driver.page_state()?.title)));
+        let (inputs, active) = match seen {
+            Ok(seen) => seen,
+            Err(error) => return Ok(ControlFlow::Break(Err(error))),
         };
         for input in inputs {
             if let Some(deed) = watched.deed(&driver, input)? {
@@ -53,17 +53,14 @@ pub(crate) fn record(file: &Path, settings: &Settings, cancel: &Cancel) -> anyho
         if watched.down.is_none() {
             match driver.screenshot() {
                 Ok(shown) => watched.shown = shown,
-                Err(error) => {
-                    failure = Err(error);
-                    break;
-                }
+                Err(error) => return Ok(ControlFlow::Break(Err(error))),
             }
         }
-        title = active.or(title);
-        std::thread::sleep(TICK);
-    }
-    let expect = vec![Clause::TitleContains(title.unwrap_or_default())];
-    Ok(Recorded { recording, expect, failure })
+        title = active.or(title.take());
+        Ok(ControlFlow::Continue(TICK))
+    })?;
+    let expect = title.filter(|title| !title.is_empty()).map(Clause::TitleContains);
+    Ok(Recorded { recording, expect: expect.into_iter().collect(), failure: failure.unwrap_or(Ok(())) })
 }
 
 /// Turns inputs into deeds with pictures.

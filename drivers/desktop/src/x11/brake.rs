@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use vigorl_interface::DriverError;
+use vigorl_interface::{DriverError, wait_while};
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::ConnectionExt as _;
 use xkeysym::Keysym;
@@ -51,17 +51,18 @@ impl Brake {
         let of_thread = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             let mut since: Option<Instant> = None;
-            while !of_thread.load(Ordering::Relaxed) {
+            let is_held = |since: Option<Instant>| since.is_some_and(|since| since.elapsed() >= HELD_FOR);
+            wait_while(None, TICK, || {
                 // A display that is gone ends the run by itself.
                 let Some(keymap) = conn.query_keymap().ok().and_then(|cookie| cookie.reply().ok()) else {
-                    return;
+                    return false;
                 };
                 let is_down = |code: &u8| keymap.keys[usize::from(code / 8)] & (1 << (code % 8)) != 0;
                 since = codes.iter().any(is_down).then(|| since.unwrap_or_else(Instant::now));
-                if since.is_some_and(|since| since.elapsed() >= HELD_FOR) {
-                    return pulled();
-                }
-                std::thread::sleep(TICK);
+                !of_thread.load(Ordering::Relaxed) && !is_held(since)
+            });
+            if is_held(since) {
+                pulled();
             }
         });
         Ok(Self { stop, thread: Some(thread) })

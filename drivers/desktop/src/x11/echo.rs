@@ -3,11 +3,12 @@
 //! Invariant: positions are the window's own pixels, as the server reports them, so nothing of the driver is believed.
 //! They are those of a screenshot of the area that the window covers.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use vigorl_geometry::{Desktop, Point, Rect, Screen};
 use vigorl_interface::conformance::{Echo, MARK};
-use vigorl_interface::{DriverError, MouseButton};
+use vigorl_interface::{DriverError, MouseButton, wait_until};
 use x11rb::COPY_DEPTH_FROM_PARENT;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::Event;
@@ -19,6 +20,7 @@ use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
 use super::lost;
+use crate::checks::refused;
 
 /// Half the side of the square around a press.
 const MARK_REACH_PX: i16 = 3;
@@ -98,16 +100,15 @@ impl EchoWindow {
     }
 
     fn wait_until_shown(&self) -> Result<(), DriverError> {
-        let start = Instant::now();
         self.conn.flush().map_err(lost)?;
-        while start.elapsed() < SHOWN_WITHIN {
-            match self.conn.poll_for_event().map_err(lost)? {
-                Some(Event::Expose(_)) => return Ok(()),
-                Some(_) => {}
-                None => std::thread::sleep(Duration::from_millis(2)),
-            }
-        }
-        Err(DriverError::Refused { request: "show a window", detail: "it did not appear".to_owned() })
+        let shown = wait_until(Some(Instant::now() + SHOWN_WITHIN), || -> Result<_, DriverError> {
+            Ok(match self.conn.poll_for_event().map_err(lost)? {
+                Some(Event::Expose(_)) => ControlFlow::Break(()),
+                Some(_) => ControlFlow::Continue(Duration::ZERO),
+                None => ControlFlow::Continue(Duration::from_millis(2)),
+            })
+        })?;
+        shown.ok_or_else(|| refused("show a window", "it did not appear"))
     }
 
     /// The window's number.

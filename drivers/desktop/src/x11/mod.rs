@@ -12,11 +12,12 @@ mod paste;
 mod person;
 mod windows;
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use image::RgbImage;
 use vigorl_geometry::{Desktop, DevicePixelRatio, Point, Rect};
-use vigorl_interface::{AllowedWindows, Area, DriverError, Key, MouseButton, Settled, is_caret};
+use vigorl_interface::{AllowedWindows, Area, DriverError, Key, MouseButton, Settled, is_caret, wait_until};
 use x11rb::connection::{Connection as _, RequestConnection as _};
 use x11rb::errors::{ConnectionError, ReplyError};
 use x11rb::protocol::Event;
@@ -363,22 +364,24 @@ impl X11 {
 
     fn expect_focus_of_the_area(&mut self, request: &'static str) -> Result<(), DriverError> {
         let Some(window) = self.window else { return Ok(()) };
-        let deadline = Instant::now() + ACTIVATION;
         let mut asked = false;
-        loop {
+        let has_it = wait_until(Some(Instant::now() + ACTIVATION), || -> Result<_, DriverError> {
             if let Some(active) = self.focused()?
                 && self.same_application(active, window)?
             {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                let title = self.title_of(window)?;
-                return Err(refused(request, format!("`{title}` does not get the keyboard")));
+                return Ok(ControlFlow::Break(()));
             }
             if !std::mem::replace(&mut asked, true) {
                 self.activate(window)?;
             }
-            std::thread::sleep(TICK);
+            Ok(ControlFlow::Continue(TICK))
+        })?;
+        match has_it {
+            Some(()) => Ok(()),
+            None => {
+                let title = self.title_of(window)?;
+                Err(refused(request, format!("`{title}` does not get the keyboard")))
+            }
         }
     }
 
@@ -418,13 +421,13 @@ impl X11 {
         let held = Held::watch(self.xtest, self.root, PRIMARY)?;
         self.perform(&[Input::Move(from), Input::ButtonDown(MouseButton::Left)])?;
         for step in 1..=STEPS {
-            std::thread::sleep(STEP);
+            pace(STEP);
             self.perform(&[along(step)])?;
             if step == 1 {
-                std::thread::sleep(REST);
+                pace(REST);
             }
         }
-        std::thread::sleep(REST);
+        pace(REST);
         self.perform(&[Input::ButtonUp(MouseButton::Left)])?;
         held.was_released();
         Ok(())
@@ -514,17 +517,13 @@ impl X11 {
     /// Waits until nothing changes but a blinking caret.
     pub(crate) fn settle(&mut self, cap: Duration) -> Result<Settled, DriverError> {
         let start = Instant::now();
-        loop {
+        let quiet = wait_until(start.checked_add(cap), || -> Result<_, DriverError> {
             self.notice_changes()?;
-            let (waited, still) = (start.elapsed(), self.changed.elapsed());
-            if still >= self.quiet {
-                return Ok(Settled::Quiet { after: waited });
-            }
-            if waited >= cap {
-                return Ok(Settled::Capped { after: waited });
-            }
-            std::thread::sleep(TICK.min(self.quiet - still).min(cap - waited));
-        }
+            let left = self.quiet.saturating_sub(self.changed.elapsed());
+            Ok(if left.is_zero() { ControlFlow::Break(()) } else { ControlFlow::Continue(TICK.min(left)) })
+        })?;
+        let after = start.elapsed();
+        Ok(if quiet.is_some() { Settled::Quiet { after } } else { Settled::Capped { after } })
     }
 
     fn notice_changes(&mut self) -> Result<(), DriverError> {
@@ -557,6 +556,12 @@ impl X11 {
         };
         window.map(|window| self.title_of(window)).transpose()
     }
+}
+
+/// A drag's own time: an application that is dragged over says of nothing that it has seen it.
+#[expect(clippy::disallowed_methods, reason = "there is nothing to await: the pause itself is what is done")]
+fn pace(time: Duration) {
+    std::thread::sleep(time);
 }
 
 /// A capture is in the pixels that input events count in, whatever a toolkit's scale is.

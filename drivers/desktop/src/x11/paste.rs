@@ -3,10 +3,11 @@
 //! Invariant: what was on the clipboard before is put back. It comes back as plain text or as a picture; other forms
 //! that an application offered beside these are lost. Source: ICCCM 2.0, section 2 (selections).
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use arboard::{Clipboard, ImageData};
-use vigorl_interface::DriverError;
+use vigorl_interface::{DriverError, wait_until};
 use x11rb::COPY_DEPTH_FROM_PARENT;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::Event;
@@ -106,7 +107,7 @@ impl Paste {
     pub(super) fn serve(&mut self, focus: Window) -> Result<(), DriverError> {
         let asked_at = Instant::now();
         let mut given: Option<(Window, u32, Instant)> = None;
-        loop {
+        let done = wait_until(None, || -> Result<_, DriverError> {
             while let Some(event) = self.conn.poll_for_event().map_err(lost)? {
                 match event {
                     Event::SelectionRequest(request) => {
@@ -121,7 +122,7 @@ impl Paste {
                                 (window, atom) == (notify.window, notify.atom)
                             }) =>
                     {
-                        return Ok(());
+                        return Ok(ControlFlow::Break(()));
                     }
                     // It may speak of an earlier offer.
                     Event::SelectionClear(_) if !self.is_owner()? => {
@@ -131,15 +132,16 @@ impl Paste {
                 }
             }
             match given {
-                Some((_, _, at)) if at.elapsed() > READ_WITHIN => return Ok(()),
+                Some((_, _, at)) if at.elapsed() > READ_WITHIN => Ok(ControlFlow::Break(())),
                 None if asked_at.elapsed() > TAKEN_WITHIN => {
                     // Without the text itself, which may be a secret.
                     let cause = "nothing took the pasted text: does a text field have the focus?";
-                    return Err(refused("type", cause));
+                    Err(refused("type", cause))
                 }
-                _ => std::thread::sleep(TICK),
+                _ => Ok(ControlFlow::Continue(TICK)),
             }
-        }
+        });
+        done.map(drop)
     }
 
     /// Whether the server gave both windows to one program.

@@ -1,5 +1,10 @@
 //! The driver against a real headless browser.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test waits for other programs, and for what comes late on purpose"
+)]
+
 mod behavior;
 mod conformance;
 mod echo;
