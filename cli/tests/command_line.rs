@@ -44,6 +44,7 @@ fn what_was_typed_wrong_is_exit_code_2_and_says_how_to_do_it_right() {
     check(&["run", "the button"], 2, &["--url"]);
     check(&["run", "missing.yaml"], 2, &["cannot read `missing.yaml`"]);
     check(&["report", "nowhere"], 2, &["`nowhere`", "run.json"]);
+    #[cfg(feature = "training")]
     check(&["train", "sft", "nowhere.toml"], 2, &["training/configs/nano.toml"]);
     check(&["locate", "nowhere.png", "x"], 2, &["cannot read `nowhere.png`"]);
     check(&["doctor", "--viewport", "12by8"], 2, &["--viewport: `12by8`", "1280x800"]);
@@ -185,6 +186,7 @@ fn the_engine_is_measured_on_any_checkpoint_one_storage_after_the_other() {
     assert!(said.contains("the measurement of transformers-f32 ended with exit status: 1"), "{said}");
 }
 
+#[cfg(feature = "training")]
 #[test]
 fn a_training_step_is_measured_and_a_missing_peer_is_said_with_the_cure() {
     let folder = tempfile::tempdir().unwrap();

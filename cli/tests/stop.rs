@@ -30,7 +30,7 @@ fn stop(session: &Path) -> (Output, Value) {
 #[test]
 fn a_run_is_found_when_its_program_was_replaced_and_temporary_files_lie_elsewhere() {
     let session = tempfile::tempdir().unwrap();
-    let program = session.path().join("vigorl");
+    let program = session.path().join("installed");
     fs::copy(PROGRAM, &program).unwrap();
     let args = ["demo", "--episodes", "1000", "--output-dir", "runs"];
     let mut command = in_session(&program, session.path(), &args);
