@@ -72,11 +72,8 @@ struct End {
 /// What is to be seen, and how long it took to look.
 type Seen = (Observation, Duration);
 
-/// What comes behind a step.
-enum Next {
-    Step(Planned, Seen),
-    End(End),
-}
+/// What comes behind a step: the next one, or the end.
+type Next = Result<(Planned, Seen), End>;
 
 /// Whether the episode is over behind a step.
 enum Over {
@@ -100,8 +97,8 @@ impl Course<'_, '_> {
                 return Ok(End { ending: Ending::Judged, verdict: Some(verdict), undone: None });
             }
             match self.step(planned, seen, start.max_steps)? {
-                Next::Step(next, fresh) => (planned, seen) = (next, fresh),
-                Next::End(end) => return Ok(end),
+                Ok(next) => (planned, seen) = next,
+                Err(end) => return Ok(end),
             }
         }
     }
@@ -148,10 +145,10 @@ impl Course<'_, '_> {
         let fresh = outcome.seen();
         self.steps.push(outcome.without_pictures());
         match (over, end) {
-            (_, Some(end)) => Ok(Next::End(end)),
+            (_, Some(end)) => Ok(Err(end)),
             (Over::Not(next), None) => {
                 let seen = fresh.map_or_else(|| self.observe(), |seen| Ok((seen, Duration::ZERO)))?;
-                Ok(Next::Step(next, seen))
+                Ok(Ok((next, seen)))
             }
             (Over::Cancelled | Over::Yes(..), None) => unreachable!("what is over has an end"),
         }

@@ -2,8 +2,6 @@
 //!
 //! `make replay-golden-write` writes the lines anew where a difference is meant.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

@@ -31,7 +31,7 @@ fn forgetful_server() -> String {
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
             let mut request = [0; 4096];
-            stream.read(&mut request).ok();
+            let _n_read = stream.read(&mut request).unwrap_or(0);
             let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length:";
             write!(stream, "{head} {}\r\n\r\n{PAGE}", PAGE.len()).ok();
         }

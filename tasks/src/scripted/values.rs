@@ -43,6 +43,9 @@ pub struct Values {
     secrets: Vec<Secret>,
 }
 
+/// Knows secrets by their names.
+type Knows<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
 /// What a text is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Use {
@@ -137,7 +140,7 @@ impl Values {
 /// Fills texts; at load time, `is_early`, it finds out whether they can be filled later.
 struct Filling<'a> {
     values: &'a mut Values,
-    secret: Option<&'a dyn Fn(&str) -> Option<String>>,
+    secret: Option<&'a Knows<'a>>,
     is_early: bool,
 }
 
