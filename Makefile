@@ -51,7 +51,7 @@ parity: build venv
 	.venv/bin/python reference/parity.py --vigorl target/release/vigorl
 	.venv/bin/python reference/check_hf_loads.py grounding/qwen/assets/nano --vigorl target/release/vigorl
 
-# 300 episodes with another build of this program and with this one, compared step by step: `make replay OLD=FILE`.
+# 400 episodes with another build of this program and with this one, compared step by step: `make replay OLD=FILE`.
 replay: setup-tests
 	cargo build --release --workspace
 	python3 reference/replay beside $(OLD) target/release/vigorl
