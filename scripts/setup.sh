@@ -113,6 +113,8 @@ look_for_tests() {
     [ -e /usr/share/dokuwiki/doku.php ] || lacks dokuwiki php-cgi php-xml dokuwiki
     program fossil fossil
     program radicale radicale
+    # A shell has a `kill` of its own; tests want the program.
+    env kill -l >/dev/null 2>&1 || lacks kill procps
     # Compares episodes with what an earlier build did.
     program python3 python3
 }
