@@ -115,7 +115,7 @@ fn play(policy: &mut dyn Policy, shade: u8) -> Result<Turns, PolicyError> {
     let question = "Look at the screen and find what is asked for. ".repeat(8);
     let mut talk = Conversation { messages: vec![shown(&screenshot, &question)], forced_prefix: None };
     let first = ask(policy, &talk, N_SAMPLED)?;
-    talk.messages.push(Message::text(Role::Assistant, &first.text));
+    talk.messages.push(first.message());
     talk.messages.push(shown(&picture(392, 392, shade), "Here is the crop of the image"));
     let zoom = ask(policy, &talk, N_SAMPLED)?;
     let other = shown(&screenshot, "Click the red circle at the bottom, then answer.");
@@ -135,15 +135,7 @@ fn ask(policy: &mut dyn Policy, talk: &Conversation, n_tokens: usize) -> Result<
 }
 
 fn sampling(max_new_tokens: usize) -> Sampling {
-    Sampling {
-        temperature: 0.0,
-        top_p: 1.0,
-        repetition_penalty: 1.0,
-        max_new_tokens,
-        stop: Vec::new(),
-        seed: 0,
-        form: None,
-    }
+    Sampling::greedy(max_new_tokens)
 }
 
 fn shown(image: &Arc<RgbImage>, text: &str) -> Message {

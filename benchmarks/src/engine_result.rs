@@ -238,7 +238,7 @@ mod tests {
             eight_completions_secs: 12.0,
         };
         let work = Work { vision_gops: 100.0, prefill_gops: 80.0, decode_gb: 2.0, is_int8: true };
-        let measured = Measured { dtype: "q8_0".into(), load_secs: 1.0, peak_rss_gb: 4.0, work, speed };
+        let measured = Measured { dtype: "int8".into(), load_secs: 1.0, peak_rss_gb: 4.0, work, speed };
         let peer = Peer {
             system: "other 1.0, with more".into(),
             dtype: "f32".into(),

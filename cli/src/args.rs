@@ -4,6 +4,17 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use vigorl_qwen::WeightFormat;
+
+const ALL_DTYPES: [&str; 5] = ["f32", "bf16", "f16", "int8", "int4"];
+
+/// Names of weight formats; former names are understood, but not listed.
+fn dtypes(names: &[&'static str]) -> PossibleValuesParser {
+    PossibleValuesParser::new(names.iter().map(|name| {
+        let former = WeightFormat::FORMERLY.into_iter().filter(|(_, format)| format.name() == *name);
+        PossibleValue::new(*name).aliases(former.map(|(former, _)| former))
+    }))
+}
 
 use crate::eyes;
 
@@ -121,7 +132,7 @@ pub(crate) enum Command {
     /// Look inside the model, for comparisons with the reference
     #[command(subcommand)]
     Inspect(InspectCommand),
-    /// Quantize a checkpoint ahead, so that `--dtype q8_0` or `q4_k` starts in a moment
+    /// Quantize a checkpoint ahead, so that `--dtype int8` or `int4` starts in a moment
     Quantize(QuantizeArgs),
     /// Measure the program's own speed
     #[command(subcommand)]
@@ -551,7 +562,7 @@ pub(crate) struct QuantizeArgs {
     #[arg(long, value_name = "DIR|ORG/NAME")]
     pub(crate) model: String,
     /// 8 bits (3.9 GB for a 3B checkpoint) or 4 (2.3 GB)
-    #[arg(long, value_parser = ["q8_0", "q4_k"], default_value = "q8_0")]
+    #[arg(long, value_parser = dtypes(&["int8", "int4"]), default_value = "int8")]
     pub(crate) dtype: String,
 }
 
@@ -585,8 +596,8 @@ pub(crate) struct BenchEngineArgs {
     #[arg(long, value_parser = ["3b", "7b"], default_value = "3b")]
     pub(crate) size: String,
     /// Storage of the weights; several are measured one after the other
-    #[arg(long, value_delimiter = ',', default_value = "q8_0,q4_k",
-          value_parser = ["f32", "bf16", "f16", "q8_0", "q4_k"])]
+    #[arg(long, value_delimiter = ',', default_value = "int8,int4",
+          value_parser = dtypes(&ALL_DTYPES))]
     pub(crate) dtype: Vec<String>,
     /// Where to compute, as in `locate`; on a card choose --dtype bf16
     #[arg(long, value_parser = ["cpu", "cuda", "metal"], default_value = "cpu")]
@@ -652,8 +663,8 @@ pub(crate) struct PolicyArgs {
     /// How the checkpoint is spoken to [default: by its name]
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(vigorl_policy::Preset::NAMES))]
     pub(crate) preset: Option<String>,
-    /// Storage of the weights; q8_0 and q4_k are made while loading [default: f32]
-    #[arg(long, value_parser = ["f32", "bf16", "f16", "q8_0", "q4_k"])]
+    /// Storage of the weights; int8 and int4 are made while loading [default: f32]
+    #[arg(long, value_parser = dtypes(&ALL_DTYPES))]
     pub(crate) dtype: Option<String>,
     /// Where to compute; cuda and metal must be built in, with the feature of that name [default: cpu]
     #[arg(long, value_parser = ["cpu", "cuda", "metal"])]

@@ -196,7 +196,7 @@ pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
 pub(crate) fn place(device: Device, format: WeightFormat) -> anyhow::Result<Place> {
     match (device, format) {
         (Device::Cpu, _) => Ok(Place::Cpu),
-        (_, WeightFormat::Q8 | WeightFormat::Q4) => Err(usage(
+        (_, WeightFormat::Int8 | WeightFormat::Int4) => Err(usage(
             "quantized weights are computed on the CPU: leave out --device, or choose --dtype bf16",
         )),
         (Device::Cuda, WeightFormat::Dense(_)) => Ok(Place::Cuda),
@@ -266,12 +266,8 @@ fn sampling(settings: &Settings) -> Sampling {
     Sampling {
         temperature: settings.temperature,
         top_p: settings.top_p,
-        repetition_penalty: 1.0,
-        // The preset's own limit is smaller.
-        max_new_tokens: usize::MAX,
-        stop: Vec::new(),
         seed: settings.seed,
-        form: None,
+        ..Sampling::greedy(usize::MAX)
     }
 }
 

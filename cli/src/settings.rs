@@ -207,7 +207,7 @@ impl Settings {
         Ok(Self {
             model: r.required("model")?.to_owned(),
             preset: r.text("preset").map(str::to_owned),
-            dtype: r.one_of("dtype", &WeightFormat::NAMED)?,
+            dtype: r.one_of_or_former("dtype", &WeightFormat::NAMED, &WeightFormat::FORMERLY)?,
             device: r.one_of("device", &Device::NAMED)?,
             seed: r.number("seed", "a whole number", |_: &u64| true)?,
             temperature: r
@@ -362,6 +362,20 @@ impl Resolved {
             let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
             self.wrong(name, &words.join(" or "))
         })
+    }
+
+    /// As [`Self::one_of`]; former names are understood, but not offered.
+    fn one_of_or_former<T: Copy>(
+        &self,
+        name: &str,
+        choices: &[(&str, T)],
+        former: &[(&str, T)],
+    ) -> anyhow::Result<T> {
+        let text = self.required(name)?;
+        match former.iter().find(|(word, _)| *word == text) {
+            Some((_, value)) => Ok(*value),
+            None => self.one_of(name, choices),
+        }
     }
 
     fn optional<T: FromStr>(

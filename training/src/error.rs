@@ -47,7 +47,7 @@ pub enum TrainingError {
     },
     /// The checkpoint cannot be loaded.
     #[error(transparent)]
-    Checkpoint(#[from] vigorl_qwen::LoadError),
+    Checkpoint(#[from] vigorl_qwen::EngineError),
     /// A data set cannot be read.
     #[error(transparent)]
     Data(#[from] vigorl_tasks::practice::dataset::DatasetError),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use vigorl_policy::ChatTemplate;
-use vigorl_qwen::{Config, LoadError, NANO_FILES, Processor};
+use vigorl_qwen::{Config, EngineError, NANO_FILES, Processor};
 
 use crate::error::TrainingError;
 
@@ -120,7 +120,7 @@ impl ModelFiles {
 
     fn text(&self, name: &'static str) -> Result<String, TrainingError> {
         let bytes = self.0.get(name);
-        let missing = || LoadError::MissingFile { path: name.into(), needs: "it beside its weights" };
+        let missing = || EngineError::MissingFile { path: name.into(), needs: "it beside its weights" };
         let bytes = bytes.ok_or_else(missing)?;
         String::from_utf8(bytes.clone()).map_err(TrainingError::content(Path::new(name)))
     }

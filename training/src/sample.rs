@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_policy::grammar::Coordinate;
 use vigorl_policy::wire::{FORCED_FINAL_PREFIX, IM_END, THINK_CLOSE, VISION_END};
-use vigorl_policy::{ChatTemplate, Message, Part, Preset, Role, View};
+use vigorl_policy::{ChatTemplate, Message, Part, Preset, Role, View, assistant_words};
 use vigorl_qwen::mrope::position_ids;
 use vigorl_qwen::{Config, Grid, PackedBatch, Processor};
 use vigorl_tasks::practice::SizeClass;
@@ -29,9 +29,6 @@ use crate::loss::{Target, TokenKind, bell};
 use crate::patches::{NamedImage, image_targets};
 use crate::question::{Lesson, Mention, Question};
 use crate::tokenizer::END_OF_TEXT;
-
-/// Opens an assistant message in the rendered text.
-const ASSISTANT: &str = "<|im_start|>assistant\n";
 
 /// Number tokens of a tokenizer: those of 0, 1, 2, … that are one token each.
 #[derive(Debug, Clone)]
@@ -430,7 +427,7 @@ impl Encoder {
     fn branch(&self, text: &str, question: &Question, view: &View) -> Result<Branch, TrainingError> {
         let (ids, spans) = self.encode(text)?;
         let mut branch = Branch { ids, targets: Vec::new(), grids: Vec::new(), patches: Vec::new() };
-        for crop in question.messages.iter().flat_map(|m| &m.parts).filter_map(image_of).skip(1) {
+        for crop in question.messages.iter().flat_map(|m| &m.parts).filter_map(Part::image).skip(1) {
             let patches = self.processor.patches(crop).map_err(|e| TrainingError::Row(e.to_string()))?;
             branch.grids.push(patches.grid);
             branch.patches.extend(patches.values);
@@ -565,13 +562,6 @@ fn digit_runs(text: &str) -> Vec<Range<usize>> {
     runs
 }
 
-fn image_of(part: &Part) -> Option<&image::RgbImage> {
-    match part {
-        Part::Image(image) => Some(image),
-        Part::Text(_) => None,
-    }
-}
-
 /// Whole words of the vocabulary.
 fn words_of(tokenizer: &tokenizers::Tokenizer, numbers: &NumberTokens) -> Vec<u32> {
     let is_word = |id: &u32| {
@@ -590,28 +580,18 @@ fn split_after_screenshot(text: &str) -> Result<(&str, &str), TrainingError> {
 
 /// Byte ranges of what the assistant says in rendered text, each with its end-of-turn token.
 fn assistant_turns(text: &str, messages: &[Message]) -> Result<Vec<Range<usize>>, TrainingError> {
-    let (mut turns, mut from) = (Vec::new(), 0);
-    for message in messages.iter().filter(|message| message.role == Role::Assistant) {
-        let content: String = message.parts.iter().filter_map(text_of).collect();
-        let start = text[from..].find(ASSISTANT).map(|at| from + at + ASSISTANT.len());
-        let expected = format!("{content}{IM_END}");
-        let start = start.filter(|&start| text[start..].starts_with(&expected));
-        let start = start.ok_or_else(|| {
+    let said = messages.iter().filter(|message| message.role == Role::Assistant);
+    let turn = |(message, words): (&Message, Option<Range<usize>>)| {
+        let words = words.ok_or_else(|| {
+            let content: String = message.parts.iter().filter_map(Part::text).collect();
             TrainingError::Row(format!("the chat template does not keep the assistant's words `{content}`"))
         })?;
-        from = start + expected.len();
         // A forced beginning is given to the policy, not said by it.
-        let given = if content.starts_with(FORCED_FINAL_PREFIX) { FORCED_FINAL_PREFIX.len() } else { 0 };
-        turns.push(start + given..from);
-    }
-    Ok(turns)
-}
-
-fn text_of(part: &Part) -> Option<&str> {
-    match part {
-        Part::Text(text) => Some(text),
-        Part::Image(_) => None,
-    }
+        let is_forced = text[words.clone()].starts_with(FORCED_FINAL_PREFIX);
+        let given = if is_forced { FORCED_FINAL_PREFIX.len() } else { 0 };
+        Ok(words.start + given..words.end + IM_END.len())
+    };
+    said.zip(assistant_words(text, messages)).map(turn).collect()
 }
 
 /// Rows being collected.

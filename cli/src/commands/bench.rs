@@ -60,15 +60,7 @@ pub(crate) fn step(args: &BenchStepArgs, settings: &Settings, form: Form) -> any
         &record::of_run("the cost of a step", input, scripted, settings, version),
         &[],
     )?;
-    let sampling = Sampling {
-        temperature: 0.0,
-        top_p: 1.0,
-        repetition_penalty: 1.0,
-        max_new_tokens: usize::MAX,
-        stop: Vec::new(),
-        seed: 0,
-        form: None,
-    };
+    let sampling = Sampling::greedy(usize::MAX);
     let preset = Preset::web_grounding_multiturn();
     let mut agent = Agent {
         eyes: &mut PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling },

@@ -52,11 +52,8 @@ pub(crate) fn generate(args: &InspectGenerateArgs, settings: &Settings) -> anyho
     let sampling = Sampling {
         temperature: settings.temperature,
         top_p: settings.top_p,
-        repetition_penalty: 1.0,
-        max_new_tokens: args.max_new_tokens.unwrap_or(MAX_NEW_TOKENS),
-        stop: Vec::new(),
         seed: settings.seed,
-        form: None,
+        ..Sampling::greedy(args.max_new_tokens.unwrap_or(MAX_NEW_TOKENS))
     };
     let mut stream =
         |_: &str| if cancel.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };

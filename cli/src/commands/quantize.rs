@@ -15,8 +15,7 @@ use crate::{interrupt, model, terminal};
 pub(crate) fn quantize(args: &QuantizeArgs, form: Form) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
     let source = model::source(&args.model)?;
-    let named = WeightFormat::NAMED.iter().find(|(name, _)| *name == args.dtype);
-    let format = named.context("which dtype?")?.1;
+    let format = WeightFormat::named(&args.dtype).context("which dtype?")?;
     let checkpoint = model::open(&source)?;
     let (quantizing, on_quantized) = model::quantizing();
     let writing = terminal::bar(0, "bytes written");

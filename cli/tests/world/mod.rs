@@ -23,15 +23,7 @@ pub(crate) const BUTTON: &str =
 pub(crate) const HIT: &str = "<think> The button (80, 50). </think>\n<answer> (80, 50) </answer>";
 
 fn sampling() -> Sampling {
-    Sampling {
-        temperature: 0.0,
-        top_p: 1.0,
-        repetition_penalty: 1.0,
-        max_new_tokens: 512,
-        stop: Vec::new(),
-        seed: 0,
-        form: None,
-    }
+    Sampling::greedy(512)
 }
 
 pub(crate) fn browser(width: u32, height: u32) -> WebDriver {

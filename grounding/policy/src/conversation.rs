@@ -31,8 +31,34 @@ impl Role {
 pub enum Part {
     /// Text.
     Text(String),
+    /// What a policy said, with the tokens of its vocabulary that it was sampled as: another turn is fed with these,
+    /// because the same text can often be cut otherwise.
+    Sampled {
+        /// The text.
+        text: String,
+        /// Its tokens in order.
+        ids: Vec<u32>,
+    },
     /// An image as handed to the message builder, before the processor's own resize.
     Image(Arc<RgbImage>),
+}
+
+impl Part {
+    /// The text, of a part that is one.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) | Self::Sampled { text, .. } => Some(text),
+            Self::Image(_) => None,
+        }
+    }
+
+    /// The image, of a part that is one.
+    pub fn image(&self) -> Option<&Arc<RgbImage>> {
+        match self {
+            Self::Image(image) => Some(image),
+            Self::Text(_) | Self::Sampled { .. } => None,
+        }
+    }
 }
 
 /// One message.
@@ -52,10 +78,7 @@ impl Message {
 
     /// The images of the message in order.
     pub fn images(&self) -> impl Iterator<Item = &Arc<RgbImage>> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::Image(image) => Some(image),
-            Part::Text(_) => None,
-        })
+        self.parts.iter().filter_map(Part::image)
     }
 }
 

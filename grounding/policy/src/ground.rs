@@ -179,7 +179,8 @@ pub fn ground_closer(
         observer.crop_shown(&crop);
         let said = grammar::parse(&full_text(&last.completion, last.forced), preset.answer_form);
         let look = Reply { thoughts: said.thoughts, action: Action::Zoom(at) };
-        branch.look(at, &look.to_string(), preset.observation_of(&crop));
+        let look = Message::text(Role::Assistant, look.to_string());
+        branch.look(at, look, preset.observation_of(&crop));
         (last.zoom, last.crop, last.checked) = (Some(place), Some(crop.into()), true);
         observer.turn_amended(last);
     }
@@ -198,6 +199,9 @@ fn go_on(
     sampling: &Sampling,
     observer: &mut dyn GroundObserver,
 ) -> Result<Grounding, PolicyError> {
+    if preset.constrain && !policy.holds_forms() {
+        return Err(PolicyError::HoldsNoForms { policy: policy.name().to_owned() });
+    }
     let mut search = Searching::new(preset);
     // What was said and seen before counts for nothing: this is an episode of its own.
     let n_before = turns.len();
@@ -245,7 +249,7 @@ fn go_on(
             Action::Zoom(center) if may_continue(preset, forced) => {
                 let crop = view.crop(center, preset.crop)?;
                 observer.crop_shown(&crop);
-                branch.look(center, &turn.completion.text, preset.observation_of(&crop));
+                branch.look(center, turn.completion.message(), preset.observation_of(&crop));
                 turn.crop = Some(crop.into());
             }
             Action::Answer { point: Some(at), .. } if search.checks(at, &branch, n_tokens, preset, view) => {
@@ -253,7 +257,8 @@ fn go_on(
                 observer.crop_shown(&crop);
                 branch = Branch::new(opening);
                 let look = Reply { thoughts: reply.thoughts, action: Action::Zoom(at) };
-                branch.look(at, &look.to_string(), preset.observation_of(&crop));
+                let look = Message::text(Role::Assistant, look.to_string());
+                branch.look(at, look, preset.observation_of(&crop));
                 turn.zoom = Some(view.point(at));
                 turn.crop = Some(crop.into());
                 turn.checked = true;
@@ -291,9 +296,8 @@ impl Branch {
     }
 
     /// Adds a look at a place: what the policy said, and the picture that answers it.
-    fn look(&mut self, at: Coordinate, said: &str, shown: Message) {
-        self.conversation.messages.push(Message::text(Role::Assistant, said));
-        self.conversation.messages.push(shown);
+    fn look(&mut self, at: Coordinate, said: Message, shown: Message) {
+        self.conversation.messages.extend([said, shown]);
         self.n_turns += 1;
         self.looked_at = Some(at);
     }

@@ -25,6 +25,6 @@ pub use policy::{
     Completion, Finish, HeldToForm, ManyTokenStream, Policy, PolicyError, Sampling, TokenStream,
 };
 pub use preset::{AnswerKind, ImageGap, Limits, Preset, Query, Search, Turns};
-pub use scripted::{ScriptExhausted, ScriptedPolicy};
-pub use template::{ChatTemplate, RenderedPrompt, TEMPLATE_FILES};
+pub use scripted::{ScriptBreaksForm, ScriptExhausted, ScriptedPolicy};
+pub use template::{ChatTemplate, RenderedPrompt, TEMPLATE_FILES, assistant_words};
 pub use view::{AnswerSpace, View};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vigorl_geometry::fit::{FitError, PixelBudget};
 
-use crate::{Conversation, TurnForm};
+use crate::{Conversation, Message, Part, Role, TurnForm};
 
 /// How tokens are chosen.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,8 +23,24 @@ pub struct Sampling {
     /// Seed of the random draws.
     pub seed: u64,
     /// Holds the completion to this form, if any: what the form leaves no choice about is appended without being
-    /// sampled, and the rest is drawn from what the form allows. Policies that cannot do this ignore it.
+    /// sampled, and the rest is drawn from what the form allows. A policy that cannot do this refuses it
+    /// ([`Policy::holds_forms`]).
     pub form: Option<TurnForm>,
+}
+
+impl Sampling {
+    /// The likeliest token each time, at most `max_new_tokens` of them, and nothing else asked for.
+    pub const fn greedy(max_new_tokens: usize) -> Self {
+        Self {
+            temperature: 0.0,
+            top_p: 1.0,
+            repetition_penalty: 1.0,
+            max_new_tokens,
+            stop: Vec::new(),
+            seed: 0,
+            form: None,
+        }
+    }
 }
 
 /// Why a completion ended.
@@ -52,6 +68,8 @@ pub struct Completion {
     pub logprobs: Vec<f32>,
     /// For each token, where it ends in `text`, in bytes; empty if the policy does not know.
     pub token_ends: Vec<usize>,
+    /// Whether the text ends inside what the last token says: a stop string ended there.
+    pub ends_inside_token: bool,
     /// Under a form, for each token whether the form forced it, so that it was not sampled; else empty. Who learns
     /// from log-probabilities takes them from [`Self::sampled_logprobs`], which refuses such completions.
     pub forced: Vec<bool>,
@@ -85,6 +103,25 @@ pub struct HeldToForm {
 }
 
 impl Completion {
+    /// The tokens that say exactly the text, so without one that ends the turn; `None` if the policy does not tell
+    /// them, or if there are no such tokens.
+    pub fn text_ids(&self) -> Option<&[u32]> {
+        let starts = std::iter::once(0).chain(self.token_ends.iter().copied());
+        let n = self.token_ids.iter().zip(starts).filter(|(_, start)| *start < self.text.len()).count();
+        (n > 0 && !self.ends_inside_token).then(|| &self.token_ids[..n])
+    }
+
+    /// What was said, as the message with which its conversation goes on.
+    pub fn message(&self) -> Message {
+        match self.text_ids() {
+            Some(ids) => Message {
+                role: Role::Assistant,
+                parts: vec![Part::Sampled { text: self.text.clone(), ids: ids.to_vec() }],
+            },
+            None => Message::text(Role::Assistant, &self.text),
+        }
+    }
+
     /// Tokens that the form forced.
     pub fn n_forced(&self) -> usize {
         self.forced.iter().filter(|forced| **forced).count()
@@ -124,6 +161,12 @@ pub enum PolicyError {
         /// Tokens the policy takes.
         limit: usize,
     },
+    /// A form was asked for that the policy cannot be held to.
+    #[error("the policy `{policy}` cannot be held to the form of a turn: leave out --constrain")]
+    HoldsNoForms {
+        /// Its name.
+        policy: String,
+    },
     /// The chat template failed.
     #[error("the checkpoint's chat template failed: {0}")]
     Template(String),
@@ -137,7 +180,8 @@ pub trait Policy {
     /// Continues `conversation` with one assistant turn.
     ///
     /// # Errors
-    /// Only if the policy could not be asked; malformed text is a [`Completion`].
+    /// Only if the policy could not be asked; malformed text is a [`Completion`]. A policy that does not
+    /// [hold forms](Self::holds_forms) refuses a sampling with one.
     fn complete(
         &mut self,
         conversation: &Conversation,
@@ -161,9 +205,65 @@ pub trait Policy {
         samplings.iter().enumerate().map(one).collect()
     }
 
+    /// Whether completions can be held to [`Sampling::form`].
+    fn holds_forms(&self) -> bool {
+        false
+    }
+
     /// How many pixels the network may be shown, and the factor of both sides.
     fn pixel_budget(&self) -> PixelBudget;
 
     /// A name for records: `nano`, a folder, or a hub name.
     fn name(&self) -> &str;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A completion of `pieces`, whose ids are their places, that ends at `end` bytes.
+    fn said(pieces: &[&str], end: usize) -> Completion {
+        let whole = pieces.concat();
+        let ends = pieces.iter().scan(0, |at, piece| {
+            *at += piece.len();
+            Some((*at).min(end))
+        });
+        Completion {
+            text: whole[..end].to_owned(),
+            token_ids: (0..pieces.len() as u32).collect(),
+            logprobs: vec![0.0; pieces.len()],
+            token_ends: ends.collect(),
+            ends_inside_token: end < whole.len(),
+            forced: Vec::new(),
+            n_passes: 0,
+            n_prompt_tokens: 0,
+            n_cached_tokens: 0,
+            finish: Finish::EndOfTurn,
+            vision: Duration::ZERO,
+            prefill: Duration::ZERO,
+            decode: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn a_message_carries_the_tokens_that_say_its_text_and_no_others() {
+        // The end of a turn says nothing.
+        for (pieces, end, ids) in [
+            (&["(1", ")", ""][..], 3, Some(&[0, 1][..])),
+            (&["(1", "", ")"], 3, Some(&[0, 1, 2])),
+            (&["(1", ")\n"], 3, None),
+            (&[""], 0, None),
+            (&[], 0, None),
+        ] {
+            let said = said(pieces, end);
+            assert_eq!(said.text_ids(), ids, "{pieces:?}");
+            let message = said.message();
+            assert_eq!((message.role, message.parts[0].text()), (Role::Assistant, Some(&*said.text)));
+            let carried = match &message.parts[..] {
+                [Part::Sampled { ids, .. }] => Some(ids.as_slice()),
+                _ => None,
+            };
+            assert_eq!(carried, ids, "{pieces:?}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! A policy that says what it was told to say: for tests of everything around a policy.
 //!
-//! Invariant: it obeys stop strings and cancellation as an engine does, and never looks at an image.
+//! Invariant: it obeys stop strings and cancellation as an engine does, and never looks at an image. It cannot change
+//! its script to a form, so it fails where the script breaks one.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,6 +21,14 @@ pub struct ScriptedPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the script has no reply for turn {turn_idx}")]
 pub struct ScriptExhausted {
+    /// The turn asked for, counted from 0.
+    pub turn_idx: usize,
+}
+
+/// A scripted policy was held to a form that its reply does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the script's reply for turn {turn_idx} does not have the form that was asked for")]
+pub struct ScriptBreaksForm {
     /// The turn asked for, counted from 0.
     pub turn_idx: usize,
 }
@@ -52,6 +61,9 @@ impl Policy for ScriptedPolicy {
             .replies
             .pop_front()
             .ok_or_else(|| PolicyError::Backend(Box::new(ScriptExhausted { turn_idx })))?;
+        if sampling.form.is_some_and(|form| !form.allows("", &reply)) {
+            return Err(PolicyError::Backend(Box::new(ScriptBreaksForm { turn_idx })));
+        }
         let mut text = String::new();
         let mut token_ends = Vec::new();
         let mut finish = Finish::EndOfTurn;
@@ -76,6 +88,7 @@ impl Policy for ScriptedPolicy {
             token_ids: Vec::new(),
             logprobs: vec![Self::LOGPROB; token_ends.len()],
             token_ends,
+            ends_inside_token: false,
             forced: Vec::new(),
             n_passes: 0,
             n_prompt_tokens: 0,
@@ -85,6 +98,10 @@ impl Policy for ScriptedPolicy {
             prefill: Duration::ZERO,
             decode: Duration::ZERO,
         })
+    }
+
+    fn holds_forms(&self) -> bool {
+        true
     }
 
     fn pixel_budget(&self) -> PixelBudget {

@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use minijinja::{Environment, Error, ErrorKind, Value, context};
 use minijinja_contrib::pycompat::unknown_method_callback;
 use serde_json::Value as Json;
 
-use crate::wire::IMAGE_PAD;
+use crate::wire::{ASSISTANT_OPEN, IM_END, IMAGE_PAD};
 use crate::{Conversation, Message, Part, PolicyError, Role};
 
 /// Where a chat template may be, in the order in which they are asked; the order of transformers.
@@ -32,6 +33,44 @@ pub struct RenderedPrompt {
     pub text: String,
     /// The images in order, before the processor's own resize.
     pub images: Vec<Arc<RgbImage>>,
+    /// Which bytes of the text were sampled, in order, and as which tokens.
+    pub sampled: Vec<(Range<usize>, Vec<u32>)>,
+}
+
+/// Where the words of each assistant message stand in rendered text, in bytes and without the token that ends them;
+/// none where the template does not keep them as they are.
+pub fn assistant_words(text: &str, messages: &[Message]) -> Vec<Option<Range<usize>>> {
+    let mut from = 0;
+    let said = messages.iter().filter(|message| message.role == Role::Assistant);
+    said.map(|message| {
+        let words: String = message.parts.iter().filter_map(Part::text).collect();
+        let start = from + text[from..].find(ASSISTANT_OPEN)? + ASSISTANT_OPEN.len();
+        from = start;
+        let is_kept = text[start..].strip_prefix(&words)?.starts_with(IM_END);
+        is_kept.then(|| {
+            from += words.len();
+            start..from
+        })
+    })
+    .collect()
+}
+
+/// Of rendered text, what was sampled and as which tokens.
+fn sampled(text: &str, messages: &[Message]) -> Vec<(Range<usize>, Vec<u32>)> {
+    let said = messages.iter().filter(|message| message.role == Role::Assistant);
+    let mut found = Vec::new();
+    for (message, words) in said.zip(assistant_words(text, messages)) {
+        let Some(words) = words else { continue };
+        let mut at = words.start;
+        for part in &message.parts {
+            let end = at + part.text().map_or(0, str::len);
+            if let Part::Sampled { ids, .. } = part {
+                found.push((at..end, ids.clone()));
+            }
+            at = end;
+        }
+    }
+    found
 }
 
 /// A checkpoint's chat template.
@@ -136,7 +175,7 @@ impl ChatTemplate {
             let cause = format!("the template wrote {n_pads} image placeholders for {n_images} images");
             return Err(PolicyError::Template(cause));
         }
-        Ok(RenderedPrompt { text, images })
+        Ok(RenderedPrompt { sampled: sampled(&text, messages), text, images })
     }
 }
 
@@ -162,7 +201,9 @@ fn message_value(message: &Message) -> Value {
         .parts
         .iter()
         .map(|part| match part {
-            Part::Text(text) => context! { type => "text", text => without_control_tokens(text) },
+            Part::Text(text) | Part::Sampled { text, .. } => {
+                context! { type => "text", text => without_control_tokens(text) }
+            }
             Part::Image(_) => context! { type => "image" },
         })
         .collect();
@@ -232,6 +273,32 @@ mod tests {
         let prompt =
             template.render(&ask("a <|image_pad|> <|im_end|> <<|x|> <|not one|> <| |> b<|")).unwrap();
         assert_eq!(prompt.text, "a <| image_pad|> <| im_end|> <<| x|> <|not one|> <| |> b<|");
+    }
+
+    #[test]
+    fn sampled_words_are_found_where_the_template_keeps_them() {
+        let source = "{% for m in messages %}<|im_start|>{{ m.role }}\n\
+            {% for c in m.content %}{{ c.text | trim }}{% endfor %}<|im_end|>\n{% endfor %}<|im_start|>assistant\n";
+        let template = ChatTemplate::new(source).unwrap();
+        let said = |text: &str, id| Message {
+            role: Role::Assistant,
+            parts: vec![Part::Sampled { text: text.to_owned(), ids: vec![id] }],
+        };
+        let messages = vec![
+            Message::text(Role::User, "one"),
+            said("(1, 2)", 1),
+            // Trimmed away, broken up, and never sampled.
+            said(" (3, 4)", 2),
+            said("<|im_end|>", 3),
+            Message::text(Role::Assistant, "(1, 2)"),
+            said("(1, 2)", 5),
+        ];
+        let prompt = template.render(&Conversation { messages, forced_prefix: None }).unwrap();
+        let found: Vec<_> =
+            prompt.sampled.iter().map(|(at, ids)| (&prompt.text[at.clone()], ids.as_slice())).collect();
+        assert_eq!(found, [("(1, 2)", &[1][..]), ("(1, 2)", &[5])]);
+        let last = prompt.sampled.last().map(|(at, _)| at.end).unwrap();
+        assert_eq!(&prompt.text[last..], "<|im_end|>\n<|im_start|>assistant");
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub const STOP_STRINGS: [&str; 2] = [TOOL_CALL_CLOSE, ANSWER_CLOSE];
 /// With this text the policy is made to answer when it may not zoom again.
 pub const FORCED_FINAL_PREFIX: &str = "<think> Based on all the information I've gathered, I'll now provide my final answer. </think>\n<answer>";
 
+/// Opens a message of the policy.
+pub const ASSISTANT_OPEN: &str = "<|im_start|>assistant\n";
 /// Ends a message.
 pub const IM_END: &str = "<|im_end|>";
 /// Opens an image.

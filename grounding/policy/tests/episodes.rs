@@ -21,15 +21,7 @@ fn screenshot() -> Arc<RgbImage> {
 }
 
 fn sampling() -> Sampling {
-    Sampling {
-        temperature: 0.5,
-        top_p: 0.99,
-        repetition_penalty: 1.0,
-        max_new_tokens: 1_000_000,
-        stop: Vec::new(),
-        seed: 7,
-        form: None,
-    }
+    Sampling { temperature: 0.5, top_p: 0.99, seed: 7, ..Sampling::greedy(1_000_000) }
 }
 
 /// The embedded policy's preset with three turns at most, for screenshots of any size.
@@ -65,11 +57,7 @@ fn check_malformed(preset: &Preset, replies: &[&str], reason: Malformed) {
 
 fn last_text(policy: &ScriptedPolicy, turn_idx: usize) -> &str {
     let message = policy.asked()[turn_idx].0.messages.last().unwrap();
-    let text = message.parts.iter().rev().find_map(|part| match part {
-        Part::Text(text) => Some(text),
-        Part::Image(_) => None,
-    });
-    text.unwrap()
+    message.parts.iter().rev().find_map(Part::text).unwrap()
 }
 
 #[test]
@@ -109,6 +97,20 @@ fn turns_are_held_to_their_form_where_the_preset_says_so() {
     let grid = Preset { answer_space: AnswerSpace::Thousand, ..Preset::qwen2_5_vl() };
     assert_eq!(below(grid.clone()), Some((Opening::Bare, [1000, 1000])));
     assert_eq!(below(Preset { answer_kind: AnswerKind::Text, ..grid }), None);
+}
+
+#[test]
+fn who_cannot_be_held_to_a_form_is_not_asked() {
+    let constrained = Preset { constrain: true, ..three_turns() };
+    let mut policy = Short { says: ScriptedPolicy::new(["<answer> (3, 4) </answer>"]), max_messages: 9 };
+    let asked = ground(&mut policy, &screenshot(), "it", &constrained, &sampling(), &mut ());
+    let error = asked.unwrap_err();
+    assert!(matches!(&error, PolicyError::HoldsNoForms { policy } if policy == "short"), "{error}");
+    assert!(policy.says.asked().is_empty());
+    // A script that breaks the form is not taken for one that has it.
+    let mut policy = ScriptedPolicy::new(["no tags"]);
+    let asked = ground(&mut policy, &screenshot(), "it", &constrained, &sampling(), &mut ());
+    assert!(matches!(asked, Err(PolicyError::Backend(_))), "{asked:?}");
 }
 
 #[test]

@@ -147,15 +147,7 @@ fn no_point_outside_the_screenshot_leaves_an_episode() {
     let mut rng = StdRng::seed_from_u64(3);
     let screenshot = Arc::new(RgbImage::new(97, 61));
     let size = Size::of_pixels(97, 61);
-    let sampling = Sampling {
-        temperature: 0.0,
-        top_p: 1.0,
-        repetition_penalty: 1.0,
-        max_new_tokens: 4_096,
-        stop: Vec::new(),
-        seed: 0,
-        form: None,
-    };
+    let sampling = Sampling::greedy(4_096);
     let crop = CropSettings { offset_px: 8, side_px: 28, dot: Dot::Draw, border: Border::Cut };
     let mut n_answers = 0;
     for episode in 0..40_000 {

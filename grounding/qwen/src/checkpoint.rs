@@ -8,7 +8,7 @@ use candle_core::Device;
 use vigorl_policy::ChatTemplate;
 
 use crate::config::Config;
-use crate::error::LoadError;
+use crate::error::EngineError;
 use crate::format::WeightFormat;
 use crate::memory;
 use crate::model::Model;
@@ -58,8 +58,8 @@ impl Checkpoint {
     /// Opens a checkpoint. Weights are not read yet.
     ///
     /// # Errors
-    /// [`LoadError`] names the file and the cure.
-    pub fn open(source: &ModelSource) -> Result<Self, LoadError> {
+    /// [`EngineError`] names the file and the cure.
+    pub fn open(source: &ModelSource) -> Result<Self, EngineError> {
         match source {
             ModelSource::Nano => Self::embedded(),
             ModelSource::Dir(dir) => Self::open_dir(dir, source.to_string()),
@@ -69,20 +69,20 @@ impl Checkpoint {
     /// Opens a folder in Hugging Face layout.
     ///
     /// # Errors
-    /// [`LoadError`] names the file and the cure.
-    pub fn open_dir(dir: &Path, name: String) -> Result<Self, LoadError> {
+    /// [`EngineError`] names the file and the cure.
+    pub fn open_dir(dir: &Path, name: String) -> Result<Self, EngineError> {
         let config = Config::from_json(&read_text(dir, "config.json", "its config.json")?)?;
         let processor = read_processor(dir)?;
         let tokenizer = Tokenizer::open(dir)?;
-        let template = ChatTemplate::from_folder(dir).map_err(|e| LoadError::Template(e.to_string()))?;
+        let template = ChatTemplate::from_folder(dir).map_err(|e| EngineError::Template(e.to_string()))?;
         let folder = Some(dir.to_owned());
         let sha256 = Arc::default();
         Self { name, config, processor, tokenizer, template, folder, sha256 }.checked()
     }
 
-    fn embedded() -> Result<Self, LoadError> {
+    fn embedded() -> Result<Self, EngineError> {
         let template =
-            ChatTemplate::new(nano::chat_template()?).map_err(|e| LoadError::Template(e.to_string()))?;
+            ChatTemplate::new(nano::chat_template()?).map_err(|e| EngineError::Template(e.to_string()))?;
         let checkpoint = Self {
             name: "nano".to_owned(),
             config: Config::from_json(nano::CONFIG)?,
@@ -99,7 +99,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Missing, truncated or broken weight files, or too little memory for them.
-    pub fn weights(&self, device: &Device, format: WeightFormat) -> Result<Weights, LoadError> {
+    pub fn weights(&self, device: &Device, format: WeightFormat) -> Result<Weights, EngineError> {
         let weights = match &self.folder {
             Some(dir) => Weights::open(dir, device, format)?.quantized_before(self.quantized_file(format)?),
             None => Weights::from_bytes(nano::WEIGHTS.to_vec(), device, format)?,
@@ -111,7 +111,7 @@ impl Checkpoint {
         Ok(weights)
     }
 
-    fn quantized_file(&self, format: WeightFormat) -> Result<Option<QuantizedFile>, LoadError> {
+    fn quantized_file(&self, format: WeightFormat) -> Result<Option<QuantizedFile>, EngineError> {
         match (&self.folder, format.of_layer()) {
             (Some(dir), Some(_)) => QuantizedFile::open(dir, format),
             _ => Ok(None),
@@ -122,16 +122,16 @@ impl Checkpoint {
     /// time. The path of the file; `None` if `on_bytes` gave up, and then there is no file.
     ///
     /// # Errors
-    /// Those of [`Self::weights`]; [`LoadError::Write`]; [`LoadError::NothingToQuantize`] for the embedded policy
+    /// Those of [`Self::weights`]; [`EngineError::Write`]; [`EngineError::NothingToQuantize`] for the embedded policy
     /// or a format that is not quantized.
     pub fn write_quantized(
         &self,
         format: WeightFormat,
         on_quantized: Option<OnQuantized>,
         on_bytes: OnWritten<'_>,
-    ) -> Result<Option<PathBuf>, LoadError> {
+    ) -> Result<Option<PathBuf>, EngineError> {
         let (Some(dir), Some(_)) = (&self.folder, format.of_layer()) else {
-            return Err(LoadError::NothingToQuantize);
+            return Err(EngineError::NothingToQuantize);
         };
         let weights = self.weights(&Device::Cpu, format)?.quantized_before(None);
         let weights = weights.collecting().on_quantized(on_quantized);
@@ -148,7 +148,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// If a file cannot be read.
-    pub fn weights_sha256(&self) -> Result<String, LoadError> {
+    pub fn weights_sha256(&self) -> Result<String, EngineError> {
         let mut known = self.sha256.lock().unwrap_or_else(PoisonError::into_inner);
         match &*known {
             Some(sha256) => Ok(sha256.clone()),
@@ -156,7 +156,7 @@ impl Checkpoint {
         }
     }
 
-    fn hashed_weights(&self) -> Result<String, LoadError> {
+    fn hashed_weights(&self) -> Result<String, EngineError> {
         use sha2::{Digest, Sha256};
         let mut hasher = Sha256::new();
         match &self.folder {
@@ -167,7 +167,7 @@ impl Checkpoint {
                 }
                 for path in crate::weights::weight_files(dir)? {
                     let read =
-                        |e: std::io::Error| LoadError::Read { path: path.clone(), detail: e.to_string() };
+                        |e: std::io::Error| EngineError::Read { path: path.clone(), detail: e.to_string() };
                     let mut file = std::fs::File::open(&path).map_err(read)?;
                     std::io::copy(&mut file, &mut HashWriter(&mut hasher)).map_err(read)?;
                 }
@@ -177,40 +177,40 @@ impl Checkpoint {
     }
 
     /// Processor and tokenizer must belong to the configuration.
-    fn checked(self) -> Result<Self, LoadError> {
+    fn checked(self) -> Result<Self, EngineError> {
         let (v, p) = (&self.config.vision, &self.processor);
         if (p.patch_size, p.merge_size, p.temporal_patch_size)
             != (v.patch_size, v.spatial_merge_size, v.temporal_patch_size)
         {
             let detail = "patch, merge or frame size differs from config.json's vision_config";
-            return Err(LoadError::config("preprocessor_config.json", detail));
+            return Err(EngineError::config("preprocessor_config.json", detail));
         }
         if self.tokenizer.image_pad != self.config.image_token_id {
             let detail = format!(
                 "`<|image_pad|>` is {}, config.json's image_token_id {}",
                 self.tokenizer.image_pad, self.config.image_token_id
             );
-            return Err(LoadError::config("tokenizer.json", detail));
+            return Err(EngineError::config("tokenizer.json", detail));
         }
         let (largest_id, vocab_size) = (self.tokenizer.largest_id(), self.config.text.vocab_size);
         if largest_id as usize >= vocab_size {
             let detail = format!("its largest id is {largest_id}, config.json's vocab_size {vocab_size}");
-            return Err(LoadError::config("tokenizer.json", detail));
+            return Err(EngineError::config("tokenizer.json", detail));
         }
         Ok(self)
     }
 }
 
-fn read_text(dir: &Path, file: &str, needs: &'static str) -> Result<String, LoadError> {
+fn read_text(dir: &Path, file: &str, needs: &'static str) -> Result<String, EngineError> {
     let path = dir.join(file);
     if !path.exists() {
-        return Err(LoadError::MissingFile { path, needs });
+        return Err(EngineError::MissingFile { path, needs });
     }
-    std::fs::read_to_string(&path).map_err(|e| LoadError::Read { path, detail: e.to_string() })
+    std::fs::read_to_string(&path).map_err(|e| EngineError::Read { path, detail: e.to_string() })
 }
 
 /// `preprocessor_config.json`, or the object in `processor_config.json`, which is all that transformers 5 writes.
-fn read_processor(dir: &Path) -> Result<Processor, LoadError> {
+fn read_processor(dir: &Path) -> Result<Processor, EngineError> {
     const NEEDS: &str = "its preprocessor_config.json, or a processor_config.json with an `image_processor`";
     let (own, joint) = (Processor::FILE, Processor::JOINT_FILE);
     if !dir.join(own).exists() && dir.join(joint).exists() {

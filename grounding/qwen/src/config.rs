@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::LoadError;
+use crate::error::EngineError;
 
 /// Largest patch, merge and frame size that is believed; published are 14, 2 and 2.
 pub(crate) const MAX_SIDE: usize = 1_024;
@@ -155,12 +155,12 @@ impl Config {
     /// Reads the text of a `config.json`, flat or nested.
     ///
     /// # Errors
-    /// [`LoadError::Config`] names the field; [`LoadError::Architecture`] if it is another model.
-    pub fn from_json(text: &str) -> Result<Self, LoadError> {
-        let root: Value = serde_json::from_str(text).map_err(|e| LoadError::config("config.json", e))?;
+    /// [`EngineError::Config`] names the field; [`EngineError::Architecture`] if it is another model.
+    pub fn from_json(text: &str) -> Result<Self, EngineError> {
+        let root: Value = serde_json::from_str(text).map_err(|e| EngineError::config("config.json", e))?;
         let model_type = root.get("model_type").and_then(Value::as_str).unwrap_or("(none)");
         if model_type != "qwen2_5_vl" {
-            return Err(LoadError::Architecture { found: model_type.to_owned() });
+            return Err(EngineError::Architecture { found: model_type.to_owned() });
         }
         let text_fields = root.get("text_config").filter(|t| t.get("hidden_size").is_some()).unwrap_or(&root);
         let text_fields = with_rope_fields(text_fields.clone());
@@ -236,8 +236,8 @@ impl Config {
         ]
     }
 
-    fn check(&self) -> Result<(), LoadError> {
-        let fail = |detail: String| Err(LoadError::Config { file: "config.json".to_owned(), detail });
+    fn check(&self) -> Result<(), EngineError> {
+        let fail = |detail: String| Err(EngineError::Config { file: "config.json".to_owned(), detail });
         let (t, v) = (&self.text, &self.vision);
         for (name, size, largest) in self.sizes() {
             if !(1..=largest).contains(&size) {
@@ -275,35 +275,35 @@ impl Config {
 }
 
 /// Refuses what would load and compute something else than the reference.
-fn refuse_other_decoders(text: &Value) -> Result<(), LoadError> {
+fn refuse_other_decoders(text: &Value) -> Result<(), EngineError> {
     for key in ["type", "rope_type"] {
         let kind = text["rope_scaling"][key].as_str().unwrap_or("default");
         if !["mrope", "default"].contains(&kind) {
             let detail = format!("rope_scaling.{key} is `{kind}`: only `mrope` and `default` are computed");
-            return Err(LoadError::config("config.json", detail));
+            return Err(EngineError::config("config.json", detail));
         }
     }
     if text["use_sliding_window"].as_bool() == Some(true) {
         let detail = "use_sliding_window is true: only attention over the whole context is computed";
-        return Err(LoadError::config("config.json", detail));
+        return Err(EngineError::config("config.json", detail));
     }
     refuse_other_activation(text, "hidden_act")
 }
 
 /// `field` is the full name of `hidden_act` in `fields`.
-fn refuse_other_activation(fields: &Value, field: &str) -> Result<(), LoadError> {
+fn refuse_other_activation(fields: &Value, field: &str) -> Result<(), EngineError> {
     match fields["hidden_act"].as_str() {
         None | Some("silu") => Ok(()),
         Some(other) => {
             let detail = format!("{field} is `{other}`: only `silu` is computed");
-            Err(LoadError::config("config.json", detail))
+            Err(EngineError::config("config.json", detail))
         }
     }
 }
 
 /// Deserializes with the path of the offending field in the message.
-fn fields_of<T: serde::de::DeserializeOwned>(file: &str, value: Value) -> Result<T, LoadError> {
-    serde_path_to_error::deserialize(value).map_err(|e| LoadError::config(file, e))
+fn fields_of<T: serde::de::DeserializeOwned>(file: &str, value: Value) -> Result<T, EngineError> {
+    serde_path_to_error::deserialize(value).map_err(|e| EngineError::config(file, e))
 }
 
 /// transformers 5 keeps both rotary fields in one object, `rope_parameters`.

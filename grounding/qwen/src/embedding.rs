@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use crate::error::LoadError;
+use crate::error::EngineError;
 use crate::weights::{StoredTensor, Weights};
 
 /// Token id to vector. Weight name: `model.embed_tokens.weight` (V, D).
@@ -22,7 +22,7 @@ impl Embedding {
         weights: &Weights,
         vocab: usize,
         width: usize,
-    ) -> std::result::Result<Self, LoadError> {
+    ) -> std::result::Result<Self, EngineError> {
         if weights.format().of_layer().is_none() {
             return Ok(Self::Table(weights.get(Self::NAME, &[vocab, width])?));
         }

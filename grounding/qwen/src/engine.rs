@@ -11,12 +11,14 @@ use std::time::Instant;
 use candle_core::{DType, Device, Tensor};
 use image::RgbImage;
 use vigorl_geometry::fit::PixelBudget;
-use vigorl_policy::{Completion, Conversation, ManyTokenStream, Policy, PolicyError, Sampling, TokenStream};
+use vigorl_policy::{
+    Completion, Conversation, ManyTokenStream, Policy, PolicyError, RenderedPrompt, Sampling, TokenStream,
+};
 
 use crate::checkpoint::{Checkpoint, ModelSource};
-use crate::error::LoadError;
+use crate::error::EngineError;
 use crate::format::WeightFormat;
-use crate::generate::{Decoding, Generated, lap};
+use crate::generate::{Decoding, PromptCost, lap};
 use crate::hold::{Hold, ProtocolTokens};
 use crate::model::{KvCache, Model, Probe};
 use crate::mrope::{Grid, next_position, position_ids};
@@ -79,8 +81,6 @@ struct Session {
     cache: KvCache,
     /// Visual tokens by image hash.
     images: BTreeMap<u64, Tensor>,
-    /// Sampled ids by their text, so that history is fed as it was sampled and not as it would be tokenised.
-    sampled: BTreeMap<String, Vec<u32>>,
 }
 
 /// A conversation as token ids, with its images.
@@ -106,16 +106,16 @@ impl Engine {
     /// Loads a checkpoint.
     ///
     /// # Errors
-    /// [`LoadError`] names cause and cure.
-    pub fn load(source: &ModelSource, options: &LoadOptions) -> Result<Self, LoadError> {
+    /// [`EngineError`] names cause and cure.
+    pub fn load(source: &ModelSource, options: &LoadOptions) -> Result<Self, EngineError> {
         Self::from_checkpoint(Checkpoint::open(source)?, options)
     }
 
     /// Loads the weights of an opened checkpoint.
     ///
     /// # Errors
-    /// [`LoadError`] names cause and cure.
-    pub fn from_checkpoint(mut checkpoint: Checkpoint, options: &LoadOptions) -> Result<Self, LoadError> {
+    /// [`EngineError`] names cause and cure.
+    pub fn from_checkpoint(mut checkpoint: Checkpoint, options: &LoadOptions) -> Result<Self, EngineError> {
         let own_processor = checkpoint.processor.clone();
         if let Some(max_pixels) = options.max_pixels {
             checkpoint.processor = own_processor.with_max_pixels(max_pixels)?;
@@ -172,7 +172,7 @@ impl Engine {
         let pad = self.checkpoint.tokenizer.image_pad;
         let mut prompt = Prompt { ids: vec![], positions: vec![], images: vec![] };
         let mut pixels = rendered.images.iter();
-        for id in self.encode(&rendered.text)? {
+        for id in self.encode(&rendered)? {
             if id != pad {
                 prompt.ids.push(id);
                 continue;
@@ -227,16 +227,15 @@ impl Engine {
     }
 
     /// Tokenises rendered text; earlier completions keep the ids they were sampled as.
-    fn encode(&self, text: &str) -> Result<Vec<u32>, PolicyError> {
+    fn encode(&self, RenderedPrompt { text, sampled, .. }: &RenderedPrompt) -> Result<Vec<u32>, PolicyError> {
         let tokenizer = &self.checkpoint.tokenizer;
-        let mut ids = Vec::new();
-        let mut rest = text;
-        while let Some((before, sampled, after)) = self.session.next_sampled(rest) {
-            ids.extend(tokenizer.encode(before).map_err(backend)?);
-            ids.extend(sampled);
-            rest = after;
+        let (mut ids, mut from) = (Vec::new(), 0);
+        for (at, as_sampled) in sampled {
+            ids.extend(tokenizer.encode(&text[from..at.start]).map_err(backend)?);
+            ids.extend(as_sampled);
+            from = at.end;
         }
-        ids.extend(tokenizer.encode(rest).map_err(backend)?);
+        ids.extend(tokenizer.encode(&text[from..]).map_err(backend)?);
         Ok(ids)
     }
 
@@ -265,7 +264,7 @@ impl Engine {
 
 impl Engine {
     /// What the forms of all completions begin with: it is computed with the prompt. Nothing if they differ.
-    fn common_lead(&self, samplings: &[Sampling], room: usize) -> Result<Vec<u32>, LoadError> {
+    fn common_lead(&self, samplings: &[Sampling], room: usize) -> Result<Vec<u32>, EngineError> {
         let Some((first, others)) = samplings.split_first() else { return Ok(Vec::new()) };
         let Some(form) = first.form.filter(|form| others.iter().all(|s| s.form == Some(*form))) else {
             return Ok(Vec::new());
@@ -327,28 +326,11 @@ impl Engine {
             session.keys.extend(fed.iter().map(|&id| u64::from(id)));
         }
         session.images.retain(|hash, _| prompt.images.iter().any(|image| image.hash == *hash));
-        for completed in &generated {
-            if let Some(ids) = completed.ids_of_text() {
-                session.remember(&completed.text, ids);
-            }
-        }
         self.session = session;
         let decode = lap(&mut clock);
-        let completion = |generated: Generated| Completion {
-            text: generated.text,
-            token_ids: generated.ids,
-            token_ends: generated.ends,
-            logprobs: generated.logprobs,
-            forced: generated.forced,
-            n_passes: generated.n_passes,
-            n_prompt_tokens: n_prompt,
-            n_cached_tokens: n_cached.min(n_prompt),
-            finish: generated.finish,
-            vision,
-            prefill,
-            decode,
-        };
-        Ok(generated.into_iter().map(completion).collect())
+        let cost =
+            PromptCost { n_tokens: n_prompt, n_cached: n_cached.min(n_prompt), vision, prefill, decode };
+        Ok(generated.into_iter().map(|generated| generated.completion(cost)).collect())
     }
 }
 
@@ -377,6 +359,10 @@ impl Policy for Engine {
         }
     }
 
+    fn holds_forms(&self) -> bool {
+        true
+    }
+
     fn name(&self) -> &str {
         &self.checkpoint.name
     }
@@ -387,16 +373,8 @@ impl Policy for Engine {
 }
 
 impl Session {
-    /// Completions remembered at most; older ones are tokenised afresh.
-    const MAX_SAMPLED: usize = 64;
-
     fn new(model: &Model) -> Self {
-        Self {
-            keys: vec![],
-            cache: KvCache::new(model.config()),
-            images: BTreeMap::new(),
-            sampled: BTreeMap::new(),
-        }
+        Self { keys: vec![], cache: KvCache::new(model.config()), images: BTreeMap::new() }
     }
 
     /// Shortens the cache to what it shares with `keys`; the last token is always computed again, because
@@ -407,29 +385,6 @@ impl Session {
         self.keys.truncate(kept);
         self.cache.truncate(kept);
         kept
-    }
-
-    fn remember(&mut self, text: &str, ids: Vec<u32>) {
-        if self.sampled.len() >= Self::MAX_SAMPLED {
-            self.sampled.clear();
-        }
-        self.sampled.insert(text.to_owned(), ids);
-    }
-
-    /// Splits `text` at the first assistant message that was sampled here: before, its ids, after.
-    fn next_sampled<'t>(&self, text: &'t str) -> Option<(&'t str, &[u32], &'t str)> {
-        const HEADER: &str = "<|im_start|>assistant\n";
-        const END: &str = "<|im_end|>";
-        let mut from = 0;
-        while let Some(at) = text[from..].find(HEADER) {
-            let start = from + at + HEADER.len();
-            let message = &text[start..start + text[start..].find(END)?];
-            if let Some(ids) = self.sampled.get(message).filter(|_| !message.is_empty()) {
-                return Some((&text[..start], ids, &text[start + message.len()..]));
-            }
-            from = start;
-        }
-        None
     }
 }
 
@@ -453,6 +408,6 @@ fn hash_image(pixels: &RgbImage) -> u64 {
     hasher.finish()
 }
 
-pub(crate) fn backend(error: impl Into<LoadError>) -> PolicyError {
+pub(crate) fn backend(error: impl Into<EngineError>) -> PolicyError {
     PolicyError::Backend(Box::new(error.into()))
 }

@@ -1,11 +1,11 @@
-//! Why a checkpoint could not be loaded. Every message names the cause and the cure.
+//! Why the engine could not load a checkpoint or go on with a conversation. Every message names cause and cure.
 
 use std::path::PathBuf;
 
-/// A checkpoint that cannot be used.
+/// A checkpoint that cannot be used, or a pass of the network that failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum LoadError {
+pub enum EngineError {
     /// A file that every checkpoint has is missing.
     #[error("`{path}` is missing: a checkpoint folder needs {needs}")]
     MissingFile {
@@ -104,7 +104,7 @@ pub enum LoadError {
         detail: String,
     },
     /// There are no weights to quantize ahead.
-    #[error("there is nothing to quantize ahead: that needs a checkpoint folder and a dtype of q8_0 or q4_k")]
+    #[error("there is nothing to quantize ahead: that needs a checkpoint folder and a dtype of int8 or int4")]
     NothingToQuantize,
     /// The form of a turn cannot be said in this vocabulary.
     #[error("no token of this tokenizer goes on with the form of a turn: leave out --constrain")]
@@ -154,7 +154,7 @@ pub enum LoadError {
     Template(String),
 }
 
-impl LoadError {
+impl EngineError {
     pub(crate) fn config(file: &str, detail: impl ToString) -> Self {
         Self::Config { file: file.to_owned(), detail: detail.to_string() }
     }

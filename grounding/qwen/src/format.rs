@@ -9,9 +9,9 @@ pub enum WeightFormat {
     /// As the tensor library stores and computes them.
     Dense(DType),
     /// 8 bits, quantized while loading; for the CPU.
-    Q8,
+    Int8,
     /// 4 bits, the output layer 8; for the CPU.
-    Q4,
+    Int4,
 }
 
 impl WeightFormat {
@@ -20,9 +20,18 @@ impl WeightFormat {
         ("f32", Self::Dense(DType::F32)),
         ("bf16", Self::Dense(DType::BF16)),
         ("f16", Self::Dense(DType::F16)),
-        ("q8_0", Self::Q8),
-        ("q4_k", Self::Q4),
+        ("int8", Self::Int8),
+        ("int4", Self::Int4),
     ];
+
+    /// What the quantized formats were called at first, after GGUF formats that are others.
+    pub const FORMERLY: [(&str, Self); 2] = [("q8_0", Self::Int8), ("q4_k", Self::Int4)];
+
+    /// The format of a name, also of a former one.
+    pub fn named(name: &str) -> Option<Self> {
+        let mut known = Self::NAMED.into_iter().chain(Self::FORMERLY);
+        known.find(|(known, _)| *known == name).map(|(_, format)| format)
+    }
 
     /// The name of [`Self::NAMED`].
     pub fn name(self) -> &'static str {
@@ -33,7 +42,7 @@ impl WeightFormat {
     pub fn compute_dtype(self) -> DType {
         match self {
             Self::Dense(dtype) => dtype,
-            Self::Q8 | Self::Q4 => DType::F32,
+            Self::Int8 | Self::Int4 => DType::F32,
         }
     }
 
@@ -41,7 +50,7 @@ impl WeightFormat {
     pub(crate) fn operands(self) -> Operands {
         match self {
             Self::Dense(_) => Operands::Exact,
-            Self::Q8 | Self::Q4 => Operands::Halves,
+            Self::Int8 | Self::Int4 => Operands::Halves,
         }
     }
 
@@ -49,8 +58,8 @@ impl WeightFormat {
     pub(crate) fn of_layer(self) -> Option<Format> {
         match self {
             Self::Dense(_) => None,
-            Self::Q8 => Some(Format::Bits8),
-            Self::Q4 => Some(Format::Bits4),
+            Self::Int8 => Some(Format::Bits8),
+            Self::Int4 => Some(Format::Bits4),
         }
     }
 
@@ -63,7 +72,7 @@ impl WeightFormat {
     pub fn bytes_of_output(self, n: u64) -> u64 {
         match self {
             Self::Dense(_) => self.bytes_of(n),
-            Self::Q8 | Self::Q4 => Self::Q8.bytes_of(n),
+            Self::Int8 | Self::Int4 => Self::Int8.bytes_of(n),
         }
     }
 
@@ -71,8 +80,8 @@ impl WeightFormat {
     pub fn bytes_of(self, n: u64) -> u64 {
         match self {
             Self::Dense(dtype) => n * dtype.size_in_bytes() as u64,
-            Self::Q8 => n * 33 / 32,
-            Self::Q4 => n * 9 / 16,
+            Self::Int8 => n * 33 / 32,
+            Self::Int4 => n * 9 / 16,
         }
     }
 }
@@ -82,9 +91,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_former_name_means_the_same_format() {
+        for (name, format) in WeightFormat::NAMED {
+            assert_eq!((WeightFormat::named(name), format.name()), (Some(format), name));
+        }
+        for (former, format) in WeightFormat::FORMERLY {
+            assert_eq!(WeightFormat::named(former), Some(format));
+            assert_ne!(format.name(), former);
+        }
+        assert_eq!(WeightFormat::named("q8_k"), None);
+    }
+
+    #[test]
     fn eight_and_four_bits_count_their_scales() {
-        assert_eq!(WeightFormat::Q8.bytes_of(6400), 6600);
-        assert_eq!(WeightFormat::Q4.bytes_of(6400), 3600);
+        assert_eq!(WeightFormat::Int8.bytes_of(6400), 6600);
+        assert_eq!(WeightFormat::Int4.bytes_of(6400), 3600);
         assert_eq!(WeightFormat::Dense(DType::BF16).bytes_of(6400), 12_800);
     }
 }

@@ -4,14 +4,14 @@
 //! that a form forces are fed in the same pass as the sampled token before them, or with the prompt.
 
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use candle_core::Tensor;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use vigorl_policy::{Finish, Sampling, TokenStream};
+use vigorl_policy::{Completion, Finish, Sampling, TokenStream};
 
-use crate::error::LoadError;
+use crate::error::EngineError;
 use crate::hold::{Hold, ProtocolTokens, Wanted};
 use crate::kv_cache::Branches;
 use crate::model::{KvCache, Model, Probe};
@@ -38,6 +38,17 @@ pub(crate) struct Generated {
     pub(crate) splits_token: bool,
 }
 
+/// What a prompt has cost, together with all completions behind it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PromptCost {
+    pub(crate) n_tokens: usize,
+    /// Of these, how many were in the cache.
+    pub(crate) n_cached: usize,
+    pub(crate) vision: Duration,
+    pub(crate) prefill: Duration,
+    pub(crate) decode: Duration,
+}
+
 impl Generated {
     fn new() -> Self {
         Self {
@@ -53,11 +64,22 @@ impl Generated {
         }
     }
 
-    /// The ids that say exactly the text; none if there are no such ids. The end of a turn is not among them.
-    pub(crate) fn ids_of_text(&self) -> Option<Vec<u32>> {
-        let starts = std::iter::once(&0).chain(&self.ends);
-        let said = self.ids.iter().zip(starts).filter(|(_, start)| **start < self.text.len());
-        (!self.splits_token).then(|| said.map(|(id, _)| *id).collect())
+    pub(crate) fn completion(self, cost: PromptCost) -> Completion {
+        Completion {
+            text: self.text,
+            token_ids: self.ids,
+            token_ends: self.ends,
+            ends_inside_token: self.splits_token,
+            logprobs: self.logprobs,
+            forced: self.forced,
+            n_passes: self.n_passes,
+            n_prompt_tokens: cost.n_tokens,
+            n_cached_tokens: cost.n_cached,
+            finish: self.finish,
+            vision: cost.vision,
+            prefill: cost.prefill,
+            decode: cost.decode,
+        }
     }
 
     /// Adds the text of the last id up to the first stop string that it completes, and streams that.
@@ -116,7 +138,7 @@ impl Decoding<'_> {
         hidden: &Tensor,
         samplings: &[Sampling],
         stream: &mut dyn FnMut(usize, &str) -> ControlFlow<()>,
-    ) -> Result<Vec<Generated>, LoadError> {
+    ) -> Result<Vec<Generated>, EngineError> {
         let mut branches = Vec::new();
         for sampling in samplings {
             branches.push(Branch::new(sampling, self.prompt, self.tokenizer, self.protocol)?);
@@ -167,12 +189,12 @@ impl Decoding<'_> {
     }
 
     /// (1, T, D) → (T, V).
-    fn logits(&self, hidden: &Tensor) -> Result<Tensor, LoadError> {
+    fn logits(&self, hidden: &Tensor) -> Result<Tensor, EngineError> {
         Ok(self.model.logits(hidden)?.squeeze(0)?.to_dtype(candle_core::DType::F32)?)
     }
 
     /// The last hidden state behind `ids`: (1, 1, D).
-    fn feed(&mut self, ids: &[u32]) -> Result<Tensor, LoadError> {
+    fn feed(&mut self, ids: &[u32]) -> Result<Tensor, EngineError> {
         let positions: Vec<[u32; 3]> =
             (self.next_position..).take(ids.len()).map(|position| [position; 3]).collect();
         self.next_position += ids.len() as u32;
@@ -185,7 +207,7 @@ impl Decoding<'_> {
         &mut self,
         next: &[(usize, Vec<u32>)],
         branches: &mut Branches,
-    ) -> Result<Tensor, LoadError> {
+    ) -> Result<Tensor, EngineError> {
         let (mut all, mut which, mut positions, mut last) = (vec![], vec![], vec![], vec![]);
         for (branch, ids) in next {
             let start = self.next_position + branches.len(*branch) as u32;
@@ -209,7 +231,7 @@ impl<'a> Branch<'a> {
         prompt: &[u32],
         tokenizer: &'a Tokenizer,
         protocol: &'a ProtocolTokens,
-    ) -> Result<Self, LoadError> {
+    ) -> Result<Self, EngineError> {
         Ok(Self {
             sampling,
             hold: sampling.form.map(|form| Hold::new(form, tokenizer, protocol)).transpose()?,
@@ -226,7 +248,7 @@ impl<'a> Branch<'a> {
         of_sampling.min(context_limit.saturating_sub(self.fed.len()))
     }
 
-    fn has_lead(&self, context_limit: usize) -> Result<bool, LoadError> {
+    fn has_lead(&self, context_limit: usize) -> Result<bool, EngineError> {
         let Some(hold) = &self.hold else { return Ok(false) };
         Ok(!hold.lead(self.room(context_limit))?.is_empty())
     }
@@ -237,7 +259,7 @@ impl<'a> Branch<'a> {
         lead: &[u32],
         tokenizer: &Tokenizer,
         stream: &mut TokenStream<'_>,
-    ) -> Result<ControlFlow<()>, LoadError> {
+    ) -> Result<ControlFlow<()>, EngineError> {
         for &id in lead {
             let flow = self.add(Sampled { id, logprob: 0.0 }, true, tokenizer, stream)?;
             self.out.n_fed += 1;
@@ -256,7 +278,7 @@ impl<'a> Branch<'a> {
         tokenizer: &Tokenizer,
         context_limit: usize,
         stream: &mut TokenStream<'_>,
-    ) -> Result<Vec<u32>, LoadError> {
+    ) -> Result<Vec<u32>, EngineError> {
         let mut next = Vec::new();
         let mut flow = ControlFlow::Continue(());
         // What a form begins with is forced here where it could not be fed with the prompt.
@@ -290,7 +312,7 @@ impl<'a> Branch<'a> {
     }
 
     /// A token that the form allows.
-    fn draw(&mut self, logits: &[f32]) -> Result<Sampled, LoadError> {
+    fn draw(&mut self, logits: &[f32]) -> Result<Sampled, EngineError> {
         let Some(hold) = &self.hold else { return sample(logits, &self.fed, self.sampling, &mut self.rng) };
         let said = &self.out.text;
         if let Some(narrowed) = hold.narrowed(said, logits)? {
@@ -313,7 +335,7 @@ impl<'a> Branch<'a> {
         forced: bool,
         tokenizer: &Tokenizer,
         stream: &mut TokenStream<'_>,
-    ) -> Result<ControlFlow<()>, LoadError> {
+    ) -> Result<ControlFlow<()>, EngineError> {
         let out = &mut self.out;
         out.ids.push(token.id);
         out.logprobs.push(token.logprob);
@@ -331,7 +353,11 @@ impl<'a> Branch<'a> {
     }
 
     /// Says what was held back because a character is incomplete.
-    fn finish(mut self, tokenizer: &Tokenizer, stream: &mut TokenStream<'_>) -> Result<Generated, LoadError> {
+    fn finish(
+        mut self,
+        tokenizer: &Tokenizer,
+        stream: &mut TokenStream<'_>,
+    ) -> Result<Generated, EngineError> {
         let mut out = self.out;
         let rest = match out.finish {
             Finish::StopString => String::new(),
@@ -401,7 +427,7 @@ mod tests {
         }
         assert_eq!((out.text.as_str(), streamed.as_str()), (text, text));
         assert_eq!(out.ends, ends);
-        assert_eq!(out.ids_of_text().as_deref(), remembered);
+        assert_eq!(out.completion(PromptCost::default()).text_ids(), remembered);
     }
 
     #[test]

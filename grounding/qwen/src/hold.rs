@@ -9,7 +9,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use vigorl_policy::{Next, TurnForm};
 
-use crate::error::LoadError;
+use crate::error::EngineError;
 use crate::tokenizer::{TextStream, Tokenizer};
 
 /// A choice needs more tokens than the longest ending where a word is spelled in pieces.
@@ -32,7 +32,7 @@ pub(crate) struct ProtocolTokens {
 }
 
 impl ProtocolTokens {
-    fn choices(&self, tokenizer: &Tokenizer) -> Result<&Choices, LoadError> {
+    fn choices(&self, tokenizer: &Tokenizer) -> Result<&Choices, EngineError> {
         if let Some(found) = self.choices.get() {
             return Ok(found);
         }
@@ -45,7 +45,7 @@ impl ProtocolTokens {
     }
 
     /// Tokens of `text` behind the token `last`, as the tokenizer cuts both together if that leaves `last` as it is.
-    fn cut(&self, last: Option<u32>, text: String, tokenizer: &Tokenizer) -> Result<Vec<u32>, LoadError> {
+    fn cut(&self, last: Option<u32>, text: String, tokenizer: &Tokenizer) -> Result<Vec<u32>, EngineError> {
         let mut cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
         if cuts.len() >= MAX_CUTS {
             cuts.clear();
@@ -90,13 +90,13 @@ impl<'a> Hold<'a> {
         form: TurnForm,
         tokenizer: &'a Tokenizer,
         protocol: &'a ProtocolTokens,
-    ) -> Result<Self, LoadError> {
+    ) -> Result<Self, EngineError> {
         let reserve = protocol.cut(None, form.longest_ending(), tokenizer)?.len() + SPELLED;
         Ok(Self { form, tokenizer, protocol, reserve })
     }
 
     /// Tokens that the completion begins with, whoever continues it.
-    pub(crate) fn lead(&self, room: usize) -> Result<Vec<u32>, LoadError> {
+    pub(crate) fn lead(&self, room: usize) -> Result<Vec<u32>, EngineError> {
         match self.wanted("", &[], room)? {
             Wanted::Forced(ids) if ids.len() <= room => Ok(ids),
             _ => Ok(Vec::new()),
@@ -104,7 +104,7 @@ impl<'a> Hold<'a> {
     }
 
     /// What comes behind `said`, the text of `ids`, with room for `room` more tokens.
-    pub(crate) fn wanted(&self, said: &str, ids: &[u32], room: usize) -> Result<Wanted, LoadError> {
+    pub(crate) fn wanted(&self, said: &str, ids: &[u32], room: usize) -> Result<Wanted, EngineError> {
         let haste = room <= self.reserve;
         Ok(match self.form.next(said, haste) {
             Next::End => Wanted::Forced(vec![self.tokenizer.end_of_turn]),
@@ -119,7 +119,7 @@ impl<'a> Hold<'a> {
     }
 
     /// The tokens of `literal` behind `ids`, up to where they depend on which of `then` follows.
-    fn cut(&self, literal: &str, then: &[String], ids: &[u32]) -> Result<Vec<u32>, LoadError> {
+    fn cut(&self, literal: &str, then: &[String], ids: &[u32]) -> Result<Vec<u32>, EngineError> {
         let mut shared: Option<Vec<u32>> = None;
         for follower in then {
             let cut = self.cut_behind(ids, format!("{literal}{follower}"))?;
@@ -138,13 +138,13 @@ impl<'a> Hold<'a> {
         Ok(cut)
     }
 
-    fn cut_behind(&self, ids: &[u32], text: String) -> Result<Vec<u32>, LoadError> {
+    fn cut_behind(&self, ids: &[u32], text: String) -> Result<Vec<u32>, EngineError> {
         self.protocol.cut(ids.last().copied(), text, self.tokenizer)
     }
 
     /// The logits with those of tokens that cannot follow at negative infinity, where these are most; none where
     /// almost every token fits, and the one drawn is checked by [`Self::fits`].
-    pub(crate) fn narrowed(&self, said: &str, logits: &[f32]) -> Result<Option<Vec<f32>>, LoadError> {
+    pub(crate) fn narrowed(&self, said: &str, logits: &[f32]) -> Result<Option<Vec<f32>>, EngineError> {
         if self.form.next(said, false) == Next::Free {
             return Ok(None);
         }
@@ -165,7 +165,7 @@ impl<'a> Hold<'a> {
     }
 
     /// Whether `id` may follow `said`, whose tokens are in `pieces`.
-    pub(crate) fn fits(&self, said: &str, id: u32, pieces: &mut TextStream) -> Result<bool, LoadError> {
+    pub(crate) fn fits(&self, said: &str, id: u32, pieces: &mut TextStream) -> Result<bool, EngineError> {
         if id == self.tokenizer.end_of_turn || Some(id) == self.tokenizer.end_of_text {
             return Ok(self.form.may_end(said));
         }
@@ -243,18 +243,26 @@ mod tests {
                 Some(ids.map(|(id, _)| tokenizer.decode(&[id]).unwrap()).collect())
             };
             assert_eq!(allowed("<think> a "), None);
-            let digits = allowed("<think> a </think>\n<answer> (").unwrap();
-            assert!(
-                digits.len() >= 10 && digits.iter().all(|text| text.parse::<u32>().is_ok_and(|n| n < 640))
-            );
+            // What all turns that are left say next, told without a form.
+            let texts = (0..tokenizer.vocab_size() as u32).map(|id| tokenizer.decode(&[id]).unwrap());
+            let texts: Vec<String> = texts.filter(|text| !text.is_empty()).collect();
+            let fitting = |rests: &[String]| -> Vec<String> {
+                let fits = |text: &&String| rests.iter().any(|rest| rest.starts_with(text.as_str()));
+                texts.iter().filter(fits).cloned().collect()
+            };
+            let points = |x: &dyn Fn(&str) -> Option<String>| -> Vec<String> {
+                let x = (0..640).filter_map(|n| x(&n.to_string()));
+                x.flat_map(|x| ["0", "7", "479"].map(|y| format!("{x}, {y}) </answer>"))).collect()
+            };
+            let number = points(&|x| Some(x.to_owned()));
+            assert_eq!(allowed("<think> a </think>\n<answer> ("), Some(fitting(&number)));
+            let behind_6 = points(&|x| x.strip_prefix('6').map(str::to_owned));
             let behind = allowed("<think> a </think>\n<answer> (6").unwrap();
-            assert!(behind.contains(&",".to_owned()) && behind.contains(&"3".to_owned()), "{behind:?}");
-            assert!(!behind.contains(&"4".to_owned()) || behind.len() > 2, "{behind:?}");
-            let tags = allowed("<think> a </think>\n").unwrap();
-            assert!(
-                tags.iter().any(|tag| tag.starts_with("<tool")) && tags.contains(&"<".to_owned()),
-                "{tags:?}"
-            );
+            assert_eq!(behind, fitting(&behind_6));
+            assert!(behind.iter().any(|text| text == "3") && behind.iter().any(|text| text == ","));
+            let call = "<tool_call>\n{\"name\": \"search_coordinate\", \"arguments\": {\"coordinate\": [7";
+            let acts = [call.to_owned(), "<answer> (7".to_owned()];
+            assert_eq!(allowed("<think> a </think>\n"), Some(fitting(&acts)));
         }
     }
 }

@@ -37,7 +37,7 @@ mod weights;
 pub use checkpoint::{Checkpoint, ModelSource};
 pub use config::{Config, RopeScaling, TextConfig, VisionConfig};
 pub use engine::{Engine, LoadOptions};
-pub use error::LoadError;
+pub use error::EngineError;
 pub use format::WeightFormat;
 pub use inspect::{Inspection, inspect_forward};
 pub use model::{KvCache, Model, OnLayer, PackedBatch, PackedPass, Probe};

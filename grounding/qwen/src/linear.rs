@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use vigorl_kernels::{Added, Isa, QuantizedMatrix};
 
-use crate::error::LoadError;
+use crate::error::EngineError;
 use crate::ops::{add_to_rows, values};
 use crate::weights::{Matrix, Weights};
 
@@ -33,7 +33,7 @@ impl Linear {
         n_out: usize,
         n_in: usize,
         bias: Bias,
-    ) -> std::result::Result<Self, LoadError> {
+    ) -> std::result::Result<Self, EngineError> {
         let matrix = weights.matrix(&format!("{prefix}.weight"), [n_out, n_in])?;
         let bias = match bias {
             Bias::Present => Some(weights.get(&format!("{prefix}.bias"), &[n_out])?),
@@ -43,11 +43,11 @@ impl Linear {
     }
 
     /// A layer without bias over an (out, in) matrix: an output layer, or a convolution seen as a product.
-    pub(crate) fn from_matrix(matrix: Matrix) -> std::result::Result<Self, LoadError> {
+    pub(crate) fn from_matrix(matrix: Matrix) -> std::result::Result<Self, EngineError> {
         Self::new(matrix, None)
     }
 
-    fn new(matrix: Matrix, bias: Option<Tensor>) -> std::result::Result<Self, LoadError> {
+    fn new(matrix: Matrix, bias: Option<Tensor>) -> std::result::Result<Self, EngineError> {
         Ok(match matrix {
             Matrix::Dense(weight) => Self::Dense { weight, bias },
             Matrix::Quantized(matrix) => {

@@ -7,7 +7,7 @@ use candle_core::DType;
 
 use crate::attention::MAX_SCORES;
 use crate::config::Config;
-use crate::error::LoadError;
+use crate::error::EngineError;
 use crate::processor::Processor;
 
 /// Bytes beside the weights, while one screenshot of `max_pixels` is looked at.
@@ -37,7 +37,7 @@ fn mlp_values(hidden: usize, intermediate: usize) -> f64 {
 }
 
 /// Refuses a model that would push the machine into swap.
-pub(crate) fn check(needed: u64) -> Result<(), LoadError> {
+pub(crate) fn check(needed: u64) -> Result<(), EngineError> {
     const GIB: f64 = (1_u64 << 30) as f64;
     /// Below this the check only costs time.
     const NEGLIGIBLE_BYTES: u64 = 128 << 20;
@@ -51,7 +51,7 @@ pub(crate) fn check(needed: u64) -> Result<(), LoadError> {
     let group = system.cgroup_limits().map(|group| group.total_memory.saturating_sub(group.rss));
     let available = system.available_memory().min(group.unwrap_or(u64::MAX));
     if needed > available {
-        return Err(LoadError::Memory {
+        return Err(EngineError::Memory {
             needed_gib: needed as f64 / GIB,
             available_gib: available as f64 / GIB,
         });

@@ -4,7 +4,7 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use vigorl_kernels::{GatedMlp, Isa};
 
-use crate::error::LoadError;
+use crate::error::EngineError;
 use crate::linear::{Bias, Linear};
 use crate::ops::{swiglu, values};
 use crate::weights::Weights;
@@ -24,7 +24,7 @@ impl Mlp {
         width: usize,
         n_hidden: usize,
         bias: Bias,
-    ) -> std::result::Result<Self, LoadError> {
+    ) -> std::result::Result<Self, EngineError> {
         let linear = |part: &str, n_out, n_in| {
             Linear::load(weights, &format!("{prefix}.{part}_proj"), n_out, n_in, bias)
         };

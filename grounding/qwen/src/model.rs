@@ -7,7 +7,7 @@ use std::sync::Arc;
 use candle_core::{Result, Tensor};
 
 use crate::config::Config;
-use crate::error::LoadError;
+use crate::error::EngineError;
 use crate::kv_cache::{Branches, LayerCache, Place};
 use crate::mrope::{Grid, RotaryTable};
 use crate::ops::{Mask, Visible};
@@ -124,7 +124,7 @@ impl Model {
     ///
     /// # Errors
     /// A tensor that is missing or has another shape than `config` implies.
-    pub fn load(config: &Config, weights: &Weights) -> std::result::Result<Self, LoadError> {
+    pub fn load(config: &Config, weights: &Weights) -> std::result::Result<Self, EngineError> {
         Ok(Self {
             config: config.clone(),
             vision: VisionTower::load(weights, &config.vision)?,

@@ -1,7 +1,7 @@
 //! The embedded default policy: a checkpoint folder compiled into the binary.
 //! It is made by `make nano`.
 
-use crate::error::LoadError;
+use crate::error::EngineError;
 
 pub(crate) const CONFIG: &str = include_str!("../assets/nano/config.json");
 pub(crate) const PREPROCESSOR: &str = include_str!("../assets/nano/preprocessor_config.json");
@@ -20,11 +20,11 @@ pub const NANO_FILES: [(&str, &[u8]); 6] = [
 ];
 
 /// The template text inside `chat_template.json`.
-pub(crate) fn chat_template() -> Result<String, LoadError> {
+pub(crate) fn chat_template() -> Result<String, EngineError> {
     let json: serde_json::Value =
-        serde_json::from_str(CHAT_TEMPLATE).map_err(|e| LoadError::config("chat_template.json", e))?;
+        serde_json::from_str(CHAT_TEMPLATE).map_err(|e| EngineError::config("chat_template.json", e))?;
     json["chat_template"]
         .as_str()
         .map(str::to_owned)
-        .ok_or_else(|| LoadError::config("chat_template.json", "there is no `chat_template` text"))
+        .ok_or_else(|| EngineError::config("chat_template.json", "there is no `chat_template` text"))
 }

@@ -2,7 +2,7 @@
 
 use candle_core::Device;
 
-use crate::error::LoadError;
+use crate::error::EngineError;
 
 /// A kind of processor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,15 +19,15 @@ impl Place {
     /// The tensor library's device.
     ///
     /// # Errors
-    /// [`LoadError::NotCompiledIn`] names the feature; [`LoadError::Device`] if there is no such card.
-    pub fn device(self) -> Result<Device, LoadError> {
+    /// [`EngineError::NotCompiledIn`] names the feature; [`EngineError::Device`] if there is no such card.
+    pub fn device(self) -> Result<Device, EngineError> {
         match self {
             Self::Cpu => Ok(Device::Cpu),
-            Self::Metal if !cfg!(feature = "metal") => Err(LoadError::NotCompiledIn { feature: "metal" }),
+            Self::Metal if !cfg!(feature = "metal") => Err(EngineError::NotCompiledIn { feature: "metal" }),
             #[cfg(feature = "cuda")]
             Self::Cuda => opened("cuda", cuda()),
             #[cfg(not(feature = "cuda"))]
-            Self::Cuda => Err(LoadError::NotCompiledIn { feature: "cuda" }),
+            Self::Cuda => Err(EngineError::NotCompiledIn { feature: "cuda" }),
             Self::Metal => opened("metal", Device::new_metal(0)),
         }
     }
@@ -44,6 +44,6 @@ fn cuda() -> candle_core::Result<Device> {
     Ok(device)
 }
 
-fn opened(name: &'static str, device: candle_core::Result<Device>) -> Result<Device, LoadError> {
-    device.map_err(|e| LoadError::Device { name, detail: e.to_string() })
+fn opened(name: &'static str, device: candle_core::Result<Device>) -> Result<Device, EngineError> {
+    device.map_err(|e| EngineError::Device { name, detail: e.to_string() })
 }

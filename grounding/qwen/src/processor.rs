@@ -11,7 +11,7 @@ use vigorl_geometry::fit::{FitError, PixelBudget, smart_resize};
 use vigorl_policy::resize::{Filter, resize};
 
 use crate::config::MAX_SIDE;
-use crate::error::LoadError;
+use crate::error::EngineError;
 use crate::mrope::Grid;
 
 /// Patches that one thread cuts at least: fewer cost more to hand out than to cut.
@@ -54,18 +54,18 @@ impl Processor {
     /// Reads the text of a `preprocessor_config.json`, with pixel limits in either spelling.
     ///
     /// # Errors
-    /// [`LoadError::Config`] names the field.
-    pub fn from_json(text: &str) -> Result<Self, LoadError> {
-        let json = serde_json::from_str(text).map_err(|e| LoadError::config(Self::FILE, e))?;
+    /// [`EngineError::Config`] names the field.
+    pub fn from_json(text: &str) -> Result<Self, EngineError> {
+        let json = serde_json::from_str(text).map_err(|e| EngineError::config(Self::FILE, e))?;
         Self::from_value(json, Self::FILE)
     }
 
     /// Reads the text of a `processor_config.json`.
     ///
     /// # Errors
-    /// [`LoadError::Config`] names the field.
-    pub(crate) fn from_joint_json(text: &str) -> Result<Self, LoadError> {
-        let fail = |e: &dyn std::fmt::Display| LoadError::config(Self::JOINT_FILE, e);
+    /// [`EngineError::Config`] names the field.
+    pub(crate) fn from_joint_json(text: &str) -> Result<Self, EngineError> {
+        let fail = |e: &dyn std::fmt::Display| EngineError::config(Self::JOINT_FILE, e);
         let mut json: Value = serde_json::from_str(text).map_err(|e| fail(&e))?;
         match json.get_mut("image_processor").map(Value::take) {
             Some(inner) if inner.is_object() => Self::from_value(inner, Self::JOINT_FILE),
@@ -73,15 +73,15 @@ impl Processor {
         }
     }
 
-    fn from_value(mut json: Value, file: &str) -> Result<Self, LoadError> {
+    fn from_value(mut json: Value, file: &str) -> Result<Self, EngineError> {
         for (key, in_size) in [("min_pixels", "shortest_edge"), ("max_pixels", "longest_edge")] {
             if json[key].is_null() && !json["size"][in_size].is_null() {
                 json[key] = json["size"][in_size].clone();
             }
         }
-        refuse_other_steps(&json).map_err(|detail| LoadError::config(file, detail))?;
-        let processor: Self = serde_json::from_value(json).map_err(|e| LoadError::config(file, e))?;
-        processor.check().map_err(|detail| LoadError::config(file, detail))?;
+        refuse_other_steps(&json).map_err(|detail| EngineError::config(file, detail))?;
+        let processor: Self = serde_json::from_value(json).map_err(|e| EngineError::config(file, e))?;
+        processor.check().map_err(|detail| EngineError::config(file, detail))?;
         Ok(processor)
     }
 
@@ -139,11 +139,11 @@ impl Processor {
     /// The same processor with another upper pixel limit; the lower one gives way to it.
     ///
     /// # Errors
-    /// [`LoadError::TooFewPixels`] if not even one merged patch is within the limit.
-    pub fn with_max_pixels(&self, max_pixels: u64) -> Result<Self, LoadError> {
+    /// [`EngineError::TooFewPixels`] if not even one merged patch is within the limit.
+    pub fn with_max_pixels(&self, max_pixels: u64) -> Result<Self, EngineError> {
         let side = (self.patch_size * self.merge_size) as u64;
         if max_pixels < side * side {
-            return Err(LoadError::TooFewPixels { max_pixels, side });
+            return Err(EngineError::TooFewPixels { max_pixels, side });
         }
         Ok(Self { max_pixels, min_pixels: self.min_pixels.min(max_pixels), ..self.clone() })
     }

@@ -17,7 +17,7 @@ use safetensors::SafeTensors;
 use serde_json::json;
 use vigorl_kernels::{Format, LAYOUT, QuantizedMatrix, SharedBytes};
 
-use crate::error::LoadError;
+use crate::error::EngineError;
 use crate::format::WeightFormat;
 use crate::weights::{check_file, weight_files};
 
@@ -36,21 +36,25 @@ pub(crate) struct QuantizedFile {
     pub(crate) sha256: String,
 }
 
-/// `vigorl-q8_0.safetensors` in the checkpoint's folder, for instance.
+/// `vigorl-int8.safetensors` in the checkpoint's folder, for instance.
 pub(crate) fn path(dir: &Path, format: WeightFormat) -> PathBuf {
-    dir.join(format!("vigorl-{}.safetensors", format.name()))
+    path_of(dir, format.name())
+}
+
+fn path_of(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!("vigorl-{name}.safetensors"))
 }
 
 /// Which files, how long, and when they were written.
-fn source(dir: &Path) -> Result<String, LoadError> {
+fn source(dir: &Path) -> Result<String, EngineError> {
     let describe = |path: &PathBuf| {
-        let read = |e: std::io::Error| LoadError::Read { path: path.clone(), detail: e.to_string() };
+        let read = |e: std::io::Error| EngineError::Read { path: path.clone(), detail: e.to_string() };
         let about = std::fs::metadata(path).map_err(read)?;
         let written = about.modified().map_err(read)?.duration_since(UNIX_EPOCH).unwrap_or_default();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         Ok(format!("{name} {} {}", about.len(), written.as_nanos()))
     };
-    Ok(weight_files(dir)?.iter().map(describe).collect::<Result<Vec<_>, LoadError>>()?.join(", "))
+    Ok(weight_files(dir)?.iter().map(describe).collect::<Result<Vec<_>, EngineError>>()?.join(", "))
 }
 
 /// The hash of a folder's weight files, where a file of quantized matrices remembers it.
@@ -68,18 +72,27 @@ impl QuantizedFile {
     /// Maps the file of a format; `None` if there is none that belongs to the checkpoint as it is now.
     ///
     /// # Errors
-    /// [`LoadError::BrokenQuantized`], [`LoadError::Read`]: a file that is there but broken.
-    pub(crate) fn open(dir: &Path, format: WeightFormat) -> Result<Option<Self>, LoadError> {
-        let path = path(dir, format);
+    /// [`EngineError::BrokenQuantized`], [`EngineError::Read`]: a file that is there but broken.
+    pub(crate) fn open(dir: &Path, format: WeightFormat) -> Result<Option<Self>, EngineError> {
+        let formerly = WeightFormat::FORMERLY.into_iter().filter(|(_, known)| *known == format);
+        for name in std::iter::once(format.name()).chain(formerly.map(|(name, _)| name)) {
+            if let Some(file) = Self::open_path(dir, path_of(dir, name))? {
+                return Ok(Some(file));
+            }
+        }
+        Ok(None)
+    }
+
+    fn open_path(dir: &Path, path: PathBuf) -> Result<Option<Self>, EngineError> {
         if !path.exists() {
             return Ok(None);
         }
-        let broken = |detail: String| LoadError::BrokenQuantized { path: path.clone(), detail };
+        let broken = |detail: String| EngineError::BrokenQuantized { path: path.clone(), detail };
         check_file(&path).map_err(|e| match e {
-            LoadError::Corrupt { detail, .. } => broken(detail),
+            EngineError::Corrupt { detail, .. } => broken(detail),
             other => other,
         })?;
-        let read = |e: std::io::Error| LoadError::Read { path: path.clone(), detail: e.to_string() };
+        let read = |e: std::io::Error| EngineError::Read { path: path.clone(), detail: e.to_string() };
         let file = File::open(&path).map_err(read)?;
         // SAFETY: a mapped file must not change while it is mapped; `write` makes a new one and renames it.
         #[expect(unsafe_code, reason = "memory-mapping some gigabytes is the point")]
@@ -102,18 +115,18 @@ impl QuantizedFile {
     /// The matrix of this name.
     ///
     /// # Errors
-    /// [`LoadError::BrokenQuantized`] if it is not there or of another size.
+    /// [`EngineError::BrokenQuantized`] if it is not there or of another size.
     pub(crate) fn matrix(
         &self,
         name: &str,
         n_out: usize,
         n_in: usize,
         format: Format,
-    ) -> Result<QuantizedMatrix, LoadError> {
+    ) -> Result<QuantizedMatrix, EngineError> {
         let found = self.matrices.get(name).and_then(|at| {
             QuantizedMatrix::from_bytes(n_out, n_in, format, Arc::clone(&self.bytes), at.clone())
         });
-        found.ok_or_else(|| LoadError::BrokenQuantized {
+        found.ok_or_else(|| EngineError::BrokenQuantized {
             path: self.path.clone(),
             detail: format!("`{name}` is missing or of another size"),
         })
@@ -124,14 +137,14 @@ impl QuantizedFile {
 /// all; `Break` gives up, which is `None`.
 ///
 /// # Errors
-/// [`LoadError::Write`], such as on a full disk; then nothing is left behind.
+/// [`EngineError::Write`], such as on a full disk; then nothing is left behind.
 pub(crate) fn write(
     dir: &Path,
     format: WeightFormat,
     sha256: &str,
     matrices: &[(String, Arc<QuantizedMatrix>)],
     on_bytes: OnWritten<'_>,
-) -> Result<Option<PathBuf>, LoadError> {
+) -> Result<Option<PathBuf>, EngineError> {
     let path = path(dir, format);
     let said = [("format", format.name()), ("layout", LAYOUT), ("source", &source(dir)?), ("sha256", sha256)];
     let said: serde_json::Map<String, serde_json::Value> =
@@ -152,7 +165,7 @@ pub(crate) fn write(
     #[cfg(unix)]
     maker.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
     // Removed when dropped, unless it was given its name.
-    let failed = |e: std::io::Error| LoadError::Write { path: path.clone(), detail: e.to_string() };
+    let failed = |e: std::io::Error| EngineError::Write { path: path.clone(), detail: e.to_string() };
     let mut file = maker.prefix(".vigorl-").tempfile_in(dir).map_err(failed)?;
     file.write_all(&(header.len() as u64).to_le_bytes()).map_err(failed)?;
     file.write_all(&header).map_err(failed)?;

@@ -5,7 +5,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use vigorl_policy::Sampling;
 
-use crate::error::LoadError;
+use crate::error::EngineError;
 
 /// Candidates that are sorted at first.
 const HEAD: usize = 512;
@@ -21,13 +21,13 @@ pub(crate) struct Sampled {
 /// Chooses a token; `seen` are the ids that the repetition penalty applies to.
 ///
 /// # Errors
-/// [`LoadError::NotNumbers`]: with such logits any token would be as good as any other.
+/// [`EngineError::NotNumbers`]: with such logits any token would be as good as any other.
 pub(crate) fn sample(
     logits: &[f32],
     seen: &[u32],
     sampling: &Sampling,
     rng: &mut ChaCha8Rng,
-) -> Result<Sampled, LoadError> {
+) -> Result<Sampled, EngineError> {
     sample_among(logits, logits, seen, sampling, rng)
 }
 
@@ -35,22 +35,22 @@ pub(crate) fn sample(
 /// infinity.
 ///
 /// # Errors
-/// As [`sample`], and [`LoadError::NoTokenAllowed`] if all are refused.
+/// As [`sample`], and [`EngineError::NoTokenAllowed`] if all are refused.
 pub(crate) fn sample_among(
     allowed: &[f32],
     logits: &[f32],
     seen: &[u32],
     sampling: &Sampling,
     rng: &mut ChaCha8Rng,
-) -> Result<Sampled, LoadError> {
+) -> Result<Sampled, EngineError> {
     let norm = log_sum_exp(logits);
     // NaN and positive infinity spread into the sum; it is negative infinity if all are.
     if !norm.is_finite() {
-        return Err(LoadError::NotNumbers);
+        return Err(EngineError::NotNumbers);
     }
     let id = choose(allowed, seen, sampling, rng);
     match allowed[id] {
-        f32::NEG_INFINITY => Err(LoadError::NoTokenAllowed),
+        f32::NEG_INFINITY => Err(EngineError::NoTokenAllowed),
         _ => Ok(Sampled { id: id as u32, logprob: logits[id] - norm }),
     }
 }
@@ -146,15 +146,7 @@ mod tests {
     use super::*;
 
     fn sampling(temperature: f64, top_p: f64) -> Sampling {
-        Sampling {
-            temperature,
-            top_p,
-            repetition_penalty: 1.0,
-            max_new_tokens: 1,
-            stop: vec![],
-            seed: 0,
-            form: None,
-        }
+        Sampling { temperature, top_p, ..Sampling::greedy(1) }
     }
 
     #[test]
@@ -224,7 +216,7 @@ mod tests {
         assert_eq!(drawn, [3, 1500].into());
         let nothing = vec![f32::NEG_INFINITY; logits.len()];
         let result = sample_among(&nothing, &logits, &[], &sampling(1.0, 1.0), &mut rng);
-        assert!(matches!(result, Err(LoadError::NoTokenAllowed)), "{result:?}");
+        assert!(matches!(result, Err(EngineError::NoTokenAllowed)), "{result:?}");
     }
 
     #[test]
@@ -250,7 +242,7 @@ mod tests {
         for temperature in [0.0, 1.0] {
             let mut rng = ChaCha8Rng::seed_from_u64(6);
             let result = sample(logits, &[], &sampling(temperature, 1.0), &mut rng);
-            assert!(matches!(result, Err(LoadError::NotNumbers)), "{logits:?} gave {result:?}");
+            assert!(matches!(result, Err(EngineError::NotNumbers)), "{logits:?} gave {result:?}");
         }
     }
 

@@ -11,7 +11,7 @@ use vigorl_kernels::Operands;
 use crate::attention::attention;
 use crate::config::TextConfig;
 use crate::embedding::Embedding;
-use crate::error::LoadError;
+use crate::error::EngineError;
 use crate::kv_cache::{LayerCache, Place};
 use crate::linear::{Bias, Linear};
 use crate::mlp::Mlp;
@@ -44,7 +44,7 @@ struct Layer {
 }
 
 impl Decoder {
-    pub(crate) fn load(weights: &Weights, config: &TextConfig) -> std::result::Result<Self, LoadError> {
+    pub(crate) fn load(weights: &Weights, config: &TextConfig) -> std::result::Result<Self, EngineError> {
         let c = config;
         let embedding = Embedding::load(weights, c.vocab_size, c.hidden_size)?;
         let lm_head = match (&embedding, c.tie_word_embeddings) {
@@ -116,7 +116,7 @@ impl Decoder {
 }
 
 impl Layer {
-    fn load(weights: &Weights, index: usize, c: &TextConfig) -> std::result::Result<Self, LoadError> {
+    fn load(weights: &Weights, index: usize, c: &TextConfig) -> std::result::Result<Self, EngineError> {
         let name = |part: &str| format!("model.layers.{index}.{part}");
         let linear = |part: &str, n_out, n_in, bias| Linear::load(weights, &name(part), n_out, n_in, bias);
         let (d, f, head) = (c.hidden_size, c.intermediate_size, c.head_dim());

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::error::LoadError;
+use crate::error::EngineError;
 
 /// Text to token ids and back.
 #[derive(Debug, Clone)]
@@ -21,12 +21,12 @@ impl Tokenizer {
     ///
     /// # Errors
     /// A missing or unreadable file, or a tokenizer without the vision tokens.
-    pub fn open(dir: &Path) -> Result<Self, LoadError> {
+    pub fn open(dir: &Path) -> Result<Self, EngineError> {
         let path = dir.join("tokenizer.json");
         if !path.exists() {
-            return Err(LoadError::MissingFile { path, needs: "its tokenizer.json" });
+            return Err(EngineError::MissingFile { path, needs: "its tokenizer.json" });
         }
-        let bytes = std::fs::read(&path).map_err(|e| LoadError::Read { path, detail: e.to_string() })?;
+        let bytes = std::fs::read(&path).map_err(|e| EngineError::Read { path, detail: e.to_string() })?;
         Self::from_bytes(&bytes)
     }
 
@@ -34,10 +34,10 @@ impl Tokenizer {
     ///
     /// # Errors
     /// An unreadable file, or a tokenizer without the vision tokens.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, LoadError> {
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, EngineError> {
         let inner =
-            tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| LoadError::config("tokenizer.json", e))?;
-        let id = |token: &'static str| inner.token_to_id(token).ok_or(LoadError::MissingToken { token });
+            tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| EngineError::config("tokenizer.json", e))?;
+        let id = |token: &'static str| inner.token_to_id(token).ok_or(EngineError::MissingToken { token });
         id("<|vision_start|>")?;
         id("<|vision_end|>")?;
         id("<|im_start|>")?;
@@ -50,9 +50,9 @@ impl Tokenizer {
     ///
     /// # Errors
     /// Only if the tokenizer is broken.
-    pub fn encode(&self, text: &str) -> Result<Vec<u32>, LoadError> {
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, EngineError> {
         let encoding =
-            self.inner.encode_fast(text, false).map_err(|e| LoadError::config("tokenizer.json", e))?;
+            self.inner.encode_fast(text, false).map_err(|e| EngineError::config("tokenizer.json", e))?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -60,15 +60,15 @@ impl Tokenizer {
     ///
     /// # Errors
     /// Only if the tokenizer is broken.
-    pub fn decode(&self, ids: &[u32]) -> Result<String, LoadError> {
-        self.inner.decode(ids, false).map_err(|e| LoadError::config("tokenizer.json", e))
+    pub fn decode(&self, ids: &[u32]) -> Result<String, EngineError> {
+        self.inner.decode(ids, false).map_err(|e| EngineError::config("tokenizer.json", e))
     }
 
     /// Every token that is written in the given characters alone, with its text.
     pub(crate) fn written_in(
         &self,
         is_among: impl Fn(char) -> bool,
-    ) -> Result<Vec<(u32, String)>, LoadError> {
+    ) -> Result<Vec<(u32, String)>, EngineError> {
         // Byte-level vocabularies write a space and a newline so.
         let may_be = |token: &str| token.chars().all(|c| is_among(c) || matches!(c, '\u{120}' | '\u{10A}'));
         let mut found = Vec::new();
@@ -111,13 +111,13 @@ pub(crate) struct TextStream {
 
 impl TextStream {
     /// Adds an id and returns the text that became complete.
-    pub(crate) fn push(&mut self, id: u32, tokenizer: &Tokenizer) -> Result<String, LoadError> {
+    pub(crate) fn push(&mut self, id: u32, tokenizer: &Tokenizer) -> Result<String, EngineError> {
         self.ids.push(id);
         self.take(tokenizer, false)
     }
 
     /// The text that [`Self::push`] would return.
-    pub(crate) fn peek(&mut self, id: u32, tokenizer: &Tokenizer) -> Result<String, LoadError> {
+    pub(crate) fn peek(&mut self, id: u32, tokenizer: &Tokenizer) -> Result<String, EngineError> {
         let before = (self.context, self.emitted);
         let piece = self.push(id, tokenizer);
         self.ids.pop();
@@ -126,11 +126,11 @@ impl TextStream {
     }
 
     /// The rest, complete or not.
-    pub(crate) fn finish(&mut self, tokenizer: &Tokenizer) -> Result<String, LoadError> {
+    pub(crate) fn finish(&mut self, tokenizer: &Tokenizer) -> Result<String, EngineError> {
         self.take(tokenizer, true)
     }
 
-    fn take(&mut self, tokenizer: &Tokenizer, even_incomplete: bool) -> Result<String, LoadError> {
+    fn take(&mut self, tokenizer: &Tokenizer, even_incomplete: bool) -> Result<String, EngineError> {
         let known = tokenizer.decode(&self.ids[self.context..self.emitted])?;
         let text = tokenizer.decode(&self.ids[self.context..])?;
         if text.len() <= known.len() || (text.ends_with('\u{FFFD}') && !even_incomplete) {

@@ -13,7 +13,7 @@ use vigorl_kernels::Operands;
 
 use crate::attention::attention;
 use crate::config::VisionConfig;
-use crate::error::LoadError;
+use crate::error::EngineError;
 use crate::linear::{Bias, Linear};
 use crate::mlp::Mlp;
 use crate::model::OnLayer;
@@ -107,7 +107,7 @@ fn corners(rows: usize, columns: usize, side: usize) -> impl Iterator<Item = (us
 }
 
 impl VisionTower {
-    pub(crate) fn load(weights: &Weights, config: &VisionConfig) -> std::result::Result<Self, LoadError> {
+    pub(crate) fn load(weights: &Weights, config: &VisionConfig) -> std::result::Result<Self, EngineError> {
         let c = config;
         let convolution = weights.get(
             "visual.patch_embed.proj.weight",
@@ -156,7 +156,7 @@ fn reorder(x: &Tensor, order: &[u32], unit: usize, device: &Device) -> Result<Te
 }
 
 impl Block {
-    fn load(weights: &Weights, index: usize, c: &VisionConfig) -> std::result::Result<Self, LoadError> {
+    fn load(weights: &Weights, index: usize, c: &VisionConfig) -> std::result::Result<Self, EngineError> {
         let name = |part: &str| format!("visual.blocks.{index}.{part}");
         let linear = |part: &str, n_out, n_in| Linear::load(weights, &name(part), n_out, n_in, Bias::Present);
         let (d, f) = (c.hidden_size, c.intermediate_size);
@@ -203,7 +203,7 @@ impl Block {
 }
 
 impl Merger {
-    fn load(weights: &Weights, c: &VisionConfig) -> std::result::Result<Self, LoadError> {
+    fn load(weights: &Weights, c: &VisionConfig) -> std::result::Result<Self, EngineError> {
         let wide = c.hidden_size * c.spatial_merge_size.pow(2);
         Ok(Self {
             norm: weights.get("visual.merger.ln_q.weight", &[c.hidden_size])?,

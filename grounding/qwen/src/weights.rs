@@ -14,7 +14,7 @@ use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorView};
 use vigorl_kernels::{Format, QuantizedMatrix};
 
-use crate::error::LoadError;
+use crate::error::EngineError;
 use crate::format::WeightFormat;
 use crate::quantized_file::QuantizedFile;
 
@@ -65,7 +65,7 @@ impl Weights {
     ///
     /// # Errors
     /// Missing or truncated files, by name.
-    pub fn open(dir: &Path, device: &Device, format: WeightFormat) -> Result<Self, LoadError> {
+    pub fn open(dir: &Path, device: &Device, format: WeightFormat) -> Result<Self, EngineError> {
         let files = weight_files(dir)?;
         for file in &files {
             check_file(file)?;
@@ -74,7 +74,7 @@ impl Weights {
         // and renamed, by our trainer and by the hub client alike, so an open one is never modified.
         #[expect(unsafe_code, reason = "memory-mapping a 7 GB checkpoint is the point")]
         let mapped = unsafe { MmapedSafetensors::multi(&files) }
-            .map_err(|e| LoadError::Corrupt { path: files[0].clone(), detail: e.to_string() })?;
+            .map_err(|e| EngineError::Corrupt { path: files[0].clone(), detail: e.to_string() })?;
         let nested_names = mapped.tensors().iter().any(|(name, _)| name.starts_with("model.language_model."));
         Ok(Self::new(Source::Mapped(mapped), nested_names, device, format))
     }
@@ -82,10 +82,10 @@ impl Weights {
     /// Reads safetensors held in memory, such as the ones embedded in the binary.
     ///
     /// # Errors
-    /// [`LoadError::Corrupt`].
-    pub fn from_bytes(bytes: Vec<u8>, device: &Device, format: WeightFormat) -> Result<Self, LoadError> {
+    /// [`EngineError::Corrupt`].
+    pub fn from_bytes(bytes: Vec<u8>, device: &Device, format: WeightFormat) -> Result<Self, EngineError> {
         let buffered = BufferedSafetensors::new(bytes)
-            .map_err(|e| LoadError::Corrupt { path: PathBuf::from("(embedded)"), detail: e.to_string() })?;
+            .map_err(|e| EngineError::Corrupt { path: PathBuf::from("(embedded)"), detail: e.to_string() })?;
         Ok(Self::new(Source::Embedded(buffered), false, device, format))
     }
 
@@ -162,8 +162,8 @@ impl Weights {
     /// The tensor of this published name, checked against the shape that `config.json` implies.
     ///
     /// # Errors
-    /// [`LoadError::MissingTensor`], [`LoadError::Shape`], [`LoadError::StoredAs`].
-    pub fn get(&self, name: &str, expected: &[usize]) -> Result<Tensor, LoadError> {
+    /// [`EngineError::MissingTensor`], [`EngineError::Shape`], [`EngineError::StoredAs`].
+    pub fn get(&self, name: &str, expected: &[usize]) -> Result<Tensor, EngineError> {
         let stored = self.checked_name(name, expected)?;
         let dtype = self.format.compute_dtype();
         Ok(match &*self.source {
@@ -177,7 +177,7 @@ impl Weights {
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub(crate) fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<Matrix, LoadError> {
+    pub(crate) fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<Matrix, EngineError> {
         self.matrix_as(name, shape, self.format.of_layer())
     }
 
@@ -185,7 +185,7 @@ impl Weights {
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub(crate) fn output_matrix(&self, name: &str, shape: [usize; 2]) -> Result<Matrix, LoadError> {
+    pub(crate) fn output_matrix(&self, name: &str, shape: [usize; 2]) -> Result<Matrix, EngineError> {
         self.matrix_as(name, shape, self.format.of_output_layer())
     }
 
@@ -194,7 +194,7 @@ impl Weights {
         name: &str,
         [n_out, n_in]: [usize; 2],
         format: Option<Format>,
-    ) -> Result<Matrix, LoadError> {
+    ) -> Result<Matrix, EngineError> {
         let Some(format) = format else { return Ok(Matrix::Dense(self.get(name, &[n_out, n_in])?)) };
         let stored = self.stored(name, &[n_out, n_in])?;
         if let Some(file) = &self.quantized {
@@ -215,26 +215,26 @@ impl Weights {
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub(crate) fn stored(&self, name: &str, expected: &[usize]) -> Result<StoredTensor, LoadError> {
+    pub(crate) fn stored(&self, name: &str, expected: &[usize]) -> Result<StoredTensor, EngineError> {
         let stored = self.checked_name(name, expected)?;
         let row_len = expected.last().copied().unwrap_or(1);
         Ok(StoredTensor { source: Arc::clone(&self.source), name: stored, row_len })
     }
 
     /// The name in the file, of a tensor that has the expected shape and a usable dtype.
-    fn checked_name(&self, name: &str, expected: &[usize]) -> Result<String, LoadError> {
+    fn checked_name(&self, name: &str, expected: &[usize]) -> Result<String, EngineError> {
         let stored = self.stored_name(name);
         let found = match &*self.source {
             Source::Mapped(m) => m.get(&stored).ok().map(|v| (v.shape().to_vec(), v.dtype())),
             Source::Embedded(b) => b.get(&stored).ok().map(|v| (v.shape().to_vec(), v.dtype())),
             Source::Shared(map) => map.get(name).map(|t| (t.dims().to_vec(), Dtype::F32)),
         };
-        let (got, dtype) = found.ok_or_else(|| LoadError::MissingTensor { name: name.to_owned() })?;
+        let (got, dtype) = found.ok_or_else(|| EngineError::MissingTensor { name: name.to_owned() })?;
         if !matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
-            return Err(LoadError::StoredAs { name: name.to_owned(), dtype: format!("{dtype:?}") });
+            return Err(EngineError::StoredAs { name: name.to_owned(), dtype: format!("{dtype:?}") });
         }
         if got != expected {
-            return Err(LoadError::Shape { name: name.to_owned(), expected: expected.to_vec(), got });
+            return Err(EngineError::Shape { name: name.to_owned(), expected: expected.to_vec(), got });
         }
         Ok(stored)
     }
@@ -294,7 +294,7 @@ impl StoredTensor {
         Ok(())
     }
 
-    fn quantized(&self, n_out: usize, n_in: usize, format: Format) -> Result<QuantizedMatrix, LoadError> {
+    fn quantized(&self, n_out: usize, n_in: usize, format: Format) -> Result<QuantizedMatrix, EngineError> {
         let view = self.view()?;
         let (bytes, dtype) = (view.data(), view.dtype());
         let matrix =
@@ -358,21 +358,21 @@ fn advise(bytes: &[u8], advice: Advice) {
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 /// The safetensors of a folder: the shards of `model.safetensors.index.json`, or `model.safetensors`.
-pub(crate) fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, LoadError> {
+pub(crate) fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, EngineError> {
     let index = dir.join("model.safetensors.index.json");
     if !index.exists() {
         let single = dir.join("model.safetensors");
         return match single.exists() {
             true => Ok(vec![single]),
-            false => Err(LoadError::MissingFile { path: single, needs: "its weights as safetensors" }),
+            false => Err(EngineError::MissingFile { path: single, needs: "its weights as safetensors" }),
         };
     }
     let text = std::fs::read_to_string(&index)
-        .map_err(|e| LoadError::Read { path: index.clone(), detail: e.to_string() })?;
+        .map_err(|e| EngineError::Read { path: index.clone(), detail: e.to_string() })?;
     let json: serde_json::Value =
-        serde_json::from_str(&text).map_err(|e| LoadError::config("model.safetensors.index.json", e))?;
+        serde_json::from_str(&text).map_err(|e| EngineError::config("model.safetensors.index.json", e))?;
     let map = json.get("weight_map").and_then(|m| m.as_object()).ok_or_else(|| {
-        LoadError::config("model.safetensors.index.json", "there is no `weight_map` object")
+        EngineError::config("model.safetensors.index.json", "there is no `weight_map` object")
     })?;
     let shards: BTreeSet<&str> = map.values().filter_map(|v| v.as_str()).collect();
     let mut files = Vec::new();
@@ -380,11 +380,11 @@ pub(crate) fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, LoadError> {
         // An index must not reach outside its folder.
         if shard.contains(['/', '\\']) || [".", "..", ""].contains(&shard) {
             let detail = format!("the shard `{shard}` is not a plain file name");
-            return Err(LoadError::config("model.safetensors.index.json", detail));
+            return Err(EngineError::config("model.safetensors.index.json", detail));
         }
         let path = dir.join(shard);
         if !path.exists() {
-            return Err(LoadError::MissingShard { index, shard: shard.to_owned() });
+            return Err(EngineError::MissingShard { index, shard: shard.to_owned() });
         }
         files.push(path);
     }
@@ -392,13 +392,13 @@ pub(crate) fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, LoadError> {
 }
 
 /// Compares a file with what its header promises, so that a broken download is named as such, by its own path.
-pub(crate) fn check_file(path: &Path) -> Result<(), LoadError> {
+pub(crate) fn check_file(path: &Path) -> Result<(), EngineError> {
     use std::io::Read;
-    let read = |e: std::io::Error| LoadError::Read { path: path.to_owned(), detail: e.to_string() };
-    let corrupt = |detail: String| LoadError::Corrupt { path: path.to_owned(), detail };
+    let read = |e: std::io::Error| EngineError::Read { path: path.to_owned(), detail: e.to_string() };
+    let corrupt = |detail: String| EngineError::Corrupt { path: path.to_owned(), detail };
     if path.is_dir() {
         let detail = "it is a folder, a file of weights is expected".to_owned();
-        return Err(LoadError::Read { path: path.to_owned(), detail });
+        return Err(EngineError::Read { path: path.to_owned(), detail });
     }
     let mut file = std::fs::File::open(path).map_err(read)?;
     let length = file.metadata().map_err(read)?.len();

@@ -11,13 +11,9 @@ use image::{Rgb, RgbImage};
 use vigorl_policy::{
     Completion, Conversation, Finish, Message, Part, Policy, PolicyError, Preset, Role, Sampling,
 };
-use vigorl_qwen::{Engine, LoadOptions, ModelSource};
+use vigorl_qwen::{Engine, inspect_forward};
 
-use crate::support::uncached_logprobs;
-
-fn nano() -> Engine {
-    Engine::load(&ModelSource::Nano, &LoadOptions::default()).unwrap()
-}
+use crate::support::{complete, nano, uncached_logprobs};
 
 fn question() -> Conversation {
     let page = RgbImage::from_fn(192, 160, |x, y| {
@@ -29,23 +25,15 @@ fn question() -> Conversation {
 
 /// The conversation goes on: what was said, and one more question.
 fn after(said: &Completion) -> Conversation {
-    let mut conversation = question();
-    conversation.messages.push(Message::text(Role::Assistant, &said.text));
-    let parts = vec![Part::Text("click the blue circle".to_owned())];
-    conversation.messages.push(Message { role: Role::User, parts });
-    conversation
+    continued(said.message())
+}
+
+fn continued(said: Message) -> Conversation {
+    support::continued(question(), said)
 }
 
 fn greedy() -> Sampling {
-    Sampling {
-        temperature: 0.0,
-        top_p: 1.0,
-        repetition_penalty: 1.0,
-        max_new_tokens: 24,
-        stop: vec![],
-        seed: 0,
-        form: None,
-    }
+    Sampling::greedy(24)
 }
 
 fn seeded(seed: u64) -> Sampling {
@@ -54,22 +42,6 @@ fn seeded(seed: u64) -> Sampling {
 
 fn stopping_at(stop: &str) -> Sampling {
     Sampling { stop: vec![stop.to_owned()], ..greedy() }
-}
-
-/// A completion, after checking that its pieces and its tokens are its text.
-#[track_caller]
-fn complete(engine: &mut Engine, conversation: &Conversation, sampling: &Sampling) -> Completion {
-    let mut streamed = String::new();
-    let mut stream = |piece: &str| {
-        streamed.push_str(piece);
-        ControlFlow::Continue(())
-    };
-    let said = engine.complete(conversation, sampling, &mut stream).unwrap();
-    assert_eq!(streamed, said.text);
-    assert_eq!((said.token_ids.len(), said.logprobs.len()), (said.token_ends.len(), said.token_ends.len()));
-    assert!(said.token_ends.is_sorted());
-    assert_eq!(said.token_ends.last().copied(), Some(said.text.len()));
-    said
 }
 
 /// The next turn on the same engine is that of an engine without memories.
@@ -182,6 +154,29 @@ fn a_seed_gives_its_tokens_and_another_seed_others() {
     assert_eq!(ids(&mut engine, 1), first);
     assert_eq!(ids(&mut nano(), 1), first);
     assert_ne!(ids(&mut engine, 2), first);
+}
+
+/// Whether `conversation` is fed with these ids in a row.
+fn is_fed(engine: &Engine, conversation: &Conversation, ids: &[u32]) -> bool {
+    let fed = inspect_forward(engine, conversation).unwrap().input_ids.to_vec1::<i64>().unwrap();
+    fed.windows(ids.len()).any(|window| window.iter().zip(ids).all(|(fed, id)| *fed == i64::from(*id)))
+}
+
+#[test]
+fn a_conversation_goes_on_behind_the_ids_that_were_sampled_however_many_others_were() {
+    let mut engine = nano();
+    let wild = |seed| Sampling { temperature: 3.0, max_new_tokens: 12, ..seeded(seed) };
+    let said: Vec<Completion> = (0..65).map(|seed| complete(&mut engine, &question(), &wild(seed))).collect();
+    // The text of a completion can often be cut into other tokens than those it was sampled as.
+    let is_cut_otherwise = |said: &&Completion| {
+        let text = Message::text(Role::Assistant, &said.text);
+        said.finish == Finish::Length && !is_fed(&nano(), &continued(text), &said.token_ids)
+    };
+    let first = said[..30].iter().find(is_cut_otherwise).expect("a text that is cut otherwise");
+    assert!(is_fed(&engine, &after(first), &first.token_ids));
+    // Others that read the same do not stand in for it.
+    let text = Message::text(Role::Assistant, &first.text);
+    assert!(!is_fed(&engine, &continued(text), &first.token_ids));
 }
 
 #[track_caller]

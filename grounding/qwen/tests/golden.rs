@@ -192,15 +192,7 @@ fn every_stage_is_that_of_transformers() {
 }
 
 fn greedy(max_new_tokens: usize) -> Sampling {
-    Sampling {
-        temperature: 0.0,
-        top_p: 1.0,
-        repetition_penalty: 1.0,
-        max_new_tokens,
-        stop: vec![],
-        seed: 0,
-        form: None,
-    }
+    Sampling::greedy(max_new_tokens)
 }
 
 #[test]

@@ -13,19 +13,15 @@ use image::{Rgb, RgbImage};
 use vigorl_policy::grammar::{self, Action, AnswerForm};
 use vigorl_policy::wire::{FORCED_FINAL_PREFIX, STOP_STRINGS};
 use vigorl_policy::{
-    AnswerKind, Completion, Conversation, Finish, Grounding, Message, Opening, Part, Policy, Preset, Role,
-    Sampling, TurnForm, Turns, ground,
+    AnswerKind, Completion, Conversation, Finish, Grounding, Opening, Policy, Preset, Sampling, TurnForm,
+    Turns, ground,
 };
 use vigorl_qwen::{Engine, LoadOptions, ModelSource};
 
-use crate::support::uncached_logprobs;
+use crate::support::{nano, uncached_logprobs};
 
 const FORM: TurnForm =
     TurnForm { opening: Opening::Thought, may_zoom: true, answer: AnswerKind::Point, below: [192, 160] };
-
-fn nano() -> Engine {
-    Engine::load(&ModelSource::Nano, &LoadOptions::default()).unwrap()
-}
 
 /// Random weights, and a tokenizer that cuts as that of published checkpoints does.
 fn random() -> Engine {
@@ -47,42 +43,22 @@ fn question() -> Conversation {
 }
 
 fn after(said: &Completion) -> Conversation {
-    let mut conversation = question();
-    conversation.messages.push(Message::text(Role::Assistant, &said.text));
-    let parts = vec![Part::Text("click the blue circle".to_owned())];
-    conversation.messages.push(Message { role: Role::User, parts });
-    conversation
+    support::continued(question(), said.message())
 }
 
 fn free() -> Sampling {
-    Sampling {
-        temperature: 0.0,
-        top_p: 1.0,
-        repetition_penalty: 1.0,
-        max_new_tokens: 128,
-        stop: STOP_STRINGS.map(str::to_owned).to_vec(),
-        seed: 0,
-        form: None,
-    }
+    Sampling { stop: STOP_STRINGS.map(str::to_owned).to_vec(), ..Sampling::greedy(128) }
 }
 
 fn held() -> Sampling {
     Sampling { form: Some(FORM), ..free() }
 }
 
-/// A completion, after checking that its pieces and its tokens are its text.
+/// A completion, after checking that it says which tokens were forced.
 #[track_caller]
 fn complete(engine: &mut Engine, conversation: &Conversation, sampling: &Sampling) -> Completion {
-    let mut streamed = String::new();
-    let mut stream = |piece: &str| {
-        streamed.push_str(piece);
-        ControlFlow::Continue(())
-    };
-    let said = engine.complete(conversation, sampling, &mut stream).unwrap();
-    assert_eq!(streamed, said.text);
-    assert_eq!(said.token_ends.last().copied(), Some(said.text.len()));
+    let said = support::complete(engine, conversation, sampling);
     let n = said.token_ids.len();
-    assert_eq!((said.token_ends.len(), said.logprobs.len()), (n, n));
     assert_eq!(said.forced.len(), if sampling.form.is_some() { n } else { 0 });
     assert!(said.forced.iter().zip(&said.logprobs).all(|(forced, logprob)| !forced || *logprob == 0.0));
     said

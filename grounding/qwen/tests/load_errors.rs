@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use vigorl_qwen::{Engine, LoadError, LoadOptions, ModelSource};
+use vigorl_qwen::{Engine, EngineError, LoadOptions, ModelSource};
 
 /// A copy of a committed checkpoint that a test may break.
 struct Broken {
@@ -50,18 +50,18 @@ impl Broken {
         file.set_len(keep(length)).unwrap();
     }
 
-    fn load(&self) -> Result<Engine, LoadError> {
+    fn load(&self) -> Result<Engine, EngineError> {
         Engine::load(&ModelSource::Dir(self.folder.path().to_owned()), &LoadOptions::default())
     }
 
     #[track_caller]
-    fn error(&self) -> LoadError {
+    fn error(&self) -> EngineError {
         self.load().expect_err("a broken checkpoint was loaded")
     }
 }
 
 #[track_caller]
-fn assert_says(error: &LoadError, parts: &[&str]) {
+fn assert_says(error: &EngineError, parts: &[&str]) {
     let message = error.to_string();
     for part in parts {
         assert!(message.contains(part), "`{message}` does not say `{part}`");
@@ -81,12 +81,12 @@ fn a_missing_file_is_named() {
         let broken = Broken::copy_of("tied_patch7");
         fs::remove_file(broken.path(file)).unwrap();
         let error = broken.error();
-        assert!(matches!(error, LoadError::MissingFile { .. }), "{error:?}");
+        assert!(matches!(error, EngineError::MissingFile { .. }), "{error:?}");
         assert_says(&error, &[file]);
     }
     let broken = Broken::copy_of("tied_patch7");
     fs::remove_file(broken.path("chat_template.json")).unwrap();
-    assert!(matches!(broken.error(), LoadError::Template(_)));
+    assert!(matches!(broken.error(), EngineError::Template(_)));
 }
 
 /// Moves the image processor into the one file that transformers 5 writes.
@@ -123,7 +123,7 @@ fn a_missing_shard_is_named() {
     let broken = Broken::copy_of("untied_patch14");
     fs::remove_file(broken.path("model-00002-of-00003.safetensors")).unwrap();
     let error = broken.error();
-    assert!(matches!(error, LoadError::MissingShard { .. }), "{error:?}");
+    assert!(matches!(error, EngineError::MissingShard { .. }), "{error:?}");
     assert_says(&error, &["model-00002-of-00003.safetensors", "model.safetensors.index.json"]);
 }
 
@@ -139,7 +139,7 @@ fn an_index_cannot_reach_outside_its_folder() {
             index["weight_map"]["lm_head.weight"] = json!(shard);
         });
         let error = broken.error();
-        assert!(matches!(error, LoadError::Config { .. }), "{error:?}");
+        assert!(matches!(error, EngineError::Config { .. }), "{error:?}");
         assert_says(&error, &["model.safetensors.index.json", &format!("`{shard}`"), "plain file name"]);
     }
 }
@@ -151,7 +151,7 @@ fn a_truncated_file_is_named() {
         let broken = Broken::copy_of("tied_patch7");
         broken.truncate("model.safetensors", keep);
         let error = broken.error();
-        assert!(matches!(error, LoadError::Corrupt { .. }), "{error:?}");
+        assert!(matches!(error, EngineError::Corrupt { .. }), "{error:?}");
         assert_says(&error, &["model.safetensors", "truncated"]);
     }
     let broken = Broken::copy_of("untied_patch14");
@@ -178,7 +178,7 @@ fn the_broken_shard_is_named_and_not_another() {
         let broken = Broken::copy_of("untied_patch14");
         edit_header(&broken.path(SHARD), edit);
         let error = broken.error();
-        assert!(matches!(error, LoadError::Corrupt { .. }), "{error:?}");
+        assert!(matches!(error, EngineError::Corrupt { .. }), "{error:?}");
         assert_says(&error, &[SHARD]);
     };
     check(|header| first_tensor(header)["shape"] = json!([1, 1]));
@@ -200,7 +200,7 @@ fn a_folder_in_place_of_a_file_is_said_to_be_one() {
         fs::remove_file(broken.path(file)).unwrap();
         fs::create_dir(broken.path(file)).unwrap();
         let error = broken.error();
-        assert!(matches!(error, LoadError::Read { .. }), "{error:?}");
+        assert!(matches!(error, EngineError::Read { .. }), "{error:?}");
         assert_says(&error, &[file, "folder"]);
     }
 }
@@ -213,7 +213,7 @@ fn a_tensor_in_another_number_format_is_named_with_it() {
         tensors.insert("model.norm.weight".to_owned(), bytes);
     });
     let error = broken.error();
-    assert!(matches!(error, LoadError::StoredAs { .. }), "{error:?}");
+    assert!(matches!(error, EngineError::StoredAs { .. }), "{error:?}");
     assert_says(&error, &["model.norm.weight", "U8"]);
 }
 
@@ -223,7 +223,7 @@ fn a_file_that_is_no_safetensors_is_named() {
         let broken = Broken::copy_of("tied_patch7");
         fs::write(broken.path("model.safetensors"), bytes).unwrap();
         let error = broken.error();
-        assert!(matches!(error, LoadError::Corrupt { .. }), "{error:?}");
+        assert!(matches!(error, EngineError::Corrupt { .. }), "{error:?}");
     }
 }
 
@@ -232,7 +232,7 @@ fn another_architecture_is_named() {
     let broken = Broken::copy_of("tied_patch7");
     broken.edit_json("config.json", |config| config["model_type"] = json!("qwen3_vl"));
     let error = broken.error();
-    assert!(matches!(&error, LoadError::Architecture { found } if found == "qwen3_vl"), "{error:?}");
+    assert!(matches!(&error, EngineError::Architecture { found } if found == "qwen3_vl"), "{error:?}");
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn a_tensor_of_another_shape_is_named_with_both_shapes() {
         tensors.insert("model.layers.1.mlp.down_proj.weight".to_owned(), transposed);
     });
     let error = broken.error();
-    let LoadError::Shape { name, expected, got } = &error else { panic!("{error:?}") };
+    let EngineError::Shape { name, expected, got } = &error else { panic!("{error:?}") };
     assert_eq!(name, "model.layers.1.mlp.down_proj.weight");
     assert_eq!((expected.as_slice(), got.as_slice()), (&[48, 80][..], &[80, 48][..]));
     assert_says(&error, &["model.layers.1.mlp.down_proj.weight", "[48, 80]", "[80, 48]"]);
@@ -255,7 +255,7 @@ fn a_configuration_that_disagrees_with_the_weights_names_a_tensor() {
     let broken = Broken::copy_of("tied_patch7");
     broken.edit_json("config.json", |config| config["vision_config"]["intermediate_size"] = json!(45));
     let error = broken.error();
-    let LoadError::Shape { name, .. } = &error else { panic!("{error:?}") };
+    let EngineError::Shape { name, .. } = &error else { panic!("{error:?}") };
     assert!(name.starts_with("visual.blocks.0.mlp."), "{name}");
 }
 
@@ -266,7 +266,7 @@ fn a_missing_tensor_is_named() {
         tensors.remove("visual.blocks.1.attn.qkv.bias").unwrap();
     });
     let error = broken.error();
-    let LoadError::MissingTensor { name } = &error else { panic!("{error:?}") };
+    let EngineError::MissingTensor { name } = &error else { panic!("{error:?}") };
     assert_eq!(name, "visual.blocks.1.attn.qkv.bias");
     // An untied checkpoint needs its own output layer; a tied one does without.
     let broken = Broken::copy_of("tied_patch7");
@@ -284,7 +284,7 @@ fn a_tokenizer_without_the_vision_tokens_is_refused() {
         });
         let error = broken.error();
         assert!(
-            matches!(&error, LoadError::MissingToken { token: missing } if *missing == token),
+            matches!(&error, EngineError::MissingToken { token: missing } if *missing == token),
             "{error:?}"
         );
     }
@@ -321,7 +321,7 @@ fn impossible_configurations_are_refused() {
         let broken = Broken::copy_of("tied_patch7");
         broken.edit_json("config.json", edit);
         let error = broken.error();
-        assert!(matches!(error, LoadError::Config { .. }), "{error:?}");
+        assert!(matches!(error, EngineError::Config { .. }), "{error:?}");
         assert_says(&error, &["config.json", part]);
     }
 }
@@ -333,7 +333,7 @@ fn check_edited(file: &str, edit: Edit, part: &str) {
     let broken = Broken::copy_of("tied_patch7");
     broken.edit_json(file, edit);
     let error = broken.error();
-    assert!(matches!(error, LoadError::Config { .. }), "{error:?}");
+    assert!(matches!(error, EngineError::Config { .. }), "{error:?}");
     assert_says(&error, &[file, part]);
 }
 
@@ -405,7 +405,7 @@ fn text_that_is_no_json_is_named() {
         let broken = Broken::copy_of("tied_patch7");
         broken.truncate(file, |length| length / 2);
         let error = broken.error();
-        assert!(matches!(error, LoadError::Config { .. }), "{error:?}");
+        assert!(matches!(error, EngineError::Config { .. }), "{error:?}");
         assert_says(&error, &[file]);
     }
 }
@@ -422,6 +422,6 @@ fn weights_that_do_not_fit_into_memory_are_refused_before_they_are_read() {
     // A sparse file: 8 TiB long, a few bytes on disk.
     broken.truncate("model.safetensors", |header_length| header_length + VALUES * 4);
     let error = broken.error();
-    assert!(matches!(error, LoadError::Memory { .. }), "{error:?}");
+    assert!(matches!(error, EngineError::Memory { .. }), "{error:?}");
     assert_says(&error, &["8192.", "GiB"]);
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use image::{Rgb, RgbImage};
 use vigorl_policy::{Completion, Conversation, Message, Part, Policy, Preset, Role, Sampling};
-use vigorl_qwen::{Checkpoint, Engine, LoadError, LoadOptions, ModelSource, WeightFormat, inspect_forward};
+use vigorl_qwen::{Checkpoint, Engine, EngineError, LoadOptions, ModelSource, WeightFormat, inspect_forward};
 
 fn engine(format: WeightFormat) -> Engine {
     engine_of(&ModelSource::Nano, format)
@@ -38,15 +38,8 @@ fn questions() -> Vec<Conversation> {
 }
 
 fn answer(engine: &mut Engine, question: &Conversation) -> Completion {
-    let sampling = Sampling {
-        temperature: 0.0,
-        top_p: 1.0,
-        repetition_penalty: 1.0,
-        max_new_tokens: 40,
-        stop: vec!["</tool_call>".to_owned(), "</answer>".to_owned()],
-        seed: 0,
-        form: None,
-    };
+    let sampling =
+        Sampling { stop: vec!["</tool_call>".to_owned(), "</answer>".to_owned()], ..Sampling::greedy(40) };
     engine.complete(question, &sampling, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
@@ -76,10 +69,10 @@ fn log_softmax(logits: &[f32]) -> Vec<f64> {
 
 #[test]
 fn eight_bits_change_next_to_nothing_and_four_bits_little() {
-    let (divergence, equal) = against_f32(&ModelSource::Nano, WeightFormat::Q8);
+    let (divergence, equal) = against_f32(&ModelSource::Nano, WeightFormat::Int8);
     println!("nano, 8 bits: {divergence:.6} nats, {equal:.4}");
     assert!(divergence < 0.005 && equal > 0.97, "8 bits: {divergence} nats, {equal}");
-    let (divergence, equal) = against_f32(&ModelSource::Nano, WeightFormat::Q4);
+    let (divergence, equal) = against_f32(&ModelSource::Nano, WeightFormat::Int4);
     println!("nano, 4 bits: {divergence:.6} nats, {equal:.4}");
     assert!(divergence < 0.5 && equal > 0.7, "4 bits: {divergence} nats, {equal}");
 }
@@ -90,7 +83,8 @@ fn on_random_checkpoints_the_distribution_stays() {
         let folder = entry.unwrap().path();
         let name = folder.file_name().unwrap().display().to_string();
         let source = ModelSource::Dir(folder);
-        for (format, most, least_equal) in [(WeightFormat::Q8, 0.005, 0.8), (WeightFormat::Q4, 0.5, 0.3)] {
+        for (format, most, least_equal) in [(WeightFormat::Int8, 0.005, 0.8), (WeightFormat::Int4, 0.5, 0.3)]
+        {
             let (divergence, equal) = against_f32(&source, format);
             println!("{name}, {}: {divergence:.6} nats, {equal:.4}", format.name());
             assert!(
@@ -109,7 +103,7 @@ fn words_and_points(text: &str) -> (String, Vec<i64>) {
 
 #[test]
 fn eight_bits_say_what_f32_says_of_points_close_by() {
-    let (mut exact, mut quantized) = (engine(WeightFormat::NAMED[0].1), engine(WeightFormat::Q8));
+    let (mut exact, mut quantized) = (engine(WeightFormat::NAMED[0].1), engine(WeightFormat::Int8));
     let mut distances = Vec::new();
     for question in questions() {
         let (exact, quantized) = (answer(&mut exact, &question).text, answer(&mut quantized, &question).text);
@@ -131,8 +125,11 @@ fn quantizing_reports_its_progress() {
     let on_quantized: Arc<dyn Fn(u64, u64) + Send + Sync> = Arc::new(move |n, all| {
         assert!(seen.fetch_add(n, Ordering::Relaxed) + n <= all);
     });
-    let options =
-        LoadOptions { format: WeightFormat::Q8, on_quantized: Some(on_quantized), ..LoadOptions::default() };
+    let options = LoadOptions {
+        format: WeightFormat::Int8,
+        on_quantized: Some(on_quantized),
+        ..LoadOptions::default()
+    };
     Engine::load(&ModelSource::Nano, &options).unwrap();
     assert!(done.load(Ordering::Relaxed) > 2_000_000);
 }
@@ -147,13 +144,13 @@ fn copied() -> tempfile::TempDir {
     folder
 }
 
-fn quantize_ahead(folder: &Path, format: WeightFormat) -> Result<Option<PathBuf>, LoadError> {
+fn quantize_ahead(folder: &Path, format: WeightFormat) -> Result<Option<PathBuf>, EngineError> {
     let checkpoint = Checkpoint::open_dir(folder, "copy".to_owned()).unwrap();
     checkpoint.write_quantized(format, None, &mut |_, _| ControlFlow::Continue(()))
 }
 
 /// What a folder's checkpoint says, and whether it had to be quantized for that.
-fn loaded(folder: &Path, format: WeightFormat) -> Result<(Vec<Vec<f32>>, bool), LoadError> {
+fn loaded(folder: &Path, format: WeightFormat) -> Result<(Vec<Vec<f32>>, bool), EngineError> {
     let n_quantized = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&n_quantized);
     let on_quantized: Arc<dyn Fn(u64, u64) + Send + Sync> = Arc::new(move |n, _| {
@@ -171,7 +168,7 @@ fn loaded(folder: &Path, format: WeightFormat) -> Result<(Vec<Vec<f32>>, bool), 
 #[test]
 fn weights_quantized_ahead_are_the_same_and_are_not_quantized_again() {
     let folder = copied();
-    for format in [WeightFormat::Q8, WeightFormat::Q4] {
+    for format in [WeightFormat::Int8, WeightFormat::Int4] {
         let (expected, quantized) = loaded(folder.path(), format).unwrap();
         assert!(quantized);
         let checkpoint = Checkpoint::open_dir(folder.path(), "copy".to_owned()).unwrap();
@@ -186,20 +183,31 @@ fn weights_quantized_ahead_are_the_same_and_are_not_quantized_again() {
 }
 
 #[test]
+fn a_quantized_file_with_a_former_name_is_still_used() {
+    let folder = copied();
+    for (former, format) in WeightFormat::FORMERLY {
+        let (expected, _) = loaded(folder.path(), format).unwrap();
+        let path = quantize_ahead(folder.path(), format).unwrap().unwrap();
+        fs::rename(path, folder.path().join(format!("vigorl-{former}.safetensors"))).unwrap();
+        assert_eq!(loaded(folder.path(), format).unwrap(), (expected, false));
+    }
+}
+
+#[test]
 fn a_quantized_file_of_other_weights_is_not_used_and_a_broken_one_is_named() {
     let folder = copied();
-    let path = quantize_ahead(folder.path(), WeightFormat::Q8).unwrap().unwrap();
+    let path = quantize_ahead(folder.path(), WeightFormat::Int8).unwrap().unwrap();
     let weights = folder.path().join("model.safetensors");
-    let (as_made, _) = loaded(folder.path(), WeightFormat::Q8).unwrap();
+    let (as_made, _) = loaded(folder.path(), WeightFormat::Int8).unwrap();
     // The same length, written later: may be anything.
     let later = SystemTime::now() + Duration::from_secs(3600);
     fs::File::options().write(true).open(&weights).unwrap().set_modified(later).unwrap();
-    assert_eq!(loaded(folder.path(), WeightFormat::Q8).unwrap(), (as_made, true));
-    quantize_ahead(folder.path(), WeightFormat::Q8).unwrap();
+    assert_eq!(loaded(folder.path(), WeightFormat::Int8).unwrap(), (as_made, true));
+    quantize_ahead(folder.path(), WeightFormat::Int8).unwrap();
     let file = fs::File::options().write(true).open(&path).unwrap();
     file.set_len(fs::metadata(&path).unwrap().len() - 1).unwrap();
-    let error = loaded(folder.path(), WeightFormat::Q8).unwrap_err().to_string();
-    assert!(error.contains("vigorl-q8_0.safetensors") && error.contains("delete it"), "{error}");
+    let error = loaded(folder.path(), WeightFormat::Int8).unwrap_err().to_string();
+    assert!(error.contains("vigorl-int8.safetensors") && error.contains("delete it"), "{error}");
 }
 
 #[test]
@@ -209,12 +217,12 @@ fn writing_quantized_weights_leaves_nothing_when_it_is_given_up_or_impossible() 
     let n_files = || fs::read_dir(folder.path()).unwrap().count();
     let before = n_files();
     let mut n_calls = 0;
-    let given_up = checkpoint.write_quantized(WeightFormat::Q8, None, &mut |_, _| {
+    let given_up = checkpoint.write_quantized(WeightFormat::Int8, None, &mut |_, _| {
         n_calls += 1;
         if n_calls == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     assert_eq!((given_up.unwrap(), n_calls, n_files()), (None, 3, before));
     let dense = quantize_ahead(folder.path(), WeightFormat::NAMED[0].1);
-    assert!(matches!(dense, Err(LoadError::NothingToQuantize)));
+    assert!(matches!(dense, Err(EngineError::NothingToQuantize)));
     assert_eq!(n_files(), before);
 }

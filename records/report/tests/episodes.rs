@@ -38,15 +38,7 @@ const HIT: &str = "<think> The blue box (130, 50) <b>is it</b>. </think>\n<answe
 const MISS: &str = "<think> Here (10, 10). </think>\n<answer> (10, 10) </answer>";
 
 fn sampling() -> Sampling {
-    Sampling {
-        temperature: 0.0,
-        top_p: 1.0,
-        repetition_penalty: 1.0,
-        max_new_tokens: 512,
-        stop: Vec::new(),
-        seed: 0,
-        form: None,
-    }
+    Sampling::greedy(512)
 }
 
 fn run_record() -> RunRecord {

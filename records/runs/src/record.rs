@@ -589,15 +589,7 @@ mod tests {
 
     fn said(preset: &Preset, replies: &[&str]) -> GroundingRecord {
         let mut policy = ScriptedPolicy::new(replies.iter().copied());
-        let sampling = Sampling {
-            temperature: 0.0,
-            top_p: 1.0,
-            repetition_penalty: 1.0,
-            max_new_tokens: 512,
-            stop: vec![],
-            seed: 0,
-            form: None,
-        };
+        let sampling = Sampling::greedy(512);
         let page = Arc::new(RgbImage::new(64, 48));
         GroundingRecord::from(&ground(&mut policy, &page, "it", preset, &sampling, &mut ()).unwrap())
     }

@@ -123,8 +123,7 @@ fn in_own_process(args: &BenchEngineArgs, folder: &Path, dtype: &str) -> anyhow:
 }
 
 fn format(dtype: &str) -> anyhow::Result<WeightFormat> {
-    let named = WeightFormat::NAMED.iter().find(|(name, _)| *name == dtype);
-    Ok(named.context("which dtype?")?.1)
+    WeightFormat::named(dtype).context("which dtype?")
 }
 
 fn alone(folder: &Path, device: Device, dtype: &str, n_repeats: usize) -> anyhow::Result<Measured> {
@@ -138,7 +137,7 @@ fn alone(folder: &Path, device: Device, dtype: &str, n_repeats: usize) -> anyhow
     let speed = measure(&mut engine, n_repeats, &mut || bar.inc(1))?;
     bar.finish_and_clear();
     let work = work(&engine, options.format, speed.n_prompt_tokens)?;
-    Ok(Measured { dtype: dtype.to_owned(), load_secs, peak_rss_gb: peak_rss_gb()?, work, speed })
+    Ok(Measured { dtype: format.name().to_owned(), load_secs, peak_rss_gb: peak_rss_gb()?, work, speed })
 }
 
 /// The matrix products of W1.

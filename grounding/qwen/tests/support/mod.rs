@@ -1,9 +1,37 @@
-//! What several tests compare the engine with.
+//! The embedded policy in tests: asked, continued, and compared with a pass without a cache.
+
+use std::ops::ControlFlow;
 
 use candle_core::{DType, Tensor};
-use vigorl_policy::Conversation;
+use vigorl_policy::{Completion, Conversation, Message, Policy, Role, Sampling};
 use vigorl_qwen::mrope::next_position;
-use vigorl_qwen::{Engine, KvCache, Probe, inspect_forward};
+use vigorl_qwen::{Engine, KvCache, LoadOptions, ModelSource, Probe, inspect_forward};
+
+pub(crate) fn nano() -> Engine {
+    Engine::load(&ModelSource::Nano, &LoadOptions::default()).unwrap()
+}
+
+/// The conversation goes on: what was said, and one more question.
+pub(crate) fn continued(mut conversation: Conversation, said: Message) -> Conversation {
+    conversation.messages.extend([said, Message::text(Role::User, "click the blue circle")]);
+    conversation
+}
+
+/// A completion, after checking that its pieces and its tokens are its text.
+#[track_caller]
+pub(crate) fn complete(engine: &mut Engine, conversation: &Conversation, sampling: &Sampling) -> Completion {
+    let mut streamed = String::new();
+    let mut stream = |piece: &str| {
+        streamed.push_str(piece);
+        ControlFlow::Continue(())
+    };
+    let said = engine.complete(conversation, sampling, &mut stream).unwrap();
+    assert_eq!(streamed, said.text);
+    assert_eq!((said.token_ids.len(), said.logprobs.len()), (said.token_ends.len(), said.token_ends.len()));
+    assert!(said.token_ends.is_sorted());
+    assert_eq!(said.token_ends.last().copied(), Some(said.text.len()));
+    said
+}
 
 /// Log-probabilities of all ids in one pass over everything, without a cache.
 pub(crate) fn uncached_logprobs(engine: &Engine, conversation: &Conversation, ids: &[u32]) -> Vec<f32> {
