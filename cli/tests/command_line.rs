@@ -157,7 +157,8 @@ fn a_missing_chromedriver_is_said_at_once_with_the_cure() {
 fn the_engine_is_measured_on_any_checkpoint_one_storage_after_the_other() {
     let folder = tempfile::tempdir().unwrap();
     let nano = Path::new(env!("CARGO_MANIFEST_DIR")).join("../grounding/qwen/assets/nano");
-    let args = ["bench", "engine", "--dtype", "int8,f32", "--repeats", "1", "--json", "--checkpoint"];
+    // A former name is understood, and the result bears the present one.
+    let args = ["bench", "engine", "--dtype", "q8_0,f32", "--repeats", "1", "--json", "--checkpoint"];
     let output = vigorl(folder.path(), &[&args[..], &[nano.to_str().unwrap()]].concat(), &[]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");

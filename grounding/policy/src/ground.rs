@@ -12,11 +12,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use image::RgbImage;
-use vigorl_geometry::fit::PixelBudget;
+use vigorl_geometry::fit::{FitError, PixelBudget};
 use vigorl_geometry::{Point, Screen};
 
 use crate::crops::{KeptCrop, ShownCrop};
-use crate::grammar::{self, Action, AnswerForm, Coordinate, Malformed, Reply};
+use crate::grammar::{self, Action, AnswerForm, Coordinate, Malformed, Reply, WrittenThought};
 use crate::preset::{AnswerKind, Preset, Search, Turns};
 use crate::view::View;
 use crate::wire::{ANSWER_OPEN, FORCED_FINAL_PREFIX, STOP_STRINGS, THINK_CLOSE, THINK_OPEN};
@@ -150,8 +150,9 @@ pub fn ground(
 ) -> Result<Grounding, PolicyError> {
     let view = View::new(screenshot, preset.answer_space, preset.max_image_pixels, policy.pixel_budget())?;
     let opening = preset.opening(view.image().clone(), instruction);
-    let branch = Branch::new(&opening);
-    go_on(policy, &view, &opening, branch, Vec::new(), preset, sampling, observer)
+    let (branch, turns, search) = (Branch::new(&opening), Vec::new(), Searching::new(preset));
+    let (view, opening) = (&view, &opening);
+    Episode { policy, view, opening, preset, sampling, observer, branch, turns, n_before: 0, search }.go_on()
 }
 
 /// Asks again where an answer led nowhere. A policy that zooms is shown a crop of that place first, as if it had asked
@@ -178,108 +179,146 @@ pub fn ground_closer(
         let crop = view.crop(at, preset.crop)?;
         observer.crop_shown(&crop);
         let said = grammar::parse(&full_text(&last.completion, last.forced), preset.answer_form);
-        let look = Reply { thoughts: said.thoughts, action: Action::Zoom(at) };
-        let look = Message::text(Role::Assistant, look.to_string());
-        branch.look(at, look, preset.observation_of(&crop));
+        branch.look(at, looking_at(at, said.thoughts), preset.observation_of(&crop));
         (last.zoom, last.crop, last.checked) = (Some(place), Some(crop.into()), true);
         observer.turn_amended(last);
     }
-    go_on(policy, &view, &opening, branch, turns, preset, sampling, observer)
+    let (n_before, search) = (turns.len(), Searching::new(preset));
+    let (view, opening) = (&view, &opening);
+    Episode { policy, view, opening, preset, sampling, observer, branch, turns, n_before, search }.go_on()
 }
 
-/// Goes on from a branch until the policy answers or must.
-#[expect(clippy::too_many_arguments, reason = "what one episode is made of; both callers have just made it")]
-fn go_on(
-    policy: &mut dyn Policy,
-    view: &View,
-    opening: &Conversation,
-    mut branch: Branch,
-    mut turns: Vec<Turn>,
-    preset: &Preset,
-    sampling: &Sampling,
-    observer: &mut dyn GroundObserver,
-) -> Result<Grounding, PolicyError> {
-    if preset.constrain && !policy.holds_forms() {
-        return Err(PolicyError::HoldsNoForms { policy: policy.name().to_owned() });
+/// What one episode is made of.
+struct Episode<'a> {
+    policy: &'a mut dyn Policy,
+    view: &'a View,
+    opening: &'a Conversation,
+    preset: &'a Preset,
+    sampling: &'a Sampling,
+    observer: &'a mut dyn GroundObserver,
+    branch: Branch,
+    turns: Vec<Turn>,
+    /// What was said and seen before counts for nothing: this is an episode of its own.
+    n_before: usize,
+    search: Searching,
+}
+
+impl Episode<'_> {
+    /// Goes on from the branch until the policy answers or must.
+    fn go_on(mut self) -> Result<Grounding, PolicyError> {
+        let (preset, view) = (self.preset, self.view);
+        if preset.constrain && !self.policy.holds_forms() {
+            return Err(PolicyError::HoldsNoForms { policy: self.policy.name().to_owned() });
+        }
+        loop {
+            let n_tokens = response_tokens(&self.turns[self.n_before..], self.policy.pixel_budget());
+            let is_last = must_answer(preset, &self.branch, n_tokens);
+            let forced =
+                self.search.is_over() || is_last && !self.search.goes_on(preset, &self.branch, n_tokens);
+            if self.observer.turn_started(self.turns.len(), forced).is_break() {
+                return Ok(cancelled(self.turns));
+            }
+            let completion = match self.complete(forced) {
+                // The opening alone is nothing that the policy said; what it has made of it is its own doing.
+                Err(PolicyError::TooLong { n_tokens, limit }) if !self.branch.is_at_opening() => {
+                    let malformed = Some(Malformed::OutgrewContext { n_tokens, limit });
+                    return Ok(Grounding { malformed, cancelled: false, ..cancelled(self.turns) });
+                }
+                said => said?,
+            };
+            let (reply, mut turn) = read_turn(completion, preset.answer_form, forced, view);
+            turn.n_thrown_away = self.search.n_thrown_away;
+            if turn.completion.finish == Finish::Cancelled {
+                self.turns.push(turn);
+                return Ok(cancelled(self.turns));
+            }
+            let leads_on = !is_last && !turn.zoom.is_some_and(|zoom| self.is_seen(zoom));
+            if may_continue(preset, forced) && self.search.is_dead_end(&reply.action, leads_on, &self.branch)
+            {
+                turn.went_back = true;
+                if self.search.go_back(&self.branch) {
+                    self.keep(turn);
+                }
+                self.branch = Branch::new(self.opening);
+                continue;
+            }
+            self.search.n_thrown_away = 0;
+            let last = self.follow(reply, &mut turn, n_tokens)?;
+            self.keep(turn);
+            if let Some(last) = last {
+                return Ok(conclude(last, self.turns, preset, view));
+            }
+        }
     }
-    let mut search = Searching::new(preset);
-    // What was said and seen before counts for nothing: this is an episode of its own.
-    let n_before = turns.len();
-    loop {
-        let n_tokens = response_tokens(&turns[n_before..], policy.pixel_budget());
-        let is_last = must_answer(preset, &branch, n_tokens);
-        let forced = search.is_over() || is_last && !search.goes_on(preset, &branch, n_tokens);
-        if observer.turn_started(turns.len(), forced).is_break() {
-            return Ok(cancelled(turns));
-        }
-        branch.conversation.forced_prefix = forced.then(|| FORCED_FINAL_PREFIX.to_owned());
-        let mut sampling = search.sampling_of_turn(sampling, preset, &branch, forced);
-        sampling.form = preset.constrain.then(|| TurnForm::of_turn(preset, view, forced)).flatten();
-        let said = policy.complete(&branch.conversation, &sampling, &mut |piece| observer.text(piece));
-        let completion = match said {
-            // The opening alone was too long for the policy to be asked; what it has made of it is its own doing.
-            Err(PolicyError::TooLong { n_tokens, limit }) if !branch.is_at_opening() => {
-                let malformed = Some(Malformed::OutgrewContext { n_tokens, limit });
-                return Ok(Grounding { malformed, cancelled: false, ..cancelled(turns) });
-            }
-            said => said?,
-        };
-        let (reply, mut turn) = read_turn(completion, preset.answer_form, forced, view);
-        turn.n_thrown_away = search.n_thrown_away;
-        if turn.completion.finish == Finish::Cancelled {
-            turns.push(turn);
-            return Ok(cancelled(turns));
-        }
-        let is_seen = |zoom: Point<Screen>| {
-            let before = turns[n_before..].iter().filter(|turn: &&Turn| turn.crop.is_some());
-            before.filter_map(|turn| turn.zoom).any(|seen| view.are_close(seen, zoom, SEEN, preset.crop))
-        };
-        let leads_on = !is_last && !turn.zoom.is_some_and(is_seen);
-        if may_continue(preset, forced) && search.is_dead_end(&reply.action, leads_on, &branch) {
-            turn.went_back = true;
-            if search.go_back(&branch) {
-                observer.turn_ended(&turn);
-                turns.push(turn);
-            }
-            branch = Branch::new(opening);
-            continue;
-        }
-        search.n_thrown_away = 0;
+
+    /// Asks for the next turn.
+    fn complete(&mut self, forced: bool) -> Result<Completion, PolicyError> {
+        self.branch.conversation.forced_prefix = forced.then(|| FORCED_FINAL_PREFIX.to_owned());
+        let mut sampling = self.search.sampling_of_turn(self.sampling, self.preset, &self.branch, forced);
+        let constrained = self.preset.constrain.then(|| TurnForm::of_turn(self.preset, self.view, forced));
+        sampling.form = constrained.flatten();
+        self.policy.complete(&self.branch.conversation, &sampling, &mut |piece| self.observer.text(piece))
+    }
+
+    fn is_seen(&self, zoom: Point<Screen>) -> bool {
+        let before = self.turns[self.n_before..].iter().filter(|turn| turn.crop.is_some());
+        before
+            .filter_map(|turn| turn.zoom)
+            .any(|seen| self.view.are_close(seen, zoom, SEEN, self.preset.crop))
+    }
+
+    /// Does what the policy wants; what ends the episode comes back.
+    fn follow(
+        &mut self,
+        reply: Reply,
+        turn: &mut Turn,
+        n_tokens: usize,
+    ) -> Result<Option<Action>, PolicyError> {
+        let (preset, view) = (self.preset, self.view);
         match reply.action {
-            Action::Zoom(center) if may_continue(preset, forced) => {
-                let crop = view.crop(center, preset.crop)?;
-                observer.crop_shown(&crop);
-                branch.look(center, turn.completion.message(), preset.observation_of(&crop));
-                turn.crop = Some(crop.into());
+            Action::Zoom(center) if may_continue(preset, turn.forced) => {
+                self.show(center, turn.completion.message(), turn)?;
             }
-            Action::Answer { point: Some(at), .. } if search.checks(at, &branch, n_tokens, preset, view) => {
-                let crop = view.crop(at, preset.crop)?;
-                observer.crop_shown(&crop);
-                branch = Branch::new(opening);
-                let look = Reply { thoughts: reply.thoughts, action: Action::Zoom(at) };
-                let look = Message::text(Role::Assistant, look.to_string());
-                branch.look(at, look, preset.observation_of(&crop));
+            Action::Answer { point: Some(at), .. }
+                if self.search.checks(at, &self.branch, n_tokens, preset, view) =>
+            {
+                self.branch = Branch::new(self.opening);
+                self.show(at, looking_at(at, reply.thoughts), turn)?;
                 turn.zoom = Some(view.point(at));
-                turn.crop = Some(crop.into());
                 turn.checked = true;
             }
             // An empty answer is an answer: the reference ends there too.
             Action::Malformed { reason, .. }
-                if may_continue(preset, forced) && reason != Malformed::EmptyAnswer =>
+                if may_continue(preset, turn.forced) && reason != Malformed::EmptyAnswer =>
             {
-                branch.n_turns += 1;
-                add_previous_thought(&mut branch.conversation, branch.n_turns, &turn.completion.text);
+                self.branch.n_turns += 1;
+                let n_turns = self.branch.n_turns;
+                add_previous_thought(&mut self.branch.conversation, n_turns, &turn.completion.text);
                 turn.malformed = Some(reason);
             }
-            last => {
-                observer.turn_ended(&turn);
-                turns.push(turn);
-                return Ok(conclude(last, turns, preset, view));
-            }
+            last => return Ok(Some(last)),
         }
-        observer.turn_ended(&turn);
-        turns.push(turn);
+        Ok(None)
     }
+
+    /// Goes on with what was said to look at a place, and with what it shows.
+    fn show(&mut self, at: Coordinate, said: Message, turn: &mut Turn) -> Result<(), FitError> {
+        let crop = self.view.crop(at, self.preset.crop)?;
+        self.observer.crop_shown(&crop);
+        self.branch.look(at, said, self.preset.observation_of(&crop));
+        turn.crop = Some(crop.into());
+        Ok(())
+    }
+
+    fn keep(&mut self, turn: Turn) {
+        self.observer.turn_ended(&turn);
+        self.turns.push(turn);
+    }
+}
+
+/// What the policy would say to look where it answered.
+fn looking_at(at: Coordinate, thoughts: Vec<WrittenThought>) -> Message {
+    Message::text(Role::Assistant, Reply { thoughts, action: Action::Zoom(at) }.to_string())
 }
 
 /// A conversation in the making: the opening and the turns since.

@@ -1,5 +1,8 @@
 //! From logits to the next token. Invariant: the reported log-probability is that of the raw distribution,
-//! before penalty, temperature and nucleus, as a trainer needs it.
+//! before penalty, temperature and nucleus, as a trainer needs it; and a seed draws the same tokens for ever.
+//!
+//! candle-transformers has a sampler, too. It tells no log-probabilities, and it draws from a generator whose numbers
+//! may change with its version. The tests hold both samplers to the same choices and the same distribution.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -141,6 +144,9 @@ fn log_sum_exp(scores: &[f32]) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::{Device, Tensor};
+    use candle_transformers::generation::LogitsProcessor;
+    use candle_transformers::utils::apply_repeat_penalty;
     use rand::SeedableRng;
 
     use super::*;
@@ -252,6 +258,65 @@ mod tests {
         check_refused(&[0.0, f32::INFINITY, 1.0]);
         check_refused(&[f32::NEG_INFINITY; 3]);
         check_refused(&[f32::NAN; 3]);
+    }
+
+    /// Thirty logits in no order, none equal to another.
+    fn scattered(seed: u64) -> Vec<f32> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        (0..30).map(|_| rng.random::<f32>() * 8.0 - 4.0).collect()
+    }
+
+    fn as_tensor(logits: &[f32]) -> Tensor {
+        Tensor::from_slice(logits, logits.len(), &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn greedy_picks_and_penalties_are_those_of_candle_transformers() {
+        let mut rng = ChaCha8Rng::seed_from_u64(8);
+        for seed in 0..200 {
+            let (logits, seen) = (scattered(seed), [(seed % 30) as u32, 3, 3, 29]);
+            let mut greedy = Sampling { repetition_penalty: 1.3, ..sampling(0.0, 1.0) };
+            let penalized = apply_repeat_penalty(&as_tensor(&logits), 1.3, &seen).unwrap();
+            let mut ours = logits.clone();
+            penalize(&mut ours, &seen, 1.3);
+            assert_eq!(ours, penalized.to_vec1::<f32>().unwrap());
+            let theirs = LogitsProcessor::new(0, None, None).sample(&penalized).unwrap();
+            assert_eq!(sample(&logits, &seen, &greedy, &mut rng).unwrap().id, theirs);
+            greedy.repetition_penalty = 1.0;
+            let theirs = LogitsProcessor::new(0, None, None).sample(&as_tensor(&logits)).unwrap();
+            assert_eq!(sample(&logits, &seen, &greedy, &mut rng).unwrap().id, theirs);
+        }
+    }
+
+    #[test]
+    fn draws_are_distributed_as_those_of_candle_transformers() {
+        const N: usize = 20_000;
+        for (seed, (temperature, top_p)) in
+            (0..).zip([(1.0, 1.0), (0.3, 1.0), (1.0, 0.9), (2.0, 0.5), (0.5, 0.05), (20.0, 0.99)])
+        {
+            let logits = scattered(seed);
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let mut processor = LogitsProcessor::new(seed, Some(temperature), Some(top_p));
+            let tensor = as_tensor(&logits);
+            let (mut ours, mut theirs) = ([0_usize; 30], [0_usize; 30]);
+            for _ in 0..N {
+                ours[sample(&logits, &[], &sampling(temperature, top_p), &mut rng).unwrap().id as usize] += 1;
+                theirs[processor.sample(&tensor).unwrap() as usize] += 1;
+            }
+            let whole: f64 = logits.iter().map(|l| (f64::from(*l) / temperature).exp()).sum();
+            for (id, (&ours, &theirs)) in ours.iter().zip(&theirs).enumerate() {
+                // Five standard deviations of the difference of two counts.
+                let share = (ours + theirs) as f64 / (2 * N) as f64;
+                let most = 5.0 * (2.0 * N as f64 * share * (1.0 - share)).sqrt();
+                let differ = ours.abs_diff(theirs) as f64;
+                assert!(differ <= most, "{id} at {temperature}, {top_p}: {ours} and {theirs} times");
+                // What one of them drops from the nucleus, the other drops, too.
+                let expected = N as f64 * (f64::from(logits[id]) / temperature).exp() / whole;
+                if expected > 50.0 {
+                    assert_eq!(ours == 0, theirs == 0, "{id} at {temperature}, {top_p}");
+                }
+            }
+        }
     }
 
     #[test]
