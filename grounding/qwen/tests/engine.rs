@@ -11,7 +11,7 @@ use image::{Rgb, RgbImage};
 use vigorl_policy::{
     Completion, Conversation, Finish, Message, Part, Policy, PolicyError, Preset, Role, Sampling,
 };
-use vigorl_qwen::{Engine, inspect_forward};
+use vigorl_qwen::{Engine, LoadOptions, ModelSource, inspect_forward};
 
 use crate::support::{complete, nano, uncached_logprobs};
 

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use vigorl_interface::wait_while;
+
 /// A process that ends with the value.
 pub struct Ends(pub Child);
 
@@ -100,9 +102,7 @@ pub fn manager(home: &Path, display: Option<&str>) -> Ends {
     let touch = format!("touch '{}'", ready.display());
     let manager = start("openbox", &["--startup", &touch], home, display);
     let end = Instant::now() + Duration::from_secs(10);
-    while !ready.exists() && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert!(ready.exists(), "openbox does not start");
+    let is_missing = wait_while(Some(end), Duration::from_millis(5), || !ready.exists());
+    assert!(!is_missing, "openbox does not start");
     manager
 }
