@@ -69,18 +69,18 @@ fn wait_for(
         false => clock.checked_add(within),
     };
     let allowance = Allowance { until, is_cancelled: &|| cancel.is_set() };
-    let mut check = Check { holds: Verification::Unknown, why: None };
+    let mut latest: Option<Check> = None;
     wait_until(clock.checked_add(within), || -> Result<_, StepError> {
         let found = env.check(clause, agent.senses, &allowance)?;
-        // What the end of the wait broke off says less than the answer before it.
+        // What the end of the wait broke off says less than the answer before it, and another look says no more.
         let is_broken_off = found.holds == Verification::Unknown && allowance.is_used_up();
-        if !is_broken_off || check.holds == Verification::Unknown {
-            check = found;
+        let is_done = found.holds == Verification::Satisfied || is_broken_off || cancel.is_set();
+        if !is_broken_off || latest.is_none() {
+            latest = Some(found);
         }
-        let is_done = check.holds == Verification::Satisfied || cancel.is_set();
         Ok(if is_done { ControlFlow::Break(()) } else { ControlFlow::Continue(TICK) })
     })?;
-    Ok(check)
+    Ok(latest.unwrap_or(Check { holds: Verification::Unknown, why: None }))
 }
 
 /// Reads something. The screen stays as it is.
