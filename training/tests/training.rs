@@ -157,10 +157,21 @@ fn every_name_of_the_log_is_a_metric_and_every_metric_is_logged() {
     let of_training = METRICS.iter().map(|metric| metric.name.to_owned());
     let set = &config.heldout[0].name;
     let of_set = HELD_OUT.iter().map(|metric| held_out_key(set, metric.name));
-    // A page of 64 pixels has room for small widgets alone.
-    let absent = ["in_box_medium", "in_box_large"].map(|name| held_out_key(set, name));
-    let known: BTreeSet<String> = of_training.chain(of_set).filter(|key| !absent.contains(key)).collect();
-    assert_eq!(logged, known);
+    let known: BTreeSet<String> = of_training.chain(of_set).collect();
+    assert!(logged.is_subset(&known), "{:?}", logged.difference(&known));
+    // What two steps on four small pages have nothing of: a size, a form, a likeliest number.
+    let of_the_data = [
+        "in_box_small",
+        "in_box_medium",
+        "in_box_large",
+        "in_box_zoomed",
+        "accuracy_word",
+        "error_median_px",
+    ];
+    let mut may_lack: BTreeSet<String> = of_the_data.iter().map(|name| held_out_key(set, name)).collect();
+    may_lack.insert("error/number_median_px".to_owned());
+    let absent: BTreeSet<String> = known.difference(&logged).cloned().collect();
+    assert!(absent.is_subset(&may_lack), "never logged: {:?}", absent.difference(&may_lack));
 }
 
 #[test]
