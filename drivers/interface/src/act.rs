@@ -223,6 +223,17 @@ impl<P> Act<P> {
         }
     }
 
+    /// What stands beside the point where it is done, as a mark on a picture: `double click`, `type`, `open`.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Click { count: 2, .. } => "double click",
+            Self::Click { button: MouseButton::Right, .. } => "right click",
+            Self::Navigate { .. } => "open",
+            Self::Back => "back",
+            other => other.kind().as_str(),
+        }
+    }
+
     /// The place where it happens, or begins.
     pub fn at(&self) -> Option<&P> {
         match self {
@@ -420,6 +431,9 @@ mod tests {
         ];
         assert_eq!(words, expected);
         assert!(all().iter().all(|act| ActKind::ALL.contains(&act.kind())));
+        let verbs: Vec<&str> = all().iter().map(Act::verb).collect();
+        assert_eq!(verbs[..5], ["click", "double click", "hover", "drag", "scroll"]);
+        assert_eq!(verbs[9..], ["open", "back", "dialog", "tab", "tab", "tab"]);
         assert!(ActKind::ALL.iter().all(|kind| all().iter().any(|act| act.kind() == *kind)));
     }
 }

@@ -76,7 +76,7 @@ impl DriverError {
             ActKind::Navigate => "load a URL",
             ActKind::Dialog => "answer a dialog otherwise than by a click",
             ActKind::Tab => "tell tabs apart",
-            _ => "do this",
+            _ => act.verb(),
         };
         Self::Unsupported { what }
     }

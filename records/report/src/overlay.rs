@@ -7,7 +7,6 @@
 use maud::{Markup, html};
 use vigorl_runs::record::{ActionRecord, Box4, GroundingRecord, StepRecord, Xy};
 
-use crate::deed::verb;
 use crate::html::number;
 
 /// Distance of a badge from its point, in display pixels.
@@ -148,7 +147,7 @@ fn marks(frame: Frame, model: &GroundingRecord, action: Option<&ActionRecord>, c
             (line(frame, [from, to], pins.answer_order + 1))
             (cross(frame, to, ("release", "released"), pins.answer_order + 1))
         }
-        @if let Some(at) = click { (cross(frame, at, ("click", action.map_or("answer", verb)), pins.answer_order)) }
+        @if let Some(at) = click { (cross(frame, at, ("click", action.map_or("answer", ActionRecord::verb)), pins.answer_order)) }
     }
 }
 

@@ -5,7 +5,6 @@ use vigorl_interface::Effect;
 use vigorl_runs::RecordedStep;
 use vigorl_runs::record::{ActionRecord, GroundingRecord, TurnRecord, Xy};
 
-use crate::deed::verb;
 use crate::html::{Pictures, count, duration, number};
 use crate::overlay::{self, Frame, Pins, hue, pins};
 
@@ -151,7 +150,7 @@ pub(crate) fn conclusion(step: &RecordedStep, model: &GroundingRecord) -> Markup
             @let known = step.action.as_ref().filter(|action| action.effect == Effect::Refused);
             p.deed.bad { "no answer: " (known.and_then(|action| action.detail.as_ref()).unwrap_or(reason)) }
         } @else if let Some(at) = model.answer {
-            (deed(action.map_or("answer", verb), "click", at))
+            (deed(action.map_or("answer", ActionRecord::verb), "click", at))
             @if let Some(to) = action.and_then(ActionRecord::to).copied() { (deed("to", "release", to)) }
         }
         @if let Some(confidence) = model.confidence {
