@@ -25,7 +25,9 @@ pub(crate) fn check_output(settings: &Settings) -> anyhow::Result<()> {
 /// A run of an evaluation.
 pub(crate) fn of_evaluation(evaluation: &dyn Evaluation) -> InputRecord {
     let pages = evaluation.pages();
+    let other = || json!({ "id": evaluation.id(), "set": evaluation.to_json(evaluation.n_items()) });
     InputRecord {
+        evaluation: pages.is_none().then(other),
         viewport: Some(sides(evaluation.viewport())),
         pages: pages.map(|set| PagesRecord { first: set.first, n_pages: set.n_episodes }),
         ..InputRecord::default()

@@ -202,6 +202,7 @@ impl Job {
             url,
             viewport,
             pages: None,
+            evaluation: None,
             max_steps: settings.max_steps,
             dry_run: args.dry_run,
             places: args.is_by_places(),

@@ -116,6 +116,9 @@ pub struct InputRecord {
     pub viewport: Option<[u32; 2]>,
     /// The practice pages.
     pub pages: Option<PagesRecord>,
+    /// What another evaluation played: its name and version, and the items in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluation: Option<serde_json::Value>,
     /// Steps that might be taken.
     pub max_steps: Option<usize>,
     /// Whether nothing was to be done to the page.
