@@ -148,6 +148,19 @@ check_rust() {
     [ "$oldest" = "$wanted" ] || fail "cargo $there is too old: $cure"
 }
 
+# Chromedriver reaches its browser by this name, which a minimal root without /etc/hosts does not know.
+knows_localhost() {
+    ! command -v getent >/dev/null 2>&1 || getent hosts localhost >/dev/null 2>&1
+}
+name_localhost() {
+    knows_localhost && return 0
+    [ "$(id -u)" -eq 0 ] || fail "the name localhost has no address here, which chromedriver needs;" \
+        "please run as root: echo 127.0.0.1 localhost >>/etc/hosts"
+    echo '127.0.0.1 localhost' >>/etc/hosts
+    knows_localhost || fail "the name localhost has no address here, although /etc/hosts has one: look at /etc/nsswitch.conf"
+    say "added localhost to /etc/hosts"
+}
+
 install() {
     by_hand="apt-get update && apt-get install -y --no-install-recommends $packages"
     command -v apt-get >/dev/null 2>&1 ||
@@ -174,10 +187,12 @@ install() {
 check_rust
 look "$@"
 if [ -z "$packages" ]; then
+    name_localhost
     say "nothing is missing"
     exit 0
 fi
 install
+name_localhost
 look "$@"
 [ -z "$packages" ] || fail "installed, and still missing: $names; look at $packages"
 say "done"

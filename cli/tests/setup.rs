@@ -147,6 +147,12 @@ fn what_is_installed_is_looked_for_again() {
 }
 
 #[test]
+fn a_machine_that_does_not_know_localhost_is_said_before_anything_is_compiled() {
+    let (code, said) = Machine::new().with("getent", "exit 2").says(&["demo"]);
+    assert!(code == 1 && said.contains("localhost") && said.contains(">>/etc/hosts"), "{said}");
+}
+
+#[test]
 fn rust_that_is_missing_or_too_old_is_said_before_anything_is_compiled() {
     let (code, said) = Machine::new().without("cargo").says(&["demo"]);
     assert!(code == 1 && said.contains("cargo is missing") && said.contains("rustup.rs"), "{said}");

@@ -1,6 +1,7 @@
 //! One WebDriver session with its runtime. Invariant: every request has a deadline and every failure is typed.
 
 use std::cell::RefCell;
+use std::net::ToSocketAddrs as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -289,6 +290,9 @@ fn explain_start(error: &WebDriverError) -> String {
     };
     if said.contains("cannot find") || said.contains("no chrome binary") {
         format!("{said}; install chromium (Debian: apt-get install chromium) or name its path")
+    } else if said.contains("unable to connect") && ("localhost", 0).to_socket_addrs().is_err() {
+        // Chromedriver asks the browser by this name, and opens its connections to it.
+        format!("{said}; the name localhost has no address here: add `127.0.0.1 localhost` to /etc/hosts")
     } else if said.contains("only supports Chrome version") {
         format!("{said}; install chromium and chromedriver of one version, or name the path of another")
     } else {
