@@ -80,13 +80,22 @@ enum Over {
     Not(Planned),
     Cancelled,
     Yes(Undone, Option<String>),
+    /// The plan itself failed.
+    Failed(StepError),
 }
 
 impl Course<'_, '_> {
     fn play(&mut self, start: &Start) -> Result<End, StepError> {
         let cancelled = || End { ending: Ending::Cancelled, verdict: None, undone: None };
         let mut seen = self.observe()?;
-        let mut planned = self.plan.next(&seen.0, &self.steps)?;
+        let mut planned = match self.plan.next(&seen.0, &self.steps) {
+            Err(StepError::Plan(error)) => {
+                let (verdict, undone) = (self.ask(None)?, Undone::Unplanned(error.to_string()));
+                let undone = undone.in_words(None, 0, "");
+                return Ok(End { ending: Ending::Judged, verdict: Some(verdict), undone });
+            }
+            planned => planned?,
+        };
         loop {
             if self.agent.cancel.is_set() {
                 return Ok(cancelled());
@@ -119,16 +128,17 @@ impl Course<'_, '_> {
         outcome.times.record += starting;
         let mut verification = outcome.checked.unwrap_or(Verification::Unknown);
         self.steps.push(outcome);
-        let over = self.is_over(max_steps)?;
+        let over = self.is_over(max_steps);
         let Some(mut outcome) = self.steps.pop() else { unreachable!("it was just pushed") };
         let end = match &over {
-            Over::Not(_) => None,
+            Over::Not(_) | Over::Failed(_) => None,
             Over::Cancelled => Some(End { ending: Ending::Cancelled, verdict: None, undone: None }),
             Over::Yes(undone, answer) => {
                 let end = match self.judge(answer.as_deref(), &mut outcome)? {
                     Ok(verdict) => {
                         verification = verdict.verification;
-                        let left = undone.in_words(planned.number, self.steps.len(), &outcome);
+                        let reason = outcome.detail.as_deref().unwrap_or("nothing was done");
+                        let left = undone.in_words(planned.number, self.steps.len(), reason);
                         End { ending: undone.ending(&outcome), verdict: Some(verdict), undone: left }
                     }
                     Err(error) => {
@@ -150,24 +160,31 @@ impl Course<'_, '_> {
                 let seen = fresh.map_or_else(|| self.observe(), |seen| Ok((seen, Duration::ZERO)))?;
                 Ok(Ok((next, seen)))
             }
+            (Over::Failed(error), None) => Err(error),
             (Over::Cancelled | Over::Yes(..), None) => unreachable!("what is over has an end"),
         }
     }
 
     /// Whether the episode is over behind the latest step; otherwise what comes next.
-    fn is_over(&mut self, max_steps: Option<usize>) -> Result<Over, StepError> {
+    fn is_over(&mut self, max_steps: Option<usize>) -> Over {
         let Some(last) = self.steps.last() else { unreachable!("a step was taken") };
         if last.cancelled {
-            return Ok(Over::Cancelled);
+            return Over::Cancelled;
         }
         // What is held back is not tried again, unless only its own time was over.
         if let Some(held) = last.held.filter(|held| !held.is_of_the_step()) {
-            let undone = if held.is_limit() { Undone::AtLimit } else { Undone::Refused };
-            return Ok(Over::Yes(undone, None));
+            return Over::Yes(if held.is_limit() { Undone::AtLimit } else { Undone::Refused }, None);
         }
         let refused = (!last.is_done()).then_some(Undone::Refused);
-        let next = self.plan.next(&last.shown(), &self.steps)?;
-        Ok(match next.decision {
+        let next = match self.plan.next(&last.shown(), &self.steps) {
+            Ok(next) => next,
+            // What was read decides whether a step can be filled in, so that is no failure of the world.
+            Err(StepError::Plan(error)) => {
+                return Over::Yes(refused.unwrap_or_else(|| Undone::Unplanned(error.to_string())), None);
+            }
+            Err(error) => return Over::Failed(error),
+        };
+        match next.decision {
             Decision::Stop(answer) => {
                 let rests = (self.agent.hands == Hands::Rest).then_some(Undone::DryRun);
                 Over::Yes(refused.or(rests).unwrap_or(Undone::Nothing), answer)
@@ -176,7 +193,7 @@ impl Course<'_, '_> {
                 Over::Yes(refused.unwrap_or(Undone::OutOfSteps), None)
             }
             _ => Over::Not(next),
-        })
+        }
     }
 
     /// Asks the judge once.
@@ -218,29 +235,30 @@ impl Course<'_, '_> {
 }
 
 /// Why not every step of a plan was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Undone {
     Nothing,
     Refused,
+    /// The step behind it cannot be known.
+    Unplanned(String),
     AtLimit,
     OutOfSteps,
     DryRun,
 }
 
 impl Undone {
-    fn ending(self, last: &StepOutcome) -> Ending {
+    fn ending(&self, last: &StepOutcome) -> Ending {
         let cut =
             |last: &StepOutcome| last.sightings.iter().any(|sighting| sighting.grounding.out_of_tokens());
         match self {
             Self::AtLimit | Self::OutOfSteps => Ending::StepLimit,
             Self::Refused if cut(last) => Ending::TokenLimit,
-            Self::Nothing | Self::Refused | Self::DryRun => Ending::Judged,
+            Self::Nothing | Self::Refused | Self::Unplanned(_) | Self::DryRun => Ending::Judged,
         }
     }
 
     /// In words; `n_before` steps were taken before the last one, which the plan may have numbered.
-    fn in_words(self, number: Option<(usize, usize)>, n_before: usize, last: &StepOutcome) -> Option<String> {
-        let reason = last.detail.as_deref().unwrap_or("nothing was done");
+    fn in_words(&self, number: Option<(usize, usize)>, n_before: usize, reason: &str) -> Option<String> {
         let (nth, of_all) = match number {
             Some((idx, n)) => (idx + 1, format!(" of {n}")),
             None => (n_before + 1, String::new()),
@@ -250,6 +268,7 @@ impl Undone {
             Self::Refused | Self::AtLimit if matches!(number, Some((_, 1))) => Some(reason.to_owned()),
             Self::AtLimit => Some(format!("step {nth}{of_all} was not done: {reason}")),
             Self::Refused => Some(format!("step {nth}{of_all} was refused: {reason}")),
+            Self::Unplanned(why) => Some(format!("the next step cannot be taken: {why}")),
             Self::OutOfSteps => Some(format!("out of steps: {nth}{of_all} were taken")),
             Self::DryRun => Some("dry run: nothing was done".to_owned()),
         }

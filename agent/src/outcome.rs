@@ -190,10 +190,12 @@ impl Episode {
         undone: Option<String>,
     ) -> Self {
         let verdict = verdict.filter(|_| !matches!(ending, Ending::Error(_))).unwrap_or(Verdict::UNKNOWN);
-        let (success, reward) = match (verdict.verification, &undone) {
-            (Verification::Unknown, _) => (None, None),
-            (_, Some(_)) => (Some(false), Some(0.0)),
-            (holds, None) => (Some(holds == Verification::Satisfied), verdict.reward),
+        let is_undone = undone.is_some() && verdict != Verdict::UNKNOWN;
+        let (success, reward) = match verdict.verification {
+            _ if is_undone => (Some(false), Some(0.0)),
+            // Nobody judges, or nobody can tell: that is neither success nor failure.
+            Verification::Unknown => (None, None),
+            holds => (Some(holds == Verification::Satisfied), verdict.reward),
         };
         let words: Vec<String> = undone.into_iter().chain(verdict.detail).collect();
         let detail = (!words.is_empty()).then(|| words.join("; "));

@@ -49,7 +49,7 @@ expect:
         senses: &mut Blind,
         allowance: Allowance::UNLIMITED,
     };
-    let verdict = task.judge(&task.expect, &mut scene).unwrap();
+    let verdict = task.judge(&task.values, &mut scene).unwrap();
     use Verification::{Satisfied as Yes, Unknown, Unsatisfied as No};
     let found: Vec<Verification> =
         task.expect.iter().map(|clause| clause.verify(&mut scene).unwrap().holds).collect();

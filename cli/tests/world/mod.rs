@@ -70,7 +70,7 @@ impl Environment for ByClauses<'_> {
         let surroundings = Surroundings::default();
         let (driver, allowance) = (&mut *self.driver, *allowance);
         let mut scene = Scene { driver, surroundings: &surroundings, senses, allowance };
-        self.task.judge(&self.task.expect, &mut scene)
+        self.task.judge(&self.task.values, &mut scene)
     }
 
     fn driver(&mut self) -> Option<&mut dyn Driver> {

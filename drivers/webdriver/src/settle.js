@@ -42,7 +42,7 @@ const picture = (image) => /\.(gif|apng|webp)\b|^data:image\/(gif|apng|webp)/i.t
 const opaque = () => [...document.querySelectorAll("*")].some((element) =>
   (element.shadowRoot || element.localName.includes("-") || element.matches(moving)
     || (element.localName === "img" && picture(element)))
-  && (visible(element) || element.namespaceURI.endsWith("svg")));
+  && (visible(element) || element.namespaceURI?.endsWith("svg")));
 
 // What is seen of the page between two requests is kept in the page: a replaced document loses it.
 const KEY = Symbol.for("vigorl.watch");

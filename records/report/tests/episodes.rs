@@ -141,7 +141,8 @@ fn scripted(driver: Fake, replies: Option<&[&str]>, yaml: &str) -> (EpisodeRecor
     run_episode(&mut agent, &mut plan, &mut world, 0, &mut run).unwrap();
     let record = run.episodes()[0].clone();
     let steps = run.finish().unwrap().1.unwrap().join("steps");
-    let mut folders: Vec<PathBuf> = fs::read_dir(steps).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut folders: Vec<PathBuf> =
+        fs::read_dir(steps).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
     folders.sort();
     for folder in folders.iter().filter(|folder| folder.join("model.json").exists()) {
         // Each crop that was shown is there, under its number.
@@ -252,6 +253,45 @@ fn steps_that_may_take_so_long_end_then_and_wait_no_longer_and_no_shorter() {
     let last = record.detail.unwrap();
     assert!(last.contains("out of time"), "{last}");
     assert_eq!(steps.len(), 4);
+}
+
+#[test]
+fn what_was_not_read_leaves_a_step_undone_and_a_clause_unknown_and_loses_no_record() {
+    // The read never comes: the first step is refused, and that is what the episode says.
+    let never = "name: n\nstart: {}\nsteps: [click: { what: a, at: [900, 900] }, read: { of: title, into: x }]\n\
+                 expect: [text_visible: '${x}']\n";
+    let (record, steps, _) = scripted(Fake::default(), None, never);
+    assert_eq!((record.success, record.reward, record.err_msg), (Some(false), Some(0.0), None));
+    let detail = record.detail.unwrap();
+    assert!(detail.starts_with("step 1 of 2 was refused: (900, 900) lies outside"), "{detail}");
+    assert!(
+        detail.contains("cannot tell whether the page shows `${x}`: nothing was read into `x` yet"),
+        "{detail}"
+    );
+    assert_eq!(steps.len(), 1);
+    // What is read is empty, so the step behind the click says nothing: the click is recorded all the same.
+    let empty = "name: n\nstart: {}\nsteps: [read: { of: url, into: x }, click: { what: a, at: [130, 50] }, \
+                 wait_for: { text_visible: '${y}' }, read: { of: title, into: y }]\nexpect: [javascript: isGreen]\n";
+    let (record, steps, driver) = scripted(Fake::default(), None, empty);
+    assert_eq!((record.success, record.reward, record.err_msg), (Some(false), Some(0.0), None));
+    assert_eq!((steps.len(), driver.acts.len(), &steps[1]["effect"]), (2, 1, &"confirmed".into()));
+    assert_eq!(steps[1]["verification"], "satisfied", "the judge was asked");
+    let detail = record.detail.unwrap();
+    assert!(detail.contains("the next step cannot be taken: nothing was read into `y` yet"), "{detail}");
+    // A task whose first step cannot be known is judged, too.
+    let first = "name: n\nstart: {}\nsteps: [type: '${x}', read: { of: title, into: x }]\nexpect: [javascript: isGreen]\n";
+    let (record, steps, _) = scripted(Fake::default(), None, first);
+    assert_eq!((record.success, record.reward, steps.len()), (Some(false), Some(0.0), 0));
+}
+
+#[test]
+fn a_step_undone_is_no_success_also_where_nobody_can_tell() {
+    let unknown = "name: n\nstart: {}\nsteps: [click: { what: a, at: [900, 900] }]\nexpect: [clipboard: x]\n";
+    let (record, ..) = scripted(Fake::default(), None, unknown);
+    assert_eq!((record.success, record.reward), (Some(false), Some(0.0)));
+    let done = unknown.replace("[900, 900]", "[130, 50]");
+    let (record, ..) = scripted(Fake::default(), None, &done);
+    assert_eq!((record.success, record.reward), (None, None), "all was done, and nobody can tell");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use vigorl_interface::{Driver, DriverError};
 use vigorl_processes::{Group, Output, Program, Wait};
 
 use super::target::is_shown;
-use super::{Clause, ElementClause, FileClause, RewardRule, ScriptedTask};
+use super::{Clause, ElementClause, FileClause, RewardRule, ScriptedTask, Values};
 use crate::{Allowance, Failure, Senses, Verdict, Verification};
 
 /// What a check of one clause found.
@@ -74,18 +74,26 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 type Answer = Result<bool, String>;
 
 impl ScriptedTask {
-    /// Checks every clause against the world as it is now. A task without clauses is judged by nobody.
+    /// Checks every clause, with these values filled in, against the world as it is now. A task without clauses is
+    /// judged by nobody.
     ///
     /// # Errors
     /// Only if the world failed; a driver without pages, a dialog that covers the page, and a command that cannot be
     /// run leave a clause [`Verification::Unknown`].
-    pub fn judge(&self, expect: &[Clause], scene: &mut Scene<'_>) -> Result<Verdict, Failure> {
-        if expect.is_empty() {
+    pub fn judge(&self, values: &Values, scene: &mut Scene<'_>) -> Result<Verdict, Failure> {
+        if self.expect.is_empty() {
             return Ok(Verdict::UNKNOWN);
         }
-        let checks = expect.iter().map(|clause| clause.verify(scene)).collect::<Result<Vec<_>, _>>()?;
-        let failed = expect.iter().zip(&checks).filter_map(|(clause, check)| clause.failure(check));
-        let failed: Vec<String> = failed.collect();
+        let mut values = values.clone();
+        let mut check = |clause: &Clause| match values.fill_clause(clause) {
+            Ok(filled) => filled.verify(scene).map(|check| (filled, check)),
+            // What was to be read for it was not, or was empty: nobody can tell.
+            Err(error) => Ok((clause.clone(), Check::of(Err(error.message)))),
+        };
+        let checked = self.expect.iter().map(&mut check).collect::<Result<Vec<_>, _>>()?;
+        let failed: Vec<String> =
+            checked.iter().filter_map(|(clause, check)| clause.failure(check)).collect();
+        let checks: Vec<Check> = checked.into_iter().map(|(_, check)| check).collect();
         let verification = all_hold(&checks);
         Ok(Verdict {
             verification,
@@ -158,8 +166,8 @@ impl Clause {
     pub(super) fn fault(&self) -> Option<String> {
         let empty = |name: &str| Some(format!("`{name}` is empty, so it says nothing: give it a text"));
         match self {
-            Self::UrlContains(text) if text.is_empty() => empty("url_contains"),
-            Self::TitleContains(text) if text.is_empty() => empty("title_contains"),
+            Self::UrlContains(text) if text.trim().is_empty() => empty("url_contains"),
+            Self::TitleContains(text) if text.trim().is_empty() => empty("title_contains"),
             // White space is evened out before the comparison.
             Self::TextVisible(text) if text.trim().is_empty() => empty("text_visible"),
             Self::Javascript(text) if text.trim().is_empty() => empty("javascript"),

@@ -18,6 +18,9 @@ impl ReadStep {
             _ if !is_name => {
                 Some(format!("`{}` is no name of a variable: letters, digits, `_` and `-` are", self.into))
             }
+            Source::Element(ElementSource { selector: Some(_), name: Some(_), .. }) => {
+                Some("`read` of an element needs a `selector` or a `name`, not both".to_owned())
+            }
             Source::Element(ElementSource { selector: None, name: None, .. }) => {
                 Some("`read` of an element needs a `selector` or a `name`".to_owned())
             }

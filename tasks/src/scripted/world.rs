@@ -157,10 +157,8 @@ impl Environment for ScriptedWorld<'_> {
         senses: &mut dyn Senses,
         allowance: &Allowance<'_>,
     ) -> Result<Verdict, Failure> {
-        let task = self.task;
-        let fill = |clause: &Clause| self.values.fill_clause(clause);
-        let expect = task.expect.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
-        task.judge(&expect, &mut self.scene(senses, allowance))
+        let (task, values) = (self.task, self.values.clone());
+        task.judge(&values, &mut self.scene(senses, allowance))
     }
 
     fn check(

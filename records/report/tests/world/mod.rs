@@ -207,7 +207,7 @@ impl Environment for World<'_> {
             let surroundings = Surroundings::default();
             let (driver, allowance) = (&mut *self.driver, *allowance);
             return task
-                .judge(&task.expect, &mut Scene { driver, surroundings: &surroundings, senses, allowance });
+                .judge(&task.values, &mut Scene { driver, surroundings: &surroundings, senses, allowance });
         }
         if self.judge == Judge::Nobody {
             return Ok(Verdict::UNKNOWN);
