@@ -7,6 +7,7 @@ use vigorl_benchmarks::{Evaluation as _, Played, PracticeSet, play};
 use vigorl_interface::Driver;
 use vigorl_report::write_report;
 use vigorl_runs::Run;
+use vigorl_runs::record::Summary;
 use vigorl_tasks::Blind;
 use vigorl_tasks::practice::Split;
 
@@ -47,19 +48,9 @@ pub(crate) fn demo(args: &DemoArgs, settings: &Settings, form: Form) -> anyhow::
     let path = path.context("the run was not recorded")?;
     let report = write_report(&path)?;
     played.with_context(|| format!("the demo broke off; what was recorded is in {}", report.display()))?;
-    let (low, high) = summary.success_wilson95;
-    let rate = summary.n_success as f64 / summary.n_episodes.max(1) as f64;
     terminal::data(&match form {
         Form::Json => pretty(&json!({ "summary": summary, "run_dir": path, "report": report })),
-        Form::Text => format!(
-            "\nsuccess {}/{} = {:.0} %  (95 % interval {:.0} to {:.0} %)\nreport  {}",
-            summary.n_success,
-            summary.n_episodes,
-            rate * 100.0,
-            low * 100.0,
-            high * 100.0,
-            report.display()
-        ),
+        Form::Text => format!("\n{}\nreport  {}", in_words(&summary), report.display()),
     });
     if cancel.is_set() {
         return Ok(Ending::Interrupted);
@@ -68,6 +59,16 @@ pub(crate) fn demo(args: &DemoArgs, settings: &Settings, form: Form) -> anyhow::
         anyhow::bail!("an episode failed: {error}");
     }
     Ok(Ending::Done)
+}
+
+fn in_words(summary: &Summary) -> String {
+    let Summary { n_success, n_episodes, success_wilson95: (low, high), .. } = summary;
+    let rate = match n_episodes {
+        0 => return "no page was played to its end".to_owned(),
+        n => *n_success as f64 / *n as f64,
+    };
+    let [rate, low, high] = [rate, *low, *high].map(|share| share * 100.0);
+    format!("success {n_success}/{n_episodes} = {rate:.0} %  (95 % interval {low:.0} to {high:.0} %)")
 }
 
 fn play_all(
@@ -110,4 +111,19 @@ fn line(Played { item, episode }: &Played, millis: f64) -> String {
         n => format!("{n} zooms"),
     };
     format!("{:<44} {point:<12} {zooms:<8} {millis:>6.0} ms  {verdict}", item.instruction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_page_has_no_rate() {
+        let said = |n_success, n_episodes, success_wilson95| {
+            in_words(&Summary { n_success, n_episodes, success_wilson95, ..Summary::default() })
+        };
+        assert_eq!(said(0, 0, (0.0, 1.0)), "no page was played to its end");
+        assert_eq!(said(0, 1, (0.0, 0.79)), "success 0/1 = 0 %  (95 % interval 0 to 79 %)");
+        assert_eq!(said(23, 24, (0.8, 0.99)), "success 23/24 = 96 %  (95 % interval 80 to 99 %)");
+    }
 }

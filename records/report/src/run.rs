@@ -92,11 +92,21 @@ fn numbers(recorded: &Recorded) -> Markup {
 fn verdict(recorded: &Recorded) -> Markup {
     let outcomes = || recorded.episodes.iter().filter_map(|episode| episode.outcome.as_ref());
     let judged = Judged::of(outcomes());
+    if let Some(summary) = &recorded.summary
+        && is_log_cut(recorded, summary)
+    {
+        // The share of what is left would be a share of another run.
+        return standing(summary.success, Some(summary));
+    }
     if recorded.episodes.len() > 1 && judged.n > 0 {
         return ring(judged.n_success, judged.n);
     }
     let success = outcomes().find_map(|outcome| outcome.success);
-    let Standing { class, mark, word } = Standing::of(success, recorded.summary.as_ref());
+    standing(success, recorded.summary.as_ref())
+}
+
+fn standing(success: Option<bool>, summary: Option<&Summary>) -> Markup {
+    let Standing { class, mark, word } = Standing::of(success, summary);
     html! { div.verdict.(class) { span { b { (mark) } (word) } } }
 }
 
@@ -124,9 +134,21 @@ fn notices(recorded: &Recorded) -> Markup {
         };
     };
     html! {
+        @if is_log_cut(recorded, summary) {
+            p.notice.bad {
+                "The event log is incomplete: its summary counts " (summary.n_steps) " steps and "
+                (summary.n_episodes) " judged episodes. Everything below comes from what is left of the log."
+            }
+        }
         @if let Some(error) = &summary.err_msg { p.notice.bad { (error) } }
         @if summary.truncated { p.notice { "The run was ended from outside: " (who_ended_it(recorded, summary)) "." } }
     }
+}
+
+/// The summary is written after the last event, so a log that holds less than the summary counts has lost its end.
+fn is_log_cut(recorded: &Recorded, summary: &Summary) -> bool {
+    let judged = Judged::of(recorded.episodes.iter().filter_map(|episode| episode.outcome.as_ref()));
+    n_steps(recorded) < summary.n_steps || judged.n < summary.n_episodes
 }
 
 /// The first limit that ended an episode, as its record says it; otherwise what it can have been.
@@ -199,6 +221,31 @@ mod tests {
             episodes: vec![episode],
             summary: Some(summary),
         })
+    }
+
+    #[test]
+    fn a_log_that_lost_its_end_shows_no_share_and_says_what_is_missing() {
+        let solved = || RecordedEpisode {
+            outcome: Some(EpisodeRecord { success: Some(true), ..EpisodeRecord::default() }),
+            ..RecordedEpisode::default()
+        };
+        let shown = |n_steps: usize, n_episodes: usize| {
+            let summary = Summary { success: Some(false), n_steps, n_episodes, ..Summary::default() };
+            render(&Recorded {
+                root: PathBuf::new(),
+                run: RunRecord::default(),
+                events: Vec::new(),
+                episodes: vec![solved(), solved()],
+                summary: Some(summary),
+            })
+        };
+        let is_whole = |page: &str| page.contains("2 of 2 solved") && !page.contains("log is incomplete");
+        assert!(is_whole(&shown(0, 2)));
+        for (n_steps, n_episodes) in [(0, 3), (1, 2), (24, 24)] {
+            let page = shown(n_steps, n_episodes);
+            assert!(page.contains("The event log is incomplete"), "{n_steps} steps, {n_episodes} episodes");
+            assert!(!page.contains("2 of 2 solved"), "{n_steps} steps, {n_episodes} episodes");
+        }
     }
 
     #[test]
