@@ -2,7 +2,8 @@
 //!
 //! Invariant: whoever opens the path finds the old content or the new one, never a part. Content is written to a
 //! temporary file beside it, whose name ends in `.partial`, and takes the path's place by rename when nothing failed.
-//! A program that is killed while it writes can leave such a file behind.
+//! A program that is killed while it writes can leave such a file behind. A link keeps its place: what it leads to is
+//! replaced. What is no file, such as a pipe or a terminal, has no old content: it is written as it comes.
 
 use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
@@ -34,6 +35,16 @@ pub fn write_whole_with<T, E: From<io::Error>>(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<T, E>,
 ) -> Result<T, E> {
+    // A path that leads nowhere yet is a new file.
+    let resolved = path.canonicalize();
+    let path = resolved.as_deref().unwrap_or(path);
+    if path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        let mut stream = File::options().write(true).open(path)?;
+        let mut out = BufWriter::new(&mut stream);
+        let filled = fill(&mut out)?;
+        out.flush()?;
+        return Ok(filled);
+    }
     let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename).map_err(io::Error::from)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut prefix = std::ffi::OsString::from(".");
@@ -84,6 +95,28 @@ mod tests {
             assert_eq!(fs::read_to_string(&path).unwrap(), content);
         }
         assert_eq!(names(folder.path()), ["a.json"], "nothing but the file");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_a_link_and_a_pipe_stays_a_pipe() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link, pipe] = ["file", "link", "pipe"].map(|name| folder.path().join(name));
+        fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_whole(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::read_to_string(pipe).unwrap()
+        });
+        write_whole(&pipe, b"through").unwrap();
+        assert_eq!(reader.join().unwrap(), "through");
+        assert!(!pipe.is_file(), "and it is no file now");
+        write_whole(Path::new("/dev/null"), b"nowhere").unwrap();
+        assert!(!Path::new("/dev/null").is_file());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use candle_core::Tensor;
 use rand::RngExt;
+use vigorl_files::write_whole;
 use vigorl_qwen::Model;
 use vigorl_tasks::practice::dataset::Dataset;
 
@@ -323,7 +324,7 @@ fn write_settings(config: &SftConfig, step: u64) -> Result<(), TrainingError> {
         let kept = path.with_file_name(format!("config_until_step_{step}.toml"));
         fs::rename(&path, &kept).map_err(TrainingError::file("rename", &path))?;
     }
-    fs::write(&path, text).map_err(TrainingError::file("write", &path))
+    write_whole(&path, text.as_bytes()).map_err(TrainingError::file("write", &path))
 }
 
 /// A few rows of every stage, for a person to look at.
@@ -346,7 +347,7 @@ fn write_rows(
         }
     }
     let path = config.run.output_dir.join("rows.html");
-    fs::write(&path, transcript(encoder, &batches)).map_err(TrainingError::file("write", &path))
+    write_whole(&path, transcript(encoder, &batches).as_bytes()).map_err(TrainingError::file("write", &path))
 }
 
 /// The mixture at `at` (0 to 1) of the weights laid end to end.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use vigorl_agent::calibration::{Calibration, Target, calibrate};
-use vigorl_geometry::{Rect, Screen};
+use vigorl_geometry::{DevicePixelRatio, Rect, Screen};
 use vigorl_interface::{Driver, DriverError};
 use vigorl_tasks::scripted::World;
 
@@ -107,6 +107,9 @@ impl Target for Page {
         )?;
         let at: Option<[f64; 3]> = serde_json::from_str(&answer).unwrap_or_default();
         // The page knows whole CSS pixels: each is a box of screenshot pixels.
-        Ok(at.map(|[x, y, ratio]| Rect::new(x * ratio, y * ratio, (x + 1.0) * ratio, (y + 1.0) * ratio)))
+        Ok(at.and_then(|[x, y, ratio]| {
+            let viewport_from_screen = DevicePixelRatio::new(ratio)?.viewport_from_screen();
+            Some(viewport_from_screen.inverse().apply_rect(Rect::new(x, y, x + 1.0, y + 1.0)))
+        }))
     }
 }

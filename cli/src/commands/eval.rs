@@ -9,6 +9,7 @@ use vigorl_benchmarks::{
     EVALUATIONS, Evaluation, EvaluationResult, Mode, ModeResult, PlayError, Played, RandomClicker, Tally,
     Wanted, play,
 };
+use vigorl_files::write_whole;
 use vigorl_policy::{Preset, Turns};
 use vigorl_report::write_report;
 use vigorl_runs::Run;
@@ -47,7 +48,8 @@ pub(crate) fn eval(args: &EvalArgs, settings: &Settings, form: Form) -> anyhow::
     let result = table.finish()?;
     let json = serde_json::to_value(&result)?;
     if let Some(path) = &args.result {
-        std::fs::write(path, pretty(&json)).with_context(|| format!("cannot write `{}`", path.display()))?;
+        write_whole(path, pretty(&json).as_bytes())
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     terminal::data(&match form {
         Form::Json => pretty(&json),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::json;
 use vigorl_agent::Cancel;
+use vigorl_files::write_whole;
 use vigorl_interface::{Act, Action, Driver as _, DriverError, wait_until};
 use vigorl_tasks::scripted::{
     Clause, PersonDeed, Plan, Recording, RewardRule, ScriptedTask, Start, Values, World, listener,
@@ -74,7 +75,7 @@ pub(crate) fn record(args: &RecordArgs, settings: &Settings, form: Form) -> anyh
         values: Values::default(),
     };
     let shown = args.file.display();
-    std::fs::write(&args.file, task.to_yaml()?).with_context(|| format!("cannot write `{shown}`"))?;
+    write_whole(&args.file, task.to_yaml()?.as_bytes()).with_context(|| format!("cannot write `{shown}`"))?;
     failure?;
     if task.expect.is_empty() {
         terminal::note(

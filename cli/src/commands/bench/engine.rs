@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use image::RgbImage;
 use vigorl_benchmarks::engine::{SCREENSHOT_PX, ceilings, measure};
 use vigorl_benchmarks::engine_result::{EngineResult, Measured, Peer, Work};
+use vigorl_files::write_whole;
 use vigorl_qwen::{Engine, LoadOptions, ModelSource, WeightFormat};
 
 use crate::args::BenchEngineArgs;
@@ -73,7 +74,7 @@ pub(crate) fn engine(args: &BenchEngineArgs, form: Form) -> anyhow::Result<Endin
     };
     let json = pretty(&serde_json::to_value(&result)?);
     if let Some(path) = &args.result {
-        std::fs::write(path, &json).with_context(|| format!("cannot write `{}`", path.display()))?;
+        write_whole(path, json.as_bytes()).with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     terminal::data(&match form {
         Form::Json => json,

@@ -8,6 +8,7 @@ use std::thread::available_parallelism;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use vigorl_files::write_whole;
 use vigorl_training::bench::{StepSpeed, WARM_UP, Workload, WorkloadSize};
 use vigorl_training::config::MatrixRule;
 
@@ -80,7 +81,8 @@ pub(crate) fn train(args: &BenchTrainArgs, form: Form) -> anyhow::Result<Ending>
         "peers": peer.as_slice(),
     });
     if let Some(path) = &args.result {
-        std::fs::write(path, pretty(&json)).with_context(|| format!("cannot write `{}`", path.display()))?;
+        write_whole(path, pretty(&json).as_bytes())
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     terminal::data(&match form {
         Form::Json => pretty(&json),
