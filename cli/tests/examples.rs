@@ -36,6 +36,8 @@ fn run(folder: &Path, task: &Path, display: Option<&str>) -> Output {
     }
     command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").env_remove("XDG_SESSION_TYPE");
     command.envs(display.map(|display| ("DISPLAY", display)));
+    // A bare system names no language.
+    command.env_remove("LANG").env_remove("LC_ALL").env_remove("LC_CTYPE");
     command.env("HOME", folder).env("NO_AT_BRIDGE", "1").env("GSETTINGS_BACKEND", "memory");
     command.output().unwrap()
 }

@@ -29,7 +29,14 @@ fn said_on_a_terminal(flags: &[&str]) -> String {
     let terminal = File::options().read(true).write(true).open(OsStr::from_bytes(name.to_bytes())).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
     command.args(["train", "sft", file.to_str().unwrap()]).args(flags).current_dir(folder.path());
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(terminal).spawn().unwrap();
+    // A dumb terminal gets no bar.
+    let mut child = command
+        .env("TERM", "xterm")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(terminal)
+        .spawn()
+        .unwrap();
     // The command holds the other side, too.
     drop(command);
     let (mut said, mut master) = (Vec::new(), File::from(master));

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use vigorl_interface::{Driver, DriverError};
 use vigorl_processes::{Group, Output, Program, Wait};
 
+use super::programs::script;
 use super::target::is_shown;
 use super::{Clause, ElementClause, FileClause, RewardRule, ScriptedTask, Values};
 use crate::{Allowance, Failure, Senses, Verdict, Verification};
@@ -286,9 +287,10 @@ impl Surroundings {
     /// Whether the command succeeds. Whatever it has started ends here, with or without an answer.
     fn run(&self, line: &str, allowance: &Allowance<'_>) -> Answer {
         let temporary = self.temporary.as_ref().map(|folder| ("TMPDIR", folder.as_os_str()));
+        let script = script(line);
         let what = Program {
             program: OsStr::new("/bin/sh"),
-            arguments: &[OsStr::new("-c"), OsStr::new(line)],
+            arguments: &[OsStr::new("-c"), OsStr::new(&script)],
             environment: temporary.as_slice(),
             without: &[],
             working_folder: (!self.folder.as_os_str().is_empty()).then_some(&self.folder),

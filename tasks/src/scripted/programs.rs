@@ -17,6 +17,13 @@ const TICK: Duration = Duration::from_millis(100);
 /// How much of what they say is shown when they do not get ready.
 const LAST_WORDS: usize = 400;
 
+/// What `/bin/sh` is told to run `lines`. Where the environment names no language, as in a bare system or a container,
+/// programs would write `?` for every letter beyond ASCII: they are told that texts are UTF-8.
+pub(super) fn script(lines: &str) -> String {
+    const IN_UTF8: &str = "[ -n \"${LC_ALL:-}${LC_CTYPE:-}${LANG:-}\" ] || export LC_CTYPE=C.UTF-8";
+    format!("{IN_UTF8}\n{lines}")
+}
+
 /// Running programs.
 #[derive(Debug)]
 pub struct Programs {
@@ -37,7 +44,7 @@ impl Programs {
         let log = tempfile::NamedTempFile::new().map_err(|error| format!("no temporary file: {error}"))?;
         // All of one shell, so that they share a folder.
         let lines: Vec<String> = commands.iter().map(|command| format!("(\n{command}\n) &\n")).collect();
-        let script = format!("{}wait", lines.concat());
+        let script = script(&format!("{}wait", lines.concat()));
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         let what = Program {
             program: OsStr::new("/bin/sh"),

@@ -72,7 +72,9 @@ pub(crate) enum Input {
 }
 
 /// Longest wait for a window to become the active one.
-const ACTIVATION: Duration = Duration::from_millis(500);
+const ACTIVATION: Duration = Duration::from_secs(2);
+/// Time after which a window manager that did nothing is asked for it again.
+const ASKED_AGAIN: Duration = Duration::from_millis(100);
 /// Pause between two looks at something awaited.
 const TICK: Duration = Duration::from_millis(4);
 /// The server's number of the primary button.
@@ -364,15 +366,17 @@ impl X11 {
 
     fn expect_focus_of_the_area(&mut self, request: &'static str) -> Result<(), DriverError> {
         let Some(window) = self.window else { return Ok(()) };
-        let mut asked = false;
+        let mut asked_at: Option<Instant> = None;
         let has_it = wait_until(Some(Instant::now() + ACTIVATION), || -> Result<_, DriverError> {
             if let Some(active) = self.focused()?
                 && self.same_application(active, window)?
             {
                 return Ok(ControlFlow::Break(()));
             }
-            if !std::mem::replace(&mut asked, true) {
+            // A window manager forgets what it was asked before it knew the window.
+            if asked_at.is_none_or(|at| at.elapsed() > ASKED_AGAIN) {
                 self.activate(window)?;
+                asked_at = Some(Instant::now());
             }
             Ok(ControlFlow::Continue(TICK))
         })?;
