@@ -45,8 +45,10 @@ pub fn run_episode(
         Err(StepError::Watch(error)) => return Err(error),
         Err(error) => End { ending: Ending::Error(message(&error)), verdict: None, undone: None },
     };
-    let Course { steps, watch, .. } = course;
-    let episode = Episode::new(start, steps, end.ending, end.verdict, end.undone);
+    let Course { agent, steps, watch, .. } = course;
+    // At rest nothing is done on purpose, and the world was not asked.
+    let verdict = end.verdict.filter(|_| agent.hands != Hands::Rest);
+    let episode = Episode::new(start, steps, end.ending, verdict, end.undone);
     watch.episode_ended(&episode)?;
     Ok(episode)
 }

@@ -180,8 +180,8 @@ pub struct Episode {
 }
 
 impl Episode {
-    /// Decides success and reward. Clauses that hold although a step was `undone` are no success, and pay nothing: they
-    /// may have held before, and what the step was for is not known to be there.
+    /// Decides success and reward. An `undone` step is no success and pays nothing in a world that was asked, whatever
+    /// its `verdict`: clauses that hold may have held before, and what the step was for is not known to be there.
     pub(crate) fn new(
         start: Start,
         steps: Vec<StepOutcome>,
@@ -189,8 +189,9 @@ impl Episode {
         verdict: Option<Verdict>,
         undone: Option<String>,
     ) -> Self {
-        let verdict = verdict.filter(|_| !matches!(ending, Ending::Error(_))).unwrap_or(Verdict::UNKNOWN);
-        let is_undone = undone.is_some() && verdict != Verdict::UNKNOWN;
+        let verdict = verdict.filter(|_| !matches!(ending, Ending::Error(_)));
+        let is_undone = undone.is_some() && verdict.is_some();
+        let verdict = verdict.unwrap_or(Verdict::UNKNOWN);
         let (success, reward) = match verdict.verification {
             _ if is_undone => (Some(false), Some(0.0)),
             // Nobody judges, or nobody can tell: that is neither success nor failure.

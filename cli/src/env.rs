@@ -52,9 +52,9 @@ pub(crate) fn secret(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// `XDG_RUNTIME_DIR`: the user's folder for what ends with the session.
+/// `VIGORL_RUNTIME_DIR`: a folder whose runs are apart from the user's others.
 pub(crate) fn runtime_folder() -> Option<PathBuf> {
-    std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_absolute())
+    std::env::var_os("VIGORL_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_absolute())
 }
 
 /// The X11 display, as programs name it.

@@ -127,8 +127,8 @@ fn has_open(pid: Pid, mark: &File) -> bool {
     descriptors.flatten().filter_map(|entry| fs::metadata(entry.path()).ok()).any(is_mark)
 }
 
-/// The same for every process of this user, whatever `TMPDIR` says: what the system gives each user until the last
-/// logout, or else a folder of our own.
+/// The same for every process of this user, whatever its environment says, unless it names a folder of its own: what the
+/// system gives each user until the last logout, or else a folder of our own.
 fn folder() -> anyhow::Result<PathBuf> {
     let user = geteuid().as_raw();
     let of_user = env::runtime_folder().into_iter().chain([PathBuf::from(format!("/run/user/{user}"))]);

@@ -47,6 +47,21 @@ impl Secrets {
     pub(crate) fn get(&self, name: &str) -> Option<String> {
         self.0.get(name).cloned().or_else(|| env::secret(name))
     }
+
+    /// The same text with the values of known secrets where their names stand. A record names them wherever their values
+    /// stood, also where such a value was a word of the task or a number of its own.
+    pub(crate) fn put_back(&self, text: &str) -> String {
+        const OPEN: &str = "${secret:";
+        let mut parts = text.split(OPEN);
+        let mut whole = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            match part.split_once('}').and_then(|(name, rest)| Some((self.get(name)?, rest))) {
+                Some((value, rest)) => whole.extend([value.as_str(), rest]),
+                None => whole.extend([OPEN, part]),
+            }
+        }
+        whole
+    }
 }
 
 #[cfg(test)]

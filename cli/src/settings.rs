@@ -293,8 +293,13 @@ impl Settings {
     }
 
     /// The same settings with those of a recorded run (`settings` of its `run.json`) that say what its world was like and
-    /// what held it back: doing it again must not see more, reach more or do more than it could. What is typed wins.
-    pub(crate) fn as_recorded(&self, recorded: &serde_json::Value) -> anyhow::Result<Self> {
+    /// what held it back: doing it again must not see more, reach more or do more than it could. What is typed wins, but for `max_steps`: so many can be done again,
+    /// if the run did not do all.
+    pub(crate) fn as_recorded(
+        &self,
+        recorded: &serde_json::Value,
+        max_steps: Option<usize>,
+    ) -> anyhow::Result<Self> {
         const CARRIED: [&str; 6] = [
             "device_pixel_ratio",
             "allowed_hosts",
@@ -308,6 +313,9 @@ impl Settings {
             let of_run = recorded.get(*name).and_then(|entry| entry.get("value")?.as_str());
             if let (true, Some(of_run)) = (CARRIED.contains(name) && *origin != Origin::Flag, of_run) {
                 (*value, *origin) = (Some(of_run.to_owned()), Origin::Recorded);
+            }
+            if let ("max_steps", Some(most)) = (*name, max_steps) {
+                (*value, *origin) = (Some(most.to_string()), Origin::Recorded);
             }
         }
         Self::of(resolved)

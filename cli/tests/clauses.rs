@@ -46,6 +46,8 @@ fn a_clause_that_says_nothing_is_wrong_usage() {
 fn a_promise_of_false_does_not_solve_a_task() {
     check("javascript: '(async () => false)()'", 1, "it does not hold that");
     check("javascript: '(async () => true)()'", 0, "solved");
+    let leaves = "(async () => { location.href = \"about:blank?left\"; await new Promise(() => {}) })()";
+    check(&format!("javascript: '{leaves}'"), 1, "the page was left before it answered");
 }
 
 #[test]

@@ -177,10 +177,10 @@ fn a_run_is_stopped_from_elsewhere() {
     let yaml = "name: n\nstart: { driver: desktop }\nsteps: [wait_for: { clipboard: never }]\n\
                 expect: [clipboard: never]\nwait_secs: 60\n";
     std::fs::write(&task, yaml).unwrap();
-    let stop = || vigorl(&["stop", "--json"]).env("XDG_RUNTIME_DIR", own).output().unwrap();
+    let stop = || vigorl(&["stop", "--json"]).env("VIGORL_RUNTIME_DIR", own).output().unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&stop().stdout).unwrap()["runs"], serde_json::json!([]));
     let mut command = vigorl(&["run", task.to_str().unwrap()]);
-    command.env("DISPLAY", &desk.name).env("XDG_RUNTIME_DIR", own).current_dir(own);
+    command.env("DISPLAY", &desk.name).env("VIGORL_RUNTIME_DIR", own).current_dir(own);
     let mut run = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(run.stderr.take().unwrap()).lines().map_while(Result::ok);
     assert!(lines.by_ref().any(|line| line.contains("recording into")));

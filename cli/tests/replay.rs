@@ -131,6 +131,54 @@ fn a_replay_has_the_world_and_the_limits_of_its_run_also_the_second_time() {
     }
 }
 
+/// The clauses that are asked at the end may hold before it.
+#[test]
+fn a_run_that_was_cut_short_is_not_solved_by_doing_its_part_again() {
+    let (folder, url) = home();
+    let early = task(&url).replace("title_contains: Done", "title_contains: Half");
+    fs::write(folder.path().join("task.yaml"), early).unwrap();
+    let cut = ["run", "task.yaml", "--places", "--max-actions", "1"];
+    let output = vigorl(folder.path(), &cut).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", words(&output));
+    let run = only_run(&folder.path().join("runs"));
+    let again = ["replay", run.to_str().unwrap(), "--output-dir", "again"];
+    let output = vigorl(folder.path(), &again).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", words(&output));
+    assert!(words(&output).contains("the run did 1 of 2 steps"), "{}", words(&output));
+    let summary = fs::read(only_run(&folder.path().join("again")).join("summary.json")).unwrap();
+    let summary: Value = serde_json::from_slice(&summary).unwrap();
+    assert_eq!((&summary["n_steps"], &summary["success"]), (&1.into(), &false.into()), "{summary}");
+}
+
+/// A secret can be anything, also a word of the task that it is for.
+#[test]
+fn a_secret_that_is_a_word_of_the_task_does_not_keep_its_run_from_being_done_again() {
+    for secret in ["1000", "click", "selector", "page.html", "Done", "the first button"] {
+        let (folder, url) = home();
+        let task = task(&url)
+            .replace("600x500", "1000x700")
+            .replace("expect:", "  - type: '${secret:WORD}'\nexpect:");
+        fs::write(folder.path().join("task.yaml"), task).unwrap();
+        fs::write(folder.path().join("words.env"), format!("WORD={secret}\n")).unwrap();
+        let output = vigorl(folder.path(), &["run", "task.yaml", "--places", "--secrets", "words.env"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{secret}: {}", words(&output));
+        let run = only_run(&folder.path().join("runs"));
+        let run = run.to_str().unwrap();
+        let record = fs::read_to_string(Path::new(run).join("run.json")).unwrap();
+        let record: Value = serde_json::from_str(&record).unwrap();
+        assert!(!record["input"]["task_file"].as_str().unwrap().contains(secret), "{secret}");
+        let again = ["replay", run, "--secrets", "words.env"];
+        let output = vigorl(folder.path(), &again).output().unwrap();
+        assert!(output.status.success(), "{secret}: {}", words(&output));
+        let asked = ["replay", run, "--model", "nano", "--json", "--secrets", "words.env"];
+        let output = vigorl(folder.path(), &asked).output().unwrap();
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(said["n_decisions"], 2, "{secret}: {said}");
+    }
+}
+
 #[test]
 fn what_a_replay_needs_is_named() {
     let (folder, url) = home();

@@ -15,14 +15,19 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_vigorl");
 /// Runs of other tests have another folder for their marks.
 fn in_session(program: &Path, session: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(program);
-    command.args(args).current_dir(session).env("XDG_RUNTIME_DIR", session).env("XDG_CONFIG_HOME", session);
+    command
+        .args(args)
+        .current_dir(session)
+        .env("VIGORL_RUNTIME_DIR", session)
+        .env("XDG_CONFIG_HOME", session);
     command
 }
 
 fn stop(session: &Path) -> (Output, Value) {
     let temporary = tempfile::tempdir().unwrap();
     let mut command = in_session(Path::new(PROGRAM), session, &["stop", "--json"]);
-    let output = command.env("TMPDIR", temporary.path()).output().unwrap();
+    let elsewhere = ["TMPDIR", "XDG_RUNTIME_DIR"].map(|name| (name, temporary.path()));
+    let output = command.envs(elsewhere).output().unwrap();
     let said = serde_json::from_slice(&output.stdout).unwrap();
     (output, said)
 }

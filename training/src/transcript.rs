@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 
+use maud::{DOCTYPE, html};
+
 use crate::loss::TokenKind;
 use crate::sample::{Encoder, MicroBatch, PlacedTarget};
 
@@ -14,48 +16,68 @@ p{border-left:3px solid #e1e5eb;padding-left:10px;white-space:pre-wrap}span{bord
 
 /// A page with the rows of each titled batch.
 pub fn transcript(encoder: &Encoder, batches: &[(String, MicroBatch)]) -> String {
-    let mut html =
-        format!("<!doctype html><meta charset=\"utf-8\"><title>rows</title><style>{STYLE}</style>");
-    html.push_str(
-        "<p>Tokens with a target: <span class=number>coordinate</span> <span class=copied>copied coordinate</span> \
-         <span class=word>word or decision</span> <span class=syntax>syntax</span>; \
-         <span class=none>gray tokens have none</span>. Hover for the weight.</p>",
-    );
-    for (title, batch) in batches {
-        html.push_str(&format!("<h2>{}</h2>", escape(title)));
-        for row in 0..batch.packed.ids.len() {
-            html.push_str(&row_html(encoder, batch, row));
+    let page = html! {
+        (DOCTYPE)
+        meta charset="utf-8";
+        title { "rows" }
+        style { (STYLE) }
+        p {
+            "Tokens with a target: " span.number { "coordinate" } " " span.copied { "copied coordinate" } " "
+            span.word { "word or decision" } " " span.syntax { "syntax" } "; "
+            span.none { "gray tokens have none" } ". Hover for the weight."
         }
-    }
-    html
+        @for (title, batch) in batches {
+            h2 { (title) }
+            @for row in 0..batch.packed.ids.len() {
+                @for segment in segments_of(encoder, batch, row) {
+                    p {
+                        @for token in segment {
+                            span class=(token.class) title=[token.weight] { (token.text) }
+                            // A place where the line may be broken.
+                            "\u{200b}"
+                        }
+                    }
+                }
+            }
+        }
+    };
+    page.into_string()
 }
 
-fn row_html(encoder: &Encoder, batch: &MicroBatch, row: usize) -> String {
+/// What is shown of a token, or of all the pads of a picture.
+struct Shown {
+    class: &'static str,
+    weight: Option<f32>,
+    text: String,
+}
+
+/// The tokens of a row, its prefix and its branches apart.
+fn segments_of(encoder: &Encoder, batch: &MicroBatch, row: usize) -> Vec<Vec<Shown>> {
     let targets: HashMap<usize, &PlacedTarget> =
         batch.targets.iter().filter(|t| t.row == row).map(|t| (t.index, t)).collect();
     let (ids, segments) = (&batch.packed.ids[row], &batch.packed.segments[row]);
-    let mut html = String::new();
+    let mut shown: Vec<Vec<Shown>> = Vec::new();
     let mut index = 0;
     while index < ids.len() && segments[index] != u32::MAX {
         if index == 0 || segments[index] != segments[index - 1] {
-            html.push_str("<p>");
+            shown.push(Vec::new());
         }
+        let Some(segment) = shown.last_mut() else { unreachable!("the first token begins a segment") };
         // A screenshot is hundreds of pads: one sign is enough.
         let run = ids[index..].iter().take_while(|&&id| id == encoder.config().image_token_id).count();
         if run > 0 {
-            html.push_str(&format!("<span class=none>[{run} visual tokens]</span>"));
+            segment.push(Shown { class: "none", weight: None, text: format!("[{run} visual tokens]") });
             index += run;
             continue;
         }
-        let text = escape(&encoder.text_of(ids[index]));
         let (class, weight) = match targets.get(&index) {
             Some(placed) => (class_of(placed.target.kind), placed.target.weight),
             None => ("none", 0.0),
         };
-        html.push_str(&format!("<span class={class} title=\"{weight}\">{text}</span>\u{200b}"));
+        segment.push(Shown { class, weight: Some(weight), text: encoder.text_of(ids[index]) });
         index += 1;
     }
-    html
+    shown
 }
 
 fn class_of(kind: TokenKind) -> &'static str {
@@ -65,8 +87,4 @@ fn class_of(kind: TokenKind) -> &'static str {
         TokenKind::Word => "word",
         _ => "syntax",
     }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -24,6 +24,7 @@ use crate::args::{LimitArgs, RepetitionArgs, ReplayArgs, RunArgs};
 use crate::commands::picture::{self, cut};
 use crate::commands::{Form, pretty, run};
 use crate::exit::{Ending, usage};
+use crate::secrets::Secrets;
 use crate::settings::Settings;
 use crate::{interrupt, model, terminal};
 
@@ -46,11 +47,57 @@ pub(crate) fn replay(args: &ReplayArgs, settings: &Settings, form: Form) -> anyh
         let shown = args.run_dir.display();
         return Err(usage(format!("`{shown}` is no run directory: it has no run.json")));
     }
-    let recorded = Recorded::read(&args.run_dir)?;
+    let mut recorded = Recorded::read(&args.run_dir)?;
+    let secrets = Secrets::read(args.secrets.as_deref())?;
+    put_back(&mut recorded, &secrets)?;
     if settings.is_typed("model") {
         ask(&recorded, settings, form)
     } else {
         repeat(args, &recorded, settings, form)
+    }
+}
+
+/// Puts the values of secrets back where the record must be understood: into a task that cannot be read with their names,
+/// and into what it was run with. In other tasks their names stay, for a task fills them into typed text itself.
+fn put_back(recorded: &mut Recorded, secrets: &Secrets) -> anyhow::Result<()> {
+    let run = &mut recorded.run;
+    let vars = &run.input.vars;
+    let is_readable = |text: &str| {
+        let mut task = ScriptedTask::parse(text)?;
+        // Elsewhere than in typed text, a secret's name is refused here.
+        task.fill(vars, &|name| Some(secrets.get(name).unwrap_or("unknown".to_owned()))).map(drop)
+    };
+    if let Some(text) = &run.input.task_file
+        && let Err(error) = is_readable(text)
+        && text.contains("${secret:")
+    {
+        let whole = secrets.put_back(text);
+        let cure = "please give the same --secrets as to the run";
+        is_readable(&whole).map_err(|_| {
+            usage(format!("the task in this record cannot be read, because it has secrets: {error}; {cure}"))
+        })?;
+        run.input.task_file = Some(whole);
+    }
+    run.input.url = run.input.url.as_deref().map(|url| secrets.put_back(url));
+    run.input.folder = run.input.folder.as_deref().map(|folder| match folder.to_str() {
+        Some(folder) => secrets.put_back(folder).into(),
+        None => folder.to_owned(),
+    });
+    for step in recorded.episodes.iter_mut().flat_map(|episode| &mut episode.steps) {
+        step.instruction = secrets.put_back(&step.instruction);
+    }
+    put_back_into(&mut run.settings, secrets);
+    Ok(())
+}
+
+fn put_back_into(json: &mut serde_json::Value, secrets: &Secrets) {
+    match json {
+        serde_json::Value::String(text) => *text = secrets.put_back(text),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| put_back_into(item, secrets)),
+        serde_json::Value::Object(fields) => {
+            fields.values_mut().for_each(|field| put_back_into(field, secrets));
+        }
+        _ => {}
     }
 }
 
@@ -64,17 +111,22 @@ fn repeat(args: &ReplayArgs, recorded: &Recorded, settings: &Settings, form: For
         )));
     };
     let folder = tempfile::tempdir().context("no temporary folder")?;
-    let task = task_of(recorded, &episode.steps, folder.path())?;
+    let (task, only) = task_of(recorded, &episode.steps, folder.path())?;
     let file = folder.path().join("task.yaml");
     std::fs::write(&file, task.to_yaml()?).with_context(|| format!("cannot write `{}`", file.display()))?;
-    let settings = settings.as_recorded(&recorded.run.settings)?;
+    let settings = settings.as_recorded(&recorded.run.settings, only)?;
     let again = RunArgs::by_places(&file, args);
     let of_task = recorded.run.input.folder.clone().unwrap_or_else(|| folder.path().to_owned());
     run::run_in(&of_task, &again, &settings, form)
 }
 
-/// The run's task as far as it came, each target replaced by a picture of what was clicked.
-fn task_of(recorded: &Recorded, steps: &[RecordedStep], folder: &Path) -> anyhow::Result<ScriptedTask> {
+/// The run's task, each target replaced by a picture of what was clicked, and how many of its steps can be done again, if
+/// the run did not do all. The steps behind them stay in the task: what was not done keeps it from being solved.
+fn task_of(
+    recorded: &Recorded,
+    steps: &[RecordedStep],
+    folder: &Path,
+) -> anyhow::Result<(ScriptedTask, Option<usize>)> {
     let mut task = match &recorded.run.input.task_file {
         Some(text) => {
             let mut task = ScriptedTask::parse(text)?;
@@ -83,7 +135,7 @@ fn task_of(recorded: &Recorded, steps: &[RecordedStep], folder: &Path) -> anyhow
         }
         None => single_step(recorded, steps)?,
     };
-    let Plan::Steps(plan) = &mut task.plan else { return Ok(task) };
+    let Plan::Steps(plan) = &mut task.plan else { return Ok((task, None)) };
     if plan.iter().any(|step| matches!(step, Step::Block(_))) {
         return Err(usage(
             "this run's task has blocks of steps, so its record cannot be played step by step: run the task itself, with --places"
@@ -94,11 +146,11 @@ fn task_of(recorded: &Recorded, steps: &[RecordedStep], folder: &Path) -> anyhow
     if done == 0 {
         return Err(usage("nothing was done in this run".to_owned()));
     }
-    if done < plan.len() {
+    let only = (done < plan.len()).then_some(done);
+    if only.is_some() {
         terminal::note(&format!("the run did {done} of {} steps: only these are done again", plan.len()));
-        plan.truncate(done);
     }
-    for (step, recorded) in plan.iter_mut().zip(steps) {
+    for (step, recorded) in plan.iter_mut().zip(&steps[..done]) {
         let points = points_of(recorded);
         for (number, (target, at)) in step.targets_mut().into_iter().zip(points).enumerate() {
             let file = folder.join(format!("{:04}-{number}.png", recorded.step));
@@ -107,7 +159,11 @@ fn task_of(recorded: &Recorded, steps: &[RecordedStep], folder: &Path) -> anyhow
             target.place = Some(Place::Picture { file, near: Some(at) });
         }
     }
-    Ok(task)
+    // Nobody comes to these.
+    for target in plan.iter_mut().skip(done).flat_map(Step::targets_mut) {
+        target.place = Some(Place::At([0.0, 0.0]));
+    }
+    Ok((task, only))
 }
 
 fn is_done(step: &vigorl_runs::record::StepRecord) -> bool {

@@ -15,6 +15,7 @@ use std::time::UNIX_EPOCH;
 use memmap2::Mmap;
 use safetensors::SafeTensors;
 use serde_json::json;
+use vigorl_files::write_whole_with;
 use vigorl_kernels::{Format, LAYOUT, QuantizedMatrix, SharedBytes};
 
 use crate::error::EngineError;
@@ -160,24 +161,36 @@ pub(crate) fn write(
     let mut header = serde_json::Value::from(header).to_string().into_bytes();
     // The format lets a header end in spaces.
     header.resize((size_of::<u64>() + header.len()).next_multiple_of(ALIGNMENT) - size_of::<u64>(), b' ');
-    let mut maker = tempfile::Builder::new();
-    // Whoever may read the checkpoint may read this.
-    #[cfg(unix)]
-    maker.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    // Removed when dropped, unless it was given its name.
-    let failed = |e: std::io::Error| EngineError::Write { path: path.clone(), detail: e.to_string() };
-    let mut file = maker.prefix(".vigorl-").tempfile_in(dir).map_err(failed)?;
-    file.write_all(&(header.len() as u64).to_le_bytes()).map_err(failed)?;
-    file.write_all(&header).map_err(failed)?;
-    let mut done = 0;
-    for (_, matrix) in matrices {
-        if on_bytes(done as u64, n_bytes as u64).is_break() {
-            return Ok(None);
+    let written = write_whole_with(&path, |out| {
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(&header)?;
+        let mut done = 0;
+        for (_, matrix) in matrices {
+            if on_bytes(done as u64, n_bytes as u64).is_break() {
+                return Err(Unfinished::GivenUp);
+            }
+            out.write_all(matrix.as_bytes())?;
+            done += matrix.as_bytes().len();
         }
-        file.write_all(matrix.as_bytes()).map_err(failed)?;
-        done += matrix.as_bytes().len();
+        out.flush()?;
+        out.get_ref().sync_all()?;
+        Ok(())
+    });
+    match written {
+        Ok(()) => Ok(Some(path)),
+        Err(Unfinished::GivenUp) => Ok(None),
+        Err(Unfinished::Failed(error)) => Err(EngineError::Write { path, detail: error.to_string() }),
     }
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(&path).map_err(|e| failed(e.error))?;
-    Ok(Some(path))
+}
+
+/// Why a file was not written.
+enum Unfinished {
+    GivenUp,
+    Failed(std::io::Error),
+}
+
+impl From<std::io::Error> for Unfinished {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error)
+    }
 }
