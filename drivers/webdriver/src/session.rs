@@ -322,7 +322,9 @@ fn classify(request: &'static str, deadline: Duration, error: WebDriverError) ->
         E::InvalidSessionId(info) => DriverError::Gone { what: "browser", detail: headline(&info) },
         E::NoSuchWindow(info) => DriverError::Gone { what: "tab", detail: headline(&info) },
         // The server says so at once where a script's page was left before the script was done.
-        E::ScriptTimeout(info) | E::Timeout(info) if headline(&info).contains("aborted by navigation") => {
+        E::ScriptTimeout(info) | E::WebDriverTimeout(info)
+            if headline(&info).contains("aborted by navigation") =>
+        {
             DriverError::Refused { request, detail: "the page was left before it answered".to_owned() }
         }
         E::ScriptTimeout(_) | E::WebDriverTimeout(_) | E::Timeout(_) => {
