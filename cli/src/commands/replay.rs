@@ -12,10 +12,11 @@ use serde::Serialize;
 use serde_json::json;
 use vigorl_agent::Cancel;
 use vigorl_geometry::{Point, Rect, Screen, Size};
-use vigorl_interface::Act;
+use vigorl_interface::{Act, Effect};
 use vigorl_policy::{GroundObserver, ground};
 use vigorl_runs::record::{InputRecord, Plain};
 use vigorl_runs::{Recorded, RecordedStep};
+use vigorl_tasks::Verification;
 use vigorl_tasks::scripted::{
     Clause, Place, Plan, RewardRule, ScriptedTask, Start, Step, Target, Values, World,
 };
@@ -167,7 +168,9 @@ fn task_of(
 }
 
 fn is_done(step: &vigorl_runs::record::StepRecord) -> bool {
-    step.action.is_some() || step.verification == vigorl_tasks::Verification::Satisfied
+    // The last step's verification is the task's own, which can hold although the step was refused.
+    let is_checked = step.verification == Verification::Satisfied && step.effect != Effect::Refused;
+    step.action.is_some() || is_checked
 }
 
 /// The points of the step's action, in the order of its targets.
