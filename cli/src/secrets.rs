@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use vigorl_runs::Hidden;
+use vigorl_tasks::scripted::Secret;
+
 use crate::env;
 use crate::exit::usage;
 
@@ -46,6 +49,13 @@ impl Secrets {
     /// The value of a secret.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
         self.0.get(name).cloned().or_else(|| env::secret(name))
+    }
+
+    /// What puts the names back where [`Self::put_back`] put values, for whatever is printed.
+    pub(crate) fn hidden_again(&self, text: &str) -> Hidden {
+        let names = text.split("${secret:").skip(1).filter_map(|part| Some(part.split_once('}')?.0));
+        let known = names.filter_map(|name| Some(Secret { name: name.to_owned(), value: self.get(name)? }));
+        Hidden::of(&known.collect::<Vec<_>>())
     }
 
     /// The same text with the values of known secrets where their names stand. A record names them wherever their values

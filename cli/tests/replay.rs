@@ -176,6 +176,9 @@ fn a_secret_that_is_a_word_of_the_task_does_not_keep_its_run_from_being_done_aga
         let output = vigorl(folder.path(), &asked).output().unwrap();
         let said: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(said["n_decisions"], 2, "{secret}: {said}");
+        for decision in said["decisions"].as_array().unwrap() {
+            assert!(!decision["instruction"].as_str().unwrap().contains(secret), "{secret}: {said}");
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use vigorl_geometry::{Point, Rect, Screen, Size};
 use vigorl_interface::{Act, Effect};
 use vigorl_policy::{GroundObserver, ground};
 use vigorl_runs::record::{InputRecord, Plain};
-use vigorl_runs::{Recorded, RecordedStep};
+use vigorl_runs::{Hidden, Recorded, RecordedStep};
 use vigorl_tasks::Verification;
 use vigorl_tasks::scripted::{
     Clause, Place, Plan, RewardRule, ScriptedTask, Start, Step, Target, Values, World,
@@ -50,9 +50,16 @@ pub(crate) fn replay(args: &ReplayArgs, settings: &Settings, form: Form) -> anyh
     }
     let mut recorded = Recorded::read(&args.run_dir)?;
     let secrets = Secrets::read(args.secrets.as_deref())?;
+    let named: Vec<&str> = recorded
+        .episodes
+        .iter()
+        .flat_map(|episode| &episode.steps)
+        .map(|step| step.instruction.as_str())
+        .collect();
+    let hidden = secrets.hidden_again(&named.join("\n"));
     put_back(&mut recorded, &secrets)?;
     if settings.is_typed("model") {
-        ask(&recorded, settings, form)
+        ask(&recorded, &hidden, settings, form)
     } else {
         repeat(args, &recorded, settings, form)
     }
@@ -227,7 +234,7 @@ struct Decision {
 }
 
 /// Asks a model on the recorded screenshots.
-fn ask(recorded: &Recorded, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
+fn ask(recorded: &Recorded, hidden: &Hidden, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let questions: Vec<Question<'_>> = questions(recorded).collect();
     if questions.is_empty() {
         return Err(usage(format!("nothing had to be found in `{}`", recorded.root.display())));
@@ -246,7 +253,7 @@ fn ask(recorded: &Recorded, settings: &Settings, form: Form) -> anyhow::Result<E
         }
         let now = said.answer.map(|at| [at.x, at.y]);
         let malformed = said.malformed.as_ref().map(ToString::to_string);
-        decisions.push(decision(step.step, instruction, [recorded, now], malformed, place));
+        decisions.push(decision(step.step, hidden.in_text(&instruction), [recorded, now], malformed, place));
         bar.inc(1);
     }
     bar.finish_and_clear();
