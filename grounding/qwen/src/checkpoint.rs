@@ -95,6 +95,19 @@ impl Checkpoint {
         checkpoint.checked()
     }
 
+    /// A text file of the checkpoint that the engine itself does not need; nothing if there is none.
+    ///
+    /// # Errors
+    /// If it is there and cannot be read.
+    pub fn text_of(&self, name: &str) -> std::io::Result<Option<String>> {
+        let Some(dir) = &self.folder else { return Ok(nano::beside(name).map(str::to_owned)) };
+        match std::fs::read_to_string(dir.join(name)) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The weights on `device` in `format`.
     ///
     /// # Errors

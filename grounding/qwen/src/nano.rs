@@ -19,6 +19,11 @@ pub const NANO_FILES: [(&str, &[u8]); 6] = [
     ("chat_template.json", CHAT_TEMPLATE.as_bytes()),
 ];
 
+/// What its weights alone belong to, and so no copy of the folder with others.
+pub(crate) fn beside(name: &str) -> Option<&'static str> {
+    (name == "confidence.json").then_some(include_str!("../assets/nano/confidence.json"))
+}
+
 /// The template text inside `chat_template.json`.
 pub(crate) fn chat_template() -> Result<String, EngineError> {
     let json: serde_json::Value =

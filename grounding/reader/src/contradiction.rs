@@ -1,0 +1,131 @@
+//! Whether a point contradicts an instruction that names a text.
+//!
+//! Invariants: only what is read for sure contradicts; what names no text, and what nobody can read, contradicts nothing.
+//! A control is more than its name: its box, its field, its checkbox and its icon belong to it.
+
+use image::RgbImage;
+use vigorl_geometry::{Point, Rect, Screen};
+
+use crate::find::{Candidate, Findings};
+use crate::instruction::{Kind, Query};
+use crate::kinds::Surroundings;
+use crate::reading::{Line, Reading};
+use crate::spelling::folded;
+
+/// What belongs to a name without a box reaches so far, in heights of its line.
+const REACH: f64 = 0.8;
+/// A candidate that costs more is hardly what is meant.
+const MAX_COST: f64 = 2.0;
+/// Confidence from which on a text is read for sure.
+const READ: f32 = 0.8;
+
+/// Why `at` cannot be what `findings` are of, which were found on `image`; nothing if it can.
+pub fn contradiction(
+    reading: &Reading,
+    image: &RgbImage,
+    findings: &Findings,
+    at: Point<Screen>,
+) -> Option<String> {
+    let around = Surroundings { reading, image };
+    let meant: Vec<&Candidate> = findings.candidates.iter().filter(|one| one.cost <= MAX_COST).collect();
+    let name = &findings.query.name;
+    if name.is_empty() || meant.iter().any(|one| belongs(around, &findings.query, one, at)) {
+        return None;
+    }
+    let here = text_at(around, at);
+    match (here, meant.as_slice()) {
+        // Where it is written, and what is written here instead.
+        (Some(here), [first, ..]) if is_told(around, &findings.query, first) => {
+            Some(format!("the point is on `{here}`, but `{name}` is written at {}", places(&meant)))
+        }
+        (None, [_, ..]) if is_its_own_text(&findings.query) => {
+            Some(format!("nothing is written at the point, but `{name}` is written at {}", places(&meant)))
+        }
+        (Some(here), []) if findings.query.is_quoted => {
+            Some(format!("the point is on `{here}`, and `{name}` is written nowhere here"))
+        }
+        _ => None,
+    }
+}
+
+fn places(candidates: &[&Candidate]) -> String {
+    let places = candidates.iter().take(3).map(|candidate| {
+        let at = candidate.name.center();
+        format!("({:.0}, {:.0})", at.x, at.y)
+    });
+    places.collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a candidate's control has the point in it. Where another text stands, that must be in the same box.
+fn belongs(around: Surroundings<'_>, query: &Query, candidate: &Candidate, at: Point<Screen>) -> bool {
+    let (name, height) = (candidate.name, candidate.name.height());
+    let near = |rect: Rect<Screen>, across: f64, down: f64| {
+        let (across, down) = (across * height, down * height);
+        Rect::<Screen>::new(rect.left - across, rect.top - down, rect.right + across, rect.bottom + down)
+            .contains(at)
+    };
+    if near(name, 0.25, 0.1) || (candidate.rect != name && near(candidate.rect, 0.3, 0.3)) {
+        return true;
+    }
+    let in_box = around.box_around(name).is_some_and(|own| near(own, 0.1, 0.1));
+    match line_at(around, at) {
+        _ if in_box => true,
+        // A name that wraps goes on in the next line.
+        Some(other) => {
+            is_part(&other.text, &candidate.shown) || (wants_field(query) && in_field(around, name, at))
+        }
+        None => {
+            near(name, REACH, REACH) || around.parts_of(name).into_iter().any(|part| near(part, 0.3, 0.3))
+        }
+    }
+}
+
+fn is_part(line: &str, name: &str) -> bool {
+    let (line, name) = (folded(line.chars()).chars, folded(name.chars()).chars);
+    line.len() >= 3 && name.windows(line.len()).any(|part| part == line)
+}
+
+fn wants_field(query: &Query) -> bool {
+    matches!(query.kind, Some(Kind::Field | Kind::Dropdown))
+}
+
+fn in_field(around: Surroundings<'_>, name: Rect<Screen>, at: Point<Screen>) -> bool {
+    around.field(name).is_some_and(|field| field.contains(at))
+}
+
+/// The line that is read at a point. A letter alone may be an icon.
+fn line_at(around: Surroundings<'_>, at: Point<Screen>) -> Option<&Line> {
+    around.reading.lines.iter().find(|line| is_read(line) && line.rect.contains(at))
+}
+
+fn is_read(line: &Line) -> bool {
+    line.confidence >= READ && line.text.chars().filter(|c| c.is_alphanumeric()).count() >= 2
+}
+
+/// What is written at a point, or on the control that it is in.
+fn text_at(around: Surroundings<'_>, at: Point<Screen>) -> Option<String> {
+    let found = line_at(around, at).or_else(|| {
+        let own = around.box_at(at)?;
+        around.reading.lines.iter().find(|line| is_read(line) && own.contains(line.rect.center()))
+    });
+    found.map(|line| line.text.clone())
+}
+
+/// Whether an instruction means the thing on which the name is written, so that empty ground is not it.
+fn is_its_own_text(query: &Query) -> bool {
+    query.relation.is_none()
+        && matches!(
+            query.kind,
+            None | Some(Kind::Button | Kind::Link | Kind::Tab | Kind::MenuItem | Kind::Text)
+        )
+}
+
+/// Whether it is known what belongs to the name. The field of a label may have another text in it, such as what was typed:
+/// then the field itself must have been found.
+fn is_told(around: Surroundings<'_>, query: &Query, first: &Candidate) -> bool {
+    match query.kind {
+        Some(Kind::Field | Kind::Dropdown) => around.field(first.name).is_some(),
+        Some(Kind::Icon | Kind::Image) => false,
+        _ => true,
+    }
+}

@@ -1,0 +1,226 @@
+//! Where there is text: a map of line cores over the whole screenshot.
+//!
+//! Invariant: the detector looks only where something is, and always with a margin, so that a line is seen whole whatever
+//! region it is looked at in.
+
+use image::{RgbImage, imageops};
+
+use crate::networks::{DETECTOR_STEP, Networks};
+use crate::reader::ReaderError;
+
+/// A rectangle of whole screenshot pixels; right and bottom are exclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Region {
+    pub(crate) left: u32,
+    pub(crate) top: u32,
+    pub(crate) right: u32,
+    pub(crate) bottom: u32,
+}
+
+/// Side of the cells in which content is looked for, in pixels.
+const CELL_PX: u32 = 16;
+/// Colours that differ by less than this are one area.
+const FLAT: u8 = 10;
+/// What is looked at around a region, in pixels.
+const MARGIN_PX: u32 = 32;
+/// Longest side that is computed at once, in pixels: memory grows with the area.
+const AT_ONCE_PX: u32 = 1_280;
+/// With more regions than this, neighbours are put together.
+const MAX_REGIONS: usize = 24;
+/// Area, in cells, that costs as much as looking at one region more.
+const COST_OF_REGION: u32 = 24;
+
+impl Region {
+    pub(crate) fn of_image(image: &RgbImage) -> Self {
+        Self { left: 0, top: 0, right: image.width(), bottom: image.height() }
+    }
+
+    pub(crate) fn width(self) -> u32 {
+        self.right - self.left
+    }
+
+    pub(crate) fn height(self) -> u32 {
+        self.bottom - self.top
+    }
+
+    fn area(self) -> u32 {
+        self.width() * self.height()
+    }
+
+    pub(crate) fn grown(self, by: u32, within: Self) -> Self {
+        Self {
+            left: self.left.saturating_sub(by).max(within.left),
+            top: self.top.saturating_sub(by).max(within.top),
+            right: (self.right + by).min(within.right),
+            bottom: (self.bottom + by).min(within.bottom),
+        }
+    }
+
+    fn with(self, other: Self) -> Self {
+        Self {
+            left: self.left.min(other.left),
+            top: self.top.min(other.top),
+            right: self.right.max(other.right),
+            bottom: self.bottom.max(other.bottom),
+        }
+    }
+
+    /// Parts of at most [`AT_ONCE_PX`], as alike as possible.
+    fn parts(self) -> impl Iterator<Item = Self> {
+        let cut = |low: u32, high: u32| {
+            let n = (high - low).div_ceil(AT_ONCE_PX).max(1);
+            (0..n).map(move |i| (low + (high - low) * i / n, low + (high - low) * (i + 1) / n))
+        };
+        let columns: Vec<_> = cut(self.left, self.right).collect();
+        cut(self.top, self.bottom).flat_map(move |(top, bottom)| {
+            let columns = columns.clone();
+            columns.into_iter().map(move |(left, right)| Self { left, top, right, bottom })
+        })
+    }
+}
+
+/// For each pixel of a screenshot, how surely it lies in the core of a line: 255 is surest.
+#[derive(Debug, Clone)]
+pub(crate) struct CoreMap {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) cores: Vec<u8>,
+}
+
+impl CoreMap {
+    /// Nothing was looked at yet.
+    pub(crate) fn new(image: &RgbImage) -> Self {
+        let (width, height) = image.dimensions();
+        Self { width, height, cores: vec![0; width as usize * height as usize] }
+    }
+
+    pub(crate) fn row(&self, y: u32, left: u32, right: u32) -> std::ops::Range<usize> {
+        let start = y as usize * self.width as usize;
+        start + left as usize..start + right as usize
+    }
+
+    /// Looks at a region anew, wherever there is something in it.
+    pub(crate) fn look(
+        &mut self,
+        networks: &Networks,
+        image: &RgbImage,
+        region: Region,
+    ) -> Result<(), ReaderError> {
+        for y in region.top..region.bottom {
+            let row = self.row(y, region.left, region.right);
+            self.cores[row].fill(0);
+        }
+        for part in with_content(image, region).into_iter().flat_map(Region::parts) {
+            self.look_at_part(networks, image, part)?;
+        }
+        Ok(())
+    }
+
+    fn look_at_part(
+        &mut self,
+        networks: &Networks,
+        image: &RgbImage,
+        part: Region,
+    ) -> Result<(), ReaderError> {
+        let seen = part.grown(MARGIN_PX, Region::of_image(image));
+        let padded = [seen.width(), seen.height()].map(|side| side.next_multiple_of(DETECTOR_STEP));
+        let mut picture = RgbImage::new(padded[0], padded[1]);
+        let view = imageops::crop_imm(image, seen.left, seen.top, seen.width(), seen.height());
+        imageops::replace(&mut picture, &*view, 0, 0);
+        continue_borders(&mut picture, seen.width(), seen.height());
+        let map = networks.core_map(&picture)?;
+        for y in part.top..part.bottom {
+            let from = (y - seen.top) as usize * padded[0] as usize + (part.left - seen.left) as usize;
+            let row = self.row(y, part.left, part.right);
+            let values = &map[from..from + row.len()];
+            for (core, value) in self.cores[row].iter_mut().zip(values) {
+                *core = (value.clamp(0.0, 1.0) * 255.0).round() as u8;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Fills what lies beyond `width` and `height` with the last column and row, which is no edge to see.
+fn continue_borders(picture: &mut RgbImage, width: u32, height: u32) {
+    for y in 0..height {
+        let last = *picture.get_pixel(width - 1, y);
+        (width..picture.width()).for_each(|x| picture.put_pixel(x, y, last));
+    }
+    for y in height..picture.height() {
+        for x in 0..picture.width() {
+            let last = *picture.get_pixel(x, height - 1);
+            picture.put_pixel(x, y, last);
+        }
+    }
+}
+
+/// The parts of `region` in which anything is drawn.
+fn with_content(image: &RgbImage, region: Region) -> Vec<Region> {
+    let columns = region.width().div_ceil(CELL_PX);
+    let rows = region.height().div_ceil(CELL_PX);
+    let cell = |column: u32, row: u32| Region {
+        left: region.left + column * CELL_PX,
+        top: region.top + row * CELL_PX,
+        right: (region.left + (column + 1) * CELL_PX).min(region.right),
+        bottom: (region.top + (row + 1) * CELL_PX).min(region.bottom),
+    };
+    let drawn: Vec<bool> = (0..rows)
+        .flat_map(|row| (0..columns).map(move |column| (column, row)))
+        .map(|(column, row)| !is_flat(image, cell(column, row).grown(1, region)))
+        .collect();
+    let cells = |grown: (u32, u32)| clusters(&drawn, columns, rows, grown);
+    // Letters of a line are near each other; what is further apart is put together only where there is much of it.
+    let found = [(2, 1), (4, 2), (8, 4)].into_iter().map(cells).find(|found| found.len() <= MAX_REGIONS);
+    let Some(found) = found else { return vec![region] };
+    let in_pixels = |cells: Region| Region {
+        left: region.left + cells.left * CELL_PX,
+        top: region.top + cells.top * CELL_PX,
+        right: (region.left + cells.right * CELL_PX).min(region.right),
+        bottom: (region.top + cells.bottom * CELL_PX).min(region.bottom),
+    };
+    found.into_iter().map(in_pixels).collect()
+}
+
+fn is_flat(image: &RgbImage, area: Region) -> bool {
+    let (mut low, mut high) = ([255; 3], [0; 3]);
+    let width = image.width() as usize;
+    for y in area.top..area.bottom {
+        let start = (y as usize * width + area.left as usize) * 3;
+        for pixel in image.as_raw()[start..start + area.width() as usize * 3].as_chunks::<3>().0 {
+            for channel in 0..3 {
+                low[channel] = low[channel].min(pixel[channel]);
+                high[channel] = high[channel].max(pixel[channel]);
+            }
+        }
+    }
+    (0..3).all(|channel| high[channel] - low[channel] < FLAT)
+}
+
+/// Rectangles, in cells, around groups of drawn cells that are less than `grown` (across, down) apart on either side.
+fn clusters(drawn: &[bool], columns: u32, rows: u32, grown: (u32, u32)) -> Vec<Region> {
+    let whole = Region { left: 0, top: 0, right: columns, bottom: rows };
+    let mut groups: Vec<Region> = Vec::new();
+    for (at, _) in drawn.iter().enumerate().filter(|(_, drawn)| **drawn) {
+        let (column, row) = (at as u32 % columns, at as u32 / columns);
+        let mut cell = Region {
+            left: column.saturating_sub(grown.0),
+            top: row.saturating_sub(grown.1),
+            right: (column + 1 + grown.0).min(whole.right),
+            bottom: (row + 1 + grown.1).min(whole.bottom),
+        };
+        // A group takes in whatever it touches, which may make it touch another one.
+        loop {
+            let touched = groups.iter().position(|group| is_worth_joining(*group, cell));
+            let Some(touched) = touched else { break };
+            cell = cell.with(groups.swap_remove(touched));
+        }
+        groups.push(cell);
+    }
+    groups
+}
+
+fn is_worth_joining(a: Region, b: Region) -> bool {
+    let touch = a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+    touch || a.with(b).area() <= a.area() + b.area() + COST_OF_REGION
+}

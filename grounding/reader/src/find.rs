@@ -1,0 +1,416 @@
+//! From an instruction to a place, by what is written on the screen.
+//!
+//! Every way to take the instruction is tried; every place where its name stands is a candidate with a cost. The cheapest
+//! one is what is meant, unless another one is as cheap: then it is ambiguous. Costs, from the rules of the house: a whole
+//! control or line before words in a line, exact before folded, a control before prose, anything before an echo of the
+//! instruction itself.
+//!
+//! Invariant: nothing is guessed. A place is found only where the name is written; what contradicts the kind is no place.
+
+use std::collections::BTreeMap;
+
+use image::RgbImage;
+use vigorl_geometry::{Point, Rect, Screen};
+
+use crate::instruction::{Nth, Query, Relation, interpretations, is_command};
+use crate::kinds::Surroundings;
+use crate::occurrences::{Extent, Occurrence, occurrences};
+use crate::reading::Reading;
+use crate::shapes::ink_of;
+use crate::spelling::{Spelling, folded};
+
+/// Costs that differ by less than this are equal.
+const EQUAL: f64 = 0.2;
+/// What costs more than this is not what was meant.
+const MAX_COST: f64 = 3.0;
+/// How much beside a name its colour is compared with, in heights of its line.
+const BESIDE: f64 = 5.0;
+/// What an instruction names stands where that costs no more, if the instruction itself is shown besides.
+const MAX_OF_NAMED: f64 = 1.5;
+/// How much more what is nearest may cost than what is farther away.
+const MAY_COST_MORE: f64 = 0.6;
+/// What costs this much more than the best one is not counted with it.
+const COUNTED: f64 = 1.1;
+/// Distances that differ by less, in pixels, are the same.
+const SAME_DISTANCE: f64 = 6.0;
+/// Inks whose directions from the ground have a smaller cosine are of two colours.
+const SAME_HUE: f64 = 0.988;
+/// So are inks of which one is this many times as strong.
+const OTHER_STRENGTH: f64 = 1.9;
+/// Words of a line from which on it is prose.
+const PROSE_WORDS: usize = 7;
+
+/// A place that could be meant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// Where to act.
+    pub rect: Rect<Screen>,
+    /// Where the name stands.
+    pub name: Rect<Screen>,
+    /// What is written there.
+    pub shown: String,
+    /// How the name is spelled there.
+    pub spelling: Spelling,
+    /// How much of what stands together it is.
+    pub extent: Extent,
+    /// Whether it stands in a sentence.
+    pub is_in_prose: bool,
+    /// Whether what is drawn speaks for the kind, if one is asked for.
+    pub is_seen: bool,
+    /// How well it fits: 0 is best.
+    pub cost: f64,
+    /// Mean confidence of the characters, 0..=1.
+    pub confidence: f32,
+    /// What speaks for it or against it, in words.
+    pub why: String,
+}
+
+impl Candidate {
+    /// A thing that has no name, only a place.
+    fn nameless(rect: Rect<Screen>) -> Self {
+        Self {
+            rect,
+            name: rect,
+            shown: String::new(),
+            spelling: Spelling::Exact,
+            extent: Extent::Whole,
+            is_in_prose: false,
+            is_seen: true,
+            cost: 0.3,
+            confidence: 1.0,
+            why: "by its shape".to_owned(),
+        }
+    }
+
+    /// The middle of the place to act at.
+    pub fn at(&self) -> Point<Screen> {
+        self.rect.center()
+    }
+}
+
+/// What was found for an instruction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Findings {
+    /// The way in which the instruction was taken.
+    pub query: Query,
+    /// All candidates, the best first.
+    pub candidates: Vec<Candidate>,
+    /// How many of them fit equally well; 0 if there are none.
+    pub n_best: usize,
+}
+
+/// A lead that is larger says no more.
+const MAX_LEAD: f64 = 1.0;
+
+impl Findings {
+    /// What tells how likely it is that the best candidate is what was meant; nothing if there is none.
+    ///
+    /// - `cost`: of the best candidate
+    /// - `tie`: how many others fit as well, as a share
+    /// - `lead`: how much more the next one costs, 0..=1
+    /// - `letters`: how unsure its letters are, 0..=1
+    /// - `misread`, `in_line`: whether it was not read letter by letter; whether it stands among other words
+    /// - `by_shape`: whether a shape beside the name is meant, not the name
+    /// - `short`: one by the letters of the name
+    /// - `unseen_kind`: whether nothing that is drawn speaks for the kind
+    /// - `nameless`, `related`: whether only a kind is asked for; whether a relation or an ordinal decides
+    pub fn features(&self) -> Option<BTreeMap<String, f64>> {
+        let first = self.candidates.first()?;
+        let lead = match self.candidates.get(1) {
+            Some(second) if self.query.nth.is_none() => (second.cost - first.cost).clamp(0.0, MAX_LEAD),
+            _ => MAX_LEAD,
+        };
+        let is = |so: bool| f64::from(u8::from(so));
+        let is_named = !self.query.name.is_empty();
+        let n_letters = self.query.name.chars().filter(|c| !c.is_whitespace()).count().max(1);
+        let features = [
+            ("cost", first.cost.max(0.0)),
+            ("tie", 1.0 - 1.0 / self.n_best.max(1) as f64),
+            ("lead", lead),
+            ("letters", f64::from(1.0 - first.confidence).max(0.0)),
+            ("misread", is(first.spelling == Spelling::Misread)),
+            ("in_line", is(first.extent == Extent::Words)),
+            ("by_shape", is(!first.rect.contains(first.name.center()))),
+            ("short", if is_named { 1.0 / n_letters as f64 } else { 0.0 }),
+            ("unseen_kind", is(self.query.kind.is_some() && !first.is_seen)),
+            ("nameless", is(!is_named)),
+            ("related", is(self.query.relation.is_some() || self.query.nth.is_some())),
+        ];
+        Some(features.map(|(name, value)| (name.to_owned(), value)).into())
+    }
+
+    /// The place, if one fits better than all others.
+    pub fn best(&self) -> Option<&Candidate> {
+        self.candidates.first().filter(|_| self.n_best == 1)
+    }
+}
+
+/// Whether an instruction may name a single character: then [`Reader::read_with_signs`](crate::Reader::read_with_signs)
+/// may find what a reading of lines lacks.
+pub fn may_name_a_sign(instruction: &str) -> bool {
+    interpretations(instruction).iter().any(|query| query.name.chars().count() == 1)
+}
+
+/// Finds what `instruction` names on the screenshot that `reading` is of.
+pub fn find(reading: &Reading, image: &RgbImage, instruction: &str) -> Findings {
+    let search = Search { reading, image, instruction };
+    let mut best: Option<Findings> = None;
+    let mut all: Vec<Findings> =
+        interpretations(instruction).into_iter().map(|query| search.run(query)).collect();
+    if let [literal, others @ ..] = all.as_mut_slice() {
+        yield_to(literal, others, instruction);
+    }
+    for findings in all {
+        let cost =
+            |findings: &Findings| findings.candidates.first().map_or(f64::INFINITY, |first| first.cost);
+        // The more literal way stays, unless another one fits better. Where none fits, what stands in quotes is what
+        // is missing.
+        let is_better = |best: &Findings| {
+            let names_more = best.candidates.is_empty() && findings.query.is_quoted && !best.query.is_quoted;
+            cost(&findings) + EQUAL < cost(best) || names_more
+        };
+        if best.as_ref().is_none_or(is_better) {
+            best = Some(findings);
+        }
+    }
+    best.unwrap_or_else(|| unreachable!("there is always the literal way"))
+}
+
+/// The whole instruction may stand on the screen because it was given there: then it is an echo, if what it names stands
+/// elsewhere.
+fn yield_to(literal: &mut Findings, others: &[Findings], instruction: &str) {
+    let is_elsewhere = |findings: &Findings| {
+        let named = findings.candidates.first().filter(|first| first.cost <= MAX_OF_NAMED);
+        named.is_some_and(|named| {
+            literal.candidates.iter().all(|echo| !echo.name.contains(named.name.center()))
+        })
+    };
+    if is_command(instruction) && !literal.candidates.is_empty() && others.iter().any(is_elsewhere) {
+        literal.candidates.clear();
+        literal.n_best = 0;
+    }
+}
+
+struct Search<'a> {
+    reading: &'a Reading,
+    image: &'a RgbImage,
+    instruction: &'a str,
+}
+
+impl Search<'_> {
+    fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings { reading: self.reading, image: self.image }
+    }
+
+    fn run(&self, query: Query) -> Findings {
+        let mut candidates = if query.name.is_empty() { Vec::new() } else { self.candidates(&query) };
+        if let Some(relation) = &query.relation {
+            candidates = self.related(&query, candidates, relation.0, &relation.1);
+        }
+        candidates.retain(|candidate| candidate.cost <= MAX_COST);
+        candidates.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+        let candidates = apart(candidates);
+        let limit = candidates.first().map_or(0.0, |first| first.cost + EQUAL);
+        let n_best = candidates.iter().take_while(|candidate| candidate.cost < limit).count();
+        match query.nth {
+            Some(nth) => counted(query, candidates, nth),
+            None => Findings { query, candidates, n_best },
+        }
+    }
+
+    fn candidates(&self, query: &Query) -> Vec<Candidate> {
+        let found = occurrences(self.reading, &query.name, query.nth.is_some());
+        found.into_iter().map(|occurrence| self.candidate(query, &occurrence)).collect()
+    }
+
+    fn candidate(&self, query: &Query, found: &Occurrence) -> Candidate {
+        let line = &self.reading.lines[found.line];
+        let lower = query.name.chars().all(|c| !c.is_uppercase());
+        let of_spelling = match found.spelling {
+            Spelling::Exact => 0.0,
+            Spelling::Ending => 0.3,
+            Spelling::Case if lower && !query.is_quoted => 0.4,
+            Spelling::Case => 0.75,
+            Spelling::Accents => 0.8,
+            Spelling::Punctuation => 0.9,
+            Spelling::Misread => 1.2 - 0.2 * found.log_ratio,
+        };
+        let n_words = line.text.split_whitespace().count();
+        let is_prose = n_words >= PROSE_WORDS && found.extent != Extent::Whole;
+        let is_marked = found.extent != Extent::Whole && self.is_marked(found);
+        let of_extent = match found.extent {
+            Extent::Whole => 0.0,
+            _ if is_marked => 0.3,
+            Extent::Part => 0.4,
+            Extent::Words if is_prose => 1.1,
+            Extent::Words => 0.7,
+        };
+        let of_mention = if found.is_mentioned && found.extent != Extent::Whole { 0.8 } else { 0.0 };
+        let of_echo = if self.is_echo(query, &line.text) { 2.0 } else { 0.0 };
+        let (rect, of_kind) = self.surroundings().place(query.kind, found);
+        // What could be a name as a whole needs something that says otherwise.
+        let is_told = of_kind < 0.0 || (query.kind.is_none() && found.extent == Extent::Whole);
+        let of_looseness = if query.is_loose && !is_told { 1.2 } else { 0.0 };
+        let why = format!(
+            "{}, {}{}{}",
+            match found.spelling {
+                Spelling::Exact => "as it is written",
+                Spelling::Ending => "but for signs at its end",
+                Spelling::Case => "in other letter case",
+                Spelling::Accents => "but for accents",
+                Spelling::Punctuation => "but for punctuation",
+                Spelling::Misread => "not read for sure",
+            },
+            match found.extent {
+                Extent::Whole => "alone",
+                _ if is_marked => "in a colour of its own",
+                Extent::Part => "between signs",
+                Extent::Words => "in a line of other words",
+            },
+            if of_mention > 0.0 { ", in quotes" } else { "" },
+            if of_echo > 0.0 { ", where the instruction itself is shown" } else { "" },
+        );
+        Candidate {
+            rect,
+            name: found.rect,
+            shown: found.shown.clone(),
+            spelling: found.spelling,
+            extent: found.extent,
+            is_in_prose: is_prose,
+            is_seen: of_kind < 0.0,
+            cost: of_spelling + of_extent + of_mention + of_echo + of_kind + of_looseness,
+            confidence: found.confidence,
+            why,
+        }
+    }
+
+    /// Whether the name has another colour than what stands beside it, as a link has in a text.
+    fn is_marked(&self, found: &Occurrence) -> bool {
+        let (line, own) = (self.reading.lines[found.line].rect, found.rect);
+        let Some(ink) = ink_of(self.image, own) else { return false };
+        let reach = BESIDE * line.height();
+        let left = Rect::new((own.left - reach).max(line.left), line.top, own.left, line.bottom);
+        let right = Rect::new(own.right, line.top, (own.right + reach).min(line.right), line.bottom);
+        // A space or a full stop tells nothing.
+        let beside = [left, right].into_iter().filter(|side| side.width() > 0.8 * line.height());
+        let mut inks = beside.filter_map(|side| ink_of(self.image, side)).peekable();
+        inks.peek().is_some() && inks.all(|other| is_other_colour(ink, other))
+    }
+
+    /// Whether the line shows the instruction, as a page or a terminal may that is told what to do.
+    fn is_echo(&self, query: &Query, line: &str) -> bool {
+        let (whole, line) = (folded(self.instruction.chars()).chars, folded(line.chars()).chars);
+        let name = folded(query.name.chars()).chars;
+        whole.len() > name.len()
+            && line.len() >= whole.len()
+            && line.windows(whole.len()).any(|part| part == whole)
+    }
+
+    /// The candidates that stand in the relation to something, nearest first.
+    fn related(
+        &self,
+        query: &Query,
+        mut candidates: Vec<Candidate>,
+        relation: Relation,
+        to: &Query,
+    ) -> Vec<Candidate> {
+        let mut anchors = self.candidates(to);
+        anchors.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+        let limit = anchors.first().map_or(0.0, |first| first.cost + EQUAL);
+        anchors.retain(|anchor| anchor.cost <= limit.min(MAX_COST));
+        if let Some(kind) = query.kind.filter(|_| query.name.is_empty()) {
+            let things = |anchor: &Candidate| self.surroundings().things(kind, relation, anchor.name);
+            candidates = anchors.iter().flat_map(things).map(Candidate::nameless).collect();
+        }
+        let distances = candidates.iter().map(|candidate| {
+            let from = |anchor: &Candidate| distance(relation, anchor.name, candidate.name);
+            anchors.iter().filter_map(from).min_by(f64::total_cmp)
+        });
+        let distances: Vec<Option<f64>> = distances.collect();
+        let stand_so = || candidates.iter().zip(&distances).filter_map(|(one, far)| Some((one, (*far)?)));
+        let cheapest = stand_so().map(|(one, _)| one.cost).fold(f64::INFINITY, f64::min);
+        let eligible = stand_so().filter(|(one, _)| one.cost <= cheapest + MAY_COST_MORE);
+        let nearest = eligible.map(|(_, far)| far).fold(f64::INFINITY, f64::min);
+        let judged = stand_so().map(|(one, far)| {
+            // The nearest one is meant, even if another one is spelled or drawn a little better.
+            let is_farther = far > 1.15 * nearest + SAME_DISTANCE;
+            let penalty = if is_farther { MAY_COST_MORE + EQUAL } else { 0.0 };
+            Candidate { cost: one.cost + penalty, ..one.clone() }
+        });
+        judged.collect()
+    }
+}
+
+/// Whether two inks differ in hue, or by much in strength. Thin letters are weaker than thick ones of the same colour.
+fn is_other_colour(a: [f64; 3], b: [f64; 3]) -> bool {
+    let dot = |a: [f64; 3], b: [f64; 3]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let (of_a, of_b) = (dot(a, a).sqrt(), dot(b, b).sqrt());
+    dot(a, b) < SAME_HUE * of_a * of_b || of_a > OTHER_STRENGTH * of_b || of_b > OTHER_STRENGTH * of_a
+}
+
+/// How far `thing` is from `anchor`, if it stands so; in pixels, where sideways counts.
+fn distance(relation: Relation, anchor: Rect<Screen>, thing: Rect<Screen>) -> Option<f64> {
+    if thing == anchor {
+        return None;
+    }
+    let (dx, dy) = (thing.center().x - anchor.center().x, thing.center().y - anchor.center().y);
+    let height = anchor.height().max(thing.height());
+    let gap_x = (thing.left - anchor.right).max(anchor.left - thing.right).max(0.0);
+    let gap_y = (thing.top - anchor.bottom).max(anchor.top - thing.bottom).max(0.0);
+    let is_level = dy.abs() < 0.9 * height;
+    match relation {
+        Relation::InRowOf => is_level.then_some(gap_x * 0.2 + dy.abs() * 4.0),
+        Relation::LeftOf => (is_level && dx < 0.0).then_some(gap_x),
+        Relation::RightOf => (is_level && dx > 0.0).then_some(gap_x),
+        Relation::Below => (dy > 0.4 * height).then_some(gap_y + 0.3 * gap_x),
+        Relation::Above => (dy < -0.4 * height).then_some(gap_y + 0.3 * gap_x),
+        Relation::NextTo => (gap_x < 12.0 * height && gap_y < 3.0 * height).then_some(gap_x + gap_y),
+    }
+}
+
+/// Of candidates at one place the cheapest.
+fn apart(candidates: Vec<Candidate>) -> Vec<Candidate> {
+    let mut kept: Vec<Candidate> = Vec::new();
+    for candidate in candidates {
+        let is_there = |other: &Candidate| {
+            other.rect.contains(candidate.rect.center()) && candidate.rect.contains(other.rect.center())
+        };
+        if !kept.iter().any(is_there) {
+            kept.push(candidate);
+        }
+    }
+    kept
+}
+
+/// Puts places in order: row by row, and in a row from left to right.
+fn as_one_reads(places: &mut [Candidate]) {
+    places.sort_by(|a, b| a.rect.center().y.total_cmp(&b.rect.center().y));
+    let mut begin = 0;
+    while begin < places.len() {
+        let first = places[begin].rect;
+        let is_level = |one: &&Candidate| one.rect.center().y - first.center().y < 0.6 * first.height();
+        let end = begin + places[begin..].iter().take_while(is_level).count();
+        places[begin..end].sort_by(|a, b| a.rect.left.total_cmp(&b.rect.left));
+        begin = end;
+    }
+}
+
+/// The n-th of the candidates that fit about equally, as one reads.
+fn counted(query: Query, candidates: Vec<Candidate>, nth: Nth) -> Findings {
+    let Some(first) = candidates.first() else { return Findings { query, candidates, n_best: 0 } };
+    // Whatever letters and colours they have; but a word in a sentence does not count beside names.
+    let counts = |one: &&Candidate| {
+        let is_name = one.extent != Extent::Words || first.extent == Extent::Words || !one.is_in_prose;
+        one.cost < first.cost + COUNTED && is_name
+    };
+    let mut alike: Vec<Candidate> = candidates.iter().filter(counts).cloned().collect();
+    as_one_reads(&mut alike);
+    let index = match nth {
+        Nth::FromStart(n) => n - 1,
+        Nth::Last => alike.len().saturating_sub(1),
+    };
+    // Where there is only one, nobody would count.
+    let chosen = (index < alike.len() && alike.len() > 1).then(|| alike.remove(index));
+    let n_best = usize::from(chosen.is_some());
+    Findings { query, candidates: chosen.into_iter().chain(alike).collect(), n_best }
+}

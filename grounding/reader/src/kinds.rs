@@ -1,0 +1,297 @@
+//! What the pixels around a name say of the kind of thing that it is written on.
+//!
+//! Invariant: only what is drawn counts: boxes, colours, underlines, and how names are set beside each other. Where that
+//! speaks against a kind it costs; where it says nothing it costs nothing.
+
+use image::RgbImage;
+use vigorl_geometry::{Point, Rect, Screen};
+
+use crate::instruction::{Kind, Relation};
+use crate::occurrences::{Extent, Occurrence};
+use crate::reading::{Line, Reading};
+use crate::shapes::{Pixels, enclosing, field_of, ink_of, is_cell, is_framed, is_underlined, joined_things};
+
+/// What speaks for a kind earns this, so that it is preferred to what says nothing.
+const FOR: f64 = -0.25;
+/// What says nothing of a kind, where most things of that kind would.
+const SILENT: f64 = 0.2;
+/// What speaks against a kind.
+const AGAINST: f64 = 1.0;
+/// What is another kind of thing.
+const OTHER: f64 = 2.5;
+/// A colour of letters this far from grey is a colour.
+const CHROMA: f64 = 60.0;
+/// Highest box of a control, in pixels.
+const CONTROL_PX: u32 = 80;
+/// Longer lines are prose, not names.
+const NAME_WORDS: usize = 5;
+
+/// A screenshot and its text, seen around a name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) reading: &'a Reading,
+    pub(crate) image: &'a RgbImage,
+}
+
+impl Surroundings<'_> {
+    /// Where to act on a thing of this kind that has this name, and what that costs.
+    pub(crate) fn place(self, kind: Option<Kind>, found: &Occurrence) -> (Rect<Screen>, f64) {
+        let text = found.rect;
+        let is_whole = found.extent == Extent::Whole;
+        match kind {
+            None => (text, self.control(found)),
+            Some(Kind::Text | Kind::Badge) => (text, 0.0),
+            Some(Kind::Heading) => (text, -0.01 * text.height()),
+            Some(Kind::Cell | Kind::Row) => (text, SILENT),
+            Some(Kind::Link) => match (self.is_link_like(found), self.button(found)) {
+                (true, _) if is_underlined(self.image, text) => (text, 2.0 * FOR),
+                (true, _) => (text, FOR),
+                (false, Some(_)) => (text, SILENT + 0.3),
+                (false, None) => (text, SILENT),
+            },
+            // The name of a control is all that is written on it.
+            Some(_) if found.extent == Extent::Words => (text, OTHER),
+            Some(Kind::Option | Kind::MenuItem) => (text, SILENT / 2.0),
+            Some(Kind::Tab) => match (is_whole, self.is_in_strip(found)) {
+                // A row of boxes is rather one of buttons.
+                (true, true) => (text, if self.button(found).is_some() { 0.0 } else { FOR }),
+                (true, false) => (text, SILENT + if self.button(found).is_some() { AGAINST } else { 0.0 }),
+                (false, _) => (text, SILENT),
+            },
+            Some(Kind::Button) => match self.button(found) {
+                Some(button) => (button, FOR),
+                None => (text, SILENT),
+            },
+            Some(Kind::Field | Kind::Dropdown) => match field_of(self.image, text) {
+                Some(field) if self.is_button(field.rect(), found) => (field.rect(), AGAINST + SILENT),
+                Some(field) => (field.rect(), FOR),
+                None => (text, OTHER),
+            },
+            Some(Kind::Checkbox | Kind::Radio | Kind::Switch) => match self.mark_of(text) {
+                Some(_) if self.button(found).is_some() => (text, AGAINST),
+                Some(mark) => (mark, FOR),
+                // A click on its text does the same.
+                None => (text, 0.4),
+            },
+            Some(Kind::Icon | Kind::Image) => match self.icon_beside(text) {
+                Some(icon) => (icon, SILENT),
+                // What is written beside an icon or a picture is not the icon.
+                None => (text, 1.5),
+            },
+        }
+    }
+
+    /// The things of a kind, whatever their names are, that can stand so to an anchor.
+    pub(crate) fn things(self, kind: Kind, relation: Relation, anchor: Rect<Screen>) -> Vec<Rect<Screen>> {
+        let band = self.band(relation, anchor);
+        let names = || self.reading.lines.iter().filter(move |line| is_in(line.rect, band) && is_name(line));
+        let others = || names().map(|line| line.rect).filter(move |text| !text.contains(anchor.center()));
+        match kind {
+            Kind::Checkbox | Kind::Radio | Kind::Switch => {
+                let marks = self.drawn(band, 0, Pixels::is_mark);
+                let is_framed = |mark: &Rect<Screen>| {
+                    Pixels::of(*mark, self.image).is_some_and(|mark| is_framed(self.image, mark))
+                };
+                let framed: Vec<_> = marks.iter().copied().filter(is_framed).collect();
+                // Icons in the row are as large as a checkbox.
+                if framed.is_empty() { marks } else { framed }
+            }
+            Kind::Icon | Kind::Image => self.drawn(band, 6, Pixels::is_icon),
+            Kind::Badge | Kind::Text | Kind::Cell => others().collect(),
+            Kind::Field | Kind::Dropdown => {
+                field_of(self.image, anchor).map(Pixels::rect).into_iter().collect()
+            }
+            Kind::Button => others().filter_map(|text| self.box_around(text)).collect(),
+            Kind::Link | Kind::Tab | Kind::Option | Kind::MenuItem | Kind::Heading | Kind::Row => Vec::new(),
+        }
+    }
+
+    /// Where something that stands so to an anchor can be.
+    fn band(self, relation: Relation, anchor: Rect<Screen>) -> Rect<Screen> {
+        let (size, height) = (self.reading.size, anchor.height());
+        let row = (anchor.center().y - 0.9 * height, anchor.center().y + 0.9 * height);
+        // The detector takes a sign beside a text for a part of it.
+        let (before, behind) = (anchor.left + 0.2 * height, anchor.right - 0.2 * height);
+        let (left, right) = (anchor.left - 12.0 * height, anchor.right + 12.0 * height);
+        match relation {
+            Relation::InRowOf => Rect::new(0.0, row.0, size.width, row.1),
+            Relation::LeftOf => Rect::new(left, row.0, before, row.1),
+            Relation::RightOf => Rect::new(behind, row.0, right, row.1),
+            Relation::NextTo => Rect::new(left, row.0, right, row.1),
+            Relation::Below => Rect::new(left, anchor.bottom, right, anchor.bottom + 8.0 * height),
+            Relation::Above => Rect::new(left, anchor.top - 8.0 * height, right, anchor.top),
+        }
+    }
+
+    /// What is drawn in a band and is no text.
+    fn drawn(self, band: Rect<Screen>, gap_px: u32, fits: impl Fn(Pixels) -> bool) -> Vec<Rect<Screen>> {
+        let Some(window) = Pixels::of(band, self.image) else { return Vec::new() };
+        // A line can go on behind a checkbox that stands in it.
+        let is_text = |thing: Rect<Screen>| {
+            let at = thing.center();
+            let lines = self.reading.lines.iter().filter(|line| line.rect.contains(at));
+            let mut glyphs = lines.flat_map(|line| &line.glyphs);
+            // Icons are read as signs.
+            glyphs.any(|glyph| glyph.character.is_alphanumeric() && glyph.left <= at.x && at.x <= glyph.right)
+        };
+        let things = joined_things(self.image, window, gap_px).into_iter().filter(|thing| fits(*thing));
+        things.map(Pixels::rect).filter(|thing| !is_text(*thing)).collect()
+    }
+
+    /// What belongs to a control besides its name: its box, its field, its checkbox and its icon.
+    pub(crate) fn parts_of(self, name: Rect<Screen>) -> Vec<Rect<Screen>> {
+        let all = [self.box_around(name), self.field(name), self.mark_of(name), self.icon_beside(name)];
+        all.into_iter().flatten().collect()
+    }
+
+    /// The field of a name.
+    pub(crate) fn field(self, name: Rect<Screen>) -> Option<Rect<Screen>> {
+        field_of(self.image, name).map(Pixels::rect)
+    }
+
+    /// The smallest closed box around a point, if it is not higher than a control.
+    pub(crate) fn box_at(self, at: Point<Screen>) -> Option<Rect<Screen>> {
+        let inside = Rect::new(at.x - 2.0, at.y - 1.0, at.x + 2.0, at.y + 1.0);
+        let found = enclosing(self.image, Pixels::of(inside, self.image)?)?;
+        (found.height() <= CONTROL_PX).then(|| found.rect())
+    }
+
+    /// The checkbox or switch of a name: beside it, or the only one in its row, as in a list of settings.
+    fn mark_of(self, text: Rect<Screen>) -> Option<Rect<Screen>> {
+        self.mark_beside(text).or_else(|| {
+            let in_row = self.things(Kind::Switch, Relation::InRowOf, text);
+            let behind: Vec<_> = in_row.into_iter().filter(|mark| mark.left > text.right).collect();
+            let is_free = |mark: &Rect<Screen>| {
+                let between = Rect::new(text.right, text.top, mark.left, text.bottom);
+                !self.reading.lines.iter().any(|line| is_in(line.rect, between))
+            };
+            match behind.as_slice() {
+                [only] if is_free(only) => Some(*only),
+                _ => None,
+            }
+        })
+    }
+
+    /// The small square, disc or switch that belongs to a name: before it, else behind it.
+    fn mark_beside(self, text: Rect<Screen>) -> Option<Rect<Screen>> {
+        let (height, reach) = (text.height(), (2.5 * text.height()).max(32.0));
+        let (above, below) = (text.center().y - height.max(16.0), text.center().y + height.max(16.0));
+        let left = Rect::new(text.left - reach, above, text.left + 0.2 * height, below);
+        let right = Rect::new(text.right - 0.2 * height, above, text.right + reach, below);
+        [left, right].into_iter().find_map(|window| {
+            let marks = self.drawn(window, 0, Pixels::is_mark).into_iter();
+            let is_level =
+                |mark: &Rect<Screen>| (mark.center().y - text.center().y).abs() < 0.6 * height.max(16.0);
+            let away = |mark: &Rect<Screen>| {
+                let (at, of) = (mark.center(), text.center());
+                (at.x - of.x).abs() + 3.0 * (at.y - of.y).abs()
+            };
+            marks.filter(is_level).min_by(|a, b| away(a).total_cmp(&away(b)))
+        })
+    }
+
+    /// The icon that belongs to a name: before it, else behind it, else above it.
+    fn icon_beside(self, text: Rect<Screen>) -> Option<Rect<Screen>> {
+        let reach = 3.0 * text.height();
+        let near = |icon: &Rect<Screen>| {
+            let gap = (text.left - icon.right).max(icon.left - text.right).max(0.0);
+            gap < reach && icon.top - text.bottom < 2.0
+        };
+        [Relation::LeftOf, Relation::RightOf, Relation::Above].into_iter().find_map(|relation| {
+            let icons = self.things(Kind::Icon, relation, text).into_iter().filter(near);
+            let gap = |icon: &Rect<Screen>| {
+                let (at, of) = (icon.center(), text.center());
+                (at.x - of.x).hypot(at.y - of.y)
+            };
+            icons.min_by(|a, b| gap(a).total_cmp(&gap(b)))
+        })
+    }
+
+    /// What it costs that the name looks like no control.
+    fn control(self, found: &Occurrence) -> f64 {
+        if found.extent != Extent::Whole {
+            return 0.0;
+        }
+        let is_control = self.button(found).is_some()
+            || self.is_link_like(found)
+            || self.is_in_strip(found)
+            || self.is_in_list(found);
+        if is_control { FOR } else { 0.0 }
+    }
+
+    /// The box of a button around its text: not much higher, and with nothing else in it.
+    fn button(self, found: &Occurrence) -> Option<Rect<Screen>> {
+        self.box_around(found.rect).filter(|_| found.extent == Extent::Whole)
+    }
+
+    /// The box of a control around a text: not much higher than the text.
+    pub(crate) fn box_around(self, text: Rect<Screen>) -> Option<Rect<Screen>> {
+        let ink = Rect::<Screen>::new(text.left + 1.0, text.top + 2.0, text.right - 1.0, text.bottom - 2.0);
+        let found = enclosing(self.image, Pixels::of(ink, self.image)?)?;
+        let around = found.rect();
+        let is_low = around.height() <= 3.2 * text.height();
+        let is_own = around.width() <= text.width() + 14.0 * text.height();
+        (is_low && is_own && !is_cell(self.image, found)).then_some(around)
+    }
+
+    /// Whether a box that is around a name is a button's: a name in a field begins at its left end.
+    fn is_button(self, around: Rect<Screen>, found: &Occurrence) -> bool {
+        let text = found.rect;
+        let (left, right) = (text.left - around.left, around.right - text.right);
+        around.contains(text.center()) && (left - right).abs() < 0.25 * (left + right).max(16.0)
+    }
+
+    /// Whether a name has a colour or a line below it, as links have.
+    fn is_link_like(self, found: &Occurrence) -> bool {
+        let chroma = |ink: [f64; 3]| {
+            ink.iter().copied().fold(f64::MIN, f64::max) - ink.iter().copied().fold(f64::MAX, f64::min)
+        };
+        ink_of(self.image, found.rect).is_some_and(|ink| chroma(ink) >= CHROMA)
+            || is_underlined(self.image, found.rect)
+    }
+
+    /// Whether other names stand beside it at the same height, as in a bar of tabs or a menu.
+    fn is_in_strip(self, found: &Occurrence) -> bool {
+        let own = found.rect;
+        let beside = |other: &Line| {
+            let (text, height) = (other.rect, own.height());
+            let gap = (text.left - own.right).max(own.left - text.right);
+            (text.center().y - own.center().y).abs() < 0.25 * height
+                && is_as_high(text, own)
+                && gap > 0.3 * height
+                && gap < 6.0 * height
+                && is_name(other)
+        };
+        self.reading.lines.iter().any(beside)
+    }
+
+    /// Whether at least two other names stand above or below it, set alike, as in a list or a menu.
+    fn is_in_list(self, found: &Occurrence) -> bool {
+        let own = found.rect;
+        let set_alike = |other: &&Line| {
+            let text = other.rect;
+            let away = (text.center().y - own.center().y).abs();
+            (text.left - own.left).abs() < 0.4 * own.height()
+                && is_as_high(text, own)
+                && away > 0.8 * own.height()
+                && away < 5.5 * own.height()
+                && is_name(other)
+        };
+        let away = |other: &Line| (other.rect.center().y - own.center().y).abs();
+        let alike: Vec<&Line> = self.reading.lines.iter().filter(set_alike).collect();
+        alike.len() >= 2 && alike.iter().any(|other| away(other) < 2.3 * own.height())
+    }
+}
+
+/// Whether the middle of a thing lies in a band.
+fn is_in(thing: Rect<Screen>, band: Rect<Screen>) -> bool {
+    band.contains(thing.center())
+}
+
+fn is_as_high(a: Rect<Screen>, b: Rect<Screen>) -> bool {
+    (a.height() / b.height().max(1.0) - 1.0).abs() < 0.2
+}
+
+fn is_name(line: &Line) -> bool {
+    line.text.split_whitespace().count() <= NAME_WORDS
+}

@@ -1,0 +1,193 @@
+//! The reader: a screenshot in, its text out.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use image::RgbImage;
+use vigorl_geometry::Size;
+
+use crate::boxes::boxes;
+use crate::detector::{CoreMap, Region};
+use crate::memory::{Changed, KnownLines, Memory};
+use crate::networks::Networks;
+use crate::reading::{Line, Reading};
+use crate::recogniser::LinePicture;
+use crate::signs;
+use crate::weights::Weights;
+
+/// Larger pictures are not read: their map and their lines would not fit into the memory that is set aside for it.
+const MAX_PIXELS: u64 = 64_000_000;
+/// Lines that are read at most; a screen has no more, noise can.
+const MAX_LINES: usize = 6_000;
+/// A line of one, two, three, four or more characters is text if its mean confidence is at least this: boxes, icons and
+/// bullets look like a character or two, but not for sure.
+const TEXT: [f32; 4] = [0.88, 0.88, 0.75, 0.5];
+
+/// Why nothing was read. What a picture shows is never a reason.
+#[derive(Debug, thiserror::Error)]
+pub enum ReaderError {
+    /// A model's file is missing, damaged or another one.
+    #[error("{file} cannot be used: {detail}")]
+    Weights {
+        /// Which file.
+        file: String,
+        /// Why.
+        detail: String,
+    },
+    /// The picture has more pixels than are read at once.
+    #[error("the picture is {width}x{height}: more than {} million pixels are not read", MAX_PIXELS / 1_000_000)]
+    TooLarge {
+        /// Its width in pixels.
+        width: u32,
+        /// Its height in pixels.
+        height: u32,
+    },
+    /// The models could not be computed.
+    #[error("the text models cannot be computed: {detail}")]
+    Failed {
+        /// What they said.
+        detail: String,
+    },
+}
+
+/// Reads screenshots, and remembers the last one.
+pub struct Reader {
+    pub(crate) networks: Arc<Networks>,
+    last: Option<(Memory, Arc<Reading>)>,
+    known: KnownLines,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// Loads the models.
+    ///
+    /// # Errors
+    /// [`ReaderError::Weights`] if they are no text models.
+    pub fn new(weights: Weights) -> Result<Self, ReaderError> {
+        Ok(Self { networks: Arc::new(Networks::load(weights)?), last: None, known: KnownLines::default() })
+    }
+
+    /// The same models with a memory of its own, for a thread beside this one.
+    pub fn beside(&self) -> Self {
+        Self { networks: Arc::clone(&self.networks), last: None, known: KnownLines::default() }
+    }
+
+    /// The reader of a build that has one.
+    ///
+    /// # Errors
+    /// As [`Reader::new`].
+    pub fn embedded() -> Result<Option<Self>, ReaderError> {
+        Weights::embedded().map(Self::new).transpose()
+    }
+
+    /// Everything that is written on `image`.
+    ///
+    /// # Errors
+    /// [`ReaderError::TooLarge`], [`ReaderError::Failed`].
+    pub fn read(&mut self, image: &RgbImage) -> Result<Arc<Reading>, ReaderError> {
+        let (width, height) = image.dimensions();
+        if u64::from(width) * u64::from(height) > MAX_PIXELS {
+            return Err(ReaderError::TooLarge { width, height });
+        }
+        let whole = Region::of_image(image);
+        let same_size = self.last.take().filter(|(last, _)| last.image.dimensions() == image.dimensions());
+        let (mut map, changed) = match same_size {
+            Some((mut last, reading)) => match last.compare(image) {
+                Changed::Nothing => {
+                    self.last = Some((last, Arc::clone(&reading)));
+                    return Ok(reading);
+                }
+                Changed::These(regions) => (last.map, regions),
+            },
+            None => (CoreMap::new(image), vec![whole]),
+        };
+        for region in changed.into_iter().filter(|region| region.width() > 0 && region.height() > 0) {
+            map.look(&self.networks, image, region)?;
+        }
+        let lines = self.lines(image, &map)?;
+        let reading = Arc::new(Reading { size: Size::of_pixels(width, height), lines });
+        self.last = Some((Memory { image: image.clone(), map }, Arc::clone(&reading)));
+        Ok(reading)
+    }
+
+    /// The same with signs that stand alone, which a line's detector does not see: for whoever looks for one.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub fn read_with_signs(&mut self, image: &RgbImage) -> Result<Arc<Reading>, ReaderError> {
+        let reading = self.read(image)?;
+        let (told, places) = signs::signs(image, &reading.lines);
+        let pictures: Vec<LinePicture> =
+            places.into_iter().map(|edges| LinePicture::cut(image, edges)).collect();
+        let read = self.read_all(&pictures.iter().collect::<Vec<_>>())?;
+        let found = read.into_iter().flatten().filter_map(signs::sign);
+        let lines = reading.lines.iter().cloned().chain(signs::surest(found)).chain(told).collect();
+        Ok(Arc::new(Reading { size: reading.size, lines }))
+    }
+
+    fn lines(&mut self, image: &RgbImage, map: &CoreMap) -> Result<Vec<Line>, ReaderError> {
+        let pictures: Vec<LinePicture> =
+            boxes(map).into_iter().take(MAX_LINES).map(|edges| LinePicture::cut(image, edges)).collect();
+        let recalled: Vec<_> =
+            pictures.iter().map(|picture| self.known.recall(&picture.pixels, picture.origin())).collect();
+        let open: Vec<&LinePicture> = pictures
+            .iter()
+            .zip(&recalled)
+            .filter(|(_, known)| known.is_none())
+            .map(|(picture, _)| picture)
+            .collect();
+        let mut read = self.read_all(&open)?.into_iter();
+        let mut lines = Vec::new();
+        for (picture, known) in pictures.into_iter().zip(recalled) {
+            let line = known.unwrap_or_else(|| read.next().flatten());
+            self.known.remember(picture.pixels, line.clone());
+            lines.extend(line.filter(is_text));
+        }
+        self.known.turn_page();
+        lines.sort_by(|a, b| {
+            (a.rect.center().y, a.rect.left)
+                .partial_cmp(&(b.rect.center().y, b.rect.left))
+                .unwrap_or(std::cmp::Ordering::Equal)
+        });
+        Ok(lines)
+    }
+
+    fn read_all(&self, pictures: &[&LinePicture]) -> Result<Vec<Option<Line>>, ReaderError> {
+        let n_workers = self.networks.n_cores().min(pictures.len());
+        let next = AtomicUsize::new(0);
+        let (networks, next) = (&self.networks, &next);
+        let work = move |core: usize| -> Result<Vec<(usize, Option<Line>)>, ReaderError> {
+            let mut done = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(picture) = pictures.get(at) else { return Ok(done) };
+                done.push((at, picture.read(networks, core)?));
+            }
+        };
+        let parts = thread::scope(|scope| {
+            let workers: Vec<_> = (0..n_workers).map(|core| scope.spawn(move || work(core))).collect();
+            let ended = workers.into_iter().map(|worker| match worker.join() {
+                Ok(done) => done,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            ended.collect::<Result<Vec<_>, _>>()
+        })?;
+        let mut lines = vec![None; pictures.len()];
+        for (at, line) in parts.into_iter().flatten() {
+            lines[at] = line;
+        }
+        Ok(lines)
+    }
+}
+
+/// Boxes, icons and bullets are read as something, but not surely.
+fn is_text(line: &Line) -> bool {
+    let n = line.glyphs.iter().filter(|glyph| !glyph.character.is_whitespace()).count();
+    line.confidence >= TEXT[n.clamp(1, TEXT.len()) - 1]
+}

@@ -1,0 +1,145 @@
+//! Signs that stand alone, such as `+` on a key: too little for the detector, which looks for lines.
+//!
+//! Invariant: they are looked for only in closed boxes without a text, and only where somebody asks for one.
+
+use image::RgbImage;
+use vigorl_geometry::{Rect, Screen};
+
+use crate::boxes::LineBox;
+use crate::reading::{Frame, Glyph, Line};
+use crate::shapes::{Pixels, enclosing, things};
+
+/// Sides of a sign, in pixels.
+const SIDES: std::ops::RangeInclusive<u32> = 1..=44;
+/// Highest box of a key, in pixels.
+const KEY_PX: u32 = 90;
+/// Border of a key.
+const BORDER_PX: u32 = 4;
+/// How high the pictures of a sign are, in pixels: some are read in a large one, some in a small one.
+const HEIGHTS: [f64; 3] = [34.0, 24.0, 16.0];
+/// Parts of a sign are no farther from each other, in pixels.
+const PART_GAP_PX: u32 = 8;
+/// Pictures that are looked at, at most.
+const MOST: usize = 240;
+/// A sign is one if it is read with this confidence, a letter with this one: icons look like letters.
+const SURE: f32 = 0.5;
+const SURE_LETTER: f32 = 0.97;
+
+/// A key without a text, and the small things drawn in it.
+struct Key {
+    edges: Pixels,
+    things: Vec<Pixels>,
+}
+
+/// Signs that are told by their shape alone, and the places where others may stand.
+pub(crate) fn signs(image: &RgbImage, lines: &[Line]) -> (Vec<Line>, Vec<LineBox>) {
+    let (mut told, mut open) = (Vec::new(), Vec::new());
+    for key in keys(image, lines) {
+        match by_shape(&key) {
+            Some(character) => told.push(line_of(character, key.things[0].rect(), 1.0)),
+            None if open.len() < MOST => {
+                let whole = key.things.iter().copied().reduce(Pixels::joined).unwrap_or(key.edges);
+                open.extend(HEIGHTS.into_iter().filter_map(|high| around(whole, key.edges, high)));
+            }
+            None => {}
+        }
+    }
+    (told, open)
+}
+
+fn keys(image: &RgbImage, lines: &[Line]) -> Vec<Key> {
+    let whole = Pixels { left: 0, top: 0, right: image.width(), bottom: image.height() };
+    let is_small = |thing: &Pixels| SIDES.contains(&thing.width()) && SIDES.contains(&thing.height());
+    let small: Vec<Pixels> = things(image, whole).into_iter().filter(is_small).collect();
+    let is_read = |edges: Pixels| lines.iter().any(|line| edges.rect().contains(line.rect.center()));
+    let mut keys: Vec<Key> = Vec::new();
+    for things in parts_together(small) {
+        let whole =
+            things.iter().copied().reduce(Pixels::joined).filter(|whole| SIDES.contains(&whole.height()));
+        let edges = whole.and_then(|whole| enclosing(image, whole)).filter(|key| key.height() <= KEY_PX);
+        match edges.filter(|edges| !is_read(*edges)) {
+            Some(edges) if keys.iter().all(|key| key.edges != edges) => keys.push(Key { edges, things }),
+            _ => {}
+        }
+    }
+    keys
+}
+
+/// Things above each other are parts of one sign, such as the bars of `=`.
+fn parts_together(things: Vec<Pixels>) -> Vec<Vec<Pixels>> {
+    let mut groups: Vec<Vec<Pixels>> = Vec::new();
+    for thing in things {
+        let is_part = |other: &Pixels| {
+            let gap = thing.top.saturating_sub(other.bottom).max(other.top.saturating_sub(thing.bottom));
+            gap <= PART_GAP_PX && thing.left < other.right && other.left < thing.right
+        };
+        match groups.iter_mut().find(|group| group.iter().any(is_part)) {
+            Some(group) => group.push(thing),
+            None => groups.push(vec![thing]),
+        }
+    }
+    groups
+}
+
+/// A bar is a minus, two of them are an equals sign: the recogniser reads neither.
+fn by_shape(key: &Key) -> Option<char> {
+    let is_bar = |thing: &Pixels| thing.height() <= 6 && thing.width() >= 2 * thing.height();
+    match key.things.as_slice() {
+        [one] if is_bar(one) => Some('-'),
+        [one, two] if is_bar(one) && is_bar(two) && one.left.abs_diff(two.left) <= 1 => Some('='),
+        _ => None,
+    }
+}
+
+fn line_of(character: char, rect: Rect<Screen>, confidence: f32) -> Line {
+    let glyph = Glyph { character, left: rect.left, right: rect.right, confidence, frame: 0 };
+    let frame = Frame { blank: 0.0, likely: vec![(character, confidence)] };
+    Line { text: character.to_string(), rect, confidence, glyphs: vec![glyph], frames: vec![frame] }
+}
+
+/// As much of a key as a line of text would have, with the sign in it.
+fn around(sign: Pixels, key: Pixels, high: f64) -> Option<LineBox> {
+    let inner: Rect<Screen> = Rect::new(
+        f64::from(key.left + BORDER_PX),
+        f64::from(key.top + BORDER_PX),
+        f64::from(key.right) - f64::from(BORDER_PX),
+        f64::from(key.bottom) - f64::from(BORDER_PX),
+    );
+    let (middle, high) = (sign.rect().center(), inner.height().min(high));
+    // Where a sign stands in its line tells a comma from an apostrophe, as long as the whole line is in the picture.
+    let centre = if high > f64::from(sign.height()) + 14.0 { inner.center().y } else { middle.y };
+    let top = (centre - high / 2.0).max(inner.top);
+    let (left, right) = ((middle.x - high).max(inner.left), (middle.x + high).min(inner.right));
+    let bottom = (top + high).min(inner.bottom);
+    // A sign in the border of its key is none.
+    (right - left >= 4.0 && bottom - top >= 4.0).then_some(LineBox { left, top, right, bottom })
+}
+
+/// What was read, if it is one character and is sure. The recogniser knows no sign of multiplication.
+pub(crate) fn sign(mut line: Line) -> Option<Line> {
+    line.glyphs.retain(|glyph| !glyph.character.is_whitespace());
+    let [glyph] = line.glyphs.as_mut_slice() else { return None };
+    glyph.character = match glyph.character {
+        'x' | 'X' => '×',
+        '十' => '+',
+        '一' | '－' => '-',
+        '·' | '•' => '.',
+        wide @ '！'..='～' => char::from_u32(u32::from(wide) - 0xFEE0).unwrap_or(wide),
+        other => other,
+    };
+    let is_sure = line.confidence >= if glyph.character.is_alphanumeric() { SURE_LETTER } else { SURE };
+    is_sure.then(|| line_of(glyph.character, line.rect, line.confidence))
+}
+
+/// Of signs at one place the surest.
+pub(crate) fn surest(signs: impl Iterator<Item = Line>) -> Vec<Line> {
+    let mut kept: Vec<Line> = Vec::new();
+    for sign in signs {
+        match kept.iter_mut().find(|other| other.rect.contains(sign.rect.center())) {
+            Some(other) if other.confidence >= sign.confidence => {}
+            Some(other) => *other = sign,
+            None => kept.push(sign),
+        }
+    }
+    kept
+}

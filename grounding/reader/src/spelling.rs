@@ -1,0 +1,186 @@
+//! How a name is spelled on the screen: folding, and how far two spellings are apart.
+//!
+//! Invariant: digits and letters are never taken for one another here. What only looks alike is the business of
+//! [`crate::evidence`], which asks the pixels.
+
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
+
+/// Letters and digits without case and accents, and signs that carry a meaning; each with where it came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Folded {
+    pub(crate) chars: Vec<char>,
+    /// Index of the character that each came from.
+    pub(crate) at: Vec<usize>,
+}
+
+/// Emoji and what joins them: pictures, which nobody reads.
+pub(crate) fn is_pictograph(c: char) -> bool {
+    matches!(u32::from(c), 0x1F000..=0x1FAFF | 0x2600..=0x27BF | 0xFE00..=0xFE0F | 0x200D | 0xE0020..=0xE007F)
+}
+
+/// Signs that are left out: a name is often written without them, and they are easily misread.
+fn is_light(c: char) -> bool {
+    c.is_whitespace()
+        || is_pictograph(c)
+        || matches!(
+            c,
+            '.' | ','
+                | ':'
+                | ';'
+                | '!'
+                | '?'
+                | '\''
+                | '"'
+                | '`'
+                | '´'
+                | '…'
+                | '-'
+                | '‐'
+                | '‑'
+                | '–'
+                | '—'
+                | '_'
+                | '('
+                | ')'
+                | '['
+                | ']'
+                | '{'
+                | '}'
+                | '/'
+                | '\\'
+                | '|'
+                | '•'
+                | '·'
+                | '‘'
+                | '’'
+                | '“'
+                | '”'
+                | '„'
+                | '«'
+                | '»'
+                | '‹'
+                | '›'
+                | '~'
+                | '^'
+                | '。'
+                | '、'
+                | '，'
+                | '：'
+                | '；'
+                | '（'
+                | '）'
+                | '！'
+                | '？'
+                | '「'
+                | '」'
+        )
+}
+
+pub(crate) fn folded(text: impl IntoIterator<Item = char>) -> Folded {
+    let mut folded = Folded::default();
+    for (at, c) in text.into_iter().enumerate() {
+        if is_light(c) {
+            continue;
+        }
+        for part in std::iter::once(c).nfkd().filter(|part| !is_combining_mark(*part)) {
+            for lower in part.to_lowercase().filter(|lower| !is_light(*lower)) {
+                folded.chars.push(lower);
+                folded.at.push(at);
+            }
+        }
+    }
+    folded
+}
+
+/// By what a spelling on the screen differs from the one that was asked for. The order is that of preference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Spelling {
+    /// By nothing but white space.
+    Exact,
+    /// By signs at its end, such as a colon or three dots.
+    Ending,
+    /// By case.
+    Case,
+    /// By accents.
+    Accents,
+    /// By other punctuation.
+    Punctuation,
+    /// By a letter or digit that the pixels do not tell for sure.
+    Misread,
+}
+
+/// How `shown` differs from `asked`, which it equals when both are folded.
+pub(crate) fn compare(asked: &str, shown: &str) -> Spelling {
+    let counts = |c: &char| !c.is_whitespace() && !is_pictograph(*c);
+    let dense = |text: &str| text.chars().filter(counts).nfc().map(plain).collect::<String>();
+    let (asked, shown) = (dense(asked), dense(shown));
+    if asked == shown {
+        return Spelling::Exact;
+    }
+    let ends = |text: &str| text.trim_end_matches(is_ending).to_owned();
+    let (asked, shown) = (ends(&asked), ends(&shown));
+    if asked == shown {
+        return Spelling::Ending;
+    }
+    let (asked, shown) = (asked.to_lowercase(), shown.to_lowercase());
+    if asked == shown {
+        return Spelling::Case;
+    }
+    let bare = |text: &str| text.nfkd().filter(|c| !is_combining_mark(*c)).collect::<String>();
+    if bare(&asked) == bare(&shown) { Spelling::Accents } else { Spelling::Punctuation }
+}
+
+fn is_ending(c: char) -> bool {
+    matches!(c, ':' | '.' | '…' | '*' | ',' | ';' | '：' | '。')
+}
+
+/// One of the signs that are drawn alike.
+pub(crate) fn plain(c: char) -> char {
+    match c {
+        '‘' | '’' | '´' | '`' | '′' => '\'',
+        '“' | '”' | '„' | '″' => '"',
+        '‐' | '‑' | '–' | '—' | '−' | '一' => '-',
+        '✕' | '✖' | '✗' | '╳' => '×',
+        '：' => ':',
+        '（' => '(',
+        '）' => ')',
+        '，' => ',',
+        _ => c,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_compared_by_what_a_person_would_notice() {
+        let check = |asked: &str, shown: &str, expected: Spelling| {
+            assert_eq!(folded(asked.chars()).chars, folded(shown.chars()).chars, "{asked} {shown}");
+            assert_eq!(compare(asked, shown), expected, "{asked} {shown}");
+        };
+        check("Sign in", "Sign in", Spelling::Exact);
+        check("Sign in", "Signin", Spelling::Exact);
+        check("First name", "First name:", Spelling::Ending);
+        check("Save as", "Save as…", Spelling::Ending);
+        check("save", "Save", Spelling::Case);
+        check("Uber uns", "Über uns", Spelling::Accents);
+        check("git merge", "git-merge", Spelling::Punctuation);
+        check("don't", "don’t", Spelling::Exact);
+    }
+
+    #[test]
+    fn what_means_something_else_is_not_folded_away() {
+        for (one, other) in [("C", "C++"), ("1", "l"), ("0", "O"), ("a", "b"), ("50 %", "50"), ("€ 5", "$ 5")]
+        {
+            assert_ne!(folded(one.chars()).chars, folded(other.chars()).chars, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_folded_letter_knows_where_it_came_from() {
+        let folded = folded("ﬁ n".chars());
+        assert_eq!((folded.chars, folded.at), (vec!['f', 'i', 'n'], vec![0, 0, 2]));
+    }
+}

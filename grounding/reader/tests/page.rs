@@ -1,0 +1,215 @@
+//! The reader on a page that is known: what it reads, where, and what instructions find there.
+//!
+//! The boxes are the browser's own, of `fixtures/reader/page.html` at 640x420. These tests need the text models, which
+//! `make setup` fetches; without them they fail.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+
+use std::sync::{Arc, LazyLock};
+
+use image::{Rgb, RgbImage, imageops};
+use vigorl_geometry::{Point, Rect, Screen};
+use vigorl_reader::{Findings, Reader, Reading, Weights, contradiction, find};
+
+static PAGE: LazyLock<RgbImage> = LazyLock::new(|| {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/reader/page.png");
+    image::open(path).unwrap().into_rgb8()
+});
+static FIRST: LazyLock<Reader> = LazyLock::new(|| {
+    let weights = Weights::embedded().expect("the text models are missing: `make setup` fetches them");
+    Reader::new(weights).unwrap()
+});
+
+fn reader() -> Reader {
+    FIRST.beside()
+}
+
+fn read(image: &RgbImage) -> Arc<Reading> {
+    reader().read(image).unwrap()
+}
+
+fn ask(instruction: &str) -> Findings {
+    static READING: LazyLock<Arc<Reading>> = LazyLock::new(|| read(&PAGE));
+    find(&READING, &PAGE, instruction)
+}
+
+#[track_caller]
+fn finds(instruction: &str, [left, top, right, bottom]: [f64; 4]) {
+    let found = ask(instruction);
+    let at: Point<Screen> = found.best().unwrap_or_else(|| panic!("{instruction}: {found:?}")).at();
+    let place = Rect::new(left, top, right, bottom);
+    assert!(place.contains(at), "{instruction}: {at:?} is not in {place:?}: {found:?}");
+}
+
+#[test]
+fn every_line_is_read_letter_by_letter() {
+    let lines: Vec<String> = read(&PAGE).lines.iter().map(|line| line.text.clone()).collect();
+    for text in
+        ["First name", "E-mail", "name@example.org", "Save", "Delete", "Red Fox", "Grass Snake", "Événements"]
+    {
+        assert!(lines.iter().any(|line| line.contains(text)), "{text}: {lines:?}");
+    }
+}
+
+#[test]
+fn a_name_is_found_where_it_stands() {
+    finds("Members", [108.0, 12.0, 174.0, 28.0]);
+    finds("Événements", [201.0, 12.0, 289.0, 28.0]);
+    finds("uber uns", [317.0, 12.0, 381.0, 28.0]);
+    finds("\"privacy notice\"", [382.0, 196.0, 454.0, 211.0]);
+    finds("Red Fox", [22.0, 264.0, 127.0, 293.0]);
+}
+
+#[test]
+fn a_control_comes_before_the_same_word_in_a_sentence() {
+    finds("Save", [20.0, 187.0, 89.0, 217.0]);
+    finds("save", [20.0, 187.0, 89.0, 217.0]);
+    finds("click on the \"Save\" button.", [20.0, 187.0, 89.0, 217.0]);
+    finds("the Delete button", [92.0, 187.0, 173.0, 217.0]);
+}
+
+#[test]
+fn fields_and_boxes_are_found_by_their_texts() {
+    finds("the First name field", [130.0, 70.0, 364.0, 98.0]);
+    finds("field \"E-mail\"", [130.0, 112.0, 364.0, 140.0]);
+    finds("the name@example.org field", [130.0, 112.0, 364.0, 140.0]);
+    finds("checkbox I agree to the rules", [24.0, 157.0, 37.0, 170.0]);
+    finds("the \"Send me news\" checkbox", [195.0, 157.0, 209.0, 170.0]);
+}
+
+#[test]
+fn of_several_alike_the_ordinal_or_the_row_tells() {
+    let found = ask("Edit");
+    assert_eq!((found.n_best, found.best()), (3, None), "{found:#?}");
+    finds("the second Edit", [185.0, 301.0, 213.0, 317.0]);
+    finds("the last Edit link", [185.0, 332.0, 213.0, 348.0]);
+    finds("Edit in the row of Red Fox", [185.0, 270.0, 213.0, 286.0]);
+    finds("the Edit link in the row of \"Snow Owl\"", [185.0, 301.0, 213.0, 317.0]);
+    finds("2 right of Snow Owl", [128.0, 295.0, 184.0, 324.0]);
+    finds("Snow Owl below Red Fox", [22.0, 295.0, 127.0, 324.0]);
+}
+
+#[test]
+fn a_thing_without_a_name_is_found_by_what_stands_beside_it() {
+    finds("checkbox left of Send me news", [195.0, 157.0, 209.0, 170.0]);
+    finds("the field to the right of E-mail", [130.0, 112.0, 364.0, 140.0]);
+    finds("in the row of Snow Owl, Edit", [185.0, 301.0, 213.0, 317.0]);
+    finds("Edit in the Grass Snake row", [185.0, 332.0, 213.0, 348.0]);
+}
+
+#[test]
+fn a_name_is_no_instruction_because_a_word_of_it_names_a_kind() {
+    // Nothing is called so: neither a link `news` nor something `Send` is meant.
+    for name in ["Send link", "Select news", "Link rules", "Choose work"] {
+        assert!(ask(name).candidates.iter().all(|one| one.cost > 1.0), "{name}: {:#?}", ask(name));
+    }
+}
+
+#[test]
+fn a_point_contradicts_an_instruction_where_another_text_stands() {
+    let reading = read(&PAGE);
+    let says = |instruction: &str, x: f64, y: f64| {
+        contradiction(&reading, &PAGE, &ask(instruction), Point::new(x, y))
+    };
+    // On another control, on another text, on empty ground; and where a text in quotes is written nowhere.
+    for (instruction, x, y) in [
+        ("the Save button", 130.0, 202.0),
+        ("Save", 60.0, 279.0),
+        ("the Delete button", 600.0, 400.0),
+        ("field \"E-mail\"", 200.0, 196.0),
+        ("\"Cancel\"", 54.0, 202.0),
+    ] {
+        assert!(says(instruction, x, y).is_some(), "{instruction} ({x}, {y})");
+    }
+    // On the control's edge, in its field, on its checkbox, and where no text is named.
+    for (instruction, x, y) in [
+        ("the Save button", 21.0, 188.0),
+        ("Save", 87.0, 215.0),
+        ("field \"E-mail\"", 360.0, 126.0),
+        ("checkbox I agree to the rules", 30.0, 163.0),
+        ("the green rectangle", 130.0, 202.0),
+        ("Edit", 199.0, 309.0),
+    ] {
+        assert_eq!(says(instruction, x, y), None, "{instruction} ({x}, {y})");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_not_found() {
+    for absent in
+        ["Cancel", "Savee", "Sive", "Red Box", "\"Delete all\"", "name@example.com", "3", "", "   ", "\"\""]
+    {
+        let found = ask(absent);
+        assert_eq!(found.best(), None, "{absent}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_text_is_read_wherever_it_is_scrolled_to_and_only_what_is_new_is_read() {
+    let tall = RgbImage::from_fn(640, 900, |x, y| match y {
+        120..540 => *PAGE.get_pixel(x, y - 120),
+        _ => Rgb([255; 3]),
+    });
+    let view = |top: u32| imageops::crop_imm(&tall, 0, top, 640, 480).to_image();
+    let mut reader = reader();
+    reader.read(&view(0)).unwrap();
+    for top in [60, 120, 90, 300] {
+        let (again, fresh) = (reader.read(&view(top)).unwrap(), read(&view(top)));
+        let texts =
+            |reading: &Reading| reading.lines.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
+        assert_eq!(texts(&again), texts(&fresh), "scrolled to {top}");
+        for (a, b) in again.lines.iter().zip(&fresh.lines) {
+            let (a, b) = (a.rect.center(), b.rect.center());
+            assert!(a.distance(b) < 2.0, "scrolled to {top}: {a:?} {b:?}");
+        }
+    }
+}
+
+#[test]
+fn a_change_in_place_is_read_and_the_rest_stays() {
+    let mut reader = reader();
+    let before = reader.read(&PAGE).unwrap();
+    let mut changed = PAGE.clone();
+    // The word moves into the empty field.
+    let word = imageops::crop_imm(&*PAGE, 20, 76, 76, 18).to_image();
+    imageops::replace(&mut changed, &word, 140, 75);
+    let after = reader.read(&changed).unwrap();
+    let n = |reading: &Reading| reading.lines.iter().filter(|line| line.text == "First name").count();
+    let texts = |reading: &Reading| reading.lines.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
+    assert_eq!((n(&before), n(&after)), (1, 2), "{:?}", texts(&after));
+    assert_eq!(texts(&reader.read(&PAGE).unwrap()), texts(&before));
+}
+
+#[test]
+fn pictures_without_text_and_odd_ones_are_no_trouble() {
+    let mut reader = reader();
+    let mut seed = 7_u32;
+    let noise = RgbImage::from_fn(320, 200, |_, _| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        Rgb([(seed >> 24) as u8, (seed >> 16) as u8, (seed >> 8) as u8])
+    });
+    let odd = [
+        RgbImage::new(1, 1),
+        RgbImage::new(1, 700),
+        RgbImage::new(20_000, 1),
+        RgbImage::from_pixel(640, 480, Rgb([120; 3])),
+        noise,
+    ];
+    for picture in &odd {
+        let reading = reader.read(picture).unwrap();
+        assert!(reading.lines.len() < 40, "{:?}: {}", picture.dimensions(), reading.lines.len());
+    }
+    assert!(read(&RgbImage::new(0, 0)).lines.is_empty());
+}
+
+#[test]
+fn what_is_no_model_is_refused() {
+    let whole = Weights::embedded().unwrap();
+    for (detector, recogniser) in [(vec![], vec![]), (b"junk".to_vec(), b"junk".to_vec())] {
+        assert!(Reader::new(Weights::of_models(detector, recogniser)).is_err());
+    }
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
+    let error = Weights::of_folder(folder.as_ref()).unwrap_err().to_string();
+    assert!(error.contains("PP-OCRv6_det_small.onnx"), "{error}");
+    drop(whole);
+}
