@@ -12,6 +12,8 @@ use crate::leash::Leash;
 pub struct Agent<'a> {
     /// Who says where.
     pub eyes: &'a mut dyn Eyes,
+    /// How sure they must be of a point, 0..=1, unless a person says that it may be done.
+    pub min_confidence: f64,
     /// Who may contradict them.
     pub checks: Checks,
     /// Who looks at pixels for clauses.

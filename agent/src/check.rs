@@ -85,7 +85,7 @@ fn wait_for(
 
 /// Reads something. The screen stays as it is.
 pub(crate) fn read(
-    agent: &Agent<'_>,
+    agent: &mut Agent<'_>,
     env: &mut dyn Environment,
     read: &ReadStep,
     outcome: &mut StepOutcome,
@@ -94,7 +94,7 @@ pub(crate) fn read(
         return Ok(());
     }
     let clock = Instant::now();
-    let said = env.read(read)?;
+    let said = env.read(read, agent.senses)?;
     outcome.times.verify += clock.elapsed();
     outcome.after = outcome.before.clone();
     match said {

@@ -38,6 +38,7 @@ pub fn run_episode(
         }
     };
     watch.episode_started(&start)?;
+    agent.senses.begin();
     agent.leash.start();
     let mut course = Course { agent, plan, env, watch, steps: Vec::new(), in_vain: Vec::new() };
     let end = match course.play(&start) {
@@ -79,7 +80,7 @@ type Next = Result<(Planned, Seen), End>;
 
 /// Whether the episode is over behind a step.
 enum Over {
-    Not(Planned),
+    Not(Box<Planned>),
     Cancelled,
     Yes(Undone, Option<String>),
     /// The plan itself failed.
@@ -128,6 +129,9 @@ impl Course<'_, '_> {
         let starting = clock.elapsed();
         let mut outcome = run_step(self.agent, self.env, &planned.decision, seen, &self.in_vain, self.watch)?;
         outcome.times.record += starting;
+        if let Some(after) = &outcome.after {
+            self.agent.senses.saw(after);
+        }
         let mut verification = outcome.checked.unwrap_or(Verification::Unknown);
         self.steps.push(outcome);
         let over = self.is_over(max_steps);
@@ -160,7 +164,7 @@ impl Course<'_, '_> {
             (_, Some(end)) => Ok(Err(end)),
             (Over::Not(next), None) => {
                 let seen = fresh.map_or_else(|| self.observe(), |seen| Ok((seen, Duration::ZERO)))?;
-                Ok(Ok((next, seen)))
+                Ok(Ok((*next, seen)))
             }
             (Over::Failed(error), None) => Err(error),
             (Over::Cancelled | Over::Yes(..), None) => unreachable!("what is over has an end"),
@@ -194,7 +198,7 @@ impl Course<'_, '_> {
             _ if max_steps.is_some_and(|most| self.steps.len() >= most) => {
                 Over::Yes(refused.unwrap_or(Undone::OutOfSteps), None)
             }
-            _ => Over::Not(next),
+            _ => Over::Not(Box::new(next)),
         }
     }
 

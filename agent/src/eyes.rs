@@ -10,6 +10,8 @@ use vigorl_policy::{
 };
 use vigorl_tasks::scripted::Target;
 
+use crate::confidence::{Confidence, ConfidenceMap};
+
 /// Anything that finds targets on screenshots.
 pub trait Eyes {
     /// For records: who decides.
@@ -58,6 +60,17 @@ pub enum Finding {
 }
 
 impl Finding {
+    /// In one word, for records.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Found(_) => "found",
+            Self::Absent(_) => "absent",
+            Self::Ambiguous(_) => "ambiguous",
+            Self::Unsure(..) => "unsure",
+            Self::Malformed(_) => "malformed",
+        }
+    }
+
     /// Where to act, or why not to.
     ///
     /// # Errors
@@ -87,14 +100,28 @@ pub struct Candidate {
 pub struct Sighting {
     /// What was found.
     pub finding: Finding,
-    /// Confidence in 0..=1, where there is one.
-    pub confidence: Option<f64>,
+    /// How sure the eyes are of the point, where they can tell.
+    pub confidence: Option<Confidence>,
     /// What else could be meant.
     pub candidates: Vec<Candidate>,
     /// Who decided: [`Eyes::name`].
     pub decided_by: String,
     /// What was said on the way.
     pub grounding: Grounding,
+}
+
+impl Sighting {
+    /// The same, where a point that is less sure than `min` is unsure.
+    #[must_use]
+    pub fn held_to(mut self, min: f64) -> Self {
+        if let (Finding::Found(at), Some(confidence)) = (&self.finding, &self.confidence)
+            && confidence.value < min
+        {
+            let reason = format!("{}, and {min:.2} is needed", confidence.in_words());
+            self.finding = Finding::Unsure(*at, reason);
+        }
+        self
+    }
 }
 
 /// A policy that looks at the screenshot.
@@ -105,6 +132,8 @@ pub struct PolicyEyes<'a> {
     pub preset: &'a Preset,
     /// How it samples.
     pub sampling: &'a Sampling,
+    /// What its confidence means, where that was measured.
+    pub maps: &'a [ConfidenceMap],
 }
 
 impl std::fmt::Debug for PolicyEyes<'_> {
@@ -128,6 +157,9 @@ impl PolicyEyes<'_> {
     }
 }
 
+/// Policies that are surer than this are equally sure.
+const MAX_LOG_ODDS: f64 = 12.0;
+
 impl Eyes for PolicyEyes<'_> {
     fn name(&self) -> &str {
         self.policy.name()
@@ -148,7 +180,12 @@ impl Eyes for PolicyEyes<'_> {
             (None, Some(at)) => Finding::Found(at),
             (None, None) => Finding::Absent("the policy answered no point".to_owned()),
         };
-        let (confidence, decided_by) = (grounding.confidence, self.name().to_owned());
+        let size = ask.screenshot.size();
+        let confidence = grounding.confidence.map(|raw| {
+            let log_odds = (raw / (1.0 - raw)).ln().clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS);
+            Confidence::new(self.maps, size, [("log_odds".to_owned(), log_odds)].into(), raw)
+        });
+        let decided_by = self.name().to_owned();
         Ok(Sighting { finding, confidence, candidates: Vec::new(), decided_by, grounding })
     }
 

@@ -1,7 +1,9 @@
 //! From a target to a point: the eyes are asked, and may be contradicted.
 //!
-//! Invariants: nothing is done at a point that the page contradicts, nor, before a closer look, where the same was done
-//! in vain already; what is known of a place is recorded beside the answer and never shown to a policy.
+//! Invariants: nothing is done at a point that nobody is sure of, unless a person consents, nor at one that the page or a
+//! reading contradicts, nor, before a closer look, where the same was done in vain already; what is known of a place is
+//! recorded beside the answer and never shown to a policy; a target by its text is where that text is read, whoever the
+//! eyes are.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -10,12 +12,12 @@ use vigorl_geometry::{Point, Screen};
 use vigorl_interface::{Act, Action, Effect, Screenshot, same_but_for_a_caret};
 use vigorl_policy::{GroundObserver, Grounding, Turn};
 use vigorl_tasks::Environment;
-use vigorl_tasks::scripted::{ElementAt, Target};
+use vigorl_tasks::scripted::{ElementAt, Place, Target};
 
 use crate::agent::{Agent, Checks};
 use crate::cancel::Cancel;
 use crate::error::{StepError, WatchError};
-use crate::eyes::{Ask, Finding};
+use crate::eyes::{Ask, Eyes as _, Finding, PlaceEyes};
 use crate::outcome::StepOutcome;
 use crate::timed::timed;
 use crate::watch::Watch;
@@ -67,6 +69,13 @@ struct Search<'s> {
     place: Option<Result<vigorl_geometry::Rect<Screen>, String>>,
 }
 
+impl Search<'_> {
+    /// Whether the task says by its text what is meant: then nobody else is asked, and nobody contradicts.
+    fn is_decided(&self) -> bool {
+        matches!(self.target.place, Some(Place::Text(_)))
+    }
+}
+
 /// Aims an act: each of its targets is found in turn. Why there is no point otherwise.
 pub(crate) fn aim(
     agent: &mut Agent<'_>,
@@ -101,18 +110,21 @@ fn find(
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<Result<Point<Screen>, String>, StepError> {
-    let place = match (&target.place, env.driver()) {
-        (Some(place), Some(driver)) => Some(place.locate(driver, screenshot)?),
-        (Some(_), None) => Some(Err("this world has nothing that could be asked for a place".to_owned())),
-        (None, _) => None,
+    let place = match &target.place {
+        Some(place) => Some(place.locate(env.driver(), agent.senses, screenshot)?),
+        None => None,
     };
     if let (true, Some(Ok(place))) = (outcome.sightings.is_empty(), &place) {
         outcome.place = Some(*place);
     }
     let search = Search { target, screenshot, place };
     let mut found = ask(agent, &search, 0, None, watch, outcome)?;
-    if agent.checks == Checks::Nobody || !agent.eyes.may_differ() {
-        return Ok(found.point());
+    if search.is_decided() || agent.checks == Checks::Nobody || !agent.eyes.may_differ() {
+        return Ok(sure_or_asked(agent, found, outcome));
+    }
+    if let Finding::Unsure(..) = found {
+        let answered = outcome.sightings.pop().map(|sighting| sighting.grounding);
+        found = ask(agent, &search, 1, answered, watch, outcome)?;
     }
     for nth in 1..=CLOSER_LOOKS {
         let Finding::Found(at) = found else { break };
@@ -136,8 +148,8 @@ fn uncontradicted(
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<Result<Point<Screen>, String>, StepError> {
-    let Finding::Found(at) = found else { return Ok(found.point()) };
-    if veto(env, search, at, outcome)?.is_none() {
+    let Finding::Found(at) = found else { return Ok(sure_or_asked(agent, found, outcome)) };
+    if veto(agent, env, search, at, outcome)?.is_none() {
         return Ok(Ok(at));
     }
     let found = ask(agent, search, 1, None, watch, outcome)?;
@@ -147,12 +159,45 @@ fn uncontradicted(
         outcome.sightings.push(again);
         timed(&mut outcome.times.record, || watch.found(&outcome.sightings))?;
     }
-    let Finding::Found(at) = found else { return Ok(found.point()) };
-    Ok(veto(env, search, at, outcome)?.map_or(Ok(at), Err))
+    let Finding::Found(at) = found else { return Ok(sure_or_asked(agent, found, outcome)) };
+    Ok(veto(agent, env, search, at, outcome)?.map_or(Ok(at), Err))
+}
+
+/// The point; of one that is not sure only where somebody can be asked before anything is done there.
+fn sure_or_asked(
+    agent: &Agent<'_>,
+    found: Finding,
+    outcome: &mut StepOutcome,
+) -> Result<Point<Screen>, String> {
+    match found {
+        Finding::Unsure(at, reason) if agent.leash.asks() => {
+            outcome.doubt = Some(reason);
+            Ok(at)
+        }
+        other => other.point(),
+    }
+}
+
+/// Whether what is at the point contradicts the instruction: by the page, and then by what is written there.
+fn veto(
+    agent: &mut Agent<'_>,
+    env: &mut dyn Environment,
+    search: &Search<'_>,
+    at: Point<Screen>,
+    outcome: &mut StepOutcome,
+) -> Result<Option<String>, StepError> {
+    if let Some(reason) = veto_of_page(env, search, at, outcome)? {
+        return Ok(Some(reason));
+    }
+    let clock = Instant::now();
+    let words = &search.target.description;
+    let read = agent.senses.contradicts(search.screenshot, words, at)?;
+    outcome.times.verify += clock.elapsed();
+    Ok(read.map(|reason| format!("vetoed: {reason}")))
 }
 
 /// Asks the page what is at the point, and whether that contradicts the instruction.
-fn veto(
+fn veto_of_page(
     env: &mut dyn Environment,
     search: &Search<'_>,
     at: Point<Screen>,
@@ -190,7 +235,10 @@ fn ask(
     let question = Ask { screenshot, target, place: place.as_ref(), nth, in_vain };
     let (cancel, until) = (agent.cancel, agent.leash.until());
     let mut follow = Follow { cancel, until, watch, failure: None, recording: Duration::ZERO };
-    let sighting = agent.eyes.find(&question, &mut follow)?;
+    let sighting = match search.is_decided() {
+        true => PlaceEyes.find(&question, &mut follow)?,
+        false => agent.eyes.find(&question, &mut follow)?.held_to(agent.min_confidence),
+    };
     outcome.times.record += follow.recording;
     if let Some(failure) = follow.failure {
         return Err(failure.into());

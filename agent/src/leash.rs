@@ -52,6 +52,8 @@ pub struct Question<'a> {
     pub action: &'a Action,
     /// Where: the page or window, and the dialog that the action would answer. Its texts are the page's own.
     pub page: &'a PageState,
+    /// Why nobody is sure of the place, if nobody is: whoever is not asked about this kind of action is asked then.
+    pub doubt: Option<&'a str>,
     /// When an answer comes too late.
     pub until: Option<Instant>,
 }
@@ -150,13 +152,25 @@ impl<'a> Leash<'a> {
         self.out_of_time().or_else(out_of_actions)
     }
 
-    /// Why the action may not be done, if it may not.
-    pub(crate) fn holds(&mut self, step: &str, action: &Action, page: &PageState) -> Option<Held> {
+    /// Whether somebody can be asked.
+    pub(crate) fn asks(&self) -> bool {
+        self.confirm.is_some()
+    }
+
+    /// Why the action may not be done, if it may not. A doubtful one is only done if somebody consents.
+    pub(crate) fn holds(
+        &mut self,
+        step: &str,
+        action: &Action,
+        page: &PageState,
+        doubt: Option<&str>,
+    ) -> Option<Held> {
         if let Some(held) = self.limit_reached() {
             return Some(held);
         }
-        let question = Question { step, action, page, until: self.until() };
-        let consent = self.confirm.as_mut().map_or(Consent::Given, |confirm| confirm.confirm(&question));
+        let question = Question { step, action, page, doubt, until: self.until() };
+        let by_itself = if doubt.is_none() { Consent::Given } else { Consent::Refused };
+        let consent = self.confirm.as_mut().map_or(by_itself, |confirm| confirm.confirm(&question));
         // A person takes time: also a yes can come too late.
         self.out_of_time().or_else(|| (consent == Consent::Refused).then_some(Held::ByPerson))
     }

@@ -9,6 +9,7 @@ mod agent;
 pub mod calibration;
 mod cancel;
 mod check;
+mod confidence;
 mod episode;
 mod error;
 mod eyes;
@@ -23,6 +24,7 @@ mod watch;
 
 pub use agent::{Agent, Checks, Hands};
 pub use cancel::Cancel;
+pub use confidence::{Confidence, ConfidenceMap, Features, Told};
 pub use episode::run_episode;
 pub use error::{StepError, WatchError};
 pub use eyes::{Ask, Candidate, Eyes, Finding, PlaceEyes, PolicyEyes, Sighting};

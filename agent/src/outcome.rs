@@ -47,6 +47,8 @@ pub struct StepOutcome {
     pub place: Option<Rect<Screen>>,
     /// What the page says is at the point, if it was asked.
     pub element: Option<ElementAt>,
+    /// Why nobody is sure of a target's place; somebody was asked then.
+    pub doubt: Option<String>,
     /// What was executed.
     pub action: Option<Action>,
     /// What it did.
@@ -88,6 +90,7 @@ impl StepOutcome {
             sightings: Vec::new(),
             place: None,
             element: None,
+            doubt: None,
             action: None,
             effect: Effect::Refused,
             detail: None,

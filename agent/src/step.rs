@@ -35,6 +35,7 @@ pub(crate) fn run_step(
         answer_dialog(agent, env, decision, watch, &mut outcome)?;
         return Ok(outcome);
     };
+    agent.senses.saw(&screenshot);
     timed(&mut outcome.times.record, || watch.observed(&screenshot))?;
     match decision {
         Decision::Act(wanted) => find_and_act(agent, env, wanted, &screenshot, in_vain, watch, &mut outcome)?,
@@ -83,7 +84,7 @@ fn find_and_act(
 
 /// Whether the action may be done, asked right before it; if not, the outcome says why.
 fn may_act(agent: &mut Agent<'_>, action: &Action, outcome: &mut StepOutcome) -> bool {
-    let held = agent.leash.holds(&outcome.instruction, action, &outcome.page);
+    let held = agent.leash.holds(&outcome.instruction, action, &outcome.page, outcome.doubt.as_deref());
     if agent.cancel.is_set() {
         outcome.interrupt();
         return false;
@@ -111,6 +112,7 @@ fn act(
         return Ok(());
     }
     timed(&mut outcome.times.record, || watch.acting(&action))?;
+    tell_typed(agent, &action);
     match timed(&mut outcome.times.act, || env.perform(&action))? {
         Performed::Refused(reason) => {
             outcome.refuse(reason);
@@ -121,6 +123,20 @@ fn act(
     agent.leash.count();
     (outcome.action, outcome.acted_at) = (Some(action), Some(Instant::now()));
     look_again(agent, env, watch, outcome)
+}
+
+/// Tells the senses what the run types itself: it proves nothing where it is read. That is told before it is done,
+/// because of what is refused half way some may show.
+fn tell_typed(agent: &mut Agent<'_>, action: &Action) {
+    match action {
+        Act::Type { text } | Act::AnswerDialog { text: Some(text), .. } => agent.senses.typed(text),
+        Act::Press { chord } => {
+            if let [Key::Char(key)] | [Key::Shift, Key::Char(key)] = chord[..] {
+                agent.senses.typed(&key.to_string());
+            }
+        }
+        _ => {}
+    }
 }
 
 /// A dialog covers the page: an answer to it, Enter (which accepts it) and Escape (which dismisses it) are all that can
@@ -145,6 +161,7 @@ fn answer_dialog(
         return Ok(());
     }
     timed(&mut outcome.times.record, || watch.acting(&said))?;
+    tell_typed(agent, &said);
     if let Performed::Refused(reason) = timed(&mut outcome.times.act, || env.perform(&answer))? {
         outcome.refuse(reason);
         return Ok(());

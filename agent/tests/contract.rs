@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use image::RgbImage;
 use vigorl_agent::{
-    Agent, Ask, Cancel, Candidate, Checks, Decide, Decision, Ending, Episode, Eyes, Finding, Hands, InOrder,
-    Leash, Planned, PolicyEyes, Sighting, StepError, StepOutcome, Watch, WatchError, Watched, run_episode,
+    Agent, Ask, Cancel, Candidate, Checks, Confidence, Confirm, Consent, Decide, Decision, Ending, Episode,
+    Eyes, Features, Finding, Hands, InOrder, Leash, Planned, PolicyEyes, Question, Sighting, StepError,
+    StepOutcome, Watch, WatchError, Watched, run_episode,
 };
 use vigorl_geometry::fit::PixelBudget;
-use vigorl_geometry::{DevicePixelRatio, Point, Rect};
-use vigorl_interface::{Act, Action, Screenshot};
+use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen};
+use vigorl_interface::{Act, Action, Key, Screenshot};
 use vigorl_policy::{
     Completion, Conversation, Finish, GroundObserver, Grounding, Policy, PolicyError, Preset, Sampling,
     ScriptedPolicy, TokenStream, Turn,
 };
 use vigorl_tasks::picture::PictureWorld;
+use vigorl_tasks::scripted::{Place, Target, TextPlace};
 use vigorl_tasks::{
     Allowance, Blind, Environment, Failure, Observation, Performed, Senses, Start, Verdict, Verification,
 };
@@ -29,7 +31,7 @@ const HIT: &str = "<think> The box (15, 15). </think>\n<answer> (15, 15) </answe
 fn picture() -> PictureWorld {
     let pixels = Arc::new(RgbImage::new(200, 100));
     let screenshot = Screenshot { pixels, device_pixel_ratio: DevicePixelRatio::new(1.0).unwrap() };
-    PictureWorld::new(screenshot, "the box", Rect::new(10.0, 10.0, 20.0, 20.0))
+    PictureWorld::new(screenshot, "the box", vec![Rect::new(10.0, 10.0, 20.0, 20.0)])
 }
 
 fn play(
@@ -41,6 +43,7 @@ fn play(
 ) -> Result<Episode, WatchError> {
     let mut agent = Agent {
         eyes,
+        min_confidence: 0.0,
         checks: Checks::Elements,
         senses: &mut Blind,
         settle_cap: Duration::from_secs(1),
@@ -54,7 +57,7 @@ fn play(
 /// One click of a policy that says `replies`.
 fn click(policy: &mut dyn Policy, env: &mut dyn Environment, watch: &mut dyn Watch) -> Episode {
     let preset = Preset::web_grounding_multiturn();
-    let mut eyes = PolicyEyes { policy, preset: &preset, sampling: &sampling() };
+    let mut eyes = PolicyEyes { policy, preset: &preset, sampling: &sampling(), maps: &[] };
     play(&mut eyes, &mut InOrder::click("the box"), env, watch, &Cancel::default()).unwrap()
 }
 
@@ -141,7 +144,7 @@ impl Eyes for Told {
             Candidate { at: Point::new(90.0, 90.0), why: "it looks alike".to_owned(), confidence: None };
         Ok(Sighting {
             finding: self.0.clone(),
-            confidence: Some(0.5),
+            confidence: Some(Confidence { value: 0.5, domain: None, features: Features::new() }),
             candidates: vec![other],
             decided_by: self.name().to_owned(),
             grounding,
@@ -345,7 +348,7 @@ fn a_watcher_that_fails_ends_the_episode() {
     }
     for place in ["acting", "turn"] {
         let (mut policy, preset) = (ScriptedPolicy::new([HIT]), Preset::web_grounding_multiturn());
-        let mut eyes = PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling() };
+        let mut eyes = PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling(), maps: &[] };
         let mut world = picture();
         let plan = &mut InOrder::click("the box");
         let failed = play(&mut eyes, plan, &mut world, &mut Full(place), &Cancel::default()).unwrap_err();
@@ -353,4 +356,130 @@ fn a_watcher_that_fails_ends_the_episode() {
         let judged = world.judge(None, &mut Blind, &Allowance::UNLIMITED).unwrap();
         assert_eq!(judged.verification, Verification::Unsatisfied, "nothing was done before it was kept");
     }
+}
+
+/// Reads `Save` at one place, and keeps what it is told.
+#[derive(Default)]
+struct Reads {
+    told: Vec<String>,
+}
+
+impl Senses for Reads {
+    fn begin(&mut self) {
+        self.told.push("begin".to_owned());
+    }
+    fn saw(&mut self, _screenshot: &Screenshot) {
+        self.told.push("saw".to_owned());
+    }
+    fn typed(&mut self, text: &str) {
+        self.told.push(format!("typed {text}"));
+    }
+    fn place_of(
+        &mut self,
+        _screenshot: &Screenshot,
+        place: &TextPlace,
+    ) -> Result<Result<Rect<Screen>, String>, Failure> {
+        let is_save = place.text.as_deref() == Some("Save");
+        Ok(is_save
+            .then(|| Rect::new(12.0, 12.0, 18.0, 18.0))
+            .ok_or_else(|| "it is written nowhere".to_owned()))
+    }
+}
+
+fn by_text(text: &str) -> Target {
+    let place = TextPlace { text: Some(text.to_owned()), ..TextPlace::default() };
+    Target { description: "the box".to_owned(), place: Some(Place::Text(place)) }
+}
+
+fn play_sensing(eyes: &mut dyn Eyes, senses: &mut Reads, acts: Vec<Act<Target>>) -> Episode {
+    let mut agent = Agent {
+        eyes,
+        min_confidence: 0.0,
+        checks: Checks::Elements,
+        senses,
+        settle_cap: Duration::from_secs(1),
+        hands: Hands::Act,
+        cancel: &Cancel::default(),
+        leash: Leash::default(),
+    };
+    let mut plan = InOrder(acts.into_iter().map(Decision::Act).collect());
+    run_episode(&mut agent, &mut plan, &mut picture(), 3, &mut ()).unwrap()
+}
+
+#[test]
+fn a_target_by_text_is_where_it_is_read_whoever_the_eyes_are() {
+    // Eyes that would point elsewhere are not asked.
+    let elsewhere = &mut Told(Finding::Found(Point::new(150.0, 50.0)));
+    let found = play_sensing(elsewhere, &mut Reads::default(), vec![Act::click(by_text("Save"))]);
+    assert_eq!((found.success, found.steps[0].answer()), (Some(true), Some(Point::new(15.0, 15.0))));
+    let absent = play_sensing(elsewhere, &mut Reads::default(), vec![Act::click(by_text("Cancel"))]);
+    assert_eq!(
+        (absent.success, absent.detail.as_deref()),
+        (Some(false), Some("it is written nowhere; nothing was clicked"))
+    );
+    assert_eq!(absent.steps[0].action, None);
+}
+
+#[test]
+fn senses_are_told_of_the_episode() {
+    let mut senses = Reads::default();
+    let acts = vec![
+        Act::click(by_text("Save")),
+        Act::Press { chord: vec![Key::Char('a')] },
+        Act::Press { chord: vec![Key::Control, Key::Char('c')] },
+    ];
+    play_sensing(&mut Told(Finding::Found(Point::new(15.0, 15.0))), &mut senses, acts);
+    // The picture refuses keys, which ends the episode; what was about to be typed is known all the same.
+    assert_eq!(senses.told, ["begin", "saw", "saw", "saw", "typed a"]);
+}
+
+/// A person who says the same to everything, and remembers what was doubted.
+struct Person {
+    says: Consent,
+    doubts: Vec<Option<String>>,
+}
+
+impl Confirm for Person {
+    fn confirm(&mut self, question: &Question<'_>) -> Consent {
+        self.doubts.push(question.doubt.map(str::to_owned));
+        self.says
+    }
+}
+
+/// One click of eyes that are half sure, by whoever wants them to be `min_confidence` sure.
+fn half_sure(min_confidence: f64, person: Option<&mut Person>) -> Episode {
+    let cancel = Cancel::default();
+    let confirm = person.map(|person| person as &mut dyn Confirm);
+    let mut agent = Agent {
+        eyes: &mut Told(Finding::Found(Point::new(15.0, 15.0))),
+        min_confidence,
+        checks: Checks::Elements,
+        senses: &mut Blind,
+        settle_cap: Duration::from_secs(1),
+        hands: Hands::Act,
+        cancel: &cancel,
+        leash: Leash::new(None, None, confirm),
+    };
+    run_episode(&mut agent, &mut InOrder::click("the box"), &mut picture(), 3, &mut ()).unwrap()
+}
+
+#[test]
+fn what_is_less_sure_than_it_must_be_is_a_persons_to_decide_and_refused_where_there_is_none() {
+    let sure = half_sure(0.5, None);
+    assert_eq!((sure.success, sure.steps[0].action.is_some()), (Some(true), true));
+    let alone = half_sure(0.51, None);
+    assert_eq!((alone.success, alone.steps[0].action.is_some()), (Some(false), false));
+    let detail = alone.steps[0].detail.as_deref().unwrap();
+    assert!(detail.contains("confidence 0.50 (uncalibrated), and 0.51 is needed"), "{detail}");
+    for (says, is_done) in [(Consent::Given, true), (Consent::Refused, false)] {
+        let mut person = Person { says, doubts: Vec::new() };
+        let asked = half_sure(0.51, Some(&mut person));
+        assert_eq!((asked.success, asked.steps[0].action.is_some()), (Some(is_done), is_done));
+        let [Some(doubt)] = &person.doubts[..] else { panic!("{:?}", person.doubts) };
+        assert!(doubt.contains("0.51 is needed"), "{doubt}");
+    }
+    // Of what is sure, nobody is told a doubt.
+    let mut person = Person { says: Consent::Given, doubts: Vec::new() };
+    half_sure(0.5, Some(&mut person));
+    assert_eq!(person.doubts, [None]);
 }
