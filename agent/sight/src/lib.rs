@@ -1,0 +1,47 @@
+//! Eyes that read: what the reader finds on a screenshot, as an answer to an agent, and a mixture that knows whom to ask.
+//!
+//! Invariants: the pixels alone decide, no page is asked; a sure reading is the answer and a policy is not asked then; what
+//! names a text is nowhere clicked where another text stands.
+
+mod auto;
+mod reader;
+mod senses;
+mod thoughts;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use image::RgbImage;
+use vigorl_reader::{Reader, ReaderError, Reading};
+
+pub use auto::AutoEyes;
+pub use reader::{READER, ReaderEyes, Seen, look};
+pub use senses::ReaderSenses;
+
+/// A reader that eyes and senses of one agent share, and with it what is known of the last screenshot.
+#[derive(Debug, Clone)]
+pub struct SharedReader(Arc<Mutex<Reader>>);
+
+impl SharedReader {
+    /// Shares a reader.
+    pub fn new(reader: Reader) -> Self {
+        Self(Arc::new(Mutex::new(reader)))
+    }
+
+    /// The same models for a thread beside this one, with a memory of its own.
+    pub fn beside(&self) -> Self {
+        Self::new(self.lock().beside())
+    }
+
+    /// All text of a picture.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub fn read(&self, picture: &RgbImage) -> Result<Arc<Reading>, ReaderError> {
+        self.lock().read(picture)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Reader> {
+        // A reading that panicked left nothing half done: the memory is put back last.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,133 @@
+//! Eyes that only read.
+
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use image::RgbImage;
+use vigorl_agent::{Ask, Candidate, Confidence, ConfidenceMap, Eyes, Finding, Sighting};
+use vigorl_geometry::{Point, Screen, Size};
+use vigorl_policy::{GroundObserver, PolicyError};
+use vigorl_reader::{Findings, Reading, contradiction, find, may_name_a_sign};
+
+use crate::SharedReader;
+use crate::thoughts::grounding;
+
+/// What the reader is called where it decided.
+pub const READER: &str = "reader";
+
+/// What the reader's confidences mean: those of the models that are in use.
+static MAPS: LazyLock<Vec<ConfidenceMap>> = LazyLock::new(|| {
+    let all: Vec<ConfidenceMap> =
+        serde_json::from_str(include_str!("../confidence.json")).unwrap_or_default();
+    all.into_iter().filter(|map| map.weights_sha256 == vigorl_reader::sha256()).collect()
+});
+
+/// Reads, and finds what an instruction names.
+#[derive(Debug)]
+pub struct ReaderEyes(pub SharedReader);
+
+/// What the reader saw of an instruction.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// What was found, with all candidates.
+    pub findings: Findings,
+    /// How sure the best one is; nothing if there is none.
+    pub confidence: Option<Confidence>,
+    /// What was read.
+    pub reading: Arc<Reading>,
+    /// On what.
+    pub image: Arc<RgbImage>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Reads a picture and finds what an instruction names.
+///
+/// # Errors
+/// [`PolicyError::Backend`] if the picture cannot be read.
+pub fn look(reader: &SharedReader, image: &Arc<RgbImage>, instruction: &str) -> Result<Seen, PolicyError> {
+    let clock = Instant::now();
+    let failed = |error| PolicyError::Backend(Box::new(error));
+    let mut reading = reader.lock().read(image).map_err(failed)?;
+    let mut findings = find(&reading, image, instruction);
+    if findings.candidates.is_empty() && may_name_a_sign(instruction) {
+        reading = reader.lock().read_with_signs(image).map_err(failed)?;
+        findings = find(&reading, image, instruction);
+    }
+    let size = Size::of_pixels(image.width(), image.height());
+    let confidence = findings.features().map(|features| {
+        let raw = 1.0 / (findings.n_best.max(1) as f64 + features["cost"]);
+        Confidence::new(&MAPS, size, features, raw)
+    });
+    Ok(Seen { findings, confidence, reading, image: Arc::clone(image), took: clock.elapsed() })
+}
+
+impl Seen {
+    /// Why a point cannot be what the instruction names; nothing if it can.
+    pub fn contradiction(&self, at: Point<Screen>) -> Option<String> {
+        contradiction(&self.reading, &self.image, &self.findings, at)
+    }
+
+    /// As an answer to an agent.
+    pub fn sighting(&self) -> Sighting {
+        let Self { findings, confidence, took, .. } = self;
+        let name = &findings.query.name;
+        let finding = match (findings.best(), findings.candidates.as_slice()) {
+            (Some(best), _) => Finding::Found(best.at()),
+            (None, []) => Finding::Absent(format!("`{name}` is written nowhere here")),
+            (None, all) => Finding::Ambiguous(format!(
+                "`{name}` stands in {} places alike: {}",
+                findings.n_best,
+                places(&all[..findings.n_best.min(4)])
+            )),
+        };
+        let candidates = findings.candidates.iter().map(|candidate| Candidate {
+            at: candidate.at(),
+            why: format!("`{}`: {}", candidate.shown, candidate.why),
+            confidence: None,
+        });
+        let answer = match finding {
+            Finding::Found(at) => Some(at),
+            _ => None,
+        };
+        Sighting {
+            candidates: candidates.collect(),
+            confidence: confidence.clone(),
+            decided_by: READER.to_owned(),
+            grounding: grounding(findings, answer, confidence.as_ref().map(|sure| sure.value), *took),
+            finding,
+        }
+    }
+}
+
+fn places(candidates: &[vigorl_reader::Candidate]) -> String {
+    let places = candidates.iter().map(|candidate| {
+        let at = candidate.at();
+        format!("({:.0}, {:.0})", at.x, at.y)
+    });
+    places.collect::<Vec<_>>().join(", ")
+}
+
+impl Eyes for ReaderEyes {
+    fn name(&self) -> &str {
+        READER
+    }
+
+    fn find(&mut self, ask: &Ask<'_>, observer: &mut dyn GroundObserver) -> Result<Sighting, PolicyError> {
+        let seen = look(&self.0, &ask.screenshot.pixels, &ask.target.description)?;
+        let sighting = seen.sighting();
+        sighting.grounding.turns.iter().for_each(|turn| observer.turn_ended(turn));
+        Ok(sighting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_a_map_for_the_models_that_are_in_use() {
+        let domains: Vec<&str> = MAPS.iter().map(|map| map.domain.as_str()).collect();
+        assert_eq!(domains, ["screens"], "`vigorl eval pages --fit-confidence` fits one");
+    }
+}
