@@ -9,10 +9,10 @@ use std::error::Error;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use vigorl_geometry::{Rect, Screen};
+use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_interface::{Action, Driver, DriverError, PageState, Screenshot, TabId};
 
-use crate::scripted::{Check, Clause, ReadStep};
+use crate::scripted::{Check, Clause, ReadStep, ScreenSource, TextClause, TextPlace};
 use crate::{Verdict, Verification};
 
 /// Why a world cannot be asked. Never a reward.
@@ -101,7 +101,11 @@ pub trait Environment {
     ///
     /// # Errors
     /// If the world failed.
-    fn read(&mut self, _read: &ReadStep) -> Result<Result<String, String>, Failure> {
+    fn read(
+        &mut self,
+        _read: &ReadStep,
+        _senses: &mut dyn Senses,
+    ) -> Result<Result<String, String>, Failure> {
         Ok(Err("there is nothing to read in this world".to_owned()))
     }
 
@@ -111,24 +115,81 @@ pub trait Environment {
     }
 }
 
-/// How a clause may look at pixels, where no page can be asked.
+/// Whoever looks at pixels: for clauses, targets by text and what is read, where no page can be asked.
+///
+/// Senses know the episode: what was seen before tells where a text stood, and what the run typed itself proves nothing.
+#[expect(unused_variables, reason = "by default, nobody looks")]
 pub trait Senses {
+    /// An episode begins: what was seen and typed in the one before it is forgotten.
+    fn begin(&mut self) {}
+
+    /// The screen was captured.
+    fn saw(&mut self, screenshot: &Screenshot) {}
+
+    /// The run itself types this.
+    fn typed(&mut self, text: &str) {}
+
     /// Whether a screenshot shows this text.
     ///
     /// # Errors
-    /// If nobody can look; not finding the text is [`Verification::Unsatisfied`].
-    fn shows_text(&mut self, screenshot: &Screenshot, text: &str) -> Result<Verification, Failure>;
+    /// If looking failed; not finding the text is [`Verification::Unsatisfied`].
+    fn shows_text(&mut self, screenshot: &Screenshot, clause: &TextClause) -> Result<Check, Failure> {
+        Ok(Check::unknown(NOBODY_READS))
+    }
+
+    /// Whether this text, which was on the screen in this episode, is gone from it; two captures are looked at.
+    ///
+    /// # Errors
+    /// As above.
+    fn text_is_gone(&mut self, captures: [&Screenshot; 2], clause: &TextClause) -> Result<Check, Failure> {
+        Ok(Check::unknown(NOBODY_READS))
+    }
+
+    /// Where a text stands, or why no place is meant for sure.
+    ///
+    /// # Errors
+    /// As above.
+    fn place_of(
+        &mut self,
+        screenshot: &Screenshot,
+        place: &TextPlace,
+    ) -> Result<Result<Rect<Screen>, String>, Failure> {
+        Ok(Err(NOBODY_READS.to_owned()))
+    }
+
+    /// What stands somewhere, exactly, or why that cannot be told.
+    ///
+    /// # Errors
+    /// As above.
+    fn read_text(
+        &mut self,
+        screenshot: &Screenshot,
+        source: &ScreenSource,
+    ) -> Result<Result<String, String>, Failure> {
+        Ok(Err(NOBODY_READS.to_owned()))
+    }
+
+    /// Why a point cannot be what an instruction names, by what is written there; nothing if it can, or nobody can tell.
+    ///
+    /// # Errors
+    /// If nobody can look.
+    fn contradicts(
+        &mut self,
+        _screenshot: &Screenshot,
+        _instruction: &str,
+        _at: Point<Screen>,
+    ) -> Result<Option<String>, Failure> {
+        Ok(None)
+    }
 }
+
+const NOBODY_READS: &str = "nobody reads the screen: that needs a program with the text models";
 
 /// Nobody looks at pixels: what only they could tell is unknown.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Blind;
 
-impl Senses for Blind {
-    fn shows_text(&mut self, _screenshot: &Screenshot, _text: &str) -> Result<Verification, Failure> {
-        Ok(Verification::Unknown)
-    }
-}
+impl Senses for Blind {}
 
 /// How long a check may take, and whether its answer is still wanted.
 #[derive(Clone, Copy)]

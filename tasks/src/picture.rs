@@ -1,4 +1,5 @@
-//! A world that is only a picture: one screenshot, one instruction, and the box that a click must hit.
+//! A world that is only a picture: one screenshot, one instruction, and the boxes of which a click must hit one.
+//! Where there is no box, what is asked for is not there, and nothing must be clicked.
 //!
 //! Invariant: the first click decides, as on a practice page; the picture never changes.
 
@@ -15,15 +16,15 @@ pub struct PictureWorld {
     pub screenshot: Screenshot,
     /// What is to be clicked.
     pub instruction: String,
-    /// Where it is; edges belong to it.
-    pub target: Rect<Screen>,
+    /// Where it is, as boxes whose edges belong to them; none if it is not there.
+    pub targets: Vec<Rect<Screen>>,
     clicked: Option<Point<Screen>>,
 }
 
 impl PictureWorld {
-    /// A world in which `instruction` names what `target` holds.
-    pub fn new(screenshot: Screenshot, instruction: impl Into<String>, target: Rect<Screen>) -> Self {
-        Self { screenshot, instruction: instruction.into(), target, clicked: None }
+    /// A world in which `instruction` names what each of the `targets` holds.
+    pub fn new(screenshot: Screenshot, instruction: impl Into<String>, targets: Vec<Rect<Screen>>) -> Self {
+        Self { screenshot, instruction: instruction.into(), targets, clicked: None }
     }
 }
 
@@ -33,7 +34,7 @@ impl Environment for PictureWorld {
         Ok(Start {
             goal: self.instruction.clone(),
             seed: Some(seed),
-            target: Some(self.target),
+            target: self.targets.first().copied(),
             ..Start::default()
         })
     }
@@ -63,8 +64,12 @@ impl Environment for PictureWorld {
         _senses: &mut dyn Senses,
         _allowance: &Allowance<'_>,
     ) -> Result<Verdict, Failure> {
-        let is_hit = self.clicked.is_some_and(|at| self.target.contains(at));
+        let is_hit = match self.clicked {
+            Some(at) => self.targets.iter().any(|target| target.contains(at)),
+            None => self.targets.is_empty(),
+        };
         let detail = match self.clicked {
+            None if is_hit => None,
             None => Some("nothing was clicked".to_owned()),
             Some(at) if !is_hit => Some(format!("({}, {}) is beside the target", at.x, at.y)),
             Some(_) => None,

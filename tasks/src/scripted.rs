@@ -11,6 +11,7 @@ mod recording;
 mod script;
 mod step;
 mod target;
+mod text;
 mod values;
 mod world;
 
@@ -27,8 +28,11 @@ pub use judge::{Check, Scene, Surroundings};
 pub use programs::Programs;
 pub use recording::{PersonDeed, Recording, listener};
 pub use script::{Deadline, Ended, Line, Script, What};
-pub use step::{Block, CheckStep, ElementSource, ReadStep, RepeatStep, RetryStep, Source, Step, WithinStep};
-pub use target::{ElementAt, ElementName, Place, Target};
+pub use step::{
+    Block, CheckStep, ElementSource, ReadStep, RepeatStep, RetryStep, ScreenSource, Source, Step, WithinStep,
+};
+pub use target::{ElementAt, ElementName, Place, Target, TextPlace};
+pub use text::{On, TextClause};
 pub use values::{Secret, Values};
 pub use world::{Open, Opened, ScriptedWorld};
 
@@ -116,8 +120,10 @@ pub enum World {
 pub enum Clause {
     /// The page's address contains this.
     UrlContains(String),
-    /// The page shows this text, whether or not it has to be scrolled to.
-    TextVisible(String),
+    /// The page shows this text, whether or not it has to be scrolled to; without a page, the screen does.
+    TextVisible(TextClause),
+    /// The page shows this text no more; without a page, the screen does not, on which it was before.
+    TextGone(TextClause),
     /// The title of the page, or of the active window, contains this.
     TitleContains(String),
     /// An element of the page is in a state.
@@ -373,7 +379,7 @@ wait_secs: 2.5
         );
         let file = FileClause { path: "out.txt".to_owned(), contains: None };
         assert_eq!(steps[8], Step::Check(CheckStep { clause: Clause::File(file), waits: false }));
-        assert_eq!(task.expect[1], Clause::TextVisible("Grounding".to_owned()));
+        assert_eq!(task.expect[1], Clause::TextVisible("Grounding".into()));
         assert_eq!((task.reward, task.patience), (RewardRule::Mean, Duration::from_millis(2500)));
         assert_eq!(ScriptedTask::parse(&task.to_yaml().unwrap()), Ok(task));
     }
@@ -420,6 +426,8 @@ wait_secs: 2.5
         check(&format!("{}goal: g\n", steps("  - click: x")), None, "has both");
         for clause in [
             "text_visible: '  '",
+            "text_gone: ''",
+            "text_visible: { text: '', on: screen }",
             "url_contains: ''",
             "title_contains: ''",
             "javascript: ' '",

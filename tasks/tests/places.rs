@@ -4,6 +4,7 @@
 
 use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen};
 use vigorl_interface::{Act, Action, Driver, DriverError, Key, MouseButton};
+use vigorl_tasks::Blind;
 use vigorl_tasks::scripted::{ElementAt, Place, Recording, Step, Target, listener};
 use vigorl_webdriver::{Options, WebDriver};
 
@@ -42,7 +43,7 @@ fn an_element_is_found_if_a_person_could_click_it() {
         let mut driver = page(ratio);
         let screenshot = driver.screenshot().unwrap();
         let mut check = |place: Place, expected: Result<[f64; 4], &str>| match (
-            place.locate(&mut driver, &screenshot).unwrap(),
+            place.locate(Some(&mut driver), &mut Blind, &screenshot).unwrap(),
             expected,
         ) {
             (Ok(got), Ok(expected)) => {
@@ -160,6 +161,6 @@ fn what_a_person_does_becomes_a_task_that_does_the_same() {
     let screenshot = driver.screenshot().unwrap();
     for target in steps.iter().flat_map(Step::targets) {
         let place = target.place.as_ref().unwrap();
-        place.locate(&mut driver, &screenshot).unwrap().unwrap();
+        place.locate(Some(&mut driver), &mut Blind, &screenshot).unwrap().unwrap();
     }
 }

@@ -39,6 +39,11 @@ expect:
   - element: { selector: '#nothing', is: enabled }
   - element: { selector: '#go', is: focused }
   - element: { selector: '?', is: visible }
+  - text_gone: secret
+  - text_gone: big world
+  - text_gone: typed text
+  - text_visible: { text: Hello, on: screen }
+  - text_gone: { text: Hello, on: screen }
 ",
     )
     .unwrap();
@@ -57,10 +62,10 @@ expect:
         found,
         [
             Yes, No, Yes, Yes, No, Yes, Yes, No, Unknown, Unknown, Yes, No, Yes, Unknown, Yes, Yes, No, No,
-            Unknown
+            Unknown, Yes, No, No, Unknown, Unknown
         ]
     );
-    assert!((verdict.reward.unwrap() - 9.0 / 19.0).abs() < 1e-9 && verdict.verification == No);
+    assert!((verdict.reward.unwrap() - 10.0 / 24.0).abs() < 1e-9 && verdict.verification == No);
 }
 
 #[test]

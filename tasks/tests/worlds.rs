@@ -106,7 +106,7 @@ fn what_a_step_reads_is_used_by_later_steps_and_by_the_clauses() {
     let (mut last, mut typed, mut refused) = (None, String::new(), String::new());
     while let Some(line) = script.next(last).unwrap() {
         last = Some(match line.what {
-            What::Read(read) => match world.read(&read).unwrap() {
+            What::Read(read) => match world.read(&read, &mut Blind).unwrap() {
                 Ok(text) => {
                     script.keep(&read.into, text);
                     Ended::Done
@@ -133,7 +133,7 @@ fn what_a_step_reads_is_used_by_later_steps_and_by_the_clauses() {
 fn a_picture_is_a_world_whose_first_click_decides() {
     let pixels = Arc::new(RgbImage::new(100, 80));
     let screenshot = Screenshot { pixels, device_pixel_ratio: DevicePixelRatio::new(1.0).unwrap() };
-    let mut world = PictureWorld::new(screenshot, "the box", Rect::new(10.0, 10.0, 20.0, 20.0));
+    let mut world = PictureWorld::new(screenshot, "the box", vec![Rect::new(10.0, 10.0, 20.0, 20.0)]);
     let click = |x: f64, y: f64| Action::click(Point::new(x, y));
     let mut play = |acts: &[Action]| {
         let start = world.reset(5).unwrap();

@@ -13,7 +13,7 @@ use vigorl_processes::{Group, Output, Program, Wait};
 
 use super::programs::script;
 use super::target::is_shown;
-use super::{Clause, ElementClause, FileClause, RewardRule, ScriptedTask, Values};
+use super::{Clause, ElementClause, FileClause, On, RewardRule, ScriptedTask, TextClause, Values};
 use crate::{Allowance, Failure, Senses, Verdict, Verification};
 
 /// What a check of one clause found.
@@ -26,6 +26,22 @@ pub struct Check {
 }
 
 impl Check {
+    /// Nobody can tell, for this reason.
+    pub fn unknown(why: impl Into<String>) -> Self {
+        Self::of(Err(why.into()))
+    }
+
+    /// That the opposite holds. What nobody can tell, nobody can tell of its opposite.
+    #[must_use]
+    fn not(self) -> Self {
+        let holds = match self.holds {
+            Verification::Satisfied => Verification::Unsatisfied,
+            Verification::Unsatisfied => Verification::Satisfied,
+            Verification::Unknown => Verification::Unknown,
+        };
+        Self { holds, ..self }
+    }
+
     fn of(answer: Answer) -> Self {
         match answer {
             Ok(true) => Self { holds: Verification::Satisfied, why: None },
@@ -132,6 +148,7 @@ impl Clause {
     pub fn verify(&self, scene: &mut Scene<'_>) -> Result<Check, Failure> {
         let answer = match self {
             Self::TextVisible(text) => return scene.shows_text(text),
+            Self::TextGone(text) => return scene.text_is_gone(text),
             Self::UrlContains(part) => {
                 contains(scene.driver.page_state()?.url, part, "there is no address here")
             }
@@ -170,7 +187,11 @@ impl Clause {
             Self::UrlContains(text) if text.trim().is_empty() => empty("url_contains"),
             Self::TitleContains(text) if text.trim().is_empty() => empty("title_contains"),
             // White space is evened out before the comparison.
-            Self::TextVisible(text) if text.trim().is_empty() => empty("text_visible"),
+            Self::TextVisible(clause) if clause.text.trim().is_empty() => empty("text_visible"),
+            Self::TextGone(clause) if clause.text.trim().is_empty() => empty("text_gone"),
+            Self::TextGone(TextClause { typed: true, .. }) => Some(
+                "`typed` belongs to `text_visible`: a text that is gone is gone whoever typed it".to_owned(),
+            ),
             Self::Javascript(text) if text.trim().is_empty() => empty("javascript"),
             Self::Command(text) if text.trim().is_empty() => empty("command"),
             Self::Picture(text) if text.trim().is_empty() => empty("picture"),
@@ -192,20 +213,36 @@ impl Clause {
 }
 
 impl Scene<'_> {
-    /// Asks the page; where there is none, whoever looks at pixels.
-    fn shows_text(&mut self, text: &str) -> Result<Check, Failure> {
-        match self.driver.evaluate(&text_script(text)) {
-            Err(DriverError::Unsupported { .. }) => {}
-            answer => return Ok(Check::of(truth(answer)?)),
+    /// Asks the page; where there is none, or the clause is about pixels, whoever looks at them.
+    fn shows_text(&mut self, clause: &TextClause) -> Result<Check, Failure> {
+        if let Some(check) = self.asked_of_page(clause, text_script(&clause.text))? {
+            return Ok(check);
         }
-        let screenshot = match told(self.driver.screenshot())? {
-            Ok(screenshot) => screenshot,
-            Err(why) => return Ok(Check::of(Err(why))),
-        };
-        let holds = self.senses.shows_text(&screenshot, text)?;
-        let why = (holds == Verification::Unknown)
-            .then(|| "there is no page, and nobody reads the screen".to_owned());
-        Ok(Check { holds, why })
+        match told(self.driver.screenshot())? {
+            Ok(screenshot) => self.senses.shows_text(&screenshot, clause),
+            Err(why) => Ok(Check::unknown(why)),
+        }
+    }
+
+    fn text_is_gone(&mut self, clause: &TextClause) -> Result<Check, Failure> {
+        if let Some(shown) = self.asked_of_page(clause, loaded_text_script(&clause.text))? {
+            return Ok(shown.not());
+        }
+        match (told(self.driver.screenshot())?, told(self.driver.screenshot())?) {
+            (Ok(one), Ok(other)) => self.senses.text_is_gone([&one, &other], clause),
+            (Err(why), _) | (_, Err(why)) => Ok(Check::unknown(why)),
+        }
+    }
+
+    /// What the page says; nothing where there is none, or where it is not asked.
+    fn asked_of_page(&mut self, clause: &TextClause, script: String) -> Result<Option<Check>, DriverError> {
+        if clause.on == Some(On::Screen) {
+            return Ok(None);
+        }
+        match self.driver.evaluate(&script) {
+            Err(DriverError::Unsupported { .. }) => Ok(None),
+            answer => Ok(Some(Check::of(truth(answer)?))),
+        }
     }
 }
 
@@ -214,7 +251,14 @@ impl fmt::Display for Clause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UrlContains(part) => write!(f, "the address contains `{part}`"),
-            Self::TextVisible(text) => write!(f, "the page shows `{text}`"),
+            Self::TextVisible(TextClause { text, on: None, .. }) => write!(f, "the page shows `{text}`"),
+            Self::TextVisible(TextClause { text, on: Some(On::Screen), .. }) => {
+                write!(f, "`{text}` can be read on the screen")
+            }
+            Self::TextGone(TextClause { text, on: None, .. }) => write!(f, "the page shows `{text}` no more"),
+            Self::TextGone(TextClause { text, on: Some(On::Screen), .. }) => {
+                write!(f, "`{text}` is gone from the screen")
+            }
             Self::TitleContains(part) => write!(f, "the title contains `{part}`"),
             Self::Javascript(expression) => write!(f, "`{expression}` is true in the page"),
             Self::Element(element) => {
@@ -335,6 +379,11 @@ fn text_script(text: &str) -> String {
     )
 }
 
+/// As [`text_script`], without an answer while the page is still loading: what is not there yet is not gone.
+fn loaded_text_script(text: &str) -> String {
+    format!("if (document.readyState === 'loading' || !document.body) return null; {}", text_script(text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -351,6 +400,15 @@ mod tests {
         assert_eq!(all_hold(&checks(&[Satisfied, Unknown])), Unknown);
         assert_eq!(all_hold(&checks(&[Unsatisfied, Unknown])), Unsatisfied);
         assert_eq!(all_hold(&checks(&[Satisfied, Satisfied])), Satisfied);
+    }
+
+    #[test]
+    fn what_nobody_can_tell_nobody_can_tell_of_its_opposite() {
+        use Verification::{Satisfied, Unknown, Unsatisfied};
+        for (holds, opposite) in [(Satisfied, Unsatisfied), (Unsatisfied, Satisfied), (Unknown, Unknown)] {
+            let check = Check { holds, why: Some("why".to_owned()) };
+            assert_eq!(check.not(), Check { holds: opposite, why: Some("why".to_owned()) });
+        }
     }
 
     #[test]

@@ -116,6 +116,11 @@ impl Recording {
         true
     }
 
+    /// What was aimed at so far, to be described better.
+    pub fn targets_mut(&mut self) -> Vec<&mut Target> {
+        self.steps.iter_mut().flat_map(Act::places_mut).collect()
+    }
+
     /// The steps, without what ended the recording, such as keys that close the window.
     pub fn into_steps(mut self) -> Vec<Step> {
         let closes =

@@ -108,6 +108,24 @@ pub enum Source {
     Url,
     /// The text on the clipboard.
     Clipboard,
+    /// What is written on the screen, read from its pixels; exactly, or not at all.
+    Screen(ScreenSource),
+}
+
+/// A text on the screen: beside or below a label, or wherever a pattern matches.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScreenSource {
+    /// The label on whose right it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
+    /// The label below which it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub below: Option<String>,
+    /// A regular expression: what it matches is read, or its first group. Without a label it must match once on the
+    /// screen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matches: Option<String>,
 }
 
 /// An element, by a CSS selector or by its accessible name.
@@ -399,7 +417,7 @@ impl Step {
     /// What is wrong with it.
     pub(super) fn fault(&self) -> Option<String> {
         match self {
-            Self::Act(_) => None,
+            Self::Act(act) => act.places().find_map(Target::fault),
             Self::Check(check) => check.clause.fault(),
             Self::Read(read) => read.fault(),
             Self::Block(block) => block.fault(),

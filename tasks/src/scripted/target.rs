@@ -18,6 +18,7 @@ use vigorl_interface::{Driver, DriverError, Screenshot};
 
 use super::ElementClause;
 use super::judge::told;
+use crate::{Failure, Senses};
 
 /// What a step is about: written as a description alone, or with a place beside it.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +50,38 @@ pub enum Place {
     },
     /// A pixel of the screenshot.
     At([f64; 2]),
+    /// Where the screenshot shows a text.
+    Text(TextPlace),
+}
+
+/// A text on the screen, and what narrows its place down.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TextPlace {
+    /// What is written there; this or a pattern.
+    pub text: Option<String>,
+    /// A regular expression for something in what stands together there.
+    pub matches: Option<String>,
+    /// A text in whose row or box it stands.
+    pub within: Option<String>,
+    /// Which of several that fit alike, as one reads, from 1.
+    pub nth: Option<u16>,
+    /// Whether the text stands there alone, and letter by letter as it is written here.
+    pub exact: bool,
+}
+
+/// Why a text is no pattern. A pattern with variables is looked at when they are filled in.
+pub(super) fn pattern_fault(pattern: &str) -> Option<String> {
+    if pattern.is_empty() {
+        return Some("a pattern without a text matches everything".to_owned());
+    }
+    if pattern.contains("${") {
+        return None;
+    }
+    regex::Regex::new(pattern).err().map(|error| {
+        // Its first lines draw where the fault is; the last one says what it is.
+        let error = error.to_string();
+        format!("`{pattern}` is no pattern: {}", error.lines().last().unwrap_or_default().trim())
+    })
 }
 
 impl From<&str> for Target {
@@ -69,7 +102,8 @@ impl fmt::Display for Target {
     }
 }
 
-/// A description, and at most one place: `selector`, or `name`, or `picture` and `at`, or `at` alone.
+/// A description, and at most one place: `selector`, or `name`, or `picture` and `at`, or `at` alone, or `text`, or
+/// `text_matches`.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -90,22 +124,49 @@ struct Written {
     /// A pixel of the screenshot; with `picture`, near which the picture is looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<[f64; 2]>,
+    /// A text that is read there, in whatever letter case and among whatever other words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    /// A regular expression for a text that is read there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text_matches: Option<String>,
+    /// With `text` or `text_matches`: a text in whose row or box it stands.
+    #[serde(rename = "in", skip_serializing_if = "Option::is_none")]
+    within: Option<String>,
+    /// With `text` or `text_matches`: which of several, as one reads, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    nth: Option<u16>,
+    /// With `text`: it stands there alone, and letter by letter as it is written here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    exact: bool,
 }
 
 impl Written {
     fn target(self) -> Result<Target, &'static str> {
-        let Self { what, selector, name, role, picture, at } = self;
-        let n_ways = [selector.is_some(), name.is_some(), picture.is_some() || at.is_some()]
+        let Self { what, selector, name, role, picture, at, text, text_matches, within, nth, exact } = self;
+        let is_text = text.is_some() || text_matches.is_some();
+        let n_ways = [selector.is_some(), name.is_some(), picture.is_some() || at.is_some(), is_text]
             .iter()
             .filter(|way| **way)
             .count();
         if n_ways > 1 {
-            return Err("a target has one place: `selector`, or `name`, or `picture`, or `at`");
+            return Err("a target has one place: `selector`, or `name`, or `picture`, or `at`, or `text`");
         }
         if role.is_some() && name.is_none() {
             return Err("`role` narrows down a `name`, which is missing");
         }
+        if text.is_some() && text_matches.is_some() {
+            return Err("a target has a `text` or `text_matches`, not both");
+        }
+        if !is_text && (within.is_some() || nth.is_some()) {
+            return Err("`in` and `nth` narrow down a `text`, which is missing");
+        }
+        if exact && text.is_none() {
+            return Err("`exact` belongs to a `text`, which is missing");
+        }
         let place = match (selector, name, picture, at) {
+            _ if is_text => Some(Place::Text(TextPlace { text, matches: text_matches, within, nth, exact })),
             (Some(selector), ..) => Some(Place::Selector(selector)),
             (_, Some(name), ..) => Some(Place::Named { name, role }),
             (_, _, Some(file), near) => Some(Place::Picture { file, near }),
@@ -159,11 +220,28 @@ impl Serialize for Target {
                 Written { picture: Some(file), at: near, ..what }.serialize(to)
             }
             Some(Place::At(at)) => Written { at: Some(at), ..what }.serialize(to),
+            Some(Place::Text(TextPlace { text, matches, within, nth, exact })) => {
+                Written { text, text_matches: matches, within, nth, exact, ..what }.serialize(to)
+            }
         }
     }
 }
 
 impl Target {
+    /// What is wrong with its place.
+    pub(super) fn fault(&self) -> Option<String> {
+        let Some(Place::Text(place)) = &self.place else { return None };
+        let TextPlace { text, matches, within, nth, .. } = place;
+        let is_empty = |text: &Option<String>| text.as_ref().is_some_and(|text| text.trim().is_empty());
+        if is_empty(text) || is_empty(within) {
+            return Some("a target by `text` needs one: an empty text stands everywhere".to_owned());
+        }
+        if *nth == Some(0) {
+            return Some("`nth` counts from 1".to_owned());
+        }
+        matches.as_deref().and_then(pattern_fault)
+    }
+
     /// The same with its picture looked for in `folder`.
     #[must_use]
     pub fn within(&self, folder: &Path) -> Self {
@@ -176,21 +254,26 @@ impl Target {
 }
 
 impl Place {
-    /// The visible part of what is there now, or why nothing is.
+    /// The visible part of what is there now, or why nothing is. Elements are asked of the driver, where there is one,
+    /// and texts of whoever looks at pixels.
     ///
     /// # Errors
     /// Only if the world failed.
     pub fn locate(
         &self,
-        driver: &mut dyn Driver,
+        driver: Option<&mut (dyn Driver + '_)>,
+        senses: &mut dyn Senses,
         screenshot: &Screenshot,
-    ) -> Result<Result<Rect<Screen>, String>, DriverError> {
+    ) -> Result<Result<Rect<Screen>, String>, Failure> {
+        let element = |wanted: &[(&str, &String)]| match driver {
+            Some(driver) => Ok(located(driver, screenshot, wanted)?),
+            None => Ok(Err("this world has nothing that could be asked for an element".to_owned())),
+        };
         match self {
-            Self::Selector(selector) => located(driver, screenshot, &[("selector", selector)]),
-            Self::Named { name, role: None } => located(driver, screenshot, &[("name", name)]),
-            Self::Named { name, role: Some(role) } => {
-                located(driver, screenshot, &[("name", name), ("role", role)])
-            }
+            Self::Selector(selector) => element(&[("selector", selector)]),
+            Self::Named { name, role: None } => element(&[("name", name)]),
+            Self::Named { name, role: Some(role) } => element(&[("name", name), ("role", role)]),
+            Self::Text(place) => senses.place_of(screenshot, place),
             Self::Picture { file, near } => Ok(found(file, &screenshot.pixels, *near)),
             Self::At([x, y]) => {
                 let size = screenshot.size();
@@ -401,9 +484,36 @@ mod tests {
         check("{ what: the box, picture: a.png, at: [1, 2] }", at(picture));
         check("{ what: the box, role: button }", Err("`role` narrows down a `name`"));
         check("{ what: the box, name: a, selector: b }", Err("one place"));
+        let save = || TextPlace { text: Some("Save".to_owned()), ..TextPlace::default() };
+        check("{ what: the box, text: Save }", at(Place::Text(save())));
+        let zone = TextPlace { within: Some("Zone".to_owned()), nth: Some(2), exact: true, ..save() };
+        check("{ what: the box, text: Save, in: Zone, nth: 2, exact: true }", at(Place::Text(zone)));
+        let order = TextPlace { matches: Some("^Order [0-9]+$".to_owned()), ..TextPlace::default() };
+        check("{ what: the box, text_matches: '^Order [0-9]+$' }", at(Place::Text(order)));
+        check("{ what: the box, text: a, selector: b }", Err("one place"));
+        check("{ what: the box, text: a, text_matches: b }", Err("not both"));
+        check("{ what: the box, in: a }", Err("narrow down a `text`"));
+        check("{ what: the box, name: a, nth: 2 }", Err("narrow down a `text`"));
+        check("{ what: the box, text_matches: a, exact: true }", Err("`exact` belongs"));
         check("{ what: the box, at: [1] }", Err("length"));
         check("{ selector: b }", Err("missing field `what`"));
         check("[1]", Err("a description, or"));
+    }
+
+    #[test]
+    fn a_place_by_text_needs_a_text_or_a_pattern_that_is_one() {
+        let fault = |yaml: &str| serde_norway::from_str::<Target>(yaml).unwrap().fault();
+        assert_eq!(fault("{ what: x, text: Save, nth: 1 }"), None);
+        assert_eq!(fault("{ what: x, text_matches: '^a ${b}$' }"), None);
+        for (yaml, words) in [
+            ("{ what: x, text: ' ' }", "an empty text"),
+            ("{ what: x, text: a, in: '' }", "an empty text"),
+            ("{ what: x, text: a, nth: 0 }", "counts from 1"),
+            ("{ what: x, text_matches: '(' }", "`(` is no pattern: error: unclosed group"),
+            ("{ what: x, text_matches: '' }", "matches everything"),
+        ] {
+            assert!(fault(yaml).unwrap().contains(words), "{yaml}: {:?}", fault(yaml));
+        }
     }
 
     #[test]

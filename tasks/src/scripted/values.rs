@@ -10,8 +10,10 @@ use std::path::PathBuf;
 
 use vigorl_interface::Act;
 
-use super::step::{CheckStep, ElementSource, ReadStep, Source, length};
-use super::{Block, Clause, FileClause, Place, Plan, ScriptError, ScriptedTask, Step, Target};
+use super::step::{CheckStep, ElementSource, ReadStep, ScreenSource, Source, length};
+use super::{
+    Block, Clause, FileClause, Place, Plan, ScriptError, ScriptedTask, Step, Target, TextClause, TextPlace,
+};
 
 /// Shorter secrets cannot be hidden: their letters are everywhere.
 const SHORTEST_SECRET: usize = 4;
@@ -51,6 +53,8 @@ type Knows<'a> = dyn Fn(&str) -> Option<String> + 'a;
 enum Use {
     /// It is shown to a policy or a person, or compared with what is on the screen.
     Words,
+    /// It is a pattern for what is on the screen, in which what was read stands for itself.
+    Pattern,
     /// It is typed: the only place for secrets.
     Typed,
     /// It is executed, or leads somewhere: no place for what was read.
@@ -190,27 +194,60 @@ impl Filling<'_> {
             Some(Place::Named { name, role }) => {
                 Some(Place::Named { name: self.text(name, Use::Words)?, role: role.clone() })
             }
-            other => other.clone(),
+            Some(Place::Text(TextPlace { text, matches, within, nth, exact })) => {
+                Some(Place::Text(TextPlace {
+                    text: self.some_text(text, Use::Words)?,
+                    matches: self.some_text(matches, Use::Pattern)?,
+                    within: self.some_text(within, Use::Words)?,
+                    nth: *nth,
+                    exact: *exact,
+                }))
+            }
+            other @ (Some(Place::Picture { .. } | Place::At(_)) | None) => other.clone(),
         };
-        Ok(Target { description, place })
+        let filled = Target { description, place };
+        // A place that a variable leaves empty, or a pattern that one breaks.
+        match filled.fault().filter(|_| target.fault().is_none()) {
+            Some(message) => fault(message),
+            None => Ok(filled),
+        }
+    }
+
+    fn some_text(&mut self, text: &Option<String>, of: Use) -> Result<Option<String>, ScriptError> {
+        text.as_ref().map(|text| self.text(text, of)).transpose()
     }
 
     fn source(&mut self, source: &Source) -> Result<Source, ScriptError> {
-        let Source::Element(ElementSource { selector, name, role }) = source else {
-            return Ok(source.clone());
-        };
-        let selector = selector.as_ref().map(|text| self.text(text, Use::Executed)).transpose()?;
-        let name = name.as_ref().map(|text| self.text(text, Use::Words)).transpose()?;
-        Ok(Source::Element(ElementSource { selector, name, role: role.clone() }))
+        Ok(match source {
+            Source::Title | Source::Url | Source::Clipboard => source.clone(),
+            Source::Element(ElementSource { selector, name, role }) => Source::Element(ElementSource {
+                selector: self.some_text(selector, Use::Executed)?,
+                name: self.some_text(name, Use::Words)?,
+                role: role.clone(),
+            }),
+            Source::Screen(screen) => {
+                let filled = ScreenSource {
+                    beside: self.some_text(&screen.beside, Use::Words)?,
+                    below: self.some_text(&screen.below, Use::Words)?,
+                    matches: self.some_text(&screen.matches, Use::Pattern)?,
+                };
+                if let Some(message) = filled.fault().filter(|_| screen.fault().is_none()) {
+                    return fault(message);
+                }
+                Source::Screen(filled)
+            }
+        })
     }
 
     fn clause(&mut self, clause: &Clause) -> Result<Clause, ScriptError> {
         let mut filled = clause.clone();
         match &mut filled {
-            Clause::UrlContains(text)
-            | Clause::TextVisible(text)
-            | Clause::TitleContains(text)
-            | Clause::Clipboard(text) => *text = self.text(text, Use::Words)?,
+            Clause::TextVisible(TextClause { text, .. }) | Clause::TextGone(TextClause { text, .. }) => {
+                *text = self.text(text, Use::Words)?;
+            }
+            Clause::UrlContains(text) | Clause::TitleContains(text) | Clause::Clipboard(text) => {
+                *text = self.text(text, Use::Words)?
+            }
             Clause::Javascript(text) | Clause::Picture(text) | Clause::Command(text) => {
                 *text = self.text(text, Use::Executed)?;
             }
@@ -282,6 +319,7 @@ impl Filling<'_> {
             ));
         }
         match self.values.read.get(name) {
+            Some(value) if of == Use::Pattern => Ok(regex::escape(value)),
             Some(value) => Ok(value.clone()),
             // Whatever it will be, it will be something.
             None if self.is_early => Ok(format!("<{name}>")),
@@ -383,7 +421,17 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_a_variable_leaves_empty_or_breaks_is_refused() {
+        check("click: { what: '${what}', text: '${what}' }", &[], Ok("tea"));
+        check("click: { what: x, text: '${none}' }", &[], Err("an empty text"));
+        check("click: { what: x, text_matches: '${what}' }", &[("what", "(")], Err("is no pattern"));
+        check("read: { of: { screen: { matches: '${none}' } }, into: y }", &[], Err("matches everything"));
+        check("click: { what: x, text: '${secret:PASSWORD}' }", &[], Err("only filled into `type`"));
+    }
+
+    #[test]
     fn a_clause_that_a_variable_leaves_empty_is_refused() {
+        check("assert: { text_gone: { text: '${none}', on: screen } }", &[], Err("`text_gone` is empty"));
         check("assert: { text_visible: '${none}' }", &[], Err("`text_visible` is empty"));
         check("wait_for: { title_contains: '${none}' }", &[], Err("`title_contains` is empty"));
     }
@@ -408,7 +456,17 @@ mod tests {
             "the 4711; rm ${what} box"
         );
         assert!(used("wait_for: { text_visible: '${order}' }").is_ok());
+        assert!(used("wait_for: { text_gone: { text: '${order}', on: screen } }").is_ok());
         assert!(used("click: { what: x, name: '${order}' }").is_ok());
+        assert!(used("click: { what: x, text: '${order}', in: 'row ${order}' }").is_ok());
+        assert!(used("read: { of: { screen: { beside: '${order}' } }, into: other }").is_ok());
+        // In a pattern it stands for itself.
+        let place =
+            used("click: { what: x, text_matches: '^${order}$' }").unwrap().targets()[0].place.clone();
+        let Some(Place::Text(TextPlace { matches: Some(pattern), .. })) = place else { panic!("{place:?}") };
+        assert_eq!(pattern, r"^4711; rm \$\{what\}$");
+        let pattern = used("read: { of: { screen: { matches: '${order}.' } }, into: other }").unwrap();
+        assert!(format!("{pattern:?}").contains("rm"), "{pattern:?}");
         for executed in [
             "navigate: 'http://h/${order}'",
             "click: { what: x, selector: '#${order}' }",

@@ -170,8 +170,8 @@ impl Environment for ScriptedWorld<'_> {
         clause.verify(&mut self.scene(senses, allowance))
     }
 
-    fn read(&mut self, read: &ReadStep) -> Result<Result<String, String>, Failure> {
-        let said = read.read(&mut *self.opened.driver)?;
+    fn read(&mut self, read: &ReadStep, senses: &mut dyn Senses) -> Result<Result<String, String>, Failure> {
+        let said = read.read(&mut *self.opened.driver, senses)?;
         if let Ok(text) = &said {
             self.values.keep(&read.into, text.clone());
         }
