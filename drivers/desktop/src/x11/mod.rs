@@ -8,6 +8,7 @@ mod brake;
 mod echo;
 mod hold;
 mod keyboard;
+mod own;
 mod paste;
 mod person;
 mod windows;
@@ -93,6 +94,8 @@ pub(crate) struct X11 {
     /// The window of the area, once found: another one with the same title is another window.
     window: Option<Window>,
     tells_processes: bool,
+    /// Processes whose windows are own ones.
+    ancestors: Vec<u32>,
     /// The number of the extension's requests.
     xtest: u8,
     cameras: Vec<Camera>,
@@ -150,6 +153,7 @@ impl X11 {
             allowed: options.allowed_windows,
             window: None,
             tells_processes,
+            ancestors: own::ancestors(),
             xtest,
             cameras: Vec::new(),
             paste,
@@ -303,6 +307,7 @@ impl X11 {
                 }
             }
         }
+        self.leave_out_own(&mut pixels, place)?;
         Ok((pixels, place))
     }
 

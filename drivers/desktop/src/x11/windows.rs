@@ -21,13 +21,12 @@ impl X11 {
             return self.numbers(self.root, self.atoms._NET_CLIENT_LIST_STACKING);
         }
         let tree = self.conn.query_tree(self.root).map_err(lost)?.reply().map_err(lost)?;
-        let is_shown = |window: &Window| {
-            let attributes =
-                self.conn.get_window_attributes(*window).ok().and_then(|cookie| cookie.reply().ok());
-            attributes
-                .is_some_and(|a| a.map_state == MapState::VIEWABLE && a.class == WindowClass::INPUT_OUTPUT)
-        };
-        Ok(tree.children.into_iter().filter(is_shown).collect())
+        Ok(tree.children.into_iter().filter(|window| self.is_seen(*window)).collect())
+    }
+
+    pub(super) fn is_seen(&self, window: Window) -> bool {
+        let attributes = self.conn.get_window_attributes(window).ok().and_then(|cookie| cookie.reply().ok());
+        attributes.is_some_and(|a| a.map_state == MapState::VIEWABLE && a.class == WindowClass::INPUT_OUTPUT)
     }
 
     /// Where a window's contents are, without its frame.
@@ -138,7 +137,7 @@ impl X11 {
 
     /// The process that made a window: the server knows it of programs on this machine. Only of others, and of a server
     /// that does not say, what the window claims is believed.
-    fn process_of(&self, window: Window) -> Result<Option<u32>, DriverError> {
+    pub(super) fn process_of(&self, window: Window) -> Result<Option<u32>, DriverError> {
         if self.tells_processes {
             let asked = ClientIdSpec { client: window, mask: ClientIdMask::LOCAL_CLIENT_PID };
             let told = self.conn.res_query_client_ids(&[asked]).map_err(lost)?.reply();
