@@ -36,6 +36,15 @@ pub fn drawn(picture: &RgbImage, grounding: &GroundingRecord) -> RgbImage {
     drawn_with_pointer(picture, grounding, None)
 }
 
+/// The picture with a frame around each box: left, top, right and bottom in pixels.
+pub fn framed(picture: &RgbImage, boxes: &[[f64; 4]]) -> RgbImage {
+    let mut canvas = Canvas { pixels: picture.clone(), scale: 1.0, unit: 0.5 };
+    for (idx, edges) in boxes.iter().enumerate() {
+        canvas.frame(*edges, TURNS[idx % TURNS.len()]);
+    }
+    canvas.pixels
+}
+
 /// How many times a picture of this width is enlarged.
 pub(crate) fn enlargement(width: u32) -> u32 {
     (640 / width.max(1)).clamp(1, 8)

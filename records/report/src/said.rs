@@ -158,6 +158,8 @@ pub(crate) fn conclusion(step: &RecordedStep, model: &GroundingRecord) -> Markup
             p.labels {
                 span.meter { i style={ "width:" (percent) "%" } {} }
                 "confidence " (percent) " %"
+                @if model.calibrated_on.is_none() { ", uncalibrated" }
+                @if let Some(who) = &model.decided_by { " · " (who) }
             }
         }
     }

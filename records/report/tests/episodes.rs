@@ -99,7 +99,8 @@ fn leashed(
     let mut run = Run::recorded(output.path(), "click the box", &run_record(), &[]).unwrap();
     let preset = Preset::web_grounding_multiturn();
     let mut agent = Agent {
-        eyes: &mut PolicyEyes { policy, preset: &preset, sampling: &sampling() },
+        eyes: &mut PolicyEyes { policy, preset: &preset, sampling: &sampling(), maps: &[] },
+        min_confidence: 0.0,
         checks: Checks::Nobody,
         senses: &mut Blind,
         settle_cap: Duration::from_secs(1),
@@ -126,9 +127,10 @@ fn scripted(driver: Fake, replies: Option<&[&str]>, yaml: &str) -> (EpisodeRecor
     let mut run = Run::recorded(output.path(), "task", &run_record(), &[]).unwrap();
     let mut policy = ScriptedPolicy::new(replies.unwrap_or_default().iter().copied());
     let (preset, sampling) = (Preset::web_grounding_multiturn(), sampling());
-    let mut looks = PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling };
+    let mut looks = PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling, maps: &[] };
     let mut agent = Agent {
         eyes: if replies.is_some() { &mut looks } else { &mut PlaceEyes },
+        min_confidence: 0.0,
         checks: Checks::Elements,
         senses: &mut Blind,
         settle_cap: Duration::from_secs(1),
@@ -792,6 +794,7 @@ fn what_is_held_back_is_not_tried_again() {
     let mut driver = Fake::default();
     let mut agent = Agent {
         eyes: &mut PlaceEyes,
+        min_confidence: 0.0,
         checks: Checks::Nobody,
         senses: &mut Blind,
         settle_cap: Duration::ZERO,
@@ -885,6 +888,7 @@ fn a_run_that_fails_before_its_first_step_is_readable() {
     }
     let mut agent = Agent {
         eyes: &mut PlaceEyes,
+        min_confidence: 0.0,
         checks: Checks::Nobody,
         senses: &mut Blind,
         settle_cap: Duration::ZERO,
@@ -932,7 +936,8 @@ fn a_folder_that_vanishes_during_the_run_is_an_error_of_the_run() {
     let (mut driver, mut policy) = (Fake::default(), ScriptedPolicy::new([HIT]));
     let (preset, sampling, cancel) = (Preset::web_grounding_multiturn(), sampling(), Cancel::default());
     let mut agent = Agent {
-        eyes: &mut PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling },
+        eyes: &mut PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling, maps: &[] },
+        min_confidence: 0.0,
         checks: Checks::Nobody,
         senses: &mut Blind,
         settle_cap: Duration::from_secs(1),

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use vigorl_agent::Sighting;
 use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_interface::{Act, Action, Effect};
 use vigorl_policy::{Grounding, Turn};
@@ -215,6 +216,12 @@ pub struct GroundingRecord {
     pub answer_text: Option<String>,
     /// Confidence in 0..=1.
     pub confidence: Option<f64>,
+    /// What the confidence was fitted on: it is a share of right answers there. Absent where it is not calibrated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibrated_on: Option<String>,
+    /// Who decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<String>,
     /// Why there is no answer.
     pub malformed: Option<String>,
     /// Each thing that had to be found, in order, where it was more than one; the first is the one above.
@@ -274,8 +281,22 @@ impl From<&Grounding> for GroundingRecord {
             answer: grounding.answer.map(xy),
             answer_text: grounding.answer_text.clone(),
             confidence: grounding.confidence,
+            calibrated_on: None,
+            decided_by: None,
             malformed: grounding.malformed.as_ref().map(ToString::to_string),
             found: Vec::new(),
+        }
+    }
+}
+
+impl From<&Sighting> for GroundingRecord {
+    fn from(sighting: &Sighting) -> Self {
+        let confidence = sighting.confidence.as_ref();
+        Self {
+            confidence: confidence.map(|confidence| confidence.value),
+            calibrated_on: confidence.and_then(|confidence| confidence.domain.clone()),
+            decided_by: Some(sighting.decided_by.clone()),
+            ..Self::from(&sighting.grounding)
         }
     }
 }
@@ -284,8 +305,8 @@ impl GroundingRecord {
     /// The record of what was said in one step; `None` if nothing was asked.
     ///
     /// With two things to find (a drag), the turns of both are listed and the answer is the first one's.
-    pub fn of<'g>(groundings: impl Iterator<Item = &'g Grounding>) -> Option<Self> {
-        let all: Vec<Self> = groundings.map(Self::from).collect();
+    pub fn of(sightings: &[Sighting]) -> Option<Self> {
+        let all: Vec<Self> = sightings.iter().map(Self::from).collect();
         let mut record = all.first()?.clone();
         for further in &all[1..] {
             record.turns.extend_from_slice(&further.turns);

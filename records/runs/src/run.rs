@@ -230,7 +230,7 @@ impl Watch for Run {
     }
 
     fn found(&mut self, sightings: &[Sighting]) -> Watched {
-        let said = GroundingRecord::of(sightings.iter().map(|sighting| &sighting.grounding));
+        let said = GroundingRecord::of(sightings);
         // A place that the task names is found without a word.
         let said = said.filter(|said| !said.turns.is_empty());
         let Some((dir, said)) = self.dir.as_mut().zip(said) else { return Ok(()) };
@@ -248,8 +248,7 @@ impl Watch for Run {
     fn step_ended(&mut self, outcome: &StepOutcome, verification: Verification) -> Watched {
         let record = step_record(outcome, self.totals.n_steps, self.episode_number(), verification);
         self.totals.add_time(&record.millis);
-        if let Some(said) = GroundingRecord::of(outcome.sightings.iter().map(|sighting| &sighting.grounding))
-        {
+        if let Some(said) = GroundingRecord::of(&outcome.sightings) {
             self.totals.add_said(&said);
         }
         kept(self.write_step(&record, outcome))?;

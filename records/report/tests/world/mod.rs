@@ -229,8 +229,8 @@ impl Environment for World<'_> {
         clause.verify(&mut Scene { driver, surroundings: &surroundings, senses, allowance })
     }
 
-    fn read(&mut self, read: &ReadStep) -> Result<Result<String, String>, Failure> {
-        Ok(read.read(self.driver)?)
+    fn read(&mut self, read: &ReadStep, senses: &mut dyn Senses) -> Result<Result<String, String>, Failure> {
+        read.read(self.driver, senses)
     }
 
     fn driver(&mut self) -> Option<&mut dyn Driver> {
