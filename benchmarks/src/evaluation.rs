@@ -7,12 +7,13 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use vigorl_agent::{Agent, Decide, Episode, InOrder, Watch, WatchError, run_episode};
-use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
+use vigorl_agent::{Agent, Decide, Episode, InOrder, Sighting, Watch, WatchError, run_episode};
+use vigorl_geometry::{DevicePixelRatio, Rect, Screen, Size, Viewport};
 use vigorl_interface::Driver;
 use vigorl_runs::wilson95;
 use vigorl_tasks::{Environment, Failure};
 
+use crate::answers::Answers;
 use crate::practice::PracticeSet;
 
 /// A list of worlds to play, and how the results are told apart.
@@ -29,11 +30,11 @@ pub trait Evaluation {
     /// How many items there are.
     fn n_items(&self) -> u64;
 
-    /// The visible area that an item needs, in CSS pixels.
-    fn viewport(&self) -> Size<Viewport>;
+    /// The visible area that an item needs in a browser, in CSS pixels; nothing if it needs no browser.
+    fn viewport(&self) -> Option<Size<Viewport>>;
 
     /// The groups that results are told apart by, each with its values, as rows of the table.
-    fn groups(&self) -> Vec<(&'static str, Vec<&'static str>)>;
+    fn groups(&self) -> Vec<(&'static str, Vec<String>)>;
 
     /// The item of a number below [`n_items`](Self::n_items).
     ///
@@ -41,14 +42,17 @@ pub trait Evaluation {
     /// If there is no such item.
     fn item(&self, idx: u64) -> Result<Item, Failure>;
 
-    /// Its world. `labels` are added to those of the episode.
+    /// Its world, in a browser of [`viewport`](Self::viewport) if it needs one. `labels` are added to those of the episode.
+    ///
+    /// # Errors
+    /// If there is no such world.
     fn world<'w>(
         &self,
         idx: u64,
-        driver: &'w mut dyn Driver,
+        driver: Option<&'w mut dyn Driver>,
         device_pixel_ratio: DevicePixelRatio,
         labels: &[(&str, &str)],
-    ) -> Box<dyn Environment + 'w>;
+    ) -> Result<Box<dyn Environment + 'w>, Failure>;
 
     /// What is done in it: by default, the policy is asked once and clicks.
     fn plan(&self, item: &Item) -> Box<dyn Decide> {
@@ -69,9 +73,13 @@ pub struct Item {
     /// What is asked.
     pub instruction: String,
     /// The groups that it belongs to: group and value. A group may have several.
-    pub values: Vec<(&'static str, &'static str)>,
+    pub values: Vec<(&'static str, String)>,
     /// Probability of a uniform click to solve it.
     pub chance: f64,
+    /// Where it is on the screenshot, as far as that is known without playing it.
+    pub targets: Vec<Rect<Screen>>,
+    /// Whether what is asked for is not there: then it is right to do nothing.
+    pub is_absent: bool,
 }
 
 /// An item that was played.
@@ -81,6 +89,26 @@ pub struct Played {
     pub item: Item,
     /// What came of it.
     pub episode: Episode,
+}
+
+impl Played {
+    /// Whether it was solved; unknown if nobody could judge. What is not there is solved by doing nothing.
+    pub fn is_right(&self) -> Option<bool> {
+        match self.item.is_absent && self.episode.error().is_none() {
+            true => Some(self.episode.steps.iter().all(|step| step.action.is_none())),
+            false => self.episode.success,
+        }
+    }
+
+    /// Whether something was done.
+    pub fn is_answered(&self) -> bool {
+        self.episode.steps.iter().any(|step| step.action.is_some())
+    }
+
+    /// What the eyes said last.
+    pub fn sighting(&self) -> Option<&Sighting> {
+        self.episode.steps.iter().flat_map(|step| &step.sightings).next_back()
+    }
 }
 
 /// Why an item could not be played.
@@ -103,13 +131,13 @@ pub fn play(
     agent: &mut Agent<'_>,
     evaluation: &dyn Evaluation,
     idx: u64,
-    driver: &mut dyn Driver,
+    driver: Option<&mut dyn Driver>,
     device_pixel_ratio: DevicePixelRatio,
     labels: &[(&str, &str)],
     watch: &mut dyn Watch,
 ) -> Result<Played, PlayError> {
     let item = evaluation.item(idx).map_err(PlayError::Item)?;
-    let mut world = evaluation.world(idx, driver, device_pixel_ratio, labels);
+    let mut world = evaluation.world(idx, driver, device_pixel_ratio, labels).map_err(PlayError::Item)?;
     let episode = run_episode(agent, &mut *evaluation.plan(&item), &mut *world, item.seed, watch)?;
     drop(world);
     Ok(Played { item, episode })
@@ -123,6 +151,8 @@ pub enum Mode {
     MultiTurn,
     /// One turn, which answers.
     SingleTurn,
+    /// No policy is asked.
+    Reading,
 }
 
 impl Mode {
@@ -131,6 +161,7 @@ impl Mode {
         match self {
             Self::MultiTurn => "multi-turn",
             Self::SingleTurn => "single-turn",
+            Self::Reading => "reading",
         }
     }
 }
@@ -187,22 +218,24 @@ impl Tally {
 
     fn rate(&self, keep: impl Fn(&Item) -> bool) -> Rate {
         let kept = self.played.iter().filter(|played| keep(&played.item));
-        Rate::of(kept.filter_map(|played| played.episode.success))
+        Rate::of(kept.filter_map(Played::is_right))
     }
 }
 
 /// Something for each value of each group.
-type ByGroup<T> = BTreeMap<String, BTreeMap<&'static str, T>>;
+type ByGroup<T> = BTreeMap<String, BTreeMap<String, T>>;
 
 /// Asks for every value of every group, and keeps what there is.
 fn by_group<T>(
-    groups: &[(&'static str, Vec<&'static str>)],
+    groups: &[(&'static str, Vec<String>)],
     mut of: impl FnMut(&dyn Fn(&Item) -> bool) -> Option<T>,
 ) -> ByGroup<T> {
     let mut all = ByGroup::new();
     for (group, values) in groups {
-        let value =
-            |value: &&'static str| Some((*value, of(&|item| item.values.contains(&(*group, *value)))?));
+        let value = |value: &String| {
+            let is_of = |item: &Item| item.values.iter().any(|(of, its)| of == group && its == value);
+            Some((value.clone(), of(&is_of)?))
+        };
         all.insert(format!("by_{group}"), values.iter().filter_map(value).collect());
     }
     all
@@ -218,6 +251,9 @@ pub struct ModeResult {
     /// By each group of the evaluation; an item may count several times in one.
     #[serde(flatten)]
     pub by: ByGroup<Rate>,
+    /// Answers, refusals and what the confidences were worth, where some things are not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Answers>,
     /// Zooms per episode.
     pub zooms_mean: f64,
     /// Median time of an episode.
@@ -239,6 +275,7 @@ impl ModeResult {
             mode,
             all: tally.rate(|_| true),
             by: by_group(&evaluation.groups(), |keep| Some(tally.rate(keep)).filter(|rate| rate.n > 0)),
+            answers: Answers::of(&tally.played),
             zooms_mean: n_zooms as f64 / tally.millis.len().max(1) as f64,
             median_millis: millis.get(millis.len() / 2).copied().unwrap_or_default().round(),
             n_errors: tally.errors.len(),
@@ -304,7 +341,7 @@ pub struct EvaluationResult {
     pub n_played: u64,
     /// The rows of the table.
     #[serde(skip)]
-    pub groups: Vec<(&'static str, Vec<&'static str>)>,
+    pub groups: Vec<(&'static str, Vec<String>)>,
 }
 
 impl EvaluationResult {
@@ -335,6 +372,7 @@ impl EvaluationResult {
                 mode.median_millis,
                 mode.n_errors
             );
+            out.extend(mode.answers.iter().map(Answers::in_words));
             out.extend(mode.errors.iter().map(|error| format!("  {error}\n")));
         }
         out

@@ -37,6 +37,11 @@ impl PracticeSet {
         }
     }
 
+    /// The visible area that a page needs.
+    pub fn canvas(&self) -> Size<Viewport> {
+        Size::of_pixels(self.first.canvas.width, self.first.canvas.height)
+    }
+
     /// One of the pages.
     pub fn spec(&self, idx: u64) -> PageSpec {
         self.first.with_seed(self.first.seed.wrapping_add(idx))
@@ -61,16 +66,17 @@ impl Evaluation for PracticeSet {
         self.n_episodes
     }
 
-    fn viewport(&self) -> Size<Viewport> {
-        Size::of_pixels(self.first.canvas.width, self.first.canvas.height)
+    fn viewport(&self) -> Option<Size<Viewport>> {
+        Some(self.canvas())
     }
 
-    fn groups(&self) -> Vec<(&'static str, Vec<&'static str>)> {
+    fn groups(&self) -> Vec<(&'static str, Vec<String>)> {
+        let all = |values: Vec<&str>| values.into_iter().map(str::to_owned).collect();
         let aspects = HeldOut::ALL.map(|aspect| aspect.label());
         vec![
-            ("size", SizeClass::ALL.map(SizeClass::label).to_vec()),
-            ("kind", Kind::ALL.map(Kind::word).to_vec()),
-            ("held_out", std::iter::once(NOTHING_NEW).chain(aspects).collect()),
+            ("size", all(SizeClass::ALL.map(SizeClass::label).to_vec())),
+            ("kind", all(Kind::ALL.map(Kind::word).to_vec())),
+            ("held_out", all(std::iter::once(NOTHING_NEW).chain(aspects).collect())),
         ]
     }
 
@@ -82,21 +88,24 @@ impl Evaluation for PracticeSet {
             [] => vec![NOTHING_NEW],
             aspects => aspects.iter().map(|aspect| aspect.label()).collect(),
         };
-        let mut values = vec![("size", task.size_class.label()), ("kind", widget.kind.word())];
-        values.extend(aspects.into_iter().map(|aspect| ("held_out", aspect)));
+        let mut values =
+            vec![("size", task.size_class.label().to_owned()), ("kind", widget.kind.word().to_owned())];
+        values.extend(aspects.into_iter().map(|aspect| ("held_out", aspect.to_owned())));
         let page_area = f64::from(spec.canvas.width) * f64::from(spec.canvas.height);
         let chance = widget.bounds.in_viewport().size().area() / page_area;
-        Ok(Item { seed: spec.seed, instruction: task.instruction.clone(), values, chance })
+        let instruction = task.instruction.clone();
+        Ok(Item { seed: spec.seed, instruction, values, chance, targets: Vec::new(), is_absent: false })
     }
 
     fn world<'w>(
         &self,
         idx: u64,
-        driver: &'w mut dyn Driver,
+        driver: Option<&'w mut dyn Driver>,
         device_pixel_ratio: DevicePixelRatio,
         labels: &[(&str, &str)],
-    ) -> Box<dyn Environment + 'w> {
-        Box::new(PracticeWorld::new(driver, self.spec(idx), device_pixel_ratio, labels))
+    ) -> Result<Box<dyn Environment + 'w>, Failure> {
+        let driver = driver.ok_or("a practice page needs a browser")?;
+        Ok(Box::new(PracticeWorld::new(driver, self.spec(idx), device_pixel_ratio, labels)))
     }
 
     fn pages(&self) -> Option<PracticeSet> {
@@ -123,7 +132,9 @@ mod tests {
         ending: Ending,
     ) -> Played {
         let reward = success.map(|success| f64::from(u8::from(success)));
-        let item = Item { seed: 1, instruction: String::new(), values: values.to_vec(), chance };
+        let values = values.iter().map(|(group, value)| (*group, (*value).to_owned())).collect();
+        let (instruction, targets) = (String::new(), Vec::new());
+        let item = Item { seed: 1, instruction, values, chance, targets, is_absent: false };
         let episode = Episode { start: None, steps: Vec::new(), ending, success, reward, detail: None };
         Played { item, episode }
     }
@@ -166,7 +177,7 @@ mod tests {
         let groups = set().groups();
         for idx in 0..3 {
             let item = set().item(idx).unwrap();
-            let is_row = |(group, value): &(&str, &str)| {
+            let is_row = |(group, value): &(&str, String)| {
                 groups.iter().any(|(known, values)| known == group && values.contains(value))
             };
             assert!(item.values.iter().all(is_row), "{item:?}");
