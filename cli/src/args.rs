@@ -1,6 +1,6 @@
 //! What was typed. Invariant: optional everywhere; what is missing is decided in `settings`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -22,7 +22,7 @@ use crate::eyes;
 #[derive(Debug, Parser)]
 #[command(
     name = "vigorl",
-    version,
+    version = crate::record::version_in_words(),
     about = "A GUI agent that looks, thinks with points, zooms and clicks",
     long_about = "A GUI agent that looks at a screenshot, thinks with visible points, zooms into small things, \
                   clicks, and checks what happened.\n\nThe policy `nano` is inside this program, so the first \
@@ -72,6 +72,14 @@ pub(crate) enum Command {
                             vigorl locate shot.png \"the search box\" --json | jq .point"
     )]
     Locate(LocateArgs),
+    /// Read the text on a screenshot
+    #[command(
+        after_help = "Examples:\n  vigorl read shot.png\n  vigorl read shot.png --overlay lines.png\n  \
+                      vigorl read shot.png --json | jq '.lines[] | select(.text == \"Save\") | .box'"
+    )]
+    Read(ReadArgs),
+    /// Print the licences of what is built into this program
+    Licenses,
     /// Do a task, or click one thing, in a live browser or on the desktop
     #[command(
         after_help = "Examples:\n  vigorl run \"the blue button\" --url https://example.org\n  vigorl run \"the equals key\" --driver desktop --area window:galculator\n  vigorl run login.yaml --headed\n  vigorl run login.yaml --dry-run\n  vigorl run login.yaml search.yaml --repeat 5 --parallel 2 --junit junit.xml\n\n\
@@ -188,8 +196,26 @@ pub(crate) struct LocateArgs {
     /// Draw thoughts, zooms and the point into this PNG
     #[arg(long, value_name = "PNG")]
     pub(crate) overlay: Option<PathBuf>,
+    /// Who looks [default: auto]
+    #[arg(long, value_name = "NAME", value_parser = looking_eyes())]
+    pub(crate) eyes: Option<String>,
+    /// Say what else could be meant, and what speaks for or against it
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) sureness: SurenessArgs,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
+}
+
+/// `vigorl read`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReadArgs {
+    /// A screenshot: PNG, JPEG, WebP, GIF or BMP
+    pub(crate) image: PathBuf,
+    /// Draw a frame around every line into this PNG
+    #[arg(long, value_name = "PNG")]
+    pub(crate) overlay: Option<PathBuf>,
 }
 
 /// `vigorl run`
@@ -207,7 +233,7 @@ pub(crate) struct RunArgs {
     /// Secrets of the task, as lines NAME=VALUE; otherwise they come from the environment
     #[arg(long, value_name = "FILE")]
     pub(crate) secrets: Option<PathBuf>,
-    /// Who finds the targets [default: policy]
+    /// Who finds the targets [default: auto]
     #[arg(long, value_name = "NAME", value_parser = eyes(), conflicts_with = "places")]
     pub(crate) eyes: Option<String>,
     /// Find targets by the places that the task file names (selector, name, picture, at), without a model: --eyes places
@@ -218,6 +244,8 @@ pub(crate) struct RunArgs {
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) repetitions: RepetitionArgs,
+    #[command(flatten)]
+    pub(crate) sureness: SurenessArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
@@ -248,6 +276,15 @@ impl RepetitionArgs {
     pub(crate) fn are_asked_for(&self) -> bool {
         self.repeat.is_some() || self.parallel.is_some() || self.junit.is_some()
     }
+}
+
+/// How sure the eyes must be.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(crate) struct SurenessArgs {
+    /// How sure the eyes must be of a point, from 0 to 1: below, they look closer; then a person is asked; where there is
+    /// no terminal, nothing is done there [default: 0.75]
+    #[arg(long, value_name = "P")]
+    pub(crate) min_confidence: Option<f64>,
 }
 
 /// What holds a run back.
@@ -343,18 +380,38 @@ pub(crate) struct EvalArgs {
     /// What is played
     #[arg(value_name = "NAME", value_parser = evaluations())]
     pub(crate) name: String,
-    /// Number of items [default: that of the evaluation; practice: 500 pages]
+    /// Folders of labelled screenshots, for `pages`
+    #[arg(value_name = "DIR")]
+    pub(crate) data: Vec<PathBuf>,
+    /// Number of items [default: all; practice: 500 pages]
     #[arg(long, value_parser = at_least_one())]
     pub(crate) episodes: Option<u64>,
-    /// How the policy is asked [default: both]
+    /// Who looks [default: auto for pages, policy for practice]
+    #[arg(long, value_name = "NAME", value_parser = looking_eyes())]
+    pub(crate) eyes: Option<String>,
+    /// For pages: in which words a label is asked for, with {} for the label; repeat for several [default: {}]
+    #[arg(long = "wording", value_name = "WORDS")]
+    pub(crate) wordings: Vec<String>,
+    /// How the policy is asked [default: both; pages: with zooms]
     #[arg(long, value_enum)]
     pub(crate) turns: Option<TurnsArg>,
+    #[command(flatten)]
+    pub(crate) sureness: SurenessArgs,
     /// Record the run with screenshots and a report
     #[arg(long)]
     pub(crate) record: bool,
     /// Also write the result as JSON to this file
     #[arg(long, value_name = "JSON")]
     pub(crate) result: Option<PathBuf>,
+    /// Also write a line of JSON for each item: what was asked, what was answered, and whether that was right
+    #[arg(long, value_name = "JSONL")]
+    pub(crate) items: Option<PathBuf>,
+    /// Fit what the confidences of these eyes mean on what was played, and put it into this confidence.json
+    #[arg(long, value_name = "JSON", requires = "domain")]
+    pub(crate) fit_confidence: Option<PathBuf>,
+    /// The name of what it is fitted on
+    #[arg(long, value_name = "NAME", requires = "fit_confidence")]
+    pub(crate) domain: Option<String>,
     #[command(flatten)]
     pub(crate) pages: PageArgs,
     #[command(flatten)]
@@ -366,12 +423,31 @@ pub(crate) struct EvalArgs {
 }
 
 impl RunArgs {
+    /// A task file, and nothing that was typed beside it.
+    pub(crate) fn of_task(task: &Path) -> Self {
+        Self {
+            tasks: vec![task.display().to_string()],
+            url: None,
+            vars: Vec::new(),
+            secrets: None,
+            eyes: None,
+            places: false,
+            dry_run: false,
+            repetitions: RepetitionArgs::default(),
+            sureness: SurenessArgs::default(),
+            limits: LimitArgs::default(),
+            policy: PolicyArgs::default(),
+            browser: BrowserArgs::default(),
+            run: RunDirArgs::default(),
+        }
+    }
+
     /// The name of the eyes that are asked for.
     pub(crate) fn eyes(&self) -> &str {
         match (&self.eyes, self.places) {
             (Some(name), _) => name,
             (None, true) => eyes::PLACES,
-            (None, false) => eyes::POLICY,
+            (None, false) => eyes::DEFAULT,
         }
     }
 
@@ -379,6 +455,12 @@ impl RunArgs {
     pub(crate) fn is_by_places(&self) -> bool {
         self.eyes() == eyes::PLACES
     }
+}
+
+/// The names of the eyes that look at pixels.
+fn looking_eyes() -> PossibleValuesParser {
+    let value = |(name, help): &(&'static str, &'static str)| PossibleValue::new(*name).help(*help);
+    PossibleValuesParser::new(eyes::NAMED.iter().filter(|(name, _)| *name != eyes::PLACES).map(value))
 }
 
 /// The names of all eyes, with who decides.

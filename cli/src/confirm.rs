@@ -23,7 +23,7 @@ pub(crate) const KINDS_HELP: &str =
 const LONGEST: usize = 200;
 
 /// The kinds of actions that are asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Kinds(Vec<ActKind>);
 
 impl FromStr for Kinds {
@@ -67,7 +67,8 @@ impl<'a> AtTerminal<'a> {
 
 impl Confirm for AtTerminal<'_> {
     fn confirm(&mut self, question: &Question<'_>) -> Consent {
-        if self.trusts || !self.kinds.0.contains(&question.action.kind()) {
+        let is_asked = question.doubt.is_some() || self.kinds.0.contains(&question.action.kind());
+        if self.trusts || !is_asked {
             return Consent::Given;
         }
         let is_late = || question.until.is_some_and(|end| Instant::now() >= end);
@@ -101,7 +102,8 @@ fn words(question: &Question<'_>, hidden: &Hidden) -> String {
     let names: Vec<String> = names.map(|name| quoted(name)).collect();
     let place = if names.is_empty() { String::new() } else { format!("\n  on {}", names.join(", ")) };
     let dialog = dialog.as_ref().map(|text| format!("\n  in answer to the dialog {}", quoted(text)));
-    format!("about to {deed}{described}{place}{}", dialog.unwrap_or_default())
+    let doubt = question.doubt.map(|doubt| format!("\n  not sure: {}", quoted(doubt)));
+    format!("about to {deed}{described}{place}{}{}", dialog.unwrap_or_default(), doubt.unwrap_or_default())
 }
 
 /// What acts on a terminal, or turns its text around, as the name of the character.
@@ -149,7 +151,8 @@ mod tests {
     #[track_caller]
     fn check(action: Action, page: PageState, expected: &str) {
         let secret = Secret { name: "PASSWORD".to_owned(), value: "hunter\"2".to_owned() };
-        let question = Question { step: "the red one", action: &action, page: &page, until: None };
+        let question =
+            Question { step: "the red one", action: &action, page: &page, doubt: None, until: None };
         assert_eq!(words(&question, &Hidden::of(&[secret])), expected);
     }
 

@@ -3,17 +3,27 @@
 //! Invariant: [`NAMED`] and [`LoadedEyes`] know the same names; what needs a model loads it before anything begins.
 
 use vigorl_agent::{Eyes, PlaceEyes};
+use vigorl_policy::Preset;
 use vigorl_runs::record::ModelRecord;
+use vigorl_tasks::{Blind, Senses};
 
 use crate::model::{self, LoadedPolicy};
+use crate::reading::{self, LoadedReader};
 use crate::settings::Settings;
+use crate::terminal;
 
 /// Every pair of eyes, and who decides.
-pub(crate) const NAMED: [(&str, &str); 2] = [
+pub(crate) const NAMED: [(&str, &str); 4] = [
+    (AUTO, "texts are read; a model looks for what has none [default]"),
+    (READER, "texts are read, and nobody else looks"),
     (POLICY, "a model looks at the screenshot"),
     (PLACES, "nobody looks: targets are where the task file says (selector, name, picture, at)"),
 ];
-/// The default.
+/// The reader, and the policy for the rest.
+pub(crate) const AUTO: &str = "auto";
+/// The reader alone.
+pub(crate) const READER: &str = "reader";
+/// The policy alone.
 pub(crate) const POLICY: &str = "policy";
 /// Those of `--places`.
 pub(crate) const PLACES: &str = "places";
@@ -21,22 +31,44 @@ pub(crate) const PLACES: &str = "places";
 /// Eyes that are ready.
 #[derive(Debug)]
 pub(crate) enum LoadedEyes {
+    /// With the confidence from which on a reading is the answer.
+    Auto(LoadedReader, Box<LoadedPolicy>, f64),
+    Reader(LoadedReader),
     Policy(Box<LoadedPolicy>),
     Places,
 }
+
+/// Those that are meant where none are named.
+pub(crate) const DEFAULT: &str = AUTO;
 
 impl LoadedEyes {
     /// The eyes of that name.
     pub(crate) fn load(name: &str, settings: &Settings) -> anyhow::Result<Self> {
         Ok(match name {
             PLACES => Self::Places,
+            READER => Self::Reader(LoadedReader::load()?),
+            AUTO => Self::auto(settings)?,
             _ => Self::Policy(Box::new(model::load(settings)?)),
+        })
+    }
+
+    /// The mixture; the policy alone in a program that cannot read, which `doctor` says.
+    fn auto(settings: &Settings) -> anyhow::Result<Self> {
+        let policy = Box::new(model::load(settings)?);
+        Ok(match reading::is_there() {
+            true => Self::Auto(LoadedReader::load()?, policy, settings.min_confidence),
+            false => {
+                terminal::detail("this program cannot read, so the policy looks alone");
+                Self::Policy(policy)
+            }
         })
     }
 
     /// The same for a thread beside this one.
     pub(crate) fn beside(&self) -> Self {
         match self {
+            Self::Auto(reader, policy, min) => Self::Auto(reader.beside(), Box::new(policy.beside()), *min),
+            Self::Reader(reader) => Self::Reader(reader.beside()),
             Self::Policy(policy) => Self::Policy(Box::new(policy.beside())),
             Self::Places => Self::Places,
         }
@@ -45,23 +77,52 @@ impl LoadedEyes {
     /// The same with other random draws.
     pub(crate) fn with_seed(&mut self, seed: u64) {
         match self {
-            Self::Policy(policy) => policy.sampling.seed = seed,
-            Self::Places => {}
+            Self::Policy(policy) | Self::Auto(_, policy, _) => policy.sampling.seed = seed,
+            Self::Places | Self::Reader(_) => {}
         }
     }
 
     /// As an agent takes them.
     pub(crate) fn eyes(&mut self) -> Box<dyn Eyes + '_> {
+        self.spoken_to(None)
+    }
+
+    /// The same with another preset for the policy among them.
+    pub(crate) fn spoken_to<'a>(&'a mut self, preset: Option<&'a Preset>) -> Box<dyn Eyes + 'a> {
         match self {
-            Self::Policy(policy) => Box::new(policy.eyes()),
+            Self::Auto(reader, policy, min) => reader.with_policy(policy.spoken_to(preset), *min),
+            Self::Reader(reader) => reader.eyes(),
+            Self::Policy(policy) => Box::new(policy.spoken_to(preset)),
             Self::Places => Box::new(PlaceEyes),
         }
+    }
+
+    /// The policy among them, if there is one.
+    pub(crate) fn policy(&self) -> Option<&LoadedPolicy> {
+        match self {
+            Self::Auto(_, policy, _) | Self::Policy(policy) => Some(policy),
+            Self::Reader(_) | Self::Places => None,
+        }
+    }
+
+    /// Whoever can look at pixels for clauses.
+    pub(crate) fn senses(&self) -> anyhow::Result<Box<dyn Senses>> {
+        Ok(match self {
+            Self::Auto(reader, ..) | Self::Reader(reader) => reader.senses(),
+            Self::Policy(_) | Self::Places if reading::is_there() => LoadedReader::load()?.senses(),
+            Self::Policy(_) | Self::Places => Box::new(Blind),
+        })
     }
 
     /// What a record says of them.
     pub(crate) fn record(&self) -> anyhow::Result<ModelRecord> {
         match self {
+            Self::Auto(_, policy, _) => {
+                let record = policy.record()?;
+                Ok(ModelRecord { name: format!("{AUTO}({})", record.name), ..record })
+            }
             Self::Policy(policy) => policy.record(),
+            Self::Reader(_) => Ok(ModelRecord { name: READER.to_owned(), ..ModelRecord::default() }),
             Self::Places => Ok(ModelRecord { name: PLACES.to_owned(), ..ModelRecord::default() }),
         }
     }

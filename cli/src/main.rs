@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod confidence;
 mod confirm;
 mod env;
 mod exit;
@@ -20,6 +21,11 @@ mod junit;
 mod junit;
 mod model;
 mod parts;
+#[cfg(feature = "reader")]
+mod reading;
+#[cfg(not(feature = "reader"))]
+#[path = "reading_absent.rs"]
+mod reading;
 mod record;
 mod running;
 mod secrets;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use indicatif::ProgressBar;
-use vigorl_agent::PolicyEyes;
+use vigorl_agent::{ConfidenceMap, PolicyEyes};
 use vigorl_geometry::fit::FitError;
 use vigorl_policy::{Preset, Sampling, Turns, View};
 use vigorl_qwen::{
@@ -17,7 +17,7 @@ use vigorl_runs::record::ModelRecord;
 use crate::exit::usage;
 use crate::parts::Part;
 use crate::settings::{Device, Settings};
-use crate::{hub, terminal};
+use crate::{confidence, hub, terminal};
 
 /// A policy and how it is spoken to.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(crate) struct LoadedPolicy {
     pub(crate) policy: Engine,
     pub(crate) preset: Preset,
     pub(crate) sampling: Sampling,
+    /// What its confidence means.
+    pub(crate) maps: Vec<ConfidenceMap>,
     name: String,
 }
 
@@ -33,7 +35,8 @@ pub(crate) fn load(settings: &Settings) -> anyhow::Result<LoadedPolicy> {
     source(&settings.model)?;
     let preset = preset(settings)?;
     let policy = load_engine(settings)?;
-    Ok(LoadedPolicy { policy, preset, sampling: sampling(settings), name: settings.model.clone() })
+    let maps = confidence::of_policy(policy.checkpoint())?;
+    Ok(LoadedPolicy { policy, preset, sampling: sampling(settings), maps, name: settings.model.clone() })
 }
 
 /// How large a screenshot is seen.
@@ -61,14 +64,20 @@ impl fmt::Display for Seen {
 impl LoadedPolicy {
     /// It, as eyes of an agent.
     pub(crate) fn eyes(&mut self) -> PolicyEyes<'_> {
-        PolicyEyes { policy: &mut self.policy, preset: &self.preset, sampling: &self.sampling }
+        self.spoken_to(None)
+    }
+
+    /// The same with another preset.
+    pub(crate) fn spoken_to<'a>(&'a mut self, preset: Option<&'a Preset>) -> PolicyEyes<'a> {
+        let Self { policy, preset: own, sampling, maps, .. } = self;
+        PolicyEyes { policy, preset: preset.unwrap_or(own), sampling, maps }
     }
 
     /// The same policy for a thread beside this one, on the same weights.
     pub(crate) fn beside(&self) -> Self {
-        let Self { policy, preset, sampling, name } = self;
-        let (preset, sampling, name) = (preset.clone(), sampling.clone(), name.clone());
-        Self { policy: policy.beside(), preset, sampling, name }
+        let Self { policy, preset, sampling, maps, name } = self;
+        let (preset, sampling, maps) = (preset.clone(), sampling.clone(), maps.clone());
+        Self { policy: policy.beside(), preset, sampling, maps, name: name.clone() }
     }
 
     /// What a record says of it. Asked first, it reads all weights.

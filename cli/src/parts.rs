@@ -16,6 +16,8 @@ pub(crate) enum Part {
     Training,
     /// Results as JUnit's XML.
     Junit,
+    /// The reader of text.
+    Reader,
 }
 
 impl Part {
@@ -40,6 +42,7 @@ impl Part {
             Self::Desktop => cfg!(feature = "desktop"),
             Self::Training => cfg!(feature = "training"),
             Self::Junit => cfg!(feature = "junit"),
+            Self::Reader => cfg!(feature = "reader"),
         }
     }
 
@@ -49,6 +52,7 @@ impl Part {
             Self::Desktop => "the desktop driver",
             Self::Training => "the trainer",
             Self::Junit => "JUnit's XML, which --junit writes,",
+            Self::Reader => "the reader of text",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a run needs to be understood and repeated: settings with origins, seeds, versions.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde_json::json;
 use vigorl_benchmarks::Evaluation;
@@ -9,12 +10,20 @@ use vigorl_runs::record::{FORMAT, InputRecord, ModelRecord, PagesRecord, RunReco
 use vigorl_runs::{RunDir, Stamp};
 
 use crate::env;
+use crate::reading;
 use crate::settings::Settings;
 
 /// Version and commit of this program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The commit it was built from.
 pub(crate) const COMMIT: &str = env!("VIGORL_COMMIT");
+
+/// Version, and which models read texts.
+pub(crate) fn version_in_words() -> &'static str {
+    static WORDS: LazyLock<String> =
+        LazyLock::new(|| format!("{VERSION} ({COMMIT}), text models: {}", reading::name()));
+    &WORDS
+}
 
 /// Finds out before anything slow begins whether runs can be written.
 pub(crate) fn check_output(settings: &Settings) -> anyhow::Result<()> {
@@ -28,7 +37,7 @@ pub(crate) fn of_evaluation(evaluation: &dyn Evaluation) -> InputRecord {
     let other = || json!({ "id": evaluation.id(), "set": evaluation.to_json(evaluation.n_items()) });
     InputRecord {
         evaluation: pages.is_none().then(other),
-        viewport: Some(sides(evaluation.viewport())),
+        viewport: evaluation.viewport().map(sides),
         pages: pages.map(|set| PagesRecord { first: set.first, n_pages: set.n_episodes }),
         ..InputRecord::default()
     }
@@ -47,7 +56,12 @@ pub(crate) fn of_run(
     settings: &Settings,
     browser: String,
 ) -> RunRecord {
-    let versions = [("vigorl", VERSION.to_owned()), ("commit", COMMIT.to_owned()), ("browser", browser)];
+    let versions = [
+        ("vigorl", VERSION.to_owned()),
+        ("commit", COMMIT.to_owned()),
+        ("browser", browser),
+        ("reader", reading::name().to_owned()),
+    ];
     let mut all = settings.to_json();
     all["command"] = env::command_line().into();
     if let Some([width, height]) = input.viewport.filter(|shown| *shown != sides(settings.viewport)) {

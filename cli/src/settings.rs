@@ -17,7 +17,7 @@ use vigorl_qwen::WeightFormat;
 use vigorl_tasks::scripted::World;
 use vigorl_webdriver::AllowedHosts;
 
-use crate::args::{BrowserArgs, LimitArgs, PolicyArgs, RunDirArgs};
+use crate::args::{BrowserArgs, LimitArgs, PolicyArgs, RunDirArgs, SurenessArgs};
 use crate::confirm::{KINDS_HELP, Kinds};
 use crate::env;
 use crate::exit::usage;
@@ -26,7 +26,7 @@ use crate::exit::usage;
 pub(crate) const PROJECT_FILE: &str = "vigorl.toml";
 
 /// Every setting and its default; without one, the preset or the system decides.
-const TABLE: [(&str, Option<&str>); 29] = [
+const TABLE: [(&str, Option<&str>); 30] = [
     ("model", Some("nano")),
     ("preset", None),
     ("dtype", Some("f32")),
@@ -55,6 +55,7 @@ const TABLE: [(&str, Option<&str>); 29] = [
     ("max_actions", None),
     ("max_secs", None),
     ("confirm_actions", None),
+    ("min_confidence", Some("0.75")),
     ("output_dir", Some("runs")),
 ];
 
@@ -155,6 +156,7 @@ pub(crate) struct Settings {
     pub(crate) settle_cap: Duration,
     pub(crate) max_steps: Option<usize>,
     pub(crate) max_actions: Option<usize>,
+    pub(crate) min_confidence: f64,
     pub(crate) max_time: Option<Duration>,
     pub(crate) confirm_actions: Option<Kinds>,
     pub(crate) output_dir: PathBuf,
@@ -265,6 +267,8 @@ impl Settings {
                 let fits = |s: &f64| *s > 0.0 && *s <= 1e9;
                 r.optional("max_secs", "a number of seconds above 0", fits)?.map(Duration::from_secs_f64)
             },
+            min_confidence: r
+                .number("min_confidence", "a number from 0 to 1", |p: &f64| (0.0..=1.0).contains(p))?,
             confirm_actions: r.optional("confirm_actions", KINDS_HELP, |_: &Kinds| true)?,
             output_dir: PathBuf::from(r.required("output_dir")?),
             resolved: r,
@@ -476,6 +480,12 @@ impl Typed for PolicyArgs {
         add(layer, "crop_offset_px", self.crop_offset_px.as_ref());
         add(layer, "crop_size_px", self.crop_size_px.as_ref());
         add(layer, "dot", self.dot.as_ref());
+    }
+}
+
+impl Typed for SurenessArgs {
+    fn add_to(&self, layer: &mut Layer) {
+        add(layer, "min_confidence", self.min_confidence.as_ref());
     }
 }
 

@@ -265,6 +265,132 @@ fn a_dialog_on_top_ends_a_task_like_any_other_surprise() {
     assert!(String::from_utf8_lossy(&all_of(&desk.home.path().join("runs"))).contains("episode_ended"));
 }
 
+/// Asks whether a release is shipped, then for its number, and says what it was told.
+const RELEASE: &str = r#"zenity --question --text 'Release 4711 is ready' --ok-label Ship --cancel-label Wait && \
+zenity --entry --text 'Which number was it?' > "$TMPDIR/answer.txt"; zenity --info --text 'All is done'"#;
+
+#[test]
+fn a_task_is_judged_by_what_is_read_on_the_screen() {
+    let desk = desk();
+    std::fs::write(desk.home.path().join("release.sh"), RELEASE).unwrap();
+    let yaml = "name: ship it\nstart: { driver: desktop, programs: [sh release.sh], area: screen }\nsteps:
+  - wait_for: { text_visible: Release 4711 is ready }
+  - read: { of: { screen: { matches: '^Release ([0-9]+)' } }, into: number }
+  - click: { what: the button that ships it, text: Ship, exact: true }
+  - wait_for: { text_gone: 'Release ${number} is ready' }
+  - wait_for: { text_visible: Which number was it }
+  - type: '${number}'
+  - press: Enter
+  - wait_for: { text_visible: All is done }
+expect:
+  - text_visible: All is done
+  - text_gone: Which number was it
+  - file: { path: $TMPDIR/answer.txt, contains: '4711' }
+";
+    std::fs::write(desk.home.path().join("task.yaml"), yaml).unwrap();
+    let output = desk.run(&["run", "task.yaml", "--places"]);
+    assert!(output.status.success() && words(&output).contains("solved"), "{}", words(&output));
+
+    // What the run typed itself proves nothing, and a button that is not there is not clicked.
+    let to_the_entry =
+        "name: n\nstart: { driver: desktop, programs: [sh release.sh], area: screen }\nwait_secs: 3\nsteps:
+  - wait_for: { text_visible: Release 4711 is ready }
+  - press: Enter
+  - wait_for: { text_visible: Which number was it }
+";
+    for (steps, expect, why) in [
+        ("  - type: '90125'\n", "text_visible: '90125'", "the run typed that itself"),
+        (
+            "  - click: { what: the button, text: Ship }\n",
+            "text_visible: x",
+            "`Ship` is written nowhere here",
+        ),
+        ("  - press: Tab\n", "text_gone: Log out", "was not read on the last"),
+    ] {
+        let yaml = format!("{to_the_entry}{steps}expect: [{expect}]\n");
+        std::fs::write(desk.home.path().join("other.yaml"), yaml).unwrap();
+        let output = desk.run(&["run", "other.yaml", "--places"]);
+        assert!(words(&output).contains(why), "{expect}: {}", words(&output));
+        assert_eq!(output.status.code(), Some(1), "{expect}: {}", words(&output));
+    }
+}
+
+#[test]
+fn what_is_clicked_while_recording_has_the_name_that_is_read_there() {
+    let desk = desk();
+    std::fs::write(desk.home.path().join("release.sh"), RELEASE).unwrap();
+    let yaml = "name: n\nstart: { driver: desktop, programs: [sh release.sh], area: screen }\nsteps:
+  - wait_for: { text_visible: Release 4711 is ready }
+  - click: { what: the button, text: Wait }
+expect: [text_visible: All is done]
+";
+    std::fs::write(desk.home.path().join("clicks.yaml"), yaml).unwrap();
+    let mut command = vigorl(&["record", "recorded.yaml", "--driver", "desktop"]);
+    command.env("DISPLAY", &desk.name).current_dir(desk.home.path());
+    let mut recorder = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(recorder.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.by_ref().any(|line| line.contains("recording what you do")));
+    let output = desk.run(&["run", "clicks.yaml", "--places"]);
+    assert!(lines.by_ref().any(|line| line.contains("click")), "{}", words(&output));
+    let ends = Command::new("kill").args(["-INT", &recorder.id().to_string()]).status().unwrap();
+    assert!(ends.success() && recorder.wait().unwrap().success());
+    let recorded = std::fs::read_to_string(desk.home.path().join("recorded.yaml")).unwrap();
+    assert!(recorded.contains("what: '\"Wait\"'") && recorded.contains("picture:"), "{recorded}");
+}
+
+#[test]
+fn the_terminal_with_the_command_is_not_read() {
+    let desk = desk();
+    let yaml = |shown: &str| {
+        format!(
+            "name: n\nstart: {{ driver: desktop, programs: [zenity --info --text 'All is done'], area: screen }}\nwait_secs: 10\n\
+             steps:\n  - wait_for: {{ text_visible: All is done }}\nexpect: [text_visible: '{shown}']\n"
+        )
+    };
+    std::fs::write(desk.home.path().join("told.yaml"), yaml("All is done")).unwrap();
+    std::fs::write(desk.home.path().join("own.yaml"), yaml("Marker 7788")).unwrap();
+    // A terminal of the same look that is another program's is read.
+    let script = "echo Marker $((7700 + 88)); echo; $VIGORL run told.yaml --places > told.txt 2>&1; \
+                  $VIGORL run own.yaml --places > own.txt 2>&1; touch done";
+    let terminal = |script: &str| {
+        let mut command = Command::new("xterm");
+        command
+            .args([
+                "-fa",
+                "DejaVu Sans Mono",
+                "-fs",
+                "13",
+                "-geometry",
+                "60x8+20+520",
+                "-e",
+                "sh",
+                "-c",
+                script,
+            ])
+            .envs([("DISPLAY", desk.name.as_str()), ("VIGORL", env!("CARGO_BIN_EXE_vigorl"))])
+            .env("HOME", desk.home.path())
+            .current_dir(desk.home.path());
+        Ends(command.spawn().unwrap())
+    };
+    let read = |name: &str| std::fs::read_to_string(desk.home.path().join(name)).unwrap_or_default();
+    {
+        let _own = terminal(script);
+        let end = Instant::now() + Duration::from_secs(120);
+        while !desk.home.path().join("done").exists() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+    assert!(
+        read("told.txt").contains("solved") && !read("told.txt").contains("not solved"),
+        "{}",
+        read("told.txt")
+    );
+    assert!(read("own.txt").contains("it does not hold"), "{}", read("own.txt"));
+    let _other = terminal("echo Marker $((7700 + 88)); sleep 60");
+    let output = desk.run(&["run", "own.yaml", "--places"]);
+    assert!(output.status.success(), "{}", words(&output));
+}
+
 /// Every file of a folder, as bytes.
 fn all_of(folder: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();

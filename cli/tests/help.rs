@@ -12,10 +12,12 @@ use std::process::Command;
 use vigorl_benchmarks::{EVALUATIONS, Named};
 use vigorl_policy::Preset;
 
-const VERBS: [&[&str]; 22] = [
+const VERBS: [&[&str]; 24] = [
     &[],
     &["demo"],
     &["locate"],
+    &["read"],
+    &["licenses"],
     &["run"],
     &["record"],
     &["replay"],
@@ -39,7 +41,7 @@ const VERBS: [&[&str]; 22] = [
 
 /// Lists of the code in the help: how one begins, which is its first entry, and what follows it.
 const PRESETS: (&str, &str) = (" web-grounding,", "]");
-const EYES: (&str, &str) = ("- policy: ", "\n\n");
+const EYES: (&str, &str) = ("- auto: ", "\n\n");
 const EVALUATED: (&str, &str) = ("- practice: ", "\n\n");
 
 /// Puts `…` instead of a list; its words, if it is there.
@@ -72,7 +74,7 @@ fn take_lists(help: &mut String) {
         }
     }
     if let Some(words) = take_list(help, EYES) {
-        assert!(words.contains(" - places: "), "{words}");
+        assert!(words.contains(" - policy: "), "{words}");
     }
 }
 

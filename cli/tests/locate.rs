@@ -11,7 +11,9 @@ use image::{Rgb, RgbImage};
 
 fn locate(folder: &Path, picture: &str, more: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
-    command.args(["locate", picture, "click the red square"]).args(more).current_dir(folder);
+    // Here it is the policy that is tested.
+    let looks = ["--eyes", "policy", "--min-confidence", "0"];
+    command.args(["locate", picture, "click the red square"]).args(looks).args(more).current_dir(folder);
     command.env("XDG_CONFIG_HOME", folder).output().unwrap()
 }
 

@@ -9,9 +9,24 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 /// What the script itself is written with.
-const TOOLS: [&str; 16] = [
-    "sh", "sed", "cut", "sort", "head", "tail", "printf", "dirname", "readlink", "mktemp", "rm", "tr",
-    "grep", "env", "cat", "touch",
+const TOOLS: [&str; 17] = [
+    "sh",
+    "sed",
+    "cut",
+    "sort",
+    "head",
+    "tail",
+    "printf",
+    "dirname",
+    "readlink",
+    "mktemp",
+    "rm",
+    "tr",
+    "grep",
+    "env",
+    "cat",
+    "touch",
+    "sha256sum",
 ];
 
 /// A machine with nothing but the given programs.
@@ -103,6 +118,15 @@ fn clangs_other_library_is_not_taken_for_libclang() {
     }
     // The demo is built without all of it.
     assert_eq!(Machine::new().with("pkg-config", "exit 1").says(&["demo"]), nothing_missing);
+}
+
+/// Here the models are there, and nothing can tell.
+#[test]
+fn text_models_that_cannot_be_fetched_are_said_and_keep_nobody_from_building() {
+    let output = Machine::new().without("sha256sum").setup(&["demo"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("no text models") && said.contains("built without a reader"), "{said}");
 }
 
 #[test]

@@ -2,7 +2,13 @@
 //!
 //! `cargo test -p vigorl --no-default-features --test without_parts`
 
-#![cfg(not(any(feature = "hub", feature = "desktop", feature = "training", feature = "junit")))]
+#![cfg(not(any(
+    feature = "reader",
+    feature = "hub",
+    feature = "desktop",
+    feature = "training",
+    feature = "junit"
+)))]
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
 
 use std::fs;
@@ -43,6 +49,9 @@ fn a_part_that_is_not_there_names_the_command_that_builds_it() {
     check(&["calibrate", "--driver", "desktop"], "the desktop driver");
     check(&["bench", "step", "--driver", "desktop"], "the desktop driver");
     check(&["locate", "shot.png", "the box", "--model", "someone/ViGoRL-3b"], "the hub's client");
+    check(&["read", "shot.png"], "the reader of text");
+    check(&["locate", "shot.png", "the box", "--eyes", "reader"], "the reader of text");
+    check(&["run", "the button", "--url", "about:blank", "--eyes", "auto"], "the reader of text");
     check(&["quantize", "--model", "someone/ViGoRL-3b"], "the hub's client");
 }
 

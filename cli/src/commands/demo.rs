@@ -1,4 +1,5 @@
-//! `vigorl demo`: the policy on pages it has never seen, in a real browser, and a report of it.
+//! `vigorl demo`: the policy on pages it has never seen, in a real browser, and then the eyes that read on pages that
+//! nobody here made: the browser's own settings. Each has a report.
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -11,12 +12,20 @@ use vigorl_runs::record::Summary;
 use vigorl_tasks::Blind;
 use vigorl_tasks::practice::Split;
 
-use crate::args::DemoArgs;
+use crate::args::{DemoArgs, RunArgs};
+use crate::commands::run;
 use crate::commands::{Form, browser, pages, pretty};
 use crate::exit::{Ending, usage};
+use crate::eyes::{self, LoadedEyes};
 use crate::settings::Settings;
-use crate::{interrupt, model, record, terminal};
+use crate::{interrupt, model, reading, record, terminal};
 
+/// Tasks in the settings of Chromium, which every page of them shows in words.
+const FOREIGN: [(&str, &str); 3] = [
+    ("appearance.yaml", include_str!("demo/appearance.yaml")),
+    ("home-button.yaml", include_str!("demo/home-button.yaml")),
+    ("search.yaml", include_str!("demo/search.yaml")),
+];
 /// Pages, unless said otherwise.
 const EPISODES: u64 = 24;
 
@@ -26,15 +35,16 @@ pub(crate) fn demo(args: &DemoArgs, settings: &Settings, form: Form) -> anyhow::
     let first = pages::first_page(&args.pages, settings, Split::HeldOut)?;
     let set = PracticeSet::new(first, args.episodes.unwrap_or(EPISODES)).map_err(usage)?;
     record::check_output(settings)?;
-    let mut eyes = model::load(settings)?;
-    let mut driver = browser::start(settings, set.viewport())?;
+    let mut policy = model::load(settings)?;
+    let mut driver = browser::start(settings, set.canvas())?;
     let task = format!("{} practice pages nobody has trained on", set.n_episodes);
     let version = browser::version(&mut driver);
     terminal::note(&format!("{} plays {task}, live in {version}", settings.model));
-    let record = record::of_run(&task, record::of_evaluation(&set), eyes.record()?, settings, version);
+    let record = record::of_run(&task, record::of_evaluation(&set), policy.record()?, settings, version);
     let mut run = Run::recorded(&settings.output_dir, "demo", &record, &[])?;
     let mut agent = Agent {
-        eyes: &mut eyes.eyes(),
+        eyes: &mut policy.eyes(),
+        min_confidence: 0.0,
         checks: Checks::Nobody,
         senses: &mut Blind,
         settle_cap: settings.settle_cap,
@@ -48,10 +58,15 @@ pub(crate) fn demo(args: &DemoArgs, settings: &Settings, form: Form) -> anyhow::
     let path = path.context("the run was not recorded")?;
     let report = write_report(&path)?;
     played.with_context(|| format!("the demo broke off; what was recorded is in {}", report.display()))?;
-    terminal::data(&match form {
-        Form::Json => pretty(&json!({ "summary": summary, "run_dir": path, "report": report })),
-        Form::Text => format!("\n{}\nreport  {}", in_words(&summary), report.display()),
-    });
+    if form == Form::Text {
+        terminal::data(&format!("\n{}\nreport  {}", in_words(&summary), report.display()));
+    }
+    let foreign = foreign(settings, form, &cancel)?;
+    if form == Form::Json {
+        terminal::data(&pretty(
+            &json!({ "summary": summary, "run_dir": path, "report": report, "settings": foreign }),
+        ));
+    }
     if cancel.is_set() {
         return Ok(Ending::Interrupted);
     }
@@ -59,6 +74,40 @@ pub(crate) fn demo(args: &DemoArgs, settings: &Settings, form: Form) -> anyhow::
         anyhow::bail!("an episode failed: {error}");
     }
     Ok(Ending::Done)
+}
+
+/// Plays the tasks in the browser's settings, whoever is not interrupted and can read.
+fn foreign(settings: &Settings, form: Form, cancel: &Cancel) -> anyhow::Result<Vec<serde_json::Value>> {
+    if cancel.is_set() {
+        return Ok(Vec::new());
+    }
+    if !reading::is_there() {
+        terminal::note("this program cannot read, so the demo ends here: `vigorl doctor` says why");
+        return Ok(Vec::new());
+    }
+    terminal::note(
+        "\nand something that nobody here made: the browser's own settings, by what is written there",
+    );
+    let folder = tempfile::tempdir().context("there is no place for the tasks of the demo")?;
+    let mut eyes = LoadedEyes::load(eyes::AUTO, settings)?;
+    let mut all = Vec::new();
+    for (name, text) in FOREIGN {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).with_context(|| format!("cannot write `{}`", file.display()))?;
+        let args = RunArgs::of_task(&file);
+        let job = run::job(&file.display().to_string(), folder.path(), &args, settings)?;
+        let Some(played) = run::play_once(&job, &mut eyes, &args, settings, cancel, |_| ())? else { break };
+        if form == Form::Text {
+            terminal::data(&format!("\n{}", job.task.name));
+            run::print(&played, form)?;
+        }
+        let run::Played { path, report, summary } = played;
+        all.push(json!({ "task": job.task.name, "summary": summary, "run_dir": path, "report": report }));
+        if cancel.is_set() {
+            break;
+        }
+    }
+    Ok(all)
 }
 
 fn in_words(summary: &Summary) -> String {
@@ -87,7 +136,7 @@ fn play_all(
             break;
         }
         let millis_before = run.timings().total();
-        let episode = play(agent, set, idx, driver, settings.device_pixel_ratio, &[], run)?;
+        let episode = play(agent, set, idx, Some(&mut *driver), settings.device_pixel_ratio, &[], run)?;
         let line = line(&episode, run.timings().total() - millis_before);
         let line = format!("{:>width$}  {line}", idx + 1);
         match form {

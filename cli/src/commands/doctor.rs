@@ -14,7 +14,7 @@ use vigorl_webdriver::WebDriver;
 use crate::commands::{Form, browser, desktop, pretty};
 use crate::exit::Ending;
 use crate::settings::Settings;
-use crate::{env, model, record, terminal};
+use crate::{env, model, reading, record, terminal};
 
 /// One thing that was looked at.
 struct Finding {
@@ -33,6 +33,7 @@ pub(crate) fn doctor(settings: &Settings, form: Form) -> anyhow::Result<Ending> 
     findings.extend([
         Finding { what: "policy", result: policy },
         Finding { what: "view", result: view },
+        Finding { what: "reader", result: Ok(reader()) },
         Finding { what: "output", result: output(&settings.output_dir) },
     ]);
     let all_well = findings.iter().all(|finding| finding.result.is_ok());
@@ -142,6 +143,16 @@ fn fonts(driver: &mut WebDriver) -> Result<String, String> {
         "{} not found; on Debian: apt-get install fonts-dejavu-core fonts-liberation",
         missing.join(", ")
     ))
+}
+
+/// Who reads texts; nobody need, so that it is nothing that is missing.
+fn reader() -> String {
+    match reading::is_there() {
+        true => reading::name().to_owned(),
+        false => "none, so that --eyes auto and reader are missing: `make setup` fetches the text models, `make build` \
+                  builds them in"
+            .to_owned(),
+    }
 }
 
 /// The policy, and what it sees of the viewport.

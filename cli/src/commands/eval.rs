@@ -1,15 +1,18 @@
-//! `vigorl eval NAME`: success by the groups of an evaluation, several modes on the same live items.
+//! `vigorl eval NAME`: success by the groups of an evaluation, several modes on the same items.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context as _;
 use indicatif::ProgressBar;
-use vigorl_agent::{Agent, Cancel, Checks, Ending as EpisodeEnding, Hands, Leash, PolicyEyes};
+use serde_json::json;
+use vigorl_agent::{Agent, Cancel, Checks, ConfidenceMap, Ending as EpisodeEnding, Hands, Leash};
 use vigorl_benchmarks::{
     EVALUATIONS, Evaluation, EvaluationResult, Mode, ModeResult, PlayError, Played, RandomClicker, Tally,
-    Wanted, play,
+    Wanted, fit, play,
 };
 use vigorl_files::write_whole;
+use vigorl_interface::Driver;
 use vigorl_policy::{Preset, Turns};
 use vigorl_report::write_report;
 use vigorl_runs::Run;
@@ -20,9 +23,9 @@ use vigorl_webdriver::WebDriver;
 use crate::args::{EvalArgs, TurnsArg};
 use crate::commands::{Form, browser, pages, pretty};
 use crate::exit::{Ending, usage};
-use crate::model::LoadedPolicy;
+use crate::eyes::{self, LoadedEyes};
 use crate::settings::Settings;
-use crate::{env, interrupt, model, record, terminal};
+use crate::{env, interrupt, reading, record, terminal};
 
 /// After so many pages in a row on which the world failed, nothing useful will come any more.
 const MAX_FAILURES_IN_A_ROW: usize = 5;
@@ -34,9 +37,9 @@ pub(crate) fn eval(args: &EvalArgs, settings: &Settings, form: Form) -> anyhow::
     if args.record {
         record::check_output(settings)?;
     }
-    let eyes = model::load(settings)?;
+    let eyes = LoadedEyes::load(args.eyes(), settings)?;
     let mut table = Table::new(args, settings, eyes, &*evaluation, &cancel)?;
-    let bar = terminal::bar(evaluation.n_items(), "pages");
+    let bar = terminal::bar(evaluation.n_items(), "items");
     for idx in 0..evaluation.n_items() {
         if cancel.is_set() {
             break;
@@ -45,6 +48,12 @@ pub(crate) fn eval(args: &EvalArgs, settings: &Settings, form: Form) -> anyhow::
         bar.inc(1);
     }
     bar.finish_and_clear();
+    if let Some(path) = &args.items {
+        write_whole(path, table.lines().as_bytes())
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
+    let fitted = args.fit_confidence.as_deref().zip(args.domain.as_deref());
+    let fitted = fitted.map(|(path, domain)| table.fit(path, domain)).transpose()?;
     let result = table.finish()?;
     let json = serde_json::to_value(&result)?;
     if let Some(path) = &args.result {
@@ -55,30 +64,49 @@ pub(crate) fn eval(args: &EvalArgs, settings: &Settings, form: Form) -> anyhow::
         Form::Json => pretty(&json),
         Form::Text => result.table(),
     });
+    if let Some(fitted) = fitted {
+        terminal::note(&fitted);
+    }
     Ok(if cancel.is_set() { Ending::Interrupted } else { Ending::Done })
 }
 
 /// The evaluation of that name.
 fn open(args: &EvalArgs, settings: &Settings) -> anyhow::Result<Box<dyn Evaluation>> {
     let named = EVALUATIONS.iter().find(|named| named.name == args.name).context("no such evaluation")?;
-    if args.name != "practice" && args.pages.is_any() {
+    if !args.is_practice() && args.pages.is_any() {
         return Err(usage(format!(
             "`{}` has no practice pages: leave out what says how they are",
             args.name
         )));
     }
+    if args.is_practice() && !(args.data.is_empty() && args.wordings.is_empty()) {
+        return Err(usage("practice pages are generated: leave out the folder and --wording"));
+    }
     let first_page = pages::first_page(&args.pages, settings, Split::HeldOut)?;
-    let n = args.episodes.unwrap_or(named.n_default);
-    (named.open)(&Wanted { n, seed: settings.seed, first_page }).map_err(usage)
+    let (data, wordings) = (args.data.clone(), args.wordings.clone());
+    (named.open)(&Wanted { n: args.episodes, first_page, data, wordings }).map_err(usage)
+}
+
+impl EvalArgs {
+    fn is_practice(&self) -> bool {
+        self.name == "practice"
+    }
+
+    /// The policy alone where it is what is measured.
+    fn eyes(&self) -> &str {
+        let by_itself = if self.is_practice() { eyes::POLICY } else { eyes::DEFAULT };
+        self.eyes.as_deref().unwrap_or(by_itself)
+    }
 }
 
 /// The modes, each with its count.
 struct Table<'a> {
     settings: &'a Settings,
+    min_confidence: f64,
     cancel: &'a Cancel,
-    eyes: LoadedPolicy,
-    driver: WebDriver,
-    modes: Vec<(Mode, Preset, Tally)>,
+    eyes: LoadedEyes,
+    driver: Option<WebDriver>,
+    modes: Vec<(Mode, Option<Preset>, Tally)>,
     run: Run,
     n_failures: usize,
     evaluation: &'a dyn Evaluation,
@@ -88,26 +116,30 @@ impl<'a> Table<'a> {
     fn new(
         args: &EvalArgs,
         settings: &'a Settings,
-        eyes: LoadedPolicy,
+        eyes: LoadedEyes,
         evaluation: &'a dyn Evaluation,
         cancel: &'a Cancel,
     ) -> anyhow::Result<Self> {
-        let mut driver = browser::start(settings, evaluation.viewport())?;
-        let wanted: &[Mode] = match args.turns.unwrap_or(TurnsArg::Both) {
+        let mut driver =
+            evaluation.viewport().map(|viewport| browser::start(settings, viewport)).transpose()?;
+        let by_itself = if args.is_practice() { TurnsArg::Both } else { TurnsArg::Multi };
+        let wanted: &[Mode] = match args.turns.unwrap_or(by_itself) {
+            _ if eyes.policy().is_none() => &[Mode::Reading],
             TurnsArg::Multi => &[Mode::MultiTurn],
             TurnsArg::Single => &[Mode::SingleTurn],
             TurnsArg::Both => &[Mode::MultiTurn, Mode::SingleTurn],
         };
         let preset_of = |mode: Mode| {
-            let preset = eyes.preset.clone();
+            let preset = eyes.policy()?.preset.clone();
             match mode {
-                Mode::MultiTurn => Preset { turns: Turns::Multi, ..preset },
-                Mode::SingleTurn => preset.without_zooms(),
+                Mode::MultiTurn => Some(Preset { turns: Turns::Multi, ..preset }),
+                Mode::SingleTurn => Some(preset.without_zooms()),
+                Mode::Reading => None,
             }
         };
         let modes = wanted.iter().map(|mode| (*mode, preset_of(*mode), Tally::default())).collect();
         let run = if args.record {
-            let version = browser::version(&mut driver);
+            let version = driver.as_mut().map_or_else(|| "no browser".to_owned(), browser::version);
             let record = record::of_run(
                 &format!("eval {}", args.name),
                 record::of_evaluation(evaluation),
@@ -119,7 +151,10 @@ impl<'a> Table<'a> {
         } else {
             Run::unrecorded()
         };
-        Ok(Self { settings, cancel, eyes, driver, modes, run, n_failures: 0, evaluation })
+        // Practice pages measure the policy, not what it is held to.
+        let is_held = !args.is_practice() || settings.is_typed("min_confidence");
+        let min_confidence = if is_held { settings.min_confidence } else { 0.0 };
+        Ok(Self { settings, min_confidence, cancel, eyes, driver, modes, run, n_failures: 0, evaluation })
     }
 
     /// Plays one item in every mode.
@@ -151,9 +186,9 @@ impl<'a> Table<'a> {
 
     fn play_in(&mut self, mode: usize, idx: u64) -> Result<Played, PlayError> {
         let (mode, preset, _) = &self.modes[mode];
-        let (policy, sampling) = (&mut self.eyes.policy, &self.eyes.sampling);
         let mut agent = Agent {
-            eyes: &mut PolicyEyes { policy, preset, sampling },
+            eyes: &mut *self.eyes.spoken_to(preset.as_ref()),
+            min_confidence: self.min_confidence,
             checks: Checks::Nobody,
             senses: &mut Blind,
             settle_cap: self.settings.settle_cap,
@@ -163,7 +198,8 @@ impl<'a> Table<'a> {
         };
         let labels = [("turns", mode.label())];
         let ratio = self.settings.device_pixel_ratio;
-        play(&mut agent, self.evaluation, idx, &mut self.driver, ratio, &labels, &mut self.run)
+        let driver = self.driver.as_mut().map(|driver| driver as &mut dyn Driver);
+        play(&mut agent, self.evaluation, idx, driver, ratio, &labels, &mut self.run)
     }
 
     /// A new browser after a failure, unless it fails again and again.
@@ -172,8 +208,12 @@ impl<'a> Table<'a> {
         if self.n_failures >= MAX_FAILURES_IN_A_ROW {
             anyhow::bail!("{} pages failed in a row, the last one: {message}", self.n_failures);
         }
+        let Some(viewport) = self.evaluation.viewport() else {
+            terminal::note(&format!("a page failed ({message})"));
+            return Ok(());
+        };
         terminal::note(&format!("a page failed ({message}); starting the browser again"));
-        self.driver = browser::start(self.settings, self.evaluation.viewport())?;
+        self.driver = Some(browser::start(self.settings, viewport)?);
         Ok(())
     }
 
@@ -183,6 +223,59 @@ impl<'a> Table<'a> {
             format!("{} {:.0} %", mode.label(), all.rate * 100.0)
         });
         rates.collect::<Vec<_>>().join(", ")
+    }
+
+    /// A line for each item in each mode.
+    fn lines(&self) -> String {
+        let lines = self.modes.iter().flat_map(|(mode, _, tally)| {
+            tally.played.iter().map(|played| format!("{}\n", line(*mode, played)))
+        });
+        lines.collect()
+    }
+
+    /// Fits a map on what the first mode answered, and puts it into a file beside the maps of other domains. What it is
+    /// worth, in words.
+    fn fit(&self, path: &Path, domain: &str) -> anyhow::Result<String> {
+        let weights = match &self.eyes {
+            LoadedEyes::Reader(_) => reading::sha256(),
+            LoadedEyes::Policy(policy) => policy.record()?.sha256.context("these weights have no hash")?,
+            LoadedEyes::Auto(..) | LoadedEyes::Places => {
+                return Err(usage("--fit-confidence fits one pair of eyes: --eyes reader or --eyes policy"));
+            }
+        };
+        let played = self.modes.first().map_or(&[][..], |(.., tally)| &tally.played);
+        let group = |played: &Played| {
+            let mut values = played.item.values.iter();
+            values.find(|(group, _)| *group == "group").map_or_else(String::new, |(_, value)| value.clone())
+        };
+        let fitted =
+            fit(played, domain, &weights, group).context("there is no answer that tells features")?;
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "[]".to_owned(),
+            Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", path.display())),
+        };
+        let mut maps: Vec<ConfidenceMap> =
+            serde_json::from_str(&text).map_err(|error| usage(format!("`{}`: {error}", path.display())))?;
+        let max_size = self.evaluation.viewport().map(|canvas| [canvas.width, canvas.height]);
+        let map = ConfidenceMap { max_size, ..fitted.map.clone() };
+        let place = maps.iter().position(|map| map.domain == domain);
+        match place {
+            Some(place) => maps[place] = map,
+            // What holds for small screenshots alone comes first.
+            None if max_size.is_some() => maps.insert(0, map),
+            None => maps.push(map),
+        }
+        let json = serde_json::to_value(&maps)?;
+        write_whole(path, format!("{}\n", pretty(&json)).as_bytes())
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        let n_right = fitted.points.iter().filter(|(_, is_right)| *is_right).count();
+        Ok(format!(
+            "fitted on {} points of `{domain}`, {n_right} of them right; each group by the others: ECE {:.3}, AUROC {}",
+            fitted.points.len(),
+            fitted.ece,
+            fitted.auroc.map_or_else(|| "none".to_owned(), |auroc| format!("{auroc:.3}"))
+        ))
     }
 
     fn finish(self) -> anyhow::Result<EvaluationResult> {
@@ -214,4 +307,27 @@ impl<'a> Table<'a> {
             groups: evaluation.groups(),
         })
     }
+}
+
+/// What was asked, what was answered, and whether that was right.
+fn line(mode: Mode, played: &Played) -> serde_json::Value {
+    let sighting = played.sighting();
+    let confidence = sighting.and_then(|sighting| sighting.confidence.as_ref());
+    let steps = &played.episode.steps;
+    json!({
+        "item": played.item.seed,
+        "mode": mode,
+        "instruction": played.item.instruction,
+        "values": played.item.values.iter().map(|(group, value)| json!([group, value])).collect::<Vec<_>>(),
+        "targets": played.item.targets.iter().map(|t| [t.left, t.top, t.right, t.bottom]).collect::<Vec<_>>(),
+        "finding": sighting.map(|sighting| sighting.finding.name()),
+        "decided_by": sighting.map(|sighting| &sighting.decided_by),
+        "point": sighting.and_then(|sighting| sighting.grounding.answer).map(|at| [at.x, at.y]),
+        "is_answered": played.is_answered(),
+        "is_right": played.is_right(),
+        "confidence": confidence.map(|confidence| confidence.value),
+        "calibrated_on": confidence.and_then(|confidence| confidence.domain.as_ref()),
+        "features": confidence.map(|confidence| &confidence.features),
+        "why": steps.iter().rev().find_map(|step| step.detail.as_ref()),
+    })
 }

@@ -13,10 +13,16 @@ mod desktop;
 mod doctor;
 mod eval;
 mod inspect;
+mod licenses;
 mod locate;
 mod pages;
 mod picture;
 mod quantize;
+#[cfg(feature = "reader")]
+mod read;
+#[cfg(not(feature = "reader"))]
+#[path = "read_absent.rs"]
+mod read;
 mod record;
 mod repeat;
 mod replay;
@@ -53,6 +59,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
     match &args.command {
         Command::Demo(args) => demo::demo(args, &settings, form),
         Command::Locate(args) => locate::locate(args, &settings, form),
+        Command::Read(args) => read::read(args, form),
+        Command::Licenses => Ok(licenses::licenses()),
         Command::Run(args) => run::run(args, &settings, form),
         Command::Record(args) => record::record(args, &settings, form),
         Command::Replay(args) => replay::replay(args, &settings, form),
@@ -90,18 +98,20 @@ pub(crate) enum Form {
 fn layer_of(command: &Command) -> Layer {
     let parts: Vec<&dyn Typed> = match command {
         Command::Demo(args) => vec![&args.policy, &args.browser, &args.run],
-        Command::Locate(args) => vec![&args.policy],
-        Command::Run(args) => vec![&args.policy, &args.browser, &args.run, &args.limits],
+        Command::Locate(args) => vec![&args.policy, &args.sureness],
+        Command::Run(args) => vec![&args.policy, &args.browser, &args.run, &args.limits, &args.sureness],
         Command::Replay(args) => vec![&args.policy, &args.browser, &args.run],
         Command::Calibrate(args) => vec![&args.browser],
         Command::Record(args) => vec![&args.browser],
-        Command::Eval(args) => vec![&args.policy, &args.browser, &args.run],
+        Command::Eval(args) => vec![&args.policy, &args.browser, &args.run, &args.sureness],
         Command::Data(DataCommand::Practice(args)) => vec![&args.browser],
         Command::Inspect(InspectCommand::Forward(args)) => vec![&args.policy],
         Command::Inspect(InspectCommand::Generate(args)) => vec![&args.policy],
         Command::Bench(BenchCommand::Step(args)) => vec![&args.browser, &args.run],
         Command::Doctor(args) => vec![&args.policy, &args.browser, &args.run],
-        Command::Report(_)
+        Command::Read(_)
+        | Command::Licenses
+        | Command::Report(_)
         | Command::Schema
         | Command::View(_)
         | Command::Stop(_)

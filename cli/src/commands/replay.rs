@@ -21,7 +21,7 @@ use vigorl_tasks::scripted::{
     Clause, Place, Plan, RewardRule, ScriptedTask, Start, Step, Target, Values, World,
 };
 
-use crate::args::{LimitArgs, RepetitionArgs, ReplayArgs, RunArgs};
+use crate::args::{ReplayArgs, RunArgs};
 use crate::commands::picture::{self, cut};
 use crate::commands::{Form, pretty, run};
 use crate::exit::{Ending, usage};
@@ -408,18 +408,12 @@ impl RunArgs {
     /// A task by its places, recorded like any other run.
     fn by_places(task: &Path, args: &ReplayArgs) -> Self {
         Self {
-            tasks: vec![task.display().to_string()],
-            url: None,
-            vars: Vec::new(),
             secrets: args.secrets.clone(),
-            eyes: None,
             places: true,
-            dry_run: false,
-            repetitions: RepetitionArgs::default(),
-            limits: LimitArgs::default(),
             policy: args.policy.clone(),
             browser: args.browser.clone(),
             run: args.run.clone(),
+            ..Self::of_task(task)
         }
     }
 }

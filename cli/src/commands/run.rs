@@ -12,7 +12,6 @@ use vigorl_interface::{Act, Area};
 use vigorl_report::write_report;
 use vigorl_runs::record::{InputRecord, Summary};
 use vigorl_runs::{Recorded, Run};
-use vigorl_tasks::Blind;
 use vigorl_tasks::scripted::{
     Open, Opened, Plan, RewardRule, Script, ScriptedTask, ScriptedWorld, Secret, Start, Step, Target, Values,
     World,
@@ -20,7 +19,7 @@ use vigorl_tasks::scripted::{
 
 use crate::args::RunArgs;
 use crate::commands::{Form, browser, desktop, pretty, repeat};
-use crate::confirm::{self, AtTerminal};
+use crate::confirm::{self, AtTerminal, Kinds};
 use crate::exit::{Ending, usage};
 use crate::eyes::LoadedEyes;
 
@@ -171,13 +170,17 @@ fn play(
     cancel: &Cancel,
     run: &mut Run,
 ) -> anyhow::Result<()> {
-    let kinds = settings.confirm_actions.as_ref();
+    // Somebody at a terminal is asked about what nobody is sure of, too.
+    let nothing = Kinds::default();
+    let kinds = settings.confirm_actions.as_ref().or_else(|| terminal::is_attended().then_some(&nothing));
     let mut person = kinds.map(|kinds| AtTerminal::new(kinds, &job.secrets, cancel));
     let confirm = person.as_mut().map(|person| person as &mut dyn Confirm);
+    let mut senses = eyes.senses()?;
     let mut agent = Agent {
         eyes: &mut *eyes.eyes(),
+        min_confidence: settings.min_confidence,
         checks: Checks::Elements,
-        senses: &mut Blind,
+        senses: &mut *senses,
         settle_cap: settings.settle_cap,
         hands: if args.dry_run { Hands::Rest } else { Hands::Act },
         cancel,
@@ -250,7 +253,8 @@ fn check_places(task: &ScriptedTask, shown: &dyn std::fmt::Display) -> anyhow::R
     }
 }
 
-fn job(given: &str, folder: &Path, args: &RunArgs, settings: &Settings) -> anyhow::Result<Job> {
+/// What a task file, or a text, asks for.
+pub(crate) fn job(given: &str, folder: &Path, args: &RunArgs, settings: &Settings) -> anyhow::Result<Job> {
     let path = Path::new(given);
     let is_file = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     if !is_file {
@@ -330,7 +334,8 @@ fn one_click(what: &str) -> ScriptedTask {
     }
 }
 
-fn print(played: &Played, form: Form) -> anyhow::Result<()> {
+/// Says what came of it.
+pub(crate) fn print(played: &Played, form: Form) -> anyhow::Result<()> {
     let Played { path, report, summary } = played;
     if form == Form::Json {
         terminal::data(&pretty(&json!({ "summary": summary, "run_dir": path, "report": report })));

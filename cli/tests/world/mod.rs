@@ -98,7 +98,8 @@ pub(crate) fn click_in(
     let mut run = Run::recorded(output, "live", &record, &[]).unwrap();
     let (preset, sampling, cancel) = (Preset::web_grounding_multiturn(), sampling(), Cancel::default());
     let mut agent = Agent {
-        eyes: &mut PolicyEyes { policy, preset: &preset, sampling: &sampling },
+        eyes: &mut PolicyEyes { policy, preset: &preset, sampling: &sampling, maps: &[] },
+        min_confidence: 0.0,
         checks: Checks::Nobody,
         senses: &mut Blind,
         settle_cap: Duration::from_secs(3),
@@ -123,7 +124,8 @@ pub(crate) fn play(
     let mut policy = ScriptedPolicy::new(replies.iter().cloned());
     let (preset, sampling, cancel) = (Preset::web_grounding_multiturn(), sampling(), Cancel::default());
     let mut agent = Agent {
-        eyes: &mut PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling },
+        eyes: &mut PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling, maps: &[] },
+        min_confidence: 0.0,
         checks: Checks::Nobody,
         senses: &mut Blind,
         settle_cap: Duration::from_secs(3),
@@ -134,7 +136,7 @@ pub(crate) fn play(
     let ratio = DevicePixelRatio::new(1.0).unwrap();
     for spec in specs {
         let set = PracticeSet::new(*spec, 1).unwrap();
-        play_item(&mut agent, &set, 0, driver, ratio, &[], &mut run).unwrap();
+        play_item(&mut agent, &set, 0, Some(driver), ratio, &[], &mut run).unwrap();
     }
     run.finish().unwrap().1.unwrap()
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use image::RgbImage;
+use image::imageops::crop_imm;
 use vigorl_agent::Cancel;
 use vigorl_desktop::{DesktopDriver, Person, PersonInput};
 use vigorl_geometry::{Desktop, Point, Screen};
@@ -16,6 +18,7 @@ use vigorl_tasks::scripted::{Clause, PersonDeed, Recording, Target};
 
 use crate::commands::picture::cut;
 use crate::commands::record::{Recorded, TICK, add, stem};
+use crate::reading::{self, LoadedReader};
 use crate::settings::Settings;
 use crate::terminal;
 
@@ -59,6 +62,7 @@ pub(crate) fn record(file: &Path, settings: &Settings, cancel: &Cancel) -> anyho
         title = active.or(title.take());
         Ok(ControlFlow::Continue(TICK))
     })?;
+    watched.pictures.name(&mut recording);
     let expect = title.filter(|title| !title.is_empty()).map(Clause::TitleContains);
     Ok(Recorded { recording, expect: expect.into_iter().collect(), failure: failure.unwrap_or(Ok(())) })
 }
@@ -144,12 +148,25 @@ struct Pictures {
     /// As the task file names it.
     named: PathBuf,
     n: usize,
+    around: Vec<Around>,
 }
+
+/// What was around a place, so that its name can be read when there is time for it.
+struct Around {
+    /// The place's description until then.
+    what: String,
+    part: RgbImage,
+    /// The place in it.
+    at: [f64; 2],
+}
+
+/// How far around a place its name may stand, in pixels.
+const AROUND_PX: [f64; 2] = [320.0, 80.0];
 
 impl Pictures {
     fn beside(file: &Path) -> Self {
         let named = PathBuf::from(format!("{}.pictures", stem(file)));
-        Self { folder: file.with_file_name(&named), named, n: 0 }
+        Self { folder: file.with_file_name(&named), named, n: 0, around: Vec::new() }
     }
 
     fn target(&mut self, shown: &Screenshot, at: Point<Screen>) -> anyhow::Result<Target> {
@@ -161,6 +178,23 @@ impl Pictures {
         let part = cut(&shown.pixels, [at.x, at.y]);
         part.save(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
         let what = format!("what {name} shows");
+        let (left, top) = ((at.x - AROUND_PX[0]).max(0.0).floor(), (at.y - AROUND_PX[1]).max(0.0).floor());
+        let [across, down] = AROUND_PX.map(|side| 2 * side as u32);
+        let part = crop_imm(&*shown.pixels, left as u32, top as u32, across, down).to_image();
+        self.around.push(Around { what: what.clone(), part, at: [at.x - left, at.y - top] });
         Ok(Target::pictured(what, self.named.join(name), [at.x, at.y]))
+    }
+
+    /// Describes what was aimed at by the name that is read there. That takes too long while a person acts: the next
+    /// picture would be late.
+    fn name(&self, recording: &mut Recording) {
+        let Some(reader) = reading::is_there().then(LoadedReader::load).and_then(Result::ok) else { return };
+        for target in recording.targets_mut() {
+            let around = self.around.iter().find(|around| around.what == target.description);
+            if let Some(name) = around.and_then(|around| reader.name_at(&around.part, around.at)) {
+                // What is read must not read as a variable.
+                target.description = format!("\"{}\"", name.replace("${", "$${"));
+            }
+        }
     }
 }

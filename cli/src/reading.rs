@@ -1,0 +1,76 @@
+//! The reader of this program. Invariant: it is made of the models that were built in, or there is none, which is said.
+
+use std::sync::Arc;
+
+use image::RgbImage;
+use vigorl_agent::{Eyes, PolicyEyes};
+use vigorl_geometry::Point;
+use vigorl_reader::{NAME, Reader, Reading, Weights, name_at};
+use vigorl_sight::{AutoEyes, ReaderEyes, ReaderSenses, SharedReader};
+use vigorl_tasks::Senses;
+
+use crate::exit::usage;
+use crate::parts::Part;
+
+/// A reader that is ready.
+#[derive(Debug, Clone)]
+pub(crate) struct LoadedReader(SharedReader);
+
+/// Whether this program can read.
+pub(crate) fn is_there() -> bool {
+    Weights::embedded().is_some()
+}
+
+/// The models' name, or `none`.
+pub(crate) fn name() -> &'static str {
+    if is_there() { NAME } else { "none" }
+}
+
+/// What a fitted confidence of the reader belongs to.
+pub(crate) fn sha256() -> String {
+    vigorl_reader::sha256()
+}
+
+impl LoadedReader {
+    /// Loads the models.
+    pub(crate) fn load() -> anyhow::Result<Self> {
+        Part::Reader.needed()?;
+        let reader = Reader::embedded()?.ok_or_else(|| {
+            usage(
+                "this program was built without the text models: `make setup` fetches them, `make build` builds them in"
+                    .to_owned(),
+            )
+        })?;
+        Ok(Self(SharedReader::new(reader)))
+    }
+
+    /// The same for a thread beside this one.
+    pub(crate) fn beside(&self) -> Self {
+        Self(self.0.beside())
+    }
+
+    /// All text of a picture.
+    pub(crate) fn read(&self, picture: &RgbImage) -> anyhow::Result<Arc<Reading>> {
+        Ok(self.0.read(picture)?)
+    }
+
+    /// What the thing at a pixel of a picture is called, if that can be read.
+    pub(crate) fn name_at(&self, picture: &RgbImage, [x, y]: [f64; 2]) -> Option<String> {
+        name_at(&*self.0.read(picture).ok()?, picture, Point::new(x, y))
+    }
+
+    /// It, as eyes of an agent.
+    pub(crate) fn eyes(&self) -> Box<dyn Eyes> {
+        Box::new(ReaderEyes(self.0.clone()))
+    }
+
+    /// It, with a policy for what it cannot read.
+    pub(crate) fn with_policy<'a>(&self, policy: PolicyEyes<'a>, min_confidence: f64) -> Box<dyn Eyes + 'a> {
+        Box::new(AutoEyes::new(self.0.clone(), policy, min_confidence))
+    }
+
+    /// It, for clauses about pixels.
+    pub(crate) fn senses(&self) -> Box<dyn Senses> {
+        Box::new(ReaderSenses::new(self.0.clone()))
+    }
+}

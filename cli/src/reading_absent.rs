@@ -1,0 +1,48 @@
+//! Stands in for `reading.rs` in a program that is built without the reader. Invariant: there is none.
+
+use image::RgbImage;
+use vigorl_agent::{Eyes, PolicyEyes};
+use vigorl_tasks::Senses;
+
+use crate::parts::Part;
+
+#[derive(Debug, Clone)]
+pub(crate) enum LoadedReader {}
+
+pub(crate) fn is_there() -> bool {
+    false
+}
+
+pub(crate) fn name() -> &'static str {
+    "none"
+}
+
+pub(crate) fn sha256() -> String {
+    String::new()
+}
+
+impl LoadedReader {
+    pub(crate) fn load() -> anyhow::Result<Self> {
+        Err(Part::Reader.missing())
+    }
+
+    pub(crate) fn beside(&self) -> Self {
+        match *self {}
+    }
+
+    pub(crate) fn name_at(&self, _: &RgbImage, _: [f64; 2]) -> Option<String> {
+        match *self {}
+    }
+
+    pub(crate) fn eyes(&self) -> Box<dyn Eyes> {
+        match *self {}
+    }
+
+    pub(crate) fn with_policy<'a>(&self, _: PolicyEyes<'a>, _: f64) -> Box<dyn Eyes + 'a> {
+        match *self {}
+    }
+
+    pub(crate) fn senses(&self) -> Box<dyn Senses> {
+        match *self {}
+    }
+}
