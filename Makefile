@@ -20,7 +20,7 @@ build: setup
 # builds has no hub, desktop and trainer: it says so when it is asked for them.
 demo:
 	@scripts/setup.sh demo
-	cargo build --release --package vigorl --no-default-features
+	cargo build --release --package vigorl --no-default-features --features reader
 	target/release/vigorl demo
 
 # Formatting, lints and docs with warnings denied, then every test; ends with one line of totals.

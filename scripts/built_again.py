@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 
-DEMO = ["build", "--release", "--package", "vigorl", "--no-default-features"]
+DEMO = ["build", "--release", "--package", "vigorl", "--no-default-features", "--features", "reader"]
 TEST = ["test", "--release", "--workspace", "--no-run"]
 
 

