@@ -23,6 +23,11 @@ pub trait Eyes {
     /// Only if the eyes could not be asked.
     fn find(&mut self, ask: &Ask<'_>, observer: &mut dyn GroundObserver) -> Result<Sighting, PolicyError>;
 
+    /// Whether they may err, so that what is known of a place may contradict them.
+    fn may_err(&self) -> bool {
+        true
+    }
+
     /// Whether they may say something else when they are asked again.
     fn may_differ(&self) -> bool {
         false
@@ -201,6 +206,10 @@ pub struct PlaceEyes;
 impl Eyes for PlaceEyes {
     fn name(&self) -> &str {
         "places"
+    }
+
+    fn may_err(&self) -> bool {
+        false
     }
 
     fn find(&mut self, ask: &Ask<'_>, _observer: &mut dyn GroundObserver) -> Result<Sighting, PolicyError> {

@@ -119,16 +119,16 @@ fn find(
     }
     let search = Search { target, screenshot, place };
     let mut found = ask(agent, &search, 0, None, watch, outcome)?;
-    if search.is_decided() || agent.checks == Checks::Nobody || !agent.eyes.may_differ() {
+    if search.is_decided() || agent.checks == Checks::Nobody || !agent.eyes.may_err() {
         return Ok(sure_or_asked(agent, found, outcome));
     }
-    if let Finding::Unsure(..) = found {
+    if let (Finding::Unsure(..), true) = (&found, agent.eyes.may_differ()) {
         let answered = outcome.sightings.pop().map(|sighting| sighting.grounding);
         found = ask(agent, &search, 1, answered, watch, outcome)?;
     }
     for nth in 1..=CLOSER_LOOKS {
         let Finding::Found(at) = found else { break };
-        if !in_vain.iter().any(|tried| tried.was_at(at)) {
+        if !agent.eyes.may_differ() || !in_vain.iter().any(|tried| tried.was_at(at)) {
             break;
         }
         let answered = outcome.sightings.pop().map(|sighting| sighting.grounding);
@@ -149,8 +149,10 @@ fn uncontradicted(
     outcome: &mut StepOutcome,
 ) -> Result<Result<Point<Screen>, String>, StepError> {
     let Finding::Found(at) = found else { return Ok(sure_or_asked(agent, found, outcome)) };
-    if veto(agent, env, search, at, outcome)?.is_none() {
-        return Ok(Ok(at));
+    match veto(agent, env, search, at, outcome)? {
+        None => return Ok(Ok(at)),
+        Some(reason) if !agent.eyes.may_differ() => return Ok(Err(reason)),
+        Some(_) => {}
     }
     let found = ask(agent, search, 1, None, watch, outcome)?;
     if let (Some(mut again), Some(once)) = (outcome.sightings.pop(), outcome.sightings.pop()) {

@@ -6,19 +6,29 @@
 
 use std::time::{Duration, Instant};
 
+use vigorl_geometry::Point;
 use vigorl_interface::{Act, Action, Effect, Key, Screenshot};
+use vigorl_tasks::environment::behind_dialog;
 use vigorl_tasks::scripted::Target;
 use vigorl_tasks::{Environment, Observation, Performed};
 
 use crate::agent::{Agent, Hands};
 use crate::check::{check, read};
 use crate::error::StepError;
+use crate::eyes::Finding;
 use crate::find::{InVain, aim};
 use crate::look::look_again;
 use crate::outcome::StepOutcome;
 use crate::plan::Decision;
 use crate::timed::timed;
 use crate::watch::Watch;
+
+/// How often a page is scrolled for one target.
+const MOST_SCROLLS: usize = 40;
+/// How often it is scrolled although nothing changes.
+const MOST_EMPTY: usize = 5;
+/// Share of what is on view by which it is scrolled: a line that was cut off is then whole.
+const SCROLLED: f64 = 0.8;
 
 /// Takes one step from what is to be seen, which took `observing` to look at. A policy that answers a place where the
 /// same was done in vain already looks there closer before it is repeated.
@@ -62,7 +72,7 @@ fn find_and_act(
     }
     let clock = Instant::now();
     let recorded = outcome.times.record;
-    let aimed = aim(agent, env, wanted, screenshot, in_vain, watch, outcome)?;
+    let aimed = aim_where_it_is(agent, env, wanted, screenshot, in_vain, watch, outcome)?;
     outcome.times.grounding = clock.elapsed().saturating_sub(outcome.times.record - recorded);
     // It also breaks off the policy.
     if let Some(held) = agent.leash.out_of_time() {
@@ -80,6 +90,69 @@ fn find_and_act(
             Ok(())
         }
     }
+}
+
+/// Aims at what is on view, or comes into view as the page is scrolled down, where the task asks for that.
+fn aim_where_it_is(
+    agent: &mut Agent<'_>,
+    env: &mut dyn Environment,
+    wanted: &Act<Target>,
+    screenshot: &Screenshot,
+    in_vain: &[InVain],
+    watch: &mut dyn Watch,
+    outcome: &mut StepOutcome,
+) -> Result<Result<Action, String>, StepError> {
+    let mut aimed = aim(agent, env, wanted, screenshot, in_vain, watch, outcome)?;
+    let scrolls = wanted.places().into_iter().any(|target| target.scroll) && agent.hands == Hands::Act;
+    let mut shown = screenshot.clone();
+    for n_seen in 1..=MOST_SCROLLS {
+        let is_absent = matches!(
+            outcome.sightings.last().map(|sighting| &sighting.finding),
+            Some(Finding::Absent(_) | Finding::Unsure(..))
+        );
+        if aimed.is_ok() || !scrolls || !is_absent {
+            break;
+        }
+        let Some(next) = scroll_down(agent, env, &shown, watch, outcome)? else {
+            let end = "from where the page was down to its end";
+            return Ok(aimed.map_err(|reason| format!("{reason}; {n_seen} screens were seen, {end}")));
+        };
+        shown = next;
+        // What was not found there is not what was found here.
+        outcome.sightings.clear();
+        aimed = aim(agent, env, wanted, &shown, in_vain, watch, outcome)?;
+    }
+    Ok(aimed)
+}
+
+/// Scrolls down by most of what is on view until something else is on view; nothing if that does not come, or may not be
+/// done. A page that stands still may only be empty there.
+fn scroll_down(
+    agent: &mut Agent<'_>,
+    env: &mut dyn Environment,
+    shown: &Screenshot,
+    watch: &mut dyn Watch,
+    outcome: &mut StepOutcome,
+) -> Result<Option<Screenshot>, StepError> {
+    let size = shown.size();
+    let at = Point::new((size.width / 2.0).floor(), (size.height / 2.0).floor());
+    let scroll = Action::Scroll { at, dx_px: 0.0, dy_px: (SCROLLED * size.height).round() };
+    for _ in 0..MOST_EMPTY {
+        if !may_act(agent, &scroll, outcome) || env.perform(&scroll)? != Performed::Done {
+            return Ok(None);
+        }
+        agent.leash.count();
+        if let Some(driver) = env.driver() {
+            timed(&mut outcome.times.settle, || behind_dialog(driver.settle(agent.settle_cap)))?;
+        }
+        let seen = timed(&mut outcome.times.capture, || env.observe())?;
+        let Some(next) = seen.screenshot.filter(|next| next.pixels != shown.pixels) else { continue };
+        agent.senses.saw(&next);
+        timed(&mut outcome.times.record, || watch.observed(&next))?;
+        outcome.before = Some(next.clone());
+        return Ok(Some(next));
+    }
+    Ok(None)
 }
 
 /// Whether the action may be done, asked right before it; if not, the outcome says why.

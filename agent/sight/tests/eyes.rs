@@ -24,7 +24,7 @@ fn page() -> Screenshot {
 }
 
 fn ask(eyes: &mut dyn Eyes, instruction: &str) -> Sighting {
-    let (screenshot, target) = (page(), Target { description: instruction.to_owned(), place: None });
+    let (screenshot, target) = (page(), Target::from(instruction));
     let ask = Ask { screenshot: &screenshot, target: &target, place: None, nth: 0, in_vain: None };
     eyes.find(&ask, &mut ()).unwrap()
 }

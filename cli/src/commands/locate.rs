@@ -36,7 +36,7 @@ pub(crate) fn locate(args: &LocateArgs, settings: &Settings, form: Form) -> anyh
     let kind = eyes.policy().map_or(AnswerKind::Point, |policy| policy.preset.answer_kind);
     let device_pixel_ratio = DevicePixelRatio::new(1.0).context("1 is a ratio")?;
     let shot = Screenshot { pixels: screenshot.clone(), device_pixel_ratio };
-    let target = Target { description: args.instruction.clone(), place: None };
+    let target = Target::from(args.instruction.clone());
     let ask = Ask { screenshot: &shot, target: &target, place: None, nth: 0, in_vain: None };
     let sighting = eyes
         .eyes()

@@ -137,7 +137,7 @@ impl Recording {
 impl Target {
     /// What a picture shows, at a pixel of the screenshot that it was cut from.
     pub fn pictured(description: String, file: std::path::PathBuf, at: [f64; 2]) -> Self {
-        Self { description, place: Some(Place::Picture { file, near: Some(at) }) }
+        Self { description, place: Some(Place::Picture { file, near: Some(at) }), scroll: false }
     }
 }
 
@@ -197,6 +197,7 @@ mod tests {
         let on = |name: &str| Target {
             description: name.to_owned(),
             place: Some(Place::Selector(format!("#{name}"))),
+            scroll: false,
         };
         check(
             r##"{"type": "click", "at": {"what": "a", "selector": "#a"}, "button": "left", "count": 1}

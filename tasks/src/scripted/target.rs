@@ -27,6 +27,8 @@ pub struct Target {
     pub description: String,
     /// Where it is, if the task says so: for runs without a policy, and to check the answers of one.
     pub place: Option<Place>,
+    /// Whether the page is scrolled down for it, if it is not on view.
+    pub scroll: bool,
 }
 
 /// Where a target is, without looking for it.
@@ -86,13 +88,13 @@ pub(super) fn pattern_fault(pattern: &str) -> Option<String> {
 
 impl From<&str> for Target {
     fn from(description: &str) -> Self {
-        Self { description: description.to_owned(), place: None }
+        Self { description: description.to_owned(), place: None, scroll: false }
     }
 }
 
 impl From<String> for Target {
     fn from(description: String) -> Self {
-        Self { description, place: None }
+        Self { description, place: None, scroll: false }
     }
 }
 
@@ -140,11 +142,15 @@ struct Written {
     /// With `text`: it stands there alone, and letter by letter as it is written here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     exact: bool,
+    /// If it is not on view, the page is scrolled down for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    scroll: bool,
 }
 
 impl Written {
     fn target(self) -> Result<Target, &'static str> {
-        let Self { what, selector, name, role, picture, at, text, text_matches, within, nth, exact } = self;
+        let Self { what, selector, name, role, picture, at, text, text_matches, .. } = self;
+        let Self { within, nth, exact, scroll, .. } = self;
         let is_text = text.is_some() || text_matches.is_some();
         let n_ways = [selector.is_some(), name.is_some(), picture.is_some() || at.is_some(), is_text]
             .iter()
@@ -172,7 +178,7 @@ impl Written {
             (_, _, Some(file), near) => Some(Place::Picture { file, near }),
             (_, _, None, at) => at.map(Place::At),
         };
-        Ok(Target { description: what, place })
+        Ok(Target { description: what, place, scroll })
     }
 }
 
@@ -211,9 +217,10 @@ impl JsonSchema for Target {
 
 impl Serialize for Target {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let what = Written { what: self.description.clone(), ..Written::default() };
+        let what = Written { what: self.description.clone(), scroll: self.scroll, ..Written::default() };
         match self.place.clone() {
-            None => self.description.serialize(to),
+            None if !self.scroll => self.description.serialize(to),
+            None => what.serialize(to),
             Some(Place::Selector(selector)) => Written { selector: Some(selector), ..what }.serialize(to),
             Some(Place::Named { name, role }) => Written { name: Some(name), role, ..what }.serialize(to),
             Some(Place::Picture { file, near }) => {
@@ -473,7 +480,7 @@ mod tests {
 
     #[test]
     fn a_target_is_a_description_with_or_without_a_place() {
-        let at = |place| Ok(Target { description: "the box".to_owned(), place: Some(place) });
+        let at = |place| Ok(Target { description: "the box".to_owned(), place: Some(place), scroll: false });
         check("the box", Ok("the box".into()));
         check("{ what: the box }", Ok("the box".into()));
         check("{ what: the box, selector: '#q' }", at(Place::Selector("#q".to_owned())));
