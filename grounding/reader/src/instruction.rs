@@ -140,6 +140,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("character", Kind::Text),
     ("symbol", Kind::Text),
     ("sign", Kind::Text),
+    ("list", Kind::Dropdown),
     ("row", Kind::Row),
     ("cell", Kind::Cell),
     ("item", Kind::Option),
@@ -395,26 +396,52 @@ fn ordinals(text: &str) -> Vec<(Option<Nth>, &str)> {
     found
 }
 
+/// What stands between a kind and a name.
+const CALLED: &[&str] = &[
+    "called",
+    "named",
+    "labeled",
+    "labelled",
+    "with the text",
+    "with the label",
+    "saying",
+    "that says",
+    "for",
+    "of",
+    "to",
+];
+
 /// A name with a kind before or behind it, or without one.
 fn named(text: &str) -> Vec<Query> {
-    let of_kind = |kind: Kind, name: &str| {
-        let name = without_article(name).unwrap_or(name).trim();
-        let called = ["called", "named", "labeled", "labelled", "with the text", "saying", "that says"];
-        let name = called.iter().find_map(|word| behind(name, word)).unwrap_or(name);
-        Query { kind: Some(kind), ..whole(name) }
-    };
     let mut found = vec![whole(text)];
     let text = without_article(text).unwrap_or(text);
-    if let Some((_, kind)) = KINDS.iter().find(|(word, _)| text.eq_ignore_ascii_case(word)) {
-        found.push(Query { kind: Some(*kind), ..Query::named("") });
+    let mut add = |kind: Kind, name: &str| found.push(Query { kind: Some(kind), ..whole(name) });
+    if let Some((word, kind)) = KINDS.iter().find(|(word, _)| text.eq_ignore_ascii_case(word)) {
+        add(*kind, "");
+        // The search box is called so.
+        if let Some((name, _)) = word.split_once(' ').filter(|(name, _)| *name == "search") {
+            add(*kind, name);
+        }
     }
     if let Some((kind, name)) = KINDS.iter().find_map(|(word, kind)| Some((*kind, before(text, word)?))) {
-        found.push(of_kind(kind, name));
+        add(kind, without_article(name).unwrap_or(name).trim());
     }
     if let Some((kind, name)) = KINDS.iter().find_map(|(word, kind)| Some((*kind, behind(text, word)?))) {
-        found.push(of_kind(kind, name));
+        let name = CALLED.iter().find_map(|word| behind(name, word)).unwrap_or(name);
+        // An article may be a part of the name: `the link to the lynx`.
+        let bare = without_article(name);
+        bare.into_iter().chain([name]).for_each(|name| add(kind, name.trim()));
+        if let Some(one) = singular(bare.unwrap_or(name)).filter(|_| kind == Kind::Dropdown) {
+            add(kind, &one);
+        }
     }
     found
+}
+
+/// One of several, as a list of them is labelled: of `severities`, `severity`.
+fn singular(name: &str) -> Option<String> {
+    let stem = name.strip_suffix('s').filter(|stem| stem.len() > 2)?;
+    Some(stem.strip_suffix("ie").map_or_else(|| stem.to_owned(), |stem| format!("{stem}y")))
 }
 
 #[cfg(test)]
@@ -451,6 +478,10 @@ mod tests {
         check("the E-mail text field", "\"E-mail\" Field");
         check("checkbox I agree", "\"I agree\" Checkbox");
         check("the checkbox labelled I agree", "\"I agree\" Checkbox");
+        check("the link to the lynx", "\"the lynx\" Link");
+        check("the field for a description", "\"description\" Field");
+        check("the list of severities", "\"severity\" Dropdown");
+        check("the search box", "\"search\" Field");
         check("the second Edit", "\"Edit\" FromStart(2)");
         check("the 3rd Edit link", "\"Edit\" Link FromStart(3)");
         check("the last Edit", "\"Edit\" Last");
