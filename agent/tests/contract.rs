@@ -388,7 +388,7 @@ impl Senses for Reads {
 
 fn by_text(text: &str) -> Target {
     let place = TextPlace { text: Some(text.to_owned()), ..TextPlace::default() };
-    Target { description: "the box".to_owned(), place: Some(Place::Text(place)), scroll: false }
+    Target { description: "the box".to_owned(), place: Some(Place::Text(Box::new(place))), scroll: false }
 }
 
 fn play_sensing(eyes: &mut dyn Eyes, senses: &mut Reads, acts: Vec<Act<Target>>) -> Episode {

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use image::RgbImage;
 use vigorl_agent::{Eyes, PolicyEyes};
-use vigorl_geometry::Point;
-use vigorl_reader::{NAME, Reader, Reading, Weights, name_at};
+use vigorl_reader::{NAME, Reader, Reading, Weights};
 use vigorl_sight::{AutoEyes, ReaderEyes, ReaderSenses, SharedReader};
 use vigorl_tasks::Senses;
 
@@ -54,9 +53,10 @@ impl LoadedReader {
         Ok(self.0.read(picture)?)
     }
 
+    #[cfg(feature = "desktop")]
     /// What the thing at a pixel of a picture is called, if that can be read.
     pub(crate) fn name_at(&self, picture: &RgbImage, [x, y]: [f64; 2]) -> Option<String> {
-        name_at(&*self.0.read(picture).ok()?, picture, Point::new(x, y))
+        vigorl_reader::name_at(&*self.0.read(picture).ok()?, picture, vigorl_geometry::Point::new(x, y))
     }
 
     /// It, as eyes of an agent.

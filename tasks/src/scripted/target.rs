@@ -53,7 +53,7 @@ pub enum Place {
     /// A pixel of the screenshot.
     At([f64; 2]),
     /// Where the screenshot shows a text.
-    Text(TextPlace),
+    Text(Box<TextPlace>),
 }
 
 /// A text on the screen, and what narrows its place down.
@@ -172,7 +172,10 @@ impl Written {
             return Err("`exact` belongs to a `text`, which is missing");
         }
         let place = match (selector, name, picture, at) {
-            _ if is_text => Some(Place::Text(TextPlace { text, matches: text_matches, within, nth, exact })),
+            _ if is_text => {
+                let place = TextPlace { text, matches: text_matches, within, nth, exact };
+                Some(Place::Text(Box::new(place)))
+            }
             (Some(selector), ..) => Some(Place::Selector(selector)),
             (_, Some(name), ..) => Some(Place::Named { name, role }),
             (_, _, Some(file), near) => Some(Place::Picture { file, near }),
@@ -227,7 +230,8 @@ impl Serialize for Target {
                 Written { picture: Some(file), at: near, ..what }.serialize(to)
             }
             Some(Place::At(at)) => Written { at: Some(at), ..what }.serialize(to),
-            Some(Place::Text(TextPlace { text, matches, within, nth, exact })) => {
+            Some(Place::Text(place)) => {
+                let TextPlace { text, matches, within, nth, exact } = *place;
                 Written { text, text_matches: matches, within, nth, exact, ..what }.serialize(to)
             }
         }
@@ -238,7 +242,7 @@ impl Target {
     /// What is wrong with its place.
     pub(super) fn fault(&self) -> Option<String> {
         let Some(Place::Text(place)) = &self.place else { return None };
-        let TextPlace { text, matches, within, nth, .. } = place;
+        let TextPlace { text, matches, within, nth, .. } = &**place;
         let is_empty = |text: &Option<String>| text.as_ref().is_some_and(|text| text.trim().is_empty());
         if is_empty(text) || is_empty(within) {
             return Some("a target by `text` needs one: an empty text stands everywhere".to_owned());
@@ -492,11 +496,14 @@ mod tests {
         check("{ what: the box, role: button }", Err("`role` narrows down a `name`"));
         check("{ what: the box, name: a, selector: b }", Err("one place"));
         let save = || TextPlace { text: Some("Save".to_owned()), ..TextPlace::default() };
-        check("{ what: the box, text: Save }", at(Place::Text(save())));
+        check("{ what: the box, text: Save }", at(Place::Text(Box::new(save()))));
         let zone = TextPlace { within: Some("Zone".to_owned()), nth: Some(2), exact: true, ..save() };
-        check("{ what: the box, text: Save, in: Zone, nth: 2, exact: true }", at(Place::Text(zone)));
+        check(
+            "{ what: the box, text: Save, in: Zone, nth: 2, exact: true }",
+            at(Place::Text(Box::new(zone))),
+        );
         let order = TextPlace { matches: Some("^Order [0-9]+$".to_owned()), ..TextPlace::default() };
-        check("{ what: the box, text_matches: '^Order [0-9]+$' }", at(Place::Text(order)));
+        check("{ what: the box, text_matches: '^Order [0-9]+$' }", at(Place::Text(Box::new(order))));
         check("{ what: the box, text: a, selector: b }", Err("one place"));
         check("{ what: the box, text: a, text_matches: b }", Err("not both"));
         check("{ what: the box, in: a }", Err("narrow down a `text`"));

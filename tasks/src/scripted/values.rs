@@ -194,14 +194,15 @@ impl Filling<'_> {
             Some(Place::Named { name, role }) => {
                 Some(Place::Named { name: self.text(name, Use::Words)?, role: role.clone() })
             }
-            Some(Place::Text(TextPlace { text, matches, within, nth, exact })) => {
-                Some(Place::Text(TextPlace {
+            Some(Place::Text(place)) => {
+                let TextPlace { text, matches, within, nth, exact } = &**place;
+                Some(Place::Text(Box::new(TextPlace {
                     text: self.some_text(text, Use::Words)?,
                     matches: self.some_text(matches, Use::Pattern)?,
                     within: self.some_text(within, Use::Words)?,
                     nth: *nth,
                     exact: *exact,
-                }))
+                })))
             }
             other @ (Some(Place::Picture { .. } | Place::At(_)) | None) => other.clone(),
         };
@@ -463,7 +464,8 @@ mod tests {
         // In a pattern it stands for itself.
         let place =
             used("click: { what: x, text_matches: '^${order}$' }").unwrap().targets()[0].place.clone();
-        let Some(Place::Text(TextPlace { matches: Some(pattern), .. })) = place else { panic!("{place:?}") };
+        let Some(Place::Text(place)) = place else { panic!("{place:?}") };
+        let TextPlace { matches: Some(pattern), .. } = *place else { panic!("{place:?}") };
         assert_eq!(pattern, r"^4711; rm \$\{what\}$");
         let pattern = used("read: { of: { screen: { matches: '${order}.' } }, into: other }").unwrap();
         assert!(format!("{pattern:?}").contains("rm"), "{pattern:?}");
