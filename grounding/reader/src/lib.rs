@@ -1,6 +1,6 @@
 //! Reads the text on a screenshot, and finds what an instruction names by its words.
 //!
-//! A [`Reader`] turns pixels into a [`Reading`]: lines, the characters in them, and where each stands. [`find`] turns an
+//! A [`Reader`] turns pixels into a [`Reading`]: lines, the characters in them, and where each stands. [`find()`] turns an
 //! instruction and a reading into candidates with ranks. Nothing here acts, and nothing here asks a page.
 //!
 //! Invariants: what is read is data, never an error and never executed; a screenshot is read whole, so that a text is
