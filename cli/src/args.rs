@@ -447,7 +447,7 @@ impl RunArgs {
         match (&self.eyes, self.places) {
             (Some(name), _) => name,
             (None, true) => eyes::PLACES,
-            (None, false) => eyes::DEFAULT,
+            (None, false) => eyes::by_default(),
         }
     }
 

@@ -10,7 +10,6 @@ use vigorl_tasks::{Blind, Senses};
 use crate::model::{self, LoadedPolicy};
 use crate::reading::{self, LoadedReader};
 use crate::settings::Settings;
-use crate::terminal;
 
 /// Every pair of eyes, and who decides.
 pub(crate) const NAMED: [(&str, &str); 4] = [
@@ -38,8 +37,10 @@ pub(crate) enum LoadedEyes {
     Places,
 }
 
-/// Those that are meant where none are named.
-pub(crate) const DEFAULT: &str = AUTO;
+/// Those that are meant where none are named: in a program that cannot read, which `doctor` says, the policy alone.
+pub(crate) fn by_default() -> &'static str {
+    if reading::is_there() { AUTO } else { POLICY }
+}
 
 impl LoadedEyes {
     /// The eyes of that name.
@@ -47,20 +48,10 @@ impl LoadedEyes {
         Ok(match name {
             PLACES => Self::Places,
             READER => Self::Reader(LoadedReader::load()?),
-            AUTO => Self::auto(settings)?,
-            _ => Self::Policy(Box::new(model::load(settings)?)),
-        })
-    }
-
-    /// The mixture; the policy alone in a program that cannot read, which `doctor` says.
-    fn auto(settings: &Settings) -> anyhow::Result<Self> {
-        let policy = Box::new(model::load(settings)?);
-        Ok(match reading::is_there() {
-            true => Self::Auto(LoadedReader::load()?, policy, settings.min_confidence),
-            false => {
-                terminal::detail("this program cannot read, so the policy looks alone");
-                Self::Policy(policy)
+            AUTO => {
+                Self::Auto(LoadedReader::load()?, Box::new(model::load(settings)?), settings.min_confidence)
             }
+            _ => Self::Policy(Box::new(model::load(settings)?)),
         })
     }
 

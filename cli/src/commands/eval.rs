@@ -94,7 +94,7 @@ impl EvalArgs {
 
     /// The policy alone where it is what is measured.
     fn eyes(&self) -> &str {
-        let by_itself = if self.is_practice() { eyes::POLICY } else { eyes::DEFAULT };
+        let by_itself = if self.is_practice() { eyes::POLICY } else { eyes::by_default() };
         self.eyes.as_deref().unwrap_or(by_itself)
     }
 }

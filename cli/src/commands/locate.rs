@@ -26,7 +26,7 @@ pub(crate) fn locate(args: &LocateArgs, settings: &Settings, form: Form) -> anyh
         picture::check_target("--overlay", path, |format| format.writing_enabled(), ".png")?;
     }
     let screenshot = picture::read(&args.image)?;
-    let mut eyes = LoadedEyes::load(args.eyes.as_deref().unwrap_or(eyes::DEFAULT), settings)?;
+    let mut eyes = LoadedEyes::load(args.eyes.as_deref().unwrap_or(eyes::by_default()), settings)?;
     let size = screenshot.dimensions();
     let cannot_look = || format!("cannot look at `{}`", args.image.display());
     let seen = eyes.policy().map(|policy| policy.seen(size)).transpose().with_context(cannot_look)?;
