@@ -282,7 +282,7 @@ impl RepetitionArgs {
 #[derive(Debug, Clone, Default, ClapArgs)]
 pub(crate) struct SurenessArgs {
     /// How sure the eyes must be of a point, from 0 to 1: below, they look closer; then a person is asked; where there is
-    /// no terminal, nothing is done there [default: 0.75]
+    /// no terminal, nothing is done there [default: 0.5]
     #[arg(long, value_name = "P")]
     pub(crate) min_confidence: Option<f64>,
 }

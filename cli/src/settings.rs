@@ -55,7 +55,7 @@ const TABLE: [(&str, Option<&str>); 30] = [
     ("max_actions", None),
     ("max_secs", None),
     ("confirm_actions", None),
-    ("min_confidence", Some("0.75")),
+    ("min_confidence", Some("0.5")),
     ("output_dir", Some("runs")),
 ];
 
