@@ -185,9 +185,15 @@ fn yield_to(literal: &mut Findings, others: &[Findings], instruction: &str) {
             literal.candidates.iter().all(|echo| !echo.name.contains(named.name.center()))
         })
     };
-    if is_command(instruction) && !literal.candidates.is_empty() && others.iter().any(is_elsewhere) {
+    let is_command = is_command(instruction);
+    if is_command && !literal.candidates.is_empty() && others.iter().any(is_elsewhere) {
         literal.candidates.clear();
         literal.n_best = 0;
+    }
+    // What names a kind for sure is an instruction: in a sentence, it tells somebody what to do.
+    if others.iter().any(|other| other.query.kind.is_some() && !other.query.is_loose) {
+        literal.candidates.retain(|echo| !is_command && echo.extent != Extent::Words);
+        literal.n_best = literal.n_best.min(literal.candidates.len());
     }
 }
 

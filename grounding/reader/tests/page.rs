@@ -8,8 +8,8 @@
 use std::sync::{Arc, LazyLock};
 
 use image::{Rgb, RgbImage, imageops};
-use vigorl_geometry::{Point, Rect, Screen};
-use vigorl_reader::{Findings, Reader, Reading, Weights, contradiction, find};
+use vigorl_geometry::{Point, Rect, Screen, Size};
+use vigorl_reader::{Findings, Frame, Glyph, Line, Reader, Reading, Weights, contradiction, find};
 
 static PAGE: LazyLock<RgbImage> = LazyLock::new(|| {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/reader/page.png");
@@ -87,6 +87,31 @@ fn of_several_alike_the_ordinal_or_the_row_tells() {
     finds("the Edit link in the row of \"Snow Owl\"", [185.0, 301.0, 213.0, 317.0]);
     finds("2 right of Snow Owl", [128.0, 295.0, 184.0, 324.0]);
     finds("Snow Owl below Red Fox", [22.0, 295.0, 127.0, 324.0]);
+}
+
+/// A reading of one line, as if every letter was read for sure.
+fn one_line(text: &str) -> Reading {
+    let glyph = |(n, character): (usize, char)| {
+        let left = 20.0 + 8.0 * n as f64;
+        Glyph { character, left, right: left + 8.0, confidence: 1.0, frame: n }
+    };
+    let glyphs: Vec<Glyph> = text.chars().enumerate().map(glyph).collect();
+    let frames = text.chars().map(|c| Frame { blank: 0.0, likely: vec![(c, 1.0)] }).collect();
+    let rect = Rect::new(20.0, 20.0, 20.0 + 8.0 * glyphs.len() as f64, 40.0);
+    let line = Line { text: text.to_owned(), rect, confidence: 1.0, glyphs, frames };
+    Reading { size: Size::of_pixels(640, 420), lines: vec![line] }
+}
+
+#[test]
+fn a_sentence_that_says_what_to_do_is_not_what_is_to_be_done() {
+    let blank = RgbImage::from_pixel(640, 420, Rgb([255; 3]));
+    for told in ["click the Publish button", "the \"Publish\" button", "the Publish button"] {
+        let found = find(&one_line(&format!("Now {told} to go on with it.")), &blank, told);
+        assert_eq!(found.best(), None, "{told}: {found:#?}");
+    }
+    // A name that begins with a verb is a name.
+    let here = find(&one_line("Click here"), &blank, "Click here");
+    assert!(here.best().is_some(), "{here:#?}");
 }
 
 #[test]
