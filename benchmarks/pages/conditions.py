@@ -1437,6 +1437,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=list(CONDITIONS) + list(DECOYS))
     parser.add_argument("--decoys", action="store_true")
+    parser.add_argument("--html", action="store_true", help="keep each page beside its picture")
     parser.add_argument("--browser", default=shutil.which("chromium"))
     parser.add_argument("--driver", default=shutil.which("chromedriver"))
     options = parser.parse_args()
@@ -1450,6 +1451,8 @@ def main():
                 for page in make(random.Random(f"{options.seed} {group}")):
                     name = f"{len(pages):03}.png"
                     marked, text = render(driver, page, options.out / name, folder)
+                    if options.html:
+                        shutil.copy(pathlib.Path(folder) / "page.html", options.out / f"{len(pages):03}.html")
                     rng = random.Random(f"{options.seed} {page.name} {len(pages) if options.decoys else n}")
                     asks, absent, dropped = finish(page, marked, text, 0 if options.decoys else 20, rng)
                     w, h = (round(v * page.ratio) for v in page.size)

@@ -641,8 +641,10 @@ FAR_DIGITS = {"0": "147", "1": "2358", "2": "1479", "3": "147", "4": "2358", "5"
 
 def absent(rng, own, foreign):
     """Seven texts of other pages and seven near misses of this page's own labels; none of them stands on this page."""
-    squeezed = ["".join(s.split()) for s in own["everything"]]
-    missing = lambda text: not any("".join(plain(text).split()) in s for s in squeezed)
+    # Punctuation and case are folded by whoever looks for a text, so they do not make another text of it.
+    letters = lambda text: "".join(c for c in plain(text) if c.isalnum())
+    squeezed = [letters(s) for s in own["everything"]]
+    missing = lambda text: letters(text) and not any(letters(text) in s for s in squeezed)
     out = []
     foreign = sorted(foreign)
     rng.shuffle(foreign)

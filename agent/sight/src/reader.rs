@@ -50,7 +50,7 @@ pub fn look(reader: &SharedReader, image: &Arc<RgbImage>, instruction: &str) -> 
     let failed = |error| PolicyError::Backend(Box::new(error));
     let mut reading = reader.lock().read(image).map_err(failed)?;
     let mut findings = find(&reading, image, instruction);
-    if findings.candidates.is_empty() && may_name_a_sign(instruction) {
+    if !findings.is_read() && may_name_a_sign(instruction) {
         reading = reader.lock().read_with_signs(image).map_err(failed)?;
         findings = find(&reading, image, instruction);
     }

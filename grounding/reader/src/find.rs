@@ -61,13 +61,15 @@ pub struct Candidate {
     pub cost: f64,
     /// Mean confidence of the characters, 0..=1.
     pub confidence: f32,
+    /// How much less likely the name is than what was read, as a logarithm.
+    pub unlikely: f64,
     /// What speaks for it or against it, in words.
     pub why: String,
 }
 
 impl Candidate {
     /// A thing that has no name, only a place.
-    fn nameless(rect: Rect<Screen>) -> Self {
+    fn nameless(rect: Rect<Screen>, is_seen: bool) -> Self {
         Self {
             rect,
             name: rect,
@@ -75,9 +77,10 @@ impl Candidate {
             spelling: Spelling::Exact,
             extent: Extent::Whole,
             is_in_prose: false,
-            is_seen: true,
-            cost: 0.3,
+            is_seen,
+            cost: if is_seen { 0.3 } else { 0.9 },
             confidence: 1.0,
+            unlikely: 0.0,
             why: "by its shape".to_owned(),
         }
     }
@@ -109,6 +112,7 @@ impl Findings {
     /// - `tie`: how many others fit as well, as a share
     /// - `lead`: how much more the next one costs, 0..=1
     /// - `letters`: how unsure its letters are, 0..=1
+    /// - `unlikely`: how much less likely its letters are than those that were read, as a logarithm
     /// - `misread`, `in_line`: whether it was not read letter by letter; whether it stands among other words
     /// - `by_shape`: whether a shape beside the name is meant, not the name
     /// - `short`: one by the letters of the name
@@ -129,6 +133,7 @@ impl Findings {
             ("lead", lead),
             ("letters", f64::from(1.0 - first.confidence).max(0.0)),
             ("misread", is(first.spelling == Spelling::Misread)),
+            ("unlikely", first.unlikely),
             ("in_line", is(first.extent == Extent::Words)),
             ("by_shape", is(!first.rect.contains(first.name.center()))),
             ("short", if is_named { 1.0 / n_letters as f64 } else { 0.0 }),
@@ -137,6 +142,11 @@ impl Findings {
             ("related", is(self.query.relation.is_some() || self.query.nth.is_some())),
         ];
         Some(features.map(|(name, value)| (name.to_owned(), value)).into())
+    }
+
+    /// Whether the best candidate shows the name letter by letter.
+    pub fn is_read(&self) -> bool {
+        self.candidates.first().is_some_and(|first| first.spelling != Spelling::Misread)
     }
 
     /// The place, if one fits better than all others.
@@ -157,9 +167,7 @@ pub fn find(reading: &Reading, image: &RgbImage, instruction: &str) -> Findings 
     let mut best: Option<Findings> = None;
     let mut all: Vec<Findings> =
         interpretations(instruction).into_iter().map(|query| search.run(query)).collect();
-    if let [literal, others @ ..] = all.as_mut_slice() {
-        yield_to(literal, others, instruction);
-    }
+    yield_to_kinds(&mut all, instruction);
     for findings in all {
         let cost =
             |findings: &Findings| findings.candidates.first().map_or(f64::INFINITY, |first| first.cost);
@@ -167,7 +175,11 @@ pub fn find(reading: &Reading, image: &RgbImage, instruction: &str) -> Findings 
         // is missing.
         let is_better = |best: &Findings| {
             let names_more = best.candidates.is_empty() && findings.query.is_quoted && !best.query.is_quoted;
-            cost(&findings) + EQUAL < cost(best) || names_more
+            // A thing that has the kind's word for a name is meant rather than one without a name.
+            let is_in_row = |query: &Query| matches!(query.relation.as_deref(), Some((Relation::InRowOf, _)));
+            let is_less =
+                findings.query.name.is_empty() && is_in_row(&best.query) && cost(best) <= MAX_OF_NAMED;
+            (cost(&findings) + EQUAL < cost(best) && !is_less) || names_more
         };
         if best.as_ref().is_none_or(is_better) {
             best = Some(findings);
@@ -176,25 +188,48 @@ pub fn find(reading: &Reading, image: &RgbImage, instruction: &str) -> Findings 
     best.unwrap_or_else(|| unreachable!("there is always the literal way"))
 }
 
-/// The whole instruction may stand on the screen because it was given there: then it is an echo, if what it names stands
-/// elsewhere.
-fn yield_to(literal: &mut Findings, others: &[Findings], instruction: &str) {
-    let is_elsewhere = |findings: &Findings| {
-        let named = findings.candidates.first().filter(|first| first.cost <= MAX_OF_NAMED);
-        named.is_some_and(|named| {
-            literal.candidates.iter().all(|echo| !echo.name.contains(named.name.center()))
-        })
-    };
+/// The whole instruction, or all of it but its verb, may stand on the screen because it was given there, or because it
+/// tells somebody what to do: then it is an echo, if what it names stands elsewhere.
+fn yield_to_kinds(all: &mut [Findings], instruction: &str) {
     let is_command = is_command(instruction);
-    if is_command && !literal.candidates.is_empty() && others.iter().any(is_elsewhere) {
-        literal.candidates.clear();
-        literal.n_best = 0;
+    let names_a_kind = |findings: &Findings| {
+        let is_sure = findings.query.relation.is_none() || !findings.candidates.is_empty();
+        findings.query.kind.is_some() && !findings.query.is_loose && is_sure
+    };
+    let named: Vec<Findings> = all.iter().filter(|one| names_a_kind(one)).cloned().collect();
+    let others: Vec<Findings> = all.iter().skip(1).cloned().collect();
+    for (n, one) in all.iter_mut().enumerate() {
+        let is_whole = n == 0;
+        let is_told = is_command && is_whole;
+        let rivals = if is_told { &others } else { &named };
+        let is_elsewhere = |rival: &Findings| {
+            let best = rival.candidates.first().filter(|best| best.cost <= MAX_OF_NAMED);
+            best.is_some_and(|best| {
+                (is_told || best.is_seen)
+                    && one.candidates.iter().all(|echo| !echo.name.contains(best.name.center()))
+            })
+        };
+        let is_literal = one.query.is_plain() && !one.query.is_quoted;
+        if is_literal && (is_whole || contains_kind(one, &named)) {
+            if rivals.iter().any(is_elsewhere) {
+                one.candidates.clear();
+            }
+            // What names a kind for sure is an instruction: in a sentence, it tells somebody what to do.
+            if !named.is_empty() {
+                one.candidates.retain(|echo| !(is_command && is_whole) && echo.extent != Extent::Words);
+            }
+            one.n_best = one.n_best.min(one.candidates.len());
+        }
     }
-    // What names a kind for sure is an instruction: in a sentence, it tells somebody what to do.
-    if others.iter().any(|other| other.query.kind.is_some() && !other.query.is_loose) {
-        literal.candidates.retain(|echo| !is_command && echo.extent != Extent::Words);
-        literal.n_best = literal.n_best.min(literal.candidates.len());
-    }
+}
+
+/// Whether a name has the name and the kind of another way to take the instruction in it.
+fn contains_kind(one: &Findings, named: &[Findings]) -> bool {
+    let is_part = |other: &Findings| {
+        let (whole, part) = (folded(one.query.name.chars()).chars, folded(other.query.name.chars()).chars);
+        !part.is_empty() && whole.len() > part.len() && whole.windows(part.len()).any(|window| window == part)
+    };
+    named.iter().any(is_part)
 }
 
 struct Search<'a> {
@@ -255,7 +290,8 @@ impl Search<'_> {
         let of_echo = if self.is_echo(query, &line.text) { 2.0 } else { 0.0 };
         let (rect, of_kind) = self.surroundings().place(query.kind, found);
         // What could be a name as a whole needs something that says otherwise.
-        let is_told = of_kind < 0.0 || (query.kind.is_none() && found.extent == Extent::Whole);
+        let is_drawn_so = of_kind < 0.0 && found.spelling <= Spelling::Ending;
+        let is_told = is_drawn_so || (query.kind.is_none() && found.extent == Extent::Whole);
         let of_looseness = if query.is_loose && !is_told { 1.2 } else { 0.0 };
         let why = format!(
             "{}, {}{}{}",
@@ -286,6 +322,7 @@ impl Search<'_> {
             is_seen: of_kind < 0.0,
             cost: of_spelling + of_extent + of_mention + of_echo + of_kind + of_looseness,
             confidence: found.confidence,
+            unlikely: -found.log_ratio,
             why,
         }
     }
@@ -326,7 +363,8 @@ impl Search<'_> {
         anchors.retain(|anchor| anchor.cost <= limit.min(MAX_COST));
         if let Some(kind) = query.kind.filter(|_| query.name.is_empty()) {
             let things = |anchor: &Candidate| self.surroundings().things(kind, relation, anchor.name);
-            candidates = anchors.iter().flat_map(things).map(Candidate::nameless).collect();
+            let nameless = |rect| Candidate::nameless(rect, self.surroundings().is_seen_as(kind, rect));
+            candidates = anchors.iter().flat_map(things).map(nameless).collect();
         }
         let distances = candidates.iter().map(|candidate| {
             let from = |anchor: &Candidate| distance(relation, anchor.name, candidate.name);
@@ -366,8 +404,8 @@ fn distance(relation: Relation, anchor: Rect<Screen>, thing: Rect<Screen>) -> Op
     let is_level = dy.abs() < 0.9 * height;
     match relation {
         Relation::InRowOf => is_level.then_some(gap_x * 0.2 + dy.abs() * 4.0),
-        Relation::LeftOf => (is_level && dx < 0.0).then_some(gap_x),
-        Relation::RightOf => (is_level && dx > 0.0).then_some(gap_x),
+        Relation::LeftOf => (is_level && dx < 0.0).then_some(gap_x + 2.0 * dy.abs()),
+        Relation::RightOf => (is_level && dx > 0.0).then_some(gap_x + 2.0 * dy.abs()),
         Relation::Below => (dy > 0.4 * height).then_some(gap_y + 0.3 * gap_x),
         Relation::Above => (dy < -0.4 * height).then_some(gap_y + 0.3 * gap_x),
         Relation::NextTo => (gap_x < 12.0 * height && gap_y < 3.0 * height).then_some(gap_x + gap_y),

@@ -7,22 +7,29 @@ use image::RgbImage;
 use vigorl_geometry::{Point, Rect, Screen};
 
 use crate::instruction::{Kind, Relation};
+use crate::marks::{Outline, is_mark};
 use crate::occurrences::{Extent, Occurrence};
 use crate::reading::{Line, Reading};
-use crate::shapes::{Pixels, enclosing, field_of, ink_of, is_cell, is_framed, is_underlined, joined_things};
+use crate::shapes::{Pixels, enclosing, field_of, ink_of, is_cell, is_struck, is_underlined, joined_things};
 
 /// What speaks for a kind earns this, so that it is preferred to what says nothing.
 const FOR: f64 = -0.25;
 /// What says nothing of a kind, where most things of that kind would.
 const SILENT: f64 = 0.2;
+/// What is drawn like no control at all.
+const BARE: f64 = 0.6;
 /// What speaks against a kind.
 const AGAINST: f64 = 1.0;
 /// What is another kind of thing.
 const OTHER: f64 = 2.5;
 /// A colour of letters this far from grey is a colour.
 const CHROMA: f64 = 60.0;
+/// Letters that differ from their ground by less than this share of what is usual on the screen are faint.
+const FAINT: f64 = 0.7;
 /// Highest box of a control, in pixels.
 const CONTROL_PX: u32 = 80;
+/// How far above or below its name a checkbox of a table is, in pixels.
+const COLUMN_PX: f64 = 40.0;
 /// Longer lines are prose, not names.
 const NAME_WORDS: usize = 5;
 
@@ -41,6 +48,8 @@ impl Surroundings<'_> {
         match kind {
             None => (text, self.control(found)),
             Some(Kind::Text | Kind::Badge) => (text, 0.0),
+            // A heading is all that is written there.
+            Some(Kind::Heading) if found.extent == Extent::Words => (text, OTHER),
             Some(Kind::Heading) => (text, -0.01 * text.height()),
             Some(Kind::Cell | Kind::Row) => (text, SILENT),
             Some(Kind::Link) => match (self.is_link_like(found), self.button(found)) {
@@ -59,20 +68,28 @@ impl Surroundings<'_> {
                 (false, _) => (text, SILENT),
             },
             Some(Kind::Button) => match self.button(found) {
-                Some(button) => (button, FOR),
-                None => (text, SILENT),
+                _ if is_struck(self.image, text) => (text, AGAINST),
+                Some(button) if self.is_button(button, found) => (button, FOR),
+                // A box that is much longer than its faint text is a field.
+                Some(field) if field.width() > 2.5 * text.width() && self.is_faint(text) => (field, AGAINST),
+                // The box of a title or a list's entry is as low.
+                Some(button) => (button, 0.0),
+                None if self.control(found) < 0.0 => (text, SILENT),
+                None => (text, BARE),
             },
-            Some(Kind::Field | Kind::Dropdown) => match field_of(self.image, text) {
-                Some(field) if self.is_button(field.rect(), found) => (field.rect(), AGAINST + SILENT),
-                Some(field) => (field.rect(), FOR),
+            Some(Kind::Field | Kind::Dropdown) => match self.field(text) {
+                Some(field) if self.is_button(field, found) => (field, AGAINST + SILENT),
+                Some(field) => (field, FOR),
                 None => (text, OTHER),
             },
-            Some(Kind::Checkbox | Kind::Radio | Kind::Switch) => match self.mark_of(text) {
-                Some(_) if self.button(found).is_some() => (text, AGAINST),
-                Some(mark) => (mark, FOR),
-                // A click on its text does the same.
-                None => (text, 0.4),
-            },
+            Some(kind @ (Kind::Checkbox | Kind::Radio | Kind::Switch)) => {
+                match self.mark_of(text, self.block(found), kind) {
+                    Some(_) if self.button(found).is_some() => (text, AGAINST),
+                    Some(mark) => (mark, FOR),
+                    // A click on its text does the same.
+                    None => (text, 0.4),
+                }
+            }
             Some(Kind::Icon | Kind::Image) => match self.icon_beside(text) {
                 Some(icon) => (icon, SILENT),
                 // What is written beside an icon or a picture is not the icon.
@@ -88,19 +105,15 @@ impl Surroundings<'_> {
         let others = || names().map(|line| line.rect).filter(move |text| !text.contains(anchor.center()));
         match kind {
             Kind::Checkbox | Kind::Radio | Kind::Switch => {
-                let marks = self.drawn(band, 0, Pixels::is_mark);
-                let is_framed = |mark: &Rect<Screen>| {
-                    Pixels::of(*mark, self.image).is_some_and(|mark| is_framed(self.image, mark))
-                };
-                let framed: Vec<_> = marks.iter().copied().filter(is_framed).collect();
-                // Icons in the row are as large as a checkbox.
-                if framed.is_empty() { marks } else { framed }
+                let marks = self.drawn(band, 0, is_mark);
+                let fitting: Vec<_> =
+                    marks.iter().copied().filter(|mark| self.looks_like(kind, *mark)).collect();
+                // Icons and pictures in the row are as large as a checkbox.
+                if fitting.is_empty() { marks } else { fitting }
             }
             Kind::Icon | Kind::Image => self.drawn(band, 6, Pixels::is_icon),
             Kind::Badge | Kind::Text | Kind::Cell => others().collect(),
-            Kind::Field | Kind::Dropdown => {
-                field_of(self.image, anchor).map(Pixels::rect).into_iter().collect()
-            }
+            Kind::Field | Kind::Dropdown => self.field(anchor).into_iter().collect(),
             Kind::Button => others().filter_map(|text| self.box_around(text)).collect(),
             Kind::Link | Kind::Tab | Kind::Option | Kind::MenuItem | Kind::Heading | Kind::Row => Vec::new(),
         }
@@ -140,13 +153,35 @@ impl Surroundings<'_> {
 
     /// What belongs to a control besides its name: its box, its field, its checkbox and its icon.
     pub(crate) fn parts_of(self, name: Rect<Screen>) -> Vec<Rect<Screen>> {
-        let all = [self.box_around(name), self.field(name), self.mark_of(name), self.icon_beside(name)];
+        let all = [
+            self.box_around(name),
+            self.field(name),
+            self.mark_of(name, name, Kind::Checkbox),
+            self.icon_beside(name),
+        ];
         all.into_iter().flatten().collect()
     }
 
-    /// The field of a name.
+    /// The field of a name: no other name stands between them.
     pub(crate) fn field(self, name: Rect<Screen>) -> Option<Rect<Screen>> {
-        field_of(self.image, name).map(Pixels::rect)
+        // Texts of a large box that is typed into begin at its left edge; a panel has them anywhere.
+        let is_typed = |field: Rect<Screen>| {
+            let mut inside = self.reading.lines.iter().filter(|line| is_in(line.rect, field));
+            inside.all(|line| line.rect.left - field.left < 2.0 * line.rect.height())
+        };
+        let field = field_of(self.image, name, |around| self.is_alone(name, around), is_typed)?.rect();
+        let between = if field.top >= name.bottom - 6.0 {
+            Rect::new(
+                name.left.min(field.left),
+                name.bottom - 2.0,
+                name.right.max(field.right),
+                field.top + 2.0,
+            )
+        } else {
+            Rect::new(name.right, name.top, field.left, name.bottom)
+        };
+        let is_free = !self.reading.lines.iter().any(|line| is_in(line.rect, between));
+        (is_free || field.contains(name.center())).then_some(field)
     }
 
     /// The smallest closed box around a point, if it is not higher than a control.
@@ -156,37 +191,90 @@ impl Surroundings<'_> {
         (found.height() <= CONTROL_PX).then(|| found.rect())
     }
 
-    /// The checkbox or switch of a name: beside it, or the only one in its row, as in a list of settings.
-    fn mark_of(self, text: Rect<Screen>) -> Option<Rect<Screen>> {
-        self.mark_beside(text).or_else(|| {
-            let in_row = self.things(Kind::Switch, Relation::InRowOf, text);
-            let behind: Vec<_> = in_row.into_iter().filter(|mark| mark.left > text.right).collect();
-            let is_free = |mark: &Rect<Screen>| {
-                let between = Rect::new(text.right, text.top, mark.left, text.bottom);
-                !self.reading.lines.iter().any(|line| is_in(line.rect, between))
-            };
-            match behind.as_slice() {
-                [only] if is_free(only) => Some(*only),
-                _ => None,
-            }
+    /// The checkbox, radio button or switch of a name: beside it, the only one in its row, as in a list of settings, or
+    /// right below or above it, as in a table. One that looks like the kind is preferred.
+    fn mark_of(self, text: Rect<Screen>, block: Rect<Screen>, kind: Kind) -> Option<Rect<Screen>> {
+        let beside = self.marks_beside(text);
+        let fitting = beside.iter().copied().find(|mark| self.looks_like(kind, *mark));
+        fitting
+            .or_else(|| self.only_mark_behind(text, kind))
+            .or_else(|| self.mark_in_column(block, kind))
+            .or_else(|| beside.first().copied())
+    }
+
+    /// All lines of a name.
+    fn block(self, found: &Occurrence) -> Rect<Screen> {
+        let more = found.more.iter().map(|(line, glyphs)| self.reading.lines[*line].rect_of(glyphs.clone()));
+        more.fold(found.rect, |all, line| {
+            Rect::new(
+                all.left.min(line.left),
+                all.top.min(line.top),
+                all.right.max(line.right),
+                all.bottom.max(line.bottom),
+            )
         })
     }
 
-    /// The small square, disc or switch that belongs to a name: before it, else behind it.
-    fn mark_beside(self, text: Rect<Screen>) -> Option<Rect<Screen>> {
+    /// Whether what is drawn at a place speaks for the kind.
+    pub(crate) fn is_seen_as(self, kind: Kind, thing: Rect<Screen>) -> bool {
+        match kind {
+            // A checkbox may be drawn as a switch, and the other way round.
+            Kind::Checkbox | Kind::Switch => {
+                self.looks_like(Kind::Checkbox, thing) || self.looks_like(Kind::Switch, thing)
+            }
+            Kind::Radio => self.looks_like(kind, thing),
+            _ => true,
+        }
+    }
+
+    fn looks_like(self, kind: Kind, mark: Rect<Screen>) -> bool {
+        Pixels::of(mark, self.image).is_some_and(|mark| Outline::of(self.image, mark).is_that_of(kind))
+    }
+
+    /// The small things beside a name: those before it, then those behind it, the nearest first.
+    fn marks_beside(self, text: Rect<Screen>) -> Vec<Rect<Screen>> {
         let (height, reach) = (text.height(), (2.5 * text.height()).max(32.0));
         let (above, below) = (text.center().y - height.max(16.0), text.center().y + height.max(16.0));
         let left = Rect::new(text.left - reach, above, text.left + 0.2 * height, below);
         let right = Rect::new(text.right - 0.2 * height, above, text.right + reach, below);
-        [left, right].into_iter().find_map(|window| {
-            let marks = self.drawn(window, 0, Pixels::is_mark).into_iter();
+        let level = |window| {
             let is_level =
                 |mark: &Rect<Screen>| (mark.center().y - text.center().y).abs() < 0.6 * height.max(16.0);
+            let mut marks = self.drawn(window, 0, is_mark);
+            marks.retain(is_level);
             let away = |mark: &Rect<Screen>| {
                 let (at, of) = (mark.center(), text.center());
                 (at.x - of.x).abs() + 3.0 * (at.y - of.y).abs()
             };
-            marks.filter(is_level).min_by(|a, b| away(a).total_cmp(&away(b)))
+            marks.sort_by(|a, b| away(a).total_cmp(&away(b)));
+            marks
+        };
+        [left, right].into_iter().flat_map(level).collect()
+    }
+
+    fn only_mark_behind(self, text: Rect<Screen>, kind: Kind) -> Option<Rect<Screen>> {
+        let in_row = self.things(kind, Relation::InRowOf, text);
+        let behind: Vec<_> = in_row.into_iter().filter(|mark| mark.left > text.right).collect();
+        let is_free = |mark: &Rect<Screen>| {
+            let between = Rect::new(text.right, text.top, mark.left, text.bottom);
+            !self.reading.lines.iter().any(|line| is_in(line.rect, between))
+        };
+        match behind.as_slice() {
+            [only] if is_free(only) => Some(*only),
+            _ => None,
+        }
+    }
+
+    /// The one right below the name or right above it, in the name's column.
+    fn mark_in_column(self, text: Rect<Screen>, kind: Kind) -> Option<Rect<Screen>> {
+        let reach = COLUMN_PX;
+        let (left, right) = (text.left - 0.5 * reach, text.right + 0.5 * reach);
+        let below = Rect::new(left, text.bottom, right, text.bottom + reach);
+        let above = Rect::new(left, text.top - reach, right, text.top);
+        [below, above].into_iter().find_map(|window| {
+            let marks = self.drawn(window, 0, is_mark).into_iter();
+            let mut fitting = marks.filter(|mark| self.looks_like(kind, *mark));
+            fitting.next().filter(|_| fitting.next().is_none())
         })
     }
 
@@ -224,14 +312,34 @@ impl Surroundings<'_> {
         self.box_around(found.rect).filter(|_| found.extent == Extent::Whole)
     }
 
-    /// The box of a control around a text: not much higher than the text.
+    /// The box of a control around a text: not much higher than the text, and with no other text in it.
     pub(crate) fn box_around(self, text: Rect<Screen>) -> Option<Rect<Screen>> {
-        let ink = Rect::<Screen>::new(text.left + 1.0, text.top + 2.0, text.right - 1.0, text.bottom - 2.0);
+        // A line's rectangle may be higher than the box of a small button.
+        let within = 0.25 * text.height();
+        let ink =
+            Rect::<Screen>::new(text.left + 1.0, text.top + within, text.right - 1.0, text.bottom - within);
         let found = enclosing(self.image, Pixels::of(ink, self.image)?)?;
         let around = found.rect();
         let is_low = around.height() <= 3.2 * text.height();
         let is_own = around.width() <= text.width() + 14.0 * text.height();
-        (is_low && is_own && !is_cell(self.image, found)).then_some(around)
+        (is_low && is_own && self.is_alone(text, around) && !is_cell(self.image, found)).then_some(around)
+    }
+
+    /// Whether letters are weaker than most on the screen, as those of a placeholder are.
+    fn is_faint(self, text: Rect<Screen>) -> bool {
+        let strength = |rect: Rect<Screen>| {
+            ink_of(self.image, rect).map(|ink| ink.iter().map(|channel| channel.abs()).sum::<f64>())
+        };
+        let mut all: Vec<f64> = self.reading.lines.iter().filter_map(|line| strength(line.rect)).collect();
+        all.sort_by(f64::total_cmp);
+        let usual = all.get(all.len() / 2).copied();
+        strength(text).zip(usual).is_some_and(|(own, usual)| own < FAINT * usual)
+    }
+
+    /// Whether no other text stands in the box around one.
+    fn is_alone(self, text: Rect<Screen>, around: Rect<Screen>) -> bool {
+        let is_other = |line: &Line| is_in(line.rect, around) && !overlap(line.rect, text);
+        !self.reading.lines.iter().any(is_other)
     }
 
     /// Whether a box that is around a name is a button's: a name in a field begins at its left end.
@@ -265,6 +373,16 @@ impl Surroundings<'_> {
         self.reading.lines.iter().any(beside)
     }
 
+    /// Whether a line is the end of a sentence that begins above it.
+    fn goes_on(self, line: &Line) -> bool {
+        let (own, height) = (line.rect, line.rect.height());
+        let before = |other: &Line| {
+            let down = own.center().y - other.rect.center().y;
+            (other.rect.left - own.left).abs() < 0.4 * height && down > 0.5 * height && down < 1.7 * height
+        };
+        self.reading.lines.iter().any(|other| before(other) && !is_name(other))
+    }
+
     /// Whether at least two other names stand above or below it, set alike, as in a list or a menu.
     fn is_in_list(self, found: &Occurrence) -> bool {
         let own = found.rect;
@@ -276,11 +394,16 @@ impl Surroundings<'_> {
                 && away > 0.8 * own.height()
                 && away < 5.5 * own.height()
                 && is_name(other)
+                && !self.goes_on(other)
         };
         let away = |other: &Line| (other.rect.center().y - own.center().y).abs();
         let alike: Vec<&Line> = self.reading.lines.iter().filter(set_alike).collect();
         alike.len() >= 2 && alike.iter().any(|other| away(other) < 2.3 * own.height())
     }
+}
+
+fn overlap(a: Rect<Screen>, b: Rect<Screen>) -> bool {
+    a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom
 }
 
 /// Whether the middle of a thing lies in a band.

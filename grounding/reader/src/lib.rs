@@ -19,6 +19,7 @@ mod find;
 mod gone;
 mod instruction;
 mod kinds;
+mod marks;
 mod memory;
 mod networks;
 mod occurrences;

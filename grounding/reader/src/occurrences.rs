@@ -9,6 +9,7 @@ use vigorl_geometry::{Rect, Screen};
 
 use crate::evidence::log_probability;
 use crate::reading::{Frame, Line, Reading};
+use crate::signs::{alike, log_ratio as sign_ratio};
 use crate::spelling::{Folded, Spelling, compare, folded, plain};
 
 /// A gap of this many line heights parts what stands on one line. It is measured between letters that reach
@@ -88,7 +89,7 @@ fn matches<'a>(hay: &'a [char], needle: &'a [char]) -> impl Iterator<Item = usiz
     hay.windows(needle.len()).enumerate().filter(move |(_, window)| *window == needle).map(|(start, _)| start)
 }
 
-/// A name of nothing but signs is compared as it is.
+/// A name of nothing but signs is compared as it is; one sign on a key as what it can be read as.
 fn signs(reading: &Reading, name: &str) -> Vec<Occurrence> {
     let needle: Vec<char> = name.chars().filter(|c| !c.is_whitespace()).map(plain).collect();
     if needle.is_empty() {
@@ -104,6 +105,12 @@ fn signs(reading: &Reading, name: &str) -> Vec<Occurrence> {
             .filter(|(_, c)| !c.is_whitespace())
             .map(|(at, c)| (at, plain(c)))
             .collect();
+        if let ([sign], [(glyph, _)]) = (needle.as_slice(), chars.as_slice()) {
+            let ratio = sign_ratio(line, alike(*sign));
+            let is_likely = ratio >= MIN_LOG_RATIO;
+            found.extend(is_likely.then(|| occurrence(line, at, name, *glyph..glyph + 1, ratio)).flatten());
+            continue;
+        }
         for window in chars.windows(needle.len()) {
             if window.iter().map(|(_, c)| c).eq(&needle) {
                 let glyphs = window[0].0..window[window.len() - 1].0 + 1;
@@ -200,16 +207,17 @@ fn edge(line: &Line, index: usize, is_start: bool) -> Option<Extent> {
     // An icon beside a text is often read as a letter: `O Search`. Few names have a word of one letter at an end.
     let apart: Vec<char> =
         outside.iter().map(|at| glyphs[*at].character).filter(|c| !c.is_whitespace()).collect();
-    if let ([lone], true) = (apart.as_slice(), next != beyond)
+    let pair = (inner.min(next), inner.max(next));
+    let is_parted = next != beyond || is_space_between(line, pair);
+    if let ([lone], true) = (apart.as_slice(), is_parted)
         && !"aAIiyYeoàé".contains(*lone)
     {
         return Some(Extent::Part);
     }
     // Letters of scripts without spaces stand together in any number.
     let joins = |c: char| is_word(c) && !is_unspaced(c);
-    let is_inside = next == beyond && joins(sign) && joins(glyphs[inner].character);
-    let pair = (inner.min(next), inner.max(next));
-    if is_inside && !is_space_between(line, pair) { None } else { Some(Extent::Words) }
+    let is_inside = joins(sign) && joins(glyphs[inner].character);
+    if is_inside && !is_parted { None } else { Some(Extent::Words) }
 }
 
 /// Whether a space may stand between two neighbours, although none was read.

@@ -127,7 +127,7 @@ impl Reader {
             places.into_iter().map(|edges| LinePicture::cut(image, edges)).collect();
         let read = self.read_all(&pictures.iter().collect::<Vec<_>>())?;
         let found = read.into_iter().flatten().filter_map(signs::sign);
-        let lines = reading.lines.iter().cloned().chain(signs::surest(found)).chain(told).collect();
+        let lines = reading.lines.iter().cloned().chain(found).chain(told).collect();
         Ok(Arc::new(Reading { size: reading.size, lines }))
     }
 

@@ -20,6 +20,8 @@ const SEEN: f64 = 0.8;
 /// How far the sides of a box are looked for, in pixels.
 const REACH_ACROSS_PX: u32 = 900;
 const REACH_DOWN_PX: u32 = 60;
+/// Highest box into which one types.
+const FIELD_PX: u32 = 400;
 /// What is left out at both ends of a side, at most: round corners.
 const CORNER_PX: u32 = 24;
 
@@ -56,14 +58,6 @@ impl Pixels {
         }
     }
 
-    /// Whether it can be a checkbox, a radio button or a switch.
-    pub(crate) fn is_mark(self) -> bool {
-        let (width, height) = (self.width(), self.height());
-        let is_square = width.abs_diff(height) <= width.max(height) / 4 + 1;
-        let is_switch = width > height && width <= height * 5 / 2 && width <= 60;
-        (8..=40).contains(&height) && width >= 8 && (is_square || is_switch)
-    }
-
     /// Whether it can be an icon.
     pub(crate) fn is_icon(self) -> bool {
         let (long, short) = (self.width().max(self.height()), self.width().min(self.height()));
@@ -89,14 +83,14 @@ fn differ_by(image: &RgbImage, (ax, ay): (u32, u32), (bx, by): (u32, u32), least
 }
 
 /// Whether there is an edge between the rows `y - 1` and `y`, along these columns.
-fn is_edge_row(image: &RgbImage, y: u32, columns: std::ops::Range<u32>) -> bool {
+pub(crate) fn is_edge_row(image: &RgbImage, y: u32, columns: std::ops::Range<u32>) -> bool {
     let n = columns.len();
     let seen = columns.filter(|x| differ(image, (*x, y - 1), (*x, y))).count();
     n > 0 && seen as f64 >= SEEN * n as f64
 }
 
 /// Whether there is an edge between the columns `x - 1` and `x`, along these rows.
-fn is_edge_column(image: &RgbImage, x: u32, rows: std::ops::Range<u32>) -> bool {
+pub(crate) fn is_edge_column(image: &RgbImage, x: u32, rows: std::ops::Range<u32>) -> bool {
     let n = rows.len();
     let seen = rows.filter(|y| differ(image, (x - 1, *y), (x, *y))).count();
     n > 0 && seen as f64 >= SEEN * n as f64
@@ -140,52 +134,65 @@ pub(crate) fn enclosing_within(
     })
 }
 
-/// Whether a box is a cell of a grid: its lines go on beyond it.
+/// Whether a box is a cell of a grid: its lines go on beyond it, without a gap.
 pub(crate) fn is_cell(image: &RgbImage, found: Pixels) -> bool {
     let Pixels { left, top, right, bottom } = found;
     let (width, height) = image.dimensions();
-    let level = |y: u32, x: Option<u32>| {
-        x.is_some_and(|x| x + BEYOND_PX < width && is_edge_row(image, y, x..x + BEYOND_PX))
+    // The lines of a border lie outside of its box.
+    let along = |corner: u32, away: i64, side: u32| {
+        let [from, to] = beyond(corner, away).map(|at| at.clamp(0, i64::from(side)) as u32);
+        let near = if away < 0 { (corner + 2).min(side - 1) } else { corner.saturating_sub(3) };
+        (from..to, near)
     };
-    let upright = |x: u32, y: Option<u32>| {
-        y.is_some_and(|y| y + BEYOND_PX < height && is_edge_column(image, x, y..y + BEYOND_PX))
+    let level = |edge: u32, line: u32, corner: u32, away: i64| {
+        let (columns, near) = along(corner, away, width);
+        let whole = columns.start.min(near)..columns.end.max(near);
+        columns.len() >= BEYOND_PX as usize
+            && is_edge_row(image, edge, columns)
+            && whole.into_iter().all(|x| !differ(image, (x, line), (near, line)))
     };
-    // A pixel is left out for the line that crosses there.
-    let before = |edge: u32| edge.checked_sub(BEYOND_PX + 2);
-    let beyond = [
-        level(top, before(left)),
-        level(top, Some(right + 2)),
-        level(bottom, before(left)),
-        level(bottom, Some(right + 2)),
-        upright(left, before(top)),
-        upright(left, Some(bottom + 2)),
-        upright(right, before(top)),
-        upright(right, Some(bottom + 2)),
+    let upright = |edge: u32, line: u32, corner: u32, away: i64| {
+        let (rows, near) = along(corner, away, height);
+        let whole = rows.start.min(near)..rows.end.max(near);
+        rows.len() >= BEYOND_PX as usize
+            && is_edge_column(image, edge, rows)
+            && whole.into_iter().all(|y| !differ(image, (line, y), (line, near)))
+    };
+    let goes_on = [
+        level(top, top - 1, left, -1),
+        level(top, top - 1, right, 1),
+        level(bottom, bottom, left, -1),
+        level(bottom, bottom, right, 1),
+        upright(left, left - 1, top, -1),
+        upright(left, left - 1, bottom, 1),
+        upright(right, right, top, -1),
+        upright(right, right, bottom, 1),
     ];
-    beyond.into_iter().filter(|goes_on| *goes_on).count() >= 3
+    goes_on.into_iter().filter(|goes_on| *goes_on).count() >= 3
 }
 
-/// Whether a thing is a frame or a filled box: its sides meet in its corners. Icons have others.
-pub(crate) fn is_framed(image: &RgbImage, thing: Pixels) -> bool {
-    let Pixels { left, top, right, bottom } = thing;
-    let most = thing.height() / 2;
-    let is_inside = left > 0 && top > 0 && right < image.width() && bottom < image.height();
-    is_inside
-        && [
-            ((left, top), (1, 1)),
-            ((right, top), (-1, 1)),
-            ((left, bottom), (1, -1)),
-            ((right, bottom), (-1, -1)),
-        ]
-        .into_iter()
-        .all(|(corner, inward)| corner_meets(image, corner, inward, most))
+/// Where a line is followed beyond a corner. A pixel is left out for the line that crosses there.
+fn beyond(corner: u32, away: i64) -> [i64; 2] {
+    let (corner, far) = (i64::from(corner), i64::from(BEYOND_PX));
+    if away < 0 { [corner - far - 2, corner - 2] } else { [corner + 2, corner + 2 + far] }
 }
 
 /// Whether the level and the upright side of a box begin equally far from the corner in which they meet: at once, or
 /// where a round corner of at most about `most` pixels ends. Edges lie before the first pixel of their side.
-fn corner_meets(image: &RgbImage, (x, y): (u32, u32), (inward, downward): (i64, i64), most: u32) -> bool {
+fn corner_meets(image: &RgbImage, corner: (u32, u32), inward: (i64, i64), most: u32) -> bool {
+    let (level, upright) = corner_cut(image, corner, inward, most);
+    level.abs_diff(upright) <= 3.max(level.max(upright) * 2 / 5)
+}
+
+/// How far from a corner its level and its upright side begin, in pixels; more than `most` where they do not.
+pub(crate) fn corner_cut(
+    image: &RgbImage,
+    (x, y): (u32, u32),
+    (inward, downward): (i64, i64),
+    most: u32,
+) -> (u32, u32) {
     let (width, height) = (i64::from(image.width()), i64::from(image.height()));
-    let most = i64::from(most) + 2;
+    let most = most + 2;
     // The box's first pixel in this corner.
     let first_x = i64::from(x) - i64::from(inward < 0);
     let first_y = i64::from(y) - i64::from(downward < 0);
@@ -194,7 +201,8 @@ fn corner_meets(image: &RgbImage, (x, y): (u32, u32), (inward, downward): (i64, 
             && [ay, by].iter().all(|y| (0..height).contains(y));
         inside && differ(image, (ax as u32, ay as u32), (bx as u32, by as u32))
     };
-    let begin = |is_edge: &dyn Fn(i64) -> bool| (0..=most).find(|by| is_edge(*by)).unwrap_or(most + 8);
+    let begin =
+        |is_edge: &dyn Fn(i64) -> bool| (0..=most).find(|by| is_edge(i64::from(*by))).unwrap_or(most + 8);
     let level = begin(&|by| {
         let at = first_x + inward * by;
         is_edge((at, first_y - downward), (at, first_y))
@@ -203,7 +211,7 @@ fn corner_meets(image: &RgbImage, (x, y): (u32, u32), (inward, downward): (i64, 
         let at = first_y + downward * by;
         is_edge((first_x - inward, at), (first_x, at))
     });
-    (level - upright).abs() <= 3.max(level.max(upright) * 2 / 5)
+    (level, upright)
 }
 
 /// Things that stand apart in `window`, told by the edges of what is drawn: on a ground of any colour or several.
@@ -229,12 +237,19 @@ pub(crate) fn things(image: &RgbImage, window: Pixels) -> Vec<Pixels> {
     things
 }
 
-/// Small things, each with the parts that lie within `gap_px` of each other. Frames and lines, which are large, hold others
-/// and are no part of them.
+/// Small things whose middle lies in `window`, each with the parts that lie within `gap_px` of each other. Frames and
+/// lines, which are large, hold others and are no part of them.
 pub(crate) fn joined_things(image: &RgbImage, window: Pixels, gap_px: u32) -> Vec<Pixels> {
-    let mut joined: Vec<Pixels> = Vec::new();
+    // What stands on the window's edge is seen whole.
+    let wide = Pixels {
+        left: window.left.saturating_sub(SMALL_PX),
+        top: window.top.saturating_sub(SMALL_PX),
+        right: (window.right + SMALL_PX).min(image.width()),
+        bottom: (window.bottom + SMALL_PX).min(image.height()),
+    };
     let is_small = |thing: &Pixels| thing.width() <= SMALL_PX && thing.height() <= SMALL_PX;
-    for mut thing in things(image, window).into_iter().filter(is_small) {
+    let mut joined: Vec<Pixels> = Vec::new();
+    for mut thing in things(image, wide).into_iter().filter(is_small) {
         let near = |a: Pixels, b: Pixels| {
             a.left <= b.right + gap_px
                 && b.left <= a.right + gap_px
@@ -246,6 +261,8 @@ pub(crate) fn joined_things(image: &RgbImage, window: Pixels, gap_px: u32) -> Ve
         }
         joined.push(thing);
     }
+    let inside = window.rect();
+    joined.retain(|thing| inside.contains(thing.rect().center()));
     joined
 }
 
@@ -298,7 +315,7 @@ pub(crate) fn ink_of(image: &RgbImage, rect: Rect<Screen>) -> Option<[f64; 3]> {
     Some([mean(0), mean(1), mean(2)])
 }
 
-/// Whether there is a level line below the letters of a text, as long as the text.
+/// Whether there is a level line below the letters of a text, as long as the text: a border goes on beyond it.
 pub(crate) fn is_underlined(image: &RgbImage, text: Rect<Screen>) -> bool {
     let lower = Rect::<Screen>::new(text.left + 2.0, text.center().y, text.right - 2.0, text.bottom + 2.0);
     let Some(area) = Pixels::of(lower, image).filter(|area| area.width() > 8) else { return false };
@@ -310,30 +327,77 @@ pub(crate) fn is_underlined(image: &RgbImage, text: Rect<Screen>) -> bool {
         // Letters that hang down interrupt the line.
         n as f64 >= SEEN * f64::from(area.width())
     };
-    (area.top..area.bottom).any(covers)
+    let beyond = (0.6 * text.height()).ceil() as u32;
+    let ends = |y: u32| {
+        let (before, behind) = (area.left.checked_sub(beyond), area.right + beyond);
+        let is_behind = behind < image.width() && is_drawn(behind, y);
+        !(is_behind && before.is_some_and(|before| is_drawn(before, y)))
+    };
+    (area.top..area.bottom).any(|y| covers(y) && ends(y))
 }
 
-/// The box into which one types, that belongs to a label: around it, on its right, below it, in this order.
-pub(crate) fn field_of(image: &RgbImage, label: Rect<Screen>) -> Option<Pixels> {
+/// Whether a level line goes through the letters of a text.
+pub(crate) fn is_struck(image: &RgbImage, text: Rect<Screen>) -> bool {
+    let middle = text.center().y;
+    let band = Rect::<Screen>::new(
+        text.left + 1.0,
+        middle - 0.15 * text.height(),
+        text.right - 1.0,
+        middle + 0.2 * text.height(),
+    );
+    let Some(area) = Pixels::of(band, image).filter(|area| area.width() > 8) else { return false };
+    let ground = ground_of(image, Pixels { top: area.top.saturating_sub(area.height()), ..area });
+    let is_drawn =
+        |x: u32, y: u32| image.get_pixel(x, y).0.iter().zip(ground).any(|(a, b)| a.abs_diff(b) >= EDGE * 4);
+    let ends = [area.left + area.width() / 10, area.right - area.width() / 10];
+    (area.top..area.bottom).any(|y| (ends[0]..ends[1]).all(|x| is_drawn(x, y)))
+}
+
+/// The box into which one types, that belongs to a label: around it, on its right, or below it. `is_alone` may refuse one
+/// around it, `fits` one that is not low.
+pub(crate) fn field_of(
+    image: &RgbImage,
+    label: Rect<Screen>,
+    is_alone: impl Fn(Rect<Screen>) -> bool,
+    fits: impl Fn(Rect<Screen>) -> bool,
+) -> Option<Pixels> {
     let is_field = |found: &Pixels| {
         let (width, height) = (found.width(), found.height());
-        width >= 30 && (12..=400).contains(&height) && width >= height && !is_cell(image, *found)
+        let is_box = width >= 30 && (12..=FIELD_PX).contains(&height) && width >= height;
+        is_box && !is_cell(image, *found) && (height <= SMALL_PX || fits(found.rect()))
     };
     let ink = Rect::<Screen>::new(label.left, label.top + 1.0, label.right, label.bottom - 1.0);
     if let Some(around) = Pixels::of(ink, image).and_then(|ink| enclosing(image, ink)).filter(is_field)
         && f64::from(around.height()) < 4.0 * label.height()
+        && is_alone(around.rect())
     {
         return Some(around);
     }
     let boxed = |(x, y): (f64, f64)| {
-        enclosing(image, Pixels::of(Rect::new(x, y - 2.0, x + 6.0, y + 2.0), image)?).filter(is_field)
+        let probe = Pixels::of(Rect::new(x, y - 2.0, x + 6.0, y + 2.0), image)?;
+        enclosing_within(image, probe, (REACH_ACROSS_PX, FIELD_PX)).filter(is_field)
     };
-    let is_right = |found: &Pixels| f64::from(found.left) >= label.right - 4.0;
-    let is_below = |found: &Pixels| f64::from(found.top) >= label.bottom - 6.0;
+    // A line's rectangle reaches beyond its letters.
+    let margin = 0.6 * label.height();
+    let is_right = |found: &Pixels| {
+        let rect = found.rect();
+        let is_level = (rect.top - label.top).abs() < 1.5 * label.height()
+            || (rect.center().y - label.center().y).abs() < label.height();
+        rect.left >= label.right - margin && is_level
+    };
+    let is_below = |found: &Pixels| found.rect().top >= label.bottom - 6.0;
     let mut aside = (1..=60).map(|step| (label.right + 8.0 * f64::from(step), label.center().y));
     let mut under = (1..=24).map(|step| (label.left + 8.0, label.bottom + 3.0 * f64::from(step)));
-    let found = aside.find_map(|place| boxed(place).filter(is_right));
-    found.or_else(|| under.find_map(|place| boxed(place).filter(is_below)))
+    let right = aside.find_map(|place| boxed(place).filter(is_right));
+    let below = under.find_map(|place| boxed(place).filter(is_below));
+    match (right, below) {
+        (Some(right), Some(below)) => {
+            let is_close = below.rect().top - label.bottom < 0.8 * label.height();
+            let is_far = right.rect().left - label.right > 2.0 * label.height();
+            Some(if is_close && is_far { below } else { right })
+        }
+        (one, other) => one.or(other),
+    }
 }
 
 #[cfg(test)]
@@ -361,7 +425,8 @@ mod tests {
     #[test]
     fn a_field_is_around_its_placeholder_or_right_of_its_label_or_below_it() {
         let check = |field: (u32, u32, u32, u32), label: (f64, f64, f64, f64)| {
-            let found = field_of(&page(&[field]), Rect::new(label.0, label.1, label.2, label.3));
+            let found =
+                field_of(&page(&[field]), Rect::new(label.0, label.1, label.2, label.3), |_| true, |_| true);
             let found = found.unwrap_or_else(|| panic!("nothing for {label:?}"));
             let near = |a: u32, b: u32| a.abs_diff(b) <= 1;
             let all = near(found.left, field.0) && near(found.top, field.1);
@@ -373,11 +438,14 @@ mod tests {
     }
 
     #[test]
-    fn things_stand_apart_and_marks_are_small_squares() {
+    fn small_things_stand_apart() {
         let page = page(&[(40, 60, 53, 73), (200, 60, 270, 73), (10, 50, 390, 95)]);
         let all = joined_things(&page, Pixels { left: 0, top: 40, right: 400, bottom: 100 }, 0);
-        let marks: Vec<Pixels> = all.iter().copied().filter(|thing| thing.is_mark()).collect();
-        assert_eq!((all.len(), marks), (2, vec![Pixels { left: 40, top: 60, right: 53, bottom: 73 }]));
+        let square = Pixels { left: 40, top: 60, right: 53, bottom: 73 };
+        assert_eq!((all.len(), all.contains(&square)), (2, true));
+        // What the window cuts is seen whole.
+        let cut = joined_things(&page, Pixels { left: 0, top: 64, right: 100, bottom: 70 }, 0);
+        assert_eq!(cut, [square]);
     }
 
     #[test]

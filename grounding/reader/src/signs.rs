@@ -7,7 +7,8 @@ use vigorl_geometry::{Rect, Screen};
 
 use crate::boxes::LineBox;
 use crate::reading::{Frame, Glyph, Line};
-use crate::shapes::{Pixels, enclosing, things};
+use crate::shapes::{Pixels, enclosing, is_edge_row, things};
+use crate::spelling::plain;
 
 /// Sides of a sign, in pixels.
 const SIDES: std::ops::RangeInclusive<u32> = 1..=44;
@@ -21,8 +22,7 @@ const HEIGHTS: [f64; 3] = [34.0, 24.0, 16.0];
 const PART_GAP_PX: u32 = 8;
 /// Pictures that are looked at, at most.
 const MOST: usize = 240;
-/// A sign is one if it is read with this confidence, a letter with this one: icons look like letters.
-const SURE: f32 = 0.5;
+/// A letter is one if it is read with this confidence: icons look like letters.
 const SURE_LETTER: f32 = 0.97;
 
 /// A key without a text, and the small things drawn in it.
@@ -35,7 +35,7 @@ struct Key {
 pub(crate) fn signs(image: &RgbImage, lines: &[Line]) -> (Vec<Line>, Vec<LineBox>) {
     let (mut told, mut open) = (Vec::new(), Vec::new());
     for key in keys(image, lines) {
-        match by_shape(&key) {
+        match by_shape(image, &key) {
             Some(character) => told.push(line_of(character, key.things[0].rect(), 1.0)),
             None if open.len() < MOST => {
                 let whole = key.things.iter().copied().reduce(Pixels::joined).unwrap_or(key.edges);
@@ -50,19 +50,37 @@ pub(crate) fn signs(image: &RgbImage, lines: &[Line]) -> (Vec<Line>, Vec<LineBox
 fn keys(image: &RgbImage, lines: &[Line]) -> Vec<Key> {
     let whole = Pixels { left: 0, top: 0, right: image.width(), bottom: image.height() };
     let is_small = |thing: &Pixels| SIDES.contains(&thing.width()) && SIDES.contains(&thing.height());
-    let small: Vec<Pixels> = things(image, whole).into_iter().filter(is_small).collect();
+    let mut small: Vec<Pixels> = things(image, whole).into_iter().filter(is_small).collect();
+    // The border of a small key is no part of its sign.
+    let all = small.clone();
+    small.retain(|thing| !all.iter().any(|other| is_around(*thing, *other)));
     let is_read = |edges: Pixels| lines.iter().any(|line| edges.rect().contains(line.rect.center()));
     let mut keys: Vec<Key> = Vec::new();
     for things in parts_together(small) {
         let whole =
             things.iter().copied().reduce(Pixels::joined).filter(|whole| SIDES.contains(&whole.height()));
-        let edges = whole.and_then(|whole| enclosing(image, whole)).filter(|key| key.height() <= KEY_PX);
+        let around = |whole: Pixels| Pixels::of(grown(whole.rect(), 2.0), image);
+        let edges = whole.and_then(around).and_then(|around| enclosing(image, around));
+        let edges = edges.filter(|key| key.height() <= KEY_PX);
         match edges.filter(|edges| !is_read(*edges)) {
             Some(edges) if keys.iter().all(|key| key.edges != edges) => keys.push(Key { edges, things }),
             _ => {}
         }
     }
     keys
+}
+
+fn is_around(outer: Pixels, inner: Pixels) -> bool {
+    let by = BORDER_PX;
+    outer.left + by <= inner.left
+        && inner.right + by <= outer.right
+        && outer.top + by <= inner.top
+        && inner.bottom + by <= outer.bottom
+}
+
+/// A bar has edges like a box: its key is beyond them.
+fn grown(rect: Rect<Screen>, by: f64) -> Rect<Screen> {
+    Rect::new(rect.left - by, rect.top - by, rect.right + by, rect.bottom + by)
 }
 
 /// Things above each other are parts of one sign, such as the bars of `=`.
@@ -82,8 +100,11 @@ fn parts_together(things: Vec<Pixels>) -> Vec<Vec<Pixels>> {
 }
 
 /// A bar is a minus, two of them are an equals sign: the recogniser reads neither.
-fn by_shape(key: &Key) -> Option<char> {
-    let is_bar = |thing: &Pixels| thing.height() <= 6 && thing.width() >= 2 * thing.height();
+fn by_shape(image: &RgbImage, key: &Key) -> Option<char> {
+    let is_bar = |thing: &Pixels| {
+        let is_flat = thing.height() <= 6 && thing.width() >= 2 * thing.height();
+        is_flat && thing.top > 0 && is_edge_row(image, thing.top, thing.left..thing.right)
+    };
     match key.things.as_slice() {
         [one] if is_bar(one) => Some('-'),
         [one, two] if is_bar(one) && is_bar(two) && one.left.abs_diff(two.left) <= 1 => Some('='),
@@ -115,31 +136,38 @@ fn around(sign: Pixels, key: Pixels, high: f64) -> Option<LineBox> {
     (right - left >= 4.0 && bottom - top >= 4.0).then_some(LineBox { left, top, right, bottom })
 }
 
-/// What was read, if it is one character and is sure. The recogniser knows no sign of multiplication.
+/// What was read, if it is one character; a letter only if it is sure.
 pub(crate) fn sign(mut line: Line) -> Option<Line> {
     line.glyphs.retain(|glyph| !glyph.character.is_whitespace());
     let [glyph] = line.glyphs.as_mut_slice() else { return None };
-    glyph.character = match glyph.character {
+    glyph.character = alike(glyph.character);
+    line.text = glyph.character.to_string();
+    let is_told = !glyph.character.is_alphanumeric() || line.confidence >= SURE_LETTER;
+    is_told.then_some(line)
+}
+
+/// One of the characters that a sign on a key is read as. The recogniser knows no sign of multiplication, and knows
+/// characters of other scripts that are drawn like signs.
+pub(crate) fn alike(c: char) -> char {
+    match plain(c) {
         'x' | 'X' => '×',
         '十' => '+',
-        '一' | '－' => '-',
+        '一' => '-',
+        '井' => '#',
         '·' | '•' => '.',
         wide @ '！'..='～' => char::from_u32(u32::from(wide) - 0xFEE0).unwrap_or(wide),
         other => other,
-    };
-    let is_sure = line.confidence >= if glyph.character.is_alphanumeric() { SURE_LETTER } else { SURE };
-    is_sure.then(|| line_of(glyph.character, line.rect, line.confidence))
+    }
 }
 
-/// Of signs at one place the surest.
-pub(crate) fn surest(signs: impl Iterator<Item = Line>) -> Vec<Line> {
-    let mut kept: Vec<Line> = Vec::new();
-    for sign in signs {
-        match kept.iter_mut().find(|other| other.rect.contains(sign.rect.center())) {
-            Some(other) if other.confidence >= sign.confidence => {}
-            Some(other) => *other = sign,
-            None => kept.push(sign),
-        }
-    }
-    kept
+/// How likely a sign is on a key, as the logarithm of its probability by that of what was read there.
+pub(crate) fn log_ratio(line: &Line, sign: char) -> f64 {
+    let of = |fits: &dyn Fn(char) -> bool| {
+        let sums = line.frames.iter().map(|frame| {
+            frame.likely.iter().filter(|(c, _)| fits(*c)).map(|(_, p)| f64::from(*p)).sum::<f64>()
+        });
+        sums.fold(1e-9, f64::max)
+    };
+    let read = line.glyphs.first().map_or(sign, |glyph| alike(glyph.character));
+    (of(&|c| alike(c) == sign) / of(&|c| alike(c) == read)).ln().min(0.0)
 }

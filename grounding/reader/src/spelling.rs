@@ -83,14 +83,32 @@ pub(crate) fn folded(text: impl IntoIterator<Item = char>) -> Folded {
         if is_light(c) {
             continue;
         }
-        for part in std::iter::once(c).nfkd().filter(|part| !is_combining_mark(*part)) {
-            for lower in part.to_lowercase().filter(|lower| !is_light(*lower)) {
-                folded.chars.push(lower);
-                folded.at.push(at);
-            }
+        for lower in bare(c).filter(|lower| !is_light(*lower)) {
+            folded.chars.push(lower);
+            folded.at.push(at);
         }
     }
     folded
+}
+
+/// A letter without case and without what is drawn through, on, or below it.
+fn bare(c: char) -> impl Iterator<Item = char> {
+    let parts = std::iter::once(c).nfkd().filter(|part| !is_combining_mark(*part));
+    parts
+        .flat_map(char::to_lowercase)
+        .flat_map(|lower| match lower {
+            'ß' => ['s', 's'].into_iter().take(2),
+            'æ' => ['a', 'e'].into_iter().take(2),
+            'œ' => ['o', 'e'].into_iter().take(2),
+            'þ' => ['t', 'h'].into_iter().take(2),
+            'ø' => ['o'; 2].into_iter().take(1),
+            'ł' => ['l'; 2].into_iter().take(1),
+            'đ' | 'ð' => ['d'; 2].into_iter().take(1),
+            'ħ' => ['h'; 2].into_iter().take(1),
+            'ı' => ['i'; 2].into_iter().take(1),
+            other => [other; 2].into_iter().take(1),
+        })
+        .filter(|part| !is_combining_mark(*part))
 }
 
 /// By what a spelling on the screen differs from the one that was asked for. The order is that of preference.
@@ -127,8 +145,8 @@ pub(crate) fn compare(asked: &str, shown: &str) -> Spelling {
     if asked == shown {
         return Spelling::Case;
     }
-    let bare = |text: &str| text.nfkd().filter(|c| !is_combining_mark(*c)).collect::<String>();
-    if bare(&asked) == bare(&shown) { Spelling::Accents } else { Spelling::Punctuation }
+    let letters = |text: &str| text.chars().flat_map(bare).collect::<String>();
+    if letters(&asked) == letters(&shown) { Spelling::Accents } else { Spelling::Punctuation }
 }
 
 fn is_ending(c: char) -> bool {
@@ -165,7 +183,16 @@ mod tests {
         check("First name", "First name:", Spelling::Ending);
         check("Save as", "Save as…", Spelling::Ending);
         check("save", "Save", Spelling::Case);
-        check("Uber uns", "Über uns", Spelling::Accents);
+        for (asked, shown) in [
+            ("Uber uns", "Über uns"),
+            ("Strasse", "Straße"),
+            ("Polaczenia", "Połączenia"),
+            ("Alistirma", "Alıştırma"),
+            ("Sporsmal", "Spørsmål"),
+            ("Aendern", "Ændern"),
+        ] {
+            check(asked, shown, Spelling::Accents);
+        }
         check("git merge", "git-merge", Spelling::Punctuation);
         check("don't", "don’t", Spelling::Exact);
     }
