@@ -1,7 +1,7 @@
 # Thin: every line is a command a person could type. `make demo` and `make test` work on a fresh Debian 12
 # machine that has Rust and make; what else is missing is installed by `make setup`.
 
-.PHONY: setup setup-tests build demo test bench bench-engine bench-train venv parity replay \
+.PHONY: setup setup-tests build demo test bench bench-engine bench-train bench-read venv parity replay \
         replay-golden replay-golden-write nano
 
 # Says what is missing for a build of every part, and installs it (Debian packages).
@@ -38,6 +38,13 @@ bench-engine: build
 # A training step of the embedded policy, beside the same step in torch on the same rows; a few minutes.
 bench-train: build venv
 	target/release/vigorl bench train --against transformers
+
+# How fast text is read; then the reader's networks, in turns with onnxruntime.
+bench-read: build
+	target/release/vigorl bench read
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet onnxruntime numpy
+	target/release/vigorl bench read --against onnxruntime
 
 # A Python of its own with torch and transformers, under .venv/.
 venv:

@@ -9,6 +9,8 @@ pub mod engine_result;
 mod evaluation;
 mod pages;
 mod practice;
+#[cfg(feature = "reader")]
+pub mod read;
 pub mod speed;
 
 use std::path::PathBuf;

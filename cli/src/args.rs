@@ -657,6 +657,8 @@ pub(crate) enum BenchCommand {
     Engine(BenchEngineArgs),
     /// How long a training step of the embedded policy takes
     Train(BenchTrainArgs),
+    /// How fast text is read: whole screenshots that this program draws, and the networks alone
+    Read(BenchReadArgs),
 }
 
 /// `vigorl bench step`
@@ -717,6 +719,35 @@ pub(crate) struct BenchTrainArgs {
     #[arg(long, value_parser = ["transformers"])]
     pub(crate) against: Option<String>,
     /// The Python that has torch and transformers (`make parity` installs both there)
+    #[arg(long, value_name = "FILE", default_value = ".venv/bin/python")]
+    pub(crate) python: PathBuf,
+    /// Also write the result as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) result: Option<PathBuf>,
+}
+
+/// `vigorl bench read`
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  vigorl bench read                          seconds and memory of whole screenshots\n  \
+                        vigorl bench read --against onnxruntime    the networks alone, in turns with onnxruntime\n\n\
+                        The second one needs a Python that has onnxruntime and numpy:\n  \
+                        python3 -m venv .venv && .venv/bin/pip install onnxruntime numpy"
+)]
+pub(crate) struct BenchReadArgs {
+    /// Rounds; each reads every picture once
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
+    pub(crate) rounds: u8,
+    /// Instead, compute the networks alone in turns with this program, compare their answers, and print ratios
+    #[arg(long, value_parser = ["onnxruntime"])]
+    pub(crate) against: Option<String>,
+    /// With --against: repetitions in each round
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+    pub(crate) repeats: u8,
+    /// With --against: the folder of both models as they were published, which `make setup` fetches
+    #[arg(long, value_name = "DIR", default_value = "grounding/reader/weights")]
+    pub(crate) weights: PathBuf,
+    /// The Python that has onnxruntime and numpy
     #[arg(long, value_name = "FILE", default_value = ".venv/bin/python")]
     pub(crate) python: PathBuf,
     /// Also write the result as JSON to this file

@@ -30,17 +30,21 @@ pub(crate) fn sha256() -> String {
     vigorl_reader::sha256()
 }
 
+/// The reader itself.
+pub(crate) fn reader() -> anyhow::Result<Reader> {
+    Part::Reader.needed()?;
+    Reader::embedded()?.ok_or_else(|| {
+        usage(
+            "this program was built without the text models: `make setup` fetches them, `make build` builds them in"
+                .to_owned(),
+        )
+    })
+}
+
 impl LoadedReader {
     /// Loads the models.
     pub(crate) fn load() -> anyhow::Result<Self> {
-        Part::Reader.needed()?;
-        let reader = Reader::embedded()?.ok_or_else(|| {
-            usage(
-                "this program was built without the text models: `make setup` fetches them, `make build` builds them in"
-                    .to_owned(),
-            )
-        })?;
-        Ok(Self(SharedReader::new(reader)))
+        Ok(Self(SharedReader::new(reader()?)))
     }
 
     /// The same for a thread beside this one.

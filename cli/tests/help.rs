@@ -36,6 +36,7 @@ const VERBS: [&[&str]; 24] = [
     &["bench", "step"],
     &["bench", "engine"],
     &["bench", "train"],
+    &["bench", "read"],
     &["doctor"],
 ];
 

@@ -1,7 +1,13 @@
-//! `vigorl bench`: what a step costs besides the model, how fast the model is, and how fast it learns.
+//! `vigorl bench`: what a step costs besides the model, how fast the model is, how fast it learns, and how fast the
+//! reader reads.
 
 pub(crate) mod engine;
 mod peer;
+#[cfg(feature = "reader")]
+pub(crate) mod read;
+#[cfg(not(feature = "reader"))]
+#[path = "bench/read_absent.rs"]
+pub(crate) mod read;
 #[cfg(feature = "training")]
 pub(crate) mod train;
 

@@ -81,6 +81,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Bench(BenchCommand::Step(args)) => bench::step(args, &settings, form),
         Command::Bench(BenchCommand::Engine(args)) => bench::engine::engine(args, form),
         Command::Bench(BenchCommand::Train(args)) => train::bench(args, form),
+        Command::Bench(BenchCommand::Read(args)) => bench::read::read(args, form),
         Command::Doctor(_) => doctor::doctor(&settings, form),
     }
 }
@@ -117,7 +118,9 @@ fn layer_of(command: &Command) -> Layer {
         | Command::Stop(_)
         | Command::Train(_)
         | Command::Quantize(_)
-        | Command::Bench(BenchCommand::Engine(_) | BenchCommand::Train(_)) => vec![],
+        | Command::Bench(BenchCommand::Engine(_) | BenchCommand::Train(_) | BenchCommand::Read(_)) => {
+            vec![]
+        }
     };
     let mut layer = Layer::new();
     for part in parts {

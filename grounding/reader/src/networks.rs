@@ -7,7 +7,8 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::thread::available_parallelism;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, available_parallelism};
 
 use image::RgbImage;
 use rten::{Model, RunOptions, ThreadPool};
@@ -24,7 +25,8 @@ pub(crate) const DETECTOR_STEP: u32 = 32;
 /// The class of no character.
 pub(crate) const BLANK: u32 = 0;
 
-pub(crate) struct Networks {
+/// Both networks, ready.
+pub struct Networks {
     detector: Model,
     recogniser: Model,
     characters: Vec<char>,
@@ -37,6 +39,12 @@ pub(crate) struct Probabilities {
     pub(crate) values: Vec<f32>,
     pub(crate) n_frames: usize,
     pub(crate) n_classes: usize,
+}
+
+impl std::fmt::Debug for Networks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Networks").field("characters", &self.characters.len()).finish_non_exhaustive()
+    }
 }
 
 impl Networks {
@@ -80,14 +88,56 @@ impl Networks {
         Ok(())
     }
 
-    /// For each pixel, whether it lies in the core of a line. Both sides are multiples of [`DETECTOR_STEP`].
-    pub(crate) fn core_map(&self, image: &RgbImage) -> Result<Vec<f32>, ReaderError> {
+    /// For each pixel, whether it lies in the core of a line. Both sides are multiples of 32 pixels.
+    ///
+    /// # Errors
+    /// [`ReaderError::Failed`].
+    pub fn core_map(&self, image: &RgbImage) -> Result<Vec<f32>, ReaderError> {
         run(&self.detector, image, None).map(|map| map.into_data().to_vec())
     }
 
-    /// How many lines can be read at once.
-    pub(crate) fn n_cores(&self) -> usize {
-        self.cores.len()
+    /// Does something for each of `n` lines, one line on each core at a time.
+    pub(crate) fn for_each<T: Send>(
+        &self,
+        n: usize,
+        of_line: impl Fn(usize, usize) -> Result<T, ReaderError> + Sync,
+    ) -> Result<Vec<T>, ReaderError> {
+        let (next, of_line) = (&AtomicUsize::new(0), &of_line);
+        let work = move |core: usize| -> Result<Vec<(usize, T)>, ReaderError> {
+            let mut done = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                if at >= n {
+                    return Ok(done);
+                }
+                done.push((at, of_line(at, core)?));
+            }
+        };
+        let parts = thread::scope(|scope| {
+            let workers: Vec<_> =
+                (0..self.cores.len().min(n)).map(|core| scope.spawn(move || work(core))).collect();
+            let ended = workers.into_iter().map(|worker| match worker.join() {
+                Ok(done) => done,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            ended.collect::<Result<Vec<_>, _>>()
+        })?;
+        let mut all: Vec<_> = parts.into_iter().flatten().collect();
+        all.sort_by_key(|(at, _)| *at);
+        Ok(all.into_iter().map(|(_, of_line)| of_line).collect())
+    }
+
+    /// The likeliest class of each frame of pictures of lines, 48 pixels high: for whoever measures the networks alone.
+    ///
+    /// # Errors
+    /// [`ReaderError::Failed`].
+    pub fn classes_of(&self, lines: &[RgbImage]) -> Result<Vec<Vec<u32>>, ReaderError> {
+        self.for_each(lines.len(), |at, core| {
+            let said = self.characters_of(&lines[at], core)?;
+            let likeliest =
+                |row: &[f32]| (0..).zip(row).max_by(|a, b| a.1.total_cmp(b.1)).map_or(BLANK, |(k, _)| k);
+            Ok(said.values.chunks_exact(said.n_classes.max(1)).map(likeliest).collect())
+        })
     }
 
     /// What stands in an image of a line, [`LINE_HEIGHT_PX`] high, computed on one of the cores.
@@ -101,6 +151,19 @@ impl Networks {
         }
     }
 
+    /// What both take: blue, green and red of each pixel from -1 to 1, colour by colour.
+    pub fn input(image: &RgbImage) -> Vec<f32> {
+        let n = image.width() as usize * image.height() as usize;
+        let mut planes = vec![0.0_f32; 3 * n];
+        let (blue, rest) = planes.split_at_mut(n);
+        let (green, red) = rest.split_at_mut(n);
+        for (at, pixel) in image.pixels().enumerate() {
+            let scaled = pixel.0.map(|value| f32::from(value) / 127.5 - 1.0);
+            (red[at], green[at], blue[at]) = (scaled[0], scaled[1], scaled[2]);
+        }
+        planes
+    }
+
     /// The character of a class that is not [`BLANK`].
     pub(crate) fn character(&self, class: u32) -> char {
         self.characters.get(class as usize - 1).copied().unwrap_or(' ')
@@ -110,14 +173,7 @@ impl Networks {
 fn run(model: &Model, image: &RgbImage, pool: Option<&Arc<ThreadPool>>) -> Result<Tensor<f32>, ReaderError> {
     let failed = |detail: String| ReaderError::Failed { detail };
     let (width, height) = (image.width() as usize, image.height() as usize);
-    let mut planes = vec![0.0_f32; 3 * width * height];
-    let (blue, rest) = planes.split_at_mut(width * height);
-    let (green, red) = rest.split_at_mut(width * height);
-    for (at, pixel) in image.pixels().enumerate() {
-        let scaled = pixel.0.map(|value| f32::from(value) / 127.5 - 1.0);
-        (red[at], green[at], blue[at]) = (scaled[0], scaled[1], scaled[2]);
-    }
-    let input = NdTensor::from_data([1, 3, height, width], planes);
+    let input = NdTensor::from_data([1, 3, height, width], Networks::input(image));
     let mut options = RunOptions::default();
     options.thread_pool = pool.cloned();
     let output =

@@ -1,8 +1,6 @@
 //! The reader: a screenshot in, its text out.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use image::RgbImage;
 use vigorl_geometry::Size;
@@ -76,6 +74,11 @@ impl Reader {
     /// The same models with a memory of its own, for a thread beside this one.
     pub fn beside(&self) -> Self {
         Self { networks: Arc::clone(&self.networks), last: None, known: KnownLines::default() }
+    }
+
+    /// The networks alone, for whoever measures them.
+    pub fn networks(&self) -> &Networks {
+        &self.networks
     }
 
     /// The reader of a build that has one.
@@ -159,30 +162,7 @@ impl Reader {
     }
 
     fn read_all(&self, pictures: &[&LinePicture]) -> Result<Vec<Option<Line>>, ReaderError> {
-        let n_workers = self.networks.n_cores().min(pictures.len());
-        let next = AtomicUsize::new(0);
-        let (networks, next) = (&self.networks, &next);
-        let work = move |core: usize| -> Result<Vec<(usize, Option<Line>)>, ReaderError> {
-            let mut done = Vec::new();
-            loop {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(picture) = pictures.get(at) else { return Ok(done) };
-                done.push((at, picture.read(networks, core)?));
-            }
-        };
-        let parts = thread::scope(|scope| {
-            let workers: Vec<_> = (0..n_workers).map(|core| scope.spawn(move || work(core))).collect();
-            let ended = workers.into_iter().map(|worker| match worker.join() {
-                Ok(done) => done,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            ended.collect::<Result<Vec<_>, _>>()
-        })?;
-        let mut lines = vec![None; pictures.len()];
-        for (at, line) in parts.into_iter().flatten() {
-            lines[at] = line;
-        }
-        Ok(lines)
+        self.networks.for_each(pictures.len(), |at, core| pictures[at].read(&self.networks, core))
     }
 }
 

@@ -80,6 +80,15 @@ impl Weights {
     }
 }
 
+/// What both files are called: the detector's, then the recogniser's.
+///
+/// # Panics
+/// Never: `weights.lock` names two files.
+pub fn file_names() -> [&'static str; 2] {
+    let mut names = locked().map(|(_, name)| name);
+    [(); 2].map(|()| names.next().unwrap_or_else(|| unreachable!("weights.lock names two files")))
+}
+
 /// Hash and name of each file.
 pub(crate) fn locked() -> impl Iterator<Item = (&'static str, &'static str)> {
     LOCK.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once("  "))

@@ -138,7 +138,13 @@ fn alone(folder: &Path, device: Device, dtype: &str, n_repeats: usize) -> anyhow
     let speed = measure(&mut engine, n_repeats, &mut || bar.inc(1))?;
     bar.finish_and_clear();
     let work = work(&engine, options.format, speed.n_prompt_tokens)?;
-    Ok(Measured { dtype: format.name().to_owned(), load_secs, peak_rss_gb: peak_rss_gb()?, work, speed })
+    Ok(Measured {
+        dtype: format.name().to_owned(),
+        load_secs,
+        peak_rss_gb: peer::peak_rss_gb()?,
+        work,
+        speed,
+    })
 }
 
 /// The matrix products of W1.
@@ -158,12 +164,4 @@ fn work(engine: &Engine, format: WeightFormat, n_prompt_tokens: usize) -> anyhow
             / 1e9,
         is_int8: !matches!(format, WeightFormat::Dense(_)),
     })
-}
-
-/// The most memory this process ever had, mapped files included.
-fn peak_rss_gb() -> anyhow::Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").context("only Linux counts peak memory")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmHWM")?;
-    Ok(kilobytes.trim().parse::<f64>()? * 1024.0 / 1e9)
 }

@@ -61,3 +61,11 @@ pub(crate) fn machine() -> String {
         |name| name.trim_start_matches([' ', '\t', ':']).to_owned(),
     )
 }
+
+/// The most memory this process ever had, mapped files included.
+pub(crate) fn peak_rss_gb() -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").context("only Linux counts peak memory")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmHWM")?;
+    Ok(kilobytes.trim().parse::<f64>()? * 1024.0 / 1e9)
+}
