@@ -31,6 +31,7 @@ mod recogniser;
 mod shapes;
 mod signs;
 mod spelling;
+mod trunk;
 mod value;
 mod weights;
 

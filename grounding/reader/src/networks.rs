@@ -5,40 +5,55 @@
 //! probabilities over the characters, class 0 for none (CTC's blank), the last one for a space.
 //! Source: PaddleOCR's export; colours are blue, green, red, from -1 to 1.
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, available_parallelism};
 
 use image::RgbImage;
-use rten::{Model, RunOptions, ThreadPool};
+use rten::{Model, ModelOptions, NodeId, RunOptions, ThreadPool};
 use rten_tensor::prelude::*;
 use rten_tensor::{NdTensor, Tensor};
 
 use crate::reader::ReaderError;
+use crate::trunk::{Head, Likely, Spare, Threads, Trunk, at_least};
 use crate::weights::Weights;
 
 /// Height of a line in the recogniser's image.
 pub(crate) const LINE_HEIGHT_PX: u32 = 48;
 /// What the detector's sides are multiples of.
 pub(crate) const DETECTOR_STEP: u32 = 32;
+/// The kind of the last node of the recogniser that is computed here. Behind it there is little, of many kinds.
+const LAST_HERE: &str = "AveragePool";
+/// Probabilities below this are not told.
+const LIKELY: f32 = 1e-4;
 /// The class of no character.
 pub(crate) const BLANK: u32 = 0;
 
 /// Both networks, ready.
 pub struct Networks {
-    detector: Model,
-    recogniser: Model,
+    detector: Network,
+    recogniser: Network,
+    /// The recogniser's last layer, if it is of the kind that is computed here.
+    head: Option<Head>,
     characters: Vec<char>,
     /// One thread each. A line is short: one core reads it faster than all of them do together.
-    cores: Vec<Arc<ThreadPool>>,
+    cores: Vec<Core>,
+    /// All cores, for one large picture.
+    together: rayon::ThreadPool,
+    spare: Mutex<Spare>,
 }
 
-/// Probabilities of `n_classes` for each of `n_frames`, row by row.
-pub(crate) struct Probabilities {
-    pub(crate) values: Vec<f32>,
-    pub(crate) n_frames: usize,
-    pub(crate) n_classes: usize,
+/// What one line needs while it is read.
+struct Core {
+    pool: Arc<ThreadPool>,
+    spare: Mutex<Spare>,
+}
+
+fn locked(spare: &Mutex<Spare>) -> MutexGuard<'_, Spare> {
+    // It has no state: anything may stand in spare memory.
+    spare.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl std::fmt::Debug for Networks {
@@ -47,23 +62,106 @@ impl std::fmt::Debug for Networks {
     }
 }
 
+/// A network: layers that are computed here, and what is behind them, or all of it, computed by `rten`.
+struct Network {
+    trunk: Option<Trunk>,
+    rest: Option<Model>,
+    /// Where `rten` ends, if not at the end.
+    output: Option<NodeId>,
+}
+
+impl Network {
+    /// `up_to`: the kind of the last node that is computed here, if it is not all of them.
+    fn load(file: &str, bytes: Cow<'static, [u8]>, up_to: Option<&str>) -> Result<Self, ReaderError> {
+        let trunk = Trunk::of_model(&bytes, up_to);
+        if trunk.is_some() && up_to.is_none() {
+            return Ok(Self { trunk, rest: None, output: None });
+        }
+        let mut options = ModelOptions::with_all_ops();
+        // Otherwise the table of all characters is laid out anew for every line.
+        options.prepack_weights(true);
+        let model = match bytes {
+            Cow::Borrowed(bytes) => options.load_static_slice(bytes),
+            Cow::Owned(bytes) => options.load(bytes),
+        };
+        let broken = |detail: String| ReaderError::Weights { file: file.to_owned(), detail };
+        let model = model.map_err(|error| broken(error.to_string()))?;
+        let trunk = trunk.filter(|trunk| model.find_node(&trunk.output_name).is_some());
+        Ok(Self { trunk, rest: Some(model), output: None })
+    }
+
+    /// Ends at this value; whether there is such a one.
+    fn end_at(&mut self, name: &str) -> bool {
+        self.output = self.rest.as_ref().and_then(|rest| rest.find_node(name));
+        self.output.is_some()
+    }
+
+    /// What it gives for a picture, and the shape of that.
+    fn run(
+        &self,
+        image: &RgbImage,
+        threads: Threads<'_>,
+        pool: Option<&Arc<ThreadPool>>,
+        spare: &mut Spare,
+    ) -> Result<(Vec<f32>, Vec<usize>), ReaderError> {
+        let failed = |detail: String| ReaderError::Failed { detail };
+        let shape = [3, image.height() as usize, image.width() as usize];
+        let (mut numbers, mut shape) = (Networks::input(image), shape);
+        if let Some(trunk) = &self.trunk {
+            let computed = trunk.compute(threads, numbers, shape, spare);
+            (numbers, shape) =
+                computed.ok_or_else(|| failed(format!("a picture of {shape:?} does not fit the layers")))?;
+        }
+        let Some(rest) = &self.rest else { return Ok((numbers, [&[1], shape.as_slice()].concat())) };
+        let mut options = RunOptions::default();
+        options.thread_pool = pool.cloned();
+        let [channels, rows, columns] = shape;
+        let input = NdTensor::from_data([1, channels, rows, columns], numbers);
+        let (from, to) = match &self.trunk {
+            Some(trunk) => (rest.find_node(&trunk.output_name), self.output),
+            None => (None, self.output),
+        };
+        let (Some(from), Some(to)) =
+            (from.or(rest.input_ids().first().copied()), to.or(rest.output_ids().first().copied()))
+        else {
+            return Err(failed("it has no input or no output".to_owned()));
+        };
+        let outputs = rest.run(vec![(from, input.view().into())], &[to], Some(options));
+        let output = outputs.map(|mut outputs| outputs.remove(0));
+        let output = output.map_err(|error| failed(error.to_string()))?;
+        let output: Option<Tensor<f32>> = output.into_tensor();
+        let output = output.ok_or_else(|| failed("the answer is no table of numbers".to_owned()))?;
+        let shape = output.shape().to_vec();
+        Ok((output.into_data(), shape))
+    }
+}
+
 impl Networks {
     pub(crate) fn load(weights: Weights) -> Result<Self, ReaderError> {
-        let load = |file: &str, bytes: std::borrow::Cow<'static, [u8]>| {
-            let model = match bytes {
-                std::borrow::Cow::Borrowed(bytes) => Model::load_static_slice(bytes),
-                std::borrow::Cow::Owned(bytes) => Model::load(bytes),
-            };
-            model.map_err(|error| ReaderError::Weights { file: file.to_owned(), detail: error.to_string() })
-        };
         let characters = weights.characters.lines().filter_map(|line| line.chars().next()).collect();
+        let (detector, recogniser) = thread::scope(|scope| {
+            let detector = scope.spawn(|| Network::load("the detector", weights.detector, None));
+            let head = Head::of_model(&weights.recogniser);
+            let recogniser = Network::load("the recogniser", weights.recogniser, Some(LAST_HERE));
+            match detector.join() {
+                Ok(detector) => (detector, recogniser.map(|recogniser| (recogniser, head))),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        });
+        let (mut recogniser, head) = recogniser?;
+        let head = head.filter(|head| recogniser.end_at(&head.input_name));
+        let n_cores = available_parallelism().map_or(1, NonZeroUsize::get);
+        let together = rayon::ThreadPoolBuilder::new().num_threads(n_cores).build();
         let networks = Self {
-            detector: load("the detector", weights.detector)?,
-            recogniser: load("the recogniser", weights.recogniser)?,
+            detector: detector?,
+            recogniser,
+            head,
             characters,
-            cores: (0..available_parallelism().map_or(1, NonZeroUsize::get))
-                .map(|_| Arc::new(ThreadPool::with_num_threads(1)))
+            cores: (0..n_cores)
+                .map(|_| Core { pool: Arc::new(ThreadPool::with_num_threads(1)), spare: Mutex::default() })
                 .collect(),
+            together: together.map_err(|error| ReaderError::Failed { detail: error.to_string() })?,
+            spare: Mutex::default(),
         };
         networks.check()?;
         Ok(networks)
@@ -77,12 +175,11 @@ impl Networks {
         if map.len() != (DETECTOR_STEP * DETECTOR_STEP) as usize {
             return Err(broken("the detector", "its answer is no map of the image".to_owned()));
         }
-        let line = self.characters_of(&RgbImage::new(LINE_HEIGHT_PX, LINE_HEIGHT_PX), 0);
-        let line = line.map_err(|error| broken("the recogniser", error.to_string()))?;
+        let line = self.said_of(&RgbImage::new(LINE_HEIGHT_PX, LINE_HEIGHT_PX), 0);
+        let (_, n_classes) = line.map_err(|error| broken("the recogniser", error.to_string()))?;
         // None, each character, and the space.
-        if line.n_classes != self.characters.len() + 2 {
-            let detail =
-                format!("it has {} classes for {} characters", line.n_classes, self.characters.len());
+        if n_classes != self.characters.len() + 2 {
+            let detail = format!("it has {n_classes} classes for {} characters", self.characters.len());
             return Err(broken("the recogniser", detail));
         }
         Ok(())
@@ -93,7 +190,8 @@ impl Networks {
     /// # Errors
     /// [`ReaderError::Failed`].
     pub fn core_map(&self, image: &RgbImage) -> Result<Vec<f32>, ReaderError> {
-        run(&self.detector, image, None).map(|map| map.into_data().to_vec())
+        let mut spare = locked(&self.spare);
+        self.detector.run(image, Threads::All(&self.together), None, &mut spare).map(|(map, _)| map)
     }
 
     /// Does something for each of `n` lines, one line on each core at a time.
@@ -133,21 +231,40 @@ impl Networks {
     /// [`ReaderError::Failed`].
     pub fn classes_of(&self, lines: &[RgbImage]) -> Result<Vec<Vec<u32>>, ReaderError> {
         self.for_each(lines.len(), |at, core| {
-            let said = self.characters_of(&lines[at], core)?;
-            let likeliest =
-                |row: &[f32]| (0..).zip(row).max_by(|a, b| a.1.total_cmp(b.1)).map_or(BLANK, |(k, _)| k);
-            Ok(said.values.chunks_exact(said.n_classes.max(1)).map(likeliest).collect())
+            let frames = self.characters_of(&lines[at], core)?;
+            let likeliest = |frame: Likely| {
+                frame.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).map_or(BLANK, |(class, _)| class)
+            };
+            Ok(frames.into_iter().map(likeliest).collect())
         })
     }
 
-    /// What stands in an image of a line, [`LINE_HEIGHT_PX`] high, computed on one of the cores.
-    pub(crate) fn characters_of(&self, line: &RgbImage, core: usize) -> Result<Probabilities, ReaderError> {
-        let output = run(&self.recogniser, line, Some(&self.cores[core]))?;
-        match *output.shape() {
-            [1, n_frames, n_classes] => {
-                Ok(Probabilities { values: output.into_data().to_vec(), n_frames, n_classes })
+    /// What stands in an image of a line, [`LINE_HEIGHT_PX`] high, computed on one of the cores: for each frame from left
+    /// to right the classes that are at least as likely as [`LIKELY`].
+    pub(crate) fn characters_of(&self, line: &RgbImage, core: usize) -> Result<Vec<Likely>, ReaderError> {
+        self.said_of(line, core).map(|(frames, _)| frames)
+    }
+
+    /// The same, and how many classes there are.
+    fn said_of(&self, line: &RgbImage, core: usize) -> Result<(Vec<Likely>, usize), ReaderError> {
+        let Core { pool, spare } = &self.cores[core];
+        let (values, shape) = self.recogniser.run(line, Threads::One, Some(pool), &mut locked(spare))?;
+        match (&self.head, shape.as_slice()) {
+            (Some(head), [1, _, 1, n_frames]) => {
+                Ok((head.likely(&values, *n_frames, LIKELY), head.n_classes()))
             }
-            _ => Err(ReaderError::Failed { detail: format!("the answer's shape is {:?}", output.shape()) }),
+            (None, [1, _, n_classes]) => {
+                let rows = values.chunks_exact((*n_classes).max(1));
+                Ok((rows.map(|row| at_least(row, LIKELY).collect()).collect(), *n_classes))
+            }
+            _ => Err(ReaderError::Failed { detail: format!("the answer's shape is {shape:?}") }),
+        }
+    }
+
+    /// Gives back the memory that makes one picture after the other faster.
+    pub(crate) fn give_memory_back(&self) {
+        for spare in self.cores.iter().map(|core| &core.spare).chain([&self.spare]) {
+            *locked(spare) = Spare::default();
         }
     }
 
@@ -170,13 +287,64 @@ impl Networks {
     }
 }
 
-fn run(model: &Model, image: &RgbImage, pool: Option<&Arc<ThreadPool>>) -> Result<Tensor<f32>, ReaderError> {
-    let failed = |detail: String| ReaderError::Failed { detail };
-    let (width, height) = (image.width() as usize, image.height() as usize);
-    let input = NdTensor::from_data([1, 3, height, width], Networks::input(image));
-    let mut options = RunOptions::default();
-    options.thread_pool = pool.cloned();
-    let output =
-        model.run_one(input.view().into(), Some(options)).map_err(|error| failed(error.to_string()))?;
-    output.into_tensor().ok_or_else(|| failed("the answer is no table of numbers".to_owned()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both ways to compute a network, on a picture.
+    #[track_caller]
+    fn differ_by(file: &str, bytes: Cow<'static, [u8]>, up_to: Option<&str>, picture: &RgbImage) -> f32 {
+        let here = Network::load(file, bytes.clone(), up_to).unwrap();
+        assert!(here.trunk.is_some(), "{file} has layers that are not known here");
+        let rest = Some(Model::load(bytes.into_owned()).unwrap());
+        let there = Network { trunk: None, rest, output: None };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        let (ours, shape) = here.run(picture, Threads::All(&pool), None, &mut Spare::default()).unwrap();
+        let mut spare = Spare::default();
+        assert_eq!(
+            ours,
+            here.run(picture, Threads::One, None, &mut spare).unwrap().0,
+            "one thread gives something else"
+        );
+        let (theirs, their_shape) = there.run(picture, Threads::One, None, &mut spare).unwrap();
+        assert_eq!(shape, their_shape);
+        ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    }
+
+    #[test]
+    fn layers_that_are_computed_here_give_what_the_whole_graph_gives() {
+        let weights = Weights::embedded().expect("the text models are missing: `make setup` fetches them");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/reader/page.png");
+        let page = image::open(path).unwrap().into_rgb8();
+        let part = |width: u32, height: u32| image::imageops::crop_imm(&page, 0, 0, width, height).to_image();
+        for (width, height) in [(640, 416), (32, 32), (224, 96)] {
+            let detector = weights.detector.clone();
+            let by = differ_by("the detector", detector, None, &part(width, height));
+            assert!(by < 2e-3, "{width}x{height}: {by}");
+        }
+        for width in [48, 333, 640] {
+            let recogniser = weights.recogniser.clone();
+            let by = differ_by("the recogniser", recogniser, Some(LAST_HERE), &part(width, 48));
+            assert!(by < 2e-3, "{width}: {by}");
+        }
+    }
+
+    #[test]
+    fn the_last_layer_gives_the_probabilities_of_the_graph() {
+        let weights = Weights::embedded().expect("the text models are missing: `make setup` fetches them");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/reader/page.png");
+        let page = image::open(path).unwrap().into_rgb8();
+        let line = image::imageops::crop_imm(&page, 100, 0, 400, 48).to_image();
+        let mut networks = Networks::load(weights).unwrap();
+        assert!(networks.head.is_some(), "the recogniser's last layer is not known here");
+        let here = networks.characters_of(&line, 0).unwrap();
+        networks.head = None;
+        networks.recogniser.output = None;
+        let there = networks.characters_of(&line, 0).unwrap();
+        assert_eq!(here.len(), there.len());
+        for (here, there) in here.iter().flatten().zip(there.iter().flatten()).filter(|(a, _)| a.1 > 1e-3) {
+            assert!(here.0 == there.0 && (here.1 - there.1).abs() < 1e-3, "{here:?} {there:?}");
+        }
+        assert!(here.iter().flatten().any(|(class, p)| *class != BLANK && *p > 0.9), "nothing is read");
+    }
 }

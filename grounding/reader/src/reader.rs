@@ -18,6 +18,8 @@ use crate::weights::Weights;
 const MAX_PIXELS: u64 = 64_000_000;
 /// Lines that are read at most; a screen has no more, noise can.
 const MAX_LINES: usize = 6_000;
+/// How far the middles of lines side by side may be apart, in heights of a line.
+const SIDE_BY_SIDE: f64 = 0.3;
 /// A line of one, two, three, four or more characters is text if its mean confidence is at least this: boxes, icons and
 /// bullets look like a character or two, but not for sure.
 const TEXT: [f32; 4] = [0.88, 0.88, 0.75, 0.5];
@@ -114,6 +116,7 @@ impl Reader {
             map.look(&self.networks, image, region)?;
         }
         let lines = self.lines(image, &map)?;
+        self.networks.give_memory_back();
         let reading = Arc::new(Reading { size: Size::of_pixels(width, height), lines });
         self.last = Some((Memory { image: image.clone(), map }, Arc::clone(&reading)));
         Ok(reading)
@@ -153,16 +156,25 @@ impl Reader {
             lines.extend(line.filter(is_text));
         }
         self.known.turn_page();
-        lines.sort_by(|a, b| {
-            (a.rect.center().y, a.rect.left)
-                .partial_cmp(&(b.rect.center().y, b.rect.left))
-                .unwrap_or(std::cmp::Ordering::Equal)
-        });
+        sort(&mut lines);
         Ok(lines)
     }
 
     fn read_all(&self, pictures: &[&LinePicture]) -> Result<Vec<Option<Line>>, ReaderError> {
         self.networks.for_each(pictures.len(), |at, core| pictures[at].read(&self.networks, core))
+    }
+}
+
+/// From top to bottom, and from left to right where lines stand side by side: their boxes differ by a pixel or two.
+fn sort(lines: &mut [Line]) {
+    lines.sort_by(|a, b| a.rect.center().y.total_cmp(&b.rect.center().y));
+    let mut rest = lines;
+    while let Some(first) = rest.first() {
+        let below = first.rect.center().y + first.rect.height() * SIDE_BY_SIDE;
+        let n = rest.iter().take_while(|line| line.rect.center().y <= below).count().max(1);
+        let (row, others) = rest.split_at_mut(n);
+        row.sort_by(|a, b| a.rect.left.total_cmp(&b.rect.left));
+        rest = others;
     }
 }
 

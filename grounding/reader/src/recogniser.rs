@@ -9,13 +9,13 @@ use image::imageops::{self, FilterType};
 use vigorl_geometry::Rect;
 
 use crate::boxes::LineBox;
-use crate::networks::{BLANK, LINE_HEIGHT_PX, Networks, Probabilities};
+use crate::networks::{BLANK, LINE_HEIGHT_PX, Networks};
 use crate::reader::ReaderError;
 use crate::reading::{Frame, Glyph, Line};
+use crate::trunk::Likely;
 
 /// What is kept of a frame.
 const MAX_LIKELY: usize = 8;
-const LIKELY: f32 = 1e-4;
 /// A line that is longer than this many times its height is read in parts.
 const MAX_RATIO: f64 = 60.0;
 /// Narrowest picture of a line: a single letter is told better with something around it.
@@ -105,11 +105,11 @@ impl LinePicture {
         }
         let before = f64::from(picture.width() - width) / 2.0;
         let said = networks.characters_of(&picture, core)?;
-        let frame_px = f64::from(picture.width()) / said.n_frames.max(1) as f64;
+        let frame_px = f64::from(picture.width()) / said.len().max(1) as f64;
         let left = f64::from(self.left + columns.start);
         let on_screen = |frame: f64| left + (frame * frame_px - before.floor()) / scale;
         let first_frame = line.frames.len();
-        line.frames.extend(frames(networks, &said));
+        line.frames.extend(frames(networks, said));
         let mut last = None;
         for frame in first_frame..line.frames.len() {
             let best = line.frames[frame].best();
@@ -146,10 +146,8 @@ fn centred(picture: &RgbImage, width: u32) -> RgbImage {
     wider
 }
 
-fn frames(networks: &Networks, said: &Probabilities) -> Vec<Frame> {
-    let of_row = |row: &[f32]| {
-        let mut likely: Vec<(u32, f32)> =
-            (0..).zip(row.iter().copied()).filter(|(_, p)| *p >= LIKELY).collect();
+fn frames(networks: &Networks, said: Vec<Likely>) -> impl Iterator<Item = Frame> {
+    said.into_iter().map(|mut likely| {
         likely.sort_by(|a, b| b.1.total_cmp(&a.1));
         let of_class = |class: u32| likely.iter().find(|(k, _)| *k == class).map_or(0.0, |(_, p)| *p);
         Frame {
@@ -161,8 +159,7 @@ fn frames(networks: &Networks, said: &Probabilities) -> Vec<Frame> {
                 .map(|(class, p)| (networks.character(*class), *p))
                 .collect(),
         }
-    };
-    said.values.chunks_exact(said.n_classes.max(1)).map(of_row).collect()
+    })
 }
 
 /// A glyph's frames are where it is told, not where its ink is: its edges are half way to its neighbours, and never far

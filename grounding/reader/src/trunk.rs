@@ -1,0 +1,117 @@
+//! The layers of a network up to a place, computed here: convolutions, and what stands between them.
+//!
+//! `rten` computes any graph, and its convolutions take most of the time of both networks: this module computes them two
+//! to five times as fast. A trunk is made of a model's own graph. A graph with a node that is not known here has no
+//! trunk, and `rten` computes it.
+//!
+//! Invariants: the numbers are those of the graph, up to rounding; pictures are `[channel][row][column]`, one at a time;
+//! a value's memory is used again as soon as nothing needs the value.
+
+mod activation;
+mod compile;
+mod convolution;
+mod depthwise;
+mod graph;
+mod head;
+mod layers;
+mod parallel;
+mod vectors;
+
+pub(crate) use head::{Head, Likely, at_least};
+pub(crate) use parallel::Threads;
+
+use convolution::Shape;
+use layers::Layer;
+
+/// The layers of a network, in order.
+#[derive(Debug)]
+pub(crate) struct Trunk {
+    steps: Vec<Step>,
+    n_values: usize,
+    output: usize,
+    /// The output's name in the graph.
+    pub(crate) output_name: String,
+}
+
+/// One layer: values are numbered, 0 is the picture.
+#[derive(Debug)]
+struct Step {
+    layer: Layer,
+    inputs: Vec<usize>,
+    output: usize,
+    /// Values that nothing needs behind this step.
+    last_uses: Vec<usize>,
+}
+
+/// A value.
+#[derive(Debug)]
+struct Value {
+    shape: Shape,
+    numbers: Vec<f32>,
+}
+
+/// Memory of values that are no longer needed.
+#[derive(Default)]
+pub(crate) struct Spare(Vec<Vec<f32>>);
+
+impl Spare {
+    /// Some memory, in which anything may stand.
+    fn take(&mut self, shape: Shape) -> Value {
+        let n = shape.iter().product();
+        let fits =
+            |(at, numbers): (usize, &Vec<f32>)| (numbers.capacity() >= n).then_some((numbers.capacity(), at));
+        let best = self.0.iter().enumerate().filter_map(fits).min();
+        let mut numbers = best.map_or_else(Vec::new, |(_, at)| self.0.swap_remove(at));
+        numbers.resize(n, 0.0);
+        Value { shape, numbers }
+    }
+}
+
+impl Trunk {
+    /// The layers of a model, up to the first node of this kind or to the end; nothing if one is not known here.
+    pub(crate) fn of_model(model: &[u8], up_to: Option<&str>) -> Option<Self> {
+        compile::trunk(&graph::Graph::parse(model)?, up_to)
+    }
+
+    /// What the last layer gives for a picture, and its shape; nothing if the picture does not fit the layers. What is
+    /// kept as `spare` makes the next picture faster: memory that is asked of the system is cleared first.
+    pub(crate) fn compute(
+        &self,
+        threads: Threads<'_>,
+        numbers: Vec<f32>,
+        shape: Shape,
+        spare: &mut Spare,
+    ) -> Option<(Vec<f32>, Shape)> {
+        let mut values: Vec<Option<Value>> = (0..self.n_values).map(|_| None).collect();
+        values[0] = Some(Value { shape, numbers });
+        for step in &self.steps {
+            let value = step.compute(threads, &mut values, spare)?;
+            values[step.output] = Some(value);
+            for used in &step.last_uses {
+                spare.0.extend(values[*used].take().map(|value| value.numbers));
+            }
+        }
+        values[self.output].take().map(|value| (value.numbers, value.shape))
+    }
+}
+
+impl Step {
+    fn compute(
+        &self,
+        threads: Threads<'_>,
+        values: &mut [Option<Value>],
+        spare: &mut Spare,
+    ) -> Option<Value> {
+        // What changes a value may do so in place if nothing else needs it.
+        let first = *self.inputs.first()?;
+        if self.layer.is_in_place() && self.last_uses.contains(&first) && self.inputs.get(1) != Some(&first) {
+            let mut value = values[first].take()?;
+            let others: Option<Vec<&Value>> =
+                self.inputs[1..].iter().map(|at| values[*at].as_ref()).collect();
+            self.layer.change(threads, &mut value, &others?)?;
+            return Some(value);
+        }
+        let inputs: Option<Vec<&Value>> = self.inputs.iter().map(|at| values[*at].as_ref()).collect();
+        self.layer.compute(threads, &inputs?, spare)
+    }
+}
