@@ -4,7 +4,6 @@
 //! same, byte by byte; a part of the core map only where the pixels are the same, in place or moved as a whole.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use image::RgbImage;
 use vigorl_geometry::Rect;
@@ -41,11 +40,7 @@ impl Memory {
         let whole = Region::of_image(next);
         let changed = changed_cells(&self.image, next);
         let Some(around) = bounds(&changed) else { return Changed::Nothing };
-        let inner = match around.width() > 8 * EDGE_PX {
-            true => Region { left: around.left + EDGE_PX, right: around.right - EDGE_PX, ..around },
-            false => around,
-        };
-        let Some(by) = scrolled(&self.image, next, inner) else {
+        let Some((inner, by)) = scrolled_part(&self.image, next, around) else {
             return Changed::These(joined(changed.into_iter().map(|cell| cell.grown(AROUND_PX, whole))));
         };
         let new_rows = self.scroll(next, inner, by);
@@ -127,8 +122,26 @@ fn joined(regions: impl Iterator<Item = Region>) -> Vec<Region> {
     groups
 }
 
-/// By how many rows the content of `inner` moved up, if it moved as a whole.
-fn scrolled(before: &RgbImage, after: &RgbImage, inner: Region) -> Option<i64> {
+/// What moved as a whole, and by how many rows up: all of `around`, or what is left of it without an edge or both. Text
+/// can stand at an edge, so an edge is left out only if more rows move along without it.
+fn scrolled_part(before: &RgbImage, after: &RgbImage, around: Region) -> Option<(Region, i64)> {
+    let mut best: Option<(Region, i64, usize)> = None;
+    for (left, right) in [(0, 0), (0, EDGE_PX), (EDGE_PX, 0), (EDGE_PX, EDGE_PX)] {
+        if left + right > 0 && around.width() <= 8 * EDGE_PX {
+            continue;
+        }
+        let inner = Region { left: around.left + left, right: around.right - right, ..around };
+        if let Some((by, n)) = scrolled(before, after, inner)
+            && best.is_none_or(|(_, _, most)| n > most)
+        {
+            best = Some((inner, by, n));
+        }
+    }
+    best.map(|(inner, by, _)| (inner, by))
+}
+
+/// By how many rows the content of `inner` moved up, if it moved as a whole, and how many rows tell so.
+fn scrolled(before: &RgbImage, after: &RgbImage, inner: Region) -> Option<(i64, usize)> {
     let hashes = |image: &RgbImage| -> Vec<(u32, u64)> {
         let tells = |pixels: &[u8]| pixels.as_chunks::<3>().0.windows(2).any(|pair| pair[0] != pair[1]);
         let rows = (inner.top..inner.bottom).map(|y| (y, row(image, inner, y)));
@@ -149,13 +162,18 @@ fn scrolled(before: &RgbImage, after: &RgbImage, inner: Region) -> Option<i64> {
         }
     }
     let (by, n) = votes.into_iter().max_by_key(|(by, n)| (*n, -by.abs(), *by))?;
-    (n >= MIN_ROWS && n as f64 >= MIN_SHARE * rows.len() as f64).then_some(by)
+    (n >= MIN_ROWS && n as f64 >= MIN_SHARE * rows.len() as f64).then_some((by, n))
 }
 
+/// Equal bytes have equal hashes; whoever finds a hash again compares the bytes.
 fn hash(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    hasher.finish()
+    // Golden ratio in 64 bits, as in Fibonacci hashing: eight bytes at a time, screens are large.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mix = |hash: u64, word: u64| (hash.rotate_left(29) ^ word).wrapping_mul(FACTOR);
+    let words = words.iter().fold(bytes.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    let all = rest.iter().fold(words, |hash, byte| mix(hash, u64::from(*byte)));
+    all ^ all >> 32
 }
 
 /// Lines by their pictures.

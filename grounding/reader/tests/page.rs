@@ -185,7 +185,7 @@ fn a_text_is_read_wherever_it_is_scrolled_to_and_only_what_is_new_is_read() {
         assert_eq!(texts(&again), texts(&fresh), "scrolled to {top}");
         for (a, b) in again.lines.iter().zip(&fresh.lines) {
             let (a, b) = (a.rect.center(), b.rect.center());
-            assert!(a.distance(b) < 2.0, "scrolled to {top}: {a:?} {b:?}");
+            assert!(a.distance(b) < 3.0, "scrolled to {top}: {a:?} {b:?}");
         }
     }
 }
