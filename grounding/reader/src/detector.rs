@@ -23,8 +23,9 @@ const CELL_PX: u32 = 16;
 const FLAT: u8 = 10;
 /// What is looked at around a region, in pixels.
 const MARGIN_PX: u32 = 32;
-/// Longest side that is computed at once, in pixels: memory grows with the area.
+/// Longest row that is computed at once, in pixels, and the area: memory grows with it.
 const AT_ONCE_PX: u32 = 1_280;
+const AT_ONCE_AREA: u32 = AT_ONCE_PX * 832;
 /// With more regions than this, neighbours are put together.
 const MAX_REGIONS: usize = 24;
 /// Area, in cells, that costs as much as looking at one region more.
@@ -65,14 +66,15 @@ impl Region {
         }
     }
 
-    /// Parts of at most [`AT_ONCE_PX`], as alike as possible.
+    /// Parts of at most [`AT_ONCE_PX`] and [`AT_ONCE_AREA`], as alike as possible.
     fn parts(self) -> impl Iterator<Item = Self> {
-        let cut = |low: u32, high: u32| {
-            let n = (high - low).div_ceil(AT_ONCE_PX).max(1);
+        let cut = |low: u32, high: u32, most: u32| {
+            let n = (high - low).div_ceil(most).max(1);
             (0..n).map(move |i| (low + (high - low) * i / n, low + (high - low) * (i + 1) / n))
         };
-        let columns: Vec<_> = cut(self.left, self.right).collect();
-        cut(self.top, self.bottom).flat_map(move |(top, bottom)| {
+        let columns: Vec<_> = cut(self.left, self.right, AT_ONCE_PX).collect();
+        let widest = columns.iter().map(|(left, right)| right - left).max().unwrap_or(1).max(1);
+        cut(self.top, self.bottom, AT_ONCE_AREA / widest).flat_map(move |(top, bottom)| {
             let columns = columns.clone();
             columns.into_iter().map(move |(left, right)| Self { left, top, right, bottom })
         })

@@ -14,10 +14,13 @@ mod depthwise;
 mod graph;
 mod head;
 mod layers;
+mod middle;
 mod parallel;
 mod vectors;
 
+pub(crate) use graph::Graph;
 pub(crate) use head::{Head, Likely, at_least};
+pub(crate) use middle::between;
 pub(crate) use parallel::Threads;
 
 use convolution::Shape;
@@ -61,16 +64,24 @@ impl Spare {
         let fits =
             |(at, numbers): (usize, &Vec<f32>)| (numbers.capacity() >= n).then_some((numbers.capacity(), at));
         let best = self.0.iter().enumerate().filter_map(fits).min();
-        let mut numbers = best.map_or_else(Vec::new, |(_, at)| self.0.swap_remove(at));
+        let mut numbers = match best {
+            Some((_, at)) => self.0.swap_remove(at),
+            None => {
+                // What is too small makes room for what is not.
+                let largest = (0..self.0.len()).max_by_key(|at| self.0[*at].capacity());
+                drop(largest.map(|at| self.0.swap_remove(at)));
+                Vec::with_capacity(n)
+            }
+        };
         numbers.resize(n, 0.0);
         Value { shape, numbers }
     }
 }
 
 impl Trunk {
-    /// The layers of a model, up to the first node of this kind or to the end; nothing if one is not known here.
-    pub(crate) fn of_model(model: &[u8], up_to: Option<&str>) -> Option<Self> {
-        compile::trunk(&graph::Graph::parse(model)?, up_to)
+    /// The layers of a graph, up to the first node of this kind or to the end; nothing if one is not known here.
+    pub(crate) fn of_graph(graph: &Graph, up_to: Option<&str>) -> Option<Self> {
+        compile::trunk(graph, up_to)
     }
 
     /// What the last layer gives for a picture, and its shape; nothing if the picture does not fit the layers. What is

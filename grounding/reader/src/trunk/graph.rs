@@ -10,25 +10,26 @@ use half::slice::HalfFloatSliceExt as _;
 
 use crate::onnx::{Wire, fields};
 
-mod field {
-    pub(super) const MODEL_GRAPH: u64 = 7;
-    pub(super) const GRAPH_NODE: u64 = 1;
-    pub(super) const GRAPH_INITIALIZER: u64 = 5;
-    pub(super) const GRAPH_INPUT: u64 = 11;
-    pub(super) const GRAPH_OUTPUT: u64 = 12;
-    pub(super) const NODE_INPUT: u64 = 1;
-    pub(super) const NODE_OUTPUT: u64 = 2;
-    pub(super) const NODE_OPERATOR: u64 = 4;
-    pub(super) const NODE_ATTRIBUTE: u64 = 5;
-    pub(super) const ATTRIBUTE_NAME: u64 = 1;
-    pub(super) const ATTRIBUTE_FLOAT: u64 = 2;
-    pub(super) const ATTRIBUTE_INT: u64 = 3;
-    pub(super) const ATTRIBUTE_TEXT: u64 = 4;
-    pub(super) const ATTRIBUTE_INTS: u64 = 8;
-    pub(super) const TENSOR_DIMS: u64 = 1;
-    pub(super) const TENSOR_TYPE: u64 = 2;
-    pub(super) const TENSOR_NAME: u64 = 8;
-    pub(super) const TENSOR_RAW: u64 = 9;
+pub(super) mod field {
+    pub(in crate::trunk) const MODEL_GRAPH: u64 = 7;
+    pub(in crate::trunk) const GRAPH_NODE: u64 = 1;
+    pub(in crate::trunk) const GRAPH_INITIALIZER: u64 = 5;
+    pub(in crate::trunk) const GRAPH_INPUT: u64 = 11;
+    pub(in crate::trunk) const GRAPH_OUTPUT: u64 = 12;
+    pub(in crate::trunk) const GRAPH_VALUE: u64 = 13;
+    pub(in crate::trunk) const NODE_INPUT: u64 = 1;
+    pub(in crate::trunk) const NODE_OUTPUT: u64 = 2;
+    pub(in crate::trunk) const NODE_OPERATOR: u64 = 4;
+    pub(in crate::trunk) const NODE_ATTRIBUTE: u64 = 5;
+    pub(in crate::trunk) const ATTRIBUTE_NAME: u64 = 1;
+    pub(in crate::trunk) const ATTRIBUTE_FLOAT: u64 = 2;
+    pub(in crate::trunk) const ATTRIBUTE_INT: u64 = 3;
+    pub(in crate::trunk) const ATTRIBUTE_TEXT: u64 = 4;
+    pub(in crate::trunk) const ATTRIBUTE_INTS: u64 = 8;
+    pub(in crate::trunk) const TENSOR_DIMS: u64 = 1;
+    pub(in crate::trunk) const TENSOR_TYPE: u64 = 2;
+    pub(in crate::trunk) const TENSOR_NAME: u64 = 8;
+    pub(in crate::trunk) const TENSOR_RAW: u64 = 9;
 }
 const FLOAT: u64 = 1;
 const FLOAT16: u64 = 10;
@@ -65,7 +66,7 @@ impl Node {
 }
 
 #[derive(Debug)]
-pub(super) struct Graph {
+pub(crate) struct Graph {
     /// In an order in which they can be computed, without those that copy.
     pub(super) nodes: Vec<Node>,
     pub(super) tables: HashMap<String, Table>,
@@ -74,7 +75,7 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    pub(super) fn parse(model: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(model: &[u8]) -> Option<Self> {
         let graph = fields(model)?.into_iter().find(|field| field.number == field::MODEL_GRAPH)?;
         let Wire::Bytes(graph) = graph.value else { return None };
         let (mut nodes, mut tables, mut inputs, mut outputs) =
@@ -118,7 +119,7 @@ impl Graph {
     }
 }
 
-fn text_of(message: &[u8], number: u64) -> Option<String> {
+pub(super) fn text_of(message: &[u8], number: u64) -> Option<String> {
     fields(message)?.into_iter().find(|field| field.number == number).and_then(|field| match field.value {
         Wire::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
         Wire::Varint(_) | Wire::Fixed => None,

@@ -32,9 +32,8 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// The last layer of a model, if it is one of this kind.
-    pub(crate) fn of_model(model: &[u8]) -> Option<Self> {
-        let graph = Graph::parse(model)?;
+    /// The last layer of a graph, if it is one of this kind.
+    pub(crate) fn of_graph(graph: &Graph) -> Option<Self> {
         let maker =
             |name: &str| graph.nodes.iter().find(|node| node.outputs.iter().any(|output| output == name));
         let of_kind = |name: &str, kind: &str| maker(name).filter(|node| node.operator == kind);
