@@ -272,6 +272,7 @@ mod tests {
             folder: PathBuf::new(),
             image_size: Some([4, 4]),
             action: Some(record),
+            texts: None,
             model: None,
         }
     }

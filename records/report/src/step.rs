@@ -5,10 +5,10 @@
 use maud::{Markup, html};
 use vigorl_interface::{Effect, print_chord};
 use vigorl_runs::RecordedStep;
-use vigorl_runs::record::{ActionRecord, Box4, GroundingRecord, StepRecord, Timings};
+use vigorl_runs::record::{ActionRecord, Box4, GroundingRecord, StepRecord, TextRecord, Timings};
 use vigorl_tasks::Verification;
 
-use crate::html::{Pictures, count, dotted, duration};
+use crate::html::{Pictures, count, dotted, duration, number};
 use crate::overlay::{self, Frame};
 use crate::said::{conclusion, said};
 
@@ -39,6 +39,7 @@ pub(crate) fn section(
                 div.seen {
                     (stage(step, target_of(step, target), pictures, Some(picture_id(step.step))))
                     @if let Some(action) = &step.action { (timing_bar(&action.millis)) (after_facts(action)) }
+                    @if let Some(texts) = &step.texts { (read(texts)) }
                 }
                 div.said {
                     @match &step.model {
@@ -210,6 +211,29 @@ fn timing_bar(timings: &Timings) -> Markup {
         div.times {
             span { b { (duration(timings.total())) } }
             @for (name, millis) in &phases { span { i style=(color(name)) {} (name) " " (duration(*millis)) } }
+        }
+    }
+}
+
+/// All that was read, folded away: each line with its box, once where the action changed none.
+fn read(texts: &TextRecord) -> Markup {
+    let after = texts.after.as_ref().filter(|after| texts.before.as_ref() != Some(after));
+    let readings = [("before", texts.before.as_ref()), ("after", after)];
+    html! {
+        @for (when, reading) in readings.into_iter().filter_map(|(when, found)| Some((when, found?))) {
+            details {
+                summary { (count(reading.lines.len())) " lines that were read " (when) " the action" }
+                @if let Some(why) = &reading.unread { p.labels { (why) } }
+                table.read {
+                    @for line in &reading.lines {
+                        @let [left, top, right, bottom] = line.rect.map(|edge| number(edge.0));
+                        tr {
+                            td { (left) ", " (top) " to " (right) ", " (bottom) }
+                            td { bdi { (line.text) } }
+                        }
+                    }
+                }
+            }
         }
     }
 }

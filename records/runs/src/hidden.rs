@@ -1,20 +1,30 @@
 //! Keeps secrets out of what is written and shown. Invariant: in every text, a secret's name stands wherever
-//! its value would, and nothing but texts changes: what was JSON of the format stays JSON of the format.
+//! its value would, and nothing but texts changes: what was JSON of the format stays JSON of the format. What was read off
+//! a screen may be misread, cut or wrapped: there a secret is looked for more broadly (`misread.rs`).
 
 use serde_json::{Map, Value};
 use vigorl_tasks::scripted::Secret;
+
+use crate::misread::{Sought, alike};
+use crate::record::LineRecord;
 
 /// Fields of a record, and of its action, that hold a word of the format or a date, and no text of anybody. Deeper
 /// down, such as among the variables of a task, the same name can be anybody's.
 const WORDS: [&str; 8] = ["event", "at", "started_at", "effect", "verification", "type", "button", "chord"];
 
+/// Fields of a record in which stands what was read off a screen, whatever lies deeper in them.
+const READ: [&str; 7] = ["completion", "thoughts", "answer_text", "malformed", "detail", "err_msg", "unread"];
+
 /// Secrets, and what stands instead of them.
 #[derive(Clone, Default)]
 pub struct Hidden {
-    /// Values, also quoted as Rust does, and names.
+    /// Values, also quoted as Rust does and as an address does, and names.
     pairs: Vec<(String, String)>,
-    /// Values as a reader may misread them, and names.
-    misread: Vec<(Vec<char>, String)>,
+    /// Values without white space, whose signs stand for those that look alike, and names.
+    folded: Vec<(Vec<char>, String)>,
+    sought: Sought,
+    /// What is hidden where it stands as whole words, and what stands instead.
+    words: Vec<(String, String)>,
 }
 
 impl std::fmt::Debug for Hidden {
@@ -33,26 +43,56 @@ impl Hidden {
         };
         let forms = |secret: &Secret| {
             let name = format!("${{secret:{}}}", secret.name);
-            [secret.value.clone(), quoted(&secret.value)].map(|form| (form, name.clone()))
+            let value = &secret.value;
+            [value.clone(), quoted(value), in_address(value, "%20"), in_address(value, "+")]
+                .map(|form| (form, name.clone()))
         };
         let mut pairs: Vec<_> = secrets.iter().flat_map(forms).collect();
         // A secret that contains another one goes first.
         pairs.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+        pairs.dedup();
         let folded = |(value, name): &(String, String)| {
             (value.chars().filter(|c| !c.is_whitespace()).map(alike).collect::<Vec<char>>(), name.clone())
         };
-        let misread = pairs.iter().map(folded).filter(|(value, _)| !value.is_empty()).collect();
-        Self { pairs, misread }
+        let folded: Vec<_> = pairs.iter().map(folded).filter(|(value, _)| !value.is_empty()).collect();
+        let sought = Sought::new(folded.clone());
+        Self { pairs, folded, sought, words: Vec::new() }
+    }
+
+    /// Hides from now on what a task read into a variable, wherever it stands as whole words. The variable's name stands
+    /// instead.
+    pub(crate) fn add_word(&mut self, name: &str, value: &str) {
+        let word = (value.trim().to_owned(), format!("${{{name}}}"));
+        if !word.0.is_empty() && !self.words.contains(&word) {
+            self.words.push(word);
+            self.words.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+        }
+    }
+
+    /// Whether something that was read has a secret in it.
+    pub(crate) fn is_in_reading(&self, text: &str) -> bool {
+        !self.pairs.is_empty() && self.in_reading(text) != text
     }
 
     /// The same record without secrets in its texts. Names of fields, numbers and [`WORDS`] are the format's and stay.
     pub(crate) fn in_record(&self, mut record: Value) -> Value {
         match &mut record {
-            _ if self.pairs.is_empty() => {}
+            _ if self.pairs.is_empty() && self.words.is_empty() => {}
             Value::Object(fields) => self.hide_in(fields, true),
-            other => self.hide(other),
+            other => self.hide(other, false),
         }
         record
+    }
+
+    /// The same lines without secrets, also such as are spread over several of them.
+    pub(crate) fn in_lines(&self, lines: &mut [LineRecord]) {
+        self.sought.hide_in_lines(lines);
+        lines.iter_mut().for_each(|line| line.text = self.in_reading(&line.text));
+    }
+
+    /// As [`Self::in_text`], and more broadly, for what was read off a screen.
+    fn in_reading(&self, text: &str) -> String {
+        self.sought.hide_in(&self.in_text(text))
     }
 
     fn hide_in(&self, fields: &mut Map<String, Value>, is_record: bool) {
@@ -60,16 +100,20 @@ impl Hidden {
             match field {
                 _ if WORDS.contains(&name.as_str()) => {}
                 Value::Object(action) if is_record && name == "action" => self.hide_in(action, false),
-                other => self.hide(other),
+                other => self.hide(other, READ.contains(&name.as_str())),
             }
         }
     }
 
-    fn hide(&self, json: &mut Value) {
+    fn hide(&self, json: &mut Value, is_read: bool) {
         match json {
+            Value::String(text) if is_read => *text = self.in_reading(text),
             Value::String(text) => *text = self.in_text(text),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.hide(item)),
-            Value::Object(fields) => fields.values_mut().for_each(|field| self.hide(field)),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.hide(item, is_read)),
+            Value::Object(fields) => {
+                let is_read = |name: &str| is_read || READ.contains(&name);
+                fields.iter_mut().for_each(|(name, field)| self.hide(field, is_read(name)));
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
@@ -78,15 +122,16 @@ impl Hidden {
     /// case, with other white space, and with signs that look alike.
     pub fn in_text(&self, text: &str) -> String {
         let text = self.pairs.iter().fold(text.to_owned(), |text, (value, name)| text.replace(value, name));
+        let text = self.words.iter().fold(text, |text, (value, name)| without_word(&text, value, name));
         let (mut out, mut rest) = (String::new(), text.as_str());
         while let Some(first) = rest.chars().next() {
             // A name may read like its value.
-            if let Some((_, name)) = self.misread.iter().find(|(_, name)| rest.starts_with(name)) {
+            if let Some((_, name)) = self.folded.iter().find(|(_, name)| rest.starts_with(name)) {
                 out.push_str(name);
                 rest = &rest[name.len()..];
                 continue;
             }
-            let found = self.misread.iter().find_map(|(value, name)| Some((name, behind(rest, value)?)));
+            let found = self.folded.iter().find_map(|(value, name)| Some((name, behind(rest, value)?)));
             match found {
                 Some((name, behind)) => {
                     out.push_str(name);
@@ -102,15 +147,34 @@ impl Hidden {
     }
 }
 
-/// One of the signs that a reader takes for one another.
-fn alike(c: char) -> char {
-    match c {
-        '0' | 'O' | 'o' => 'o',
-        '1' | 'l' | 'L' | 'I' | 'i' | '|' | '!' => 'l',
-        '5' | 'S' | 's' => 's',
-        '8' | 'B' | 'b' => 'b',
-        _ => c.to_lowercase().next().unwrap_or(c),
+/// A text as an address has it, whose spaces are `space`.
+fn in_address(text: &str, space: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b' ' => space.to_owned(),
+        b'-' | b'_' | b'.' | b'*' => char::from(byte).to_string(),
+        _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}
+
+/// The same text with `name` wherever `value` stands and no letter or digit goes on from it.
+fn without_word(text: &str, value: &str, name: &str) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find(value) {
+        let (before, from) = rest.split_at(at);
+        let behind = &from[value.len()..];
+        let goes_on = |a: Option<char>, b: Option<char>| {
+            a.zip(b).is_some_and(|(a, b)| a.is_alphanumeric() && b.is_alphanumeric())
+        };
+        let last = before.chars().last().or_else(|| out.chars().last());
+        let is_part =
+            goes_on(last, value.chars().next()) || goes_on(value.chars().last(), behind.chars().next());
+        out.extend([before, if is_part { value } else { name }]);
+        rest = behind;
     }
+    out.push_str(rest);
+    out
 }
 
 /// What follows on a value that a text begins with, as it may be misread.
@@ -147,7 +211,7 @@ mod tests {
         check("it is my pa\"ss wörd.", "it is ${secret:LONG}.");
         check("pass", "pass");
         check("It is MY  PA\"SS WÖRD!", "It is ${secret:LONG}!");
-        assert_eq!(format!("{hidden:?}"), "Hidden(4)");
+        assert_eq!(format!("{hidden:?}"), "Hidden(7)");
     }
 
     #[test]

@@ -463,6 +463,44 @@ pub struct StepRecord {
     pub millis: Timings,
 }
 
+/// `text.json`: all that was read on the screenshots of one step, in runs that record it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TextRecord {
+    /// On `before.png`.
+    pub before: Option<ReadingRecord>,
+    /// On `after.png`.
+    pub after: Option<ReadingRecord>,
+}
+
+/// All that was read on one screenshot.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReadingRecord {
+    /// From top to bottom.
+    pub lines: Vec<LineRecord>,
+    /// Why nothing was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
+}
+
+/// A line that was read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LineRecord {
+    /// What it says.
+    pub text: String,
+    /// Where it stands.
+    #[serde(rename = "box")]
+    pub rect: Box4,
+    /// Confidence in 0..=1.
+    pub confidence: f32,
+}
+
+impl LineRecord {
+    /// Left, top, right and bottom.
+    pub(crate) fn edges(&self) -> [f64; 4] {
+        self.rect.map(|edge| edge.0)
+    }
+}
+
 /// An element of a page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ElementRecord {

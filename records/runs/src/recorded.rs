@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use crate::record::{EpisodeRecord, Event, GroundingRecord, RunRecord, StepRecord, Summary, TurnRecord};
+use crate::record::{
+    EpisodeRecord, Event, GroundingRecord, RunRecord, StepRecord, Summary, TextRecord, TurnRecord,
+};
 use crate::run_dir::RunDirError;
 
 /// A run as found on disk.
@@ -58,6 +60,8 @@ pub struct RecordedStep {
     pub action: Option<StepRecord>,
     /// `model.json`, or the turns of the event log if it was not written.
     pub model: Option<GroundingRecord>,
+    /// `text.json`, if the run records all that is read.
+    pub texts: Option<TextRecord>,
 }
 
 impl Recorded {
@@ -113,6 +117,7 @@ fn episodes(root: &Path, events: &[Event]) -> Result<Vec<RecordedEpisode>, RunDi
                     image_size: image_size(events, *step),
                     action: read_if_present(&folder.join("action.json"))?,
                     model: read_if_present(&folder.join("model.json"))?.or_else(|| said(events, *step)),
+                    texts: read_if_present(&folder.join("text.json"))?,
                     folder,
                 };
                 if let Some(episode) = episodes.last_mut() {

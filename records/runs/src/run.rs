@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use image::RgbImage;
 use vigorl_agent::{Episode, Sighting, StepOutcome, Watch, WatchError, Watched};
 use vigorl_interface::{Action, Screenshot, Settled};
 use vigorl_policy::Turn;
@@ -15,8 +16,9 @@ use vigorl_tasks::{Start, Verification};
 
 use crate::interval::wilson95;
 use crate::record::{
-    ElementRecord, EpisodeRecord, Event, GroundingRecord, MapsRecord, Plain, RunRecord, StepRecord, Summary,
-    Timings, TokensRecord, TurnRecord, action_record, box4, millis, xy,
+    ElementRecord, EpisodeRecord, Event, GroundingRecord, LineRecord, MapsRecord, Plain, ReadingRecord,
+    RunRecord, StepRecord, Summary, TextRecord, Timings, TokensRecord, TurnRecord, action_record, box4,
+    millis, xy,
 };
 use crate::run_dir::{RunDir, RunDirError};
 use crate::totals::{Judged, Totals};
@@ -35,7 +37,22 @@ pub struct Run {
     step_started: Instant,
     /// So far: a step that fails leaves what was said.
     said: GroundingRecord,
+    /// Reads all of every screenshot, where that is recorded.
+    reader: Option<Box<dyn ReadTexts>>,
+    /// What was read in this step.
+    texts: TextRecord,
+    /// Whether what a step reads is written down.
+    tells_values: bool,
     costs: Vec<StepCost>,
+}
+
+/// Reads the text of screenshots, for a record.
+pub trait ReadTexts: std::fmt::Debug {
+    /// All lines of a picture.
+    ///
+    /// # Errors
+    /// Why this picture cannot be read, which is recorded.
+    fn lines(&mut self, picture: &RgbImage) -> Result<Vec<LineRecord>, String>;
 }
 
 /// What one step took.
@@ -73,8 +90,23 @@ impl Run {
             n_of_episode: 0,
             step_started: Instant::now(),
             said: GroundingRecord::default(),
+            reader: None,
+            texts: TextRecord::default(),
+            tells_values: true,
             costs: Vec::new(),
         }
+    }
+
+    /// The same run, whose record has all text of every screenshot.
+    #[must_use]
+    pub fn with_all_texts(self, reader: Box<dyn ReadTexts>) -> Self {
+        Self { reader: Some(reader), ..self }
+    }
+
+    /// The same run, whose record names the variable instead of what a step reads into it.
+    #[must_use]
+    pub fn without_values(self) -> Self {
+        Self { tells_values: false, ..self }
     }
 
     /// The folder of a recorded run.
@@ -136,6 +168,23 @@ impl Run {
             dialog: record.dialog.clone(),
             millis: record.millis,
         })
+    }
+
+    /// Reads a screenshot of this step, where that is recorded.
+    fn read(&mut self, picture: &RgbImage) -> Option<ReadingRecord> {
+        let reader = self.reader.as_mut().filter(|_| self.dir.is_some())?;
+        let (lines, unread) = match reader.lines(picture) {
+            Ok(lines) => (lines, None),
+            Err(why) => (Vec::new(), Some(why)),
+        };
+        Some(ReadingRecord { lines, unread })
+    }
+
+    fn write_texts(&mut self) -> Result<(), RunDirError> {
+        match &mut self.dir {
+            Some(dir) if self.reader.is_some() => dir.texts(self.totals.n_steps, self.texts.clone()),
+            _ => Ok(()),
+        }
     }
 
     fn write_turn(&mut self, turn: &Turn) -> Result<(), RunDirError> {
@@ -208,7 +257,7 @@ impl Watch for Run {
         self.totals.n_steps += 1;
         self.n_of_episode += 1;
         self.step_started = Instant::now();
-        self.said = GroundingRecord::default();
+        (self.said, self.texts) = (GroundingRecord::default(), TextRecord::default());
         let (step, episode) = (self.totals.n_steps, self.episode_number());
         self.event(&Event::StepStarted { step, episode, instruction: instruction.to_owned() })
     }
@@ -217,7 +266,9 @@ impl Watch for Run {
         let Some(dir) = &mut self.dir else { return Ok(()) };
         let (width, height) = before.pixels.dimensions();
         kept(dir.image(self.totals.n_steps, "before.png", &before.pixels))?;
-        kept(dir.event(&Event::Observed { step: self.totals.n_steps, image_size: [width, height] }))
+        kept(dir.event(&Event::Observed { step: self.totals.n_steps, image_size: [width, height] }))?;
+        self.texts.before = self.read(&before.pixels);
+        kept(self.write_texts())
     }
 
     fn turn(&mut self, turn: &Turn) -> Watched {
@@ -246,6 +297,13 @@ impl Watch for Run {
     }
 
     fn step_ended(&mut self, outcome: &StepOutcome, verification: Verification) -> Watched {
+        if let (Some(dir), Some((name, value))) = (&mut self.dir, &outcome.read) {
+            dir.hide_value(name, value, self.tells_values);
+        }
+        if let Some(after) = &outcome.after {
+            self.texts.after = self.read(&after.pixels);
+            kept(self.write_texts())?;
+        }
         let record = step_record(outcome, self.totals.n_steps, self.episode_number(), verification);
         self.totals.add_time(&record.millis);
         if let Some(said) = GroundingRecord::of(&outcome.sightings) {

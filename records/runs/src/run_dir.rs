@@ -20,7 +20,7 @@ use vigorl_tasks::scripted::Secret;
 
 use crate::clock::Stamp;
 use crate::hidden::Hidden;
-use crate::record::{Event, RunRecord, Summary};
+use crate::record::{Event, RunRecord, Summary, TextRecord};
 
 /// Files that wait for the writer; more make the loop wait, so that memory stays bounded.
 const QUEUE: usize = 16;
@@ -98,7 +98,8 @@ impl RunDir {
         secrets: &[Secret],
     ) -> Result<Self, RunDirError> {
         let hidden = Hidden::of(secrets);
-        let root = fresh_folder(output_dir, &format!("{}-{}", Stamp::now().compact(), slug(name)))?;
+        let root =
+            fresh_folder(output_dir, &format!("{}-{}", Stamp::now().compact(), slug(&hidden.in_text(name))))?;
         write(&root.join("run.json"), &pretty(&hidden, run))?;
         let path = root.join("events.jsonl");
         let events = OpenOptions::new()
@@ -168,6 +169,25 @@ impl RunDir {
             path: self.step_path(step, name),
             content: Content::Bytes(pretty(&self.hidden, record)),
         })
+    }
+
+    /// Queues what was read on the screenshots of a step.
+    ///
+    /// # Errors
+    /// [`RunDirError::Write`] of an earlier file.
+    pub fn texts(&mut self, step: usize, mut texts: TextRecord) -> Result<(), RunDirError> {
+        for reading in [&mut texts.before, &mut texts.after].into_iter().flatten() {
+            self.hidden.in_lines(&mut reading.lines);
+        }
+        self.json(step, "text.json", &texts)
+    }
+
+    /// What was read into a variable: from now on the variable's name stands instead of it. Where only secrets are to be
+    /// hidden, that holds of what has a secret in it.
+    pub(crate) fn hide_value(&mut self, name: &str, value: &str, only_secrets: bool) {
+        if !only_secrets || self.hidden.is_in_reading(value) {
+            self.hidden.add_word(name, value);
+        }
     }
 
     /// Waits for queued files, writes the summary and closes the log.

@@ -111,6 +111,7 @@ mod tests {
             folder: PathBuf::new(),
             image_size: None,
             action: None,
+            texts: None,
             model: Some(said),
         };
         let mut totals = Totals::of([&step, &step]);

@@ -1,0 +1,255 @@
+//! Finds secrets in what was read off a screen: misread, cut into parts, or wrapped over lines.
+//!
+//! Invariant: what might be a secret is hidden, and rather too much than too little; what nothing speaks for stays, because
+//! a name in the middle of an ordinary word would tell a part of the secret.
+
+use std::ops::Range;
+
+use crate::record::LineRecord;
+
+/// Of so many characters of a secret, one may be misread, left out or added.
+const PER_SLIP: usize = 5;
+/// Shorter parts of a secret, in characters, are ordinary words.
+const SHORTEST_PART: usize = 4;
+/// A secret is wrapped over so many lines at most.
+const MOST_LINES: usize = 8;
+/// Stands for the name of a secret that was hidden already; no text has it.
+const BARRIER: char = '\u{ffff}';
+
+/// Secrets as they are compared, and their names.
+#[derive(Clone, Default)]
+pub(crate) struct Sought(Vec<(Vec<char>, String)>);
+
+/// Characters as they are compared, each with where it stands: in which text, and its bytes there.
+type Folded = Vec<(char, usize, Range<usize>)>;
+
+/// What is to be hidden of a text, and behind what name.
+type Marks = Vec<(Range<usize>, usize)>;
+
+impl Sought {
+    /// Secrets without white space, of signs that look alike one each.
+    pub(crate) fn new(mut folded: Vec<(Vec<char>, String)>) -> Self {
+        folded.dedup();
+        Self(folded)
+    }
+
+    /// The same text with names where secrets may stand.
+    pub(crate) fn hide_in(&self, text: &str) -> String {
+        let mut marks = vec![Marks::new()];
+        self.mark(&[(0, text)], &mut marks);
+        self.replaced(text, &marks[0])
+    }
+
+    /// The same of lines, one of which may go on in another.
+    pub(crate) fn hide_in_lines(&self, lines: &mut [LineRecord]) {
+        if self.0.is_empty() {
+            return;
+        }
+        let mut marks = vec![Marks::new(); lines.len()];
+        for first in 0..lines.len() {
+            for chain in [along(lines, first), below(lines, first)] {
+                let texts: Vec<_> = chain.into_iter().map(|line| (line, lines[line].text.as_str())).collect();
+                self.mark(&texts, &mut marks);
+            }
+        }
+        for (line, marks) in lines.iter_mut().zip(&marks) {
+            line.text = self.replaced(&line.text, marks);
+        }
+    }
+
+    /// Marks what may be a secret in texts that belong together, each with its number.
+    fn mark(&self, texts: &[(usize, &str)], marks: &mut [Marks]) {
+        let folded: Folded = texts.iter().flat_map(|(number, text)| self.fold(*number, text)).collect();
+        let chars: Vec<char> = folded.iter().map(|(c, ..)| *c).collect();
+        for (of, (secret, _)) in self.0.iter().enumerate() {
+            for found in near(secret, &chars, secret.len() / PER_SLIP) {
+                for (_, number, bytes) in &folded[found] {
+                    marks[*number].push((bytes.clone(), of));
+                }
+            }
+            for (number, text) in texts {
+                marks[*number].extend(self.parts(secret, text).map(|part| (part, of)));
+            }
+        }
+    }
+
+    /// Words that are a good part of a secret: what a field shows of it that cuts it off.
+    fn parts<'t>(&self, secret: &'t [char], text: &'t str) -> impl Iterator<Item = Range<usize>> + 't {
+        let least = SHORTEST_PART.max(secret.len().div_ceil(2));
+        let start = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
+        let words: Vec<_> = text.split_whitespace().map(|word| (start(word), word)).collect();
+        let names: Vec<String> = self.0.iter().map(|(_, name)| name.clone()).collect();
+        words.into_iter().filter_map(move |(start, word)| {
+            let inner = word.trim_matches(['`', '"', '\'', '…', ',', ';']);
+            let folded: Vec<char> = inner.chars().map(alike).collect();
+            let is_part = (least..=secret.len()).contains(&folded.len())
+                && !names.iter().any(|name| word.contains(name))
+                && !near(&folded, secret, folded.len() / (2 * PER_SLIP)).is_empty();
+            is_part.then(|| start..start + word.len())
+        })
+    }
+
+    fn fold(&self, number: usize, text: &str) -> Folded {
+        let (mut folded, mut at) = (Folded::new(), 0);
+        while let Some(c) = text[at..].chars().next() {
+            let name = self.0.iter().find(|(_, name)| text[at..].starts_with(name)).map(|(_, name)| name);
+            let len = name.map_or(c.len_utf8(), String::len);
+            if name.is_some() || !c.is_whitespace() {
+                let c = if name.is_some() { BARRIER } else { alike(c) };
+                folded.push((c, number, at..at + len));
+            }
+            at += len;
+        }
+        folded
+    }
+
+    /// The text with a name for each stretch of marks that touch, or that nothing but white space parts.
+    fn replaced(&self, text: &str, marks: &Marks) -> String {
+        let mut marks = marks.clone();
+        marks.sort_by_key(|(bytes, _)| (bytes.start, std::cmp::Reverse(bytes.end)));
+        let (mut out, mut at, mut last) = (String::new(), 0, None);
+        for (bytes, of) in marks {
+            if bytes.end <= at {
+                continue;
+            }
+            let between = text.get(at..bytes.start).unwrap_or_default();
+            if last.is_none() || !between.trim().is_empty() {
+                out.extend([between, self.0[of].1.as_str()]);
+            }
+            (at, last) = (bytes.end, Some(of));
+        }
+        out.push_str(&text[at..]);
+        out
+    }
+}
+
+/// One of the signs that a reader takes for one another.
+pub(crate) fn alike(c: char) -> char {
+    match c {
+        '0' | 'O' | 'o' => 'o',
+        '1' | 'l' | 'L' | 'I' | 'i' | '|' | '!' => 'l',
+        '5' | 'S' | 's' => 's',
+        '8' | 'B' | 'b' => 'b',
+        _ => c.to_lowercase().next().unwrap_or(c),
+    }
+}
+
+/// Where something stands that becomes `wanted` by at most so many slips, each time by the fewest; a barrier is part of
+/// nothing.
+fn near(wanted: &[char], text: &[char], most: usize) -> Vec<Range<usize>> {
+    // For each beginning of `wanted`: the least slips to make it of what ends here, and where that begins.
+    let mut ways: Vec<(usize, usize)> = (0..=wanted.len()).map(|n| (n, 0)).collect();
+    let (mut found, mut reached): (Vec<(usize, Range<usize>)>, usize) = (Vec::new(), 0);
+    for (at, c) in text.iter().enumerate() {
+        let mut before = ways[0];
+        ways[0] = (0, at + 1);
+        for (n, one) in wanted.iter().enumerate() {
+            let same = if one == c { 0 } else { 1 };
+            let read = (before.0 + same, before.1);
+            before = ways[n + 1];
+            let (added, left_out) = ((before.0 + 1, before.1), (ways[n].0 + 1, ways[n].1));
+            ways[n + 1] = [read, added, left_out].into_iter().min_by_key(|(slips, _)| *slips).unwrap_or(read);
+        }
+        let (slips, start) = ways[wanted.len()];
+        if slips > most || start > at || text[start..=at].contains(&BARRIER) {
+            continue;
+        }
+        // A character more or less is another end of the same.
+        let goes_on = reached == at;
+        reached = at + 1;
+        match found.last_mut().filter(|_| goes_on) {
+            Some(same) if slips <= same.0 => *same = (slips, start..at + 1),
+            Some(_) => {}
+            None => found.push((slips, start..at + 1)),
+        }
+    }
+    found.into_iter().map(|(_, range)| range).collect()
+}
+
+/// A line, and what stands beside it in the same row, to the right.
+fn along(lines: &[LineRecord], first: usize) -> Vec<usize> {
+    let [left, top, _, bottom] = lines[first].edges();
+    let mut row: Vec<usize> = (0..lines.len())
+        .filter(|other| {
+            let [l, t, _, b] = lines[*other].edges();
+            let middle = f64::midpoint(t, b);
+            *other == first || (l > left && middle > top && middle < bottom)
+        })
+        .collect();
+    row.sort_by(|a, b| lines[*a].edges()[0].total_cmp(&lines[*b].edges()[0]));
+    row
+}
+
+/// A line, and the lines that follow it closely below.
+fn below(lines: &[LineRecord], first: usize) -> Vec<usize> {
+    let mut chain = vec![first];
+    while chain.len() < MOST_LINES {
+        let [left, top, right, bottom] = lines[chain[chain.len() - 1]].edges();
+        let reach = bottom + 1.5 * (bottom - top);
+        let next = (0..lines.len()).filter(|other| {
+            let [l, t, r, b] = lines[*other].edges();
+            let middle = f64::midpoint(t, b);
+            middle > bottom && t < reach && l < right && r > left && !chain.contains(other)
+        });
+        let Some(next) = next.min_by(|a, b| lines[*a].edges()[1].total_cmp(&lines[*b].edges()[1])) else {
+            break;
+        };
+        chain.push(next);
+    }
+    chain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sought(secret: &str) -> Sought {
+        let folded = secret.chars().filter(|c| !c.is_whitespace()).map(alike).collect();
+        Sought::new(vec![(folded, "${secret:S}".to_owned())])
+    }
+
+    #[test]
+    fn a_secret_is_hidden_however_it_is_misread_and_ordinary_words_are_not() {
+        let check = |secret: &str, text: &str, expected: &str| {
+            assert_eq!(sought(secret).hide_in(text), expected, "{secret}");
+            assert_eq!(sought(secret).hide_in(expected), expected, "{secret}");
+        };
+        check("hunter22", "your password is hunter22.", "your password is ${secret:S}.");
+        check("hunter22", "your password is Hunt er2Z", "your password is ${secret:S}");
+        check("hunter22", "press Enter at the center", "press Enter at the center");
+        check("hunter22", "it says `hunte`", "it says ${secret:S}");
+        check("9f8e7d6c5b4a", "token 9f8e7d6cSb4a and 9f8e7d6", "token ${secret:S} and ${secret:S}");
+        check("1280", "1280 by 800", "${secret:S} by 800");
+        check("1280", "1290 by 800", "1290 by 800");
+    }
+
+    #[test]
+    fn a_secret_is_hidden_where_it_goes_on_in_another_line_or_beside() {
+        let line = |text: &str, [left, top, right, bottom]: [f64; 4]| LineRecord {
+            text: text.to_owned(),
+            rect: [left, top, right, bottom].map(crate::record::Plain),
+            confidence: 1.0,
+        };
+        let hidden = |mut lines: Vec<LineRecord>| {
+            sought("Zx81-Qy44-Wv09").hide_in_lines(&mut lines);
+            lines.into_iter().map(|line| line.text).collect::<Vec<_>>()
+        };
+        let wrapped = hidden(vec![
+            line("the key is Zx81-", [0.0, 0.0, 100.0, 20.0]),
+            line("another column", [200.0, 0.0, 300.0, 20.0]),
+            line("Qy4", [0.0, 22.0, 30.0, 42.0]),
+            line("4-Wv09 and no other", [0.0, 44.0, 90.0, 64.0]),
+        ]);
+        assert_eq!(
+            wrapped,
+            ["the key is ${secret:S}", "another column", "${secret:S}", "${secret:S} and no other"]
+        );
+        let beside = hidden(vec![
+            line("Zx8", [0.0, 0.0, 30.0, 20.0]),
+            line("1-Qy4", [80.0, 1.0, 120.0, 21.0]),
+            line("4-Wv09", [160.0, 0.0, 200.0, 20.0]),
+            line("Zx8", [0.0, 200.0, 30.0, 220.0]),
+        ]);
+        assert_eq!(beside, ["${secret:S}", "${secret:S}", "${secret:S}", "Zx8"]);
+    }
+}
