@@ -3,10 +3,12 @@
 //! Invariant: eyes look and say what they found; they act on nothing. What a policy says is data, so an answer that
 //! cannot be read is a [`Finding`], never an error.
 
+use vigorl_geometry::crop::PlannedCrop;
 use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_interface::Screenshot;
 use vigorl_policy::{
-    GroundObserver, Grounding, Malformed, Policy, PolicyError, Preset, Sampling, ground, ground_closer,
+    GroundObserver, Grounding, Malformed, Policy, PolicyError, Preset, Sampling, View, ground, ground_closer,
+    ground_part,
 };
 use vigorl_tasks::scripted::Target;
 
@@ -165,6 +167,51 @@ impl PolicyEyes<'_> {
 /// Policies that are surer than this are equally sure.
 const MAX_LOG_ODDS: f64 = 12.0;
 
+impl PolicyEyes<'_> {
+    /// The part of the screenshot that the policy can be shown where `wanted` is to be looked at first; nothing where it
+    /// would see too little of it.
+    pub fn region(&self, ask: &Ask<'_>, wanted: Rect<Screen>) -> Option<PlannedCrop> {
+        let (space, max_pixels) = (self.preset.answer_space, self.preset.max_image_pixels);
+        let size = ask.screenshot.pixels.dimensions();
+        View::region(wanted, size, space, max_pixels, self.policy.pixel_budget()).ok().flatten()
+    }
+
+    /// Looks for a target where only a part of the screenshot is shown.
+    ///
+    /// # Errors
+    /// As [`Eyes::find`].
+    pub fn find_in(
+        &mut self,
+        ask: &Ask<'_>,
+        part: PlannedCrop,
+        observer: &mut dyn GroundObserver,
+    ) -> Result<Sighting, PolicyError> {
+        let sampling = self.sampling(ask.nth);
+        let (pixels, words) = (&ask.screenshot.pixels, &ask.target.description);
+        let said = ground_part(self.policy, pixels, part, words, self.preset, &sampling, observer)?;
+        // What its confidence is worth on a part was not measured.
+        Ok(self.sighting(ask, said, &[]))
+    }
+
+    fn sighting(&self, ask: &Ask<'_>, grounding: Grounding, maps: &[ConfidenceMap]) -> Sighting {
+        let finding = match (&grounding.malformed, grounding.answer) {
+            (Some(reason @ Malformed::AnswerOutside(_)), _) => {
+                Finding::Malformed(format!("{reason}; these are the policy's own numbers"))
+            }
+            (Some(reason), _) => Finding::Malformed(reason.to_string()),
+            (None, Some(at)) => Finding::Found(at),
+            (None, None) => Finding::Absent("the policy answered no point".to_owned()),
+        };
+        let size = ask.screenshot.size();
+        let confidence = grounding.confidence.map(|raw| {
+            let log_odds = (raw / (1.0 - raw)).ln().clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS);
+            Confidence::new(maps, size, [("log_odds".to_owned(), log_odds)].into(), raw)
+        });
+        let decided_by = self.policy.name().to_owned();
+        Sighting { finding, confidence, candidates: Vec::new(), decided_by, grounding }
+    }
+}
+
 impl Eyes for PolicyEyes<'_> {
     fn name(&self) -> &str {
         self.policy.name()
@@ -177,21 +224,7 @@ impl Eyes for PolicyEyes<'_> {
             None => ground(self.policy, pixels, words, preset, &sampling, observer)?,
             Some(in_vain) => ground_closer(self.policy, pixels, words, preset, &sampling, in_vain, observer)?,
         };
-        let finding = match (&grounding.malformed, grounding.answer) {
-            (Some(reason @ Malformed::AnswerOutside(_)), _) => {
-                Finding::Malformed(format!("{reason}; these are the policy's own numbers"))
-            }
-            (Some(reason), _) => Finding::Malformed(reason.to_string()),
-            (None, Some(at)) => Finding::Found(at),
-            (None, None) => Finding::Absent("the policy answered no point".to_owned()),
-        };
-        let size = ask.screenshot.size();
-        let confidence = grounding.confidence.map(|raw| {
-            let log_odds = (raw / (1.0 - raw)).ln().clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS);
-            Confidence::new(self.maps, size, [("log_odds".to_owned(), log_odds)].into(), raw)
-        });
-        let decided_by = self.name().to_owned();
-        Ok(Sighting { finding, confidence, candidates: Vec::new(), decided_by, grounding })
+        Ok(self.sighting(ask, grounding, self.maps))
     }
 
     fn may_differ(&self) -> bool {

@@ -79,3 +79,23 @@ pub fn plan_window(wanted: Rect<Screen>, screenshot: Size<Screen>, side_px: u32)
     let crop_from_screen = Map::stretch(window, Size::of_pixels(side_px, side_px));
     PlannedCrop { window, side_px, crop_from_screen }
 }
+
+/// Plans what is shown of a screenshot where `wanted` is to be looked at first: a square around it in the screenshot's own
+/// pixels, at most `side_px` wide. Nothing where `wanted` does not fit into that, or the square would be no smaller than
+/// the screenshot.
+///
+/// # Panics
+/// If `side_px` is 0 (caller's bug).
+pub fn plan_region(wanted: Rect<Screen>, screenshot: Size<Screen>, side_px: u32) -> Option<PlannedCrop> {
+    assert!(side_px > 0, "a region has pixels");
+    let side = f64::from(side_px).min(screenshot.width).min(screenshot.height).floor();
+    let (center, half) = (wanted.center(), side / 2.0);
+    let is_whole = side >= screenshot.width && side >= screenshot.height;
+    if wanted.width().max(wanted.height()) > side || side < 1.0 || is_whole {
+        return None;
+    }
+    let (left, top) = ((center.x - half).round_ties_even(), (center.y - half).round_ties_even());
+    let square = moved_inside(Rect::new(left, top, left + side, top + side), screenshot);
+    // Whole and small, so the cast is exact.
+    Some(plan_window(square, screenshot, side as u32))
+}

@@ -9,6 +9,7 @@
 
 use std::fmt;
 
+use crate::crop::PlannedCrop;
 use crate::map::Map;
 use crate::shape::Size;
 use crate::space::{Model, Patch, Screen, Shown, Space};
@@ -78,6 +79,12 @@ impl ShownFit {
     pub fn within(screenshot: Size<Screen>, limit: PixelBudget) -> Result<Self, FitError> {
         let whole = smart_resize(screenshot.width as u32, screenshot.height as u32, limit)?;
         Ok(Self::to(screenshot, whole))
+    }
+
+    /// A part of the screenshot, as it was planned.
+    pub fn of_part(plan: &PlannedCrop) -> Self {
+        let shown_from_screen = Map::stretch(plan.window, Size::of_pixels(plan.side_px, plan.side_px));
+        Self { width: plan.side_px, height: plan.side_px, shown_from_screen }
     }
 
     fn to(screenshot: Size<Screen>, (width, height): (u32, u32)) -> Self {

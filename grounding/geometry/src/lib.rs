@@ -6,7 +6,7 @@
 //! | [`Desktop`] | physical pixels of all monitors together | [`Capture::screen_from_desktop`], of a monitor or window |
 //! | [`Viewport`] | CSS pixels of the page | [`DevicePixelRatio::viewport_from_screen`], measured from a screenshot |
 //! | [`Shown`] | pixels of the image that the policy is spoken to about, under the preset's limit | [`fit::ShownFit`] |
-//! | [`Crop`] | pixels of a zoom crop after its own resize | [`crop::plan_crop`], [`crop::plan_window`] |
+//! | [`Crop`] | pixels of a zoom crop after its own resize | [`crop::plan_crop`], [`crop::plan_window`], [`crop::plan_region`] |
 //! | [`Model`] | pixels of the network's own image of either | [`fit::fit_to_network`] |
 //! | [`Patch`] | merged patches of the network's image | [`fit::fit_to_network`] |
 //! | [`Thousand`] | the 0-1000 grid some model families answer in | [`thousand_from_screen`] |
@@ -59,6 +59,6 @@ mod shape;
 mod space;
 
 pub use capture::Capture;
-pub use map::{DevicePixelRatio, Map, thousand_from_screen};
+pub use map::{DevicePixelRatio, Map, thousand_from_part, thousand_from_screen};
 pub use shape::{Point, Rect, Size};
 pub use space::{Crop, Desktop, Model, Patch, Screen, Shown, Space, Thousand, Viewport};

@@ -104,5 +104,10 @@ impl DevicePixelRatio {
 
 /// The map onto the 0-1000 grid for a screenshot of `size`.
 pub fn thousand_from_screen(size: Size<Screen>) -> Map<Thousand, Screen> {
-    Map::stretch(size.whole(), Size::new(1000.0, 1000.0))
+    thousand_from_part(size.whole())
+}
+
+/// The map onto the 0-1000 grid over the part of a screenshot that is shown.
+pub fn thousand_from_part(part: Rect<Screen>) -> Map<Thousand, Screen> {
+    Map::stretch(part, Size::new(1000.0, 1000.0))
 }

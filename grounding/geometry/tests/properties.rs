@@ -1,7 +1,7 @@
 //! Properties of the spaces, for any size and any point.
 
 use proptest::prelude::*;
-use vigorl_geometry::crop::{PlannedCrop, moved_inside, plan_crop, plan_window};
+use vigorl_geometry::crop::{PlannedCrop, moved_inside, plan_crop, plan_region, plan_window};
 use vigorl_geometry::fit::{FitError, PixelBudget, ShownFit, fit_to_network, smart_resize};
 use vigorl_geometry::{
     DevicePixelRatio, Map, Model, Point, Rect, Screen, Size, Space, Thousand, thousand_from_screen,
@@ -101,6 +101,26 @@ proptest! {
         prop_assert!((0.0..=1000.0).contains(&on_grid.x) && (0.0..=1000.0).contains(&on_grid.y));
         check_round_trip(thousand_from_screen(size), point)?;
         check_round_trip(DevicePixelRatio::new(ratio).unwrap().viewport_from_screen(), point)?;
+    }
+
+    #[test]
+    fn a_region_lies_on_the_screenshot_in_its_own_pixels_and_holds_what_is_wanted(
+        (w, h) in (side(), side()), (x, y) in (0.0..1.0_f64, 0.0..1.0_f64), (a, b) in (0.0..400.0_f64, 0.0..90.0_f64), side in 1_u32..700,
+    ) {
+        let size = Size::<Screen>::of_pixels(w, h);
+        let (left, top) = (x * size.width, y * size.height);
+        let wanted = Rect::new(left, top, (left + a).min(size.width), (top + b).min(size.height));
+        if let Some(plan) = plan_region(wanted, size, side) {
+            let window = plan.window;
+            prop_assert!(window.left >= 0.0 && window.top >= 0.0 && window.right <= size.width && window.bottom <= size.height);
+            prop_assert_eq!((window.width(), window.height()), (f64::from(plan.side_px), f64::from(plan.side_px)));
+            prop_assert!(plan.side_px <= side && window.width() * window.height() < size.area());
+            // Rounding to whole pixels moves a square by half of one.
+            prop_assert!(window.left <= wanted.left + 1.0 && window.right >= wanted.right - 1.0);
+            prop_assert!(window.top <= wanted.top + 1.0 && window.bottom >= wanted.bottom - 1.0);
+            let shown = ShownFit::of_part(&plan).shown_from_screen;
+            check_round_trip(shown, Point::new(window.left + x, window.top + y))?;
+        }
     }
 
     #[test]

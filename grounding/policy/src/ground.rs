@@ -12,6 +12,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use image::RgbImage;
+use vigorl_geometry::crop::PlannedCrop;
 use vigorl_geometry::fit::{FitError, PixelBudget};
 use vigorl_geometry::{Point, Screen};
 
@@ -149,9 +150,37 @@ pub fn ground(
     observer: &mut dyn GroundObserver,
 ) -> Result<Grounding, PolicyError> {
     let view = View::new(screenshot, preset.answer_space, preset.max_image_pixels, policy.pixel_budget())?;
-    let opening = preset.opening(view.image().clone(), instruction);
-    let (branch, turns, search) = (Branch::new(&opening), Vec::new(), Searching::new(preset));
-    let (view, opening) = (&view, &opening);
+    ground_in(policy, &view, instruction, preset, sampling, observer)
+}
+
+/// The same, where only a part of the screenshot is shown: [`View::region`] plans one. Points are those of the screenshot,
+/// and an answer outside of the part is malformed.
+///
+/// # Errors
+/// As [`ground`].
+pub fn ground_part(
+    policy: &mut dyn Policy,
+    screenshot: &Arc<RgbImage>,
+    part: PlannedCrop,
+    instruction: &str,
+    preset: &Preset,
+    sampling: &Sampling,
+    observer: &mut dyn GroundObserver,
+) -> Result<Grounding, PolicyError> {
+    let view = View::of_part(screenshot, part, preset.answer_space, policy.pixel_budget())?;
+    ground_in(policy, &view, instruction, preset, sampling, observer)
+}
+
+fn ground_in(
+    policy: &mut dyn Policy,
+    view: &View,
+    instruction: &str,
+    preset: &Preset,
+    sampling: &Sampling,
+    observer: &mut dyn GroundObserver,
+) -> Result<Grounding, PolicyError> {
+    let opening = &preset.opening(view.image().clone(), instruction);
+    let (branch, turns, search) = (Branch::new(opening), Vec::new(), Searching::new(preset));
     Episode { policy, view, opening, preset, sampling, observer, branch, turns, n_before: 0, search }.go_on()
 }
 

@@ -20,7 +20,7 @@ pub use conversation::{Conversation, Message, Part, Role};
 pub use crops::{Border, CropSettings, KeptCrop, ShownCrop};
 pub use form::{Next, Opening, TurnForm};
 pub use grammar::Malformed;
-pub use ground::{GroundObserver, Grounding, Thought, Turn, ground, ground_closer};
+pub use ground::{GroundObserver, Grounding, Thought, Turn, ground, ground_closer, ground_part};
 pub use policy::{
     Completion, Finish, HeldToForm, ManyTokenStream, Policy, PolicyError, Sampling, TokenStream,
 };

@@ -173,6 +173,16 @@ pub enum PolicyError {
     /// The engine or the server failed.
     #[error("the policy failed: {0}")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Somebody who looks beside a policy, or instead of one, cannot.
+    #[error(transparent)]
+    Beside(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl PolicyError {
+    /// Whether it is this image that the policy cannot be shown: it may be asked about others.
+    pub fn is_of_image(&self) -> bool {
+        matches!(self, Self::Image(_) | Self::TooLong { .. })
+    }
 }
 
 /// Anything that continues a conversation.

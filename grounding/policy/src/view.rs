@@ -9,13 +9,19 @@
 use std::sync::Arc;
 
 use image::RgbImage;
-use vigorl_geometry::crop::{moved_inside, plan_window};
+use vigorl_geometry::crop::{PlannedCrop, moved_inside, plan_region, plan_window};
 use vigorl_geometry::fit::{FitError, ModelFit, PixelBudget, ShownFit, fit_to_network, smart_resize};
-use vigorl_geometry::{Map, Model, Point, Rect, Screen, Shown, Size, Thousand, thousand_from_screen};
+use vigorl_geometry::{
+    Map, Model, Point, Rect, Screen, Shown, Size, Thousand, thousand_from_part, thousand_from_screen,
+};
 
 use crate::crops::{Border, CropSettings, ShownCrop, cut};
 use crate::grammar::Coordinate;
 use crate::resize::{Filter, resize};
+use crate::wire::Dot;
+
+/// A region costs at most one of so many parts of the visual tokens of the whole.
+const SHARE_OF_REGION: u64 = 4;
 
 /// In which space a model family writes coordinates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +45,8 @@ pub struct View {
     shown: ShownFit,
     seen: ModelFit<Shown>,
     frame: Frame,
+    /// What of the screenshot is shown.
+    part: Rect<Screen>,
 }
 
 /// In which space coordinates are written.
@@ -101,7 +109,53 @@ impl View {
             }
             AnswerSpace::Thousand => Frame::Thousand(thousand_from_screen(whole).inverse()),
         };
-        Ok(Self { image, screenshot: screenshot.clone(), budget, shown, seen, frame })
+        Ok(Self { image, screenshot: screenshot.clone(), budget, shown, seen, frame, part: whole.whole() })
+    }
+
+    /// What could be shown of a screenshot where `wanted` is to be looked at first: a square around it in the screenshot's
+    /// own pixels that costs at most a quarter of the visual tokens of the whole. Nothing where it does not fit in.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn region(
+        wanted: Rect<Screen>,
+        screenshot: (u32, u32),
+        space: AnswerSpace,
+        max_pixels: u64,
+        budget: PixelBudget,
+    ) -> Result<Option<PlannedCrop>, FitError> {
+        let (width, height) = Self::seen_size(screenshot, space, max_pixels, budget)?;
+        let n_tokens = u64::from(width / budget.factor) * u64::from(height / budget.factor);
+        // Within a screenshot's side, so the cast is exact.
+        let side_px = (n_tokens / SHARE_OF_REGION).isqrt() as u32 * budget.factor;
+        let is_allowed = u64::from(side_px).pow(2) >= budget.min_pixels.max(1);
+        let whole = Size::of_pixels(screenshot.0, screenshot.1);
+        Ok(is_allowed.then(|| plan_region(wanted, whole, side_px)).flatten())
+    }
+
+    /// Prepares a part of `screenshot`, which is shown as if it were all of it.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_part(
+        screenshot: &Arc<RgbImage>,
+        plan: PlannedCrop,
+        space: AnswerSpace,
+        budget: PixelBudget,
+    ) -> Result<Self, FitError> {
+        let shown = ShownFit::of_part(&plan);
+        let seen = fit_to_network(shown.size(), budget)?;
+        let frame = match space {
+            AnswerSpace::Image | AnswerSpace::Screenshot => Frame::Shown(shown.shown_from_screen.inverse()),
+            AnswerSpace::Resized => {
+                Frame::Model(seen.model_from_image.after(shown.shown_from_screen).inverse())
+            }
+            AnswerSpace::Thousand => Frame::Thousand(thousand_from_part(plan.window).inverse()),
+        };
+        let cut_out =
+            cut(screenshot, plan.window.center(), plan, fit_to_network(plan.size(), budget)?, Dot::Omit);
+        let (image, part) = (cut_out.pixels, plan.window);
+        Ok(Self { image, screenshot: screenshot.clone(), budget, shown, seen, frame, part })
     }
 
     /// The image to put into the conversation.
@@ -136,9 +190,9 @@ impl View {
         }
     }
 
-    /// Like [`Self::point`], or `None` where that is outside the screenshot.
+    /// Like [`Self::point`], or `None` where that is outside of what is shown of the screenshot.
     pub fn point_inside(&self, written: Coordinate) -> Option<Point<Screen>> {
-        Some(self.point(written)).filter(|point| self.screenshot_size().contains(*point))
+        Some(self.point(written)).filter(|point| self.part.contains(*point))
     }
 
     /// What a policy writes for a screenshot point, not rounded: for training data.
@@ -156,8 +210,7 @@ impl View {
 
     /// Whole numbers that a policy may write for a point on the screenshot are below these, by axis; at least 1.
     pub fn written_below(&self) -> [u32; 2] {
-        let size = self.screenshot_size();
-        let corner = self.written(Point::new(size.width, size.height));
+        let corner = self.written(Point::new(self.part.right, self.part.bottom));
         // Rounding in the map may have carried the end beyond itself.
         let last_inside = |end: f64, at: &dyn Fn(f64) -> Coordinate| {
             let end = (end.ceil() as u32).max(1);
@@ -231,7 +284,6 @@ mod tests {
     use vigorl_geometry::crop::plan_crop;
 
     use super::*;
-    use crate::wire::Dot;
 
     const BUDGET: PixelBudget = PixelBudget { factor: 28, min_pixels: 3_136, max_pixels: 12_845_056 };
 
@@ -324,6 +376,38 @@ mod tests {
         // Only above the preset's own limit they are those of a smaller image.
         let view = View::new(&screenshot, AnswerSpace::Screenshot, 560 * 280, limited).unwrap();
         check(&view, (100.0, 50.0), (200.0, 100.0));
+    }
+
+    #[test]
+    fn a_part_is_spoken_about_as_if_it_were_all_and_costs_a_quarter_at_most() {
+        let screenshot = Arc::new(RgbImage::new(1280, 800));
+        let wanted = Rect::new(900.0, 700.0, 1000.0, 720.0);
+        for (space, middle) in [
+            (AnswerSpace::Image, (252.0, 252.0)),
+            (AnswerSpace::Resized, (252.0, 252.0)),
+            (AnswerSpace::Thousand, (500.0, 500.0)),
+        ] {
+            let plan = View::region(wanted, (1280, 800), space, u64::MAX, BUDGET).unwrap().unwrap();
+            assert_eq!(plan.window, Rect::new(698.0, 296.0, 1202.0, 800.0));
+            let whole = View::new(&screenshot, space, u64::MAX, BUDGET).unwrap().seen();
+            let part = View::of_part(&screenshot, plan, space, BUDGET).unwrap();
+            let n_tokens = |seen: ModelFit<Shown>| (seen.width / 28) * (seen.height / 28);
+            assert_eq!((n_tokens(whole), n_tokens(part.seen())), (1334, 324));
+            assert_eq!(part.image().dimensions(), (504, 504));
+            check(&part, middle, (950.0, 548.0));
+            // What was not shown is not answered.
+            let outside = part.written(Point::new(100.0, 100.0));
+            assert_eq!(part.point_inside(outside), None);
+            let [x, y] = part.written_below().map(f64::from);
+            let at = |x, y| part.point_inside(Coordinate { x, y }).is_some();
+            assert!(at(x - 1.0, y - 1.0) && !at(x + 1e-6, 0.0) && !at(0.0, y + 1e-6), "({x}, {y})");
+        }
+        let region = |wanted, size, budget| View::region(wanted, size, AnswerSpace::Image, u64::MAX, budget);
+        assert_eq!(region(Rect::new(0.0, 0.0, 900.0, 20.0), (1280, 800), BUDGET), Ok(None));
+        // A policy that sees few tokens of the whole would see next to nothing of a part.
+        let nano = PixelBudget { factor: 16, min_pixels: 256, max_pixels: 6_400 };
+        let plan = region(Rect::new(10.0, 10.0, 20.0, 20.0), (1280, 800), nano).unwrap().unwrap();
+        assert_eq!(plan.side_px, 32);
     }
 
     #[test]
