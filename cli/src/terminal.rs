@@ -1,4 +1,5 @@
-//! Talks to people and programs. Invariant: the only place that uses the standard streams.
+//! Talks to people and programs. Invariants: the only place that uses the standard streams; what a screen, a page or a
+//! policy says does nothing to a terminal but to be shown there.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -25,27 +26,45 @@ pub(crate) fn is_verbose() -> bool {
 
 /// Data for whoever reads standard output. A closed pipe is not an error.
 pub(crate) fn data(text: &str) {
-    let mut out = io::stdout().lock();
+    let (mut out, text) = (io::stdout().lock(), harmless(text));
     out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).ok();
 }
 
 /// A line for people.
 pub(crate) fn note(text: &str) {
     if VERBOSITY.load(Ordering::Relaxed) > 0 {
-        line(text);
+        line(&harmless(text));
     }
 }
 
 /// A detail for people who asked for details.
 pub(crate) fn detail(text: &str) {
     if is_verbose() {
-        line(text);
+        line(&harmless(text));
     }
 }
 
 /// What failed, in red where colors are welcome.
 pub(crate) fn error(text: &str) {
-    line(&format!("{} {text}", paint("error:", "1;31")));
+    line(&format!("{} {}", paint("error:", "1;31"), harmless(text)));
+}
+
+/// The same text, where signs that act on a terminal, or turn the direction of what follows, are written as JSON writes
+/// them.
+fn harmless(text: &str) -> String {
+    let acts = |c: char| {
+        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        turns || (c.is_control() && !matches!(c, '\n' | '\t'))
+    };
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if acts(c) {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// Text in a color of the terminal, if standard error is one and `NO_COLOR` is not set.
@@ -99,4 +118,19 @@ fn line(text: &str) {
     let mut err = io::stderr().lock();
     // Nobody is left to be told that standard error is closed.
     err.write_all(text.as_bytes()).and_then(|()| err.write_all(b"\n")).ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_acts_on_a_terminal_is_only_shown() {
+        let evil = "a\u{1b}[2J\rb\u{9b}1m\u{7}\u{202e}c\n\td é ñ שלום";
+        let shown = harmless(evil);
+        assert_eq!(shown, "a\\u001b[2J\\u000db\\u009b1m\\u0007\\u202ec\n\td é ñ שלום");
+        // In JSON it stays the same text.
+        let json = harmless(&serde_json::to_string(evil).unwrap());
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), evil);
+    }
 }
