@@ -17,6 +17,7 @@ fn dtypes(names: &[&'static str]) -> PossibleValuesParser {
 }
 
 use crate::eyes;
+use crate::settings::RecordText;
 
 /// The program.
 #[derive(Debug, Parser)]
@@ -254,6 +255,8 @@ pub(crate) struct RunArgs {
     pub(crate) browser: BrowserArgs,
     #[command(flatten)]
     pub(crate) run: RunDirArgs,
+    #[command(flatten)]
+    pub(crate) texts: RecordTextArgs,
 }
 
 /// How often tasks are played, and where that is written.
@@ -278,13 +281,17 @@ impl RepetitionArgs {
     }
 }
 
-/// How sure the eyes must be.
+/// How sure the eyes must be, and where they look where they are not.
 #[derive(Debug, Clone, Default, ClapArgs)]
 pub(crate) struct SurenessArgs {
     /// How sure the eyes must be of a point, from 0 to 1: below, they look closer; then a person is asked; where there is
     /// no terminal, nothing is done there [default: 0.5]
     #[arg(long, value_name = "P")]
     pub(crate) min_confidence: Option<f64>,
+    /// Where readings are not sure, show the policy first what is around them, at a quarter of the visual tokens of the
+    /// whole screen at most, and the whole only if that leads nowhere [default: off]
+    #[arg(long, value_name = "on|off", num_args = 0..=1, default_missing_value = "on", value_parser = ["on", "off"])]
+    pub(crate) suggest_regions: Option<String>,
 }
 
 /// What holds a run back.
@@ -439,6 +446,7 @@ impl RunArgs {
             policy: PolicyArgs::default(),
             browser: BrowserArgs::default(),
             run: RunDirArgs::default(),
+            texts: RecordTextArgs::default(),
         }
     }
 
@@ -467,6 +475,13 @@ fn looking_eyes() -> PossibleValuesParser {
 fn eyes() -> PossibleValuesParser {
     let value = |(name, about): &(&'static str, &'static str)| PossibleValue::new(*name).help(*about);
     PossibleValuesParser::new(eyes::NAMED.iter().map(value))
+}
+
+/// How much of what is read can be recorded.
+fn record_texts() -> PossibleValuesParser {
+    let value =
+        |(name, _, about): (&'static str, RecordText, &'static str)| PossibleValue::new(name).help(about);
+    PossibleValuesParser::new(RecordText::NAMED.map(value))
 }
 
 /// The names of all evaluations, with what they measure.
@@ -865,6 +880,15 @@ pub(crate) struct RunDirArgs {
     /// Folder for run directories [default: runs]
     #[arg(long, value_name = "DIR")]
     pub(crate) output_dir: Option<PathBuf>,
+}
+
+/// What of the text on the screen is written into a run.
+#[derive(Debug, Clone, Default, ClapArgs)]
+#[command(next_help_heading = "Records")]
+pub(crate) struct RecordTextArgs {
+    /// How much of what is read on the screen goes into the run's files; pictures show what the screen shows
+    #[arg(long, value_name = "HOW_MUCH", value_parser = record_texts())]
+    pub(crate) record_text: Option<String>,
 }
 
 #[cfg(test)]

@@ -4,12 +4,13 @@
 
 use vigorl_agent::{Eyes, PlaceEyes};
 use vigorl_policy::Preset;
+use vigorl_runs::ReadTexts;
 use vigorl_runs::record::ModelRecord;
 use vigorl_tasks::{Blind, Senses};
 
 use crate::model::{self, LoadedPolicy};
 use crate::reading::{self, LoadedReader};
-use crate::settings::Settings;
+use crate::settings::{RecordText, Settings};
 
 /// Every pair of eyes, and who decides.
 pub(crate) const NAMED: [(&str, &str); 4] = [
@@ -27,11 +28,19 @@ pub(crate) const POLICY: &str = "policy";
 /// Those of `--places`.
 pub(crate) const PLACES: &str = "places";
 
+/// How a reader and a policy work together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Together {
+    /// From which confidence on a reading is the answer.
+    pub(crate) min_confidence: f64,
+    /// Whether the policy looks first at what is around readings that are not sure.
+    pub(crate) suggests_regions: bool,
+}
+
 /// Eyes that are ready.
 #[derive(Debug)]
 pub(crate) enum LoadedEyes {
-    /// With the confidence from which on a reading is the answer.
-    Auto(LoadedReader, Box<LoadedPolicy>, f64),
+    Auto(LoadedReader, Box<LoadedPolicy>, Together),
     Reader(LoadedReader),
     Policy(Box<LoadedPolicy>),
     Places,
@@ -47,9 +56,11 @@ impl LoadedEyes {
     pub(crate) fn load(name: &str, settings: &Settings) -> anyhow::Result<Self> {
         Ok(match name {
             PLACES => Self::Places,
-            READER => Self::Reader(LoadedReader::load()?),
+            READER => Self::Reader(load_reader(settings)?),
             AUTO => {
-                Self::Auto(LoadedReader::load()?, Box::new(model::load(settings)?), settings.min_confidence)
+                let Settings { min_confidence, suggest_regions: suggests_regions, .. } = *settings;
+                let together = Together { min_confidence, suggests_regions };
+                Self::Auto(load_reader(settings)?, Box::new(model::load(settings)?), together)
             }
             _ => Self::Policy(Box::new(model::load(settings)?)),
         })
@@ -58,7 +69,7 @@ impl LoadedEyes {
     /// The same for a thread beside this one.
     pub(crate) fn beside(&self) -> Self {
         match self {
-            Self::Auto(reader, policy, min) => Self::Auto(reader.beside(), Box::new(policy.beside()), *min),
+            Self::Auto(reader, policy, how) => Self::Auto(reader.beside(), Box::new(policy.beside()), *how),
             Self::Reader(reader) => Self::Reader(reader.beside()),
             Self::Policy(policy) => Self::Policy(Box::new(policy.beside())),
             Self::Places => Self::Places,
@@ -81,7 +92,7 @@ impl LoadedEyes {
     /// The same with another preset for the policy among them.
     pub(crate) fn spoken_to<'a>(&'a mut self, preset: Option<&'a Preset>) -> Box<dyn Eyes + 'a> {
         match self {
-            Self::Auto(reader, policy, min) => reader.with_policy(policy.spoken_to(preset), *min),
+            Self::Auto(reader, policy, how) => reader.with_policy(policy.spoken_to(preset), *how),
             Self::Reader(reader) => reader.eyes(),
             Self::Policy(policy) => Box::new(policy.spoken_to(preset)),
             Self::Places => Box::new(PlaceEyes),
@@ -97,11 +108,19 @@ impl LoadedEyes {
     }
 
     /// Whoever can look at pixels for clauses.
-    pub(crate) fn senses(&self) -> anyhow::Result<Box<dyn Senses>> {
+    pub(crate) fn senses(&self, settings: &Settings) -> anyhow::Result<Box<dyn Senses>> {
         Ok(match self {
             Self::Auto(reader, ..) | Self::Reader(reader) => reader.senses(),
-            Self::Policy(_) | Self::Places if reading::is_there() => LoadedReader::load()?.senses(),
+            Self::Policy(_) | Self::Places if reading::is_there() => load_reader(settings)?.senses(),
             Self::Policy(_) | Self::Places => Box::new(Blind),
+        })
+    }
+
+    /// Whoever reads all text for a record.
+    pub(crate) fn for_record(&self, settings: &Settings) -> anyhow::Result<Box<dyn ReadTexts>> {
+        Ok(match self {
+            Self::Auto(reader, ..) | Self::Reader(reader) => reader.for_record(),
+            Self::Policy(_) | Self::Places => load_reader(settings)?.for_record(),
         })
     }
 
@@ -117,6 +136,12 @@ impl LoadedEyes {
             Self::Places => Ok(ModelRecord { name: PLACES.to_owned(), ..ModelRecord::default() }),
         }
     }
+}
+
+/// A reader that tells as much as may be recorded.
+fn load_reader(settings: &Settings) -> anyhow::Result<LoadedReader> {
+    let reader = LoadedReader::load()?;
+    Ok(if settings.record_text == RecordText::None { reader.discreet() } else { reader })
 }
 
 #[cfg(test)]

@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use image::RgbImage;
 use vigorl_agent::{Eyes, PolicyEyes};
-use vigorl_reader::{NAME, Reader, Reading, Weights};
+use vigorl_reader::{Line, NAME, Reader, Reading, Weights};
+use vigorl_runs::ReadTexts;
+use vigorl_runs::record::{LineRecord, box4};
 use vigorl_sight::{AutoEyes, ReaderEyes, ReaderSenses, SharedReader};
 use vigorl_tasks::Senses;
 
 use crate::exit::usage;
+use crate::eyes::Together;
+use crate::interrupt;
 use crate::parts::Part;
 
 /// A reader that is ready.
@@ -44,12 +48,24 @@ pub(crate) fn reader() -> anyhow::Result<Reader> {
 impl LoadedReader {
     /// Loads the models.
     pub(crate) fn load() -> anyhow::Result<Self> {
-        Ok(Self(SharedReader::new(reader()?)))
+        let reader = SharedReader::new(reader()?);
+        reader.stop_when(interrupt::flag());
+        Ok(Self(reader))
     }
 
     /// The same for a thread beside this one.
     pub(crate) fn beside(&self) -> Self {
         Self(self.0.beside())
+    }
+
+    /// The same, of whose texts nothing is quoted in thoughts and reasons.
+    pub(crate) fn discreet(self) -> Self {
+        Self(self.0.discreet())
+    }
+
+    /// It, for a record of all text.
+    pub(crate) fn for_record(&self) -> Box<dyn ReadTexts> {
+        Box::new(self.clone())
     }
 
     /// All text of a picture.
@@ -69,12 +85,25 @@ impl LoadedReader {
     }
 
     /// It, with a policy for what it cannot read.
-    pub(crate) fn with_policy<'a>(&self, policy: PolicyEyes<'a>, min_confidence: f64) -> Box<dyn Eyes + 'a> {
-        Box::new(AutoEyes::new(self.0.clone(), policy, min_confidence))
+    pub(crate) fn with_policy<'a>(&self, policy: PolicyEyes<'a>, together: Together) -> Box<dyn Eyes + 'a> {
+        let eyes = AutoEyes::new(self.0.clone(), policy, together.min_confidence);
+        Box::new(eyes.suggesting_regions(together.suggests_regions))
     }
 
     /// It, for clauses about pixels.
     pub(crate) fn senses(&self) -> Box<dyn Senses> {
         Box::new(ReaderSenses::new(self.0.clone()))
+    }
+}
+
+impl ReadTexts for LoadedReader {
+    fn lines(&mut self, picture: &RgbImage) -> Result<Vec<LineRecord>, String> {
+        let reading = self.0.read(picture).map_err(|error| error.to_string())?;
+        let line = |line: &Line| LineRecord {
+            text: line.text.clone(),
+            rect: box4(line.rect),
+            confidence: line.confidence,
+        };
+        Ok(reading.lines.iter().map(line).collect())
     }
 }

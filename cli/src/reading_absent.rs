@@ -5,8 +5,10 @@ use std::convert::Infallible;
 #[cfg(feature = "desktop")]
 use image::RgbImage;
 use vigorl_agent::{Eyes, PolicyEyes};
+use vigorl_runs::ReadTexts;
 use vigorl_tasks::Senses;
 
+use crate::eyes::Together;
 use crate::parts::Part;
 
 /// Nothing of it can be made; nobody outside of this file knows, so that code for a reader is no dead code.
@@ -34,6 +36,14 @@ impl LoadedReader {
         match self.0 {}
     }
 
+    pub(crate) fn discreet(self) -> Self {
+        match self.0 {}
+    }
+
+    pub(crate) fn for_record(&self) -> Box<dyn ReadTexts> {
+        match self.0 {}
+    }
+
     #[cfg(feature = "desktop")]
     pub(crate) fn name_at(&self, _: &RgbImage, _: [f64; 2]) -> Option<String> {
         match self.0 {}
@@ -43,7 +53,7 @@ impl LoadedReader {
         match self.0 {}
     }
 
-    pub(crate) fn with_policy<'a>(&self, _: PolicyEyes<'a>, _: f64) -> Box<dyn Eyes + 'a> {
+    pub(crate) fn with_policy<'a>(&self, _: PolicyEyes<'a>, _: Together) -> Box<dyn Eyes + 'a> {
         match self.0 {}
     }
 

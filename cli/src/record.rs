@@ -7,11 +7,13 @@ use serde_json::json;
 use vigorl_benchmarks::Evaluation;
 use vigorl_geometry::{Size, Viewport};
 use vigorl_runs::record::{FORMAT, InputRecord, ModelRecord, PagesRecord, RunRecord};
-use vigorl_runs::{RunDir, Stamp};
+use vigorl_runs::{Run, RunDir, Stamp};
+use vigorl_tasks::scripted::Secret;
 
 use crate::env;
-use crate::reading;
-use crate::settings::Settings;
+use crate::eyes::LoadedEyes;
+use crate::reading::{self, LoadedReader};
+use crate::settings::{RecordText, Settings};
 
 /// Version and commit of this program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -27,8 +29,32 @@ pub(crate) fn version_in_words() -> &'static str {
 
 /// Finds out before anything slow begins whether runs can be written.
 pub(crate) fn check_output(settings: &Settings) -> anyhow::Result<()> {
+    if settings.record_text == RecordText::All && !reading::is_there() {
+        // Who cannot read says how to get what is missing.
+        LoadedReader::load()?;
+    }
     RunDir::check(&settings.output_dir)
         .map_err(|error| anyhow::anyhow!("{error}; choose another --output-dir"))
+}
+
+/// A run that is recorded, with as much of what is read as the settings say.
+pub(crate) fn begin(
+    settings: &Settings,
+    name: &str,
+    record: &RunRecord,
+    secrets: &[Secret],
+    eyes: &LoadedEyes,
+) -> anyhow::Result<Run> {
+    let reader = match settings.record_text {
+        RecordText::All => Some(eyes.for_record(settings)?),
+        RecordText::None | RecordText::Candidates => None,
+    };
+    let run = Run::recorded(&settings.output_dir, name, record, secrets)?;
+    Ok(match (settings.record_text, reader) {
+        (RecordText::None, _) => run.without_values(),
+        (_, Some(reader)) => run.with_all_texts(reader),
+        _ => run,
+    })
 }
 
 /// A run of an evaluation.

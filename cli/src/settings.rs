@@ -17,7 +17,7 @@ use vigorl_qwen::WeightFormat;
 use vigorl_tasks::scripted::World;
 use vigorl_webdriver::AllowedHosts;
 
-use crate::args::{BrowserArgs, LimitArgs, PolicyArgs, RunDirArgs, SurenessArgs};
+use crate::args::{BrowserArgs, LimitArgs, PolicyArgs, RecordTextArgs, RunDirArgs, SurenessArgs};
 use crate::confirm::{KINDS_HELP, Kinds};
 use crate::env;
 use crate::exit::usage;
@@ -26,7 +26,7 @@ use crate::exit::usage;
 pub(crate) const PROJECT_FILE: &str = "vigorl.toml";
 
 /// Every setting and its default; without one, the preset or the system decides.
-const TABLE: [(&str, Option<&str>); 30] = [
+const TABLE: [(&str, Option<&str>); 32] = [
     ("model", Some("nano")),
     ("preset", None),
     ("dtype", Some("f32")),
@@ -56,7 +56,9 @@ const TABLE: [(&str, Option<&str>); 30] = [
     ("max_secs", None),
     ("confirm_actions", None),
     ("min_confidence", Some("0.5")),
+    ("suggest_regions", Some("off")),
     ("output_dir", Some("runs")),
+    ("record_text", Some("candidates")),
 ];
 
 /// Values by name, as text: all layers look alike.
@@ -127,6 +129,26 @@ pub(crate) enum Window {
     Headed,
 }
 
+/// How much of what is read goes into a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RecordText {
+    /// Nothing: places, and what the task itself says.
+    None,
+    /// What an answer was chosen among.
+    Candidates,
+    /// Every line of every screenshot.
+    All,
+}
+
+impl RecordText {
+    /// Each by its name on the command line, and what it means.
+    pub(crate) const NAMED: [(&str, Self, &str); 3] = [
+        ("none", Self::None, "no text: only places, and what the task itself says"),
+        ("candidates", Self::Candidates, "the texts among which an answer was chosen [default]"),
+        ("all", Self::All, "every line of every screenshot, with its box"),
+    ];
+}
+
 /// Every setting, typed and complete.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -157,9 +179,11 @@ pub(crate) struct Settings {
     pub(crate) max_steps: Option<usize>,
     pub(crate) max_actions: Option<usize>,
     pub(crate) min_confidence: f64,
+    pub(crate) suggest_regions: bool,
     pub(crate) max_time: Option<Duration>,
     pub(crate) confirm_actions: Option<Kinds>,
     pub(crate) output_dir: PathBuf,
+    pub(crate) record_text: RecordText,
     resolved: Resolved,
 }
 
@@ -269,8 +293,10 @@ impl Settings {
             },
             min_confidence: r
                 .number("min_confidence", "a number from 0 to 1", |p: &f64| (0.0..=1.0).contains(p))?,
+            suggest_regions: r.one_of("suggest_regions", &[("off", false), ("on", true)])?,
             confirm_actions: r.optional("confirm_actions", KINDS_HELP, |_: &Kinds| true)?,
             output_dir: PathBuf::from(r.required("output_dir")?),
+            record_text: r.one_of("record_text", &RecordText::NAMED.map(|(name, how, _)| (name, how)))?,
             resolved: r,
         })
     }
@@ -304,13 +330,14 @@ impl Settings {
         recorded: &serde_json::Value,
         max_steps: Option<usize>,
     ) -> anyhow::Result<Self> {
-        const CARRIED: [&str; 6] = [
+        const CARRIED: [&str; 7] = [
             "device_pixel_ratio",
             "allowed_hosts",
             "allowed_windows",
             "max_steps",
             "max_actions",
             "max_secs",
+            "record_text",
         ];
         let mut resolved = self.resolved.clone();
         for (name, value, origin) in &mut resolved.0 {
@@ -486,6 +513,7 @@ impl Typed for PolicyArgs {
 impl Typed for SurenessArgs {
     fn add_to(&self, layer: &mut Layer) {
         add(layer, "min_confidence", self.min_confidence.as_ref());
+        add(layer, "suggest_regions", self.suggest_regions.as_ref());
     }
 }
 
@@ -516,6 +544,12 @@ impl Typed for LimitArgs {
         add(layer, "max_actions", self.max_actions.as_ref());
         add(layer, "max_secs", self.max_secs.as_ref());
         add(layer, "confirm_actions", self.confirm_actions.as_ref());
+    }
+}
+
+impl Typed for RecordTextArgs {
+    fn add_to(&self, layer: &mut Layer) {
+        add(layer, "record_text", self.record_text.as_ref());
     }
 }
 

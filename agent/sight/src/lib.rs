@@ -8,6 +8,7 @@ mod reader;
 mod senses;
 mod thoughts;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use image::RgbImage;
@@ -19,17 +20,32 @@ pub use senses::ReaderSenses;
 
 /// A reader that eyes and senses of one agent share, and with it what is known of the last screenshot.
 #[derive(Debug, Clone)]
-pub struct SharedReader(Arc<Mutex<Reader>>);
+pub struct SharedReader {
+    reader: Arc<Mutex<Reader>>,
+    /// Whether thoughts and reasons quote what was read.
+    tells: bool,
+}
 
 impl SharedReader {
     /// Shares a reader.
     pub fn new(reader: Reader) -> Self {
-        Self(Arc::new(Mutex::new(reader)))
+        Self { reader: Arc::new(Mutex::new(reader)), tells: true }
+    }
+
+    /// The same reader, of whose texts thoughts and reasons quote none: they name places, and what the task says itself.
+    #[must_use]
+    pub fn discreet(self) -> Self {
+        Self { tells: false, ..self }
+    }
+
+    /// Breaks off what is read once `stop` is set.
+    pub fn stop_when(&self, stop: &'static AtomicBool) {
+        self.lock().stop_when(stop);
     }
 
     /// The same models for a thread beside this one, with a memory of its own.
     pub fn beside(&self) -> Self {
-        Self::new(self.lock().beside())
+        Self { tells: self.tells, ..Self::new(self.lock().beside()) }
     }
 
     /// All text of a picture.
@@ -42,6 +58,11 @@ impl SharedReader {
 
     fn lock(&self) -> MutexGuard<'_, Reader> {
         // A reading that panicked left nothing half done: the memory is put back last.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A reason, or as much of it as may be told.
+    fn told(&self, reason: String, discreet: &str) -> String {
+        if self.tells { reason } else { discreet.to_owned() }
     }
 }

@@ -5,15 +5,18 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 use vigorl_agent::{Ask, Candidate, Confidence, ConfidenceMap, Eyes, Finding, Sighting};
-use vigorl_geometry::{Point, Screen, Size};
-use vigorl_policy::{GroundObserver, PolicyError};
-use vigorl_reader::{Findings, Reading, contradiction, find, may_name_a_sign};
+use vigorl_geometry::{Point, Rect, Screen, Size};
+use vigorl_policy::{GroundObserver, Grounding, PolicyError};
+use vigorl_reader::{Findings, ReaderError, Reading, contradiction, find, may_name_a_sign};
 
 use crate::SharedReader;
 use crate::thoughts::grounding;
 
 /// What the reader is called where it decided.
 pub const READER: &str = "reader";
+
+/// What belongs to a name, such as a field, a checkbox or an icon, begins within so many heights of its line.
+const AROUND: f64 = 2.0;
 
 /// What the reader's confidences mean: those of the models that are in use.
 static MAPS: LazyLock<Vec<ConfidenceMap>> = LazyLock::new(|| {
@@ -39,19 +42,20 @@ pub struct Seen {
     pub image: Arc<RgbImage>,
     /// How long it took.
     pub took: Duration,
+    /// Whether what was read is quoted.
+    pub(crate) tells: bool,
 }
 
 /// Reads a picture and finds what an instruction names.
 ///
 /// # Errors
-/// [`PolicyError::Backend`] if the picture cannot be read.
-pub fn look(reader: &SharedReader, image: &Arc<RgbImage>, instruction: &str) -> Result<Seen, PolicyError> {
+/// As [`vigorl_reader::Reader::read`].
+pub fn look(reader: &SharedReader, image: &Arc<RgbImage>, instruction: &str) -> Result<Seen, ReaderError> {
     let clock = Instant::now();
-    let failed = |error| PolicyError::Backend(Box::new(error));
-    let mut reading = reader.lock().read(image).map_err(failed)?;
+    let mut reading = reader.lock().read(image)?;
     let mut findings = find(&reading, image, instruction);
     if !findings.is_read() && may_name_a_sign(instruction) {
-        reading = reader.lock().read_with_signs(image).map_err(failed)?;
+        reading = reader.lock().read_with_signs(image)?;
         findings = find(&reading, image, instruction);
     }
     let size = Size::of_pixels(image.width(), image.height());
@@ -59,18 +63,48 @@ pub fn look(reader: &SharedReader, image: &Arc<RgbImage>, instruction: &str) -> 
         let raw = 1.0 / (findings.n_best.max(1) as f64 + features["cost"]);
         Confidence::new(&MAPS, size, features, raw)
     });
-    Ok(Seen { findings, confidence, reading, image: Arc::clone(image), took: clock.elapsed() })
+    let (image, took, tells) = (Arc::clone(image), clock.elapsed(), reader.tells);
+    Ok(Seen { findings, confidence, reading, image, took, tells })
 }
 
 impl Seen {
     /// Why a point cannot be what the instruction names; nothing if it can.
     pub fn contradiction(&self, at: Point<Screen>) -> Option<String> {
-        contradiction(&self.reading, &self.image, &self.findings, at)
+        let reason = contradiction(&self.reading, &self.image, &self.findings, at)?;
+        let name = &self.findings.query.name;
+        Some(if self.tells { reason } else { format!("what is read at the point is not `{name}`") })
+    }
+
+    /// The part of the screenshot, as `plan` plans it, that has the best candidates in it and what may belong to them: as
+    /// many of them, from the best on, as it takes.
+    pub(crate) fn wanted<T>(&self, plan: impl Fn(Rect<Screen>) -> Option<T>) -> Option<T> {
+        let (mut part, mut around) = (None, None);
+        for candidate in &self.findings.candidates {
+            let margin = AROUND * candidate.name.height();
+            let [a, b] = [candidate.name, candidate.rect];
+            let own = Rect::<Screen>::new(
+                a.left.min(b.left) - margin,
+                a.top.min(b.top) - margin,
+                a.right.max(b.right) + margin,
+                a.bottom.max(b.bottom) + margin,
+            );
+            let all = around.map_or(own, |around: Rect<Screen>| {
+                Rect::new(
+                    around.left.min(own.left),
+                    around.top.min(own.top),
+                    around.right.max(own.right),
+                    around.bottom.max(own.bottom),
+                )
+            });
+            let Some(planned) = plan(all) else { break };
+            (part, around) = (Some(planned), Some(all));
+        }
+        part
     }
 
     /// As an answer to an agent.
     pub fn sighting(&self) -> Sighting {
-        let Self { findings, confidence, took, .. } = self;
+        let Self { findings, confidence, .. } = self;
         let name = &findings.query.name;
         let finding = match (findings.best(), findings.candidates.as_slice()) {
             (Some(best), _) => Finding::Found(best.at()),
@@ -83,7 +117,10 @@ impl Seen {
         };
         let candidates = findings.candidates.iter().map(|candidate| Candidate {
             at: candidate.at(),
-            why: format!("`{}`: {}", candidate.shown, candidate.why),
+            why: match self.tells {
+                true => format!("`{}`: {}", candidate.shown, candidate.why),
+                false => candidate.why.clone(),
+            },
             confidence: None,
         });
         let answer = match finding {
@@ -94,7 +131,7 @@ impl Seen {
             candidates: candidates.collect(),
             confidence: confidence.clone(),
             decided_by: READER.to_owned(),
-            grounding: grounding(findings, answer, confidence.as_ref().map(|sure| sure.value), *took),
+            grounding: grounding(self, answer, confidence.as_ref().map(|sure| sure.value)),
             finding,
         }
     }
@@ -114,10 +151,24 @@ impl Eyes for ReaderEyes {
     }
 
     fn find(&mut self, ask: &Ask<'_>, observer: &mut dyn GroundObserver) -> Result<Sighting, PolicyError> {
-        let seen = look(&self.0, &ask.screenshot.pixels, &ask.target.description)?;
+        let seen = match look(&self.0, &ask.screenshot.pixels, &ask.target.description) {
+            Err(ReaderError::Stopped) => return Ok(broken_off()),
+            seen => seen.map_err(|error| PolicyError::Beside(error.into()))?,
+        };
         let sighting = seen.sighting();
         sighting.grounding.turns.iter().for_each(|turn| observer.turn_ended(turn));
         Ok(sighting)
+    }
+}
+
+/// What is said where the reading was broken off.
+pub(crate) fn broken_off() -> Sighting {
+    Sighting {
+        finding: Finding::Malformed("the reading was broken off".to_owned()),
+        confidence: None,
+        candidates: Vec::new(),
+        decided_by: READER.to_owned(),
+        grounding: Grounding { cancelled: true, ..Grounding::known(None) },
     }
 }
 

@@ -9,12 +9,18 @@ use std::sync::Arc;
 use regex::Regex;
 use vigorl_geometry::{Point, Rect, Screen, Size};
 use vigorl_interface::Screenshot;
-use vigorl_reader::{Asked, Certainty, Fate, Reading, Side, Standing, Wanted, Wording, place_of_text};
+use vigorl_reader::{
+    Asked, Certainty, Fate, ReaderError, Reading, Side, Standing, Wanted, Wording, place_of_text,
+};
 use vigorl_tasks::scripted::{Check, ScreenSource, TextClause, TextPlace};
 use vigorl_tasks::{Failure, Senses, Verification};
 
 use crate::SharedReader;
 use crate::reader::look;
+
+/// What is said where nothing that was read is quoted.
+const NOT_SURE: &str = "what is read there does not tell for sure";
+const NO_ONE_PLACE: &str = "what is read does not tell for sure which one is meant, or whether it is there";
 
 /// Screenshots that are kept of an episode, the latest ones: where a text stood is looked up there.
 const KEPT: usize = 8;
@@ -56,8 +62,8 @@ impl ReaderSenses {
         Self { reader, of_past, past: VecDeque::new(), typed: String::new() }
     }
 
-    fn read(&self, screenshot: &Screenshot) -> Result<Arc<Reading>, Failure> {
-        Ok(self.reader.lock().read(&screenshot.pixels)?)
+    fn read(&self, screenshot: &Screenshot) -> Result<Readable<Arc<Reading>>, Failure> {
+        readable(self.reader.lock().read(&screenshot.pixels))
     }
 
     /// Whether the run may have typed what is looked for.
@@ -72,9 +78,12 @@ impl ReaderSenses {
             let image = &past.screenshot.pixels;
             let reading = match &past.reading {
                 Some(reading) => Arc::clone(reading),
-                None => Arc::clone(past.reading.insert(reader.read(image)?)),
+                None => match readable(reader.read(image))? {
+                    Ok(reading) => Arc::clone(past.reading.insert(reading)),
+                    Err(_) => continue,
+                },
             };
-            let places = reader.standing(image, &reading, text)?;
+            let Ok(places) = readable(reader.standing(image, &reading, text))? else { continue };
             let places: Vec<_> = places
                 .iter()
                 .filter(|place| place.certainty == Certainty::Sure)
@@ -85,6 +94,18 @@ impl ReaderSenses {
             }
         }
         Ok(None)
+    }
+}
+
+/// What was read, or why this picture is not read.
+type Readable<T> = Result<T, String>;
+
+/// A picture that is too large to be read is unknown, and so is one whose reading was broken off: neither is a failure.
+fn readable<T>(read: Result<T, ReaderError>) -> Result<Readable<T>, Failure> {
+    match read {
+        Ok(read) => Ok(Ok(read)),
+        Err(error @ (ReaderError::TooLarge { .. } | ReaderError::Stopped)) => Ok(Err(error.to_string())),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -118,10 +139,18 @@ impl Senses for ReaderSenses {
     }
 
     fn shows_text(&mut self, screenshot: &Screenshot, clause: &TextClause) -> Result<Check, Failure> {
-        let reading = self.read(screenshot)?;
-        let found = self.reader.lock().standing(&screenshot.pixels, &reading, &clause.text)?;
-        let check = shown(&found, &clause.text);
+        let reading = match self.read(screenshot)? {
+            Ok(reading) => reading,
+            Err(why) => return Ok(Check::unknown(why)),
+        };
+        let found = readable(self.reader.lock().standing(&screenshot.pixels, &reading, &clause.text))?;
+        let found = match found {
+            Ok(found) => found,
+            Err(why) => return Ok(Check::unknown(why)),
+        };
+        let mut check = shown(&found, &clause.text);
         if check.holds != Verification::Satisfied {
+            check.why = check.why.map(|why| self.reader.told(why, NOT_SURE));
             return Ok(check);
         }
         // Where it stands now is where it may be gone from later.
@@ -146,11 +175,15 @@ impl Senses for ReaderSenses {
             if capture.size() != former.size {
                 return Ok(Check::unknown("the screen has another size than when it was read"));
             }
-            let reading = self.read(capture)?;
-            match self.reader.lock().fate(&capture.pixels, &reading, text, &former.places)? {
+            let reading = match self.read(capture)? {
+                Ok(reading) => reading,
+                Err(why) => return Ok(Check::unknown(why)),
+            };
+            let fate = readable(self.reader.lock().fate(&capture.pixels, &reading, text, &former.places))?;
+            match fate.unwrap_or_else(Fate::Unknown) {
                 Fate::Gone => {}
                 Fate::Stands(_) => return Ok(Check { holds: Verification::Unsatisfied, why: None }),
-                Fate::Unknown(why) => return Ok(Check::unknown(why)),
+                Fate::Unknown(why) => return Ok(Check::unknown(self.reader.told(why, NOT_SURE))),
             }
         }
         Ok(Check { holds: Verification::Satisfied, why: None })
@@ -170,7 +203,11 @@ impl Senses for ReaderSenses {
         };
         let asked = Asked { text, within: place.within.as_deref(), nth: place.nth.map(usize::from) };
         let reading = self.read(screenshot)?;
-        Ok(place_of_text(&reading, &screenshot.pixels, &asked))
+        let place = |reading: Arc<Reading>| {
+            let place = place_of_text(&reading, &screenshot.pixels, &asked);
+            place.map_err(|why| self.reader.told(why, NO_ONE_PLACE))
+        };
+        Ok(reading.and_then(place))
     }
 
     fn read_text(
@@ -184,9 +221,13 @@ impl Senses for ReaderSenses {
             (None, Some(label)) => Some((Side::Below, label.as_str())),
             (None, None) => None,
         };
-        let reading = self.read(screenshot)?;
+        let reading = match self.read(screenshot)? {
+            Ok(reading) => reading,
+            Err(why) => return Ok(Err(why)),
+        };
         let wanted = Wanted { label, pattern: pattern.as_ref() };
-        Ok(self.reader.lock().value(&screenshot.pixels, &reading, &wanted)?)
+        let value = readable(self.reader.lock().value(&screenshot.pixels, &reading, &wanted))?;
+        Ok(value.flatten().map_err(|why| self.reader.told(why, NO_ONE_PLACE)))
     }
 
     fn contradicts(
@@ -195,7 +236,9 @@ impl Senses for ReaderSenses {
         instruction: &str,
         at: Point<Screen>,
     ) -> Result<Option<String>, Failure> {
-        Ok(look(&self.reader, &screenshot.pixels, instruction)?.contradiction(at))
+        // What nobody can read contradicts nothing.
+        let seen = readable(look(&self.reader, &screenshot.pixels, instruction))?;
+        Ok(seen.ok().and_then(|seen| seen.contradiction(at)))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use vigorl_agent::{Ask, Eyes, Finding, PolicyEyes, Sighting};
 use vigorl_geometry::DevicePixelRatio;
 use vigorl_interface::Screenshot;
-use vigorl_policy::{Preset, Sampling, ScriptedPolicy};
+use vigorl_policy::{PolicyError, Preset, Sampling, ScriptedPolicy};
 use vigorl_reader::Reader;
 use vigorl_sight::{AutoEyes, ReaderEyes, SharedReader};
 use vigorl_tasks::scripted::Target;
@@ -29,9 +29,27 @@ fn ask(eyes: &mut dyn Eyes, instruction: &str) -> Sighting {
     eyes.find(&ask, &mut ()).unwrap()
 }
 
-/// What reader and policy find together, and how often the policy was asked.
+/// What reader and policy find together on the page, and how often the policy was asked.
 fn auto(instruction: &str, policy_says: &str) -> (Sighting, usize) {
-    let mut policy = ScriptedPolicy::new([policy_says]);
+    let (sighting, n_asked) = auto_on(&page(), instruction, policy_says);
+    (sighting.unwrap(), n_asked)
+}
+
+fn auto_on(
+    screenshot: &Screenshot,
+    instruction: &str,
+    policy_says: &str,
+) -> (Result<Sighting, PolicyError>, usize) {
+    auto_in(screenshot, instruction, &[policy_says], false)
+}
+
+fn auto_in(
+    screenshot: &Screenshot,
+    instruction: &str,
+    policy_says: &[&str],
+    suggests_regions: bool,
+) -> (Result<Sighting, PolicyError>, usize) {
+    let mut policy = ScriptedPolicy::new(policy_says.iter().copied());
     let preset = Preset::web_grounding().without_zooms();
     let sampling = Sampling {
         temperature: 0.0,
@@ -43,7 +61,10 @@ fn auto(instruction: &str, policy_says: &str) -> (Sighting, usize) {
         form: None,
     };
     let looks = PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling, maps: &[] };
-    let sighting = ask(&mut AutoEyes::new(READER.beside(), looks, 0.7), instruction);
+    let target = Target::from(instruction);
+    let ask = Ask { screenshot, target: &target, place: None, nth: 0, in_vain: None };
+    let mut eyes = AutoEyes::new(READER.beside(), looks, 0.7).suggesting_regions(suggests_regions);
+    let sighting = eyes.find(&ask, &mut ());
     (sighting, policy.asked().len())
 }
 
@@ -71,6 +92,16 @@ fn a_thought_names_the_text_and_what_belongs_to_it() {
     let [label, field] = thought.points[..] else { panic!("{thought:?}") };
     assert!(label.x < 130.0 && field == at, "{thought:?}");
     assert!(thought.text.contains("what belongs to it"), "{thought:?}");
+}
+
+#[test]
+fn a_discreet_reader_points_and_quotes_nothing_that_it_read() {
+    let sighting = ask(&mut ReaderEyes(READER.beside().discreet()), "the SAVE button");
+    let Finding::Found(at) = sighting.finding else { panic!("{:?}", sighting.finding) };
+    let turn = &sighting.grounding.turns[0];
+    assert!(turn.thoughts[0].points == [at], "{:?}", turn.thoughts);
+    let written = format!("{} {:?} {:?}", turn.completion.text, turn.thoughts, sighting.candidates);
+    assert!(!written.contains("Save"), "{written}");
 }
 
 #[test]
@@ -116,4 +147,82 @@ fn a_policy_decides_between_several_alike_but_not_for_another_text() {
     let (sighting, _) = auto("Edit", &says(54, 200));
     // What the policy says contradicts what is read: that stays ambiguous.
     assert!(matches!(sighting.finding, Finding::Ambiguous(_)), "{:?}", sighting.finding);
+}
+
+/// Nothing but white, and what a part of the page shows at its left.
+fn strip(width: u32, height: u32) -> Screenshot {
+    let mut pixels = image::RgbImage::from_pixel(width, height, image::Rgb([255; 3]));
+    let shown = image::imageops::crop_imm(&*page().pixels, 0, 182, 400, height.min(40)).to_image();
+    image::imageops::replace(&mut pixels, &shown, 0, 0);
+    Screenshot { pixels: Arc::new(pixels), device_pixel_ratio: DevicePixelRatio::new(1.0).unwrap() }
+}
+
+fn remarks(sighting: &Sighting) -> String {
+    let thoughts = sighting.grounding.turns.iter().flat_map(|turn| &turn.thoughts);
+    thoughts.map(|thought| thought.text.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn what_the_policy_cannot_be_shown_is_read_all_the_same() {
+    let thin = strip(20_000, 40);
+    let (sighting, n_asked) = auto_on(&thin, "the Save button", "");
+    assert!(matches!(sighting.unwrap().finding, Finding::Found(_)));
+    let (sighting, _) = auto_on(&thin, "the green rectangle", "");
+    let sighting = sighting.unwrap();
+    let Finding::Absent(why) = &sighting.finding else { panic!("{:?}", sighting.finding) };
+    for told in [why, &remarks(&sighting)] {
+        assert!(told.contains("policy was not asked") && told.contains("20000x40"), "{told}");
+    }
+    assert_eq!((n_asked, sighting.grounding.turns.len()), (0, 2));
+}
+
+#[test]
+fn what_the_reader_cannot_look_at_is_the_policys() {
+    let says = "<think> x </think>\n<answer> (54, 20) </answer>";
+    let (sighting, n_asked) = auto_on(&strip(8_001, 8_000), "the Save button", says);
+    let sighting = sighting.unwrap();
+    assert!(matches!(sighting.finding, Finding::Found(_)), "{:?}", sighting.finding);
+    assert_eq!((n_asked, sighting.grounding.turns.len()), (1, 2));
+    assert!(remarks(&sighting).contains("I cannot read here: the picture is 8001x8000"), "{sighting:?}");
+}
+
+#[test]
+fn what_nobody_can_look_at_is_an_error_that_says_why() {
+    let (failed, n_asked) = auto_on(&strip(3_300_000, 20), "the Save button", "");
+    let why = failed.unwrap_err().to_string();
+    assert!(why.contains("64 million pixels") && why.contains("200 times"), "{why}");
+    assert_eq!(n_asked, 0);
+}
+
+/// A large page, one corner of which is known: there `Edit` stands three times.
+fn large() -> Screenshot {
+    let mut pixels = image::RgbImage::from_pixel(1600, 1200, image::Rgb([255; 3]));
+    image::imageops::replace(&mut pixels, &*page().pixels, 0, 0);
+    Screenshot { pixels: Arc::new(pixels), device_pixel_ratio: DevicePixelRatio::new(1.0).unwrap() }
+}
+
+#[test]
+fn where_readings_are_not_sure_the_policy_is_shown_what_is_around_them() {
+    let says = |x: f64, y: f64| format!("<think> x </think>\n<answer> ({x}, {y}) </answer>");
+    let whole = auto_in(&large(), "Edit", &[&says(199.0, 309.0)], false).0.unwrap();
+    let Finding::Found(there) = whole.finding else { panic!("{:?}", whole.finding) };
+    let nothing = auto_in(&large(), "Edit", &[&says(1e4, 1e4), &says(there.x, there.y)], true);
+    let (sighting, n_asked) = (nothing.0.unwrap(), nothing.1);
+    // Nothing usable was said there: the policy looked at the whole.
+    assert_eq!((sighting.finding.point(), n_asked), (Ok(there), 2));
+    let crops: Vec<_> = sighting.grounding.turns.iter().filter_map(|turn| turn.crop.as_ref()).collect();
+    let [crop] = crops[..] else { panic!("{crops:?}") };
+    let window = crop.plan.window;
+    assert!(
+        window.contains(there) && window.width() * window.height() <= 0.25 * 1600.0 * 1200.0,
+        "{window:?}"
+    );
+    // The same place, said in the pixels of the part.
+    let said = says(there.x - window.left, there.y - window.top);
+    let (sighting, n_asked) = auto_in(&large(), "Edit", &[&said], true);
+    assert_eq!((sighting.unwrap().finding.point(), n_asked), (Ok(there), 1));
+    // What is nowhere suggests no part.
+    let (sighting, n_asked) = auto_in(&large(), "the green rectangle", &[&said], true);
+    assert!(sighting.unwrap().grounding.turns.iter().all(|turn| turn.crop.is_none()));
+    assert_eq!(n_asked, 1);
 }

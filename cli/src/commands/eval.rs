@@ -147,7 +147,7 @@ impl<'a> Table<'a> {
                 settings,
                 version,
             );
-            Run::recorded(&settings.output_dir, &format!("eval-{}", args.name), &record, &[])?
+            record::begin(settings, &format!("eval-{}", args.name), &record, &[], &eyes)?
         } else {
             Run::unrecorded()
         };

@@ -29,9 +29,10 @@ pub(crate) fn locate(args: &LocateArgs, settings: &Settings, form: Form) -> anyh
     let mut eyes = LoadedEyes::load(args.eyes.as_deref().unwrap_or(eyes::by_default()), settings)?;
     let size = screenshot.dimensions();
     let cannot_look = || format!("cannot look at `{}`", args.image.display());
-    let seen = eyes.policy().map(|policy| policy.seen(size)).transpose().with_context(cannot_look)?;
-    if let Some(policy) = eyes.policy() {
-        terminal::detail(&policy.describe_seen(size).with_context(cannot_look)?);
+    // A picture that the policy cannot be shown may still be read; the eyes say so.
+    let seen = eyes.policy().and_then(|policy| policy.seen(size).ok());
+    if let Some(seen) = eyes.policy().and_then(|policy| policy.describe_seen(size).ok()) {
+        terminal::detail(&seen);
     }
     let kind = eyes.policy().map_or(AnswerKind::Point, |policy| policy.preset.answer_kind);
     let device_pixel_ratio = DevicePixelRatio::new(1.0).context("1 is a ratio")?;

@@ -100,7 +100,9 @@ fn layer_of(command: &Command) -> Layer {
     let parts: Vec<&dyn Typed> = match command {
         Command::Demo(args) => vec![&args.policy, &args.browser, &args.run],
         Command::Locate(args) => vec![&args.policy, &args.sureness],
-        Command::Run(args) => vec![&args.policy, &args.browser, &args.run, &args.limits, &args.sureness],
+        Command::Run(args) => {
+            vec![&args.policy, &args.browser, &args.run, &args.texts, &args.limits, &args.sureness]
+        }
         Command::Replay(args) => vec![&args.policy, &args.browser, &args.run],
         Command::Calibrate(args) => vec![&args.browser],
         Command::Record(args) => vec![&args.browser],

@@ -112,7 +112,7 @@ pub(crate) fn play_once(
     let version = world.version().to_owned();
     let record = record::of_run(&job.task.name, job.input(args, settings)?, model, settings, version);
     let brake = matches!(job.place, Place::Desktop(_)).then(|| desktop::brake(cancel)).transpose()?;
-    let mut run = Run::recorded(&settings.output_dir, &job.task.name, &record, &job.secrets)?;
+    let mut run = record::begin(settings, &job.task.name, &record, &job.secrets, eyes)?;
     say(&format!("recording into {}", run.path().unwrap_or(Path::new("")).display()));
     let played = play(job, &mut world, eyes, args, settings, cancel, &mut run);
     let (summary, path) = run.finish()?;
@@ -175,7 +175,7 @@ fn play(
     let kinds = settings.confirm_actions.as_ref().or_else(|| terminal::is_attended().then_some(&nothing));
     let mut person = kinds.map(|kinds| AtTerminal::new(kinds, &job.secrets, cancel));
     let confirm = person.as_mut().map(|person| person as &mut dyn Confirm);
-    let mut senses = eyes.senses()?;
+    let mut senses = eyes.senses(settings)?;
     let mut agent = Agent {
         eyes: &mut *eyes.eyes(),
         min_confidence: settings.min_confidence,

@@ -7,8 +7,8 @@
 
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, available_parallelism};
 
 use image::RgbImage;
@@ -38,6 +38,8 @@ pub struct Networks {
     /// The recogniser's last layer, if it is of the kind that is computed here.
     head: Option<Head>,
     characters: Vec<char>,
+    /// Who says that it is enough.
+    stop: OnceLock<&'static AtomicBool>,
     /// One thread each. A line is short: one core reads it faster than all of them do together.
     cores: Vec<Core>,
     /// All cores, for one large picture.
@@ -148,6 +150,7 @@ impl Networks {
             recogniser,
             head,
             characters,
+            stop: OnceLock::new(),
             cores: (0..n_cores)
                 .map(|_| Core { pool: Arc::new(ThreadPool::with_num_threads(1)), spare: Mutex::default() })
                 .collect(),
@@ -176,11 +179,22 @@ impl Networks {
         Ok(())
     }
 
+    /// Computes nothing more once `stop` is set; the first one that is named counts.
+    pub(crate) fn stop_when(&self, stop: &'static AtomicBool) {
+        self.stop.set(stop).ok();
+    }
+
+    fn go_on(&self) -> Result<(), ReaderError> {
+        let is_stopped = self.stop.get().is_some_and(|stop| stop.load(Ordering::SeqCst));
+        if is_stopped { Err(ReaderError::Stopped) } else { Ok(()) }
+    }
+
     /// For each pixel, whether it lies in the core of a line. Both sides are multiples of 32 pixels.
     ///
     /// # Errors
     /// [`ReaderError::Failed`].
     pub fn core_map(&self, image: &RgbImage) -> Result<Vec<f32>, ReaderError> {
+        self.go_on()?;
         let mut spare = locked(&self.spare);
         self.detector.run(image, Threads::All(&self.together), None, &mut spare).map(|(map, _)| map)
     }
@@ -238,6 +252,7 @@ impl Networks {
 
     /// The same, and how many classes there are.
     fn said_of(&self, line: &RgbImage, core: usize) -> Result<(Vec<Likely>, usize), ReaderError> {
+        self.go_on()?;
         let Core { pool, spare } = &self.cores[core];
         let (values, shape) = self.recogniser.run(line, Threads::One, Some(pool), &mut locked(spare))?;
         match (&self.head, shape.as_slice()) {

@@ -1,6 +1,7 @@
 //! The reader: a screenshot in, its text out.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use image::RgbImage;
 use vigorl_geometry::Size;
@@ -36,13 +37,16 @@ pub enum ReaderError {
         detail: String,
     },
     /// The picture has more pixels than are read at once.
-    #[error("the picture is {width}x{height}: more than {} million pixels are not read", MAX_PIXELS / 1_000_000)]
+    #[error("the picture is {width}x{height}: more than {} million pixels are not read; cut it or make it smaller", MAX_PIXELS / 1_000_000)]
     TooLarge {
         /// Its width in pixels.
         width: u32,
         /// Its height in pixels.
         height: u32,
     },
+    /// It was told to stop.
+    #[error("the reading was broken off")]
+    Stopped,
     /// The models could not be computed.
     #[error("the text models cannot be computed: {detail}")]
     Failed {
@@ -91,10 +95,15 @@ impl Reader {
         Weights::embedded().map(Self::new).transpose()
     }
 
+    /// Breaks off, also beside this one, what is read once `stop` is set.
+    pub fn stop_when(&self, stop: &'static AtomicBool) {
+        self.networks.stop_when(stop);
+    }
+
     /// Everything that is written on `image`.
     ///
     /// # Errors
-    /// [`ReaderError::TooLarge`], [`ReaderError::Failed`].
+    /// [`ReaderError::TooLarge`], [`ReaderError::Stopped`], [`ReaderError::Failed`].
     pub fn read(&mut self, image: &RgbImage) -> Result<Arc<Reading>, ReaderError> {
         let (width, height) = image.dimensions();
         if u64::from(width) * u64::from(height) > MAX_PIXELS {
