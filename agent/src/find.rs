@@ -216,9 +216,12 @@ fn veto_of_page(
         (role, name) => format!("the {role} `{name}`"),
     };
     let reason = element.as_ref().and_then(|element| {
-        let meant = element.meant.as_ref()?;
-        let (here, meant) = (called(&element.role, &element.name), called(&meant.role, &meant.name));
-        Some(format!("vetoed: the point is on {here}, but the instruction names {meant}"))
+        let here = called(&element.role, &element.name);
+        if let Some(meant) = &element.meant {
+            let meant = called(&meant.role, &meant.name);
+            return Some(format!("vetoed: the point is on {here}, but the instruction names {meant}"));
+        }
+        element.idle.as_ref().map(|idle| format!("vetoed: the point is on {here}, which {idle}"))
     });
     outcome.element = element;
     Ok(reason)

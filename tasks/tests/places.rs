@@ -22,13 +22,17 @@ const PAGE: &str = "<!doctype html><title>Places</title>
 <input type=password id=secret style='left: 200px; top: 50px' aria-label=Password>";
 
 fn page(ratio: f64) -> WebDriver {
+    shown(ratio, PAGE)
+}
+
+fn shown(ratio: f64, page: &str) -> WebDriver {
     let options = Options {
         device_pixel_ratio: DevicePixelRatio::new(ratio).unwrap(),
         console: true,
         ..Options::headless(400, 300)
     };
     let mut driver = WebDriver::start(options).unwrap();
-    let encoded: String = PAGE.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let encoded: String = page.bytes().map(|byte| format!("%{byte:02x}")).collect();
     driver.act(&Action::Navigate { url: format!("data:text/html,{encoded}") }).unwrap();
     driver
 }
@@ -90,6 +94,32 @@ fn the_page_contradicts_a_point_on_another_element_than_the_one_that_is_named() 
     assert_eq!(meant(30.0, 60.0, "the twin"), ("Cancel everything".to_owned(), None));
     // A click into a field does nothing by itself.
     assert_eq!(meant(210.0, 60.0, "the field to save"), ("Password".to_owned(), None));
+}
+
+#[test]
+fn a_button_that_is_asked_for_is_no_heading_picture_text_or_field_and_is_not_disabled() {
+    let page = "<style>body { margin: 0 } body * { margin: 0; height: 20px; display: block; line-height: 20px } s, b { display: inline }</style>\
+         <h1>Save</h1><p>Press <b>Save</b> now</p><img width=80 alt=Save><input placeholder=Save>\
+         <button disabled>Save</button><li><s>Save</s></li>\
+         <button>Save</button><div>Save</div><p onclick=''>Save</p><li style='cursor: pointer'>Save</li>\
+         <a href=''><h2>Save</h2></a>";
+    let mut driver = shown(1.0, page);
+    let screenshot = driver.screenshot().unwrap();
+    let mut idle = |row: u32, words: &str| {
+        let at = Point::new(10.0, f64::from(20 * row + 10));
+        ElementAt::look(&mut driver, &screenshot, at, words).unwrap().unwrap().idle.unwrap_or_default()
+    };
+    let expected = ["heading", "text", "picture", "field", "disabled", "text", "", "", "", "", ""];
+    for (row, expected) in (0..).zip(expected) {
+        let said = idle(row, "the Save button");
+        assert!(said.contains(expected) && said.is_empty() == expected.is_empty(), "row {row}: {said:?}");
+    }
+    // Who does not ask for a button may mean the text.
+    for row in [0, 1, 2, 3, 5] {
+        assert_eq!(idle(row, "Save"), "", "row {row}");
+        assert_eq!(idle(row, "what the \"Save button\" says"), "", "row {row}");
+    }
+    assert_eq!(idle(4, "Save"), "is disabled");
 }
 
 #[test]

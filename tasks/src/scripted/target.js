@@ -98,6 +98,21 @@ const hasState = ({ selector, name, role, is }) => {
   if (is === 'enabled' || is === 'disabled') return isOff === (is === 'disabled');
   return element.matches(':focus');
 };
+// Why a click on an element is not what words with `button` or `link` in them ask for: it is disabled, or a text, a picture
+// or a field. Only elements count that hardly anybody makes a button of, and that look like none to the pointer.
+const idle = (inner, acting, words) => {
+  const off = inner.closest(':disabled, [aria-disabled=true]');
+  if (off) return 'is disabled';
+  if (!/\b(button|link)\b/i.test(words.replace(/["“„«‘'`].*?["”»’'`]/g, ''))) return null;
+  const TYPED = 'textarea, select, input:not([type=submit], [type=button], [type=reset], [type=image], [type=checkbox], [type=radio])';
+  if (acting) return acting.matches(TYPED) ? 'is a field, and no button' : null;
+  const kinds = { 'a heading': 'h1, h2, h3, h4, h5, h6', 'a picture': 'img:not([usemap])', 'a text': 'p, td, th, dt, dd, li, s, del, blockquote, figcaption, caption, pre' };
+  let element = inner;
+  while (element.matches('b, strong, em, i, u, mark, small, code') && element.parentElement) element = element.parentElement;
+  const kind = Object.keys(kinds).find((one) => element.matches(kinds[one]));
+  const looks = ['pointer', 'grab'].includes(getComputedStyle(inner).cursor);
+  return kind && !looks && !element.closest('label, [tabindex], [contenteditable]') ? `is ${kind}, and no button` : null;
+};
 // What is at a point, and, if it does something else than the words say, the one element on view that they name.
 const elementAt = ({ x, y, words }) => {
   const ACTS = 'a[href], button, input, select, textarea, summary, [role=button], [role=link], [role=tab], [role=menuitem], '
@@ -121,6 +136,7 @@ const elementAt = ({ x, y, words }) => {
     const meant = named.filter((e) => plain(nameOf(e)).length === longest);
     if (meant.length === 1 && !meant[0].contains(inner)) found.meant = { role: roleOf(meant[0]), name: nameOf(meant[0]).slice(0, 200) };
   }
+  found.idle = isNothing ? null : idle(inner, acting, words);
   if (isNothing) found.name = '';
   return found;
 };

@@ -311,6 +311,8 @@ pub struct ElementAt {
     bottom: f64,
     /// The only element on view that the words name, if this one does something else.
     pub meant: Option<ElementName>,
+    /// Why a click there does nothing that the words ask for: `is disabled`, `is a heading, and no button`, …
+    pub idle: Option<String>,
 }
 
 /// How an element is called.
