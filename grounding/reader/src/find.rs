@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use image::RgbImage;
 use vigorl_geometry::{Point, Rect, Screen};
 
-use crate::instruction::{Nth, Query, Relation, interpretations, is_command};
+use crate::description::described;
+use crate::instruction::{Kind, Nth, Query, Relation, interpretations, is_command};
 use crate::kinds::Surroundings;
 use crate::occurrences::{Extent, Occurrence, occurrences};
 use crate::reading::Reading;
@@ -37,6 +38,11 @@ const SAME_DISTANCE: f64 = 6.0;
 const SAME_HUE: f64 = 0.988;
 /// So are inks of which one is this many times as strong.
 const OTHER_STRENGTH: f64 = 1.9;
+/// What a description costs beside a name, besides for all of the name that it does not account for, and if the name
+/// begins with other words.
+const OF_DESCRIPTION: f64 = 1.0;
+const OF_REST: f64 = 0.8;
+const OF_LATER: f64 = 0.25;
 /// Words of a line from which on it is prose.
 const PROSE_WORDS: usize = 7;
 
@@ -243,8 +249,16 @@ impl Search<'_> {
         Surroundings { reading: self.reading, image: self.image }
     }
 
+    fn whole(&self) -> Rect<Screen> {
+        Rect::new(0.0, 0.0, self.reading.size.width, self.reading.size.height)
+    }
+
     fn run(&self, query: Query) -> Findings {
-        let mut candidates = if query.name.is_empty() { Vec::new() } else { self.candidates(&query) };
+        let mut candidates = match query.kind {
+            Some(Kind::Page) => vec![Candidate::nameless(self.whole(), true)],
+            _ if query.name.is_empty() => Vec::new(),
+            _ => self.candidates(&query),
+        };
         if let Some(relation) = &query.relation {
             candidates = self.related(&query, candidates, relation.0, &relation.1);
         }
@@ -260,8 +274,30 @@ impl Search<'_> {
     }
 
     fn candidates(&self, query: &Query) -> Vec<Candidate> {
-        let found = occurrences(self.reading, &query.name, query.nth.is_some());
-        found.into_iter().map(|occurrence| self.candidate(query, &occurrence)).collect()
+        if query.is_description {
+            return self.described(query);
+        }
+        let mut found = occurrences(self.reading, &query.name, query.nth.is_some());
+        for one in &mut found {
+            one.extent = self.surroundings().extent(one);
+        }
+        found.iter().map(|occurrence| self.candidate(query, occurrence)).collect()
+    }
+
+    /// What is called by the words of a description, and is of its kind for sure.
+    fn described(&self, query: &Query) -> Vec<Candidate> {
+        let found = described(self.reading, &query.name).into_iter();
+        let of_kind = found.filter(|one| self.surroundings().is_own(query.kind, &one.name));
+        of_kind
+            .map(|one| {
+                let candidate = self.candidate(query, &one.name);
+                let of_place = if one.is_first { 0.0 } else { OF_LATER };
+                let of_rest = OF_REST * (1.0 - one.covered);
+                let why = format!("by what it is about, {}", candidate.why);
+                Candidate { cost: candidate.cost + OF_DESCRIPTION + of_place + of_rest, why, ..candidate }
+            })
+            .filter(|candidate| candidate.is_seen)
+            .collect()
     }
 
     fn candidate(&self, query: &Query, found: &Occurrence) -> Candidate {

@@ -21,6 +21,9 @@ const TELLS: f64 = 0.4;
 const READ: f32 = 0.9;
 /// What belongs to no letter on either side of a place, in heights of it.
 const MARGIN: f64 = 0.15;
+/// What stands in an empty place and is no wider, in pixels, is a caret, if a text of at least so many letters stood there.
+const CARET_PX: u32 = 3;
+const WORD: usize = 3;
 /// Colours that differ by less, in each channel, are no ink that anybody could see.
 const SEEN: u8 = 6;
 
@@ -84,7 +87,8 @@ impl Reader {
         place: Rect<Screen>,
     ) -> Result<Result<(), String>, ReaderError> {
         let at = format!("at ({:.0}, {:.0})", place.center().x, place.center().y);
-        if is_empty(image, place) {
+        let n_letters = text.chars().filter(|c| !c.is_whitespace()).count();
+        if is_empty(image, place) || (n_letters >= WORD && is_caret_alone(image, place)) {
             return Ok(Ok(()));
         }
         let covers = |rect: Rect<Screen>| {
@@ -166,21 +170,34 @@ impl Covered<'_> {
 /// Whether no letter is drawn at a place: nothing is in its middle, or what is there goes on above and below, as the side
 /// of a box and the edge of a ground do.
 fn is_empty(image: &RgbImage, place: Rect<Screen>) -> bool {
+    inked(image, place).is_some_and(|columns| columns.is_empty())
+}
+
+/// Whether all that is drawn at a place is one upright stroke.
+fn is_caret_alone(image: &RgbImage, place: Rect<Screen>) -> bool {
+    let columns = inked(image, place).unwrap_or_default();
+    match (columns.first(), columns.last()) {
+        (Some(first), Some(last)) => last - first < CARET_PX,
+        _ => false,
+    }
+}
+
+/// The columns of a place in which a letter may be drawn; nothing if the place is not on the image.
+fn inked(image: &RgbImage, place: Rect<Screen>) -> Option<Vec<u32>> {
     let by = MARGIN * place.height();
     let across = if place.width() > 4.0 * by { by } else { 0.0 };
     let inner =
         Rect::<Screen>::new(place.left + across, place.top + by, place.right - across, place.bottom - by);
-    let (Some(whole), Some(area)) = (Pixels::of(place, image), Pixels::of(inner, image)) else {
-        return false;
-    };
+    let (whole, area) = (Pixels::of(place, image)?, Pixels::of(inner, image)?);
     let ground = ground_of(image, area);
     let is_alike = |a: [u8; 3], b: [u8; 3]| a.iter().zip(b).all(|(a, b)| a.abs_diff(b) < SEEN);
-    (area.left..area.right).all(|x| {
-        let mut middle = (area.top..area.bottom).map(|y| image.get_pixel(x, y).0);
-        let mut column = (whole.top..whole.bottom).map(|y| image.get_pixel(x, y).0);
-        let first = image.get_pixel(x, area.top).0;
-        middle.all(|color| is_alike(color, ground)) || column.all(|color| is_alike(color, first))
-    })
+    let is_inked = |x: &u32| {
+        let mut middle = (area.top..area.bottom).map(|y| image.get_pixel(*x, y).0);
+        let mut column = (whole.top..whole.bottom).map(|y| image.get_pixel(*x, y).0);
+        let first = image.get_pixel(*x, area.top).0;
+        !middle.all(|color| is_alike(color, ground)) && !column.all(|color| is_alike(color, first))
+    };
+    Some((area.left..area.right).filter(is_inked).collect())
 }
 
 /// The share of the wanted letters that must be changed, at the least, to have them somewhere in a text: 0 if they are
@@ -233,5 +250,9 @@ mod tests {
         assert!(is_empty(&page, place));
         page.put_pixel(30, 5, image::Rgb([250; 3]));
         assert!(!is_empty(&page, place));
+        // A stroke alone is a caret, where it stands instead of a word; two are not.
+        assert!(is_caret_alone(&page, place));
+        page.put_pixel(20, 10, image::Rgb([0; 3]));
+        assert!(!is_caret_alone(&page, place));
     }
 }

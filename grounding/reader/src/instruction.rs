@@ -3,12 +3,15 @@
 //! ```text
 //! instruction = [verb] ["the"] [ordinal] named [relation named] | relation named "," instruction
 //! named       = name [kind] | kind [called] name | name ["the"] kind | kind, where a relation says which
+//!             | description field | kind "that"/"for"/"to" description
 //! ordinal     = "first" | "2nd" | "third" | … | "last"
 //! relation    = "in the row of" | "in row" | "below" | "under" | "above" | "left of" | "right of" | "next to" | …
 //! ```
 //!
 //! What stands in quotes is meant literally. Every way to take an instruction is tried, the whole as a name first: words
 //! such as `in` and `row` are parts of names, too. Invariant: nothing here fails; what makes no sense names nothing.
+
+use crate::description::content;
 
 /// One way to take an instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub struct Query {
     /// Whether the words could as well be a name as a whole: nothing but a word for a kind, or a verb that names begin
     /// with, says that they are an instruction.
     pub is_loose: bool,
+    /// Whether the words describe what is meant, and may be only a part of its name.
+    pub is_description: bool,
 }
 
 /// What a name is on.
@@ -49,6 +54,8 @@ pub enum Kind {
     Text,
     Row,
     Cell,
+    /// All that is seen.
+    Page,
 }
 
 /// Which of several, from 1.
@@ -234,7 +241,8 @@ pub fn interpretations(instruction: &str) -> Vec<Query> {
     }
     let mut all = vec![Query::named(words)];
     let mut add = |query: Query| {
-        let is_something = !query.name.is_empty() || (query.kind.is_some() && query.relation.is_some());
+        let is_something = !query.name.is_empty()
+            || query.kind.is_some_and(|kind| kind == Kind::Page || query.relation.is_some());
         if is_something && !all.contains(&query) {
             all.push(query);
         }
@@ -264,11 +272,19 @@ impl Query {
             nth: None,
             relation: None,
             is_loose: false,
+            is_description: false,
         }
     }
 
     fn quoted(name: &str) -> Self {
         Self { is_quoted: true, ..Self::named(name) }
+    }
+
+    /// Words that are in the name, or in what the name is about. Names begin with capital letters, or are quoted.
+    fn described(kind: Kind, words: &str) -> Option<Self> {
+        let is_name = words.chars().any(char::is_uppercase) || unquoted(words.trim()).is_some();
+        let query = Self { kind: Some(kind), is_description: true, ..Self::named(words) };
+        (!is_name && !content(words).is_empty()).then_some(query)
     }
 
     /// Whether more than a name was understood.
@@ -356,7 +372,7 @@ fn anchors(text: &str) -> Vec<Query> {
     let mut anchors = Vec::new();
     for start in [Some(text), without_article(text)].into_iter().flatten() {
         for query in std::iter::once(whole(start)).chain(named(start)) {
-            if !query.name.is_empty() && !anchors.contains(&query) {
+            if !query.name.is_empty() && !query.is_description && !anchors.contains(&query) {
                 anchors.push(query);
             }
         }
@@ -411,6 +427,12 @@ const CALLED: &[&str] = &[
     "to",
 ];
 
+/// What stands between a kind and a description.
+const DESCRIBED: &[&str] = &["that", "which", "where", "for", "to"];
+
+/// What all that is seen is called. With a capital letter it is a name.
+const PAGES: &[&str] = &["page", "whole page", "screen", "whole screen", "window", "document"];
+
 /// A name with a kind before or behind it, or without one.
 fn named(text: &str) -> Vec<Query> {
     let mut found = vec![whole(text)];
@@ -423,18 +445,34 @@ fn named(text: &str) -> Vec<Query> {
             add(*kind, name);
         }
     }
-    if let Some((kind, name)) = KINDS.iter().find_map(|(word, kind)| Some((*kind, before(text, word)?))) {
-        add(kind, without_article(name).unwrap_or(name).trim());
+    if PAGES.contains(&text) {
+        add(Kind::Page, "");
     }
-    if let Some((kind, name)) = KINDS.iter().find_map(|(word, kind)| Some((*kind, behind(text, word)?))) {
-        let name = CALLED.iter().find_map(|word| behind(name, word)).unwrap_or(name);
-        // An article may be a part of the name: `the link to the lynx`.
-        let bare = without_article(name);
-        bare.into_iter().chain([name]).for_each(|name| add(kind, name.trim()));
-        if let Some(one) = singular(bare.unwrap_or(name)).filter(|_| kind == Kind::Dropdown) {
-            add(kind, &one);
+    if let Some((kind, name)) = KINDS.iter().find_map(|(word, kind)| Some((*kind, before(text, word)?))) {
+        let name = without_article(name).unwrap_or(name).trim();
+        add(kind, name);
+        if matches!(kind, Kind::Field | Kind::Dropdown) {
+            found.extend(Query::described(kind, name));
         }
     }
+    if let Some((kind, name)) = KINDS.iter().find_map(|(word, kind)| Some((*kind, behind(text, word)?))) {
+        found.extend(named_behind(kind, name));
+    }
+    found
+}
+
+/// What stands behind the word for a kind: a name, or a description.
+fn named_behind(kind: Kind, text: &str) -> Vec<Query> {
+    let name = CALLED.iter().find_map(|word| behind(text, word)).unwrap_or(text);
+    // An article may be a part of the name: `the link to the lynx`.
+    let bare = without_article(name);
+    let mut found: Vec<Query> =
+        bare.into_iter().chain([name]).map(|name| Query { kind: Some(kind), ..whole(name.trim()) }).collect();
+    if let Some(one) = singular(bare.unwrap_or(name)).filter(|_| kind == Kind::Dropdown) {
+        found.push(Query { kind: Some(kind), ..whole(&one) });
+    }
+    let described = DESCRIBED.iter().find_map(|word| behind(text, word));
+    found.extend(described.and_then(|words| Query::described(kind, words)));
     found
 }
 
@@ -452,6 +490,9 @@ mod tests {
         let mut words = format!("{:?}", query.name);
         if let Some(kind) = query.kind {
             words = format!("{words} {kind:?}");
+        }
+        if query.is_description {
+            words = format!("{words} described");
         }
         if let Some(nth) = query.nth {
             words = format!("{words} {nth:?}");
@@ -482,6 +523,10 @@ mod tests {
         check("the field for a description", "\"description\" Field");
         check("the list of severities", "\"severity\" Dropdown");
         check("the search box", "\"search\" Field");
+        check("the link that creates an address book", "\"creates an address book\" Link described");
+        check("the field for the user", "\"the user\" Field described");
+        check("the file field", "\"file\" Field described");
+        check("the page", "\"\" Page");
         check("the second Edit", "\"Edit\" FromStart(2)");
         check("the 3rd Edit link", "\"Edit\" Link FromStart(3)");
         check("the last Edit", "\"Edit\" Last");
@@ -516,6 +561,16 @@ mod tests {
     fn a_name_that_begins_with_an_ordinal_is_a_name() {
         let all = interpretations("First name:");
         assert!(all.iter().all(|query| query.nth.is_none()), "{all:?}");
+    }
+
+    #[test]
+    fn a_name_with_a_capital_letter_or_in_quotes_is_no_description() {
+        for words in
+            ["the File field", "the link to Settings", "the field for \"user\"", "the Page", "page 3"]
+        {
+            let is_other = |query: &Query| query.is_description || query.kind == Some(Kind::Page);
+            assert!(!interpretations(words).iter().any(is_other), "{words}");
+        }
     }
 
     #[test]

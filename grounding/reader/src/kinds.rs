@@ -10,7 +10,9 @@ use crate::instruction::{Kind, Relation};
 use crate::marks::{Outline, is_mark};
 use crate::occurrences::{Extent, Occurrence};
 use crate::reading::{Line, Reading};
-use crate::shapes::{Pixels, enclosing, field_of, ink_of, is_cell, is_struck, is_underlined, joined_things};
+use crate::shapes::{
+    Pixels, box_of, enclosing, field_of, ink_of, is_cell, is_struck, is_underlined, joined_things, widest_gap,
+};
 
 /// What speaks for a kind earns this, so that it is preferred to what says nothing.
 const FOR: f64 = -0.25;
@@ -30,6 +32,10 @@ const FAINT: f64 = 0.7;
 const CONTROL_PX: u32 = 80;
 /// How far above or below its name a checkbox of a table is, in pixels.
 const COLUMN_PX: f64 = 40.0;
+/// Names in a bar stand this far apart, in widths of a letter. Words do by 0.6, letters of a fixed width by 1.3.
+const APART: f64 = 1.45;
+/// Words of a text stand this far apart.
+const TOGETHER: std::ops::Range<f64> = 0.3..0.9;
 /// Longer lines are prose, not names.
 const NAME_WORDS: usize = 5;
 
@@ -51,7 +57,7 @@ impl Surroundings<'_> {
             // A heading is all that is written there.
             Some(Kind::Heading) if found.extent == Extent::Words => (text, OTHER),
             Some(Kind::Heading) => (text, -0.01 * text.height()),
-            Some(Kind::Cell | Kind::Row) => (text, SILENT),
+            Some(Kind::Cell | Kind::Row | Kind::Page) => (text, SILENT),
             Some(Kind::Link) => match (self.is_link_like(found), self.button(found)) {
                 (true, _) if is_underlined(self.image, text) => (text, 2.0 * FOR),
                 (true, _) => (text, FOR),
@@ -60,7 +66,11 @@ impl Surroundings<'_> {
             },
             // The name of a control is all that is written on it.
             Some(_) if found.extent == Extent::Words => (text, OTHER),
-            Some(Kind::Option | Kind::MenuItem) => (text, SILENT / 2.0),
+            Some(Kind::Option | Kind::MenuItem) => {
+                let is_beside_others =
+                    self.is_in_strip(found) || self.is_in_list(found) || self.is_in_bar(found);
+                (text, if is_beside_others { FOR } else { SILENT / 2.0 })
+            }
             Some(Kind::Tab) => match (is_whole, self.is_in_strip(found)) {
                 // A row of boxes is rather one of buttons.
                 (true, true) => (text, if self.button(found).is_some() { 0.0 } else { FOR }),
@@ -98,6 +108,71 @@ impl Surroundings<'_> {
         }
     }
 
+    /// How much of what stands together in its line a name is, as the pixels tell it: a bar of menus has much wider gaps
+    /// than a text, also than one whose letters are all as wide. A line's glyphs stand too roughly for that.
+    pub(crate) fn extent(self, found: &Occurrence) -> Extent {
+        let gaps = self.gaps_beside(found);
+        match found.extent {
+            Extent::Words if self.is_in_bar(found) || self.has_own_box(found) => Extent::Whole,
+            // No gap at all is one that could not be seen.
+            Extent::Whole if gaps.iter().any(|(gap, is_word)| *is_word && TOGETHER.contains(gap)) => {
+                Extent::Words
+            }
+            read => read,
+        }
+    }
+
+    /// Whether a name among a few words is the only one in its box, as buttons are that touch each other.
+    fn has_own_box(self, found: &Occurrence) -> bool {
+        let line = &self.reading.lines[found.line];
+        let others = || {
+            let glyphs = line.glyphs.iter().enumerate();
+            glyphs.filter(|(at, glyph)| !found.glyphs.contains(at) && !glyph.character.is_whitespace())
+        };
+        is_name(line)
+            && self.box_around(found.rect).is_some_and(|own| {
+                others().all(|(_, glyph)| {
+                    let middle = (glyph.left + glyph.right) / 2.0;
+                    middle < own.left || middle > own.right
+                })
+            })
+    }
+
+    /// The gaps between a name and what stands beside it on its line, in widths of a letter; with each, whether that is a
+    /// letter or a digit.
+    fn gaps_beside(self, found: &Occurrence) -> Vec<(f64, bool)> {
+        let glyphs = &self.reading.lines[found.line].glyphs;
+        let line = self.reading.lines[found.line].rect;
+        let (first, last) = (found.glyphs.start, found.glyphs.end - 1);
+        let is_drawn = |at: &usize| !glyphs[*at].character.is_whitespace();
+        let before = (0..first).rev().find(is_drawn).filter(|_| found.more.is_empty());
+        let behind = (last + 1..glyphs.len()).find(is_drawn).filter(|_| found.more.is_empty());
+        let drawn: Vec<usize> = (0..glyphs.len()).filter(is_drawn).collect();
+        let widths: f64 = drawn.iter().map(|at| glyphs[*at].right - glyphs[*at].left).sum();
+        let width = widths / drawn.len().max(1) as f64;
+        let middle = |at: usize| (glyphs[at].left + glyphs[at].right) / 2.0;
+        let pairs = [before.map(|at| (at, first, at)), behind.map(|at| (last, at, at))];
+        let gap = |(left, right, other): (usize, usize, usize)| {
+            let between = Rect::new(middle(left), line.top + 2.0, middle(right), line.bottom - 2.0);
+            let gap = f64::from(widest_gap(self.image, between)) / width.max(1.0);
+            (gap, glyphs[other].character.is_alphanumeric())
+        };
+        pairs.into_iter().flatten().map(gap).collect()
+    }
+
+    /// Whether the thing of this kind beside a label is that label's own, and not that of a label between them.
+    pub(crate) fn is_own(self, kind: Option<Kind>, label: &Occurrence) -> bool {
+        let Some(Kind::Field | Kind::Dropdown) = kind else { return true };
+        let Some(field) = self.field(label.rect) else { return false };
+        let between = Rect::<Screen>::new(
+            field.left.min(label.rect.left),
+            label.rect.bottom,
+            field.right,
+            field.top.max(label.rect.bottom),
+        );
+        !self.reading.lines.iter().any(|line| is_in(line.rect, between))
+    }
+
     /// The things of a kind, whatever their names are, that can stand so to an anchor.
     pub(crate) fn things(self, kind: Kind, relation: Relation, anchor: Rect<Screen>) -> Vec<Rect<Screen>> {
         let band = self.band(relation, anchor);
@@ -115,7 +190,13 @@ impl Surroundings<'_> {
             Kind::Badge | Kind::Text | Kind::Cell => others().collect(),
             Kind::Field | Kind::Dropdown => self.field(anchor).into_iter().collect(),
             Kind::Button => others().filter_map(|text| self.box_around(text)).collect(),
-            Kind::Link | Kind::Tab | Kind::Option | Kind::MenuItem | Kind::Heading | Kind::Row => Vec::new(),
+            Kind::Link
+            | Kind::Tab
+            | Kind::Option
+            | Kind::MenuItem
+            | Kind::Heading
+            | Kind::Row
+            | Kind::Page => Vec::new(),
         }
     }
 
@@ -314,15 +395,13 @@ impl Surroundings<'_> {
 
     /// The box of a control around a text: not much higher than the text, and with no other text in it.
     pub(crate) fn box_around(self, text: Rect<Screen>) -> Option<Rect<Screen>> {
-        // A line's rectangle may be higher than the box of a small button.
-        let within = 0.25 * text.height();
-        let ink =
-            Rect::<Screen>::new(text.left + 1.0, text.top + within, text.right - 1.0, text.bottom - within);
-        let found = enclosing(self.image, Pixels::of(ink, self.image)?)?;
-        let around = found.rect();
-        let is_low = around.height() <= 3.2 * text.height();
-        let is_own = around.width() <= text.width() + 14.0 * text.height();
-        (is_low && is_own && self.is_alone(text, around) && !is_cell(self.image, found)).then_some(around)
+        let is_own = |found: &Pixels| {
+            let around = found.rect();
+            let is_low = around.height() <= 3.2 * text.height();
+            let is_narrow = around.width() <= text.width() + 14.0 * text.height();
+            is_low && is_narrow && self.is_alone(text, around) && !is_cell(self.image, *found)
+        };
+        box_of(self.image, text, (1.0, 2.0), is_own).map(Pixels::rect)
     }
 
     /// Whether letters are weaker than most on the screen, as those of a placeholder are.
@@ -356,6 +435,12 @@ impl Surroundings<'_> {
         };
         ink_of(self.image, found.rect).is_some_and(|ink| chroma(ink) >= CHROMA)
             || is_underlined(self.image, found.rect)
+    }
+
+    /// Whether other names stand beside it in its line, apart from it.
+    fn is_in_bar(self, found: &Occurrence) -> bool {
+        let gaps = self.gaps_beside(found);
+        !gaps.is_empty() && gaps.iter().all(|(gap, _)| *gap >= APART)
     }
 
     /// Whether other names stand beside it at the same height, as in a bar of tabs or a menu.

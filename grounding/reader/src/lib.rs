@@ -12,6 +12,7 @@
 mod asked;
 mod boxes;
 mod contradiction;
+mod description;
 mod detector;
 mod evidence;
 mod exact;

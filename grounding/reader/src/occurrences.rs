@@ -197,6 +197,12 @@ fn edge(line: &Line, index: usize, is_start: bool) -> Option<Extent> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     if !is_word(sign) && !is_word(glyphs[next].character) {
         let only_signs = outside.iter().all(|other| !is_word(glyphs[*other].character));
+        // Beside a digit or another sign, a sign of arithmetic makes another number or another key: `+1`, `+/-`.
+        let (own, other) = (glyphs[inner].character, glyphs[next].character);
+        if (own.is_ascii_digit() || "+-–−±=*/×÷%".contains(own)) && "+-–−±=/×÷".contains(other)
+        {
+            return Some(Extent::Words);
+        }
         let parts = "|•·>›»/<‹«,;:()[]{}→←▸▾▼▲►◄+-–—*=#";
         return Some(match (only_signs, parts.contains(sign)) {
             (true, _) => Extent::Whole,

@@ -60,6 +60,7 @@ pub struct Reader {
     pub(crate) networks: Arc<Networks>,
     last: Option<(Memory, Arc<Reading>)>,
     known: KnownLines,
+    is_pieced: bool,
 }
 
 impl std::fmt::Debug for Reader {
@@ -74,12 +75,22 @@ impl Reader {
     /// # Errors
     /// [`ReaderError::Weights`] if they are no text models.
     pub fn new(weights: Weights) -> Result<Self, ReaderError> {
-        Ok(Self { networks: Arc::new(Networks::load(weights)?), last: None, known: KnownLines::default() })
+        Ok(Self {
+            networks: Arc::new(Networks::load(weights)?),
+            last: None,
+            known: KnownLines::default(),
+            is_pieced: false,
+        })
     }
 
     /// The same models with a memory of its own, for a thread beside this one.
     pub fn beside(&self) -> Self {
-        Self { networks: Arc::clone(&self.networks), last: None, known: KnownLines::default() }
+        Self {
+            networks: Arc::clone(&self.networks),
+            last: None,
+            known: KnownLines::default(),
+            is_pieced: false,
+        }
     }
 
     /// The networks alone, for whoever measures them.
@@ -121,6 +132,7 @@ impl Reader {
             },
             None => (CoreMap::new(image), vec![whole]),
         };
+        self.is_pieced = changed != [whole];
         for region in changed.into_iter().filter(|region| region.width() > 0 && region.height() > 0) {
             map.look(&self.networks, image, region)?;
         }
@@ -129,6 +141,21 @@ impl Reader {
         let reading = Arc::new(Reading { size: Size::of_pixels(width, height), lines });
         self.last = Some((Memory { image: image.clone(), map }, Arc::clone(&reading)));
         Ok(reading)
+    }
+
+    /// Whether the last reading was pieced together from what was known: a line that begins in what changed can be cut
+    /// otherwise than in the whole picture.
+    pub fn is_pieced(&self) -> bool {
+        self.is_pieced
+    }
+
+    /// The same, and nothing is taken from memory but lines whose pictures are the same.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub fn read_anew(&mut self, image: &RgbImage) -> Result<Arc<Reading>, ReaderError> {
+        self.last = None;
+        self.read(image)
     }
 
     /// The same with signs that stand alone, which a line's detector does not see: for whoever looks for one.

@@ -315,6 +315,22 @@ pub(crate) fn ink_of(image: &RgbImage, rect: Rect<Screen>) -> Option<[f64; 3]> {
     Some([mean(0), mean(1), mean(2)])
 }
 
+/// The most columns beside each other in which nothing is drawn.
+pub(crate) fn widest_gap(image: &RgbImage, rect: Rect<Screen>) -> u32 {
+    let Some(area) = Pixels::of(rect, image) else { return 0 };
+    let ground = ground_of(image, area);
+    let is_empty = |x: u32| {
+        (area.top..area.bottom)
+            .all(|y| image.get_pixel(x, y).0.iter().zip(ground).all(|(a, b)| a.abs_diff(b) < EDGE * 4))
+    };
+    let (mut widest, mut gap) = (0, 0);
+    for x in area.left..area.right {
+        gap = if is_empty(x) { gap + 1 } else { 0 };
+        widest = widest.max(gap);
+    }
+    widest
+}
+
 /// Whether there is a level line below the letters of a text, as long as the text: a border goes on beyond it.
 pub(crate) fn is_underlined(image: &RgbImage, text: Rect<Screen>) -> bool {
     let lower = Rect::<Screen>::new(text.left + 2.0, text.center().y, text.right - 2.0, text.bottom + 2.0);
@@ -353,6 +369,23 @@ pub(crate) fn is_struck(image: &RgbImage, text: Rect<Screen>) -> bool {
     (area.top..area.bottom).any(|y| (ends[0]..ends[1]).all(|x| is_drawn(x, y)))
 }
 
+/// The box around a text that fits, without these pixels at the text's sides and at its top and bottom. A reading has a
+/// margin, which reaches over the border of a tight box: then the middle of the text is taken.
+pub(crate) fn box_of(
+    image: &RgbImage,
+    text: Rect<Screen>,
+    (across, down): (f64, f64),
+    fits: impl Fn(&Pixels) -> bool,
+) -> Option<Pixels> {
+    [(0.0, 0.0), (0.5, 0.0), (0.5, 0.25)].into_iter().find_map(|more| {
+        let (across, down) = (across + more.0 * text.height(), down + more.1 * text.height());
+        let (left, right) = (text.left + across, text.right - across);
+        let ink = Rect::<Screen>::new(left, text.top + down, right, text.bottom - down);
+        let ink = Pixels::of(ink, image).filter(|_| right - left > 4.0)?;
+        enclosing(image, ink).filter(&fits)
+    })
+}
+
 /// The box into which one types, that belongs to a label: around it, on its right, or below it. `is_alone` may refuse one
 /// around it, `fits` one that is not low.
 pub(crate) fn field_of(
@@ -366,11 +399,10 @@ pub(crate) fn field_of(
         let is_box = width >= 30 && (12..=FIELD_PX).contains(&height) && width >= height;
         is_box && !is_cell(image, *found) && (height <= SMALL_PX || fits(found.rect()))
     };
-    let ink = Rect::<Screen>::new(label.left, label.top + 1.0, label.right, label.bottom - 1.0);
-    if let Some(around) = Pixels::of(ink, image).and_then(|ink| enclosing(image, ink)).filter(is_field)
-        && f64::from(around.height()) < 4.0 * label.height()
-        && is_alone(around.rect())
-    {
+    let around = box_of(image, label, (0.0, 1.0), is_field);
+    let is_own =
+        |around: &Pixels| f64::from(around.height()) < 4.0 * label.height() && is_alone(around.rect());
+    if let Some(around) = around.filter(is_own) {
         return Some(around);
     }
     let boxed = |(x, y): (f64, f64)| {

@@ -16,6 +16,8 @@ const SIDES: std::ops::RangeInclusive<u32> = 1..=44;
 const KEY_PX: u32 = 90;
 /// Border of a key.
 const BORDER_PX: u32 = 4;
+/// What is left free around a sign, at least.
+const AROUND_PX: u32 = 2;
 /// How high the pictures of a sign are, in pixels: some are read in a large one, some in a small one.
 const HEIGHTS: [f64; 3] = [34.0, 24.0, 16.0];
 /// Parts of a sign are no farther from each other, in pixels.
@@ -54,14 +56,16 @@ fn keys(image: &RgbImage, lines: &[Line]) -> Vec<Key> {
     // The border of a small key is no part of its sign.
     let all = small.clone();
     small.retain(|thing| !all.iter().any(|other| is_around(*thing, *other)));
-    let is_read = |edges: Pixels| lines.iter().any(|line| edges.rect().contains(line.rect.center()));
+    let is_read = |edges: Pixels| {
+        let mut inside = lines.iter().filter(|line| edges.rect().contains(line.rect.center()));
+        // A stroke or two are read as numbers of Chinese.
+        inside.any(|line| !matches!(line.text.trim(), "一" | "二" | "十"))
+    };
     let mut keys: Vec<Key> = Vec::new();
     for things in parts_together(small) {
         let whole =
             things.iter().copied().reduce(Pixels::joined).filter(|whole| SIDES.contains(&whole.height()));
-        let around = |whole: Pixels| Pixels::of(grown(whole.rect(), 2.0), image);
-        let edges = whole.and_then(around).and_then(|around| enclosing(image, around));
-        let edges = edges.filter(|key| key.height() <= KEY_PX);
+        let edges = whole.and_then(|whole| key_around(image, whole)).filter(|key| key.height() <= KEY_PX);
         match edges.filter(|edges| !is_read(*edges)) {
             Some(edges) if keys.iter().all(|key| key.edges != edges) => keys.push(Key { edges, things }),
             _ => {}
@@ -78,9 +82,16 @@ fn is_around(outer: Pixels, inner: Pixels) -> bool {
         && inner.bottom + by <= outer.bottom
 }
 
-/// A bar has edges like a box: its key is beyond them.
-fn grown(rect: Rect<Screen>, by: f64) -> Rect<Screen> {
-    Rect::new(rect.left - by, rect.top - by, rect.right + by, rect.bottom + by)
+/// The box around a sign. A level stroke at the edge of a sign is no side of that box.
+fn key_around(image: &RgbImage, sign: Pixels) -> Option<Pixels> {
+    let (width, height) = image.dimensions();
+    let around = Pixels {
+        left: sign.left.saturating_sub(AROUND_PX),
+        top: sign.top.saturating_sub(AROUND_PX),
+        right: (sign.right + AROUND_PX).min(width),
+        bottom: (sign.bottom + AROUND_PX).min(height),
+    };
+    enclosing(image, around)
 }
 
 /// Things above each other are parts of one sign, such as the bars of `=`.
@@ -136,13 +147,18 @@ fn around(sign: Pixels, key: Pixels, high: f64) -> Option<LineBox> {
     (right - left >= 4.0 && bottom - top >= 4.0).then_some(LineBox { left, top, right, bottom })
 }
 
-/// What was read, if it is one character; a letter only if it is sure.
+/// What was read, if it is one character; a letter only if it is sure. The recogniser takes strokes of other directions for a
+/// minus, which is told by its shape.
 pub(crate) fn sign(mut line: Line) -> Option<Line> {
     line.glyphs.retain(|glyph| !glyph.character.is_whitespace());
     let [glyph] = line.glyphs.as_mut_slice() else { return None };
     glyph.character = alike(glyph.character);
     line.text = glyph.character.to_string();
-    let is_told = !glyph.character.is_alphanumeric() || line.confidence >= SURE_LETTER;
+    let is_told = match glyph.character {
+        '-' => false,
+        letter if letter.is_alphanumeric() => line.confidence >= SURE_LETTER,
+        _ => true,
+    };
     is_told.then_some(line)
 }
 
