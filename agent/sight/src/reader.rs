@@ -54,6 +54,10 @@ pub fn look(reader: &SharedReader, image: &Arc<RgbImage>, instruction: &str) -> 
     let clock = Instant::now();
     let mut reading = reader.lock().read(image)?;
     let mut findings = find(&reading, image, instruction);
+    if findings.best().is_none() && reader.lock().is_pieced() {
+        reading = reader.lock().read_anew(image)?;
+        findings = find(&reading, image, instruction);
+    }
     if !findings.is_read() && may_name_a_sign(instruction) {
         reading = reader.lock().read_with_signs(image)?;
         findings = find(&reading, image, instruction);

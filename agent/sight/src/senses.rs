@@ -66,6 +66,11 @@ impl ReaderSenses {
         readable(self.reader.lock().read(&screenshot.pixels))
     }
 
+    /// The same, without what is known of the picture before.
+    fn read_anew(&self, screenshot: &Screenshot) -> Result<Readable<Arc<Reading>>, Failure> {
+        readable(self.reader.lock().read_anew(&screenshot.pixels))
+    }
+
     /// Whether the run may have typed what is looked for.
     fn may_be_typed(&self, text: &str) -> bool {
         self.typed.contains(&comparable(text))
@@ -202,12 +207,12 @@ impl Senses for ReaderSenses {
             (None, None) => return Ok(Err("the place names no text".to_owned())),
         };
         let asked = Asked { text, within: place.within.as_deref(), nth: place.nth.map(usize::from) };
-        let reading = self.read(screenshot)?;
-        let place = |reading: Arc<Reading>| {
-            let place = place_of_text(&reading, &screenshot.pixels, &asked);
-            place.map_err(|why| self.reader.told(why, NO_ONE_PLACE))
-        };
-        Ok(reading.and_then(place))
+        let place = |reading: Arc<Reading>| place_of_text(&reading, &screenshot.pixels, &asked);
+        let mut found = self.read(screenshot)?.and_then(place);
+        if found.is_err() && self.reader.lock().is_pieced() {
+            found = self.read_anew(screenshot)?.and_then(place);
+        }
+        Ok(found.map_err(|why| self.reader.told(why, NO_ONE_PLACE)))
     }
 
     fn read_text(
