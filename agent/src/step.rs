@@ -4,15 +4,16 @@
 //! refuses, give a refused step, a world that fails gives an error; the effect is read off the second
 //! observation.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use vigorl_geometry::Point;
-use vigorl_interface::{Act, Action, Effect, Key, Screenshot};
+use vigorl_interface::{Act, Action, Effect, Key, Screenshot, same_but_for_a_caret, wait_until};
 use vigorl_tasks::environment::behind_dialog;
 use vigorl_tasks::scripted::Target;
 use vigorl_tasks::{Environment, Observation, Performed};
 
-use crate::agent::{Agent, Hands};
+use crate::agent::{Agent, Checks, Hands};
 use crate::check::{check, read};
 use crate::error::StepError;
 use crate::eyes::Finding;
@@ -23,6 +24,10 @@ use crate::plan::Decision;
 use crate::timed::timed;
 use crate::watch::Watch;
 
+/// How long a target that is not there may take to come: a program that is busy shows its menu late.
+const LATE: Duration = Duration::from_secs(1);
+/// How often it is looked whether something has changed meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How often a page is scrolled for one target.
 const MOST_SCROLLS: usize = 40;
 /// How often it is scrolled although nothing changes.
@@ -103,23 +108,25 @@ fn aim_where_it_is(
     outcome: &mut StepOutcome,
 ) -> Result<Result<Action, String>, StepError> {
     let mut aimed = aim(agent, env, wanted, screenshot, in_vain, watch, outcome)?;
-    let scrolls = wanted.places().into_iter().any(|target| target.scroll) && agent.hands == Hands::Act;
     let mut shown = screenshot.clone();
+    let end = Instant::now() + LATE;
+    while aimed.is_err() && is_missing(outcome) && agent.checks != Checks::Nobody {
+        let Some(next) = changed(agent, env, &shown, end, outcome)? else { break };
+        shown = next;
+        show(agent, &shown, watch, outcome)?;
+        aimed = aim(agent, env, wanted, &shown, in_vain, watch, outcome)?;
+    }
+    let scrolls = wanted.places().into_iter().any(|target| target.scroll) && agent.hands == Hands::Act;
     for n_seen in 1..=MOST_SCROLLS {
-        let is_absent = matches!(
-            outcome.sightings.last().map(|sighting| &sighting.finding),
-            Some(Finding::Absent(_) | Finding::Unsure(..))
-        );
-        if aimed.is_ok() || !scrolls || !is_absent {
+        if aimed.is_ok() || !scrolls || !is_missing(outcome) {
             break;
         }
-        let Some(next) = scroll_down(agent, env, &shown, watch, outcome)? else {
+        let Some(next) = scroll_down(agent, env, &shown, outcome)? else {
             let end = "from where the page was down to its end";
             return Ok(aimed.map_err(|reason| format!("{reason}; {n_seen} screens were seen, {end}")));
         };
         shown = next;
-        // What was not found there is not what was found here.
-        outcome.sightings.clear();
+        show(agent, &shown, watch, outcome)?;
         aimed = aim(agent, env, wanted, &shown, in_vain, watch, outcome)?;
     }
     Ok(aimed)
@@ -131,7 +138,6 @@ fn scroll_down(
     agent: &mut Agent<'_>,
     env: &mut dyn Environment,
     shown: &Screenshot,
-    watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<Option<Screenshot>, StepError> {
     let size = shown.size();
@@ -146,13 +152,58 @@ fn scroll_down(
             timed(&mut outcome.times.settle, || behind_dialog(driver.settle(agent.settle_cap)))?;
         }
         let seen = timed(&mut outcome.times.capture, || env.observe())?;
-        let Some(next) = seen.screenshot.filter(|next| next.pixels != shown.pixels) else { continue };
-        agent.senses.saw(&next);
-        timed(&mut outcome.times.record, || watch.observed(&next))?;
-        outcome.before = Some(next.clone());
-        return Ok(Some(next));
+        if let Some(next) = seen.screenshot.filter(|next| next.pixels != shown.pixels) {
+            return Ok(Some(next));
+        }
     }
     Ok(None)
+}
+
+/// Whether what was looked for last is not there, as far as can be seen.
+fn is_missing(outcome: &StepOutcome) -> bool {
+    let last = outcome.sightings.last().map(|sighting| &sighting.finding);
+    matches!(last, Some(Finding::Absent(_) | Finding::Unsure(..)))
+}
+
+/// What is seen instead of what was shown, if something else than a caret changes before the end.
+fn changed(
+    agent: &Agent<'_>,
+    env: &mut dyn Environment,
+    shown: &Screenshot,
+    end: Instant,
+    outcome: &mut StepOutcome,
+) -> Result<Option<Screenshot>, StepError> {
+    if env.driver().is_none() {
+        return Ok(None);
+    }
+    let ratio = shown.device_pixel_ratio;
+    let look = || {
+        if agent.cancel.is_set() || agent.leash.out_of_time().is_some() {
+            return Ok(ControlFlow::Break(None));
+        }
+        let seen = timed(&mut outcome.times.capture, || env.observe())?.screenshot;
+        let is_other = |next: &Screenshot| !same_but_for_a_caret(&shown.pixels, &next.pixels, ratio);
+        Ok(match seen {
+            Some(next) if is_other(&next) => ControlFlow::Break(Some(next)),
+            Some(_) => ControlFlow::Continue(LOOK_AGAIN),
+            None => ControlFlow::Break(None),
+        })
+    };
+    wait_until(Some(end), look).map(Option::flatten)
+}
+
+/// Goes on with another screenshot: what was not found on the one before is not what is found here.
+fn show(
+    agent: &mut Agent<'_>,
+    shown: &Screenshot,
+    watch: &mut dyn Watch,
+    outcome: &mut StepOutcome,
+) -> Result<(), StepError> {
+    agent.senses.saw(shown);
+    timed(&mut outcome.times.record, || watch.observed(shown))?;
+    outcome.before = Some(shown.clone());
+    outcome.sightings.clear();
+    Ok(())
 }
 
 /// Whether the action may be done, asked right before it; if not, the outcome says why.
