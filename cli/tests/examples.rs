@@ -1,4 +1,5 @@
-//! The example tasks on the applications that they name, without a model: by the places in the files.
+//! The example tasks on the applications that they name: by the places in the files, without a model; and those that can be
+//! solved as they are worded by nothing but the pixels.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
 
@@ -22,10 +23,10 @@ fn examples() -> Vec<PathBuf> {
     tasks
 }
 
-/// Runs a task by its places, at a port that is free.
-fn run(folder: &Path, task: &Path, display: Option<&str>) -> Output {
+/// Runs a task with these eyes, at a port that is free.
+fn run(folder: &Path, task: &Path, eyes: &str, display: Option<&str>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
-    command.args(["run", task.to_str().unwrap(), "--places", "--json"]).current_dir(folder);
+    command.args(["run", task.to_str().unwrap(), "--eyes", eyes, "--json"]).current_dir(folder);
     let secrets = task.with_extension("env");
     if secrets.is_file() {
         command.args(["--secrets", secrets.to_str().unwrap()]);
@@ -42,27 +43,27 @@ fn run(folder: &Path, task: &Path, display: Option<&str>) -> Output {
     command.output().unwrap()
 }
 
-fn check(is_desktop: bool, n: usize) {
+fn is_on_desktop(task: &Path) -> bool {
+    fs::read_to_string(task).unwrap().contains("driver: desktop")
+}
+
+fn check(tasks: &[PathBuf], eyes: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let of_kind =
-        |task: &PathBuf| fs::read_to_string(task).unwrap().contains("driver: desktop") == is_desktop;
-    let tasks: Vec<PathBuf> = examples().into_iter().filter(of_kind).collect();
-    assert_eq!(tasks.len(), n, "{tasks:?}");
     for task in tasks {
         // A display of its own: nothing of one task is in the way of the next.
-        let display = is_desktop.then(|| xvfb("1280x800"));
+        let display = is_on_desktop(task).then(|| xvfb("1280x800"));
         let name = display.as_ref().map(|(_, name)| name.as_str());
-        let manager = is_desktop.then(|| manager(folder.path(), name));
-        let output = run(folder.path(), &task, name);
+        let manager = name.map(|name| manager(folder.path(), Some(name)));
+        let output = run(folder.path(), task, eyes, name);
         let said = String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned();
         assert!(output.status.success(), "{}: {said}", task.display());
         let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(summary["summary"]["reward"], 1.0, "{}: {said}", task.display());
-        if is_desktop {
+        if let Some(name) = name {
             // Nothing of the task is left on the desk.
             let left = ["run", "x", "--driver", "desktop", "--area", "window:a", "--dry-run"];
             let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
-            let left = command.args(left).current_dir(folder.path()).envs(name.map(|name| ("DISPLAY", name)));
+            let left = command.args(left).current_dir(folder.path()).env("DISPLAY", name);
             let left = String::from_utf8_lossy(&left.output().unwrap().stderr).into_owned();
             assert!(left.contains("no `a`; there is none"), "{}: {left}", task.display());
         }
@@ -72,10 +73,23 @@ fn check(is_desktop: bool, n: usize) {
 
 #[test]
 fn the_examples_in_the_browser_are_solved() {
-    check(false, 5);
+    let tasks: Vec<PathBuf> = examples().into_iter().filter(|task| !is_on_desktop(task)).collect();
+    assert_eq!(tasks.len(), 5, "{tasks:?}");
+    check(&tasks, "places");
 }
 
 #[test]
 fn the_examples_on_the_desktop_are_solved_and_end_what_they_started() {
-    check(true, 5);
+    let tasks: Vec<PathBuf> = examples().into_iter().filter(|task| is_on_desktop(task)).collect();
+    assert_eq!(tasks.len(), 5, "{tasks:?}");
+    check(&tasks, "places");
+}
+
+#[test]
+fn examples_are_solved_as_they_are_worded_by_what_is_read() {
+    let names = ["attachment.yaml", "calculator-buttons.yaml"];
+    let is_named = |task: &PathBuf| names.iter().any(|name| task.ends_with(name));
+    let tasks: Vec<PathBuf> = examples().into_iter().filter(is_named).collect();
+    assert_eq!(tasks.len(), names.len(), "{tasks:?}");
+    check(&tasks, "auto");
 }
