@@ -25,7 +25,7 @@ use crate::timed::timed;
 use crate::watch::Watch;
 
 /// How long a target that is not there may take to come: a program that is busy shows its menu late.
-const LATE: Duration = Duration::from_secs(1);
+const LATE: Duration = Duration::from_secs(2);
 /// How often it is looked whether something has changed meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How often a page is scrolled for one target.
@@ -162,7 +162,8 @@ fn scroll_down(
 /// Whether what was looked for last is not there, as far as can be seen.
 fn is_missing(outcome: &StepOutcome) -> bool {
     let last = outcome.sightings.last().map(|sighting| &sighting.finding);
-    matches!(last, Some(Finding::Absent(_) | Finding::Unsure(..)))
+    // Of what is not there a policy may say anything.
+    matches!(last, Some(Finding::Absent(_) | Finding::Unsure(..) | Finding::Malformed(_)))
 }
 
 /// What is seen instead of what was shown, if something else than a caret changes before the end.

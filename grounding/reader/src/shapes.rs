@@ -467,6 +467,16 @@ mod tests {
         check((100, 50, 300, 80), (110.0, 56.0, 180.0, 74.0));
         check((100, 50, 300, 80), (20.0, 56.0, 80.0, 74.0));
         check((100, 50, 300, 80), (100.0, 28.0, 180.0, 46.0));
+        // Of several lines.
+        check((100, 50, 300, 180), (100.0, 28.0, 180.0, 46.0));
+        // So tight that the reading's margin reaches over the border.
+        check((100, 50, 300, 70), (97.0, 48.0, 180.0, 72.0));
+    }
+
+    #[test]
+    fn the_widest_gap_is_between_what_is_drawn() {
+        let page = page(&[(40, 60, 53, 73), (61, 60, 70, 73)]);
+        assert_eq!(widest_gap(&page, Rect::new(45.0, 62.0, 66.0, 70.0)), 8);
     }
 
     #[test]
