@@ -255,7 +255,7 @@ impl Search<'_> {
 
     fn run(&self, query: Query) -> Findings {
         let mut candidates = match query.kind {
-            Some(Kind::Page) => vec![Candidate::nameless(self.whole(), true)],
+            Some(Kind::Page) if !query.is_loose => vec![Candidate::nameless(self.whole(), true)],
             _ if query.name.is_empty() => Vec::new(),
             _ => self.candidates(&query),
         };

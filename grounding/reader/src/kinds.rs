@@ -277,10 +277,11 @@ impl Surroundings<'_> {
     fn mark_of(self, text: Rect<Screen>, block: Rect<Screen>, kind: Kind) -> Option<Rect<Screen>> {
         let beside = self.marks_beside(text);
         let fitting = beside.iter().copied().find(|mark| self.looks_like(kind, *mark));
+        let nearest = beside.first().copied();
         fitting
             .or_else(|| self.only_mark_behind(text, kind))
+            .or(nearest)
             .or_else(|| self.mark_in_column(block, kind))
-            .or_else(|| beside.first().copied())
     }
 
     /// All lines of a name.

@@ -61,7 +61,8 @@ pub enum Extent {
 /// they are to be counted.
 pub(crate) fn occurrences(reading: &Reading, name: &str, is_counted: bool) -> Vec<Occurrence> {
     let needle = folded(name.chars());
-    if needle.chars.is_empty() {
+    let is_sign = |c: char| !c.is_alphanumeric();
+    if needle.chars.is_empty() || (needle.chars.len() == 1 && name.chars().all(is_sign)) {
         return signs(reading, name);
     }
     let lines: Vec<Folded> =
@@ -338,7 +339,8 @@ fn misread(line: &Line, at: usize, name: &str, chars: &Folded, needle: &[char]) 
 
 /// One letter that stands alone.
 fn single(line: &Line, at: usize, name: &str, chars: &Folded, needle: &[char]) -> Vec<Occurrence> {
-    if chars.chars.len() != 1 {
+    // A sign on a key is no letter, however little is known of it.
+    if chars.chars.len() != 1 || !chars.chars[0].is_alphanumeric() {
         return Vec::new();
     }
     let glyphs = chars.at[0]..chars.at[0] + 1;

@@ -24,6 +24,8 @@ const HEIGHTS: [f64; 3] = [34.0, 24.0, 16.0];
 const PART_GAP_PX: u32 = 8;
 /// Pictures that are looked at, at most.
 const MOST: usize = 240;
+/// Ink differs from its ground by this much in a channel.
+const INK: u8 = 60;
 /// A letter is one if it is read with this confidence: icons look like letters.
 const SURE_LETTER: f32 = 0.97;
 
@@ -112,15 +114,25 @@ fn parts_together(things: Vec<Pixels>) -> Vec<Vec<Pixels>> {
 
 /// A bar is a minus, two of them are an equals sign: the recogniser reads neither.
 fn by_shape(image: &RgbImage, key: &Key) -> Option<char> {
-    let is_bar = |thing: &Pixels| {
-        let is_flat = thing.height() <= 6 && thing.width() >= 2 * thing.height();
-        is_flat && thing.top > 0 && is_edge_row(image, thing.top, thing.left..thing.right)
+    let is_flat = |thing: &Pixels| {
+        let is_low = thing.height() <= 6 && thing.width() >= 2 * thing.height();
+        is_low && thing.top > 0 && is_edge_row(image, thing.top, thing.left..thing.right)
     };
+    let n_bars = |thing: &Pixels| bars(image, *thing);
     match key.things.as_slice() {
-        [one] if is_bar(one) => Some('-'),
-        [one, two] if is_bar(one) && is_bar(two) && one.left.abs_diff(two.left) <= 1 => Some('='),
+        [one] if is_flat(one) && n_bars(one) == 1 => Some('-'),
+        [one] if is_flat(one) && n_bars(one) == 2 => Some('='),
+        [one, two] if is_flat(one) && is_flat(two) && one.left.abs_diff(two.left) <= 1 => Some('='),
         _ => None,
     }
+}
+
+/// How many strokes lie above each other in the middle of a thing.
+fn bars(image: &RgbImage, thing: Pixels) -> usize {
+    let x = (thing.left + thing.right) / 2;
+    let ground = image.get_pixel(x, thing.top.saturating_sub(1)).0;
+    let is_ink = |y: u32| image.get_pixel(x, y).0.iter().zip(ground).any(|(a, b)| a.abs_diff(b) >= INK);
+    (thing.top..thing.bottom).filter(|y| is_ink(*y) && (*y == thing.top || !is_ink(*y - 1))).count()
 }
 
 fn line_of(character: char, rect: Rect<Screen>, confidence: f32) -> Line {

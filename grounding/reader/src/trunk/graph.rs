@@ -197,5 +197,5 @@ fn table(message: &[u8]) -> Option<(String, Table)> {
         }
         _ => return None,
     };
-    (numbers.len() == dims.iter().product()).then_some((name, Table { dims, numbers }))
+    (numbers.len() == dims.iter().product::<usize>()).then_some((name, Table { dims, numbers }))
 }
