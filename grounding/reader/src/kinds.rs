@@ -36,6 +36,8 @@ const COLUMN_PX: f64 = 40.0;
 const APART: f64 = 1.45;
 /// Words of a text stand this far apart.
 const TOGETHER: std::ops::Range<f64> = 0.3..0.9;
+/// Between the words of a text there is room for this many letters, at most.
+const NEXT: f64 = 1.2;
 /// Longer lines are prose, not names.
 const NAME_WORDS: usize = 5;
 
@@ -115,7 +117,7 @@ impl Surroundings<'_> {
         match found.extent {
             Extent::Words if self.is_in_bar(found) || self.has_own_box(found) => Extent::Whole,
             // No gap at all is one that could not be seen.
-            Extent::Whole if gaps.iter().any(|(gap, is_word)| *is_word && TOGETHER.contains(gap)) => {
+            Extent::Whole if gaps.iter().any(|(gap, is_next)| *is_next && TOGETHER.contains(gap)) => {
                 Extent::Words
             }
             read => read,
@@ -138,8 +140,8 @@ impl Surroundings<'_> {
             })
     }
 
-    /// The gaps between a name and what stands beside it on its line, in widths of a letter; with each, whether that is a
-    /// letter or a digit.
+    /// The gaps between a name and what stands beside it on its line, in widths of a letter; with each, whether a letter or
+    /// a digit comes next, and nothing that is drawn between them, such as a checkbox.
     fn gaps_beside(self, found: &Occurrence) -> Vec<(f64, bool)> {
         let glyphs = &self.reading.lines[found.line].glyphs;
         let line = self.reading.lines[found.line].rect;
@@ -155,7 +157,8 @@ impl Surroundings<'_> {
         let gap = |(left, right, other): (usize, usize, usize)| {
             let between = Rect::new(middle(left), line.top + 2.0, middle(right), line.bottom - 2.0);
             let gap = f64::from(widest_gap(self.image, between)) / width.max(1.0);
-            (gap, glyphs[other].character.is_alphanumeric())
+            let is_next = between.width() <= (1.0 + NEXT) * width;
+            (gap, is_next && glyphs[other].character.is_alphanumeric())
         };
         pairs.into_iter().flatten().map(gap).collect()
     }
