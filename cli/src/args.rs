@@ -143,6 +143,9 @@ pub(crate) enum Command {
     Inspect(InspectCommand),
     /// Quantize a checkpoint ahead, so that `--dtype int8` or `int4` starts in a moment
     Quantize(QuantizeArgs),
+    /// Fetch what a build of this program can lack
+    #[command(subcommand)]
+    Fetch(FetchCommand),
     /// Measure the program's own speed
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -661,6 +664,26 @@ pub(crate) struct QuantizeArgs {
     /// 8 bits (3.9 GB for a 3B checkpoint) or 4 (2.3 GB)
     #[arg(long, value_parser = dtypes(&["int8", "int4"]), default_value = "int8")]
     pub(crate) dtype: String,
+}
+
+/// `vigorl fetch`
+#[derive(Debug, Subcommand)]
+pub(crate) enum FetchCommand {
+    /// The text models, for a program that was built without them
+    #[command(
+        after_help = "The files are known by their SHA-256, wherever they come from. They are put into $XDG_CACHE_HOME/vigorl (~/.cache/vigorl), \
+                      where a program looks that has no text models inside. HF_ENDPOINT, HF_TOKEN, HF_HOME and HF_HUB_OFFLINE are \
+                      honoured.\n\nExamples:\n  vigorl fetch reader\n  vigorl fetch reader --from someone/mirror"
+    )]
+    Reader(FetchReaderArgs),
+}
+
+/// `vigorl fetch reader`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct FetchReaderArgs {
+    /// The repository on the hub that has the files, in whatever folder
+    #[arg(long, value_name = "ORG/NAME", default_value = "RapidAI/RapidOCR")]
+    pub(crate) from: String,
 }
 
 /// `vigorl bench`

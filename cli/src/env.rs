@@ -41,6 +41,14 @@ pub(crate) fn user_file() -> Option<PathBuf> {
     Some(config.join("vigorl").join("config.toml"))
 }
 
+/// `$XDG_CACHE_HOME/vigorl`, or the same under `$HOME/.cache`.
+#[cfg(feature = "reader")]
+pub(crate) fn cache_folder() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")))?;
+    Some(cache.join("vigorl"))
+}
+
 /// Whether the desktop is a Wayland session.
 pub(crate) fn is_wayland() -> bool {
     std::env::var("XDG_SESSION_TYPE").is_ok_and(|kind| kind == "wayland")

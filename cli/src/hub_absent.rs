@@ -7,3 +7,8 @@ use crate::parts::Part;
 pub(crate) fn fetch(_: &str) -> anyhow::Result<PathBuf> {
     Err(Part::Hub.missing())
 }
+
+#[cfg(feature = "reader")]
+pub(crate) fn fetch_files(_: &str, _: &[String]) -> anyhow::Result<PathBuf> {
+    Err(Part::Hub.missing())
+}

@@ -1,15 +1,19 @@
-//! The reader of this program. Invariant: it is made of the models that were built in, or there is none, which is said.
+//! The reader of this program. Invariant: it is made of the models that were built in, or else of those that `vigorl fetch
+//! reader` fetched, which have the same hashes; or there is none, which is said.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use image::RgbImage;
 use vigorl_agent::{Eyes, PolicyEyes};
-use vigorl_reader::{Line, NAME, Reader, Reading, Weights};
+use vigorl_reader::{Line, NAME, Reader, Reading, Weights, file_names};
 use vigorl_runs::ReadTexts;
 use vigorl_runs::record::{LineRecord, box4};
 use vigorl_sight::{AutoEyes, ReaderEyes, ReaderSenses, SharedReader};
 use vigorl_tasks::Senses;
 
+use crate::env;
 use crate::exit::usage;
 use crate::eyes::Together;
 use crate::interrupt;
@@ -21,7 +25,17 @@ pub(crate) struct LoadedReader(SharedReader);
 
 /// Whether this program can read.
 pub(crate) fn is_there() -> bool {
-    Weights::embedded().is_some()
+    Weights::embedded().is_some() || fetched().is_some()
+}
+
+/// Where `vigorl fetch reader` puts the models of this program.
+pub(crate) fn folder() -> Option<PathBuf> {
+    env::cache_folder().map(|cache| cache.join("reader").join(&sha256()[..16]))
+}
+
+/// The same, if both are there.
+fn fetched() -> Option<PathBuf> {
+    folder().filter(|folder| file_names().iter().all(|name| folder.join(name).is_file()))
 }
 
 /// The models' name, or `none`.
@@ -37,12 +51,20 @@ pub(crate) fn sha256() -> String {
 /// The reader itself.
 pub(crate) fn reader() -> anyhow::Result<Reader> {
     Part::Reader.needed()?;
-    Reader::embedded()?.ok_or_else(|| {
-        usage(
-            "this program was built without the text models: `make setup` fetches them, `make build` builds them in"
+    Ok(Reader::new(weights(Weights::embedded(), fetched())?)?)
+}
+
+/// What was built in, or what was fetched.
+fn weights(embedded: Option<Weights>, fetched: Option<PathBuf>) -> anyhow::Result<Weights> {
+    match (embedded, fetched) {
+        (Some(weights), _) => Ok(weights),
+        (None, Some(folder)) => Weights::of_folder(&folder).context("`vigorl fetch reader` fetches them again"),
+        (None, None) => Err(usage(
+            "this program was built without the text models: `vigorl fetch reader` fetches them from the hub; or \
+             `make setup` fetches them and `make build` builds them in"
                 .to_owned(),
-        )
-    })
+        )),
+    }
 }
 
 impl LoadedReader {
@@ -105,5 +127,21 @@ impl ReadTexts for LoadedReader {
             confidence: line.confidence,
         };
         Ok(reading.lines.iter().map(line).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_without_models_reads_with_fetched_ones() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../grounding/reader/weights");
+        let mut reader = Reader::new(weights(None, Some(folder.into())).unwrap()).unwrap();
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/reader/page.png");
+        let reading = reader.read(&image::open(page).unwrap().into_rgb8()).unwrap();
+        assert!(reading.lines.iter().any(|line| line.text == "Members"), "{reading:?}");
+        let said = weights(None, None).unwrap_err().to_string();
+        assert!(said.contains("vigorl fetch reader"), "{said}");
     }
 }

@@ -12,7 +12,7 @@ use std::process::Command;
 use vigorl_benchmarks::{EVALUATIONS, Named};
 use vigorl_policy::Preset;
 
-const VERBS: [&[&str]; 25] = [
+const VERBS: [&[&str]; 26] = [
     &[],
     &["demo"],
     &["locate"],
@@ -33,6 +33,7 @@ const VERBS: [&[&str]; 25] = [
     &["inspect", "forward"],
     &["inspect", "generate"],
     &["quantize"],
+    &["fetch", "reader"],
     &["bench", "step"],
     &["bench", "engine"],
     &["bench", "train"],

@@ -149,8 +149,8 @@ fn fonts(driver: &mut WebDriver) -> Result<String, String> {
 fn reader() -> String {
     match reading::is_there() {
         true => reading::name().to_owned(),
-        false => "none, so that --eyes auto and reader are missing: `make setup` fetches the text models, `make build` \
-                  builds them in"
+        false => "none, so that --eyes auto and reader are missing: `vigorl fetch reader` fetches the text models; or \
+                  `make setup` fetches them and `make build` builds them in"
             .to_owned(),
     }
 }

@@ -12,6 +12,11 @@ mod desktop;
 mod desktop;
 mod doctor;
 mod eval;
+#[cfg(feature = "reader")]
+mod fetch;
+#[cfg(not(feature = "reader"))]
+#[path = "fetch_absent.rs"]
+mod fetch;
 mod inspect;
 mod licenses;
 mod locate;
@@ -38,7 +43,7 @@ mod view;
 
 use vigorl_tasks::scripted::ScriptedTask;
 
-use crate::args::{Args, BenchCommand, Command, DataCommand, InspectCommand, TrainCommand};
+use crate::args::{Args, BenchCommand, Command, DataCommand, FetchCommand, InspectCommand, TrainCommand};
 use crate::exit::Ending;
 use crate::settings::{Layer, Settings, Typed};
 use crate::terminal;
@@ -78,6 +83,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Inspect(InspectCommand::Forward(args)) => inspect::forward(args, &settings, form),
         Command::Inspect(InspectCommand::Generate(args)) => inspect::generate(args, &settings),
         Command::Quantize(args) => quantize::quantize(args, form),
+        Command::Fetch(FetchCommand::Reader(args)) => fetch::reader(args, form),
         Command::Bench(BenchCommand::Step(args)) => bench::step(args, &settings, form),
         Command::Bench(BenchCommand::Engine(args)) => bench::engine::engine(args, form),
         Command::Bench(BenchCommand::Train(args)) => train::bench(args, form),
@@ -120,6 +126,7 @@ fn layer_of(command: &Command) -> Layer {
         | Command::Stop(_)
         | Command::Train(_)
         | Command::Quantize(_)
+        | Command::Fetch(_)
         | Command::Bench(BenchCommand::Engine(_) | BenchCommand::Train(_) | BenchCommand::Read(_)) => {
             vec![]
         }

@@ -1,7 +1,7 @@
 //! Fetches checkpoints with the hub's own client, which honours `HF_HOME`, `HF_ENDPOINT` and `HF_TOKEN`.
 //!
-//! Invariant: a folder is returned only when it is complete; nothing but the files of a checkpoint is fetched, and
-//! without permission the network is not touched.
+//! Invariant: a folder is returned only when it is complete; nothing but the files of a checkpoint, or those that were
+//! asked for, is fetched, and without permission the network is not touched.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -56,6 +56,14 @@ const FILES: [&str; 3] = ["*.json", "*.safetensors", "*.jinja"];
 /// # Errors
 /// What the client says: no network, no such repository, no permission, no room.
 pub fn fetch(repo: &str, access: &HubAccess) -> Result<PathBuf, FetchError> {
+    fetch_files(repo, &FILES.map(str::to_owned), access)
+}
+
+/// The folder of the files of `ORG/NAME` whose paths fit a pattern, fetched if needed.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn fetch_files(repo: &str, patterns: &[String], access: &HubAccess) -> Result<PathBuf, FetchError> {
     let failed = |e: hf_hub::HFError| FetchError { repo: repo.to_owned(), detail: chain(&e) };
     let (owner, name) = repo.split_once('/').unwrap_or(("", repo));
     let client = HFClientSync::new().map_err(failed)?;
@@ -64,7 +72,7 @@ pub fn fetch(repo: &str, access: &HubAccess) -> Result<PathBuf, FetchError> {
     client
         .model(owner, name)
         .snapshot_download()
-        .allow_patterns(FILES.map(str::to_owned).to_vec())
+        .allow_patterns(patterns.to_vec())
         .local_files_only(access.network == Network::CacheOnly)
         .maybe_progress(handler)
         .send()

@@ -24,6 +24,10 @@ fn hashed(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+fn another_file(found: &str, wanted: &str) -> String {
+    format!("its SHA-256 is {found}, not {wanted}")
+}
+
 /// The bytes of both models, and the characters that the second can name.
 #[derive(Clone)]
 pub struct Weights {
@@ -66,11 +70,22 @@ impl Weights {
             let broken = |detail: String| ReaderError::Weights { file: path.display().to_string(), detail };
             let bytes = fs::read(&path).map_err(|error| broken(error.to_string()))?;
             let found = hashed(&bytes);
-            if found == hash { Ok(bytes) } else { Err(broken(format!("its SHA-256 is {found}, not {hash}"))) }
+            if found == hash { Ok(bytes) } else { Err(broken(another_file(&found, hash))) }
         });
         let mut next = || files.next().unwrap_or_else(|| unreachable!("weights.lock names two files"));
         let (detector, recogniser) = (next()?, next()?);
         Ok(Self::of_models(detector, recogniser))
+    }
+
+    /// Whether the bytes are those of a file of `weights.lock`.
+    ///
+    /// # Errors
+    /// [`ReaderError::Weights`] if it has another SHA-256.
+    pub fn check(name: &str, bytes: &[u8]) -> Result<(), ReaderError> {
+        let broken = |detail: String| ReaderError::Weights { file: name.to_owned(), detail };
+        let hash = locked().find(|(_, known)| *known == name).map(|(hash, _)| hash);
+        let (hash, found) = (hash.ok_or_else(|| broken("it is no text model".to_owned()))?, hashed(bytes));
+        if found == hash { Ok(()) } else { Err(broken(another_file(&found, hash))) }
     }
 
     /// Any two models of this kind. Whether they are is found out when they are loaded.

@@ -107,7 +107,7 @@ fn peer_in_own_process(
     if args.device != "cpu" {
         of_peer.extend(["--device", &args.device]);
     }
-    peer::ask(peer, &args.python, script, &of_peer)
+    peer::ask((peer, peer::TORCH), &args.python, script, &of_peer)
 }
 
 fn in_own_process(args: &BenchEngineArgs, folder: &Path, dtype: &str) -> anyhow::Result<Measured> {

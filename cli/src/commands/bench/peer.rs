@@ -11,12 +11,12 @@ use std::process::{Command, Stdio};
 use anyhow::Context as _;
 use serde::de::DeserializeOwned;
 
-/// Runs `script` in `python` and reads what it says; `name` is for messages.
+/// Runs `script` in `python` and reads what it says; `name` is for messages, `cure` says how such a Python is made.
 ///
 /// # Errors
 /// A program that is missing, fails, or says something else.
 pub(crate) fn ask<T: DeserializeOwned>(
-    name: &str,
+    (name, cure): (&str, &str),
     python: &Path,
     script: &str,
     args: &[impl AsRef<OsStr>],
@@ -29,8 +29,7 @@ pub(crate) fn ask<T: DeserializeOwned>(
         .stderr(Stdio::inherit())
         .spawn()
         .with_context(|| {
-            let path = python.display();
-            format!("cannot start `{path}`; `make parity` makes it with torch and transformers, or name another with --python")
+            format!("cannot start `{}`; {cure}, or name another with --python", python.display())
         })?;
     // Taken out of the process, so that it is closed behind the script.
     let mut input = program.stdin.take().context("a process without input")?;
@@ -44,6 +43,9 @@ pub(crate) fn ask<T: DeserializeOwned>(
     let last = said.lines().last().unwrap_or_default();
     serde_json::from_str(last).with_context(|| format!("{name} printed `{last}`"))
 }
+
+/// How the Python of the other benchmarks is made.
+pub(crate) const TORCH: &str = "`make parity` makes it with torch and transformers";
 
 /// The name of the first NVIDIA card.
 pub(crate) fn nvidia_card() -> String {

@@ -22,6 +22,8 @@ use crate::exit::{Ending, usage};
 use crate::{reading, record, terminal};
 
 const ONNXRUNTIME: &str = include_str!("../../../../benchmarks/peers/onnxruntime_read.py");
+/// How such a Python is made.
+const PYTHON: &str = "`make bench-read` makes it with onnxruntime and numpy";
 /// How far the detector's mean may differ, relative to ours, and the share of frames whose class must be the same.
 const TOLERANCE: f64 = 0.01;
 const SAME_FRAMES: f64 = 0.99;
@@ -138,7 +140,7 @@ fn compare(args: &BenchReadArgs, name: &str) -> anyhow::Result<Compared> {
     work.round(reader.networks(), 1)?;
     for _ in 0..args.rounds {
         let ours = work.round(reader.networks(), repeats)?;
-        let theirs: PeerRound = peer::ask(name, &args.python, ONNXRUNTIME, &of_peer)?;
+        let theirs: PeerRound = peer::ask((name, PYTHON), &args.python, ONNXRUNTIME, &of_peer)?;
         is_same_answer(&ours, &theirs.round)?;
         rounds.push((ours, theirs));
     }

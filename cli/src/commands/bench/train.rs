@@ -97,7 +97,7 @@ fn ask(args: &BenchTrainArgs, name: &str, workload: &Workload) -> anyhow::Result
     terminal::note(&format!("{name}: twice {} steps", WARM_UP + usize::from(args.steps)));
     let n_steps = args.steps.to_string();
     let of_peer = [folder.path().as_os_str(), "--steps".as_ref(), n_steps.as_ref()];
-    peer::ask(name, &args.python, TRANSFORMERS, &of_peer)
+    peer::ask((name, peer::TORCH), &args.python, TRANSFORMERS, &of_peer)
 }
 
 /// Fails if `there` computed something else.
