@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use ab_glyph::{Font as _, FontRef, PxScale, ScaleFont as _, point};
 use image::{Rgb, RgbImage, imageops};
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use vigorl_reader::{Networks, Reader, ReaderError};
 
@@ -125,6 +126,8 @@ pub struct Row {
     pub median_secs: f64,
     /// Fastest round.
     pub fastest_secs: f64,
+    /// Median of what all cores together computed for it: other programs beside this one change it little.
+    pub processor_secs: f64,
 }
 
 /// Measures whole readings with the networks of `reader`.
@@ -147,27 +150,37 @@ pub fn measure(
         ("20 lines of 40 characters", &small),
         ("159 lines of 80 characters", &large),
     ];
-    let mut measured: Vec<(usize, Vec<f64>)> = vec![(0, Vec::new()); pictures.len()];
+    let mut measured = vec![(0, Vec::new(), Vec::new()); pictures.len()];
     for _ in 0..n_rounds {
         // A picture of another size is read as if there had been none before.
         let mut reader = reader.beside();
-        for ((_, picture), (n_lines, secs)) in pictures.iter().zip(&mut measured) {
-            let clock = Instant::now();
+        for ((_, picture), (n_lines, secs, processor)) in pictures.iter().zip(&mut measured) {
+            let (clock, used) = (Instant::now(), processor_secs());
             let reading = reader.read(picture)?;
             secs.push(clock.elapsed().as_secs_f64());
+            processor.push(processor_secs() - used);
             *n_lines = reading.lines.len();
         }
         on_round();
     }
-    let rows = pictures.into_iter().zip(measured);
-    let row = |((name, picture), (n_lines, secs)): ((&'static str, &RgbImage), (usize, Vec<f64>))| Row {
-        name,
-        image_size: picture.dimensions().into(),
-        n_lines,
-        median_secs: median(&secs),
-        fastest_secs: secs.into_iter().fold(f64::INFINITY, f64::min),
-    };
-    Ok(rows.map(row).collect())
+    let mut rows = Vec::new();
+    for ((name, picture), (n_lines, secs, processor)) in pictures.into_iter().zip(measured) {
+        rows.push(Row {
+            name,
+            image_size: picture.dimensions().into(),
+            n_lines,
+            median_secs: median(&secs),
+            fastest_secs: secs.into_iter().fold(f64::INFINITY, f64::min),
+            processor_secs: median(&processor),
+        });
+    }
+    Ok(rows)
+}
+
+/// What this process has computed so far, on all cores.
+fn processor_secs() -> f64 {
+    let used = clock_gettime(ClockId::ProcessCPUTime);
+    used.tv_sec as f64 + used.tv_nsec as f64 / 1e9
 }
 
 /// What the networks alone compute: a screenshot for the detector, lines for the recogniser.

@@ -102,12 +102,18 @@ fn pictures(args: &BenchReadArgs) -> anyhow::Result<(serde_json::Value, String)>
     let peak_rss_gb = peak_rss_gb()?;
     let mut lines = vec![
         format!("{NAME}, {} rounds, loaded in {load_secs:.3} s", args.rounds),
-        format!("{:<44} {:>11} {:>10} {:>10}", "", "lines found", "median s", "fastest s"),
+        format!(
+            "{:<44} {:>11} {:>10} {:>10} {:>12}",
+            "", "lines found", "median s", "fastest s", "processor s"
+        ),
     ];
     lines.extend(rows.iter().map(|row| {
         let [width, height] = row.image_size;
         let name = format!("{width}x{height}, {}", row.name);
-        format!("{name:<44} {:>11} {:>10.4} {:>10.4}", row.n_lines, row.median_secs, row.fastest_secs)
+        format!(
+            "{name:<44} {:>11} {:>10.4} {:>10.4} {:>12.4}",
+            row.n_lines, row.median_secs, row.fastest_secs, row.processor_secs
+        )
     }));
     lines.push(format!("at most {:.0} MB of memory", peak_rss_gb * 1_000.0));
     Ok((json!({ "load_secs": load_secs, "peak_rss_gb": peak_rss_gb, "pictures": rows }), lines.join("\n")))
