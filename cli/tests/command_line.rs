@@ -214,6 +214,26 @@ fn a_training_step_is_measured_and_a_missing_peer_is_said_with_the_cure() {
     assert!(said.contains("the measurement of transformers ended with exit status: 1"), "{said}");
 }
 
+#[cfg(feature = "reader")]
+#[test]
+fn what_a_comparison_of_the_reader_lacks_is_said_with_the_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../grounding/reader/weights");
+    let args = ["bench", "read", "--against", "onnxruntime", "--rounds", "1", "--repeats", "1"];
+    let with = |more: [&str; 4]| vigorl(folder.path(), &[&args[..], &more].concat(), &[]);
+    let output = with(["--weights", "no-folder", "--python", "no-python"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("no-folder") && said.contains("make setup"), "{said}");
+    let output = with(["--weights", weights.to_str().unwrap(), "--python", "no-python"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("no-python") && said.contains("make bench-read"), "{said}");
+    let output = with(["--weights", weights.to_str().unwrap(), "--python", "false"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("the measurement of onnxruntime ended with exit status: 1"), "{said}");
+}
+
 /// What the doctor says with a shell script in place of chromedriver.
 fn doctor_with(script: &str) -> String {
     let folder = tempfile::tempdir().unwrap();

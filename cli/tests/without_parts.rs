@@ -50,6 +50,8 @@ fn a_part_that_is_not_there_names_the_command_that_builds_it() {
     check(&["bench", "step", "--driver", "desktop"], "the desktop driver");
     check(&["locate", "shot.png", "the box", "--model", "someone/ViGoRL-3b"], "the hub's client");
     check(&["read", "shot.png"], "the reader of text");
+    check(&["bench", "read"], "the reader of text");
+    check(&["fetch", "reader"], "the reader of text");
     check(&["locate", "shot.png", "the box", "--eyes", "reader"], "the reader of text");
     check(&["run", "the button", "--url", "about:blank", "--eyes", "auto"], "the reader of text");
     check(&["quantize", "--model", "someone/ViGoRL-3b"], "the hub's client");
