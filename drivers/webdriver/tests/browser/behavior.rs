@@ -331,11 +331,12 @@ fn serve_with_a_late_picture(html: &'static str) -> String {
 #[test]
 fn a_settled_screenshot_shows_what_came_of_a_click() {
     const STYLE: &str = "<style>html,body{margin:0;height:300px}</style>";
+    // What a timer does is waited for if it is due within the time for which a page must be quiet, which is 25 ms.
     let pages = [
         ("at once", "<body onclick=\"document.body.style.background='#00f'\">"),
         (
             "while it is captured",
-            "<body onclick=\"setTimeout(()=>document.body.style.background='#00f',30)\">",
+            "<body onclick=\"setTimeout(()=>document.body.style.background='#00f',15)\">",
         ),
         (
             "in small steps",
@@ -350,12 +351,12 @@ fn a_settled_screenshot_shows_what_came_of_a_click() {
         (
             "on a canvas that takes its time",
             "<body style='line-height:0' onclick=\"setTimeout(()=>{c.getContext('2d').fillStyle='#00f';
-                 c.getContext('2d').fillRect(0,0,300,300)},30)\"><canvas id=c width=300 height=300></canvas>",
+                 c.getContext('2d').fillRect(0,0,300,300)},15)\"><canvas id=c width=300 height=300></canvas>",
         ),
         (
             "into a field",
             "<style>input{width:300px;height:300px;border:0;padding:0;outline:0;font:400px/300px sans-serif;
-                 color:#00f}</style><body onclick=\"setTimeout(()=>i.value='█',30)\"><input id=i readonly>",
+                 color:#00f}</style><body onclick=\"setTimeout(()=>i.value='█',15)\"><input id=i readonly>",
         ),
         (
             "on a page whose attributes change now and then",
