@@ -14,6 +14,10 @@ use crate::spelling::folded;
 
 /// What belongs to a name without a box reaches so far, in heights of its line.
 const REACH: f64 = 0.8;
+/// A row reacts so far beside its name, in heights of the line.
+const ROW: f64 = 12.0;
+/// Channels of the same ground differ by no more.
+const FLAT: u8 = 6;
 /// A candidate that costs more is hardly what is meant.
 const MAX_COST: f64 = 2.0;
 /// Confidence from which on a text is read for sure.
@@ -41,6 +45,8 @@ pub fn contradiction(
         (None, [_, ..]) if is_its_own_text(&findings.query) => {
             Some(format!("nothing is written at the point, but `{name}` is written at {}", places(&meant)))
         }
+        // What stands in a field is what was typed, and not its name.
+        (Some(_), []) if wants_field(&findings.query) && around.box_at(at).is_some() => None,
         (Some(here), []) if findings.query.is_quoted => {
             Some(format!("the point is on `{here}`, and `{name}` is written nowhere here"))
         }
@@ -72,12 +78,49 @@ fn belongs(around: Surroundings<'_>, query: &Query, candidate: &Candidate, at: P
         _ if in_box => true,
         // A name that wraps goes on in the next line.
         Some(other) => {
-            is_part(&other.text, &candidate.shown) || (wants_field(query) && in_field(around, name, at))
+            is_part(&other.text, &candidate.shown)
+                || only_signs_between(other, name, at)
+                || (wants_field(query) && in_field(around, name, at))
         }
         None => {
-            near(name, REACH, REACH) || around.parts_of(name).into_iter().any(|part| near(part, 0.3, 0.3))
+            let parts = around.parts_of(name);
+            near(name, REACH, REACH)
+                || parts.iter().any(|part| near(*part, 0.3, 0.3))
+                || around.box_at(at).is_some_and(|own| own.contains(name.center()))
+                || is_blank_beside(around.image, name, &parts, at)
         }
     }
+}
+
+/// Whether a point of the name's own line is parted from it by signs alone: `+ Add`.
+fn only_signs_between(line: &Line, name: Rect<Screen>, at: Point<Screen>) -> bool {
+    let (from, to) = if at.x < name.left { (at.x, name.left) } else { (name.right, at.x) };
+    let mut between = line.glyphs.iter().filter(|glyph| {
+        let middle = f64::midpoint(glyph.left, glyph.right);
+        glyph.right > from && glyph.left < to && !(name.left..name.right).contains(&middle)
+    });
+    line.rect.contains(name.center()) && between.all(|glyph| !glyph.character.is_alphanumeric())
+}
+
+/// Whether nothing is drawn from the name to a point beside it but what belongs to it: entries of lists and headings of
+/// columns react along their whole row.
+fn is_blank_beside(image: &RgbImage, name: Rect<Screen>, parts: &[Rect<Screen>], at: Point<Screen>) -> bool {
+    let height = name.height();
+    let is_level = at.y > name.top - 0.3 * height && at.y < name.bottom + 0.3 * height;
+    let (from, to) = if at.x < name.left { (at.x, name.left) } else { (name.right, at.x) };
+    if !is_level || to - from > ROW * height || at.y < 0.0 || at.y >= f64::from(image.height()) {
+        return false;
+    }
+    // Inside of the picture, so the casts are exact; a name's rectangle has a margin.
+    let (left, right) = (from.max(0.0) as u32, (to.max(0.0) as u32 + 1).min(image.width()));
+    let row = at.y as u32;
+    let rows = row.saturating_sub(1)..(row + 2).min(image.height());
+    let is_part =
+        |x: u32| parts.iter().any(|part| part.left - 2.0 <= f64::from(x) && f64::from(x) <= part.right + 2.0);
+    let columns: Vec<u32> = (left..right).filter(|x| !is_part(*x)).collect();
+    let mut pixels = rows.flat_map(|y| columns.iter().map(move |x| image.get_pixel(*x, y).0));
+    let Some(first) = pixels.next() else { return true };
+    pixels.all(|pixel| pixel.iter().zip(first).all(|(a, b)| a.abs_diff(b) <= FLAT))
 }
 
 fn is_part(line: &str, name: &str) -> bool {
