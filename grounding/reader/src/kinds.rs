@@ -156,7 +156,11 @@ impl Surroundings<'_> {
         let pairs = [before.map(|at| (at, first, at)), behind.map(|at| (last, at, at))];
         let gap = |(left, right, other): (usize, usize, usize)| {
             let between = Rect::new(middle(left), line.top + 2.0, middle(right), line.bottom - 2.0);
-            let gap = f64::from(widest_gap(self.image, between)) / width.max(1.0);
+            let half = width / 2.0;
+            let with_both = Rect::new(between.left - half, between.top, between.right + half, between.bottom);
+            // Where not even the letters beside a gap are drawn, nothing is seen of it.
+            let is_seen = f64::from(widest_gap(self.image, with_both)) < with_both.width() - 1.0;
+            let gap = if is_seen { f64::from(widest_gap(self.image, between)) / width.max(1.0) } else { 0.0 };
             let is_next = between.width() <= (1.0 + NEXT) * width;
             (gap, is_next && glyphs[other].character.is_alphanumeric())
         };
