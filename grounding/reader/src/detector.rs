@@ -25,7 +25,7 @@ const FLAT: u8 = 10;
 const MARGIN_PX: u32 = 32;
 /// Longest row that is computed at once, in pixels, and the area: memory grows with it.
 const AT_ONCE_PX: u32 = 1_280;
-const AT_ONCE_AREA: u32 = AT_ONCE_PX * 832;
+const AT_ONCE_AREA: u32 = AT_ONCE_PX * 448;
 /// With more regions than this, neighbours are put together.
 const MAX_REGIONS: usize = 24;
 /// Area, in cells, that costs as much as looking at one region more.
