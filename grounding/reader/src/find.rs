@@ -123,6 +123,7 @@ impl Findings {
     /// - `by_shape`: whether a shape beside the name is meant, not the name
     /// - `short`: one by the letters of the name
     /// - `unseen_kind`: whether nothing that is drawn speaks for the kind
+    /// - `described`: whether the name only holds what the instruction says of it
     /// - `nameless`, `related`: whether only a kind is asked for; whether a relation or an ordinal decides
     pub fn features(&self) -> Option<BTreeMap<String, f64>> {
         let first = self.candidates.first()?;
@@ -145,6 +146,7 @@ impl Findings {
             ("short", if is_named { 1.0 / n_letters as f64 } else { 0.0 }),
             ("unseen_kind", is(self.query.kind.is_some() && !first.is_seen)),
             ("nameless", is(!is_named)),
+            ("described", is(self.query.is_description)),
             ("related", is(self.query.relation.is_some() || self.query.nth.is_some())),
         ];
         Some(features.map(|(name, value)| (name.to_owned(), value)).into())
