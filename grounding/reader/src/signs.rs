@@ -26,6 +26,8 @@ const PART_GAP_PX: u32 = 8;
 const MOST: usize = 240;
 /// Ink differs from its ground by this much in a channel.
 const INK: u8 = 60;
+/// A sign that is less likely is not what a key shows.
+const LIKELY: f32 = 0.01;
 /// A letter is one if it is read with this confidence: icons look like letters.
 const SURE_LETTER: f32 = 0.97;
 
@@ -159,19 +161,25 @@ fn around(sign: Pixels, key: Pixels, high: f64) -> Option<LineBox> {
     (right - left >= 4.0 && bottom - top >= 4.0).then_some(LineBox { left, top, right, bottom })
 }
 
-/// What was read, if it is one character; a letter only if it is sure. The recogniser takes strokes of other directions for a
-/// minus, which is told by its shape.
+/// What was read, if it is one character: of a letter that is not sure the likeliest sign. The recogniser takes strokes of
+/// other directions for a minus, which is told by its shape.
 pub(crate) fn sign(mut line: Line) -> Option<Line> {
     line.glyphs.retain(|glyph| !glyph.character.is_whitespace());
     let [glyph] = line.glyphs.as_mut_slice() else { return None };
-    glyph.character = alike(glyph.character);
-    line.text = glyph.character.to_string();
-    let is_told = match glyph.character {
-        '-' => false,
-        letter if letter.is_alphanumeric() => line.confidence >= SURE_LETTER,
-        _ => true,
+    glyph.character = match alike(glyph.character) {
+        '-' => return None,
+        letter if letter.is_alphanumeric() && line.confidence < SURE_LETTER => likeliest_sign(&line.frames)?,
+        told => told,
     };
-    is_told.then_some(line)
+    line.text = glyph.character.to_string();
+    Some(line)
+}
+
+fn likeliest_sign(frames: &[Frame]) -> Option<char> {
+    let likely = frames.iter().flat_map(|frame| &frame.likely).map(|(c, p)| (alike(*c), *p));
+    let is_sign = |c: char| !c.is_alphanumeric() && !c.is_whitespace() && c != '-';
+    let signs = likely.filter(|(c, p)| is_sign(*c) && *p >= LIKELY);
+    signs.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(c, _)| c)
 }
 
 /// One of the characters that a sign on a key is read as. The recogniser knows no sign of multiplication, and knows
@@ -182,20 +190,25 @@ pub(crate) fn alike(c: char) -> char {
         '十' => '+',
         '一' => '-',
         '井' => '#',
+        'へ' | 'ヘ' | '八' | 'ハ' | '人' | '入' | '∧' | 'Λ' => '^',
+        'く' | '〈' | '‹' => '<',
+        '〉' | '›' => '>',
+        '中' => '÷',
         '·' | '•' => '.',
         wide @ '！'..='～' => char::from_u32(u32::from(wide) - 0xFEE0).unwrap_or(wide),
         other => other,
     }
 }
 
-/// How likely a sign is on a key, as the logarithm of its probability by that of what was read there.
+/// How likely a sign is on a key, as the logarithm of its probability by that of the likeliest character.
 pub(crate) fn log_ratio(line: &Line, sign: char) -> f64 {
-    let of = |fits: &dyn Fn(char) -> bool| {
+    let most = |fits: &dyn Fn(char) -> bool| {
         let sums = line.frames.iter().map(|frame| {
             frame.likely.iter().filter(|(c, _)| fits(*c)).map(|(_, p)| f64::from(*p)).sum::<f64>()
         });
         sums.fold(1e-9, f64::max)
     };
-    let read = line.glyphs.first().map_or(sign, |glyph| alike(glyph.character));
-    (of(&|c| alike(c) == sign) / of(&|c| alike(c) == read)).ln().min(0.0)
+    let best =
+        line.frames.iter().flat_map(|frame| &frame.likely).map(|(_, p)| f64::from(*p)).fold(1e-9, f64::max);
+    (most(&|c| alike(c) == sign) / best).ln().min(0.0)
 }
