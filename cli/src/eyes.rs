@@ -30,6 +30,7 @@ pub(crate) const PLACES: &str = "places";
 
 /// How a reader and a policy work together.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "reader"), expect(dead_code, reason = "only a reader works together with a policy"))]
 pub(crate) struct Together {
     /// From which confidence on a reading is the answer.
     pub(crate) min_confidence: f64,
