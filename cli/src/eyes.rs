@@ -141,7 +141,7 @@ impl LoadedEyes {
 
 /// A reader that tells as much as may be recorded.
 fn load_reader(settings: &Settings) -> anyhow::Result<LoadedReader> {
-    let reader = LoadedReader::load()?;
+    let reader = LoadedReader::load()?.until_interrupted();
     Ok(if settings.record_text == RecordText::None { reader.discreet() } else { reader })
 }
 

@@ -70,9 +70,13 @@ fn weights(embedded: Option<Weights>, fetched: Option<PathBuf>) -> anyhow::Resul
 impl LoadedReader {
     /// Loads the models.
     pub(crate) fn load() -> anyhow::Result<Self> {
-        let reader = SharedReader::new(reader()?);
-        reader.stop_when(interrupt::flag());
-        Ok(Self(reader))
+        Ok(Self(SharedReader::new(reader()?)))
+    }
+
+    /// It, whose readings end with Ctrl-C. Whoever records ends with Ctrl-C and reads then.
+    pub(crate) fn until_interrupted(self) -> Self {
+        self.0.stop_when(interrupt::flag());
+        self
     }
 
     /// The same for a thread beside this one.

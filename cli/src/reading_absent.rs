@@ -32,6 +32,10 @@ impl LoadedReader {
         Err(Part::Reader.missing())
     }
 
+    pub(crate) fn until_interrupted(self) -> Self {
+        match self.0 {}
+    }
+
     pub(crate) fn beside(&self) -> Self {
         match self.0 {}
     }

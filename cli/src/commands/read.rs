@@ -18,6 +18,7 @@ pub(crate) fn read(args: &ReadArgs, form: Form) -> anyhow::Result<Ending> {
     }
     let screenshot = picture::read(&args.image)?;
     let reading = LoadedReader::load()?
+        .until_interrupted()
         .read(&screenshot)
         .with_context(|| format!("cannot read the text on `{}`", args.image.display()))?;
     terminal::data(&match form {
