@@ -98,18 +98,34 @@ fn the_page_contradicts_a_point_on_another_element_than_the_one_that_is_named() 
 
 #[test]
 fn a_button_that_is_asked_for_is_no_heading_picture_text_or_field_and_is_not_disabled() {
-    let page = "<style>body { margin: 0 } body * { margin: 0; height: 20px; display: block; line-height: 20px } s, b { display: inline }</style>\
-         <h1>Save</h1><p>Press <b>Save</b> now</p><img width=80 alt=Save><input placeholder=Save>\
-         <button disabled>Save</button><li><s>Save</s></li>\
+    let page = "<style>body { margin: 0 } body * { margin: 0; height: 20px; display: block; line-height: 20px } s, b, i { display: inline }</style>\
+         <h1><i>Save</i></h1><p>Press <b>Save</b> now</p><img width=80 alt=Save><input placeholder=Save>\
+         <button disabled>Save</button><li><s>Save</s></li><div style='text-decoration: line-through'><i>Save</i></div>\
+         <button>S&#1072;ve</button>\
          <button>Save</button><div>Save</div><p onclick=''>Save</p><li style='cursor: pointer'>Save</li>\
-         <a href=''><h2>Save</h2></a>";
+         <a href=''><h2>Save</h2></a><p><i style='background: tan'>Save</i></p>";
     let mut driver = shown(1.0, page);
     let screenshot = driver.screenshot().unwrap();
     let mut idle = |row: u32, words: &str| {
         let at = Point::new(10.0, f64::from(20 * row + 10));
         ElementAt::look(&mut driver, &screenshot, at, words).unwrap().unwrap().idle.unwrap_or_default()
     };
-    let expected = ["heading", "text", "picture", "field", "disabled", "text", "", "", "", "", ""];
+    let expected = [
+        "heading",
+        "text",
+        "picture",
+        "field",
+        "disabled",
+        "text",
+        "struck",
+        "two alphabets",
+        "",
+        "",
+        "",
+        "",
+        "",
+        "",
+    ];
     for (row, expected) in (0..).zip(expected) {
         let said = idle(row, "the Save button");
         assert!(said.contains(expected) && said.is_empty() == expected.is_empty(), "row {row}: {said:?}");

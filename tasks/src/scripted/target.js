@@ -98,20 +98,34 @@ const hasState = ({ selector, name, role, is }) => {
   if (is === 'enabled' || is === 'disabled') return isOff === (is === 'disabled');
   return element.matches(':focus');
 };
-// Why a click on an element is not what words with `button` or `link` in them ask for: it is disabled, or a text, a picture
-// or a field. Only elements count that hardly anybody makes a button of, and that look like none to the pointer.
+// Why a click on an element is not what words ask for: it is disabled, or written in letters of two alphabets that look
+// alike; or it is no button or link, which the words name. Only elements count that hardly anybody makes a button of, and
+// that look like none to the pointer.
 const idle = (inner, acting, words) => {
-  const off = inner.closest(':disabled, [aria-disabled=true]');
-  if (off) return 'is disabled';
+  if (inner.closest(':disabled, [aria-disabled=true]')) return 'is disabled';
+  const shown = ((acting || inner).textContent || '').slice(0, 200).split(/\s+/);
+  if (shown.some((word) => /\p{Script=Latin}/u.test(word) && /[\p{Script=Cyrillic}\p{Script=Greek}]/u.test(word))) {
+    return 'is written in letters of two alphabets';
+  }
   if (!/\b(button|link)\b/i.test(words.replace(/["“„«‘'`].*?["”»’'`]/g, ''))) return null;
   const TYPED = 'textarea, select, input:not([type=submit], [type=button], [type=reset], [type=image], [type=checkbox], [type=radio])';
   if (acting) return acting.matches(TYPED) ? 'is a field, and no button' : null;
+  if (['pointer', 'grab'].includes(getComputedStyle(inner).cursor)) return null;
   const kinds = { 'a heading': 'h1, h2, h3, h4, h5, h6', 'a picture': 'img:not([usemap])', 'a text': 'p, td, th, dt, dd, li, s, del, blockquote, figcaption, caption, pre' };
+  const isPlain = (element) => {
+    const { display, backgroundColor, borderStyle, boxShadow } = getComputedStyle(element);
+    return display === 'inline' && /, 0\)$/.test(backgroundColor) && borderStyle === 'none' && boxShadow === 'none';
+  };
   let element = inner;
-  while (element.matches('b, strong, em, i, u, mark, small, code') && element.parentElement) element = element.parentElement;
-  const kind = Object.keys(kinds).find((one) => element.matches(kinds[one]));
-  const looks = ['pointer', 'grab'].includes(getComputedStyle(inner).cursor);
-  return kind && !looks && !element.closest('label, [tabindex], [contenteditable]') ? `is ${kind}, and no button` : null;
+  let isStruck = false;
+  while (element && !Object.values(kinds).some((kind) => element.matches(kind))) {
+    isStruck = isStruck || getComputedStyle(element).textDecorationLine.includes('line-through');
+    if (!isPlain(element)) break;
+    element = element.parentElement;
+  }
+  if (isStruck) return 'is struck out, and no button';
+  const kind = element && Object.keys(kinds).find((one) => element.matches(kinds[one]));
+  return kind && !element.closest('label, [tabindex], [contenteditable]') ? `is ${kind}, and no button` : null;
 };
 // What is at a point, and, if it does something else than the words say, the one element on view that they name.
 const elementAt = ({ x, y, words }) => {
