@@ -22,6 +22,8 @@ const AROUND_PX: u32 = 2;
 const HEIGHTS: [f64; 3] = [34.0, 24.0, 16.0];
 /// Parts of a sign are no farther from each other, in pixels.
 const PART_GAP_PX: u32 = 8;
+/// Small things on a screen with keys, at most: each is compared with all others.
+const MOST_THINGS: usize = 6_000;
 /// Pictures that are looked at, at most.
 const MOST: usize = 240;
 /// Ink differs from its ground by this much in a channel.
@@ -57,6 +59,10 @@ fn keys(image: &RgbImage, lines: &[Line]) -> Vec<Key> {
     let whole = Pixels { left: 0, top: 0, right: image.width(), bottom: image.height() };
     let is_small = |thing: &Pixels| SIDES.contains(&thing.width()) && SIDES.contains(&thing.height());
     let mut small: Vec<Pixels> = things(image, whole).into_iter().filter(is_small).collect();
+    // Noise has no keys.
+    if small.len() > MOST_THINGS {
+        return Vec::new();
+    }
     // The border of a small key is no part of its sign.
     let all = small.clone();
     small.retain(|thing| !all.iter().any(|other| is_around(*thing, *other)));
