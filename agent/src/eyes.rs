@@ -86,7 +86,7 @@ impl Finding {
         match self {
             Self::Found(at) => Ok(*at),
             Self::Absent(reason) | Self::Ambiguous(reason) | Self::Malformed(reason) => Err(reason.clone()),
-            Self::Unsure(at, reason) => Err(format!("unsure of ({}, {}): {reason}", at.x, at.y)),
+            Self::Unsure(at, reason) => Err(format!("unsure of ({:.0}, {:.0}): {reason}", at.x, at.y)),
         }
     }
 }

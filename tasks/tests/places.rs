@@ -103,7 +103,9 @@ fn a_button_that_is_asked_for_is_no_heading_picture_text_or_field_and_is_not_dis
          <button disabled>Save</button><li><s>Save</s></li><div style='text-decoration: line-through'><i>Save</i></div>\
          <button>S&#1072;ve</button>\
          <button>Save</button><div>Save</div><p onclick=''>Save</p><li style='cursor: pointer'>Save</li>\
-         <a href=''><h2>Save</h2></a><p><i style='background: tan'>Save</i></p>";
+         <a href=''><h2>Save</h2></a><p><i style='background: tan'>Save</i></p>\
+         <p><i>Save</i> is what one presses to keep the changes</p>\
+         <button>Save</button><div style='position: absolute; top: 300px; width: 200px; height: 20px; background: #fffa'></div>";
     let mut driver = shown(1.0, page);
     let screenshot = driver.screenshot().unwrap();
     let mut idle = |row: u32, words: &str| {
@@ -136,6 +138,7 @@ fn a_button_that_is_asked_for_is_no_heading_picture_text_or_field_and_is_not_dis
         assert_eq!(idle(row, "what the \"Save button\" says"), "", "row {row}");
     }
     assert_eq!(idle(4, "Save"), "is disabled");
+    assert_eq!(idle(14, "Save"), "only mentions it in a sentence");
 }
 
 #[test]

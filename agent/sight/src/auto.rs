@@ -179,7 +179,7 @@ fn names_text(query: &Query) -> bool {
 fn decide(seen: &Seen, read: Sighting, mut said: Sighting, min_confidence: f64) -> Sighting {
     let Finding::Found(at) = said.finding else {
         // What the policy cannot say is not said instead of what was read.
-        return if matches!(read.finding, Finding::Absent(_)) { said } else { read };
+        return read;
     };
     if let Some(reason) = seen.contradiction(at) {
         if !matches!(read.finding, Finding::Absent(_)) {
@@ -189,6 +189,17 @@ fn decide(seen: &Seen, read: Sighting, mut said: Sighting, min_confidence: f64) 
         return said;
     }
     let sure = |sighting: &Sighting| sighting.confidence.as_ref().map_or(0.0, |confidence| confidence.value);
-    let is_surer = matches!(read.finding, Finding::Unsure(..)) && sure(&read) >= sure(&said);
-    if is_surer && sure(&said) < min_confidence { read } else { said }
+    if sure(&said) >= min_confidence {
+        return said;
+    }
+    match &read.finding {
+        Finding::Ambiguous(_) => read,
+        Finding::Unsure(..) if sure(&read) >= sure(&said) => read,
+        Finding::Absent(reason) => {
+            let how_sure = said.confidence.as_ref().map_or_else(String::new, |sure| sure.in_words());
+            let reason = format!("{reason}; the policy has {how_sure}, and {min_confidence:.2} is needed");
+            Sighting { finding: Finding::Unsure(at, reason), ..said }
+        }
+        _ => said,
+    }
 }

@@ -281,7 +281,7 @@ impl Search<'_> {
         }
         let mut found = occurrences(self.reading, &query.name, query.nth.is_some());
         for one in &mut found {
-            one.extent = self.surroundings().extent(one);
+            one.extent = self.surroundings().extent(one, query.kind);
         }
         found.iter().map(|occurrence| self.candidate(query, occurrence)).collect()
     }

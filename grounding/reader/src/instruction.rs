@@ -231,6 +231,9 @@ pub(crate) fn is_command(instruction: &str) -> bool {
 const QUOTES: [(char, char); 7] =
     [('"', '"'), ('“', '”'), ('„', '“'), ('«', '»'), ('‘', '’'), ('\'', '\''), ('`', '`')];
 
+/// A longer instruction, in bytes, is taken literally.
+const LONGEST: usize = 400;
+
 /// All ways to take an instruction, the most literal first.
 pub fn interpretations(instruction: &str) -> Vec<Query> {
     let words = instruction.trim();
@@ -240,6 +243,10 @@ pub fn interpretations(instruction: &str) -> Vec<Query> {
         return vec![Query::quoted(words), Query::quoted(inside)];
     }
     let mut all = vec![Query::named(words)];
+    // Nobody names one thing in so many words: every word would double the ways to take them.
+    if words.len() > LONGEST {
+        return all;
+    }
     let mut add = |query: Query| {
         let is_something = !query.name.is_empty()
             || query.kind.is_some_and(|kind| kind == Kind::Page || query.relation.is_some());

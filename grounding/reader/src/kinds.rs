@@ -34,6 +34,8 @@ const CONTROL_PX: u32 = 80;
 const COLUMN_PX: f64 = 40.0;
 /// Names in a bar stand this far apart, in widths of a letter. Words do by 0.6, letters of a fixed width by 1.3.
 const APART: f64 = 1.45;
+/// In a bar of menus that is asked for, they may stand closer.
+const MENUS_APART: f64 = 1.0;
 /// Words of a text stand this far apart.
 const TOGETHER: std::ops::Range<f64> = 0.3..0.9;
 /// Between the words of a text there is room for this many letters, at most.
@@ -69,8 +71,9 @@ impl Surroundings<'_> {
             // The name of a control is all that is written on it.
             Some(_) if found.extent == Extent::Words => (text, OTHER),
             Some(Kind::Option | Kind::MenuItem) => {
-                let is_beside_others =
-                    self.is_in_strip(found) || self.is_in_list(found) || self.is_in_bar(found);
+                let is_beside_others = self.is_in_strip(found)
+                    || self.is_in_list(found)
+                    || self.is_in_bar(found, apart_as(kind));
                 (text, if is_beside_others { FOR } else { SILENT / 2.0 })
             }
             Some(Kind::Tab) => match (is_whole, self.is_in_strip(found)) {
@@ -112,10 +115,12 @@ impl Surroundings<'_> {
 
     /// How much of what stands together in its line a name is, as the pixels tell it: a bar of menus has much wider gaps
     /// than a text, also than one whose letters are all as wide. A line's glyphs stand too roughly for that.
-    pub(crate) fn extent(self, found: &Occurrence) -> Extent {
+    pub(crate) fn extent(self, found: &Occurrence, kind: Option<Kind>) -> Extent {
         let gaps = self.gaps_beside(found);
         match found.extent {
-            Extent::Words if self.is_in_bar(found) || self.has_own_box(found) => Extent::Whole,
+            Extent::Words if self.is_in_bar(found, apart_as(kind)) || self.has_own_box(found) => {
+                Extent::Whole
+            }
             // No gap at all is one that could not be seen.
             Extent::Whole if gaps.iter().any(|(gap, is_next)| *is_next && TOGETHER.contains(gap)) => {
                 Extent::Words
@@ -150,8 +155,10 @@ impl Surroundings<'_> {
         let before = (0..first).rev().find(is_drawn).filter(|_| found.more.is_empty());
         let behind = (last + 1..glyphs.len()).find(is_drawn).filter(|_| found.more.is_empty());
         let drawn: Vec<usize> = (0..glyphs.len()).filter(is_drawn).collect();
-        let widths: f64 = drawn.iter().map(|at| glyphs[*at].right - glyphs[*at].left).sum();
-        let width = widths / drawn.len().max(1) as f64;
+        // The glyphs beside a gap reach into it, so that their mean would grow with the gaps.
+        let mut widths: Vec<f64> = drawn.iter().map(|at| glyphs[*at].right - glyphs[*at].left).collect();
+        widths.sort_by(f64::total_cmp);
+        let width = widths.get(widths.len() / 2).copied().unwrap_or_default();
         let middle = |at: usize| (glyphs[at].left + glyphs[at].right) / 2.0;
         let pairs = [before.map(|at| (at, first, at)), behind.map(|at| (last, at, at))];
         let gap = |(left, right, other): (usize, usize, usize)| {
@@ -269,7 +276,9 @@ impl Surroundings<'_> {
             Rect::new(name.right, name.top, field.left, name.bottom)
         };
         let is_free = !self.reading.lines.iter().any(|line| is_in(line.rect, between));
-        (is_free || field.contains(name.center())).then_some(field)
+        // Above a field for several lines stand its tools.
+        let is_high = field.height() > f64::from(CONTROL_PX);
+        (is_free || is_high || field.contains(name.center())).then_some(field)
     }
 
     /// The smallest closed box around a point, if it is not higher than a control.
@@ -446,9 +455,9 @@ impl Surroundings<'_> {
     }
 
     /// Whether other names stand beside it in its line, apart from it.
-    fn is_in_bar(self, found: &Occurrence) -> bool {
+    fn is_in_bar(self, found: &Occurrence, apart: f64) -> bool {
         let gaps = self.gaps_beside(found);
-        !gaps.is_empty() && gaps.iter().all(|(gap, _)| *gap >= APART)
+        !gaps.is_empty() && gaps.iter().all(|(gap, _)| *gap >= apart)
     }
 
     /// Whether other names stand beside it at the same height, as in a bar of tabs or a menu.
@@ -493,6 +502,11 @@ impl Surroundings<'_> {
         let alike: Vec<&Line> = self.reading.lines.iter().filter(set_alike).collect();
         alike.len() >= 2 && alike.iter().any(|other| away(other) < 2.3 * own.height())
     }
+}
+
+/// How far names in a bar stand apart, where a name of this kind is asked for.
+fn apart_as(kind: Option<Kind>) -> f64 {
+    if kind == Some(Kind::MenuItem) { MENUS_APART } else { APART }
 }
 
 fn overlap(a: Rect<Screen>, b: Rect<Screen>) -> bool {

@@ -13,6 +13,8 @@ const EDGE: u8 = 9;
 const BEYOND_PX: u32 = 5;
 /// Longest side of a checkbox, a switch or an icon.
 const SMALL_PX: u32 = 80;
+/// Small things in a window with controls, at most.
+const MOST_THINGS: usize = 3_000;
 /// Things are drawn with edges of at least this: gradients are no things.
 const DRAWN: u8 = 20;
 /// Share of a side along which its edge must be seen: corners can be round, and a caret or a badge can be in the way.
@@ -248,8 +250,13 @@ pub(crate) fn joined_things(image: &RgbImage, window: Pixels, gap_px: u32) -> Ve
         bottom: (window.bottom + SMALL_PX).min(image.height()),
     };
     let is_small = |thing: &Pixels| thing.width() <= SMALL_PX && thing.height() <= SMALL_PX;
+    let small: Vec<Pixels> = things(image, wide).into_iter().filter(is_small).collect();
+    // Noise holds no controls: each thing is compared with all others.
+    if small.len() > MOST_THINGS {
+        return Vec::new();
+    }
     let mut joined: Vec<Pixels> = Vec::new();
-    for mut thing in things(image, wide).into_iter().filter(is_small) {
+    for mut thing in small {
         let near = |a: Pixels, b: Pixels| {
             a.left <= b.right + gap_px
                 && b.left <= a.right + gap_px

@@ -11,6 +11,8 @@ use crate::record::LineRecord;
 const PER_SLIP: usize = 5;
 /// Shorter parts of a secret, in characters, are ordinary words.
 const SHORTEST_PART: usize = 4;
+/// So are shorter runs in the middle of a word, and runs that are less than three fifths of a secret.
+const SHORTEST_RUN: usize = 6;
 /// A secret is wrapped over so many lines at most.
 const MOST_LINES: usize = 8;
 /// Stands for the name of a secret that was hidden already; no text has it.
@@ -64,6 +66,12 @@ impl Sought {
         for (of, (secret, _)) in self.0.iter().enumerate() {
             for found in near(secret, &chars, secret.len() / PER_SLIP) {
                 for (_, number, bytes) in &folded[found] {
+                    marks[*number].push((bytes.clone(), of));
+                }
+            }
+            // A run of it that is cut off may stand between any signs: `token-1234…`.
+            for run in runs(secret, &chars, SHORTEST_RUN.max((3 * secret.len()).div_ceil(5))) {
+                for (_, number, bytes) in &folded[run] {
                     marks[*number].push((bytes.clone(), of));
                 }
             }
@@ -132,6 +140,27 @@ pub(crate) fn alike(c: char) -> char {
         '8' | 'B' | 'b' => 'b',
         _ => c.to_lowercase().next().unwrap_or(c),
     }
+}
+
+/// Where so many characters of a secret, or more, stand in a text one after the other.
+fn runs(secret: &[char], text: &[char], least: usize) -> Vec<Range<usize>> {
+    // How many characters before each character of the secret, and that one, stand in the text up to here.
+    let mut lengths = vec![0; secret.len()];
+    let mut found = Vec::new();
+    for (end, c) in text.iter().enumerate() {
+        for at in (0..secret.len()).rev() {
+            lengths[at] = match (secret[at] == *c, at) {
+                (false, _) => 0,
+                (true, 0) => 1,
+                (true, _) => lengths[at - 1] + 1,
+            };
+        }
+        let longest = lengths.iter().copied().max().unwrap_or_default();
+        if longest >= least {
+            found.push(end + 1 - longest..end + 1);
+        }
+    }
+    found
 }
 
 /// Where something stands that becomes `wanted` by at most so many slips, each time by the fewest; a barrier is part of
@@ -219,6 +248,17 @@ mod tests {
         check("hunter22", "press Enter at the center", "press Enter at the center");
         check("hunter22", "it says `hunte`", "it says ${secret:S}");
         check("9f8e7d6c5b4a", "token 9f8e7d6cSb4a and 9f8e7d6", "token ${secret:S} and ${secret:S}");
+        for shown in [
+            "Kestrel-94Vm...",
+            "(Kestrel-94Vm-)",
+            "key:Kestrel-94Vm-***",
+            "Kestrel-94Vm-/xyz",
+            "...-94Vm-tulip7",
+        ] {
+            let hidden = sought("Kestrel-94Vm-tulip7").hide_in(shown);
+            assert!(hidden.contains("${secret:S}") && !hidden.contains("94Vm"), "{shown}: {hidden}");
+        }
+        check("correct horse battery staple", "correct horse batte is cut", "${secret:S} is cut");
         check("1280", "1280 by 800", "${secret:S} by 800");
         check("1280", "1290 by 800", "1290 by 800");
     }

@@ -107,9 +107,9 @@ const idle = (inner, acting, words) => {
   if (shown.some((word) => /\p{Script=Latin}/u.test(word) && /[\p{Script=Cyrillic}\p{Script=Greek}]/u.test(word))) {
     return 'is written in letters of two alphabets';
   }
-  if (!/\b(button|link)\b/i.test(words.replace(/["“„«‘'`].*?["”»’'`]/g, ''))) return null;
+  const isControl = /\b(button|link)\b/i.test(words.replace(/["“„«‘'`].*?["”»’'`]/g, ''));
   const TYPED = 'textarea, select, input:not([type=submit], [type=button], [type=reset], [type=image], [type=checkbox], [type=radio])';
-  if (acting) return acting.matches(TYPED) ? 'is a field, and no button' : null;
+  if (acting) return isControl && acting.matches(TYPED) ? 'is a field, and no button' : null;
   if (['pointer', 'grab'].includes(getComputedStyle(inner).cursor)) return null;
   const kinds = { 'a heading': 'h1, h2, h3, h4, h5, h6', 'a picture': 'img:not([usemap])', 'a text': 'p, td, th, dt, dd, li, s, del, blockquote, figcaption, caption, pre' };
   const isPlain = (element) => {
@@ -123,9 +123,13 @@ const idle = (inner, acting, words) => {
     if (!isPlain(element)) break;
     element = element.parentElement;
   }
-  if (isStruck) return 'is struck out, and no button';
+  if (isStruck && isControl) return 'is struck out, and no button';
   const kind = element && Object.keys(kinds).find((one) => element.matches(kinds[one]));
-  return kind && !element.closest('label, [tabindex], [contenteditable]') ? `is ${kind}, and no button` : null;
+  if (!kind || element.closest('label, [tabindex], [contenteditable]')) return null;
+  if (isControl) return `is ${kind}, and no button`;
+  // A sentence that mentions a name is not what has the name.
+  const count = (text) => text.trim().split(/\s+/).length;
+  return kind === 'a text' && count(element.textContent) >= count(words) + 4 ? 'only mentions it in a sentence' : null;
 };
 // What is at a point, and, if it does something else than the words say, the one element on view that they name.
 const elementAt = ({ x, y, words }) => {
@@ -151,6 +155,11 @@ const elementAt = ({ x, y, words }) => {
     if (meant.length === 1 && !meant[0].contains(inner)) found.meant = { role: roleOf(meant[0]), name: nameOf(meant[0]).slice(0, 200) };
   }
   found.idle = isNothing ? null : idle(inner, acting, words);
+  // What lies over a control takes its clicks.
+  const under = acting ? null : document.elementsFromPoint(x, y).find((e) => e.matches(ACTS) && isSaid(e));
+  if (under && under !== inner && !under.contains(inner) && !inner.contains(under) && !inner.closest('label')) {
+    found.idle = `covers ${nameOf(under).slice(0, 80)}`;
+  }
   if (isNothing) found.name = '';
   return found;
 };
