@@ -138,7 +138,8 @@ fn a_button_that_is_asked_for_is_no_heading_picture_text_or_field_and_is_not_dis
         assert_eq!(idle(row, "what the \"Save button\" says"), "", "row {row}");
     }
     assert_eq!(idle(4, "Save"), "is disabled");
-    assert_eq!(idle(14, "Save"), "only mentions it in a sentence");
+    assert_eq!(idle(14, "click Save"), "only mentions it in a sentence");
+    assert_eq!(idle(14, "the page"), "");
 }
 
 #[test]

@@ -128,8 +128,11 @@ const idle = (inner, acting, words) => {
   if (!kind || element.closest('label, [tabindex], [contenteditable]')) return null;
   if (isControl) return `is ${kind}, and no button`;
   // A sentence that mentions a name is not what has the name.
-  const count = (text) => text.trim().split(/\s+/).length;
-  return kind === 'a text' && count(element.textContent) >= count(words) + 4 ? 'only mentions it in a sentence' : null;
+  const plain = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, ' ').trim();
+  const named = plain(words).replace(/^(click|press|tap|open|choose|select)( on)? /, '').replace(/^(the|a|an) /, '');
+  const sentence = plain(element.textContent);
+  const isMentioned = ` ${sentence} `.includes(` ${named} `) && sentence.split(' ').length >= named.split(' ').length + 4;
+  return kind === 'a text' && isMentioned ? 'only mentions it in a sentence' : null;
 };
 // What is at a point, and, if it does something else than the words say, the one element on view that they name.
 const elementAt = ({ x, y, words }) => {
