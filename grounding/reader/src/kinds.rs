@@ -84,7 +84,7 @@ impl Surroundings<'_> {
             },
             Some(Kind::Button) => match self.button(found) {
                 _ if is_struck(self.image, text) => (text, AGAINST),
-                Some(button) if self.is_button(button, found) => (button, FOR),
+                Some(button) if self.is_button(button, found) || is_short(button, text) => (button, FOR),
                 // A box that is much longer than its faint text is a field.
                 Some(field) if field.width() > 2.5 * text.width() && self.is_faint(text) => (field, AGAINST),
                 // The box of a title or a list's entry is as low.
@@ -502,6 +502,11 @@ impl Surroundings<'_> {
         let alike: Vec<&Line> = self.reading.lines.iter().filter(set_alike).collect();
         alike.len() >= 2 && alike.iter().any(|other| away(other) < 2.3 * own.height())
     }
+}
+
+/// Whether a box has room for its text and an icon beside it, and not for more.
+fn is_short(around: Rect<Screen>, text: Rect<Screen>) -> bool {
+    around.width() < text.width() + 4.0 * text.height()
 }
 
 /// How far names in a bar stand apart, where a name of this kind is asked for.
