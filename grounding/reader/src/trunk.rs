@@ -79,9 +79,11 @@ impl Spare {
 }
 
 impl Trunk {
-    /// The layers of a graph, up to the first node of this kind or to the end; nothing if one is not known here.
+    /// The layers of a graph, up to the first node of this kind or to the end; nothing if one is not known here, or if
+    /// this processor's vectors are not: `rten` is faster then.
     pub(crate) fn of_graph(graph: &Graph, up_to: Option<&str>) -> Option<Self> {
-        compile::trunk(graph, up_to)
+        let has_vectors = vectors::Isa::detect() != vectors::Isa::Portable;
+        if has_vectors { compile::trunk(graph, up_to) } else { None }
     }
 
     /// What the last layer gives for a picture, and its shape; nothing if the picture does not fit the layers. What is
