@@ -188,17 +188,14 @@ fn decide(seen: &Seen, read: Sighting, mut said: Sighting, min_confidence: f64) 
         said.finding = Finding::Unsure(at, reason);
         return said;
     }
+    let Finding::Unsure(_, how_sure) = said.clone().held_to(min_confidence).finding else { return said };
     let sure = |sighting: &Sighting| sighting.confidence.as_ref().map_or(0.0, |confidence| confidence.value);
-    if sure(&said) >= min_confidence {
-        return said;
-    }
     match &read.finding {
         Finding::Ambiguous(_) => read,
         Finding::Unsure(..) if sure(&read) >= sure(&said) => read,
         Finding::Absent(reason) => {
-            let how_sure = said.confidence.as_ref().map_or_else(String::new, |sure| sure.in_words());
-            let reason = format!("{reason}; the policy has {how_sure}, and {min_confidence:.2} is needed");
-            Sighting { finding: Finding::Unsure(at, reason), ..said }
+            let finding = Finding::Unsure(at, format!("{reason}; the policy's point has {how_sure}"));
+            Sighting { finding, ..said }
         }
         _ => said,
     }

@@ -85,21 +85,8 @@ impl Seen {
         let (mut part, mut around) = (None, None);
         for candidate in &self.findings.candidates {
             let margin = AROUND * candidate.name.height();
-            let [a, b] = [candidate.name, candidate.rect];
-            let own = Rect::<Screen>::new(
-                a.left.min(b.left) - margin,
-                a.top.min(b.top) - margin,
-                a.right.max(b.right) + margin,
-                a.bottom.max(b.bottom) + margin,
-            );
-            let all = around.map_or(own, |around: Rect<Screen>| {
-                Rect::new(
-                    around.left.min(own.left),
-                    around.top.min(own.top),
-                    around.right.max(own.right),
-                    around.bottom.max(own.bottom),
-                )
-            });
+            let own = candidate.name.with(candidate.rect).grown(margin, margin);
+            let all = around.map_or(own, |around: Rect<Screen>| around.with(own));
             let Some(planned) = plan(all) else { break };
             (part, around) = (Some(planned), Some(all));
         }
@@ -113,11 +100,10 @@ impl Seen {
         let finding = match (findings.best(), findings.candidates.as_slice()) {
             (Some(best), _) => Finding::Found(best.at()),
             (None, []) => Finding::Absent(format!("`{name}` is written nowhere here")),
-            (None, all) => Finding::Ambiguous(format!(
-                "`{name}` stands in {} places alike: {}",
-                findings.n_best,
-                places(&all[..findings.n_best.min(4)])
-            )),
+            (None, all) => Finding::Ambiguous(match findings.n_best {
+                0 => format!("`{name}` stands here, but not so often: {}", places(all)),
+                n => format!("`{name}` stands in {n} places alike: {}", places(&all[..n])),
+            }),
         };
         let candidates = findings.candidates.iter().map(|candidate| Candidate {
             at: candidate.at(),
@@ -141,12 +127,17 @@ impl Seen {
     }
 }
 
+/// Places that are told at most.
+const TOLD: usize = 4;
+
 fn places(candidates: &[vigorl_reader::Candidate]) -> String {
-    let places = candidates.iter().map(|candidate| {
+    let places = candidates.iter().take(TOLD).map(|candidate| {
         let at = candidate.at();
         format!("({:.0}, {:.0})", at.x, at.y)
     });
-    places.collect::<Vec<_>>().join(", ")
+    let more = candidates.len().saturating_sub(TOLD);
+    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{tail}", places.collect::<Vec<_>>().join(", "))
 }
 
 impl Eyes for ReaderEyes {

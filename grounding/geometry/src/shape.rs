@@ -137,6 +137,21 @@ impl<S> Rect<S> {
         point.x >= self.left && point.y >= self.top && point.x < self.right && point.y < self.bottom
     }
 
+    /// The smallest rectangle around both.
+    pub fn with(self, other: Self) -> Self {
+        Self::new(
+            self.left.min(other.left),
+            self.top.min(other.top),
+            self.right.max(other.right),
+            self.bottom.max(other.bottom),
+        )
+    }
+
+    /// The same with this much more on its left and right, and above and below; less where that is negative.
+    pub fn grown(self, across: f64, down: f64) -> Self {
+        Self::new(self.left - across, self.top - down, self.right + across, self.bottom + down)
+    }
+
     /// Whether the two rectangles share any area.
     pub fn intersects(self, other: Self) -> bool {
         self.left < other.right

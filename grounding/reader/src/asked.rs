@@ -200,12 +200,7 @@ fn together(places: &[Place], anchors: &[Place], image: &RgbImage) -> Vec<Place>
 
 /// The smallest box with four edges around two texts.
 fn common_box(image: &RgbImage, a: Rect<Screen>, b: Rect<Screen>) -> Option<Rect<Screen>> {
-    let ink = Rect::<Screen>::new(
-        a.left.min(b.left) + 1.0,
-        a.top.min(b.top) + 2.0,
-        a.right.max(b.right) - 1.0,
-        a.bottom.max(b.bottom) - 2.0,
-    );
+    let ink = a.with(b).grown(-1.0, -2.0);
     let reach = image.width().max(image.height());
     enclosing_within(image, Pixels::of(ink, image)?, (reach, reach)).map(Pixels::rect)
 }

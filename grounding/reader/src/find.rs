@@ -199,45 +199,43 @@ pub fn find(reading: &Reading, image: &RgbImage, instruction: &str) -> Findings 
 /// The whole instruction, or all of it but its verb, may stand on the screen because it was given there, or because it
 /// tells somebody what to do: then it is an echo, if what it names stands elsewhere.
 fn yield_to_kinds(all: &mut [Findings], instruction: &str) {
-    let is_command = is_command(instruction);
-    let names_a_kind = |findings: &Findings| {
-        let is_sure = findings.query.relation.is_none() || !findings.candidates.is_empty();
-        findings.query.kind.is_some() && !findings.query.is_loose && is_sure
-    };
-    let named: Vec<Findings> = all.iter().filter(|one| names_a_kind(one)).cloned().collect();
-    let others: Vec<Findings> = all.iter().skip(1).cloned().collect();
-    for (n, one) in all.iter_mut().enumerate() {
-        let is_whole = n == 0;
-        let is_told = is_command && is_whole;
-        let rivals = if is_told { &others } else { &named };
-        let is_elsewhere = |rival: &Findings| {
-            let best = rival.candidates.first().filter(|best| best.cost <= MAX_OF_NAMED);
-            best.is_some_and(|best| {
-                (is_told || best.is_seen)
-                    && one.candidates.iter().all(|echo| !echo.name.contains(best.name.center()))
-            })
-        };
-        let is_literal = one.query.is_plain() && !one.query.is_quoted;
-        if is_literal && (is_whole || contains_kind(one, &named)) {
-            if rivals.iter().any(is_elsewhere) {
-                one.candidates.clear();
-            }
-            // What names a kind for sure is an instruction: in a sentence, it tells somebody what to do.
-            if !named.is_empty() {
-                one.candidates.retain(|echo| !(is_command && is_whole) && echo.extent != Extent::Words);
-            }
-            one.n_best = one.n_best.min(one.candidates.len());
+    let named: Vec<Findings> = all.iter().filter(|one| one.names_a_kind()).cloned().collect();
+    let Some((literal, others)) = all.split_first_mut() else { return };
+    // Hardly a label begins with such a verb.
+    if is_command(instruction)
+        && others.iter().any(|other| other.names_a_kind() || other.is_elsewhere(literal))
+    {
+        literal.keep(|_| false);
+    }
+    let holds_kind = |one: &&mut Findings| named.iter().any(|other| one.query.holds(&other.query));
+    for echo in std::iter::once(literal).chain(others.iter_mut().filter(holds_kind)) {
+        if named.is_empty() || !echo.query.is_plain() || echo.query.is_quoted {
+            continue;
         }
+        let is_seen = |one: &Findings| one.candidates.first().is_some_and(|best| best.is_seen);
+        let is_echo = named.iter().any(|one| is_seen(one) && one.is_elsewhere(echo));
+        // In a sentence it tells somebody what to do.
+        echo.keep(|candidate| !is_echo && candidate.extent != Extent::Words);
     }
 }
 
-/// Whether a name has the name and the kind of another way to take the instruction in it.
-fn contains_kind(one: &Findings, named: &[Findings]) -> bool {
-    let is_part = |other: &Findings| {
-        let (whole, part) = (folded(one.query.name.chars()).chars, folded(other.query.name.chars()).chars);
-        !part.is_empty() && whole.len() > part.len() && whole.windows(part.len()).any(|window| window == part)
-    };
-    named.iter().any(is_part)
+impl Findings {
+    /// Whether the instruction, taken so, names the kind of what is meant for sure.
+    fn names_a_kind(&self) -> bool {
+        let is_sure = self.query.relation.is_none() || !self.candidates.is_empty();
+        self.query.kind.is_some() && !self.query.is_loose && is_sure
+    }
+
+    /// Whether what is named stands where none of the others does.
+    fn is_elsewhere(&self, others: &Self) -> bool {
+        let best = self.candidates.first().filter(|best| best.cost <= MAX_OF_NAMED);
+        best.is_some_and(|best| others.candidates.iter().all(|one| !one.name.contains(best.name.center())))
+    }
+
+    fn keep(&mut self, fits: impl FnMut(&Candidate) -> bool) {
+        self.candidates.retain(fits);
+        self.n_best = self.n_best.min(self.candidates.len());
+    }
 }
 
 struct Search<'a> {
@@ -288,9 +286,8 @@ impl Search<'_> {
 
     /// What is called by the words of a description, and is of its kind for sure.
     fn described(&self, query: &Query) -> Vec<Candidate> {
-        let found = described(self.reading, &query.name).into_iter();
-        let of_kind = found.filter(|one| self.surroundings().is_own(query.kind, &one.name));
-        of_kind
+        described(self.reading, &query.name)
+            .into_iter()
             .map(|one| {
                 let candidate = self.candidate(query, &one.name);
                 let of_place = if one.is_first { 0.0 } else { OF_LATER };

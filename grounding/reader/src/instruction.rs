@@ -12,6 +12,7 @@
 //! such as `in` and `row` are parts of names, too. Invariant: nothing here fails; what makes no sense names nothing.
 
 use crate::description::content;
+use crate::spelling::folded;
 
 /// One way to take an instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -294,7 +295,13 @@ impl Query {
         (!is_name && !content(words).is_empty()).then_some(query)
     }
 
-    /// Whether more than a name was understood.
+    /// Whether its name has the name of another way to take the instruction in it, and more.
+    pub(crate) fn holds(&self, other: &Self) -> bool {
+        let [whole, part] = [self, other].map(|query| folded(query.name.chars()).chars);
+        !part.is_empty() && whole.len() > part.len() && whole.windows(part.len()).any(|window| window == part)
+    }
+
+    /// Whether nothing but a name was understood.
     pub fn is_plain(&self) -> bool {
         self.kind.is_none() && self.nth.is_none() && self.relation.is_none()
     }

@@ -174,19 +174,6 @@ impl Surroundings<'_> {
         pairs.into_iter().flatten().map(gap).collect()
     }
 
-    /// Whether the thing of this kind beside a label is that label's own, and not that of a label between them.
-    pub(crate) fn is_own(self, kind: Option<Kind>, label: &Occurrence) -> bool {
-        let Some(Kind::Field | Kind::Dropdown) = kind else { return true };
-        let Some(field) = self.field(label.rect) else { return false };
-        let between = Rect::<Screen>::new(
-            field.left.min(label.rect.left),
-            label.rect.bottom,
-            field.right,
-            field.top.max(label.rect.bottom),
-        );
-        !self.reading.lines.iter().any(|line| is_in(line.rect, between))
-    }
-
     /// The things of a kind, whatever their names are, that can stand so to an anchor.
     pub(crate) fn things(self, kind: Kind, relation: Relation, anchor: Rect<Screen>) -> Vec<Rect<Screen>> {
         let band = self.band(relation, anchor);
@@ -303,14 +290,7 @@ impl Surroundings<'_> {
     /// All lines of a name.
     fn block(self, found: &Occurrence) -> Rect<Screen> {
         let more = found.more.iter().map(|(line, glyphs)| self.reading.lines[*line].rect_of(glyphs.clone()));
-        more.fold(found.rect, |all, line| {
-            Rect::new(
-                all.left.min(line.left),
-                all.top.min(line.top),
-                all.right.max(line.right),
-                all.bottom.max(line.bottom),
-            )
-        })
+        more.fold(found.rect, Rect::with)
     }
 
     /// Whether what is drawn at a place speaks for the kind.
@@ -434,7 +414,7 @@ impl Surroundings<'_> {
 
     /// Whether no other text stands in the box around one.
     fn is_alone(self, text: Rect<Screen>, around: Rect<Screen>) -> bool {
-        let is_other = |line: &Line| is_in(line.rect, around) && !overlap(line.rect, text);
+        let is_other = |line: &Line| is_in(line.rect, around) && !line.rect.intersects(text);
         !self.reading.lines.iter().any(is_other)
     }
 
@@ -512,10 +492,6 @@ fn is_short(around: Rect<Screen>, text: Rect<Screen>) -> bool {
 /// How far names in a bar stand apart, where a name of this kind is asked for.
 fn apart_as(kind: Option<Kind>) -> f64 {
     if kind == Some(Kind::MenuItem) { MENUS_APART } else { APART }
-}
-
-fn overlap(a: Rect<Screen>, b: Rect<Screen>) -> bool {
-    a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom
 }
 
 /// Whether the middle of a thing lies in a band.

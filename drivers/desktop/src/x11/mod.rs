@@ -217,15 +217,7 @@ impl X11 {
         match self.area.clone() {
             Area::Screen => {
                 let monitors = self.cameras.iter().map(|camera| camera.monitor.place);
-                let join = |a: Rect<Desktop>, b: Rect<Desktop>| {
-                    Rect::new(
-                        a.left.min(b.left),
-                        a.top.min(b.top),
-                        a.right.max(b.right),
-                        a.bottom.max(b.bottom),
-                    )
-                };
-                monitors.reduce(join).ok_or_else(|| lost("it has no monitor"))
+                monitors.reduce(Rect::with).ok_or_else(|| lost("it has no monitor"))
             }
             Area::Monitor { name } => self.monitor_named(&name),
             Area::Window { name } => {

@@ -1,5 +1,5 @@
 //! From a graph to layers. Invariant: a node that is not understood wholly, each of its attributes included, is not
-//! understood.
+//! understood; sizes that make no sense are not understood either.
 
 use std::collections::HashMap;
 
@@ -9,6 +9,9 @@ use crate::trunk::depthwise::Depthwise;
 use crate::trunk::graph::{Graph, Node, Table};
 use crate::trunk::layers::Layer;
 use crate::trunk::{Step, Trunk};
+
+/// No kernel, stride or border is larger.
+const LARGEST: usize = 64;
 
 struct Compiler<'a> {
     graph: &'a Graph,
@@ -186,7 +189,8 @@ impl<'a> Compiler<'a> {
                     && node.text("nearest_mode") == Some("floor");
                 let [1.0, 1.0, down, across] = *table(2)?.numbers.as_slice() else { return None };
                 let by = down as usize;
-                (is_known && down == across && by as f32 == down && by > 0).then_some(Layer::Enlarge(by))?
+                (is_known && down == across && by as f32 == down && is_size(&[by]))
+                    .then_some(Layer::Enlarge(by))?
             }
             "Concat" => (node.ints("axis") == Some([1])).then_some(Layer::Stack)?,
             "MaxPool" => {
@@ -196,7 +200,7 @@ impl<'a> Compiler<'a> {
                 is_known.then_some(Layer::LargestOfFour)?
             }
             "AveragePool" => {
-                let kernel = node.ints::<2>("kernel_shape")?;
+                let kernel = node.ints::<2>("kernel_shape").filter(|kernel| is_size(kernel))?;
                 let is_known = node.ints("strides") == Some(kernel)
                     && borders(node, kernel, kernel)? == [[0, 0], [0, 0]]
                     && node.ints("ceil_mode").unwrap_or([0]) == [0];
@@ -247,12 +251,17 @@ impl Layer {
     }
 }
 
+fn is_size(sides: &[usize]) -> bool {
+    sides.iter().all(|side| (1..=LARGEST).contains(side))
+}
+
 /// Rows and columns of zeros before and after.
 fn borders(node: &Node, kernel: [usize; 2], stride: [usize; 2]) -> Option<[[usize; 2]; 2]> {
     match node.text("auto_pad").unwrap_or("NOTSET") {
         "NOTSET" | "" => {
             let [top, left, bottom, right] = node.ints("pads").unwrap_or([0; 4]);
-            Some([[top, left], [bottom, right]])
+            let is_known = [top, left, bottom, right].into_iter().all(|side| side <= LARGEST);
+            is_known.then_some([[top, left], [bottom, right]])
         }
         "VALID" => Some([[0; 2]; 2]),
         "SAME_UPPER" if stride == [1, 1] => {
@@ -267,6 +276,8 @@ fn convolution(node: &Node, weights: &Table) -> Option<Layer> {
     let [n_out, n_in, rows, columns] = *weights.dims.as_slice() else { return None };
     let (kernel, stride) = ([rows, columns], node.ints("strides").unwrap_or([1, 1]));
     let is_known = node.inputs.len() == 2
+        && is_size(&kernel)
+        && is_size(&stride)
         && node.ints("dilations").unwrap_or([1, 1]) == [1, 1]
         && node.ints("kernel_shape").unwrap_or(kernel) == kernel;
     let border = borders(node, kernel, stride).filter(|_| is_known)?;
@@ -300,4 +311,30 @@ fn unfolding(node: &Node, weights: &Table) -> Option<Layer> {
         .map(|(input, corner)| weights.numbers[input * four + corner])
         .collect();
     is_known.then(|| Layer::Unfold(Convolution::new(&turned, [four, n_in], [1, 1], [1, 1], [[0, 0], [0, 0]])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_make_no_sense_are_not_understood() {
+        let weights = Table { dims: vec![8, 4, 3, 3], numbers: vec![0.5; 8 * 4 * 9] };
+        let known = |ints: &[(&str, &[usize])]| {
+            let node = Node::of("Conv", &["x", "w"], ints);
+            convolution(&node, &weights).is_some()
+        };
+        assert!(known(&[]) && known(&[("strides", &[2, 2]), ("pads", &[1, 1, 1, 1])]));
+        // The last two are what a negative number is read as.
+        for (name, ints) in [
+            ("strides", [0, 1].as_slice()),
+            ("strides", &[1, 100]),
+            ("pads", &[0, 0, 0, 1_000]),
+            ("pads", &[usize::MAX, 0, 0, 0]),
+            ("strides", &[usize::MAX, 1]),
+        ] {
+            assert!(!known(&[(name, ints)]), "{name} {ints:?}");
+        }
+        assert_eq!(borders(&Node::of("MaxPool", &[], &[("pads", &[0, 65, 0, 0])]), [2, 2], [1, 1]), None);
+    }
 }

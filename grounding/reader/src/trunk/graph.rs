@@ -52,6 +52,16 @@ pub(super) struct Node {
 }
 
 impl Node {
+    #[cfg(test)]
+    pub(super) fn of(operator: &str, inputs: &[&str], ints: &[(&str, &[usize])]) -> Self {
+        Self {
+            operator: operator.to_owned(),
+            inputs: inputs.iter().map(|name| (*name).to_owned()).collect(),
+            ints: ints.iter().map(|(name, values)| ((*name).to_owned(), values.to_vec())).collect(),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn ints<const N: usize>(&self, name: &str) -> Option<[usize; N]> {
         self.ints.get(name)?.as_slice().try_into().ok()
     }
@@ -197,5 +207,7 @@ fn table(message: &[u8]) -> Option<(String, Table)> {
         }
         _ => return None,
     };
-    (numbers.len() == dims.iter().product::<usize>()).then_some((name, Table { dims, numbers }))
+    // A table without numbers has nothing to compute with.
+    let n = dims.iter().try_fold(1_usize, |n, dim| n.checked_mul(*dim)).filter(|n| *n > 0)?;
+    (numbers.len() == n).then_some((name, Table { dims, numbers }))
 }
