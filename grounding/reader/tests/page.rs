@@ -9,7 +9,9 @@ use std::sync::{Arc, LazyLock};
 
 use image::{Rgb, RgbImage, imageops};
 use vigorl_geometry::{Point, Rect, Screen, Size};
-use vigorl_reader::{Findings, Frame, Glyph, Line, Reader, Reading, Weights, contradiction, find};
+use vigorl_reader::{
+    Findings, Frame, Glyph, Line, Reader, Reading, Weights, contradiction, file_names, find,
+};
 
 static PAGE: LazyLock<RgbImage> = LazyLock::new(|| {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/reader/page.png");
@@ -237,4 +239,18 @@ fn what_is_no_model_is_refused() {
     let error = Weights::of_folder(folder.as_ref()).unwrap_err().to_string();
     assert!(error.contains("PP-OCRv6_det_small.onnx"), "{error}");
     drop(whole);
+}
+
+#[test]
+fn models_of_another_kind_and_cut_ones_are_refused() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("weights");
+    let [detector, recogniser] = file_names().map(|name| std::fs::read(folder.join(name)).unwrap());
+    let half = |model: &[u8]| model[..model.len() / 2].to_vec();
+    let refused = |detector: &[u8], recogniser: &[u8]| {
+        Reader::new(Weights::of_models(detector.to_vec(), recogniser.to_vec())).is_err()
+    };
+    assert!(!refused(&detector, &recogniser));
+    assert!(refused(&recogniser, &detector), "one for the other");
+    assert!(refused(&recogniser, &recogniser) && refused(&detector, &detector), "one of them twice");
+    assert!(refused(&half(&detector), &recogniser) && refused(&detector, &half(&recogniser)), "cut");
 }
