@@ -287,8 +287,8 @@ impl RepetitionArgs {
 /// How sure the eyes must be, and where they look where they are not.
 #[derive(Debug, Clone, Default, ClapArgs)]
 pub(crate) struct SurenessArgs {
-    /// How sure the eyes must be of a point, from 0 to 1: below, they look closer; then a person is asked; where there is
-    /// no terminal, nothing is done there [default: 0.5]
+    /// How sure the eyes must be of a point, from 0 to 1: what is less sure is no answer. `run` then looks closer, asks a
+    /// person, and without a terminal does nothing there [default: 0.5]
     #[arg(long, value_name = "P")]
     pub(crate) min_confidence: Option<f64>,
     /// Where readings are not sure, show the policy first what is around them, at a quarter of the visual tokens of the

@@ -30,6 +30,8 @@ fn check(args: &[&str], code: i32, words: &[&str]) {
 fn what_was_typed_wrong_is_exit_code_2_and_says_how_to_do_it_right() {
     check(&[], 2, &["Usage: vigorl"]);
     check(&["dmeo"], 2, &["dmeo", "demo"]);
+    check(&["locate", "shot.png", " "], 2, &["names nothing", "the Save button"]);
+    check(&["run", "", "--url", "about:blank"], 2, &["names nothing", "the Save button"]);
     check(&["demo", "--temperature", "hot"], 2, &["--temperature", "hot"]);
     check(&["demo", "--max-turns", "0"], 2, &["--max-turns", "from 1 on"]);
     check(&["demo", "--max-pixels", "0"], 2, &["--max-pixels", "a number of pixels from 1 on"]);

@@ -102,7 +102,7 @@ fn a_button_that_is_asked_for_is_no_heading_picture_text_or_field_and_is_not_dis
          <h1><i>Save</i></h1><p>Press <b>Save</b> now</p><img width=80 alt=Save><input placeholder=Save>\
          <button disabled>Save</button><li><s>Save</s></li><div style='text-decoration: line-through'><i>Save</i></div>\
          <button>S&#1072;ve</button>\
-         <button>Save</button><div>Save</div><p onclick=''>Save</p><li style='cursor: pointer'>Save</li>\
+         <button>IP-&#1072;&#1076;&#1088;&#1077;&#1089;</button><div>Save</div><p onclick=''>Save</p><li style='cursor: pointer'>Save</li>\
          <a href=''><h2>Save</h2></a><p><i style='background: tan'>Save</i></p>\
          <p><i>Save</i> is what one presses to keep the changes</p>\
          <button>Save</button><div style='position: absolute; top: 300px; width: 200px; height: 20px; background: #fffa'></div>";

@@ -13,7 +13,7 @@ use vigorl_runs::record::GroundingRecord;
 use vigorl_tasks::scripted::Target;
 
 use crate::args::LocateArgs;
-use crate::commands::{Form, picture, pretty};
+use crate::commands::{Form, check_instruction, picture, pretty};
 use crate::exit::Ending;
 use crate::eyes::LoadedEyes;
 use crate::settings::Settings;
@@ -25,6 +25,7 @@ pub(crate) fn locate(args: &LocateArgs, settings: &Settings, form: Form) -> anyh
     if let Some(path) = &args.overlay {
         picture::check_target("--overlay", path, |format| format.writing_enabled(), ".png")?;
     }
+    check_instruction(&args.instruction)?;
     let screenshot = picture::read(&args.image)?;
     let mut eyes = LoadedEyes::load(args.eyes.as_deref().unwrap_or(eyes::by_default()), settings)?;
     let size = screenshot.dimensions();

@@ -44,7 +44,7 @@ mod view;
 use vigorl_tasks::scripted::ScriptedTask;
 
 use crate::args::{Args, BenchCommand, Command, DataCommand, FetchCommand, InspectCommand, TrainCommand};
-use crate::exit::Ending;
+use crate::exit::{Ending, usage};
 use crate::settings::{Layer, Settings, Typed};
 use crate::terminal;
 
@@ -136,6 +136,16 @@ fn layer_of(command: &Command) -> Layer {
         part.add_to(&mut layer);
     }
     layer
+}
+
+/// Whether an instruction says anything.
+pub(crate) fn check_instruction(words: &str) -> anyhow::Result<()> {
+    if words.trim().is_empty() {
+        return Err(usage(
+            "an empty instruction names nothing: say what is meant, such as \"the Save button\"",
+        ));
+    }
+    Ok(())
 }
 
 /// JSON for people and programs.

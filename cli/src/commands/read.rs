@@ -29,6 +29,9 @@ pub(crate) fn read(args: &ReadArgs, form: Form) -> anyhow::Result<Ending> {
         })),
         Form::Text => reading.lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n"),
     });
+    if reading.lines.is_empty() {
+        terminal::note("no text is read on this picture");
+    }
     if let Some(path) = &args.overlay {
         let edges = |line: &Line| [line.rect.left, line.rect.top, line.rect.right, line.rect.bottom];
         let boxes: Vec<[f64; 4]> = reading.lines.iter().map(edges).collect();

@@ -18,7 +18,7 @@ use vigorl_tasks::scripted::{
 };
 
 use crate::args::RunArgs;
-use crate::commands::{Form, browser, desktop, pretty, repeat};
+use crate::commands::{Form, browser, check_instruction, desktop, pretty, repeat};
 use crate::confirm::{self, AtTerminal, Kinds};
 use crate::exit::{Ending, usage};
 use crate::eyes::LoadedEyes;
@@ -263,6 +263,7 @@ pub(crate) fn job(given: &str, folder: &Path, args: &RunArgs, settings: &Setting
                 "`{given}` is no .yaml file: several tasks are files, and what to click is one text, in quotes"
             )));
         }
+        check_instruction(given)?;
         if args.is_by_places() {
             return Err(usage("--places needs a task file that names places".to_owned()));
         }

@@ -98,37 +98,45 @@ const hasState = ({ selector, name, role, is }) => {
   if (is === 'enabled' || is === 'disabled') return isOff === (is === 'disabled');
   return element.matches(':focus');
 };
+// What acts, what one types into, and words without signs.
+const ACTS = 'a[href], button, input, select, textarea, summary, [role=button], [role=link], [role=tab], [role=menuitem], '
+  + '[role=checkbox], [role=radio], [role=option], [role=switch], [onclick]';
+const TYPED = 'textarea, select, input:not([type=submit], [type=button], [type=reset], [type=image], [type=checkbox], [type=radio])';
+const plain = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, ' ').trim();
+// Elements that hardly anybody makes a button of.
+const NO_BUTTONS = {
+  'a heading': 'h1, h2, h3, h4, h5, h6',
+  'a picture': 'img:not([usemap])',
+  'a text': 'p, td, th, dt, dd, li, s, del, blockquote, figcaption, caption, pre',
+};
+// A word that has letters of two alphabets, which look alike.
+const isTwofold = (word) => word.length > 3 && /\p{Script=Latin}/u.test(word) && /[\p{Script=Cyrillic}\p{Script=Greek}]/u.test(word);
 // Why a click on an element is not what words ask for: it is disabled, or written in letters of two alphabets that look
 // alike; or it is no button or link, which the words name. Only elements count that hardly anybody makes a button of, and
 // that look like none to the pointer.
 const idle = (inner, acting, words) => {
   if (inner.closest(':disabled, [aria-disabled=true]')) return 'is disabled';
-  const shown = ((acting || inner).textContent || '').slice(0, 200).split(/\s+/);
-  if (shown.some((word) => /\p{Script=Latin}/u.test(word) && /[\p{Script=Cyrillic}\p{Script=Greek}]/u.test(word))) {
-    return 'is written in letters of two alphabets';
-  }
+  const shown = (acting || inner).textContent.slice(0, 200).split(/[^\p{L}]+/u);
+  if (shown.some(isTwofold)) return 'is written in letters of two alphabets';
   const isControl = /\b(button|link)\b/i.test(words.replace(/["“„«‘'`].*?["”»’'`]/g, ''));
-  const TYPED = 'textarea, select, input:not([type=submit], [type=button], [type=reset], [type=image], [type=checkbox], [type=radio])';
   if (acting) return isControl && acting.matches(TYPED) ? 'is a field, and no button' : null;
   if (['pointer', 'grab'].includes(getComputedStyle(inner).cursor)) return null;
-  const kinds = { 'a heading': 'h1, h2, h3, h4, h5, h6', 'a picture': 'img:not([usemap])', 'a text': 'p, td, th, dt, dd, li, s, del, blockquote, figcaption, caption, pre' };
   const isPlain = (element) => {
     const { display, backgroundColor, borderStyle, boxShadow } = getComputedStyle(element);
     return display === 'inline' && /, 0\)$/.test(backgroundColor) && borderStyle === 'none' && boxShadow === 'none';
   };
   let element = inner;
   let isStruck = false;
-  while (element && !Object.values(kinds).some((kind) => element.matches(kind))) {
+  while (element && !Object.values(NO_BUTTONS).some((kind) => element.matches(kind))) {
     isStruck = isStruck || getComputedStyle(element).textDecorationLine.includes('line-through');
     if (!isPlain(element)) break;
     element = element.parentElement;
   }
   if (isStruck && isControl) return 'is struck out, and no button';
-  const kind = element && Object.keys(kinds).find((one) => element.matches(kinds[one]));
+  const kind = element && Object.keys(NO_BUTTONS).find((one) => element.matches(NO_BUTTONS[one]));
   if (!kind || element.closest('label, [tabindex], [contenteditable]')) return null;
   if (isControl) return `is ${kind}, and no button`;
   // A sentence that mentions a name is not what has the name.
-  const plain = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, ' ').trim();
   const named = plain(words).replace(/^(click|press|tap|open|choose|select)( on)? /, '').replace(/^(the|a|an) /, '');
   const sentence = plain(element.textContent);
   const isMentioned = ` ${sentence} `.includes(` ${named} `) && sentence.split(' ').length >= named.split(' ').length + 4;
@@ -136,9 +144,6 @@ const idle = (inner, acting, words) => {
 };
 // What is at a point, and, if it does something else than the words say, the one element on view that they name.
 const elementAt = ({ x, y, words }) => {
-  const ACTS = 'a[href], button, input, select, textarea, summary, [role=button], [role=link], [role=tab], [role=menuitem], '
-    + '[role=checkbox], [role=radio], [role=option], [role=switch], [onclick]';
-  const plain = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, ' ').trim();
   const said = ` ${plain(words)} `;
   const isSaid = (element) => { const name = plain(nameOf(element)); return name.length > 1 && said.includes(` ${name} `); };
   const inner = document.elementFromPoint(x, y);
@@ -149,7 +154,7 @@ const elementAt = ({ x, y, words }) => {
   const found = { role: roleOf(element), name: nameOf(element).slice(0, 200), left, top, right, bottom, meant: null };
   const isNothing = inner === document.body || inner === document.documentElement;
   // A click into a field does nothing by itself, and fields are often called otherwise than they are labelled.
-  const isField = acting && acting.matches('textarea, select, input:not([type=submit], [type=button], [type=reset], [type=image], [type=checkbox], [type=radio])');
+  const isField = acting && acting.matches(TYPED);
   if (isNothing || (acting && !isField && found.name && !isSaid(acting))) {
     const onView = (e) => { const b = e.getBoundingClientRect(); return b.width && b.bottom > 0 && b.right > 0 && b.top < innerHeight && b.left < innerWidth; };
     const named = [...document.querySelectorAll(ACTS)].filter((e) => onView(e) && e.checkVisibility() && isSaid(e));
