@@ -375,6 +375,20 @@ def ask_fields(page, rng):
         yield source + ("/dropdown" if chosen else ""), made(page, "field", say.format(found), n["box"], n, source=source)
 
 
+def descriptions(asks, texts):
+    """Fields by what they are about: by their name in lower case, and by its last word where no other text of the page has
+    that word."""
+    words = [(text, set(plain(text).split())) for text in {a["name"] for a in asks} | set(texts)]
+    for ask in asks:
+        if ask["kind"] != "field" or not re.search(r"[^\W\d_]", ask["name"]):
+            continue
+        name = tidy(ask["name"]).lower()
+        last = name.split()[-1]
+        alone = not any(last in found for text, found in words if plain(text) != plain(name))
+        for about in dict.fromkeys([name] + [last] * (alone and len(last) > 2)):
+            yield dict(ask, kind="description", instruction=f"the field for the {about}")
+
+
 def belongs(page, text, n):
     """Whether somebody who looks at the picture would take the text for the name of this field: it stands to the left of
     its first line, or above it, with no other field nearer."""
@@ -621,6 +635,7 @@ def draw(seen, picture, seed, already):
     asks = chosen(rng, list(ask_labels(page, found)), CAPS["label"], already, {"number": 2})
     for kind, make in (("control", ask_controls), ("checkbox", ask_checkboxes), ("field", ask_fields), ("relation", ask_relations)):
         asks += chosen(rng, list(make(page, rng)), CAPS[kind], already)
+    asks += list(descriptions(asks, [label["text"] for label in found]))
     asks = [a for a in asks if not any(a is not b and a["kind"] == b["kind"] and plain(a["instruction"]) == plain(b["instruction"]) for b in asks)]
     kept = [l for l in found if l["unique"]]
     rest = [l for l in found if not l["unique"]]

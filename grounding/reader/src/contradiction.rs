@@ -9,13 +9,19 @@ use vigorl_geometry::{Point, Rect, Screen};
 use crate::find::{Candidate, Findings};
 use crate::instruction::{Kind, Query};
 use crate::kinds::Surroundings;
-use crate::reading::{Line, Reading};
+use crate::reading::{Glyph, Line, Reading};
 use crate::spelling::folded;
 
 /// What belongs to a name without a box reaches so far, in heights of its line.
 const REACH: f64 = 0.8;
 /// A row reacts so far beside its name, in heights of the line.
 const ROW: f64 = 12.0;
+/// Icons between a name and the end of its row take so much of it together, in heights of the line.
+const ICON: f64 = 1.5;
+/// Room above and below an icon in its row, in heights of the line.
+const ICON_ROOM: f64 = 0.25;
+/// Columns beside a point that are blank if it is on no icon.
+const MIN_BLANK: usize = 3;
 /// Channels of the same ground differ by no more.
 const FLAT: u8 = 6;
 /// A candidate that costs more is hardly what is meant.
@@ -87,23 +93,43 @@ fn belongs(around: Surroundings<'_>, query: &Query, candidate: &Candidate, at: P
             near(name, REACH, REACH)
                 || parts.iter().any(|part| near(*part, 0.3, 0.3))
                 || around.box_at(at).is_some_and(|own| own.contains(name.center()))
-                || is_blank_beside(around.image, name, &parts, at)
+                || (!text_between(around, name, at) && is_blank_beside(around.image, name, &parts, at))
         }
     }
 }
 
 /// Whether a point of the name's own line is parted from it by signs alone: `+ Add`.
 fn only_signs_between(line: &Line, name: Rect<Screen>, at: Point<Screen>) -> bool {
-    let (from, to) = if at.x < name.left { (at.x, name.left) } else { (name.right, at.x) };
-    let mut between = line.glyphs.iter().filter(|glyph| {
-        let middle = f64::midpoint(glyph.left, glyph.right);
-        glyph.right > from && glyph.left < to && !(name.left..name.right).contains(&middle)
-    });
-    line.rect.contains(name.center()) && between.all(|glyph| !glyph.character.is_alphanumeric())
+    line.rect.contains(name.center()) && !says_between(line, name, at)
 }
 
-/// Whether nothing is drawn from the name to a point beside it but what belongs to it: entries of lists and headings of
-/// columns react along their whole row.
+/// Whether another text stands between a name and a point beside it.
+fn text_between(around: Surroundings<'_>, name: Rect<Screen>, at: Point<Screen>) -> bool {
+    let is_level = |line: &&Line| line.rect.top < name.bottom && line.rect.bottom > name.top;
+    around
+        .reading
+        .lines
+        .iter()
+        .filter(|line| is_read(line))
+        .filter(is_level)
+        .any(|line| says_between(line, name, at))
+}
+
+/// Whether a word of a line stands between a name and a point beside it. A letter alone may be an icon.
+fn says_between(line: &Line, name: Rect<Screen>, at: Point<Screen>) -> bool {
+    let (from, to) = if at.x < name.left { (at.x, name.left) } else { (name.right, at.x) };
+    let is_between = |glyph: &Glyph| {
+        let middle = f64::midpoint(glyph.left, glyph.right);
+        glyph.character.is_alphanumeric()
+            && glyph.right > from
+            && glyph.left < to
+            && !(name.left..name.right).contains(&middle)
+    };
+    line.glyphs.windows(2).any(|pair| pair.iter().all(is_between))
+}
+
+/// Whether a point beside a name is on the same ground as the name, and nothing but what belongs to it and small icons is
+/// drawn between them: entries of menus and lists and headings of columns react along their whole row.
 fn is_blank_beside(image: &RgbImage, name: Rect<Screen>, parts: &[Rect<Screen>], at: Point<Screen>) -> bool {
     let height = name.height();
     let is_level = at.y > name.top - 0.3 * height && at.y < name.bottom + 0.3 * height;
@@ -117,10 +143,31 @@ fn is_blank_beside(image: &RgbImage, name: Rect<Screen>, parts: &[Rect<Screen>],
     let rows = row.saturating_sub(1)..(row + 2).min(image.height());
     let is_part =
         |x: u32| parts.iter().any(|part| part.left - 2.0 <= f64::from(x) && f64::from(x) <= part.right + 2.0);
-    let columns: Vec<u32> = (left..right).filter(|x| !is_part(*x)).collect();
-    let mut pixels = rows.flat_map(|y| columns.iter().map(move |x| image.get_pixel(*x, y).0));
-    let Some(first) = pixels.next() else { return true };
-    pixels.all(|pixel| pixel.iter().zip(first).all(|(a, b)| a.abs_diff(b) <= FLAT))
+    // From the point on.
+    let mut columns: Vec<u32> = (left..right).filter(|x| !is_part(*x)).collect();
+    if at.x > name.right {
+        columns.reverse();
+    }
+    let Some(&first) = columns.first() else { return true };
+    let ground = image.get_pixel(first, row).0;
+    let is_ground = |x: u32, y: u32| {
+        image
+            .get_pixel(x, y)
+            .0
+            .iter()
+            .zip(ground)
+            .all(|(channel, of_ground)| channel.abs_diff(of_ground) <= FLAT)
+    };
+    let is_blank = |x: &u32| rows.clone().all(|y| is_ground(*x, y));
+    // An icon leaves ground above and below it; what does not is a border.
+    let (above, below) = (name.top - ICON_ROOM * height, name.bottom + ICON_ROOM * height);
+    let is_of_icon = |x: &u32| {
+        [above, below].iter().all(|y| *y < 0.0 || *y >= f64::from(image.height()) || is_ground(*x, *y as u32))
+    };
+    let drawn: Vec<u32> = columns.iter().copied().filter(|x| !is_blank(x)).collect();
+    columns.iter().take(MIN_BLANK).all(is_blank)
+        && drawn.len() as f64 <= ICON * height
+        && drawn.iter().all(is_of_icon)
 }
 
 fn is_part(line: &str, name: &str) -> bool {

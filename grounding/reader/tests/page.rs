@@ -162,6 +162,28 @@ fn a_point_contradicts_an_instruction_where_another_text_stands() {
 }
 
 #[test]
+fn a_row_reacts_behind_its_icon_but_not_behind_a_border_or_another_text() {
+    let with = |drawn: &[[u32; 4]]| {
+        let mut page = PAGE.clone();
+        for &[left, top, right, bottom] in drawn {
+            for (x, y) in (left..right).flat_map(|x| (top..bottom).map(move |y| (x, y))) {
+                page.put_pixel(x, y, Rgb([200, 210, 230]));
+            }
+        }
+        page
+    };
+    let says = |page: &RgbImage, x: f64| {
+        let reading = read(page);
+        contradiction(&reading, page, &find(&reading, page, "Über uns"), Point::new(x, 20.0))
+    };
+    assert_eq!(says(&PAGE, 440.0), None, "nothing is drawn there");
+    assert_eq!(says(&with(&[[410, 16, 420, 25]]), 440.0), None, "an icon");
+    assert!(says(&with(&[[412, 0, 414, 40]]), 440.0).is_some(), "a border");
+    // `Members` stands between.
+    assert!(says(&PAGE, 190.0).is_some());
+}
+
+#[test]
 fn what_is_not_there_is_not_found() {
     for absent in
         ["Cancel", "Savee", "Sive", "Red Box", "\"Delete all\"", "name@example.com", "3", "", "   ", "\"\""]
