@@ -105,7 +105,7 @@ fn only_signs_between(line: &Line, name: Rect<Screen>, at: Point<Screen>) -> boo
 
 /// Whether another text stands between a name and a point beside it.
 fn text_between(around: Surroundings<'_>, name: Rect<Screen>, at: Point<Screen>) -> bool {
-    let is_level = |line: &&Line| line.rect.top < name.bottom && line.rect.bottom > name.top;
+    let is_level = |line: &&Line| (line.rect.top..line.rect.bottom).contains(&at.y);
     around
         .reading
         .lines
