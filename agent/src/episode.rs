@@ -83,6 +83,8 @@ enum Over {
     Not(Box<Planned>),
     Cancelled,
     Yes(Undone, Option<String>),
+    /// A judge who is asked behind every step has said so, or a limit came.
+    Judged(Ending, Verdict),
     /// The plan itself failed.
     Failed(StepError),
 }
@@ -134,11 +136,15 @@ impl Course<'_, '_> {
         }
         let mut verification = outcome.checked.unwrap_or(Verification::Unknown);
         self.steps.push(outcome);
-        let over = self.is_over(max_steps);
+        let over = if planned.is_judged { self.is_judged(max_steps)? } else { self.is_over(max_steps) };
         let Some(mut outcome) = self.steps.pop() else { unreachable!("it was just pushed") };
         let end = match &over {
             Over::Not(_) | Over::Failed(_) => None,
             Over::Cancelled => Some(End { ending: Ending::Cancelled, verdict: None, undone: None }),
+            Over::Judged(ending, verdict) => {
+                verification = verdict.verification;
+                Some(End { ending: ending.clone(), verdict: Some(verdict.clone()), undone: None })
+            }
             Over::Yes(undone, answer) => {
                 let end = match self.judge(answer.as_deref(), &mut outcome)? {
                     Ok(verdict) => {
@@ -167,7 +173,9 @@ impl Course<'_, '_> {
                 Ok(Ok((*next, seen)))
             }
             (Over::Failed(error), None) => Err(error),
-            (Over::Cancelled | Over::Yes(..), None) => unreachable!("what is over has an end"),
+            (Over::Cancelled | Over::Yes(..) | Over::Judged(..), None) => {
+                unreachable!("what is over has an end")
+            }
         }
     }
 
@@ -200,6 +208,36 @@ impl Course<'_, '_> {
             }
             _ => Over::Not(Box::new(next)),
         }
+    }
+
+    /// Whether the episode is over behind the latest step, of a plan that the judge or a limit ends: the judge is asked
+    /// once, and nobody waits for the world.
+    fn is_judged(&mut self, max_steps: Option<usize>) -> Result<Over, StepError> {
+        let Some(last) = self.steps.last() else { unreachable!("a step was taken") };
+        if last.cancelled {
+            return Ok(Over::Cancelled);
+        }
+        let limit = match last.held {
+            // A conversation that ran out of tokens has no action, and neither have those behind it.
+            None if is_cut(last) => Some(Ending::TokenLimit),
+            None if max_steps.is_some_and(|most| self.steps.len() >= most) => Some(Ending::StepLimit),
+            None => None,
+            Some(held) if held.is_limit() => Some(Ending::StepLimit),
+            Some(_) => Some(Ending::Judged),
+        };
+        let verdict = self.ask(None)?;
+        if verdict.is_final || verdict.verification == Verification::Satisfied {
+            return Ok(Over::Judged(Ending::Judged, verdict));
+        }
+        if let Some(limit) = limit {
+            return Ok(Over::Judged(limit, verdict));
+        }
+        let Some(last) = self.steps.last() else { unreachable!("a step was taken") };
+        let next = self.plan.next(&last.shown(), &self.steps)?;
+        Ok(match next.decision {
+            Decision::Stop(_) => Over::Judged(Ending::Judged, verdict),
+            _ => Over::Not(Box::new(next)),
+        })
     }
 
     /// Asks the judge once.
@@ -240,6 +278,11 @@ impl Course<'_, '_> {
     }
 }
 
+/// Whether tokens ran out before there was an answer.
+fn is_cut(outcome: &StepOutcome) -> bool {
+    outcome.sightings.iter().any(|sighting| sighting.grounding.out_of_tokens())
+}
+
 /// Why not every step of a plan was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Undone {
@@ -254,11 +297,9 @@ enum Undone {
 
 impl Undone {
     fn ending(&self, last: &StepOutcome) -> Ending {
-        let cut =
-            |last: &StepOutcome| last.sightings.iter().any(|sighting| sighting.grounding.out_of_tokens());
         match self {
             Self::AtLimit | Self::OutOfSteps => Ending::StepLimit,
-            Self::Refused if cut(last) => Ending::TokenLimit,
+            Self::Refused if is_cut(last) => Ending::TokenLimit,
             Self::Nothing | Self::Refused | Self::Unplanned(_) | Self::DryRun => Ending::Judged,
         }
     }

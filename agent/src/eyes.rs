@@ -187,7 +187,7 @@ impl PolicyEyes<'_> {
         observer: &mut dyn GroundObserver,
     ) -> Result<Sighting, PolicyError> {
         let sampling = self.sampling(ask.nth);
-        let (pixels, words) = (&ask.screenshot.pixels, &ask.target.description);
+        let (pixels, words) = (&ask.screenshot.pixels, &ask.target.instruction());
         let said = ground_part(self.policy, pixels, part, words, self.preset, &sampling, observer)?;
         // What its confidence is worth on a part was not measured.
         Ok(self.sighting(ask, said, &[]))
@@ -219,7 +219,7 @@ impl Eyes for PolicyEyes<'_> {
 
     fn find(&mut self, ask: &Ask<'_>, observer: &mut dyn GroundObserver) -> Result<Sighting, PolicyError> {
         let (sampling, preset) = (self.sampling(ask.nth), self.preset);
-        let (pixels, words) = (&ask.screenshot.pixels, &ask.target.description);
+        let (pixels, words) = (&ask.screenshot.pixels, &ask.target.instruction());
         let grounding = match ask.in_vain.clone() {
             None => ground(self.policy, pixels, words, preset, &sampling, observer)?,
             Some(in_vain) => ground_closer(self.policy, pixels, words, preset, &sampling, in_vain, observer)?,

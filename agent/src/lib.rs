@@ -30,5 +30,5 @@ pub use error::{StepError, WatchError};
 pub use eyes::{Ask, Candidate, Eyes, Finding, PlaceEyes, PolicyEyes, Sighting};
 pub use leash::{Confirm, Consent, Held, Leash, Question};
 pub use outcome::{Ending, Episode, StepOutcome, StepTimes};
-pub use plan::{Decide, Decision, InOrder, Planned, Scripted};
+pub use plan::{Decide, Decision, InOrder, Planned, Scripted, TowardsGoal};
 pub use watch::{Watch, Watched};

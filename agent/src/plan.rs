@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use vigorl_interface::{Act, MouseButton};
+use vigorl_interface::{Act, Effect, MouseButton};
 use vigorl_tasks::Observation;
 use vigorl_tasks::scripted::{Clause, Deadline, Ended, ReadStep, Script, Target, What};
 
@@ -37,11 +37,14 @@ pub struct Planned {
     pub is_tried: bool,
     /// Its number from 0, and how many steps there are at most, where the plan knows.
     pub number: Option<(usize, usize)>,
+    /// Whether the judge is asked once behind the step, whatever became of it: then a verdict that is final or favourable
+    /// ends the episode, and otherwise a limit does.
+    pub is_judged: bool,
 }
 
 impl From<Decision> for Planned {
     fn from(decision: Decision) -> Self {
-        Self { decision, limit: None, is_tried: false, number: None }
+        Self { decision, limit: None, is_tried: false, number: None, is_judged: false }
     }
 }
 
@@ -109,7 +112,44 @@ impl Decide for Scripted<'_> {
             limit: line.deadline.map(|deadline| (deadline.until, deadline.time)),
             is_tried: line.is_tried,
             number: Some((line.idx, self.script.n_steps())),
+            is_judged: false,
         })
+    }
+}
+
+/// One goal, for which the eyes are asked again before every click. The judge or a limit ends the episode, never the eyes:
+/// whoever finds nothing has let a step go by.
+///
+/// Each action is a conversation of its own. It is shown the screen as it is then, the goal, and one line for each
+/// earlier action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TowardsGoal {
+    goal: String,
+}
+
+impl TowardsGoal {
+    /// What is to be reached, in words.
+    pub fn new(goal: impl Into<String>) -> Self {
+        Self { goal: goal.into() }
+    }
+}
+
+/// What was done in a step, as whoever decided it wrote the place.
+fn in_a_line(outcome: &StepOutcome) -> String {
+    let Some(Act::Click { at, .. }) = &outcome.action else { return "nothing".to_owned() };
+    let said = outcome.sightings.first().and_then(|sighting| sighting.grounding.answer_text.as_deref());
+    let place = said.map_or_else(|| format!("({:.0}, {:.0})", at.x, at.y), |said| said.trim().to_owned());
+    match outcome.effect {
+        Effect::SuspectedNoop => format!("click {place}: nothing changed"),
+        _ => format!("click {place}"),
+    }
+}
+
+impl Decide for TowardsGoal {
+    fn next(&mut self, _seen: &Observation, past: &[StepOutcome]) -> Result<Planned, StepError> {
+        let earlier = past.iter().map(in_a_line).collect();
+        let click = Act::click(Target { earlier, ..Target::from(self.goal.as_str()) });
+        Ok(Planned { is_judged: true, ..Decision::Act(click).into() })
     }
 }
 

@@ -9,7 +9,7 @@ use image::RgbImage;
 use vigorl_agent::{
     Agent, Ask, Cancel, Candidate, Checks, Confidence, Confirm, Consent, Decide, Decision, Ending, Episode,
     Eyes, Features, Finding, Hands, InOrder, Leash, Planned, PolicyEyes, Question, Sighting, StepError,
-    StepOutcome, Watch, WatchError, Watched, run_episode,
+    StepOutcome, TowardsGoal, Watch, WatchError, Watched, run_episode,
 };
 use vigorl_geometry::fit::PixelBudget;
 use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen};
@@ -210,13 +210,7 @@ impl Environment for Asks {
         _allowance: &Allowance<'_>,
     ) -> Result<Verdict, Failure> {
         let right = answer == Some("1 steps");
-        let verification = if right { Verification::Satisfied } else { Verification::Unsatisfied };
-        Ok(Verdict {
-            verification,
-            reward: Some(f64::from(u8::from(right))),
-            detail: None,
-            may_change: false,
-        })
+        Ok(Verdict::of(right, false, None))
     }
 }
 
@@ -388,7 +382,12 @@ impl Senses for Reads {
 
 fn by_text(text: &str) -> Target {
     let place = TextPlace { text: Some(text.to_owned()), ..TextPlace::default() };
-    Target { description: "the box".to_owned(), place: Some(Place::Text(Box::new(place))), scroll: false }
+    Target {
+        description: "the box".to_owned(),
+        place: Some(Place::Text(Box::new(place))),
+        scroll: false,
+        earlier: Vec::new(),
+    }
 }
 
 fn play_sensing(eyes: &mut dyn Eyes, senses: &mut Reads, acts: Vec<Act<Target>>) -> Episode {
@@ -482,4 +481,118 @@ fn what_is_less_sure_than_it_must_be_is_a_persons_to_decide_and_refused_where_th
     let mut person = Person { says: Consent::Given, doubts: Vec::new() };
     half_sure(0.5, Some(&mut person));
     assert_eq!(person.doubts, [None]);
+}
+
+/// Three places that are clicked in order solve it; a click on the right half ends it.
+struct Three {
+    world: PictureWorld,
+    clicks: Vec<f64>,
+    n_asked: usize,
+}
+
+impl Three {
+    fn new() -> Self {
+        Self { world: picture(), clicks: Vec::new(), n_asked: 0 }
+    }
+}
+
+impl Environment for Three {
+    fn reset(&mut self, seed: u64) -> Result<Start, Failure> {
+        Ok(Start { max_steps: Some(4), ..self.world.reset(seed)? })
+    }
+    fn observe(&mut self) -> Result<Observation, Failure> {
+        self.world.observe()
+    }
+    fn perform(&mut self, act: &Action) -> Result<Performed, Failure> {
+        let Act::Click { at, .. } = act else { return Ok(Performed::Refused("clicks alone".to_owned())) };
+        self.clicks.push(at.x);
+        Ok(Performed::Done)
+    }
+    fn judge(
+        &mut self,
+        _answer: Option<&str>,
+        _senses: &mut dyn Senses,
+        _allowance: &Allowance<'_>,
+    ) -> Result<Verdict, Failure> {
+        self.n_asked += 1;
+        let is_lost = self.clicks.iter().any(|x| *x >= 100.0);
+        Ok(Verdict { may_change: true, ..Verdict::of(self.clicks == [1.0, 2.0, 3.0], is_lost, None) })
+    }
+}
+
+/// Finds one thing after the other, and keeps what it was asked.
+struct OneByOne {
+    findings: Vec<Finding>,
+    asked: Vec<Target>,
+}
+
+impl OneByOne {
+    fn clicks(xs: &[f64]) -> Self {
+        let findings = xs.iter().map(|x| Finding::Found(Point::new(*x, 5.0))).collect();
+        Self { findings, asked: Vec::new() }
+    }
+}
+
+impl Eyes for OneByOne {
+    fn name(&self) -> &str {
+        "one by one"
+    }
+    fn find(&mut self, ask: &Ask<'_>, observer: &mut dyn GroundObserver) -> Result<Sighting, PolicyError> {
+        self.asked.push(ask.target.clone());
+        Told(self.findings[self.asked.len() - 1].clone()).find(ask, observer)
+    }
+}
+
+fn towards_goal(eyes: &mut dyn Eyes, world: &mut Three) -> Episode {
+    play(eyes, &mut TowardsGoal::new("one, two, three"), world, &mut (), &Cancel::default()).unwrap()
+}
+
+#[test]
+fn a_goal_is_asked_for_again_before_every_click_until_the_judge_is_content() {
+    let (mut eyes, mut world) = (OneByOne::clicks(&[1.0, 2.0, 3.0]), Three::new());
+    let episode = towards_goal(&mut eyes, &mut world);
+    assert_eq!((episode.ending, episode.success, episode.reward), (Ending::Judged, Some(true), Some(1.0)));
+    assert_eq!((episode.steps.len(), world.n_asked), (3, 3), "once for each step, although it may change");
+    let asked: Vec<String> = eyes.asked.iter().map(Target::instruction).collect();
+    assert_eq!(asked[0], "one, two, three");
+    assert_eq!(
+        asked[2],
+        "one, two, three\n\nPREVIOUS ACTIONS:\n1. click (1, 5): nothing changed\n2. click (2, 5): nothing changed"
+    );
+    // Whoever looks for a name is asked for the goal alone.
+    assert_eq!(eyes.asked[2].description, "one, two, three");
+}
+
+#[test]
+fn the_judge_or_a_limit_ends_an_episode_towards_a_goal_and_not_the_eyes() {
+    let (mut eyes, mut world) = (OneByOne::clicks(&[1.0, 150.0]), Three::new());
+    let lost = towards_goal(&mut eyes, &mut world);
+    assert_eq!((lost.ending.clone(), lost.reward, lost.steps.len()), (Ending::Judged, Some(0.0), 2));
+    assert!(!lost.is_truncated());
+
+    // What is not found lets a step go by.
+    let mut eyes = OneByOne::clicks(&[1.0, 0.0, 2.0, 3.0]);
+    eyes.findings[1] = Finding::Absent("nowhere".to_owned());
+    let late = towards_goal(&mut eyes, &mut Three::new());
+    assert_eq!((late.ending, late.success, late.steps.len()), (Ending::Judged, Some(true), 4));
+    assert!(eyes.asked[3].instruction().ends_with("2. nothing\n3. click (2, 5): nothing changed"));
+
+    let limited = towards_goal(&mut OneByOne::clicks(&[4.0; 4]), &mut Three::new());
+    assert_eq!((limited.ending.clone(), limited.reward), (Ending::StepLimit, Some(0.0)));
+    assert!(limited.is_truncated() && limited.steps.len() == 4);
+
+    let preset = Preset::web_grounding_multiturn();
+    let mut eyes = PolicyEyes { policy: &mut Cut, preset: &preset, sampling: &sampling(), maps: &[] };
+    let cut = towards_goal(&mut eyes, &mut Three::new());
+    assert_eq!((cut.ending.clone(), cut.reward, cut.steps.len()), (Ending::TokenLimit, Some(0.0), 1));
+
+    let plan = &mut TowardsGoal::new("the box");
+    let failed = play(
+        &mut OneByOne::clicks(&[1.0]),
+        plan,
+        &mut Fails(picture(), "judge"),
+        &mut (),
+        &Cancel::default(),
+    );
+    assert_eq!(failed.unwrap().ending, Ending::Error("no judge".to_owned()));
 }

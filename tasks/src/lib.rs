@@ -9,6 +9,7 @@
 //! commands that a task's own clauses name; a failure of the world is an error and never a reward.
 
 pub mod environment;
+pub mod gym;
 pub mod picture;
 pub mod practice;
 pub mod scripted;
@@ -16,4 +17,4 @@ pub mod unjudged;
 mod verdict;
 
 pub use environment::{Allowance, Blind, Environment, Failure, Observation, Performed, Senses, Start};
-pub use verdict::{Verdict, Verification};
+pub use verdict::{Judged, Verdict, Verification};

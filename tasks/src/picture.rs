@@ -6,8 +6,8 @@
 use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_interface::{Action, PageState, Screenshot};
 
+use crate::Verdict;
 use crate::environment::{Allowance, Environment, Failure, Observation, Performed, Senses, Start};
-use crate::{Verdict, Verification};
 
 /// One labelled screenshot.
 #[derive(Debug, Clone)]
@@ -74,7 +74,6 @@ impl Environment for PictureWorld {
             Some(at) if !is_hit => Some(format!("({}, {}) is beside the target", at.x, at.y)),
             Some(_) => None,
         };
-        let verification = if is_hit { Verification::Satisfied } else { Verification::Unsatisfied };
-        Ok(Verdict { verification, reward: Some(f64::from(u8::from(is_hit))), detail, may_change: false })
+        Ok(Verdict::of(is_hit, self.clicked.is_some(), detail))
     }
 }

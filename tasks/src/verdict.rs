@@ -38,10 +38,41 @@ pub struct Verdict {
     pub detail: Option<String>,
     /// Whether the verdict can change without another action, as on a page that still waits for its server.
     pub may_change: bool,
+    /// Whether no action can change it any more: what is done afterwards is not judged.
+    pub is_final: bool,
+    /// What the judge looked at, one entry for each thing, in its own order; empty where it looks at one thing alone.
+    pub clauses: Vec<Judged>,
+}
+
+/// One thing that a judge looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    /// What should hold, in words.
+    pub clause: String,
+    /// Whether it holds.
+    pub holds: Verification,
+    /// Why nobody can tell, if nobody can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 impl Verdict {
     /// Nobody judged.
-    pub const UNKNOWN: Self =
-        Self { verification: Verification::Unknown, reward: None, detail: None, may_change: false };
+    pub const UNKNOWN: Self = Self {
+        verification: Verification::Unknown,
+        reward: None,
+        detail: None,
+        may_change: false,
+        is_final: false,
+        clauses: Vec::new(),
+    };
+
+    /// Of a world that is right or wrong, and whose verdict only an action can change.
+    pub fn of(is_right: bool, is_final: bool, detail: Option<String>) -> Self {
+        let (verification, reward) = match is_right {
+            true => (Verification::Satisfied, 1.0),
+            false => (Verification::Unsatisfied, 0.0),
+        };
+        Self { verification, reward: Some(reward), detail, is_final, ..Self::UNKNOWN }
+    }
 }

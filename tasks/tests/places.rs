@@ -196,7 +196,12 @@ fn what_a_person_does_becomes_a_task_that_does_the_same() {
     }
     let steps = recording.into_steps();
     let at = |what: &str, place: Place| {
-        Step::Act(Act::click(Target { description: what.to_owned(), place: Some(place), scroll: false }))
+        Step::Act(Act::click(Target {
+            description: what.to_owned(),
+            place: Some(place),
+            scroll: false,
+            earlier: Vec::new(),
+        }))
     };
     let expected = [
         at("the textbox \"Search\"", named("Search", Some("textbox"))),

@@ -9,10 +9,10 @@ use vigorl_geometry::{DevicePixelRatio, Rect, Screen};
 use vigorl_interface::{Action, Driver};
 
 use super::{PageSpec, PracticeEnv, PracticePage, Reason, Widget};
+use crate::Verdict;
 use crate::environment::{
     Allowance, Environment, Failure, Observation, Performed, Senses, Start, observe, perform,
 };
-use crate::{Verdict, Verification};
 
 /// Practice pages in a driver's browser.
 pub struct PracticeWorld<'d> {
@@ -92,9 +92,7 @@ impl Environment for PracticeWorld<'_> {
                 None => "the page saw a click beside every widget".to_owned(),
             }),
         };
-        let is_hit = said.reason == Reason::Hit;
-        let verification = if is_hit { Verification::Satisfied } else { Verification::Unsatisfied };
-        Ok(Verdict { verification, reward: Some(said.reward), detail, may_change: false })
+        Ok(Verdict::of(said.reason == Reason::Hit, said.done, detail))
     }
 
     fn driver(&mut self) -> Option<&mut dyn Driver> {

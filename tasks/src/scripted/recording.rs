@@ -137,7 +137,12 @@ impl Recording {
 impl Target {
     /// What a picture shows, at a pixel of the screenshot that it was cut from.
     pub fn pictured(description: String, file: std::path::PathBuf, at: [f64; 2]) -> Self {
-        Self { description, place: Some(Place::Picture { file, near: Some(at) }), scroll: false }
+        Self {
+            description,
+            place: Some(Place::Picture { file, near: Some(at) }),
+            scroll: false,
+            earlier: Vec::new(),
+        }
     }
 }
 
@@ -198,6 +203,7 @@ mod tests {
             description: name.to_owned(),
             place: Some(Place::Selector(format!("#{name}"))),
             scroll: false,
+            earlier: Vec::new(),
         };
         check(
             r##"{"type": "click", "at": {"what": "a", "selector": "#a"}, "button": "left", "count": 1}

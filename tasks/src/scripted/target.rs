@@ -29,6 +29,22 @@ pub struct Target {
     pub place: Option<Place>,
     /// Whether the page is scrolled down for it, if it is not on view.
     pub scroll: bool,
+    /// What was done before for the same goal, one line for each action, for a policy that is asked anew for every action.
+    pub earlier: Vec<String>,
+}
+
+impl Target {
+    /// What a policy is asked: the description, and below it what was done before.
+    pub fn instruction(&self) -> String {
+        let mut text = self.description.clone();
+        if !self.earlier.is_empty() {
+            text.push_str("\n\nPREVIOUS ACTIONS:");
+        }
+        for (n, line) in (1..).zip(&self.earlier) {
+            text.push_str(&format!("\n{n}. {line}"));
+        }
+        text
+    }
 }
 
 /// Where a target is, without looking for it.
@@ -88,13 +104,13 @@ pub(super) fn pattern_fault(pattern: &str) -> Option<String> {
 
 impl From<&str> for Target {
     fn from(description: &str) -> Self {
-        Self { description: description.to_owned(), place: None, scroll: false }
+        Self { description: description.to_owned(), place: None, scroll: false, earlier: Vec::new() }
     }
 }
 
 impl From<String> for Target {
     fn from(description: String) -> Self {
-        Self { description, place: None, scroll: false }
+        Self { description, place: None, scroll: false, earlier: Vec::new() }
     }
 }
 
@@ -181,7 +197,7 @@ impl Written {
             (_, _, Some(file), near) => Some(Place::Picture { file, near }),
             (_, _, None, at) => at.map(Place::At),
         };
-        Ok(Target { description: what, place, scroll })
+        Ok(Target { description: what, place, scroll, earlier: Vec::new() })
     }
 }
 
@@ -486,7 +502,14 @@ mod tests {
 
     #[test]
     fn a_target_is_a_description_with_or_without_a_place() {
-        let at = |place| Ok(Target { description: "the box".to_owned(), place: Some(place), scroll: false });
+        let at = |place| {
+            Ok(Target {
+                description: "the box".to_owned(),
+                place: Some(place),
+                scroll: false,
+                earlier: Vec::new(),
+            })
+        };
         check("the box", Ok("the box".into()));
         check("{ what: the box }", Ok("the box".into()));
         check("{ what: the box, selector: '#q' }", at(Place::Selector("#q".to_owned())));

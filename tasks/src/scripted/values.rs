@@ -206,7 +206,7 @@ impl Filling<'_> {
             }
             other @ (Some(Place::Picture { .. } | Place::At(_)) | None) => other.clone(),
         };
-        let filled = Target { description, place, scroll: target.scroll };
+        let filled = Target { description, place, scroll: target.scroll, earlier: Vec::new() };
         // A place that a variable leaves empty, or a pattern that one breaks.
         match filled.fault().filter(|_| target.fault().is_none()) {
             Some(message) => fault(message),

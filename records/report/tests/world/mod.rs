@@ -8,9 +8,7 @@ use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen};
 use vigorl_interface::{Action, Driver, DriverError, PageState, Screenshot, Settled, TabId};
 use vigorl_tasks::environment::{observe, perform};
 use vigorl_tasks::scripted::{Check, Clause, ReadStep, Scene, ScriptedTask, Surroundings};
-use vigorl_tasks::{
-    Allowance, Environment, Failure, Observation, Performed, Senses, Start, Verdict, Verification,
-};
+use vigorl_tasks::{Allowance, Environment, Failure, Observation, Performed, Senses, Start, Verdict};
 
 /// Where the box is.
 pub(crate) const BOX: [u32; 4] = [120, 40, 140, 60];
@@ -213,9 +211,7 @@ impl Environment for World<'_> {
             return Ok(Verdict::UNKNOWN);
         }
         let green = self.driver.evaluate("green")? == "true";
-        let verification = if green { Verification::Satisfied } else { Verification::Unsatisfied };
-        let reward = Some(f64::from(u8::from(green)));
-        Ok(Verdict { verification, reward, detail: None, may_change: self.judge == Judge::BecomesGreen })
+        Ok(Verdict { may_change: self.judge == Judge::BecomesGreen, ..Verdict::of(green, false, None) })
     }
 
     fn check(
