@@ -14,7 +14,9 @@ use crate::spelling::folded;
 
 /// What belongs to a name without a box reaches so far, in heights of its line.
 const REACH: f64 = 0.8;
-/// A row reacts so far beside its name, in heights of the line.
+/// A row reacts so far beside its name, in heights of the line, if nothing is drawn between.
+const BLANK_ROW: f64 = 60.0;
+/// And so far with icons in it.
 const ROW: f64 = 12.0;
 /// Icons between a name and the end of its row take so much of it together, in heights of the line.
 const ICON: f64 = 1.5;
@@ -134,7 +136,7 @@ fn is_blank_beside(image: &RgbImage, name: Rect<Screen>, parts: &[Rect<Screen>],
     let height = name.height();
     let is_level = at.y > name.top - 0.3 * height && at.y < name.bottom + 0.3 * height;
     let (from, to) = if at.x < name.left { (at.x, name.left) } else { (name.right, at.x) };
-    if !is_level || to - from > ROW * height || at.y < 0.0 || at.y >= f64::from(image.height()) {
+    if !is_level || to - from > BLANK_ROW * height || at.y < 0.0 || at.y >= f64::from(image.height()) {
         return false;
     }
     // Inside of the picture, so the casts are exact; a name's rectangle has a margin.
@@ -165,9 +167,9 @@ fn is_blank_beside(image: &RgbImage, name: Rect<Screen>, parts: &[Rect<Screen>],
         [above, below].iter().all(|y| *y < 0.0 || *y >= f64::from(image.height()) || is_ground(*x, *y as u32))
     };
     let drawn: Vec<u32> = columns.iter().copied().filter(|x| !is_blank(x)).collect();
-    columns.iter().take(MIN_BLANK).all(is_blank)
-        && drawn.len() as f64 <= ICON * height
-        && drawn.iter().all(is_of_icon)
+    let has_icons =
+        to - from <= ROW * height && drawn.len() as f64 <= ICON * height && drawn.iter().all(is_of_icon);
+    drawn.is_empty() || (columns.iter().take(MIN_BLANK).all(is_blank) && has_icons)
 }
 
 fn is_part(line: &str, name: &str) -> bool {
