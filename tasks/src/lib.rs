@@ -8,11 +8,13 @@
 //! Invariant: an environment talks to the world through [`vigorl_interface::Driver`] alone, but for files and
 //! commands that a task's own clauses name; a failure of the world is an error and never a reward.
 
+mod dice;
 pub mod environment;
 pub mod gym;
 pub mod picture;
 pub mod practice;
 pub mod scripted;
+pub mod sources;
 pub mod unjudged;
 mod verdict;
 

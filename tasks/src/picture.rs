@@ -34,6 +34,7 @@ impl Environment for PictureWorld {
         Ok(Start {
             goal: self.instruction.clone(),
             seed: Some(seed),
+            max_steps: Some(1),
             target: self.targets.first().copied(),
             ..Start::default()
         })
@@ -65,7 +66,7 @@ impl Environment for PictureWorld {
         _allowance: &Allowance<'_>,
     ) -> Result<Verdict, Failure> {
         let is_hit = match self.clicked {
-            Some(at) => self.targets.iter().any(|target| target.contains(at)),
+            Some(at) => self.targets.iter().any(|target| target.touches(at)),
             None => self.targets.is_empty(),
         };
         let detail = match self.clicked {

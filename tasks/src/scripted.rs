@@ -4,6 +4,7 @@
 //! are the assertion and the reward; a clause that cannot be checked counts as not satisfied. What a task file says
 //! is trusted like a script that its owner starts: its programs and commands run with the owner's rights.
 
+mod draw;
 mod judge;
 mod programs;
 mod read;
@@ -17,6 +18,7 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -24,6 +26,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use vigorl_geometry::{Size, Viewport};
 use vigorl_interface::Area;
 
+pub use draw::Drawn;
 pub use judge::{Check, Scene, Surroundings};
 pub use programs::Programs;
 pub use recording::{PersonDeed, Recording, listener};
@@ -43,6 +46,8 @@ pub struct ScriptedTask {
     pub name: String,
     /// Values of `${name}` in its texts.
     pub vars: BTreeMap<String, String>,
+    /// What further ones are drawn from, for each episode anew.
+    pub draw: BTreeMap<String, Drawn>,
     /// Where it starts.
     pub start: Start,
     /// What is to be done.
@@ -89,7 +94,7 @@ pub struct Start {
     )]
     #[schemars(with = "Option<String>")]
     pub area: Option<Area>,
-    /// The page to load first.
+    /// The page to load first: an address, or the path of a file, which begins in the task file's folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// Size of the visible area; the caller's default if absent.
@@ -101,6 +106,37 @@ pub struct Start {
     )]
     #[schemars(with = "Option<String>", regex(pattern = r"^[1-9][0-9]*x[1-9][0-9]*$"))]
     pub viewport: Option<Size<Viewport>>,
+}
+
+impl Start {
+    /// The address of the page to load first: a path leads to a file, and begins in the task file's `folder`.
+    pub fn address(&self, folder: &Path) -> Option<String> {
+        let url = self.url.as_ref()?;
+        let path = url.split(['?', '#']).next().unwrap_or(url);
+        let file = folder.join(path);
+        let is_path = !path.contains(':') && file.is_file();
+        let absolute = std::path::absolute(&file).ok().filter(|_| is_path);
+        Some(
+            absolute.map_or_else(
+                || url.clone(),
+                |file| format!("file://{}{}", escaped(&file), &url[path.len()..]),
+            ),
+        )
+    }
+}
+
+/// A path as it is written in an address.
+fn escaped(file: &Path) -> String {
+    let mut text = String::new();
+    for byte in file.to_string_lossy().bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
+                text.push(byte as char)
+            }
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
 }
 
 /// Which driver a task needs.
@@ -229,6 +265,10 @@ struct Written {
     /// Values of `${name}` in its texts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     vars: BTreeMap<String, String>,
+    /// Variables that are drawn for each episode anew: from a list of texts, or from numbers `{ from: 1, to: 9 }`. Some of
+    /// the values of each are never used for learning.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    draw: BTreeMap<String, Drawn>,
     start: Start,
     /// What is to be done, in order; instead of a goal.
     #[serde(
@@ -266,7 +306,7 @@ impl ScriptedTask {
             let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
             ScriptError { message, at }
         })?;
-        let Written { name, vars, start, steps, goal, expect, reward, wait_secs } = written;
+        let Written { name, vars, draw, start, steps, goal, expect, reward, wait_secs } = written;
         let fault = |message: &str| Err(ScriptError { message: message.to_owned(), at: None });
         let plan = match (goal, steps) {
             (Some(goal), steps) if steps.is_empty() => Plan::Goal(goal),
@@ -274,6 +314,16 @@ impl ScriptedTask {
             (Some(_), _) => return fault("a task has either `steps` or a `goal`, this one has both"),
             (None, _) => return fault("a task needs `steps` or a `goal`"),
         };
+        for (variable, drawn) in &draw {
+            if vars.contains_key(variable) {
+                return fault(&format!(
+                    "`{variable}` is under `vars` and under `draw`: leave one of them out"
+                ));
+            }
+            if let Some(wrong) = drawn.fault() {
+                return fault(&format!("`draw`, `{variable}`: {wrong}"));
+            }
+        }
         if expect.is_empty() {
             return fault("`expect` needs at least one clause, otherwise nothing can be judged");
         }
@@ -287,7 +337,7 @@ impl ScriptedTask {
         }
         let patience = Duration::try_from_secs_f64(wait_secs.unwrap_or(PATIENCE_SECS));
         let Ok(patience) = patience else { return fault("`wait_secs` is a number of seconds from 0 on") };
-        Ok(Self { name, vars, start, plan, expect, reward, patience, values: Values::default() })
+        Ok(Self { name, vars, draw, start, plan, expect, reward, patience, values: Values::default() })
     }
 
     /// What a task file may hold, as a JSON schema: for editors, and for programs that write tasks.
@@ -300,14 +350,14 @@ impl ScriptedTask {
     /// # Errors
     /// [`ScriptError`] if a text cannot be written as YAML.
     pub fn to_yaml(&self) -> Result<String, ScriptError> {
-        let Self { name, vars, start, plan, expect, reward, patience, .. } = self.clone();
+        let Self { name, vars, draw, start, plan, expect, reward, patience, .. } = self.clone();
         let (steps, goal) = match plan {
             Plan::Steps(steps) => (steps, None),
             Plan::Goal(goal) => (Vec::new(), Some(goal)),
         };
         let secs = patience.as_secs_f64();
         let wait_secs = (secs != PATIENCE_SECS).then_some(secs);
-        let written = Written { name, vars, start, steps, goal, expect, reward, wait_secs };
+        let written = Written { name, vars, draw, start, steps, goal, expect, reward, wait_secs };
         serde_norway::to_string(&written)
             .map_err(|error| ScriptError { message: error.to_string(), at: None })
     }

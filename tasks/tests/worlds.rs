@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -57,7 +58,8 @@ fn a_reset_keeps_the_browser_and_nothing_of_the_episode_before() {
     };
     let never = || false;
     let (folder, url) = (PathBuf::from("."), Some(url));
-    let mut world = ScriptedWorld::start(&task, folder, url, SETTLE, &never, Box::new(open)).unwrap();
+    let mut world =
+        ScriptedWorld::start(Cow::Borrowed(&task), folder, url, SETTLE, &never, Box::new(open)).unwrap();
     for episode in 0..3 {
         world.reset(episode).unwrap();
         let driver = world.driver().unwrap();
@@ -96,7 +98,8 @@ fn what_a_step_reads_is_used_by_later_steps_and_by_the_clauses() {
     };
     let (url, never) = (Some(forgetful_server()), || false);
     let mut world =
-        ScriptedWorld::start(&task, PathBuf::from("."), url, SETTLE, &never, Box::new(open)).unwrap();
+        ScriptedWorld::start(Cow::Borrowed(&task), PathBuf::from("."), url, SETTLE, &never, Box::new(open))
+            .unwrap();
     world.reset(0).unwrap();
     let early = world.judge(None, &mut Blind, &Allowance::UNLIMITED).unwrap();
     assert_eq!((early.verification, early.reward), (Verification::Unknown, None));

@@ -1,5 +1,6 @@
 //! `vigorl run`: a task file, or one thing to click, in a live browser or on the desktop.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -153,7 +154,7 @@ fn world<'a>(
         }
     };
     let cap = settings.settle_cap;
-    match ScriptedWorld::start(&job.task, job.folder.clone(), url, cap, is_cancelled, open) {
+    match ScriptedWorld::start(Cow::Borrowed(&job.task), job.folder.clone(), url, cap, is_cancelled, open) {
         Ok(world) => Ok(Some(world.with_max_steps(settings.max_steps))),
         Err(_) if is_cancelled() && matches!(job.place, Place::Desktop(_)) => Ok(None),
         Err(error) => Err(anyhow::Error::from_boxed(error)),
@@ -296,7 +297,7 @@ pub(crate) fn job(given: &str, folder: &Path, args: &RunArgs, settings: &Setting
     let secrets = task.fill(&secrets::vars(&args.vars)?, &|name| known.get(name)).map_err(faulty)?;
     let place = match task.start.driver {
         World::Web => {
-            let url = args.url.clone().or_else(|| task.start.url.clone());
+            let url = args.url.clone().or_else(|| task.start.address(&folder_of(given)));
             let url = url.ok_or_else(|| usage(format!("`{shown}` has no `start.url`: add one, or --url")))?;
             let of_task = task.start.viewport.filter(|_| !settings.is_typed("viewport"));
             Place::Page { url, viewport: of_task.unwrap_or(settings.viewport) }
@@ -326,6 +327,7 @@ fn one_click(what: &str) -> ScriptedTask {
     ScriptedTask {
         name: what.to_owned(),
         vars: BTreeMap::new(),
+        draw: BTreeMap::new(),
         start: Start::default(),
         plan: Plan::Steps(vec![Step::Act(Act::click(target))]),
         expect: Vec::new(),

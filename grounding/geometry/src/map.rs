@@ -86,6 +86,9 @@ impl<D, S> Map<D, S> {
 pub struct DevicePixelRatio(f64);
 
 impl DevicePixelRatio {
+    /// One screenshot pixel for each CSS pixel.
+    pub const ONE: Self = Self(1.0);
+
     /// A ratio, or `None` unless it is finite and positive.
     pub fn new(ratio: f64) -> Option<Self> {
         (ratio.is_finite() && ratio > 0.0).then_some(Self(ratio))

@@ -137,6 +137,11 @@ impl<S> Rect<S> {
         point.x >= self.left && point.y >= self.top && point.x < self.right && point.y < self.bottom
     }
 
+    /// Whether `point` lies inside or on an edge, as benchmarks judge points.
+    pub fn touches(self, point: Point<S>) -> bool {
+        (self.left..=self.right).contains(&point.x) && (self.top..=self.bottom).contains(&point.y)
+    }
+
     /// The smallest rectangle around both.
     pub fn with(self, other: Self) -> Self {
         Self::new(

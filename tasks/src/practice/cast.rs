@@ -1,12 +1,12 @@
 //! Chooses what stands on a page. Invariants: the target can be told from every other widget, and at least
 //! half of the distractors share its color, its shape, or, unless it is an icon, its kind.
 
-use super::dice::Dice;
 use super::look::Font;
 use super::page::PageError;
 use super::spec::{PageSpec, Split, Tier};
 use super::widget::{Color, Kind, Shape, State};
 use super::words::{HELD_OUT_WORDS, WORDS};
+use crate::dice::Dice;
 
 /// Pairs no training page shows.
 pub(super) const HELD_OUT_PAIRS: [(Color, Shape); 3] =

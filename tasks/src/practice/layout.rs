@@ -4,11 +4,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::cast::{Part, SMALLEST_TEXT_PX};
-use super::dice::Dice;
 use super::look::Font;
 use super::page::Decoration;
 use super::spec::{PageSpec, Split, Tier};
 use super::widget::{Kind, PixelBox};
+use crate::dice::Dice;
 
 /// Free pixels between two widgets, at least.
 pub(super) const GAP_PX: i32 = 3;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::dice::Dice;
 use super::spec::Split;
+use crate::dice::Dice;
 
 /// Colors of the page itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

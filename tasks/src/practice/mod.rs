@@ -16,7 +16,6 @@ pub mod dataset;
 pub mod html;
 
 mod cast;
-mod dice;
 mod environment;
 mod layout;
 mod look;

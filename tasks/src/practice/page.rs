@@ -4,12 +4,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::cast::{HELD_OUT_PAIRS, Part, draw_cast};
-use super::dice::Dice;
 use super::layout::{HELD_OUT_SIZES, Layout, Placed, SizeRule, arrange};
 use super::look::Look;
 use super::spec::{PageSpec, Split};
 use super::widget::{Chrome, Color, Kind, PixelBox, SizeClass, State, Widget};
 use super::words::HELD_OUT_WORDS;
+use crate::dice::Dice;
 
 /// Version of the generator: increased when any specification gets another page or another look.
 pub const GENERATOR: u32 = 2;

@@ -8,7 +8,7 @@ use std::fmt;
 use vigorl_geometry::{DevicePixelRatio, Rect, Screen};
 use vigorl_interface::{Action, Driver};
 
-use super::{PageSpec, PracticeEnv, PracticePage, Reason, Widget};
+use super::{PageSpec, PracticeEnv, PracticePage, Reason, Split, Widget};
 use crate::Verdict;
 use crate::environment::{
     Allowance, Environment, Failure, Observation, Performed, Senses, Start, observe, perform,
@@ -42,6 +42,11 @@ impl<'d> PracticeWorld<'d> {
         Self { driver, spec, device_pixel_ratio, labels: labels.iter().map(owned).collect(), page: None }
     }
 
+    /// From the next reset on, pages are of this split.
+    pub(crate) fn set_split(&mut self, split: Split) {
+        self.spec.split = split;
+    }
+
     /// The page that is shown.
     pub fn page(&self) -> Option<&PracticePage> {
         self.page.as_ref()
@@ -65,7 +70,13 @@ impl Environment for PracticeWorld<'_> {
         labels.insert("kind".to_owned(), target.kind.word().to_owned());
         labels.insert("size".to_owned(), size.to_owned());
         self.page = Some(shown.page);
-        Ok(Start { goal: shown.instruction, labels, seed: Some(seed), max_steps: None, target: Some(bounds) })
+        Ok(Start {
+            goal: shown.instruction,
+            labels,
+            seed: Some(seed),
+            max_steps: Some(1),
+            target: Some(bounds),
+        })
     }
 
     fn observe(&mut self) -> Result<Observation, Failure> {

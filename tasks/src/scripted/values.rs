@@ -74,6 +74,9 @@ impl ScriptedTask {
         overrides: &BTreeMap<String, String>,
         secret: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Vec<Secret>, ScriptError> {
+        if let Some(left) = self.draw.keys().next() {
+            return fault(format!("`{left}` is drawn for each episode, and was not"));
+        }
         if let Some(unknown) = overrides.keys().find(|name| !self.vars.contains_key(*name)) {
             let names: Vec<&str> = self.vars.keys().map(String::as_str).collect();
             let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };

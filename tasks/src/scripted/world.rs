@@ -3,13 +3,14 @@
 //! Invariants: a reset keeps the browser and leaves nothing of the episode before in it: no tab, cookie or storage; what
 //! was started ends with the world.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use vigorl_interface::{Action, Driver};
 
-use super::{Check, Clause, Programs, ReadStep, Scene, ScriptedTask, Surroundings, Values};
+use super::{Check, Clause, Plan, Programs, ReadStep, Scene, ScriptedTask, Surroundings, Values};
 use crate::Verdict;
 use crate::environment::{
     Allowance, Environment, Failure, Observation, Performed, Senses, Start, observe, perform,
@@ -34,7 +35,7 @@ pub type Open<'a> = dyn FnMut() -> Result<Opened, Failure> + 'a;
 
 /// The world of one task.
 pub struct ScriptedWorld<'a> {
-    task: &'a ScriptedTask,
+    task: Cow<'a, ScriptedTask>,
     url: Option<String>,
     settle_cap: Duration,
     max_steps: Option<usize>,
@@ -61,7 +62,7 @@ impl<'a> ScriptedWorld<'a> {
     /// # Errors
     /// If the programs cannot be started, or what they show does not come up.
     pub fn start(
-        task: &'a ScriptedTask,
+        task: Cow<'a, ScriptedTask>,
         folder: PathBuf,
         url: Option<String>,
         settle_cap: Duration,
@@ -71,6 +72,7 @@ impl<'a> ScriptedWorld<'a> {
         let programs = Programs::start(&task.start.programs, &folder)?;
         let opened = Programs::until_ready(programs.as_ref(), is_cancelled, &mut *open)?;
         let temporary = programs.as_ref().map(|programs| programs.folder().to_owned());
+        let values = task.values.clone();
         Ok(Self {
             task,
             url,
@@ -79,7 +81,7 @@ impl<'a> ScriptedWorld<'a> {
             is_cancelled,
             open,
             surroundings: Surroundings { folder, temporary },
-            values: task.values.clone(),
+            values,
             opened,
             programs,
             is_fresh: true,
@@ -90,6 +92,11 @@ impl<'a> ScriptedWorld<'a> {
     #[must_use]
     pub fn with_max_steps(self, max_steps: Option<usize>) -> Self {
         Self { max_steps, ..self }
+    }
+
+    /// From the next reset on, it is the world of another task, which is shown in the same browser or desktop.
+    pub fn change(&mut self, task: Cow<'a, ScriptedTask>, url: Option<String>) {
+        (self.task, self.url) = (task, url);
     }
 
     /// Where the task's files are.
@@ -140,7 +147,11 @@ impl Environment for ScriptedWorld<'_> {
             self.restart()?;
         }
         self.show()?;
-        Ok(Start { goal: self.task.name.clone(), max_steps: self.max_steps, ..Start::default() })
+        let goal = match &self.task.plan {
+            Plan::Goal(goal) => goal,
+            Plan::Steps(_) => &self.task.name,
+        };
+        Ok(Start { goal: goal.clone(), max_steps: self.max_steps, ..Start::default() })
     }
 
     fn observe(&mut self) -> Result<Observation, Failure> {
@@ -157,8 +168,9 @@ impl Environment for ScriptedWorld<'_> {
         senses: &mut dyn Senses,
         allowance: &Allowance<'_>,
     ) -> Result<Verdict, Failure> {
-        let (task, values) = (self.task, self.values.clone());
-        task.judge(&values, &mut self.scene(senses, allowance))
+        let Self { task, values, opened, surroundings, .. } = self;
+        let (driver, allowance) = (&mut *opened.driver, *allowance);
+        task.judge(values, &mut Scene { driver, surroundings, senses, allowance })
     }
 
     fn check(

@@ -1,0 +1,213 @@
+//! A file of screenshots, instructions and boxes as a source of episodes: what policies are usually trained on.
+//!
+//! Two forms of lines, which a file may mix:
+//!
+//! - the reference's: `{"problem": "<image>\nthe Save button", "answer": "(10, 20, 110, 50)", "images": ["a.png"]}`
+//!   (specification, section 7.2)
+//! - ours: `{"image": "a.png", "instruction": "the Save button", "box": [10, 20, 110, 50]}`, and `"split": "train"` or
+//!   `"held_out"` where the file says it
+//!
+//! What is not on its picture is no episode: every answer that cannot be read would be right.
+//!
+//! Boxes are left, top, right and bottom in pixels of the picture, whose edges belong to them. Paths begin in the folder of
+//! the file. Invariant: a line that is wrong is an error with its number before anything is played.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use vigorl_geometry::{DevicePixelRatio, Rect, Screen};
+use vigorl_interface::{Action, Screenshot};
+
+use super::{Part, Source, Stage, stable_hash};
+use crate::Verdict;
+use crate::environment::{Allowance, Environment, Failure, Observation, Performed, Senses, Start};
+use crate::picture::PictureWorld;
+
+/// Of as many pictures one is held out, where the file says nothing.
+const HELD_OUT_IN: u64 = 10;
+/// What the reference writes where the picture belongs.
+const IMAGE_MARK: &str = "<image>";
+
+/// Labelled pictures in a file.
+#[derive(Debug, Clone)]
+pub struct PictureSource {
+    name: String,
+    rows: Vec<Row>,
+    /// The rows of each part, by their numbers.
+    parts: [Vec<u64>; 2],
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Row {
+    image: PathBuf,
+    instruction: String,
+    target: Rect<Screen>,
+}
+
+/// A line of a file.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Reference {
+        problem: String,
+        answer: String,
+        images: Vec<PathBuf>,
+    },
+    Own {
+        image: PathBuf,
+        instruction: String,
+        #[serde(rename = "box")]
+        rect: [f64; 4],
+        #[serde(default)]
+        split: Option<Part>,
+    },
+}
+
+impl PictureSource {
+    /// Reads the list; the pictures are read when they are shown.
+    ///
+    /// # Errors
+    /// What is wrong with which line, for people.
+    pub fn open(name: impl Into<String>, file: &Path) -> Result<Self, String> {
+        let shown = file.display();
+        let text = fs::read_to_string(file).map_err(|error| format!("`{shown}` cannot be read: {error}"))?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let (mut rows, mut parts) = (Vec::new(), [Vec::new(), Vec::new()]);
+        for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+            let (row, part) =
+                row(line, folder).map_err(|error| format!("`{shown}`, line {number}: {error}"))?;
+            parts[usize::from(part == Part::HeldOut)].push(rows.len() as u64);
+            rows.push(row);
+        }
+        if rows.is_empty() {
+            return Err(format!("`{shown}` has no line: there is nothing to play"));
+        }
+        Ok(Self { name: name.into(), rows, parts })
+    }
+}
+
+fn row(line: &str, folder: &Path) -> Result<(Row, Part), String> {
+    let written: Written = serde_json::from_str(line).map_err(|_| {
+        "it is neither {\"problem\", \"answer\", \"images\"} nor {\"image\", \"instruction\", \"box\"}"
+            .to_owned()
+    })?;
+    let (image, instruction, rect, split) = match written {
+        Written::Own { image, instruction, rect, split } => (image, instruction, rect, split),
+        Written::Reference { problem, answer, images } => {
+            let [image] = &images[..] else { return Err(format!("it has {} images, not one", images.len())) };
+            (image.clone(), problem.replace(IMAGE_MARK, "").trim().to_owned(), edges(&answer)?, None)
+        }
+    };
+    if instruction.trim().is_empty() {
+        return Err("it asks for nothing".to_owned());
+    }
+    let [left, top, right, bottom] = rect;
+    if !(rect.iter().all(|edge| edge.is_finite()) && left <= right && top <= bottom) {
+        return Err("its box is not left, top, right, bottom: the left edge comes first, and the upper one"
+            .to_owned());
+    }
+    let place = folder.join(&image);
+    if !place.is_file() {
+        return Err(format!("there is no picture `{}`", place.display()));
+    }
+    // All that is asked of a picture is in one part.
+    let hashed = stable_hash(image.to_string_lossy().as_bytes()) % HELD_OUT_IN == 0;
+    let part = split.unwrap_or(if hashed { Part::HeldOut } else { Part::Train });
+    Ok((Row { image: place, instruction, target: Rect::new(left, top, right, bottom) }, part))
+}
+
+/// The box in the reference's answer.
+fn edges(answer: &str) -> Result<[f64; 4], String> {
+    let inner = answer.trim().trim_start_matches(['(', '[']).trim_end_matches([')', ']']);
+    let edges: Option<Vec<f64>> = inner.split(',').map(|edge| edge.trim().parse().ok()).collect();
+    edges
+        .and_then(|edges| edges.try_into().ok())
+        .ok_or_else(|| format!("its answer `{answer}` is no box of four numbers"))
+}
+
+impl Source for PictureSource {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn about(&self) -> String {
+        format!("{} labelled screenshots, of which {} are held out", self.rows.len(), self.parts[1].len())
+    }
+
+    fn n_episodes(&self, part: Part) -> Option<u64> {
+        Some(self.parts[usize::from(part == Part::HeldOut)].len() as u64)
+    }
+
+    /// The number of a row, from 0; behind the last one it begins again.
+    fn seed(&self, part: Part, number: u64) -> u64 {
+        let rows = &self.parts[usize::from(part == Part::HeldOut)];
+        match rows.len() as u64 {
+            // No row has this number, and a reset says so.
+            0 => u64::MAX,
+            n => rows[(number % n) as usize],
+        }
+    }
+
+    fn world<'w>(&'w self, _stage: Stage<'w>) -> Result<Box<dyn Environment + 'w>, Failure> {
+        Ok(Box::new(Pictures { rows: &self.rows, shown: None }))
+    }
+}
+
+/// One of the pictures at a time.
+struct Pictures<'s> {
+    rows: &'s [Row],
+    shown: Option<(u64, PictureWorld)>,
+}
+
+impl Pictures<'_> {
+    fn shown(&mut self) -> Result<&mut PictureWorld, Failure> {
+        let shown = self.shown.as_mut().map(|(_, world)| world);
+        shown.ok_or_else(|| "no picture is shown: reset the environment first".into())
+    }
+}
+
+impl Environment for Pictures<'_> {
+    fn reset(&mut self, seed: u64) -> Result<Start, Failure> {
+        if self.shown.as_ref().is_none_or(|(shown, _)| *shown != seed) {
+            self.shown = None;
+            let row = usize::try_from(seed).ok().and_then(|n| self.rows.get(n)).ok_or_else(|| {
+                format!("there is no row {seed}: this part of the file is empty, or the seed is none of it")
+            })?;
+            let image = row.image.display();
+            let pixels =
+                image::open(&row.image).map_err(|error| format!("`{image}` cannot be read: {error}"))?;
+            let pixels = Arc::new(pixels.into_rgb8());
+            let screenshot = Screenshot { pixels, device_pixel_ratio: DevicePixelRatio::ONE };
+            if !screenshot.size().contains(row.target.center()) {
+                let size = screenshot.size();
+                return Err(format!(
+                    "the box of `{}` lies outside of `{image}`, which has {}x{} pixels",
+                    row.instruction, size.width, size.height
+                )
+                .into());
+            }
+            self.shown =
+                Some((seed, PictureWorld::new(screenshot, row.instruction.clone(), vec![row.target])));
+        }
+        self.shown()?.reset(seed)
+    }
+
+    fn observe(&mut self) -> Result<Observation, Failure> {
+        self.shown()?.observe()
+    }
+
+    fn perform(&mut self, act: &Action) -> Result<Performed, Failure> {
+        self.shown()?.perform(act)
+    }
+
+    fn judge(
+        &mut self,
+        answer: Option<&str>,
+        senses: &mut dyn Senses,
+        allowance: &Allowance<'_>,
+    ) -> Result<Verdict, Failure> {
+        self.shown()?.judge(answer, senses, allowance)
+    }
+}
