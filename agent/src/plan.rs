@@ -6,8 +6,8 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use vigorl_interface::{Act, Effect, MouseButton};
-use vigorl_tasks::Observation;
 use vigorl_tasks::scripted::{Clause, Deadline, Ended, ReadStep, Script, Target, What};
+use vigorl_tasks::{Observation, Start};
 
 use crate::error::StepError;
 use crate::leash::Held;
@@ -50,6 +50,9 @@ impl From<Decision> for Planned {
 
 /// Decides what is done next.
 pub trait Decide {
+    /// An episode begins.
+    fn begin(&mut self, _start: &Start) {}
+
     /// The next step, from what is to be seen and from all steps so far.
     ///
     /// # Errors
@@ -117,21 +120,14 @@ impl Decide for Scripted<'_> {
     }
 }
 
-/// One goal, for which the eyes are asked again before every click. The judge or a limit ends the episode, never the eyes:
+/// The goal of the world, for which the eyes are asked again before every click. The judge or a limit ends the episode, never the eyes:
 /// whoever finds nothing has let a step go by.
 ///
 /// Each action is a conversation of its own. It is shown the screen as it is then, the goal, and one line for each
 /// earlier action.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TowardsGoal {
     goal: String,
-}
-
-impl TowardsGoal {
-    /// What is to be reached, in words.
-    pub fn new(goal: impl Into<String>) -> Self {
-        Self { goal: goal.into() }
-    }
 }
 
 /// What was done in a step, as whoever decided it wrote the place.
@@ -146,6 +142,10 @@ fn in_a_line(outcome: &StepOutcome) -> String {
 }
 
 impl Decide for TowardsGoal {
+    fn begin(&mut self, start: &Start) {
+        self.goal.clone_from(&start.goal);
+    }
+
     fn next(&mut self, _seen: &Observation, past: &[StepOutcome]) -> Result<Planned, StepError> {
         let earlier = past.iter().map(in_a_line).collect();
         let click = Act::click(Target { earlier, ..Target::from(self.goal.as_str()) });

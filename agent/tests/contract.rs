@@ -498,7 +498,7 @@ impl Three {
 
 impl Environment for Three {
     fn reset(&mut self, seed: u64) -> Result<Start, Failure> {
-        Ok(Start { max_steps: Some(4), ..self.world.reset(seed)? })
+        Ok(Start { goal: "one, two, three".to_owned(), max_steps: Some(4), ..self.world.reset(seed)? })
     }
     fn observe(&mut self) -> Result<Observation, Failure> {
         self.world.observe()
@@ -544,7 +544,7 @@ impl Eyes for OneByOne {
 }
 
 fn towards_goal(eyes: &mut dyn Eyes, world: &mut Three) -> Episode {
-    play(eyes, &mut TowardsGoal::new("one, two, three"), world, &mut (), &Cancel::default()).unwrap()
+    play(eyes, &mut TowardsGoal::default(), world, &mut (), &Cancel::default()).unwrap()
 }
 
 #[test]
@@ -586,7 +586,7 @@ fn the_judge_or_a_limit_ends_an_episode_towards_a_goal_and_not_the_eyes() {
     let cut = towards_goal(&mut eyes, &mut Three::new());
     assert_eq!((cut.ending.clone(), cut.reward, cut.steps.len()), (Ending::TokenLimit, Some(0.0), 1));
 
-    let plan = &mut TowardsGoal::new("the box");
+    let plan = &mut TowardsGoal::default();
     let failed = play(
         &mut OneByOne::clicks(&[1.0]),
         plan,

@@ -34,7 +34,6 @@ impl Environment for PictureWorld {
         Ok(Start {
             goal: self.instruction.clone(),
             seed: Some(seed),
-            max_steps: Some(1),
             target: self.targets.first().copied(),
             ..Start::default()
         })

@@ -256,7 +256,7 @@ impl Environment for FaultyWorld {
             _ => seed as u8,
         };
         self.1 = picture(shade, self.0);
-        let start = self.1.reset(seed)?;
+        let start = Start { max_steps: Some(1), ..self.1.reset(seed)? };
         Ok(match self.0 {
             Fault::Endless => Start { max_steps: None, ..start },
             Fault::Wrong => Start { target: Some(Rect::new(20.0, 20.0, 30.0, 30.0)), ..start },

@@ -18,7 +18,7 @@ use vigorl_geometry::{Point, Screen};
 
 use crate::crops::{KeptCrop, ShownCrop};
 use crate::grammar::{self, Action, AnswerForm, Coordinate, Malformed, Reply, WrittenThought};
-use crate::preset::{AnswerKind, Preset, Search, Turns};
+use crate::preset::{AnswerKind, Conduct, Preset, Search, Turns};
 use crate::view::View;
 use crate::wire::{ANSWER_OPEN, FORCED_FINAL_PREFIX, STOP_STRINGS, THINK_CLOSE, THINK_OPEN};
 use crate::{Completion, Conversation, Finish, Message, Part, Policy, PolicyError, Role, Sampling, TurnForm};
@@ -318,7 +318,9 @@ impl Episode<'_> {
             }
             // An empty answer is an answer: the reference ends there too.
             Action::Malformed { reason, .. }
-                if may_continue(preset, turn.forced) && reason != Malformed::EmptyAnswer =>
+                if may_continue(preset, turn.forced)
+                    && preset.conduct == Conduct::Evaluation
+                    && reason != Malformed::EmptyAnswer =>
             {
                 self.branch.n_turns += 1;
                 let n_turns = self.branch.n_turns;
@@ -457,7 +459,7 @@ impl Searching {
         sampling.seed = base.seed.wrapping_add(self.n_asked);
         sampling.stop.extend(STOP_STRINGS.map(str::to_owned));
         match self.settings {
-            _ if forced => sampling.temperature = 0.0,
+            _ if forced && preset.conduct == Conduct::Evaluation => sampling.temperature = 0.0,
             Some(search) if self.n_dead_ends > 0 && branch.is_at_opening() => {
                 sampling.temperature = sampling.temperature.max(search.temperature);
             }

@@ -24,7 +24,7 @@ pub use ground::{GroundObserver, Grounding, Thought, Turn, ground, ground_closer
 pub use policy::{
     Completion, Finish, HeldToForm, ManyTokenStream, Policy, PolicyError, Sampling, TokenStream,
 };
-pub use preset::{AnswerKind, ImageGap, Limits, Preset, Query, Search, Turns};
+pub use preset::{AnswerKind, Conduct, ImageGap, Limits, Preset, Query, Search, Turns};
 pub use scripted::{ScriptBreaksForm, ScriptExhausted, ScriptedPolicy};
 pub use template::{ChatTemplate, RenderedPrompt, TEMPLATE_FILES, assistant_words};
 pub use view::{AnswerSpace, View};

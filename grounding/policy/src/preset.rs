@@ -88,6 +88,18 @@ pub struct Search {
     pub checks: usize,
 }
 
+/// What becomes of turns that nobody chose, and of those that cannot be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Conduct {
+    /// As the reference evaluates: a turn that is made to answer takes the likeliest tokens, and a turn that cannot be used
+    /// is shown to the policy, which goes on.
+    #[default]
+    Evaluation,
+    /// As learning needs it: a turn that is made to answer is sampled like every other one, and a turn that cannot be used
+    /// ends the episode.
+    Rollout,
+}
+
 /// How a checkpoint family is spoken to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preset {
@@ -120,6 +132,8 @@ pub struct Preset {
     pub constrain: bool,
     /// Whether it searches; without, an episode goes on as in the reference.
     pub search: Option<Search>,
+    /// How turns are treated that nobody chose, or that cannot be used.
+    pub conduct: Conduct,
 }
 
 /// 3600 x 3600, the limit of the reference's evaluation.
@@ -210,6 +224,7 @@ impl Preset {
             max_image_pixels: MAX_IMAGE_PIXELS,
             constrain: false,
             search: None,
+            conduct: Conduct::Evaluation,
         }
     }
 
@@ -279,6 +294,7 @@ impl Preset {
             // The largest page that its numbers reach over.
             max_image_pixels: 192 * 160,
             search: Some(Search { temperature: 2.0, samples: 32, checks: 4 }),
+            conduct: Conduct::Evaluation,
             ..Self::web_grounding()
         }
     }
@@ -289,6 +305,12 @@ impl Preset {
             self.limits.max_turns = 1;
         }
         self
+    }
+
+    /// The same for episodes that are learned from: what is sampled is the policy's own choice, so nothing is held to a form,
+    /// searched for or checked.
+    pub fn for_rollouts(self) -> Self {
+        Self { constrain: false, search: None, conduct: Conduct::Rollout, ..self }
     }
 
     /// The conversation that opens an episode: the task prompt, if any, then the image and the question.

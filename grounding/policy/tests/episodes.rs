@@ -578,3 +578,23 @@ fn pictures_can_be_dropped_and_the_plans_stay() {
     );
     check_point(&light, 610.0, 25.0);
 }
+
+#[test]
+fn what_is_learned_from_is_sampled_and_a_turn_that_cannot_be_used_ends_it() {
+    let preset = three_turns().for_rollouts();
+    let replies = [zoom(10.0, 10.0), zoom(20.0, 20.0), answer(30.0, 30.0)];
+    let (grounding, policy) = play(&preset, &replies.each_ref().map(String::as_str));
+    check_point(&grounding, 30.0, 30.0);
+    let asked: Vec<(f64, bool)> = policy
+        .asked()
+        .iter()
+        .map(|(conversation, sampling)| (sampling.temperature, conversation.forced_prefix.is_some()))
+        .collect();
+    assert_eq!(asked, [(0.5, false), (0.5, false), (0.5, true)], "the forced answer is sampled, too");
+    assert!(policy.asked().iter().all(|(_, sampling)| sampling.form.is_none()));
+
+    let (broken, policy) = play(&preset, &["no tags at all"]);
+    assert_eq!((broken.answer, policy.asked().len()), (None, 1));
+    assert!(broken.malformed.is_some());
+    assert_eq!(Preset::nano().for_rollouts().search, None);
+}

@@ -70,13 +70,7 @@ impl Environment for PracticeWorld<'_> {
         labels.insert("kind".to_owned(), target.kind.word().to_owned());
         labels.insert("size".to_owned(), size.to_owned());
         self.page = Some(shown.page);
-        Ok(Start {
-            goal: shown.instruction,
-            labels,
-            seed: Some(seed),
-            max_steps: Some(1),
-            target: Some(bounds),
-        })
+        Ok(Start { goal: shown.instruction, labels, seed: Some(seed), max_steps: None, target: Some(bounds) })
     }
 
     fn observe(&mut self) -> Result<Observation, Failure> {

@@ -191,7 +191,8 @@ impl Environment for Pictures<'_> {
             self.shown =
                 Some((seed, PictureWorld::new(screenshot, row.instruction.clone(), vec![row.target])));
         }
-        self.shown()?.reset(seed)
+        // The first click decides.
+        Ok(Start { max_steps: Some(1), ..self.shown()?.reset(seed)? })
     }
 
     fn observe(&mut self) -> Result<Observation, Failure> {

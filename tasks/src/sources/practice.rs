@@ -59,7 +59,8 @@ impl Environment for BySplit<'_> {
             Part::Train => Split::Train,
             Part::HeldOut => Split::HeldOut,
         });
-        self.pages.reset(seed)
+        // The first click decides.
+        Ok(Start { max_steps: Some(1), ..self.pages.reset(seed)? })
     }
 
     fn observe(&mut self) -> Result<Observation, Failure> {

@@ -1,0 +1,76 @@
+//! Whether an episode that is played again is the same. Invariant: what decides a sample is compared, and nothing that a
+//! clock decides.
+
+use std::fmt;
+
+use crate::sample::Sample;
+
+/// Where two samples part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// What differs.
+    pub what: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+/// The first difference between a sample and its repetition; nothing if they are the same.
+pub fn compare(recorded: &Sample, again: &Sample) -> Option<Difference> {
+    let differs = |what: String| Some(Difference { what });
+    if recorded.goal != again.goal {
+        return differs(format!("it asked for `{}`, and now for `{}`", recorded.goal, again.goal));
+    }
+    if recorded.first_screenshot != again.first_screenshot {
+        return differs("its first screenshot shows something else".to_owned());
+    }
+    for (n, (one, other)) in (1..).zip(recorded.actions.iter().zip(&again.actions)) {
+        for (turn, (one, other)) in (1..).zip(one.turns.iter().zip(&other.turns)) {
+            if one.messages != other.messages || one.forced_prefix != other.forced_prefix {
+                return differs(format!("action {n}, turn {turn}: it was asked something else"));
+            }
+            if one.ids != other.ids {
+                let at = one.ids.iter().zip(&other.ids).take_while(|(a, b)| a == b).count();
+                return differs(format!(
+                    "action {n}, turn {turn}: token {} is another one: `{}`, and now `{}`",
+                    at + 1,
+                    one.text,
+                    other.text
+                ));
+            }
+            if one.finish != other.finish {
+                return differs(format!(
+                    "action {n}, turn {turn}: it ended by {}, and now by {}",
+                    one.finish, other.finish
+                ));
+            }
+        }
+        if one.turns.len() != other.turns.len() {
+            return differs(format!(
+                "action {n} had {} turns, and now has {}",
+                one.turns.len(),
+                other.turns.len()
+            ));
+        }
+        if one.answer != other.answer {
+            return differs(format!("action {n} answered {:?}, and now {:?}", one.answer, other.answer));
+        }
+    }
+    if recorded.actions.len() != again.actions.len() {
+        return differs(format!(
+            "it had {} actions, and now has {}",
+            recorded.actions.len(),
+            again.actions.len()
+        ));
+    }
+    if (recorded.ended, recorded.success, recorded.reward) != (again.ended, again.success, again.reward) {
+        return differs(format!(
+            "it ended {:?} with reward {:?}, and now {:?} with {:?}",
+            recorded.ended, recorded.reward, again.ended, again.reward
+        ));
+    }
+    None
+}

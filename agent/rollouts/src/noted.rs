@@ -1,0 +1,64 @@
+//! An environment whose first picture, verdicts and times are noted. Invariant: it changes nothing of what passes through.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use image::RgbImage;
+use vigorl_interface::{Action, Driver};
+use vigorl_tasks::{Allowance, Environment, Failure, Observation, Performed, Senses, Start, Verdict};
+
+/// What was noted of an episode.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) first: Option<Arc<RgbImage>>,
+    pub(crate) verdict: Option<Verdict>,
+    pub(crate) in_world: Duration,
+}
+
+pub(crate) struct Noted<'e> {
+    pub(crate) env: &'e mut dyn Environment,
+    pub(crate) notes: Notes,
+}
+
+impl Noted<'_> {
+    fn timed<T>(&mut self, what: impl FnOnce(&mut dyn Environment) -> T) -> T {
+        let clock = Instant::now();
+        let result = what(self.env);
+        self.notes.in_world += clock.elapsed();
+        result
+    }
+}
+
+impl Environment for Noted<'_> {
+    fn reset(&mut self, seed: u64) -> Result<Start, Failure> {
+        self.notes = Notes::default();
+        self.timed(|env| env.reset(seed))
+    }
+
+    fn observe(&mut self) -> Result<Observation, Failure> {
+        let seen = self.timed(|env| env.observe())?;
+        if let (None, Some(screenshot)) = (&self.notes.first, &seen.screenshot) {
+            self.notes.first = Some(Arc::clone(&screenshot.pixels));
+        }
+        Ok(seen)
+    }
+
+    fn perform(&mut self, act: &Action) -> Result<Performed, Failure> {
+        self.timed(|env| env.perform(act))
+    }
+
+    fn judge(
+        &mut self,
+        answer: Option<&str>,
+        senses: &mut dyn Senses,
+        allowance: &Allowance<'_>,
+    ) -> Result<Verdict, Failure> {
+        let verdict = self.timed(|env| env.judge(answer, senses, allowance))?;
+        self.notes.verdict = Some(verdict.clone());
+        Ok(verdict)
+    }
+
+    fn driver(&mut self) -> Option<&mut dyn Driver> {
+        self.env.driver()
+    }
+}

@@ -1,0 +1,289 @@
+//! One episode as it is kept for learning: a line of `rollouts.jsonl`.
+//!
+//! Invariants: the ids are those that were sampled, with the conversation that each turn continued; what was not sampled is
+//! not among them: neither a prefix that was forced, nor the end of a turn behind a stop string. A reader tolerates fields
+//! that it does not know.
+
+use serde::{Deserialize, Serialize};
+use vigorl_agent::{Ending, Episode};
+use vigorl_policy::{Conversation, Finish, Message, Part, Role, Sampling};
+use vigorl_tasks::sources::Part as OfSource;
+use vigorl_tasks::{Judged, Verdict, Verification};
+
+use crate::seeds::SampleKey;
+use crate::spoken::{Call, Spoken};
+use crate::store::{Images, StoreError};
+
+/// Version of the lines.
+pub(crate) const FORMAT: u32 = 1;
+
+/// A sample.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Version of the line.
+    pub format: u32,
+    /// What it is.
+    #[serde(flatten)]
+    pub key: SampleKey,
+    /// Whether it is for learning, or held out.
+    pub part: OfSource,
+    /// The number of its group in the run, from 0.
+    pub group: u64,
+    /// The number of its episode in the run directory, from 1, if it is in one.
+    #[serde(default)]
+    pub episode: Option<u64>,
+    /// What was to be reached, in words.
+    pub goal: String,
+    /// The first screenshot: a picture beside the line.
+    pub first_screenshot: Option<String>,
+    /// Who was sampled.
+    pub said_by: SaidBy,
+    /// How.
+    pub sampled_as: SampledAs,
+    /// How it ended.
+    pub ended: Ended,
+    /// Solved or not; nothing if nobody could tell.
+    pub success: Option<bool>,
+    /// What the environment paid; nothing if nobody could tell.
+    pub reward: Option<f64>,
+    /// Whether the goal holds, as the judge said last.
+    pub verification: Verification,
+    /// What the judge looked at.
+    pub clauses: Vec<Judged>,
+    /// The judge's words.
+    pub detail: Option<String>,
+    /// Its actions in order.
+    pub actions: Vec<ActionSample>,
+    /// Where its time went.
+    pub millis: Times,
+}
+
+/// Whose words they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaidBy {
+    /// The policy's name.
+    pub policy: String,
+    /// SHA-256 of its weights.
+    pub weights_sha256: Option<String>,
+    /// How it is spoken to.
+    pub preset: String,
+}
+
+/// How tokens were drawn; everything else is off.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SampledAs {
+    /// Divides the logits.
+    pub temperature: f64,
+    /// Nucleus mass.
+    pub top_p: f64,
+}
+
+/// How an episode ended; one in which the world failed is no sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// The judge decided.
+    Judged,
+    /// A limit of steps came first.
+    StepLimit,
+    /// A limit of tokens cut the policy off.
+    TokenLimit,
+}
+
+/// One action: a conversation of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActionSample {
+    /// Whether the policy's tokens decided it, so that they can be learned from.
+    pub is_trainable: bool,
+    /// Where the policy answered, in screenshot pixels.
+    pub answer: Option<[f64; 2]>,
+    /// Why there is no answer.
+    pub malformed: Option<String>,
+    /// Whether something was done.
+    pub done: bool,
+    /// Its turns.
+    pub turns: Vec<TurnSample>,
+}
+
+/// One turn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TurnSample {
+    /// What the conversation had more than the one of the turn before, this one's answer not included.
+    pub messages: Vec<MessageRecord>,
+    /// Text that the turn was made to begin with; it was not sampled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forced_prefix: Option<String>,
+    /// Seed of its draws.
+    pub seed: u64,
+    /// What was said.
+    pub text: String,
+    /// Sampled tokens in order.
+    pub ids: Vec<u32>,
+    /// Their log-probabilities, without temperature and nucleus.
+    pub logprobs: Vec<f32>,
+    /// Why it ended: `end_of_turn`, `stop_string`, `length` or `cancelled`.
+    pub finish: String,
+    /// Tokens in front of it.
+    pub n_prompt_tokens: usize,
+}
+
+/// A message of a conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MessageRecord {
+    /// `system`, `user` or `assistant`.
+    pub role: String,
+    /// Its parts.
+    pub parts: Vec<PartRecord>,
+}
+
+/// A part of a message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartRecord {
+    /// Text.
+    Text(String),
+    /// What the policy said in an earlier turn, with the tokens that it was sampled as.
+    Sampled {
+        /// The text.
+        text: String,
+        /// Its tokens.
+        ids: Vec<u32>,
+    },
+    /// A picture beside the line.
+    Image(String),
+}
+
+/// Milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Times {
+    /// The whole episode, from before its reset.
+    pub total: f64,
+    /// In the world: reset, input, pictures, judging.
+    pub world: f64,
+    /// Of the policy: images, prompts, tokens.
+    pub inference: f64,
+}
+
+/// What surrounds an episode.
+pub(crate) struct Around<'a> {
+    pub(crate) key: &'a SampleKey,
+    pub(crate) part: OfSource,
+    pub(crate) group: u64,
+    pub(crate) said_by: &'a SaidBy,
+    pub(crate) sampling: &'a Sampling,
+    pub(crate) millis: Times,
+}
+
+impl Sample {
+    /// The line of an episode. Its pictures are put beside the lines.
+    pub(crate) fn of(
+        around: &Around<'_>,
+        episode: &Episode,
+        first: Option<&std::sync::Arc<image::RgbImage>>,
+        verdict: Option<&Verdict>,
+        spoken: &[Spoken],
+        images: &Images,
+    ) -> Result<Self, StoreError> {
+        let ended = match &episode.ending {
+            Ending::StepLimit => Ended::StepLimit,
+            Ending::TokenLimit => Ended::TokenLimit,
+            Ending::Judged | Ending::Cancelled | Ending::Error(_) => Ended::Judged,
+        };
+        let mut actions = Vec::new();
+        for (step, spoken) in episode.steps.iter().zip(spoken) {
+            let sighting = step.sightings.first();
+            let grounding = sighting.map(|sighting| &sighting.grounding);
+            actions.push(ActionSample {
+                is_trainable: spoken.calls.iter().all(|call| call.completion.forced.is_empty()),
+                answer: grounding.and_then(|said| said.answer).map(|at| [at.x, at.y]),
+                malformed: grounding.and_then(|said| said.malformed.as_ref()).map(ToString::to_string),
+                done: step.action.is_some(),
+                turns: turns(&spoken.calls, images)?,
+            });
+        }
+        Ok(Self {
+            format: FORMAT,
+            key: around.key.clone(),
+            part: around.part,
+            group: around.group,
+            episode: None,
+            goal: episode.start.as_ref().map_or_else(String::new, |start| start.goal.clone()),
+            first_screenshot: first.map(|pixels| images.keep(pixels)).transpose()?,
+            said_by: around.said_by.clone(),
+            sampled_as: SampledAs { temperature: around.sampling.temperature, top_p: around.sampling.top_p },
+            ended,
+            success: episode.success,
+            reward: episode.reward,
+            verification: verdict.map_or(Verification::Unknown, |verdict| verdict.verification),
+            clauses: verdict.map_or_else(Vec::new, |verdict| verdict.clauses.clone()),
+            detail: episode.detail.clone(),
+            actions,
+            millis: around.millis,
+        })
+    }
+}
+
+fn turns(calls: &[Call], images: &Images) -> Result<Vec<TurnSample>, StoreError> {
+    let mut n_known = 0;
+    let mut turns = Vec::new();
+    for Call { conversation, sampling, completion } in calls {
+        let Conversation { messages, forced_prefix } = conversation;
+        let new = messages.get(n_known..).unwrap_or_default();
+        n_known = messages.len();
+        turns.push(TurnSample {
+            messages: new.iter().map(|message| record(message, images)).collect::<Result<_, _>>()?,
+            forced_prefix: forced_prefix.clone(),
+            seed: sampling.seed,
+            text: completion.text.clone(),
+            ids: completion.token_ids.clone(),
+            logprobs: completion.logprobs.clone(),
+            finish: match completion.finish {
+                Finish::EndOfTurn => "end_of_turn",
+                Finish::StopString => "stop_string",
+                Finish::Length => "length",
+                Finish::Cancelled => "cancelled",
+            }
+            .to_owned(),
+            n_prompt_tokens: completion.n_prompt_tokens,
+        });
+    }
+    Ok(turns)
+}
+
+fn record(message: &Message, images: &Images) -> Result<MessageRecord, StoreError> {
+    let part = |part: &Part| {
+        Ok(match part {
+            Part::Text(text) => PartRecord::Text(text.clone()),
+            Part::Sampled { text, ids } => PartRecord::Sampled { text: text.clone(), ids: ids.clone() },
+            Part::Image(pixels) => PartRecord::Image(images.keep(pixels)?),
+        })
+    };
+    Ok(MessageRecord {
+        role: message.role.as_str().to_owned(),
+        parts: message.parts.iter().map(part).collect::<Result<_, StoreError>>()?,
+    })
+}
+
+impl MessageRecord {
+    /// The message again, with pictures that `open` finds by their names.
+    ///
+    /// # Errors
+    /// What `open` says, and a role that nobody knows.
+    pub fn message<E: From<String>>(
+        &self,
+        open: &mut dyn FnMut(&str) -> Result<std::sync::Arc<image::RgbImage>, E>,
+    ) -> Result<Message, E> {
+        let role =
+            [Role::System, Role::User, Role::Assistant].into_iter().find(|role| role.as_str() == self.role);
+        let role = role.ok_or_else(|| E::from(format!("`{}` is no role of a message", self.role)))?;
+        let mut parts = Vec::new();
+        for part in &self.parts {
+            parts.push(match part {
+                PartRecord::Text(text) => Part::Text(text.clone()),
+                PartRecord::Sampled { text, ids } => Part::Sampled { text: text.clone(), ids: ids.clone() },
+                PartRecord::Image(name) => Part::Image(open(name)?),
+            });
+        }
+        Ok(Message { role, parts })
+    }
+}

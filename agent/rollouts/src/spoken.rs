@@ -1,0 +1,108 @@
+//! A policy whose every turn is kept, and the eyes that ask it. Invariant: what is kept is what the policy was given and what
+//! it sampled, not what was made of it.
+
+use std::fmt;
+
+use vigorl_agent::{Ask, Eyes, PolicyEyes, Sighting};
+use vigorl_geometry::fit::PixelBudget;
+use vigorl_policy::{
+    Completion, Conversation, GroundObserver, Policy, PolicyError, Preset, Sampling, TokenStream,
+};
+
+use crate::seeds::SampleKey;
+
+/// One turn: the conversation that was continued, how, and with what.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) conversation: Conversation,
+    pub(crate) sampling: Sampling,
+    pub(crate) completion: Completion,
+}
+
+/// One action: its turns, and what came of them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Spoken {
+    pub(crate) calls: Vec<Call>,
+}
+
+/// Keeps the turns of the policy inside.
+struct Keeping<'p> {
+    policy: &'p mut dyn Policy,
+    spoken: &'p mut Spoken,
+}
+
+impl Policy for Keeping<'_> {
+    fn complete(
+        &mut self,
+        conversation: &Conversation,
+        sampling: &Sampling,
+        stream: &mut TokenStream<'_>,
+    ) -> Result<Completion, PolicyError> {
+        let completion = self.policy.complete(conversation, sampling, stream)?;
+        let (conversation, sampling) = (conversation.clone(), sampling.clone());
+        self.spoken.calls.push(Call { conversation, sampling, completion: completion.clone() });
+        Ok(completion)
+    }
+
+    fn holds_forms(&self) -> bool {
+        self.policy.holds_forms()
+    }
+
+    fn pixel_budget(&self) -> PixelBudget {
+        self.policy.pixel_budget()
+    }
+
+    fn name(&self) -> &str {
+        self.policy.name()
+    }
+}
+
+/// Eyes that sample: each question is an action with draws of its own.
+pub(crate) struct SamplingEyes<'p> {
+    policy: &'p mut dyn Policy,
+    preset: &'p Preset,
+    sampling: &'p Sampling,
+    key: &'p SampleKey,
+    name: String,
+    pub(crate) actions: Vec<Spoken>,
+}
+
+impl fmt::Debug for SamplingEyes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SamplingEyes").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl<'p> SamplingEyes<'p> {
+    pub(crate) fn new(
+        policy: &'p mut dyn Policy,
+        preset: &'p Preset,
+        sampling: &'p Sampling,
+        key: &'p SampleKey,
+    ) -> Self {
+        let name = policy.name().to_owned();
+        Self { policy, preset, sampling, key, name, actions: Vec::new() }
+    }
+}
+
+impl Eyes for SamplingEyes<'_> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn find(&mut self, ask: &Ask<'_>, observer: &mut dyn GroundObserver) -> Result<Sighting, PolicyError> {
+        let seed = self.key.of_action(self.actions.len() as u64);
+        let sampling = Sampling { seed, ..self.sampling.clone() };
+        let mut spoken = Spoken::default();
+        let mut policy = Keeping { policy: &mut *self.policy, spoken: &mut spoken };
+        let mut eyes =
+            PolicyEyes { policy: &mut policy, preset: self.preset, sampling: &sampling, maps: &[] };
+        let sighting = eyes.find(ask, observer)?;
+        self.actions.push(spoken);
+        Ok(sighting)
+    }
+
+    fn may_differ(&self) -> bool {
+        false
+    }
+}

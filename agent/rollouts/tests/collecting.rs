@@ -1,0 +1,321 @@
+//! Groups of episodes with a policy that draws its answer from its seed, on worlds that are pictures and that may fail.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use image::RgbImage;
+use vigorl_agent::Cancel;
+use vigorl_geometry::fit::PixelBudget;
+use vigorl_geometry::{DevicePixelRatio, Rect, Size, Viewport};
+use vigorl_interface::{Action, Driver, Screenshot};
+use vigorl_policy::{Completion, Conversation, Finish, Policy, PolicyError, Preset, Sampling, TokenStream};
+use vigorl_rollouts::{
+    CollectError, Collected, Collecting, Ended, Group, Images, Kit, SaidBy, Sample, Store, Wanted, collect,
+    compare, read_samples,
+};
+use vigorl_tasks::picture::PictureWorld;
+use vigorl_tasks::sources::{Part, Source, Stage};
+use vigorl_tasks::{Allowance, Blind, Environment, Failure, Observation, Performed, Senses, Start, Verdict};
+
+/// Answers a place that its seed draws, or says nothing that can be read.
+struct Drawing;
+
+impl Policy for Drawing {
+    fn complete(
+        &mut self,
+        _conversation: &Conversation,
+        sampling: &Sampling,
+        _stream: &mut TokenStream<'_>,
+    ) -> Result<Completion, PolicyError> {
+        let x = sampling.seed % 40;
+        let text = match sampling.seed % 7 {
+            0 => "nothing".to_owned(),
+            _ => format!("<think> There ({x}, 5). </think>\n<answer> ({x}, 5) </answer>"),
+        };
+        let token_ids: Vec<u32> = text.bytes().map(u32::from).collect();
+        Ok(Completion {
+            logprobs: vec![-0.5; token_ids.len()],
+            token_ends: (1..=token_ids.len()).collect(),
+            token_ids,
+            text,
+            ends_inside_token: false,
+            forced: Vec::new(),
+            n_passes: 1,
+            n_prompt_tokens: 9,
+            n_cached_tokens: 0,
+            finish: Finish::StopString,
+            vision: Duration::ZERO,
+            prefill: Duration::ZERO,
+            decode: Duration::from_millis(1),
+        })
+    }
+
+    fn pixel_budget(&self) -> PixelBudget {
+        PixelBudget { min_pixels: 1, max_pixels: 1 << 24, factor: 1 }
+    }
+
+    fn name(&self) -> &str {
+        "drawing"
+    }
+}
+
+struct Tools;
+
+impl Kit for Tools {
+    fn policy(&self) -> Box<dyn Policy + Send> {
+        Box::new(Drawing)
+    }
+    fn driver(&self, _viewport: Size<Viewport>) -> Result<Box<dyn Driver>, Failure> {
+        Err("no browser is needed".into())
+    }
+    fn senses(&self) -> Result<Box<dyn Senses>, Failure> {
+        Ok(Box::new(Blind))
+    }
+    fn device_pixel_ratio(&self) -> DevicePixelRatio {
+        DevicePixelRatio::ONE
+    }
+}
+
+/// Pictures whose shade is the seed. A reset, and then a judge, may fail so many times.
+#[derive(Debug, Default)]
+struct Pictures {
+    resets_fail: AtomicUsize,
+    judges_fail: AtomicUsize,
+    changes: bool,
+    n_resets: AtomicUsize,
+}
+
+struct World<'s>(&'s Pictures, PictureWorld);
+
+/// One less, and whether there was one.
+fn takes_one(left: &AtomicUsize) -> bool {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok()
+}
+
+fn picture(shade: u8) -> PictureWorld {
+    let pixels = Arc::new(RgbImage::from_pixel(40, 20, image::Rgb([shade; 3])));
+    let screenshot = Screenshot { pixels, device_pixel_ratio: DevicePixelRatio::ONE };
+    PictureWorld::new(screenshot, format!("the box of {shade}"), vec![Rect::new(0.0, 0.0, 20.0, 20.0)])
+}
+
+impl Source for Pictures {
+    fn name(&self) -> &str {
+        "pictures"
+    }
+    fn about(&self) -> String {
+        "pictures".to_owned()
+    }
+    fn seed(&self, part: Part, number: u64) -> u64 {
+        2 * number + u64::from(part == Part::HeldOut)
+    }
+    fn world<'w>(&'w self, _stage: Stage<'w>) -> Result<Box<dyn Environment + 'w>, Failure> {
+        Ok(Box::new(World(self, picture(0))))
+    }
+}
+
+impl Environment for World<'_> {
+    fn reset(&mut self, seed: u64) -> Result<Start, Failure> {
+        let n = self.0.n_resets.fetch_add(1, Ordering::SeqCst);
+        if takes_one(&self.0.resets_fail) {
+            return Err("no reset".into());
+        }
+        self.1 = picture(if self.0.changes { n as u8 } else { seed as u8 });
+        Ok(Start { max_steps: Some(1), ..self.1.reset(seed)? })
+    }
+    fn observe(&mut self) -> Result<Observation, Failure> {
+        self.1.observe()
+    }
+    fn perform(&mut self, act: &Action) -> Result<Performed, Failure> {
+        self.1.perform(act)
+    }
+    fn judge(
+        &mut self,
+        answer: Option<&str>,
+        senses: &mut dyn Senses,
+        allowance: &Allowance<'_>,
+    ) -> Result<Verdict, Failure> {
+        match takes_one(&self.0.judges_fail) {
+            true => Err("no judge".into()),
+            false => self.1.judge(answer, senses, allowance),
+        }
+    }
+}
+
+/// Plays groups of four, and keeps them.
+fn played(
+    source: &Pictures,
+    n_groups: u64,
+    n_at_once: usize,
+    cancel: &Cancel,
+) -> (Vec<Group>, Result<Collected, CollectError>) {
+    let preset = Preset::web_grounding_multiturn().for_rollouts();
+    let sampling = Sampling { temperature: 1.0, top_p: 0.99, ..Sampling::greedy(100) };
+    let said_by = SaidBy { policy: "drawing".to_owned(), ..SaidBy::default() };
+    let how = Collecting {
+        source,
+        kit: &Tools,
+        preset: &preset,
+        sampling: &sampling,
+        said_by: &said_by,
+        images: &Images::nowhere(),
+        settle_cap: Duration::ZERO,
+        max_time: None,
+        cancel,
+        n_at_once,
+    };
+    let wanted = Wanted::groups(source, Part::Train, 0, n_groups, 4, 11, 0);
+    let mut groups = Vec::new();
+    let result = collect(&how, &wanted, &mut |group| {
+        groups.push(group);
+        Ok(())
+    });
+    (groups, result)
+}
+
+fn samples(groups: &[Group]) -> Vec<Sample> {
+    groups.iter().flat_map(|group| &group.samples).map(|played| played.sample.clone()).collect()
+}
+
+#[test]
+fn groups_come_in_order_and_samples_do_not_depend_on_who_plays_them() {
+    let (alone, collected) = played(&Pictures::default(), 6, 1, &Cancel::default());
+    let collected = collected.unwrap();
+    assert_eq!((collected.n_samples, collected.n_errors, collected.is_cancelled), (24, 0, false));
+    let numbers: Vec<(u64, usize, bool)> =
+        alone.iter().map(|group| (group.number, group.samples.len(), group.is_same_start)).collect();
+    assert_eq!(numbers, (0..6).map(|n| (n, 4, true)).collect::<Vec<_>>());
+    let (beside, _) = played(&Pictures::default(), 6, 5, &Cancel::default());
+    let (alone, beside) = (samples(&alone), samples(&beside));
+    for (one, other) in alone.iter().zip(&beside) {
+        assert_eq!(compare(one, other), None);
+        assert_eq!(one.key, other.key);
+    }
+    // Equal questions have different draws, and what cannot be read ends the conversation and earns nothing.
+    let texts: BTreeSet<&str> = alone.iter().map(|sample| &*sample.actions[0].turns[0].text).collect();
+    assert!(texts.len() > 10, "{texts:?}");
+    let malformed: Vec<&Sample> =
+        alone.iter().filter(|sample| sample.actions[0].malformed.is_some()).collect();
+    assert!(!malformed.is_empty());
+    for sample in malformed {
+        assert_eq!((sample.actions[0].turns.len(), sample.reward), (1, Some(0.0)));
+        assert_eq!((sample.ended, sample.actions[0].done), (Ended::StepLimit, false));
+    }
+    for sample in alone.iter().filter(|sample| sample.actions[0].done) {
+        let is_hit = sample.actions[0].answer.unwrap()[0] <= 20.0;
+        assert_eq!((sample.reward, sample.ended), (Some(f64::from(u8::from(is_hit))), Ended::Judged));
+        let turn = &sample.actions[0].turns[0];
+        assert_eq!((turn.ids.len(), turn.logprobs.len()), (turn.text.len(), turn.text.len()));
+    }
+}
+
+#[test]
+fn a_failed_world_is_tried_once_more_and_is_never_a_reward_of_0() {
+    for fails in [
+        Pictures { resets_fail: 1.into(), ..Pictures::default() },
+        Pictures { judges_fail: 1.into(), ..Pictures::default() },
+    ] {
+        let (groups, collected) = played(&fails, 3, 1, &Cancel::default());
+        let collected = collected.unwrap();
+        assert_eq!((collected.n_samples, collected.n_errors, collected.failed.len()), (12, 1, 0));
+        let (well, _) = played(&Pictures::default(), 3, 1, &Cancel::default());
+        assert!(samples(&groups).iter().zip(&samples(&well)).all(|(a, b)| compare(a, b).is_none()));
+    }
+    // Twice: the group is smaller.
+    let fails = Pictures { judges_fail: 2.into(), ..Pictures::default() };
+    let (groups, collected) = played(&fails, 3, 1, &Cancel::default());
+    let collected = collected.unwrap();
+    assert_eq!((collected.n_samples, collected.n_errors, collected.failed["pictures"]), (11, 2, 1));
+    assert_eq!((groups[0].samples.len(), groups[0].failed.len()), (3, 1));
+    assert_eq!(groups[0].failed[0].error, "no judge");
+    assert!(groups[0].samples.iter().all(|played| played.sample.key.sample != 0));
+}
+
+#[test]
+fn a_world_that_keeps_failing_ends_it_with_its_words() {
+    for n_at_once in [1, 3] {
+        let fails = Pictures { judges_fail: usize::MAX.into(), ..Pictures::default() };
+        let (groups, result) = played(&fails, 50, n_at_once, &Cancel::default());
+        let error = result.unwrap_err().to_string();
+        assert_eq!(error, "5 episodes in a row failed, the last one: no judge");
+        assert!(samples(&groups).is_empty());
+        assert!(fails.n_resets.load(Ordering::SeqCst) < 40, "nobody goes on");
+    }
+}
+
+#[test]
+fn what_was_played_is_handed_over_when_somebody_ends_it() {
+    let cancel = Cancel::default();
+    cancel.set();
+    let (groups, collected) = played(&Pictures::default(), 3, 2, &cancel);
+    assert_eq!((groups.len(), collected.unwrap().is_cancelled), (0, true));
+}
+
+#[test]
+fn a_group_whose_first_screenshots_differ_is_told() {
+    let changing = Pictures { changes: true, ..Pictures::default() };
+    let (groups, _) = played(&changing, 2, 1, &Cancel::default());
+    assert!(groups.iter().all(|group| !group.is_same_start));
+}
+
+#[test]
+fn lines_are_read_back_and_a_torn_last_one_loses_nothing_else() {
+    let (groups, _) = played(&Pictures::default(), 2, 1, &Cancel::default());
+    let all = samples(&groups);
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::create(folder.path()).unwrap();
+    all.iter().for_each(|sample| store.add(sample).unwrap());
+    assert_eq!(read_samples(folder.path()).unwrap(), all);
+    assert!(Store::create(folder.path()).is_err(), "nothing is written over");
+    let path = folder.path().join("rollouts.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, &text[..text.len() - 30]).unwrap();
+    assert_eq!(read_samples(folder.path()).unwrap(), all[..7]);
+    fs::write(&path, format!("{{}}\n{text}")).unwrap();
+    let error = read_samples(&path).unwrap_err().to_string();
+    assert!(error.contains("line 1 is damaged"), "{error}");
+}
+
+#[test]
+fn a_picture_is_kept_once_and_before_it_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = Images::under(folder.path());
+    let pixels = Arc::new(RgbImage::from_pixel(4, 3, image::Rgb([9; 3])));
+    let name = images.keep(&pixels).unwrap();
+    assert_eq!(images.keep(&Arc::new((*pixels).clone())).unwrap(), name);
+    assert_eq!(image::open(folder.path().join(&name)).unwrap().into_rgb8(), *pixels);
+    let turned = Arc::new(RgbImage::from_pixel(3, 4, image::Rgb([9; 3])));
+    assert_ne!(images.keep(&turned).unwrap(), name, "the same bytes in another shape");
+    fs::remove_dir_all(folder.path().join("images")).unwrap();
+    fs::write(folder.path().join("images"), "a file").unwrap();
+    assert!(images.keep(&Arc::new(RgbImage::new(1, 1))).unwrap_err().to_string().contains("cannot write"));
+}
+
+#[test]
+fn what_differs_in_a_repetition_is_named() {
+    let (groups, _) = played(&Pictures::default(), 1, 1, &Cancel::default());
+    let sample = samples(&groups).into_iter().find(|sample| sample.actions[0].done).unwrap();
+    assert_eq!(compare(&sample, &sample), None);
+    let changed = |change: &dyn Fn(&mut Sample)| {
+        let mut other = sample.clone();
+        change(&mut other);
+        compare(&sample, &other).map(|difference| difference.to_string()).unwrap_or_default()
+    };
+    for (change, words) in [
+        (&(|s: &mut Sample| s.goal.clear()) as &dyn Fn(&mut Sample), "it asked for"),
+        (&|s| s.first_screenshot = None, "first screenshot"),
+        (&|s| s.actions[0].turns[0].ids[2] += 1, "token 3 is another one"),
+        (&|s| s.actions[0].turns[0].messages.clear(), "it was asked something else"),
+        (&|s| s.actions[0].answer = None, "answered"),
+        (&|s| s.actions.clear(), "had 1 actions"),
+        (&|s| s.reward = None, "it ended"),
+    ] {
+        assert!(changed(change).contains(words), "{words}: {}", changed(change));
+    }
+    // What a clock decides does not count.
+    assert_eq!(changed(&|s| s.millis.total += 5.0), "");
+}
