@@ -132,6 +132,17 @@ pub(crate) enum Command {
                             The random clicker is exact: area of the target / area of the page."
     )]
     Eval(EvalArgs),
+    /// What a policy can be sampled and trained in: practice pages, files of screenshots, tasks with a goal
+    #[command(subcommand)]
+    Env(EnvCommand),
+    /// Sample groups of episodes of a policy, and keep every token with its reward
+    #[command(
+        after_help = "Examples:\n  vigorl rollout practice --groups 16 --group-size 8\n  vigorl rollout shop.yaml --temperature 1 --at-once 2\n  \
+                      vigorl rollout screens.jsonl --part held-out --groups 100 --group-size 1\n\n\
+                      Nothing is held to a form, searched for or checked: what is kept is what was sampled. The run directory has\n\
+                      `rollouts.jsonl`, one line for each sample, and a report in which the samples of a group stand side by side."
+    )]
+    Rollout(RolloutArgs),
     /// Train a policy
     #[command(subcommand)]
     Train(TrainCommand),
@@ -504,12 +515,104 @@ pub(crate) enum TurnsArg {
     Both,
 }
 
+/// `vigorl env`
+#[derive(Debug, Subcommand)]
+pub(crate) enum EnvCommand {
+    /// Names of environments, and what they are
+    List,
+    /// Find out whether environments keep what learning relies on; fails if one does not
+    #[command(
+        after_help = "Examples:\n  vigorl env check practice\n  vigorl env check shop.yaml screens.jsonl --seeds 5 --json\n\n\
+                      Checked: the same seed gives the same first screenshot; doing nothing earns nothing; a click on what is asked\n\
+                      for earns 1, where somebody knows it; a step before a reset is an error; only a limit truncates; nothing that is\n\
+                      held out is learned from."
+    )]
+    Check(EnvCheckArgs),
+}
+
+/// `vigorl env check`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct EnvCheckArgs {
+    /// Environments, as `vigorl env list` names them
+    #[arg(value_name = "NAME", required = true)]
+    pub(crate) names: Vec<String>,
+    /// Episodes of each part that are played
+    #[arg(long, default_value_t = 3, value_parser = at_least_one())]
+    pub(crate) seeds: u64,
+    /// Episodes of each part whose first screenshots are compared with the other part's
+    #[arg(long, default_value_t = 20, value_parser = at_least_one())]
+    pub(crate) compared: u64,
+    #[command(flatten)]
+    pub(crate) browser: BrowserArgs,
+}
+
+/// `vigorl rollout`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RolloutArgs {
+    /// The environment, as `vigorl env list` names it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Groups: episodes that are different [default: 8, or as many as there are]
+    #[arg(long, value_parser = at_least_one())]
+    pub(crate) groups: Option<u64>,
+    /// Samples of each
+    #[arg(long, default_value_t = 8, value_parser = at_least_one())]
+    pub(crate) group_size: u64,
+    /// The number of the first episode
+    #[arg(long, default_value_t = 0)]
+    pub(crate) first: u64,
+    /// Episodes to learn from, or those that are held out
+    #[arg(long, value_enum, default_value_t = PartArg::Train)]
+    pub(crate) part: PartArg,
+    /// Episodes that are played at once, each in a browser of its own
+    #[arg(long, default_value_t = 2, value_parser = at_least_one())]
+    pub(crate) at_once: u64,
+    /// Longest time of an episode in seconds
+    #[arg(long, value_name = "SECS", default_value_t = 120.0)]
+    pub(crate) episode_secs: f64,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) browser: BrowserArgs,
+    #[command(flatten)]
+    pub(crate) run: RunDirArgs,
+}
+
+/// For learning, or for measuring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PartArg {
+    /// For learning
+    Train,
+    /// For measuring
+    HeldOut,
+}
+
 /// `vigorl train`
 #[derive(Debug, Subcommand)]
 pub(crate) enum TrainCommand {
     /// Supervised warm start; resumes an interrupted run
     #[command(after_help = "Example:\n  vigorl train sft training/configs/nano.toml")]
     Sft(TrainSftArgs),
+    /// Play recorded rollouts again, and find out whether every token, click and reward is the same
+    #[command(after_help = "Example:\n  vigorl train replay-rollout runs/20260101T120000Z-rollout-practice")]
+    ReplayRollout(ReplayRolloutArgs),
+}
+
+/// `vigorl train replay-rollout`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReplayRolloutArgs {
+    /// The run directory
+    pub(crate) dir: PathBuf,
+    /// Samples that are played again [default: all]
+    #[arg(long, value_parser = at_least_one())]
+    pub(crate) limit: Option<u64>,
+    /// Episodes that are played at once
+    #[arg(long, default_value_t = 2, value_parser = at_least_one())]
+    pub(crate) at_once: u64,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) browser: BrowserArgs,
 }
 
 /// `vigorl train sft`

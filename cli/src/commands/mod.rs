@@ -32,7 +32,9 @@ mod record;
 mod repeat;
 mod replay;
 mod report;
+mod rollout;
 mod run;
+mod sources;
 mod stop;
 #[cfg(feature = "training")]
 mod train;
@@ -43,7 +45,9 @@ mod view;
 
 use vigorl_tasks::scripted::ScriptedTask;
 
-use crate::args::{Args, BenchCommand, Command, DataCommand, FetchCommand, InspectCommand, TrainCommand};
+use crate::args::{
+    Args, BenchCommand, Command, DataCommand, EnvCommand, FetchCommand, InspectCommand, TrainCommand,
+};
 use crate::exit::{Ending, usage};
 use crate::settings::{Layer, Settings, Typed};
 use crate::terminal;
@@ -78,7 +82,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         }
         Command::View(args) => view::view(args, &settings, form),
         Command::Eval(args) => eval::eval(args, &settings, form),
+        Command::Env(EnvCommand::List) => Ok(sources::list(form)),
+        Command::Env(EnvCommand::Check(args)) => sources::check(args, &settings, form),
+        Command::Rollout(args) => rollout::rollout(args, &settings, form),
         Command::Train(TrainCommand::Sft(args)) => train::sft(args),
+        Command::Train(TrainCommand::ReplayRollout(args)) => rollout::replay(args, &settings, form),
         Command::Data(DataCommand::Practice(args)) => data::practice(args, &settings, form),
         Command::Inspect(InspectCommand::Forward(args)) => inspect::forward(args, &settings, form),
         Command::Inspect(InspectCommand::Generate(args)) => inspect::generate(args, &settings),
@@ -116,6 +124,9 @@ fn layer_of(command: &Command) -> Layer {
         Command::Data(DataCommand::Practice(args)) => vec![&args.browser],
         Command::Inspect(InspectCommand::Forward(args)) => vec![&args.policy],
         Command::Inspect(InspectCommand::Generate(args)) => vec![&args.policy],
+        Command::Env(EnvCommand::Check(args)) => vec![&args.browser],
+        Command::Rollout(args) => vec![&args.policy, &args.browser, &args.run],
+        Command::Train(TrainCommand::ReplayRollout(args)) => vec![&args.policy, &args.browser],
         Command::Bench(BenchCommand::Step(args)) => vec![&args.browser, &args.run],
         Command::Doctor(args) => vec![&args.policy, &args.browser, &args.run],
         Command::Read(_)
@@ -124,7 +135,8 @@ fn layer_of(command: &Command) -> Layer {
         | Command::Schema
         | Command::View(_)
         | Command::Stop(_)
-        | Command::Train(_)
+        | Command::Env(EnvCommand::List)
+        | Command::Train(TrainCommand::Sft(_))
         | Command::Quantize(_)
         | Command::Fetch(_)
         | Command::Bench(BenchCommand::Engine(_) | BenchCommand::Train(_) | BenchCommand::Read(_)) => {

@@ -67,6 +67,7 @@ pub(crate) fn record(args: &RecordArgs, settings: &Settings, form: Form) -> anyh
     let task = ScriptedTask {
         name,
         vars: BTreeMap::new(),
+        draw: BTreeMap::new(),
         start,
         plan: Plan::Steps(steps),
         expect,

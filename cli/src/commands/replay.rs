@@ -200,6 +200,7 @@ fn single_step(recorded: &Recorded, steps: &[RecordedStep]) -> anyhow::Result<Sc
     Ok(ScriptedTask {
         name: recorded.run.task.clone(),
         vars: BTreeMap::new(),
+        draw: BTreeMap::new(),
         start: Start {
             driver,
             programs: Vec::new(),

@@ -1,0 +1,143 @@
+//! `vigorl env`: the environments by their names, and whether they keep their promises.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use serde_json::json;
+use vigorl_interface::Driver;
+use vigorl_tasks::practice::{PageSpec, Split, Tier};
+use vigorl_tasks::scripted::{Opened, ScriptedTask, World};
+use vigorl_tasks::sources::{
+    self, Checked, Outcome, PictureSource, PracticeSource, Source, Stage, TaskSource, Thoroughness,
+};
+use vigorl_tasks::{Failure, Senses};
+
+use crate::args::EnvCheckArgs;
+use crate::commands::{Form, browser, desktop, pretty};
+use crate::exit::{Ending, usage};
+use crate::eyes::{self, LoadedEyes};
+use crate::settings::Settings;
+use crate::{interrupt, terminal};
+
+/// Words of practice pages with words.
+const VOCABULARY: usize = 40;
+/// Actions of an episode of a task.
+const MAX_STEPS: usize = 10;
+
+/// What names look like, and what they are.
+const NAMED: [(&str, &str); 4] = [
+    ("practice", "generated pages of coloured shapes and marks; one click decides"),
+    ("practice/words", "generated pages of buttons, links and fields with a word each; one click decides"),
+    (
+        "FILE.jsonl",
+        "screenshots with boxes: lines of {\"image\", \"instruction\", \"box\"} or {\"problem\", \"answer\", \"images\"}",
+    ),
+    ("FILE.yaml", "a task with a `goal`, whose variables under `draw` differ from episode to episode"),
+];
+
+/// The environment of a name.
+pub(crate) fn open(name: &str, settings: &Settings) -> anyhow::Result<Box<dyn Source>> {
+    let words = |spec: PageSpec| PageSpec { tier: Tier::Words { vocabulary: VOCABULARY }, ..spec };
+    let page = PageSpec::icons(0, Split::Train);
+    Ok(match (name, Path::new(name).extension().and_then(|extension| extension.to_str())) {
+        ("practice", _) => Box::new(PracticeSource::new(name, page)),
+        ("practice/words", _) => Box::new(PracticeSource::new(name, words(page))),
+        (_, Some("jsonl")) => Box::new(PictureSource::open(name, Path::new(name)).map_err(usage)?),
+        (_, Some("yaml" | "yml")) => Box::new(task(name, settings)?),
+        _ => {
+            let names: Vec<&str> = NAMED.iter().map(|(name, _)| *name).collect();
+            return Err(usage(format!("`{name}` is no environment; there are {}", names.join(", "))));
+        }
+    })
+}
+
+fn task(name: &str, settings: &Settings) -> anyhow::Result<TaskSource> {
+    let text =
+        std::fs::read_to_string(name).map_err(|error| usage(format!("cannot read `{name}`: {error}")))?;
+    let task = ScriptedTask::parse(&text).map_err(|error| usage(format!("`{name}`: {error}")))?;
+    let folder = Path::new(name).parent().map_or_else(PathBuf::new, Path::to_owned);
+    let max_steps = settings.max_steps.unwrap_or(MAX_STEPS);
+    let cap = settings.settle_cap;
+    let settings = settings.clone();
+    let open = move |task: &ScriptedTask| -> Result<Opened, Failure> {
+        Ok(match task.start.driver {
+            World::Web => {
+                let mut driver = browser::start(&settings, task.start.viewport.unwrap_or(settings.viewport))?;
+                let version = browser::version(&mut driver);
+                Opened { driver: Box::new(driver), version }
+            }
+            World::Desktop => {
+                let area = task.start.area.as_ref().unwrap_or(&settings.area);
+                let mut driver = desktop::start(area, settings.allowed_windows.as_ref())?;
+                driver.settle(settings.settle_cap)?;
+                Opened { driver, version: desktop::version() }
+            }
+        })
+    };
+    TaskSource::new(name, task, folder, cap, max_steps, Arc::new(open))
+        .map_err(|error| usage(format!("`{name}`: {error}")))
+}
+
+/// Who looks at pixels for judges.
+pub(crate) fn senses(settings: &Settings) -> anyhow::Result<Box<dyn Senses>> {
+    LoadedEyes::load(eyes::PLACES, settings)?.senses(settings)
+}
+
+/// Says what there is.
+pub(crate) fn list(form: Form) -> Ending {
+    terminal::data(&match form {
+        Form::Json => {
+            let named = NAMED.map(|(name, about)| json!({ "name": name, "about": about }));
+            pretty(&json!(named))
+        }
+        Form::Text => NAMED.map(|(name, about)| format!("{name:<16}{about}")).join("\n"),
+    });
+    Ending::Done
+}
+
+/// Checks environments one after the other.
+pub(crate) fn check(args: &EnvCheckArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
+    let cancel = interrupt::install()?;
+    let how =
+        Thoroughness { n_seeds: args.seeds, n_compared: args.compared, settle_cap: settings.settle_cap };
+    let (mut all, mut has_failed) = (Vec::new(), false);
+    for name in &args.names {
+        let source = open(name, settings)?;
+        let mut driver = source.viewport().map(|viewport| browser::start(settings, viewport)).transpose()?;
+        let mut senses = senses(settings)?;
+        let is_cancelled = || cancel.is_set();
+        let stage = Stage {
+            driver: driver.as_mut().map(|driver| driver as &mut dyn Driver),
+            device_pixel_ratio: settings.device_pixel_ratio,
+            is_cancelled: &is_cancelled,
+        };
+        let checked = sources::check(&*source, stage, &mut *senses, how);
+        let checked = checked.map_err(anyhow::Error::from_boxed).with_context(|| format!("`{name}`"))?;
+        if cancel.is_set() {
+            return Ok(Ending::Interrupted);
+        }
+        has_failed |= checked.iter().any(|checked| checked.outcome == Outcome::Failed);
+        match form {
+            Form::Json => all.push(json!({ "name": name, "about": source.about(), "checks": checked })),
+            Form::Text => terminal::data(&told(name, &source.about(), &checked)),
+        }
+    }
+    if form == Form::Json {
+        terminal::data(&pretty(&json!(all)));
+    }
+    Ok(if has_failed { Ending::NotDone } else { Ending::Done })
+}
+
+fn told(name: &str, about: &str, checked: &[Checked]) -> String {
+    let lines = checked.iter().map(|Checked { check, outcome, detail }| {
+        let word = match outcome {
+            Outcome::Passed => "holds   ",
+            Outcome::Failed => "FAILS   ",
+            Outcome::NotApplicable => "nothing ",
+        };
+        let detail = detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}"));
+        format!("  {word}{check}{detail}")
+    });
+    std::iter::once(format!("{name}: {about}")).chain(lines).collect::<Vec<_>>().join("\n")
+}
