@@ -3,6 +3,7 @@
 //! Start reading here:
 //! - [`collect`]: groups of episodes, played side by side in several browsers
 //! - [`Sample`]: one episode as it is kept: every token, with the conversation that it was sampled in
+//! - [`ClickSource`]: a click of a task with steps, as an environment of its own
 //! - [`Tape`]: keeps what a watcher is told, for a run directory that takes one episode at a time
 //! - [`compare`]: whether an episode that is played again is the same
 //!
@@ -10,6 +11,7 @@
 //! in which the world failed is no sample, and never a reward of 0. Seeds are hashes of what a sample is, so that one sample
 //! depends on no other.
 
+mod clicks;
 mod collect;
 mod compare;
 mod noted;
@@ -19,6 +21,7 @@ mod spoken;
 mod store;
 mod tape;
 
+pub use clicks::{ClickSource, KnowsSecrets, clicks};
 pub use collect::{CollectError, Collected, Collecting, Failed, Group, Kit, Played, Wanted, collect};
 pub use compare::{Difference, compare};
 pub use sample::{

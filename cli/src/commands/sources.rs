@@ -6,10 +6,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use serde_json::json;
 use vigorl_interface::Driver;
+use vigorl_rollouts::{ClickSource, clicks};
 use vigorl_tasks::practice::{PageSpec, Split, Tier};
-use vigorl_tasks::scripted::{Opened, ScriptedTask, World};
+use vigorl_tasks::scripted::{Opened, Plan, ScriptedTask, World};
 use vigorl_tasks::sources::{
-    self, Checked, Outcome, PictureSource, PracticeSource, Source, Stage, TaskSource, Thoroughness,
+    self, Checked, OpenTask, Outcome, PictureSource, PracticeSource, Source, Stage, TaskSource, Thoroughness,
 };
 use vigorl_tasks::{Failure, Senses};
 
@@ -18,7 +19,7 @@ use crate::commands::{Form, browser, desktop, pretty};
 use crate::exit::{Ending, usage};
 use crate::eyes::{self, LoadedEyes};
 use crate::settings::Settings;
-use crate::{interrupt, terminal};
+use crate::{env, interrupt, terminal};
 
 /// Words of practice pages with words.
 const VOCABULARY: usize = 40;
@@ -26,7 +27,7 @@ const VOCABULARY: usize = 40;
 const MAX_STEPS: usize = 10;
 
 /// What names look like, and what they are.
-const NAMED: [(&str, &str); 4] = [
+const NAMED: [(&str, &str); 5] = [
     ("practice", "generated pages of coloured shapes and marks; one click decides"),
     ("practice/words", "generated pages of buttons, links and fields with a word each; one click decides"),
     (
@@ -34,6 +35,10 @@ const NAMED: [(&str, &str); 4] = [
         "screenshots with boxes: lines of {\"image\", \"instruction\", \"box\"} or {\"problem\", \"answer\", \"images\"}",
     ),
     ("FILE.yaml", "a task with a `goal`, whose variables under `draw` differ from episode to episode"),
+    (
+        "FILE.yaml#N",
+        "step N of a task with steps, if it is a click; the steps before it are done by their places",
+    ),
 ];
 
 /// The environment of a name.
@@ -45,6 +50,7 @@ pub(crate) fn open(name: &str, settings: &Settings) -> anyhow::Result<Box<dyn So
         ("practice/words", _) => Box::new(PracticeSource::new(name, words(page))),
         (_, Some("jsonl")) => Box::new(PictureSource::open(name, Path::new(name)).map_err(usage)?),
         (_, Some("yaml" | "yml")) => Box::new(task(name, settings)?),
+        (_, Some(extension)) if extension.starts_with("yaml#") => Box::new(click(name, settings)?),
         _ => {
             let names: Vec<&str> = NAMED.iter().map(|(name, _)| *name).collect();
             return Err(usage(format!("`{name}` is no environment; there are {}", names.join(", "))));
@@ -52,15 +58,65 @@ pub(crate) fn open(name: &str, settings: &Settings) -> anyhow::Result<Box<dyn So
     })
 }
 
-fn task(name: &str, settings: &Settings) -> anyhow::Result<TaskSource> {
+/// Several environments of one name: a task with steps has one for each of its clicks.
+fn expanded(name: &str) -> anyhow::Result<Vec<String>> {
+    if !name.ends_with(".yaml") {
+        return Ok(vec![name.to_owned()]);
+    }
+    let task = read_task(name)?;
+    if matches!(task.plan, Plan::Goal(_)) {
+        return Ok(vec![name.to_owned()]);
+    }
+    let all: Vec<String> = clicks(&task).iter().map(|step| format!("{name}#{}", step + 1)).collect();
+    if all.is_empty() {
+        return Err(usage(format!(
+            "`{name}` has no `goal`, and none of its steps is a click on a place with an extent: there is nothing to sample"
+        )));
+    }
+    Ok(all)
+}
+
+fn read_task(name: &str) -> anyhow::Result<ScriptedTask> {
     let text =
         std::fs::read_to_string(name).map_err(|error| usage(format!("cannot read `{name}`: {error}")))?;
-    let task = ScriptedTask::parse(&text).map_err(|error| usage(format!("`{name}`: {error}")))?;
-    let folder = Path::new(name).parent().map_or_else(PathBuf::new, Path::to_owned);
+    ScriptedTask::parse(&text).map_err(|error| usage(format!("`{name}`: {error}")))
+}
+
+fn task(name: &str, settings: &Settings) -> anyhow::Result<TaskSource> {
+    let task = read_task(name)?;
+    if matches!(task.plan, Plan::Steps(_)) {
+        return Err(usage(format!(
+            "`{name}` has steps: say which click of it, {}",
+            expanded(name)?.join(", ")
+        )));
+    }
+    let (folder, cap) = (folder_of(name), settings.settle_cap);
     let max_steps = settings.max_steps.unwrap_or(MAX_STEPS);
-    let cap = settings.settle_cap;
+    TaskSource::new(name, task, folder, cap, max_steps, opener(settings))
+        .map_err(|error| usage(format!("`{name}`: {error}")))
+}
+
+fn click(name: &str, settings: &Settings) -> anyhow::Result<ClickSource> {
+    let (file, step) = name.rsplit_once('#').unwrap_or((name, ""));
+    let step: usize = step
+        .parse()
+        .ok()
+        .filter(|step| *step > 0)
+        .ok_or_else(|| usage(format!("`{name}`: behind # stands the number of a step, from 1")))?;
+    let task = read_task(file)?;
+    let secret = Arc::new(|name: &str| env::secret(name));
+    ClickSource::new(name, task, step - 1, folder_of(file), settings.settle_cap, opener(settings), secret)
+        .map_err(|error| usage(format!("`{name}`: {error}")))
+}
+
+fn folder_of(file: &str) -> PathBuf {
+    Path::new(file).parent().map_or_else(PathBuf::new, Path::to_owned)
+}
+
+/// Opens the browser or the desktop of a task, as the settings say.
+fn opener(settings: &Settings) -> Arc<OpenTask> {
     let settings = settings.clone();
-    let open = move |task: &ScriptedTask| -> Result<Opened, Failure> {
+    Arc::new(move |task: &ScriptedTask| -> Result<Opened, Failure> {
         Ok(match task.start.driver {
             World::Web => {
                 let mut driver = browser::start(&settings, task.start.viewport.unwrap_or(settings.viewport))?;
@@ -74,9 +130,7 @@ fn task(name: &str, settings: &Settings) -> anyhow::Result<TaskSource> {
                 Opened { driver, version: desktop::version() }
             }
         })
-    };
-    TaskSource::new(name, task, folder, cap, max_steps, Arc::new(open))
-        .map_err(|error| usage(format!("`{name}`: {error}")))
+    })
 }
 
 /// Who looks at pixels for judges.
@@ -102,7 +156,8 @@ pub(crate) fn check(args: &EnvCheckArgs, settings: &Settings, form: Form) -> any
     let how =
         Thoroughness { n_seeds: args.seeds, n_compared: args.compared, settle_cap: settings.settle_cap };
     let (mut all, mut has_failed) = (Vec::new(), false);
-    for name in &args.names {
+    let names = args.names.iter().map(|name| expanded(name)).collect::<anyhow::Result<Vec<_>>>()?.concat();
+    for name in &names {
         let source = open(name, settings)?;
         let mut driver = source.viewport().map(|viewport| browser::start(settings, viewport)).transpose()?;
         let mut senses = senses(settings)?;
