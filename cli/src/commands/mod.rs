@@ -18,6 +18,7 @@ mod fetch;
 #[path = "fetch_absent.rs"]
 mod fetch;
 mod inspect;
+mod judge;
 mod licenses;
 mod locate;
 mod pages;
@@ -78,6 +79,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         }
         Command::View(args) => view::view(args, &settings, form),
         Command::Eval(args) => eval::eval(args, &settings, form),
+        Command::Judge(args) => judge::judge(args, form),
         Command::Train(TrainCommand::Sft(args)) => train::sft(args),
         Command::Data(DataCommand::Practice(args)) => data::practice(args, &settings, form),
         Command::Inspect(InspectCommand::Forward(args)) => inspect::forward(args, &settings, form),
@@ -124,6 +126,7 @@ fn layer_of(command: &Command) -> Layer {
         | Command::Schema
         | Command::View(_)
         | Command::Stop(_)
+        | Command::Judge(_)
         | Command::Train(_)
         | Command::Quantize(_)
         | Command::Fetch(_)
