@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use crate::record::Judgement;
-use crate::reward::{Mode, Reward, Verdict};
+use crate::reward::{Mode, Reward, Worth};
 
 /// A judge, by its name.
 #[derive(Debug, Clone, Copy)]
@@ -92,8 +92,8 @@ struct ByReward {
 impl Lines for ByReward {
     fn line(&mut self, line: &Value) -> Result<Option<Value>, String> {
         let (response, truth) = (text(line, "response")?, text(line, "ground_truth")?);
-        let verdict = self.reward.verdict(self.mode, response, truth).map_err(|why| why.to_string())?;
-        let Verdict { overall, format, accuracy, .. } = verdict;
+        let verdict = self.reward.worth(self.mode, response, truth).map_err(|why| why.to_string())?;
+        let Worth { overall, format, accuracy, .. } = verdict;
         Ok(Some(json!({ "overall": overall, "format": format, "accuracy": accuracy })))
     }
 }

@@ -175,9 +175,20 @@ impl Number {
     }
 }
 
+/// Points that are less than this apart are near.
+const NEAR_PX: u32 = 10;
+
+/// A cell of a grid: points that are near lie in the same cell, or in cells that touch.
+pub(crate) fn cell(point: &[Number; 2]) -> [i64; 2] {
+    /// Within this, a division by ten is exact enough; all that is further out shares a cell.
+    const EXACT: f64 = 1e12;
+    point
+        .each_ref()
+        .map(|number| (number.to_float().clamp(-EXACT, EXACT) / f64::from(NEAR_PX)).floor() as i64)
+}
+
 /// Whether two points are less than 10 pixels apart.
 pub(crate) fn are_near(one: &[Number; 2], other: &[Number; 2]) -> bool {
-    const NEAR_PX: u32 = 10;
     let mut square = 0.0;
     for (a, b) in one.iter().zip(other) {
         square += match (a, b) {

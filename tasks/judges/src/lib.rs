@@ -25,4 +25,4 @@ mod turns;
 pub use config::{ConfigError, OwnConfig, Rewards, RewardsConfig};
 pub use home::{JUDGES, Lines, Named, find};
 pub use record::{Entry, Judgement, Mixture, Said, Unrewarded, Verification};
-pub use reward::{Mode, Reward, Verdict};
+pub use reward::{Mode, Reward, Worth};

@@ -66,7 +66,7 @@ pub enum Reward {
 
 /// What an answer is worth, and why.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Verdict {
+pub struct Worth {
     /// The mixture of the terms.
     pub overall: f64,
     /// How well the form is kept.
@@ -213,9 +213,9 @@ impl Reward {
     ///
     /// # Errors
     /// Never with the function's own terms; the mixture of a record can fail, and this is one.
-    pub fn verdict(self, mode: Mode, response: &str, truth: &str) -> Result<Verdict, Unrewarded> {
+    pub fn worth(self, mode: Mode, response: &str, truth: &str) -> Result<Worth, Unrewarded> {
         let judgement = self.judge(mode, response, truth);
-        Ok(Verdict {
+        Ok(Worth {
             overall: self.mixture(mode).reward(&judgement)?,
             format: judgement.entry(FORMAT)?.value()?,
             accuracy: judgement.entry(ACCURACY)?.value()?,

@@ -3,8 +3,10 @@
 //! Invariant: a conversation whose form is broken anywhere has no form, and no coordinates that count.
 //! Source: grounded-rl@e7970c0, as summarised in the specification's sections 3.2 and 3.4.
 
+use std::collections::BTreeMap;
+
 use crate::answer::{in_any_case, tag_at};
-use crate::integer::{Number, are_near};
+use crate::integer::{Number, are_near, cell};
 use crate::python::{is_finite_float, is_int, skip_spaces, strip};
 use crate::reward::Mode;
 use crate::toolcall;
@@ -109,18 +111,25 @@ fn has_point(text: &str, mode: Mode) -> bool {
 
 /// How many coordinates are kept, in order, where one is left out that is near one that was kept.
 fn n_distinct(coordinates: &[[Number; 2]]) -> usize {
-    let mut kept: Vec<&[Number; 2]> = Vec::new();
+    // Only what was kept in the cells around a coordinate can be near it: comparing with all would take time in squares.
+    let mut kept: BTreeMap<[i64; 2], Vec<&[Number; 2]>> = BTreeMap::new();
+    let mut n_kept = 0;
     for coordinate in coordinates {
-        if !kept.iter().any(|other| are_near(coordinate, other)) {
-            kept.push(coordinate);
+        let [column, row] = cell(coordinate);
+        let around = (-1..=1).flat_map(|dx| (-1..=1).map(move |dy| [column + dx, row + dy]));
+        let mut near = around.filter_map(|cell| kept.get(&cell)).flatten();
+        if !near.any(|other| are_near(coordinate, other)) {
+            kept.entry([column, row]).or_default().push(coordinate);
+            n_kept += 1;
         }
     }
-    kept.len()
+    n_kept
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::integer::Integer;
 
     #[test]
     fn tags_have_one_order() {
@@ -167,6 +176,37 @@ mod tests {
             assert!(!has(point, Mode::Reference) && !has(point, Mode::Fixed), "{point}");
         }
         assert!(!has("(1.5, 2)", Mode::Reference) && has("(1.5, 2)", Mode::Fixed));
+    }
+
+    #[test]
+    fn what_is_distinct_is_what_comparing_with_all_says() {
+        let number = |text: &str| {
+            let whole = Integer::of_digits(text.trim_start_matches('-'), 10);
+            Number::Whole(if text.starts_with('-') { whole.negated() } else { whole })
+        };
+        let places = [
+            "-11",
+            "-9",
+            "0",
+            "9",
+            "10",
+            "19",
+            "20",
+            "9007199254740999",
+            "9007199254741005",
+            "99999999999999999999",
+        ];
+        let floats = [-0.5, 9.75, 1e300].map(Number::Float);
+        let numbers: Vec<Number> = places.iter().map(|place| number(place)).chain(floats).collect();
+        let pairs = numbers.iter().flat_map(|x| numbers.iter().map(|y| [x.clone(), y.clone()]));
+        let coordinates: Vec<[Number; 2]> = pairs.collect();
+        let mut kept: Vec<&[Number; 2]> = Vec::new();
+        for coordinate in &coordinates {
+            if !kept.iter().any(|other| are_near(coordinate, other)) {
+                kept.push(coordinate);
+            }
+        }
+        assert_eq!(n_distinct(&coordinates), kept.len());
     }
 
     #[test]

@@ -9,7 +9,7 @@ const BOX: &str = "(0, 0, 10, 10)";
 
 /// Overall, format and accuracy.
 fn judged(name: &str, mode: Mode, response: &str, truth: &str) -> [f64; 3] {
-    let verdict = Reward::named(name).unwrap().verdict(mode, response, truth).unwrap();
+    let verdict = Reward::named(name).unwrap().worth(mode, response, truth).unwrap();
     [verdict.overall, verdict.format, verdict.accuracy]
 }
 

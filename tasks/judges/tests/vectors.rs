@@ -22,7 +22,7 @@ impl Vector {
     #[track_caller]
     fn check(&self, mode: Mode, expected: [f64; 3]) {
         let reward = Reward::named(&self.judge).unwrap();
-        let verdict = reward.verdict(mode, &self.response, &self.ground_truth).unwrap();
+        let verdict = reward.worth(mode, &self.response, &self.ground_truth).unwrap();
         let judged = [verdict.overall, verdict.format, verdict.accuracy];
         // serde_json reads `1.1600000000000001` as its neighbour.
         let is_near = judged.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12);
