@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use vigorl_judges::Mode;
 use vigorl_qwen::WeightFormat;
 
 const ALL_DTYPES: [&str; 5] = ["f32", "bf16", "f16", "int8", "int4"];
@@ -143,6 +144,18 @@ pub(crate) enum Command {
                       `rollouts.jsonl`, one line for each sample, and a report in which the samples of a group stand side by side."
     )]
     Rollout(RolloutArgs),
+    /// Judge answers, one a line: the rewards that training pays
+    #[command(
+        after_help = "A line is {\"response\": \"…\", \"ground_truth\": \"…\"}, its verdict {\"overall\": 1.0, \"format\": 1.0, \"accuracy\": 1.0}. Verdicts come in the order \
+                      of the lines, each as soon as it is known. A line that cannot be judged gives {\"error\": \"…\"}; the others are judged, and the \
+                      exit code is 1.\n\nA file of rewards mixes them with rewards of your own, by a command or an address:\n  \
+                      judge = \"point_in_bbox_multicrop\"\n  mode = \"fixed\"\n  [weights]\n  accuracy = 0.6\n  format = 0.4\n  brief = 0.1\n  [own.brief]\n  \
+                      command = \"python3 brief.py\"\n  limit_secs = 5\n  bounds = [0, 1]\n\nExamples:\n  vigorl judge --list\n  \
+                      vigorl judge point_in_bbox_multicrop answers.jsonl --mode fixed\n  \
+                      echo '{\"response\": \"(5, 5)\", \"ground_truth\": \"(0, 0, 10, 10)\"}' | vigorl judge point_in_bbox\n  \
+                      vigorl judge rewards.toml answers.jsonl | jq .overall"
+    )]
+    Judge(JudgeArgs),
     /// Train a policy
     #[command(subcommand)]
     Train(TrainCommand),
@@ -502,6 +515,29 @@ fn record_texts() -> PossibleValuesParser {
 fn evaluations() -> PossibleValuesParser {
     let value = |named: &vigorl_benchmarks::Named| PossibleValue::new(named.name).help(named.about);
     PossibleValuesParser::new(vigorl_benchmarks::EVALUATIONS.iter().map(value))
+}
+
+/// `vigorl judge`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct JudgeArgs {
+    /// Who judges: a name of `--list`, or a file of rewards and weights
+    #[arg(value_name = "NAME|REWARDS.toml", required_unless_present = "list")]
+    pub(crate) name: Option<String>,
+    /// Answers as lines of JSON; `-` is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub(crate) file: PathBuf,
+    /// How exactly the published rewards are followed [default: reference]
+    #[arg(long, value_name = "MODE", value_parser = reward_modes())]
+    pub(crate) mode: Option<String>,
+    /// Print the names of all judges, what they read and write, and what the modes do
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+/// The modes of rewards, with what they do.
+fn reward_modes() -> PossibleValuesParser {
+    let value = |(name, _, about): (&'static str, Mode, &'static str)| PossibleValue::new(name).help(about);
+    PossibleValuesParser::new(Mode::NAMED.map(value))
 }
 
 /// Which modes are measured.

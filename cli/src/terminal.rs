@@ -26,8 +26,13 @@ pub(crate) fn is_verbose() -> bool {
 
 /// Data for whoever reads standard output. A closed pipe is not an error.
 pub(crate) fn data(text: &str) {
+    try_data(text).ok();
+}
+
+/// The same, for whoever goes on writing only as long as somebody reads.
+pub(crate) fn try_data(text: &str) -> io::Result<()> {
     let (mut out, text) = (io::stdout().lock(), harmless(text));
-    out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).ok();
+    out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush())
 }
 
 /// A line for people.

@@ -12,7 +12,7 @@ use std::process::Command;
 use vigorl_benchmarks::{EVALUATIONS, Named};
 use vigorl_policy::Preset;
 
-const VERBS: [&[&str]; 26] = [
+const VERBS: [&[&str]; 27] = [
     &[],
     &["demo"],
     &["locate"],
@@ -27,6 +27,7 @@ const VERBS: [&[&str]; 26] = [
     &["schema"],
     &["view"],
     &["eval"],
+    &["judge"],
     &["train", "sft"],
     &["data", "practice"],
     &["inspect"],
@@ -106,10 +107,9 @@ fn help_is_as_written_down() {
 #[test]
 fn short_help_is_shorter_and_every_verb_teaches_with_an_example() {
     assert!(help_of(&[], "-h").len() <= help_of(&[], "--help").len());
-    for verb in VERBS
-        .into_iter()
-        .filter(|verb| ["demo", "locate", "run", "report", "view"].contains(verb.first().unwrap_or(&"")))
-    {
+    for verb in VERBS.into_iter().filter(|verb| {
+        ["demo", "locate", "run", "report", "view", "judge"].contains(verb.first().unwrap_or(&""))
+    }) {
         let help = help_of(verb, "--help");
         assert!(help.contains("Example") && help.contains(&format!("vigorl {}", verb.join(" "))), "{verb:?}");
     }

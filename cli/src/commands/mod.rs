@@ -18,6 +18,7 @@ mod fetch;
 #[path = "fetch_absent.rs"]
 mod fetch;
 mod inspect;
+mod judge;
 mod licenses;
 mod locate;
 mod pages;
@@ -85,6 +86,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Env(EnvCommand::List) => Ok(sources::list(form)),
         Command::Env(EnvCommand::Check(args)) => sources::check(args, &settings, form),
         Command::Rollout(args) => rollout::rollout(args, &settings, form),
+        Command::Judge(args) => judge::judge(args, form),
         Command::Train(TrainCommand::Sft(args)) => train::sft(args),
         Command::Train(TrainCommand::ReplayRollout(args)) => rollout::replay(args, &settings, form),
         Command::Data(DataCommand::Practice(args)) => data::practice(args, &settings, form),
@@ -137,6 +139,7 @@ fn layer_of(command: &Command) -> Layer {
         | Command::Stop(_)
         | Command::Env(EnvCommand::List)
         | Command::Train(TrainCommand::Sft(_))
+        | Command::Judge(_)
         | Command::Quantize(_)
         | Command::Fetch(_)
         | Command::Bench(BenchCommand::Engine(_) | BenchCommand::Train(_) | BenchCommand::Read(_)) => {

@@ -1,0 +1,190 @@
+//! `vigorl judge NAME`: one verdict a line, in the order of the lines.
+//!
+//! Invariants: as many verdicts come out as lines go in, unless the judge answers after the last one; a line that cannot be
+//! judged says so in its place and changes nothing for the others; memory holds one line.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read as _};
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use vigorl_judges::{JUDGES, Lines, Mode, Named, Rewards, RewardsConfig, find};
+
+use crate::args::JudgeArgs;
+use crate::commands::{Form, pretty};
+use crate::exit::{Ending, usage};
+use crate::terminal;
+
+/// The longest line that is judged; an answer has a thousandth of that.
+const MAX_LINE: usize = 8 << 20;
+
+/// Judges every line.
+pub(crate) fn judge(args: &JudgeArgs, form: Form) -> anyhow::Result<Ending> {
+    let Some(name) = args.name.as_deref().filter(|_| !args.list) else {
+        terminal::data(&list(form));
+        return Ok(Ending::Done);
+    };
+    let mut judge = open(name, args.mode.as_deref())?;
+    let mut lines = Input::open(&args.file)?;
+    let (mut n_refused, mut first_refused) = (0_u64, 0);
+    while let Some(line) = lines.next()? {
+        let said = match said(&mut *judge, line) {
+            Ok(said) => said,
+            Err(why) => {
+                n_refused += 1;
+                first_refused = if n_refused == 1 { lines.n } else { first_refused };
+                Some(json!({ "error": format!("line {}: {why}", lines.n) }))
+            }
+        };
+        if said.is_some_and(|said| !is_written(&said)) {
+            return Ok(Ending::Done);
+        }
+    }
+    if let Some(said) = judge.end() {
+        is_written(&said);
+    }
+    if n_refused > 0 {
+        let n = lines.n;
+        anyhow::bail!("{n_refused} of {n} lines could not be judged, the first of them line {first_refused}");
+    }
+    Ok(Ending::Done)
+}
+
+/// Whoever judges: one of this program's, or what a file of rewards says.
+fn open(name: &str, mode: Option<&str>) -> anyhow::Result<Box<dyn Lines>> {
+    let path = Path::new(name);
+    if path.extension().is_some_and(|extension| extension == "toml") {
+        if mode.is_some() {
+            return Err(usage(format!("`{name}` names the mode itself: leave out --mode")));
+        }
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{name}`"))?;
+        let config: RewardsConfig =
+            toml::from_str(&text).map_err(|error| usage(format!("`{name}`: {error}")))?;
+        let rewards = Rewards::try_new(&config).map_err(|error| usage(format!("`{name}`: {error}")))?;
+        return Ok(Box::new(rewards));
+    }
+    let names = || JUDGES.iter().map(|named| named.name).collect::<Vec<_>>().join(", ");
+    let named = find(name).ok_or_else(|| {
+        usage(format!(
+            "there is no judge `{name}`: there are {}, and files of rewards that end with .toml",
+            names()
+        ))
+    })?;
+    let mode = mode.and_then(|mode| Mode::NAMED.into_iter().find(|(known, ..)| *known == mode));
+    if mode.is_some() && !named.has_modes() {
+        return Err(usage(format!("`{name}` has no modes: leave out --mode")));
+    }
+    Ok(named.open(mode.map(|(_, mode, _)| mode)))
+}
+
+/// The verdict on a line, or why there is none.
+fn said(judge: &mut dyn Lines, line: Result<&[u8], String>) -> Result<Option<Value>, String> {
+    let bytes = line?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| format!("it is not UTF-8 from byte {} on", error.valid_up_to() + 1))?;
+    if text.trim().is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    let json: Value = serde_json::from_str(text).map_err(|error| {
+        let words = error.to_string();
+        let what = words.split(" at line ").next().unwrap_or(&words);
+        format!("it is no JSON: {what}, in column {}", error.column())
+    })?;
+    judge.line(&json)
+}
+
+/// Writes a verdict. Whether somebody still reads.
+fn is_written(said: &Value) -> bool {
+    terminal::try_data(&said.to_string()).is_ok()
+}
+
+/// Lines of a file or of standard input, one at a time.
+struct Input {
+    source: BufReader<Box<dyn io::Read>>,
+    name: String,
+    line: Vec<u8>,
+    /// The number of the line that was read last, from 1 on.
+    n: u64,
+}
+
+impl Input {
+    fn open(path: &Path) -> anyhow::Result<Self> {
+        let is_standard = path == Path::new("-");
+        let name = if is_standard { "standard input".to_owned() } else { format!("`{}`", path.display()) };
+        let source: Box<dyn io::Read> = if is_standard {
+            if terminal::is_attended() {
+                terminal::note("reading answers from this terminal, one a line; Ctrl-D ends them");
+            }
+            Box::new(io::stdin())
+        } else {
+            Box::new(File::open(path).with_context(|| format!("cannot read {name}"))?)
+        };
+        Ok(Self { source: BufReader::new(source), name, line: Vec::new(), n: 0 })
+    }
+
+    /// The next line, or why it is none; nothing at the end.
+    fn next(&mut self) -> anyhow::Result<Option<Result<&[u8], String>>> {
+        self.line.clear();
+        let mut limited = (&mut self.source).take(MAX_LINE as u64 + 1);
+        let cannot_read = || format!("cannot read {} behind line {}", self.name, self.n);
+        if limited.read_until(b'\n', &mut self.line).with_context(cannot_read)? == 0 {
+            return Ok(None);
+        }
+        if self.line.last() == Some(&b'\n') {
+            self.line.pop();
+        } else if self.line.len() > MAX_LINE {
+            skip_line(&mut self.source).with_context(cannot_read)?;
+        }
+        self.n += 1;
+        if self.line.len() > MAX_LINE {
+            return Ok(Some(Err(format!("it has more than {} MiB", MAX_LINE >> 20))));
+        }
+        // Some programs begin a file with a mark that says that it is UTF-8.
+        let mark: &[u8] = if self.n == 1 { "\u{feff}".as_bytes() } else { b"" };
+        Ok(Some(Ok(self.line.strip_prefix(mark).unwrap_or(&self.line))))
+    }
+}
+
+/// Reads on behind the end of a line and keeps nothing of it.
+fn skip_line(source: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let buffered = match source.fill_buf() {
+            Ok(buffered) => buffered,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let end = buffered.iter().position(|&byte| byte == b'\n');
+        let n_bytes = end.map_or(buffered.len(), |end| end + 1);
+        source.consume(n_bytes);
+        if end.is_some() || n_bytes == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// All judges, and what the modes do.
+fn list(form: Form) -> String {
+    if form == Form::Json {
+        let judges = JUDGES.iter().map(|named| {
+            let Named { name, about, input, output, .. } = named;
+            json!({ "name": name, "about": about, "input": input, "output": output, "modes": named.has_modes() })
+        });
+        let modes = Mode::NAMED.map(|(name, mode, about)| {
+            let differences: &[&str] = if mode == Mode::Fixed { &Mode::DIFFERENCES } else { &[] };
+            json!({ "name": name, "about": about, "differences": differences })
+        });
+        return pretty(&json!({ "judges": judges.collect::<Vec<_>>(), "modes": modes }));
+    }
+    let mut lines = Vec::new();
+    for Named { name, about, input, output, .. } in &JUDGES {
+        lines.push(format!("{name}\n    {about}\n    reads   {input}\n    writes  {output}"));
+    }
+    for (name, _, about) in Mode::NAMED {
+        lines.push(format!("--mode {name}\n    {about}"));
+    }
+    let differences =
+        Mode::DIFFERENCES.iter().enumerate().map(|(idx, what)| format!("    {}. {what}", idx + 1));
+    lines.extend(differences);
+    lines.join("\n")
+}

@@ -1,0 +1,28 @@
+//! What an answer is worth: the rewards of the reference, their repaired forms, mixtures of them, and rewards of one's own.
+//!
+//! Start reading here:
+//! - [`Reward`]: the functions of the reference, each in two modes ([`Mode`])
+//! - [`Judgement`] and [`Mixture`]: what was said about an answer, and the number that is made of it
+//! - [`JUDGES`]: the home of every judge that reads lines and writes verdicts
+//! - [`own`]: rewards by a command or an address, the only part that talks to anything
+//!
+//! Invariants: no model, no browser and no screen is known here, and outside of [`own`] nothing but the arguments decides.
+//! A reward is a finite number. What nobody can tell, and what failed, is never a reward of 0.
+
+mod action;
+mod answer;
+mod config;
+mod home;
+mod integer;
+mod literal;
+pub mod own;
+mod python;
+mod record;
+mod reward;
+mod toolcall;
+mod turns;
+
+pub use config::{ConfigError, OwnConfig, Rewards, RewardsConfig};
+pub use home::{JUDGES, Lines, Named, find};
+pub use record::{Entry, Judgement, Mixture, Said, Unrewarded, Verification};
+pub use reward::{Mode, Reward, Worth};
