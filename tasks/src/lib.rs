@@ -19,4 +19,4 @@ pub mod unjudged;
 mod verdict;
 
 pub use environment::{Allowance, Blind, Environment, Failure, Observation, Performed, Senses, Start};
-pub use verdict::{Judged, Verdict, Verification};
+pub use verdict::{Verdict, Verification};

@@ -2,6 +2,7 @@
 //!
 //! Invariant: unknown is never success, and has no reward.
 
+use vigorl_judges::Entry;
 pub use vigorl_judges::Verification;
 
 /// What a judge says.
@@ -18,19 +19,7 @@ pub struct Verdict {
     /// Whether no action can change it any more: what is done afterwards is not judged.
     pub is_final: bool,
     /// What the judge looked at, one entry for each thing, in its own order; empty where it looks at one thing alone.
-    pub clauses: Vec<Judged>,
-}
-
-/// One thing that a judge looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Judged {
-    /// What should hold, in words.
-    pub clause: String,
-    /// Whether it holds.
-    pub holds: Verification,
-    /// Why nobody can tell, if nobody can.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
+    pub clauses: Vec<Entry>,
 }
 
 impl Verdict {

@@ -6,9 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 use vigorl_agent::{Ending, Episode};
+use vigorl_judges::Entry;
 use vigorl_policy::{Conversation, Finish, Message, Part, Role, Sampling};
 use vigorl_tasks::sources::Part as OfSource;
-use vigorl_tasks::{Judged, Verdict, Verification};
+use vigorl_tasks::{Verdict, Verification};
 
 use crate::seeds::SampleKey;
 use crate::spoken::{Call, Spoken};
@@ -49,7 +50,7 @@ pub struct Sample {
     /// Whether the goal holds, as the judge said last.
     pub verification: Verification,
     /// What the judge looked at.
-    pub clauses: Vec<Judged>,
+    pub clauses: Vec<Entry>,
     /// The judge's words.
     pub detail: Option<String>,
     /// Its actions in order.

@@ -9,12 +9,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use vigorl_interface::{Driver, DriverError};
+use vigorl_judges::Entry;
 use vigorl_processes::{Group, Output, Program, Wait};
 
 use super::programs::script;
 use super::target::is_shown;
 use super::{Clause, ElementClause, FileClause, On, RewardRule, ScriptedTask, TextClause, Values};
-use crate::{Allowance, Failure, Judged, Senses, Verdict, Verification};
+use crate::{Allowance, Failure, Senses, Verdict, Verification};
 
 /// What a check of one clause found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,10 +111,8 @@ impl ScriptedTask {
         let checked = self.expect.iter().map(&mut check).collect::<Result<Vec<_>, _>>()?;
         let failed: Vec<String> =
             checked.iter().filter_map(|(clause, check)| clause.failure(check)).collect();
-        let judged = |(clause, check): &(Clause, Check)| Judged {
-            clause: clause.to_string(),
-            holds: check.holds,
-            why: check.why.clone(),
+        let judged = |(clause, check): &(Clause, Check)| {
+            Entry::holds(clause.to_string(), check.holds, check.why.clone())
         };
         let clauses = checked.iter().map(judged).collect();
         let checks: Vec<Check> = checked.into_iter().map(|(_, check)| check).collect();
