@@ -48,6 +48,8 @@ pub struct ScriptedTask {
     pub vars: BTreeMap<String, String>,
     /// What further ones are drawn from, for each episode anew.
     pub draw: BTreeMap<String, Drawn>,
+    /// Why it does not begin with the same picture each time, if it does not.
+    pub animated: Option<String>,
     /// Where it starts.
     pub start: Start,
     /// What is to be done.
@@ -269,6 +271,9 @@ struct Written {
     /// the values of each are never used for learning.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     draw: BTreeMap<String, Drawn>,
+    /// Why the same start does not show the same picture each time, such as a clock: then nobody checks that it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    animated: Option<String>,
     start: Start,
     /// What is to be done, in order; instead of a goal.
     #[serde(
@@ -306,7 +311,7 @@ impl ScriptedTask {
             let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
             ScriptError { message, at }
         })?;
-        let Written { name, vars, draw, start, steps, goal, expect, reward, wait_secs } = written;
+        let Written { name, vars, draw, animated, start, steps, goal, expect, reward, wait_secs } = written;
         let fault = |message: &str| Err(ScriptError { message: message.to_owned(), at: None });
         let plan = match (goal, steps) {
             (Some(goal), steps) if steps.is_empty() => Plan::Goal(goal),
@@ -337,7 +342,18 @@ impl ScriptedTask {
         }
         let patience = Duration::try_from_secs_f64(wait_secs.unwrap_or(PATIENCE_SECS));
         let Ok(patience) = patience else { return fault("`wait_secs` is a number of seconds from 0 on") };
-        Ok(Self { name, vars, draw, start, plan, expect, reward, patience, values: Values::default() })
+        Ok(Self {
+            name,
+            vars,
+            draw,
+            animated,
+            start,
+            plan,
+            expect,
+            reward,
+            patience,
+            values: Values::default(),
+        })
     }
 
     /// What a task file may hold, as a JSON schema: for editors, and for programs that write tasks.
@@ -350,14 +366,14 @@ impl ScriptedTask {
     /// # Errors
     /// [`ScriptError`] if a text cannot be written as YAML.
     pub fn to_yaml(&self) -> Result<String, ScriptError> {
-        let Self { name, vars, draw, start, plan, expect, reward, patience, .. } = self.clone();
+        let Self { name, vars, draw, animated, start, plan, expect, reward, patience, .. } = self.clone();
         let (steps, goal) = match plan {
             Plan::Steps(steps) => (steps, None),
             Plan::Goal(goal) => (Vec::new(), Some(goal)),
         };
         let secs = patience.as_secs_f64();
         let wait_secs = (secs != PATIENCE_SECS).then_some(secs);
-        let written = Written { name, vars, draw, start, steps, goal, expect, reward, wait_secs };
+        let written = Written { name, vars, draw, animated, start, steps, goal, expect, reward, wait_secs };
         serde_norway::to_string(&written)
             .map_err(|error| ScriptError { message: error.to_string(), at: None })
     }

@@ -122,6 +122,10 @@ impl Source for ClickSource {
         number.wrapping_mul(2).wrapping_add(u64::from(part == Part::HeldOut))
     }
 
+    fn animated(&self) -> Option<&str> {
+        self.task.animated.as_deref()
+    }
+
     fn world<'w>(&'w self, stage: Stage<'w>) -> Result<Box<dyn Environment + 'w>, Failure> {
         Ok(Box::new(ClickWorld {
             source: self,

@@ -68,6 +68,7 @@ pub(crate) fn record(args: &RecordArgs, settings: &Settings, form: Form) -> anyh
         name,
         vars: BTreeMap::new(),
         draw: BTreeMap::new(),
+        animated: None,
         start,
         plan: Plan::Steps(steps),
         expect,

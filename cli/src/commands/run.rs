@@ -328,6 +328,7 @@ fn one_click(what: &str) -> ScriptedTask {
         name: what.to_owned(),
         vars: BTreeMap::new(),
         draw: BTreeMap::new(),
+        animated: None,
         start: Start::default(),
         plan: Plan::Steps(vec![Step::Act(Act::click(target))]),
         expect: Vec::new(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use vigorl_geometry::{Point, Screen};
-use vigorl_interface::{Action, MouseButton, Screenshot};
+use vigorl_interface::{Action, MouseButton, Screenshot, same_but_for_a_caret};
 
 use super::{Part, Source, Stage, stable_hash};
 use crate::Verification;
@@ -159,7 +159,7 @@ impl Checking<'_> {
         if first.goal != second.goal {
             return Err(format!("it asks for `{}`, and then for `{}`", first.goal, second.goal));
         }
-        match one.pixels == other.pixels {
+        match same_but_for_a_caret(&one.pixels, &other.pixels, one.device_pixel_ratio) {
             true => Ok(None),
             false => Err("two resets show different pixels".to_owned()),
         }

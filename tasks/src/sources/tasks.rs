@@ -90,6 +90,10 @@ impl Source for TaskSource {
         alternating(part, number)
     }
 
+    fn animated(&self) -> Option<&str> {
+        self.task.animated.as_deref()
+    }
+
     fn world<'w>(&'w self, stage: Stage<'w>) -> Result<Box<dyn Environment + 'w>, Failure> {
         Ok(Box::new(DrawnWorld { source: self, is_cancelled: stage.is_cancelled, world: None }))
     }
