@@ -12,7 +12,7 @@ use std::process::Command;
 use vigorl_benchmarks::{EVALUATIONS, Named};
 use vigorl_policy::Preset;
 
-const VERBS: [&[&str]; 27] = [
+const VERBS: [&[&str]; 31] = [
     &[],
     &["demo"],
     &["locate"],
@@ -28,7 +28,11 @@ const VERBS: [&[&str]; 27] = [
     &["view"],
     &["eval"],
     &["judge"],
+    &["env", "list"],
+    &["env", "check"],
+    &["rollout"],
     &["train", "sft"],
+    &["train", "replay-rollout"],
     &["data", "practice"],
     &["inspect"],
     &["inspect", "forward"],
