@@ -666,6 +666,30 @@ pub(crate) enum DataCommand {
         after_help = "Example:\n  vigorl data practice data/icons --pages 20000 --split train --viewport 1920x1600"
     )]
     Practice(DataPracticeArgs),
+    /// Screenshots of your own app with names and boxes of what stands there, from the pages that tasks start on
+    #[command(
+        after_help = "Examples:\n  vigorl data app data/shop shop.yaml\n  vigorl env check data/shop/pairs.jsonl\n  vigorl rollout data/shop/pairs.jsonl\n\n\
+                      The page tells what stands where, and the reader what is written. What a task's own steps ask for is left out."
+    )]
+    App(DataAppArgs),
+}
+
+/// `vigorl data app`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DataAppArgs {
+    /// The folder to write, which must be new or empty
+    pub(crate) folder: PathBuf,
+    /// Task files; of each, the page that it starts on is shown
+    #[arg(value_name = "TASK", required = true)]
+    pub(crate) tasks: Vec<PathBuf>,
+    /// Episodes of each part of each task, if it draws variables
+    #[arg(long, default_value_t = 8, value_parser = at_least_one())]
+    pub(crate) episodes: u64,
+    /// How often each page is scrolled down
+    #[arg(long, default_value_t = 4)]
+    pub(crate) scrolls: u64,
+    #[command(flatten)]
+    pub(crate) browser: BrowserArgs,
 }
 
 /// `vigorl data practice`

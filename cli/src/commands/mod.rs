@@ -1,5 +1,6 @@
 //! The verbs. Invariant: each command gets typed settings and plain arguments, and decides nothing about either.
 
+mod app_data;
 mod bench;
 mod browser;
 mod calibrate;
@@ -90,6 +91,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Train(TrainCommand::Sft(args)) => train::sft(args),
         Command::Train(TrainCommand::ReplayRollout(args)) => rollout::replay(args, &settings, form),
         Command::Data(DataCommand::Practice(args)) => data::practice(args, &settings, form),
+        Command::Data(DataCommand::App(args)) => app_data::app(args, &settings, form),
         Command::Inspect(InspectCommand::Forward(args)) => inspect::forward(args, &settings, form),
         Command::Inspect(InspectCommand::Generate(args)) => inspect::generate(args, &settings),
         Command::Quantize(args) => quantize::quantize(args, form),
@@ -124,6 +126,7 @@ fn layer_of(command: &Command) -> Layer {
         Command::Record(args) => vec![&args.browser],
         Command::Eval(args) => vec![&args.policy, &args.browser, &args.run, &args.sureness],
         Command::Data(DataCommand::Practice(args)) => vec![&args.browser],
+        Command::Data(DataCommand::App(args)) => vec![&args.browser],
         Command::Inspect(InspectCommand::Forward(args)) => vec![&args.policy],
         Command::Inspect(InspectCommand::Generate(args)) => vec![&args.policy],
         Command::Env(EnvCommand::Check(args)) => vec![&args.browser],

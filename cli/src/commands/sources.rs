@@ -76,7 +76,7 @@ fn expanded(name: &str) -> anyhow::Result<Vec<String>> {
     Ok(all)
 }
 
-fn read_task(name: &str) -> anyhow::Result<ScriptedTask> {
+pub(crate) fn read_task(name: &str) -> anyhow::Result<ScriptedTask> {
     let text =
         std::fs::read_to_string(name).map_err(|error| usage(format!("cannot read `{name}`: {error}")))?;
     ScriptedTask::parse(&text).map_err(|error| usage(format!("`{name}`: {error}")))
@@ -109,12 +109,12 @@ fn click(name: &str, settings: &Settings) -> anyhow::Result<ClickSource> {
         .map_err(|error| usage(format!("`{name}`: {error}")))
 }
 
-fn folder_of(file: &str) -> PathBuf {
+pub(crate) fn folder_of(file: &str) -> PathBuf {
     Path::new(file).parent().map_or_else(PathBuf::new, Path::to_owned)
 }
 
 /// Opens the browser or the desktop of a task, as the settings say.
-fn opener(settings: &Settings) -> Arc<OpenTask> {
+pub(crate) fn opener(settings: &Settings) -> Arc<OpenTask> {
     let settings = settings.clone();
     Arc::new(move |task: &ScriptedTask| -> Result<Opened, Failure> {
         Ok(match task.start.driver {

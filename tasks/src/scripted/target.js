@@ -47,7 +47,10 @@ const pick = ({ selector, name, role }) => {
 };
 const locate = (wanted) => {
   const { element, what, reason } = pick(wanted);
-  if (reason) return { reason };
+  return reason ? { reason } : partOf(element, what);
+};
+// The part of an element that can be clicked.
+const partOf = (element, what) => {
   // Of text that is broken into lines, the largest piece.
   const area = (box) => box.width * box.height;
   const box = [...element.getClientRects()].reduce((a, b) => (area(b) > area(a) ? b : a), element.getClientRects()[0]);
@@ -97,6 +100,16 @@ const hasState = ({ selector, name, role, is }) => {
   const isOff = element.matches(':disabled') || element.getAttribute('aria-disabled') === 'true';
   if (is === 'enabled' || is === 'disabled') return isOff === (is === 'disabled');
   return element.matches(':focus');
+};
+// All that has a role and a name of its own on view, and can be clicked.
+const things = () => {
+  const named = [...document.querySelectorAll(`${ACTS}, ${TYPED}`)]
+    .filter((element) => element.checkVisibility({ visibilityProperty: true }) && !element.matches(':disabled'))
+    .map((element) => ({ role: roleOf(element), name: nameOf(element), element }))
+    .filter(({ role, name }) => role && name);
+  const isAlone = ({ role, name }) => named.filter((other) => other.role === role && other.name === name).length === 1;
+  return named.filter(isAlone).map(({ role, name, element }) => ({ role, name, ...partOf(element, name) }))
+    .filter(({ reason }) => !reason);
 };
 // What acts, what one types into, and words without signs.
 const ACTS = 'a[href], button, input, select, textarea, summary, [role=button], [role=link], [role=tab], [role=menuitem], '

@@ -395,6 +395,44 @@ fn located(
     })
 }
 
+/// A thing of a page that has a name of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Thing {
+    /// `button`, `link`, `textbox`, …
+    pub role: String,
+    /// As assistive software would say it.
+    pub name: String,
+    /// The part of it that is on view.
+    pub rect: Rect<Screen>,
+}
+
+/// All things of the page that are on view, can be clicked, and have a role and a name that no other one has; none where
+/// there is no page.
+///
+/// # Errors
+/// Only if the world failed.
+pub fn things(driver: &mut dyn Driver, screenshot: &Screenshot) -> Result<Vec<Thing>, DriverError> {
+    #[derive(Deserialize)]
+    struct Said {
+        role: String,
+        name: String,
+        left: f64,
+        top: f64,
+        right: f64,
+        bottom: f64,
+    }
+    let script = format!("{}\nreturn things();", include_str!("target.js"));
+    let Ok(said) = told(driver.evaluate(&script))? else { return Ok(Vec::new()) };
+    let said: Vec<Said> = serde_json::from_str(&said).unwrap_or_default();
+    let screen_from_viewport = screenshot.viewport_from_screen().inverse();
+    let thing = |Said { role, name, left, top, right, bottom }| Thing {
+        role,
+        name,
+        rect: screen_from_viewport.apply_rect(Rect::<Viewport>::new(left, top, right, bottom)),
+    };
+    Ok(said.into_iter().map(thing).collect())
+}
+
 /// Largest difference of a channel that still counts as the same color: smoothed edges of text differ a little.
 const SAME_WITHIN: u8 = 24;
 /// Share of a picture's pixels that may differ.
