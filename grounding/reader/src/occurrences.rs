@@ -10,7 +10,7 @@ use vigorl_geometry::{Rect, Screen};
 use crate::evidence::log_probability;
 use crate::reading::{Frame, Line, Reading};
 use crate::signs::{alike, log_ratio as sign_ratio};
-use crate::spelling::{Folded, Spelling, compare, folded, plain};
+use crate::spelling::{Folded, Spelling, compare, folded, plain, telling, told};
 
 /// A gap of this many line heights parts what stands on one line. It is measured between letters that reach
 /// [`REACH`](crate::recogniser::REACH) from their middles, so that a space is none.
@@ -134,6 +134,9 @@ fn occurrence(
 ) -> Option<Occurrence> {
     let glyphs = with_signs(line, name, glyphs);
     let (is_left, is_right) = (edge(line, glyphs.start, true)?, edge(line, glyphs.end, false)?);
+    if !is_told_alike(line, name, &glyphs, log_ratio >= 0.0) {
+        return None;
+    }
     let shown: String = line.glyphs[glyphs.clone()].iter().map(|glyph| glyph.character).collect();
     let n = glyphs.len() as f32;
     let confidence = line.glyphs[glyphs.clone()].iter().map(|glyph| glyph.confidence).sum::<f32>() / n;
@@ -155,6 +158,19 @@ fn occurrence(
         confidence,
         glyphs,
     })
+}
+
+/// Whether the signs that mean something are those of the name, and no number or letter goes on beyond the span.
+fn is_told_alike(line: &Line, name: &str, glyphs: &Range<usize>, is_exact: bool) -> bool {
+    let chars: Vec<char> = line.glyphs.iter().map(|glyph| glyph.character).collect();
+    let of_line = telling(&chars);
+    let is_telling =
+        |index: Option<usize>| index.is_some_and(|index| of_line.get(index).copied().unwrap_or(false));
+    if is_telling(glyphs.start.checked_sub(1)) || is_telling(Some(glyphs.end)) {
+        return false;
+    }
+    let name: Vec<char> = name.chars().collect();
+    told(&name, &telling(&name), is_exact) == told(&chars[glyphs.clone()], &of_line[glyphs.clone()], is_exact)
 }
 
 /// Takes in the signs around a span that the name has, too: `'test'` is not `test`.
