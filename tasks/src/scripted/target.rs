@@ -329,6 +329,12 @@ pub struct ElementAt {
     pub meant: Option<ElementName>,
     /// Why a click there does nothing that the words ask for: `is disabled`, `is a heading, and no button`, …
     pub idle: Option<String>,
+    /// Whether it is an element that acts by its kind.
+    #[serde(default)]
+    acts: bool,
+    /// Whether a control is asked for, or what is written there.
+    #[serde(default)]
+    is_named: bool,
 }
 
 /// How an element is called.
@@ -341,7 +347,8 @@ pub struct ElementName {
 }
 
 impl ElementAt {
-    /// What is at a point of the screenshot, and whether `words` mean something else; nothing where no page can tell.
+    /// What is at a point of the screenshot, and whether `words` mean something else; nothing where no page can tell. If it
+    /// is to be clicked, something must react to that.
     ///
     /// # Errors
     /// Only if the world failed.
@@ -350,12 +357,25 @@ impl ElementAt {
         screenshot: &Screenshot,
         at: Point<Screen>,
         words: &str,
+        is_clicked: bool,
     ) -> Result<Option<Self>, DriverError> {
         let middle = Point::new(at.x.floor() + 0.5, at.y.floor() + 0.5);
         let css = screenshot.viewport_from_screen().apply(middle);
         let asked = serde_json::json!({ "x": css.x, "y": css.y, "words": words });
         let script = format!("{}\nreturn elementAt({asked});", include_str!("target.js"));
-        Ok(told(driver.evaluate(&script))?.ok().and_then(|said| serde_json::from_str(&said).ok()))
+        let said = told(driver.evaluate(&script))?.ok();
+        let Some(mut element) = said.and_then(|said| serde_json::from_str::<Self>(&said).ok()) else {
+            return Ok(None);
+        };
+        let is_in_question = is_clicked
+            && element.is_named
+            && !element.acts
+            && element.meant.is_none()
+            && element.idle.is_none();
+        if is_in_question && told(driver.reacts_at(css))? == Ok(Some(false)) {
+            element.idle = Some("is nothing that reacts to a click".to_owned());
+        }
+        Ok(Some(element))
     }
 
     /// Its box on the screenshot.
