@@ -166,7 +166,9 @@ fn int8_gops() -> f64 {
         to.iter_mut().enumerate().for_each(|(i, v)| *v = ((row * 31 + i * 7) % 17) as f32 - 8.0);
     });
     let x: Vec<f32> = (0..rows * n_in).map(|i| (i % 23) as f32 - 11.0).collect();
-    let secs = fastest(|| drop(black_box(matrix.multiply(Isa::detect(), black_box(&x), Rows::Together, Added::default()))));
+    let secs = fastest(|| {
+        drop(black_box(matrix.multiply(Isa::detect(), black_box(&x), Rows::Together, Added::default())))
+    });
     2.0 * (rows * n_in * n_out) as f64 / secs / 1e9
 }
 

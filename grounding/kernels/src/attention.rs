@@ -122,11 +122,7 @@ pub fn attend(
         first += sequence.n_queries;
     }
     let run = |task: &Task<'_>| {
-        if is_on_halves && task.n_rows() > FEW_ROWS {
-            task.run_on_halves(q, sees)
-        } else {
-            task.run(q, sees)
-        }
+        if is_on_halves && task.n_rows() > FEW_ROWS { task.run_on_halves(q, sees) } else { task.run(q, sees) }
     };
     let done: Vec<Vec<f32>> = tasks.par_iter().map(run).collect();
     // The rows of a task lie between those of others, so they are put in place afterwards.
@@ -471,8 +467,7 @@ mod tests {
         let mut from = 0;
         let stretches = ends.iter().map(|&end| {
             let part = |heads: Heads<'a>| Heads { values: &heads.values[from * heads.key_stride..], ..heads };
-            let stretch =
-                Stretch { keys: part(whole.keys), values: part(whole.values), n_keys: end - from };
+            let stretch = Stretch { keys: part(whole.keys), values: part(whole.values), n_keys: end - from };
             from = end;
             stretch
         });
@@ -491,11 +486,8 @@ mod tests {
         let wide = n_kv_heads * head_dim;
         let values = draw(batch * n_keys * wide);
         let sequence = |item: usize| {
-            let keys = Heads {
-                values: &keys[item * n_kv_heads * room..],
-                head_stride: room,
-                key_stride: head_dim,
-            };
+            let keys =
+                Heads { values: &keys[item * n_kv_heads * room..], head_stride: room, key_stride: head_dim };
             let values =
                 Heads { values: &values[item * n_keys * wide..], head_stride: head_dim, key_stride: wide };
             Sequence { n_queries, stretches: vec![Stretch { keys, values, n_keys }] }

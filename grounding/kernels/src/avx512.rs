@@ -166,7 +166,11 @@ mod x86 {
     /// # Safety
     /// The instructions exist; the rows and the weights lie behind the pointers, `k` values each.
     #[target_feature(enable = "avx512f")]
-    unsafe fn dots<const R: usize, const O: usize>(x: *const f32, weights: *const f32, k: usize) -> [f32; LANES] {
+    unsafe fn dots<const R: usize, const O: usize>(
+        x: *const f32,
+        weights: *const f32,
+        k: usize,
+    ) -> [f32; LANES] {
         let mut sums = [_mm512_setzero_ps(); LANES];
         let rest = k % LANES;
         for at in (0..k - rest).step_by(LANES) {

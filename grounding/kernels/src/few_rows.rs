@@ -71,7 +71,9 @@ mod tests {
     fn a_row_gets_what_it_gets_alone_and_that_is_the_product() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut draw = |n: usize| (0..n).map(|_| rng.random::<f32>() * 2.0 - 1.0).collect::<Vec<f32>>();
-        for (n_rows, n_in, n_out) in [(1, 192, 64), (8, 192, 1009), (17, 100, 7), (5, 15, 33), (40, 2048, 300)] {
+        for (n_rows, n_in, n_out) in
+            [(1, 192, 64), (8, 192, 1009), (17, 100, 7), (5, 15, 33), (40, 2048, 300)]
+        {
             let (x, weights, bias) = (draw(n_rows * n_in), draw(n_out * n_in), draw(n_out));
             let base = draw(n_rows * n_out);
             let of = |x: &[f32], base: &[f32]| {

@@ -101,10 +101,20 @@ fn a_few_channels_far_larger_than_the_rest_cost_no_accuracy() {
 fn a_bias_is_added_and_zeros_stay_zeros() {
     let matrix = quantized(&[0.0; 20 * 70], 70, Format::Bits8);
     let bias: Vec<f32> = (0..20).map(|i| i as f32).collect();
-    let y = matrix.multiply(Isa::detect(), &[0.0; 3 * 70], Rows::Together, Added { bias: Some(&bias), base: None });
+    let y = matrix.multiply(
+        Isa::detect(),
+        &[0.0; 3 * 70],
+        Rows::Together,
+        Added { bias: Some(&bias), base: None },
+    );
     assert_eq!(y, [&bias[..], &bias, &bias].concat());
     let base: Vec<f32> = (0..60).map(|i| -(i as f32)).collect();
-    let y = matrix.multiply(Isa::detect(), &[0.0; 3 * 70], Rows::Together, Added { bias: Some(&bias), base: Some(&base) });
+    let y = matrix.multiply(
+        Isa::detect(),
+        &[0.0; 3 * 70],
+        Rows::Together,
+        Added { bias: Some(&bias), base: Some(&base) },
+    );
     assert_eq!(y, (0..60).map(|i| (i % 20) as f32 - i as f32).collect::<Vec<_>>());
 }
 

@@ -126,7 +126,7 @@ impl Completion {
     /// The completion that would have been, had it been cancelled behind its first `n_tokens`, which say `n_bytes`.
     pub(crate) fn cancelled_behind(mut self, n_tokens: usize, n_bytes: usize) -> Self {
         let goes_on = n_tokens < self.token_ends.len() || n_bytes < self.text.len();
-        if goes_on || self.finish == Finish::Length {
+        if goes_on || self.finish != Finish::StopString {
             self.text.truncate(n_bytes);
             self.token_ids.truncate(n_tokens);
             self.logprobs.truncate(n_tokens);

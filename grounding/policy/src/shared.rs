@@ -318,7 +318,8 @@ mod tests {
                 ControlFlow::Continue(())
             })
         });
-        let texts: Vec<_> = said.iter().map(|said| said.as_ref().ok().map(|said| said.text.as_str())).collect();
+        let texts: Vec<_> =
+            said.iter().map(|said| said.as_ref().ok().map(|said| said.text.as_str())).collect();
         assert_eq!(texts, [Some("a"), None, Some("cc")]);
         assert_eq!(streamed, ["a", "", "cc"]);
     }

@@ -86,10 +86,11 @@ impl<'a, 'e> Serving<'_, 'a, 'e> {
         loop {
             let taken = self.asks.take(self.rows.is_empty());
             if taken.is_empty() && self.rows.is_empty() {
-                return;
+                return self.forget();
             }
             if !taken.is_empty() {
                 self.admit(taken);
+                self.forget();
             }
             self.step();
         }
@@ -123,6 +124,9 @@ impl<'a, 'e> Serving<'_, 'a, 'e> {
                 None => unreachable!("every opening was computed, or failed"),
             }
         }
+    }
+
+    fn forget(&mut self) {
         let under_way = self.rows.iter().map(|row| &row.cache);
         self.sessions.forget(self.engine.n_remembered, under_way);
     }
@@ -242,7 +246,9 @@ impl<'a, 'e> Serving<'_, 'a, 'e> {
         let asks = &mut *self.asks;
         let begun = making.begin(&lead, self.engine.tokenizer(), &mut |piece| asks.said(id, piece));
         let todo = match begun {
-            Ok(ControlFlow::Continue(())) if making.room(self.engine.context_limit()) > 0 => Todo::Draw(logits),
+            Ok(ControlFlow::Continue(())) if making.room(self.engine.context_limit()) > 0 => {
+                Todo::Draw(logits)
+            }
             Ok(_) => Todo::End,
             Err(error) => Todo::Say(Err(error)),
         };
@@ -296,8 +302,6 @@ impl<'a, 'e> Serving<'_, 'a, 'e> {
         let said = making.finish(self.engine.tokenizer(), &mut |piece| asks.said(id, piece));
         let said = said.map(|said| said.completion(PromptCost { decode: since.elapsed(), ..cost }));
         self.sessions.remember(Session { keys, cache, hidden: None });
-        let under_way = self.rows.iter().map(|row| &row.cache);
-        self.sessions.forget(self.engine.n_remembered, under_way);
         self.asks.answer(id, said.map_err(backend));
     }
 }
@@ -366,10 +370,7 @@ fn advance(engine: &Engine, rows: &mut [Row<'_, '_>]) -> Result<(), EngineError>
 }
 
 /// What was computed for several, or why not, for each of them.
-fn shared_out<T>(
-    computed: Result<Vec<T>, Arc<EngineError>>,
-    n: usize,
-) -> Vec<Result<T, Arc<EngineError>>> {
+fn shared_out<T>(computed: Result<Vec<T>, Arc<EngineError>>, n: usize) -> Vec<Result<T, Arc<EngineError>>> {
     match computed {
         Ok(computed) => computed.into_iter().map(Ok).collect(),
         Err(error) => vec![error; n].into_iter().map(Err).collect(),

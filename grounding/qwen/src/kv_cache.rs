@@ -165,7 +165,8 @@ impl KvCache {
 
     /// Whether both hold the same tokens but for the last piece of each.
     pub(crate) fn begins_as(&self, other: &Self) -> bool {
-        let (Some((_, own)), Some((_, others))) = (self.pieces.split_last(), other.pieces.split_last()) else {
+        let (Some((_, own)), Some((_, others))) = (self.pieces.split_last(), other.pieces.split_last())
+        else {
             return false;
         };
         let is_same = |(a, b): (&Piece, &Piece)| Arc::ptr_eq(&a.storage, &b.storage) && a.len == b.len;
@@ -215,7 +216,7 @@ mod tests {
             for (head, key) in (0..n_keys).flat_map(|key| [(0, key), (1, key)]) {
                 let at = head * keys.head_stride + key * keys.key_stride;
                 let (k, v) = (&keys.values[at..at + 3], &values.values[at..at + 3]);
-                assert!(k.iter().zip(v).all(|(k, v)| *k == -v && *k == k[0]));
+                assert!(k.iter().zip(v).all(|(a, b)| *a == -b && *a == k[0]));
                 held.extend((head == 0).then_some(keys.values[at]));
             }
         }

@@ -132,10 +132,7 @@ fn with_width(x: &Tensor, width: usize) -> Vec<usize> {
     dims
 }
 
-fn with_optional<R>(
-    tensor: Option<&Tensor>,
-    f: impl FnOnce(Option<&[f32]>) -> Result<R>,
-) -> Result<R> {
+fn with_optional<R>(tensor: Option<&Tensor>, f: impl FnOnce(Option<&[f32]>) -> Result<R>) -> Result<R> {
     match tensor {
         Some(tensor) => with_values(tensor, |values| f(Some(values))),
         None => f(None),

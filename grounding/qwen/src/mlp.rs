@@ -41,9 +41,7 @@ impl Mlp {
             (Linear::Quantized(gate), Linear::Quantized(up), Linear::Quantized(down)) => {
                 let mlp = GatedMlp { gate: gate.parts(), up: up.parts(), down: down.parts() };
                 let out = with_values(x, |x| {
-                    with_values(normed, |values| {
-                        Ok(mlp.forward(Isa::detect(), values, are_apart(normed), x))
-                    })
+                    with_values(normed, |values| Ok(mlp.forward(Isa::detect(), values, are_apart(normed), x)))
                 })?;
                 Tensor::from_vec(out, x.shape(), x.device())
             }

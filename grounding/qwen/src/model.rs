@@ -160,7 +160,8 @@ impl Model {
         for joined in pictures.chunk_by(|a, b| joins(a) && joins(b)) {
             let at_once = (MAX_JOINED / joined.iter().map(n_tokens).max().unwrap_or(1).max(1)).max(1);
             for pictures in joined.chunks(at_once) {
-                let (patches, grids): (Vec<&Tensor>, Vec<Grid>) = pictures.iter().map(|(p, g)| (p, *g)).unzip();
+                let (patches, grids): (Vec<&Tensor>, Vec<Grid>) =
+                    pictures.iter().map(|(p, g)| (p, *g)).unzip();
                 let tokens = self.vision.forward(&Tensor::cat(&patches, 0)?, &grids, &mut |_, _| {})?;
                 let mut from = 0;
                 for picture in pictures {
@@ -306,7 +307,8 @@ impl Model {
             Arc::new(batch.segments.iter().flat_map(|segments| visible_in_row(segments)).collect());
         let mask = Mask { rows: Arc::clone(&visible), n_queries: t };
         let mut inputs = vec![x.clone()];
-        let hidden = self.decoder.forward(&x, &table, Context::Rows(&mask), &mut |_, x| inputs.push(x.clone()))?;
+        let hidden =
+            self.decoder.forward(&x, &table, Context::Rows(&mask), &mut |_, x| inputs.push(x.clone()))?;
         Ok(PackedPass { images, inputs, hidden, table, visible })
     }
 

@@ -50,15 +50,16 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     /// The longest beginning of a prompt that is remembered, but at most all tokens but one: the state behind the last
-    /// one is needed, too. A beginning counts if it shows an image, or is half of the prompt: a few words of a
-    /// template would keep another conversation in memory for next to nothing.
+    /// one is needed, too. A beginning counts if it shows an image, or is half of a prompt without one: the words of
+    /// a template would keep another conversation in memory for next to nothing.
     pub(crate) fn start(&mut self, keys: &[u64]) -> Option<Start> {
         let shared = |session: &Session| session.keys.iter().zip(keys).take_while(|(a, b)| a == b).count();
         let is_prompt = |session: &Session| session.hidden.is_some() && session.keys == keys;
         let rank = |(at, session): (usize, &Session)| (shared(session), is_prompt(session), at);
         let (n_shared, is_prompt, at) = self.sessions.iter().enumerate().map(rank).max()?;
         let n_kept = if is_prompt { n_shared } else { n_shared.min(keys.len().saturating_sub(1)) };
-        if 2 * n_kept < keys.len() && !keys[..n_kept].iter().any(|key| key & IMAGE != 0) {
+        let shows = |keys: &[u64]| keys.iter().any(|key| key & IMAGE != 0);
+        if !shows(&keys[..n_kept]) && (shows(keys) || 2 * n_kept < keys.len()) {
             return None;
         }
         let session = self.sessions.remove(at);
@@ -97,9 +98,12 @@ impl Sessions {
             is_last || counted.values().sum::<usize>() <= limit
         });
         let n_forgotten = self.sessions.len() - n_kept.count();
+        if n_forgotten == 0 {
+            return;
+        }
         self.sessions.drain(..n_forgotten);
-        let shown: BTreeSet<u64> =
-            self.sessions.iter().flat_map(|session| &session.keys).copied().filter(|key| key & IMAGE != 0).collect();
+        let runs = self.sessions.iter().flat_map(|session| session.keys.chunk_by(|a, b| a == b));
+        let shown: BTreeSet<u64> = runs.map(|run| run[0]).filter(|key| key & IMAGE != 0).collect();
         self.images.retain(|hash, _| shown.contains(&key_of_image(*hash)));
     }
 
