@@ -24,7 +24,7 @@ use crate::sampling::Sampled;
 use crate::sessions::{Session, Sessions};
 
 /// Conversations that a thread of a small model takes at least: for fewer, waking it costs more.
-const LEAST_ROWS: usize = 2;
+const LEAST_ROWS: usize = 16;
 
 /// An engine at work.
 pub(crate) struct Serving<'s, 'a, 'e> {

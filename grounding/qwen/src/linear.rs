@@ -78,7 +78,12 @@ impl Linear {
                     return rows_apart(x, weight, bias.as_ref(), base);
                 }
                 // One large product instead of a batch of small ones.
-                let y = dense(&x.reshape((rows_of(x), ()))?, weight, bias.as_ref())?;
+                let x_rows = x.reshape((rows_of(x), ()))?;
+                if is_fused(x) && !is_differentiated {
+                    let y = x_rows.matmul(&weight.t()?)?;
+                    return added(&y, bias.as_ref(), base)?.reshape(with_width(x, y.dim(1)?));
+                }
+                let y = dense(&x_rows, weight, bias.as_ref())?;
                 let y = y.reshape(with_width(x, y.dim(1)?))?;
                 base.map_or(Ok(y.clone()), |base| base + y)
             }
@@ -89,6 +94,31 @@ impl Linear {
 fn dense(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let y = x.matmul(&weight.t()?)?;
     bias.map_or(Ok(y.clone()), |bias| add_to_rows(&y, bias))
+}
+
+/// `y` plus bias and base in one pass on this thread: the tensor library adds on threads of its own, behind one lock, and
+/// passes that run side by side would wait for each other.
+fn added(y: &Tensor, bias: Option<&Tensor>, base: Option<&Tensor>) -> Result<Tensor> {
+    if bias.is_none() && base.is_none() {
+        return Ok(y.clone());
+    }
+    let width = y.dim(1)?;
+    let sums = with_values(y, |y| {
+        let mut sums = y.to_vec();
+        with_optional(bias, |bias| {
+            for row in sums.chunks_exact_mut(width) {
+                row.iter_mut().zip(bias.unwrap_or_default()).for_each(|(sum, bias)| *sum += bias);
+            }
+            Ok(())
+        })?;
+        with_optional(base, |base| {
+            let base = base.into_iter().flatten();
+            sums.iter_mut().zip(base).for_each(|(sum, base)| *sum += base);
+            Ok(())
+        })?;
+        Ok(sums)
+    })?;
+    Tensor::from_vec(sums, y.shape(), y.device())
 }
 
 /// As a product, without that a row depends on how many others there are.
