@@ -106,7 +106,7 @@ struct Closing(Sender<Mail>);
 impl Drop for Closing {
     fn drop(&mut self) {
         // A desk that is gone is closed.
-        let _ = self.0.send(Mail::Close);
+        drop(self.0.send(Mail::Close));
     }
 }
 
@@ -155,7 +155,7 @@ impl<'a> Asks<'a> for Desk {
     fn answer(&mut self, id: usize, completion: Result<Completion, PolicyError>) {
         if let Some(asker) = self.askers.remove(&id) {
             // As above.
-            let _ = asker.news.send((asker.index, News::Answer(completion)));
+            drop(asker.news.send((asker.index, News::Answer(completion))));
         }
     }
 }
@@ -214,7 +214,7 @@ impl Policy for SharedPolicy {
             let asker = Asker { index, news: news.clone(), is_cancelled: of_ask.is_cancelled.clone() };
             let (conversation, sampling) = ((*conversation).clone(), (*sampling).clone());
             // If the desk is gone the asker goes with the mail, and nothing will be heard of it.
-            let _ = self.to_desk.send(Mail::Ask(Box::new(Request { conversation, sampling, asker })));
+            drop(self.to_desk.send(Mail::Ask(Box::new(Request { conversation, sampling, asker }))));
             waiting.push(of_ask);
         }
         drop(news);
