@@ -106,11 +106,6 @@ impl Sessions {
         let shown: BTreeSet<u64> = runs.map(|run| run[0]).filter(|key| key & IMAGE != 0).collect();
         self.images.retain(|hash, _| shown.contains(&key_of_image(*hash)));
     }
-
-    #[cfg(test)]
-    fn lens(&self) -> Vec<usize> {
-        self.sessions.iter().map(|session| session.keys.len()).collect()
-    }
 }
 
 /// Tokens that storages have room for, each counted once.

@@ -4,8 +4,6 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
-mod support;
-
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,18 +12,26 @@ use std::thread;
 use image::{Rgb, RgbImage};
 use vigorl_policy::wire::STOP_STRINGS;
 use vigorl_policy::{
-    AnswerKind, Completion, Conversation, Finish, Grounding, Opening, Part, Policy, PolicyError, Preset,
-    Sampling, TurnForm, ground, share,
+    AnswerKind, Completion, Conversation, Finish, Grounding, Message, Opening, Part, Policy, PolicyError,
+    Preset, Role, Sampling, TurnForm, ground, share,
 };
 use vigorl_qwen::{Engine, LoadOptions, ModelSource, WeightFormat};
-
-use crate::support::nano;
 
 const FORM: TurnForm =
     TurnForm { opening: Opening::Thought, may_zoom: true, answer: AnswerKind::Point, below: [192, 160] };
 
 fn load(source: &ModelSource, format: WeightFormat) -> Engine {
     Engine::load(source, &LoadOptions { format, ..LoadOptions::default() }).unwrap()
+}
+
+fn nano() -> Engine {
+    load(&ModelSource::Nano, WeightFormat::NAMED[0].1)
+}
+
+/// The conversation goes on: what was said, and one more question.
+fn continued(mut conversation: Conversation, said: Message) -> Conversation {
+    conversation.messages.extend([said, Message::text(Role::User, "click the blue circle")]);
+    conversation
 }
 
 /// Random weights, and a tokenizer that cuts as that of published checkpoints does.
@@ -110,7 +116,7 @@ fn conversations_side_by_side_say_what_each_says_alone_in_every_format() {
                     .iter()
                     .zip(&said)
                     .map(|((talk, sampling), said)| {
-                        let next = support::continued(talk.clone(), said.as_ref().unwrap().message());
+                        let next = continued(talk.clone(), said.as_ref().unwrap().message());
                         (next, Sampling { form: None, ..sampling.clone() })
                     })
                     .collect();
