@@ -128,7 +128,9 @@ fn layer_of(command: &Command) -> Layer {
         | Command::Train(_)
         | Command::Quantize(_)
         | Command::Fetch(_)
-        | Command::Bench(BenchCommand::Engine(_) | BenchCommand::Train(_) | BenchCommand::Read(_)) => {
+        | Command::Bench(
+            BenchCommand::Engine(_) | BenchCommand::Batch(_) | BenchCommand::Train(_) | BenchCommand::Read(_),
+        ) => {
             vec![]
         }
     };
