@@ -4,6 +4,7 @@
 //! the world failed is counted apart and never as a failure of the policy.
 
 mod answers;
+pub mod batch;
 pub mod engine;
 pub mod engine_result;
 mod evaluation;

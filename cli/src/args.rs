@@ -856,6 +856,8 @@ pub(crate) enum BenchCommand {
     Step(BenchStepArgs),
     /// How fast the engine is at the sizes of published checkpoints, with random weights
     Engine(BenchEngineArgs),
+    /// How much faster several conversations are continued at once than one after the other, with the embedded policy
+    Batch(BenchBatchArgs),
     /// How long a training step of the embedded policy takes
     Train(BenchTrainArgs),
     /// How fast text is read: whole screenshots that this program draws, and the networks alone
@@ -908,6 +910,26 @@ pub(crate) struct BenchEngineArgs {
     /// counted apart
     #[arg(long, hide = true)]
     pub(crate) alone: bool,
+}
+
+/// `vigorl bench batch`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BenchBatchArgs {
+    /// Conversations of a round
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) conversations: u16,
+    /// Counted rounds, behind one that is not
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) rounds: u16,
+    /// Completions of one prompt in the large group
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) group: u16,
+    /// Storage of the weights
+    #[arg(long, default_value = "f32", value_parser = dtypes(&ALL_DTYPES))]
+    pub(crate) dtype: String,
+    /// Also write the result as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) result: Option<PathBuf>,
 }
 
 /// `vigorl bench train`

@@ -98,6 +98,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Fetch(FetchCommand::Reader(args)) => fetch::reader(args, form),
         Command::Bench(BenchCommand::Step(args)) => bench::step(args, &settings, form),
         Command::Bench(BenchCommand::Engine(args)) => bench::engine::engine(args, form),
+        Command::Bench(BenchCommand::Batch(args)) => bench::batch::batch(args, form),
         Command::Bench(BenchCommand::Train(args)) => train::bench(args, form),
         Command::Bench(BenchCommand::Read(args)) => bench::read::read(args, form),
         Command::Doctor(_) => doctor::doctor(&settings, form),
@@ -145,7 +146,9 @@ fn layer_of(command: &Command) -> Layer {
         | Command::Judge(_)
         | Command::Quantize(_)
         | Command::Fetch(_)
-        | Command::Bench(BenchCommand::Engine(_) | BenchCommand::Train(_) | BenchCommand::Read(_)) => {
+        | Command::Bench(
+            BenchCommand::Engine(_) | BenchCommand::Batch(_) | BenchCommand::Train(_) | BenchCommand::Read(_),
+        ) => {
             vec![]
         }
     };
