@@ -38,6 +38,7 @@ pub fn run_episode(
         }
     };
     watch.episode_started(&start)?;
+    plan.begin(&start);
     agent.senses.begin();
     agent.leash.start();
     let mut course = Course { agent, plan, env, watch, steps: Vec::new(), in_vain: Vec::new() };

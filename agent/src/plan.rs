@@ -6,8 +6,8 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use vigorl_interface::{Act, MouseButton};
-use vigorl_tasks::Observation;
 use vigorl_tasks::scripted::{Clause, Deadline, Ended, ReadStep, Script, Target, What};
+use vigorl_tasks::{Observation, Start};
 
 use crate::error::StepError;
 use crate::leash::Held;
@@ -47,6 +47,9 @@ impl From<Decision> for Planned {
 
 /// Decides what is done next.
 pub trait Decide {
+    /// An episode begins.
+    fn begin(&mut self, _start: &Start) {}
+
     /// The next step, from what is to be seen and from all steps so far.
     ///
     /// # Errors

@@ -107,7 +107,7 @@ const oracles = {
     const sum = [arms[0][0] + arms[1][0], arms[0][1] + arms[1][1]];
     const length = Math.hypot(...sum);
     const along = (by) => [vertex[0] + (by * sum[0]) / length, vertex[1] + (by * sum[1]) / length];
-    return [onDrawing(...([45, 35, 25, 15].map(along).find(isOnDrawing) ?? along(10))), submit()];
+    return [onDrawing(...([110, 90, 70, 50, 30].map(along).find(isOnDrawing) ?? along(10))), submit()];
   },
   'choose-list': () => {
     const list = one('#options');
