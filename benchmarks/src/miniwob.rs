@@ -199,6 +199,8 @@ pub struct Clicked {
     pub rate: Rate,
     /// Episodes in which the world failed.
     pub n_errors: usize,
+    /// Why, in the first of them.
+    pub error: Option<String>,
     /// The point that was clicked, as a share of width and height, where it is always the same.
     pub point: Option<(f64, f64)>,
 }
@@ -261,7 +263,8 @@ impl MiniWobSet {
                 return Err(errors.swap_remove(0));
             }
             let rate = Rate::of(successes.into_iter());
-            all.push(Clicked { task: task.name, rate, n_errors: errors.len(), point });
+            let error = errors.first().map(ToString::to_string);
+            all.push(Clicked { task: task.name, rate, n_errors: errors.len(), error, point });
         }
         Ok(all)
     }
