@@ -109,8 +109,10 @@ impl<'d> MiniWobWorld<'d> {
     }
 
     fn wait_until_ready(&mut self) -> Result<(), Failure> {
+        // A picture that is there but not decoded is painted later.
         const IS_READY: &str =
-            "return WOB_TASK_READY && [...document.images].every((image) => image.complete)";
+            "const decoded = [...document.images].map((image) => image.decode().catch(() => null));
+            return Promise.all(decoded).then(() => WOB_TASK_READY)";
         let look = || -> Result<_, DriverError> {
             Ok(match self.driver.evaluate(IS_READY)?.as_str() {
                 "true" => ControlFlow::Break(()),
