@@ -128,7 +128,7 @@ pub(crate) enum Command {
     View(ViewArgs),
     /// Measure a policy
     #[command(
-        after_help = "Examples:\n  vigorl eval practice --episodes 500\n  vigorl eval practice --tier words --vocabulary 40 --episodes 200 --json\n\n\
+        after_help = "Examples:\n  vigorl eval practice --episodes 500\n  vigorl eval practice --tier words --vocabulary 40 --episodes 200 --json\n  vigorl eval miniwob --tasks click-test,click-link --eyes auto\n  vigorl eval miniwob --clicker constant --result constant.json\n\n\
                             Every mode plays the same held-out items. Intervals are Wilson's at 95 %.\n\
                             The random clicker is exact: area of the target / area of the page."
     )]
@@ -417,16 +417,16 @@ pub(crate) struct EvalArgs {
     /// Folders of labelled screenshots, for `pages`
     #[arg(value_name = "DIR")]
     pub(crate) data: Vec<PathBuf>,
-    /// Number of items [default: all; practice: 500 pages]
+    /// Number of items, for miniwob of each task [default: all; practice: 500 pages; miniwob: as in the protocol]
     #[arg(long, value_parser = at_least_one())]
     pub(crate) episodes: Option<u64>,
-    /// Who looks [default: auto for pages, policy for practice]
+    /// Who looks [default: policy for practice, auto for the others]
     #[arg(long, value_name = "NAME", value_parser = looking_eyes())]
     pub(crate) eyes: Option<String>,
     /// For pages: in which words a label is asked for, with {} for the label; repeat for several [default: {}]
     #[arg(long = "wording", value_name = "WORDS")]
     pub(crate) wordings: Vec<String>,
-    /// How the policy is asked [default: both; pages: with zooms]
+    /// How the policy is asked [default: both for practice, with zooms for the others]
     #[arg(long, value_enum)]
     pub(crate) turns: Option<TurnsArg>,
     #[command(flatten)]
@@ -449,11 +449,72 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub(crate) pages: PageArgs,
     #[command(flatten)]
+    pub(crate) miniwob: MiniWobArgs,
+    #[command(flatten)]
     pub(crate) policy: PolicyArgs,
     #[command(flatten)]
     pub(crate) browser: BrowserArgs,
     #[command(flatten)]
     pub(crate) run: RunDirArgs,
+}
+
+/// Which tasks of MiniWoB++ are played, and under which rules.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "MiniWoB++")]
+pub(crate) struct MiniWobArgs {
+    /// The tasks, by name, with commas between them [default: all of the protocol]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) tasks: Vec<String>,
+    /// Under which rules [default: browsergym]
+    #[arg(long, value_enum)]
+    pub(crate) protocol: Option<ProtocolArg>,
+    /// What is to be seen [default: as in the protocol]
+    #[arg(long, value_enum)]
+    pub(crate) view: Option<ViewArg>,
+    /// The pages, as a folder or a wheel [default: data/miniwob]
+    #[arg(long = "data", value_name = "PATH")]
+    pub(crate) place: Option<PathBuf>,
+    /// Nobody looks, a baseline clicks
+    #[arg(long, value_enum, conflicts_with = "eyes")]
+    pub(crate) clicker: Option<ClickerArg>,
+}
+
+impl MiniWobArgs {
+    pub(crate) fn is_any(&self) -> bool {
+        let names = !self.tasks.is_empty() || self.protocol.is_some() || self.view.is_some();
+        names || self.place.is_some() || self.clicker.is_some()
+    }
+}
+
+/// The rules of MiniWoB++.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ProtocolArg {
+    /// BrowserGym's: 10 steps, raw reward above 0, the words are taken off the page
+    Browsergym,
+    /// Pix2Act's: 30 steps, raw reward above 0, the task alone
+    Pix2act,
+    /// SeeClick's: 10 steps, decayed reward above 0.8, the task alone
+    Seeclick,
+}
+
+/// What of a page of MiniWoB++ is to be seen.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ViewArg {
+    /// The window of BrowserGym, 332x214
+    Page,
+    /// The task alone, 160x210
+    Task,
+}
+
+/// Baselines of MiniWoB++.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ClickerArg {
+    /// One click, uniformly over the screen
+    Random,
+    /// As many of them as the protocol has steps
+    RandomAllSteps,
+    /// One click on the point of a grid that earned most on seeds to learn from
+    Constant,
 }
 
 impl RunArgs {

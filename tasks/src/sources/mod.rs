@@ -5,6 +5,7 @@
 //! seed gives the same episode.
 
 mod check;
+mod miniwob;
 mod pictures;
 mod practice;
 mod tasks;
@@ -16,6 +17,7 @@ use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::Driver;
 
 pub use check::{Checked, Outcome, Thoroughness, check};
+pub use miniwob::MiniWobSource;
 pub use pictures::PictureSource;
 pub use practice::PracticeSource;
 pub use tasks::{OpenTask, TaskSource};
