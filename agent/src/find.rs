@@ -92,7 +92,7 @@ pub(crate) fn aim(
     let mut points = Vec::new();
     for target in act.places() {
         let is_clicked = matches!(act, Act::Click { .. });
-        match find(agent, env, target, is_clicked, screenshot, &in_vain, watch, outcome)? {
+        match find(agent, env, (target, is_clicked), screenshot, &in_vain, watch, outcome)? {
             Ok(at) => points.push(at),
             Err(reason) => return Ok(Err(reason)),
         }
@@ -103,12 +103,11 @@ pub(crate) fn aim(
     Ok(act.try_map(|_| points.next().ok_or_else(|| "a target was not looked for".to_owned())))
 }
 
-/// The point for one target, or why there is none.
+/// The point for one target, and whether it is to be clicked; or why there is none.
 fn find(
     agent: &mut Agent<'_>,
     env: &mut dyn Environment,
-    target: &Target,
-    is_clicked: bool,
+    (target, is_clicked): (&Target, bool),
     screenshot: &Screenshot,
     in_vain: &[&InVain],
     watch: &mut dyn Watch,

@@ -624,7 +624,7 @@ pub(crate) enum EnvCommand {
                       for earns 1, where somebody knows it; a step before a reset is an error; only a limit truncates; nothing that is\n\
                       held out is learned from."
     )]
-    Check(EnvCheckArgs),
+    Check(Box<EnvCheckArgs>),
 }
 
 /// `vigorl env check`
@@ -692,7 +692,7 @@ pub(crate) enum TrainCommand {
     Sft(TrainSftArgs),
     /// Play recorded rollouts again, and find out whether every token, click and reward is the same
     #[command(after_help = "Example:\n  vigorl train replay-rollout runs/20260101T120000Z-rollout-practice")]
-    ReplayRollout(ReplayRolloutArgs),
+    ReplayRollout(Box<ReplayRolloutArgs>),
 }
 
 /// `vigorl train replay-rollout`

@@ -104,7 +104,7 @@ fn alternating(part: Part, number: u64) -> u64 {
 
 /// Which part a seed of [`alternating`] belongs to.
 fn part_of(seed: u64) -> Part {
-    if seed % 2 == 0 { Part::Train } else { Part::HeldOut }
+    if seed.is_multiple_of(2) { Part::Train } else { Part::HeldOut }
 }
 
 /// A number for a text that stays the same for ever (FNV-1a, 64 bits).
