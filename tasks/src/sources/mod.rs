@@ -1,7 +1,7 @@
 //! Where episodes come from: worlds under a name, of which a seed draws the episode.
 //!
 //! Start reading here. Invariants: what a source gives for learning and what it holds out never meet: [`Source::seed`]
-//! keeps their seeds apart, and [`check`] looks whether an instruction and its first screenshot are in both. The same
+//! keeps their seeds apart, and [`check()`] looks whether an instruction and its first screenshot are in both. The same
 //! seed gives the same episode.
 
 mod check;
