@@ -71,7 +71,7 @@ pub(crate) fn occurrences(reading: &Reading, name: &str, is_counted: bool) -> Ve
     for (at, (line, chars)) in reading.lines.iter().zip(&lines).enumerate() {
         for start in matches(&chars.chars, &needle.chars) {
             let glyphs = chars.at[start]..chars.at[start + needle.chars.len() - 1] + 1;
-            found.extend(occurrence(line, at, name, glyphs, 0.0));
+            found.extend(occurrence(line, at, name, glyphs, 0.0, false));
         }
         found.extend(wrapped(reading, &lines, at, name, &needle.chars));
     }
@@ -109,14 +109,17 @@ fn signs(reading: &Reading, name: &str) -> Vec<Occurrence> {
         if let ([sign], [(glyph, _)]) = (needle.as_slice(), chars.as_slice()) {
             let ratio = sign_ratio(line, alike(*sign));
             let is_likely = ratio >= MIN_LOG_RATIO;
-            found.extend(is_likely.then(|| occurrence(line, at, name, *glyph..glyph + 1, ratio)).flatten());
+            found.extend(
+                is_likely.then(|| occurrence(line, at, name, *glyph..glyph + 1, ratio, false)).flatten(),
+            );
             continue;
         }
         for window in chars.windows(needle.len()) {
             if window.iter().map(|(_, c)| c).eq(&needle) {
                 let glyphs = window[0].0..window[window.len() - 1].0 + 1;
                 found.extend(
-                    occurrence(line, at, name, glyphs, 0.0).filter(|found| found.extent != Extent::Words),
+                    occurrence(line, at, name, glyphs, 0.0, false)
+                        .filter(|found| found.extent != Extent::Words),
                 );
             }
         }
@@ -131,10 +134,12 @@ fn occurrence(
     name: &str,
     glyphs: Range<usize>,
     log_ratio: f64,
+    is_part: bool,
 ) -> Option<Occurrence> {
     let glyphs = with_signs(line, name, glyphs);
     let (is_left, is_right) = (edge(line, glyphs.start, true)?, edge(line, glyphs.end, false)?);
-    if !is_told_alike(line, name, &glyphs, log_ratio >= 0.0) {
+    // Of a text that wraps, only a part stands here.
+    if !is_part && !is_told_alike(line, name, &glyphs, log_ratio >= 0.0) {
         return None;
     }
     let shown: String = line.glyphs[glyphs.clone()].iter().map(|glyph| glyph.character).collect();
@@ -309,8 +314,12 @@ fn wrapped(
         let end = edge(line, glyphs.end, false)?;
         let line = &reading.lines[first];
         let start = own.at[own.chars.len() - begin];
-        let mut found = occurrence(line, first, name, start..line.glyphs.len(), 0.0)?;
+        let mut found = occurrence(line, first, name, start..line.glyphs.len(), 0.0, true)?;
         found.shown.push_str(&shown);
+        let [asked, whole] = [name, &found.shown].map(|text| text.chars().collect::<Vec<_>>());
+        if told(&asked, &telling(&asked), true) != told(&whole, &telling(&whole), true) {
+            return None;
+        }
         found.more = more;
         found.spelling = compare(name, &found.shown);
         // Two words that happen to end and begin lines of prose are not much of a name.
@@ -334,7 +343,7 @@ fn misread(line: &Line, at: usize, name: &str, chars: &Folded, needle: &[char]) 
         let glyphs = chars.at[start]..chars.at[end - 1] + 1;
         let ratio = log_ratio(line, &glyphs, needle);
         if ratio >= MIN_LOG_RATIO
-            && let Some(one) = occurrence(line, at, name, glyphs, ratio.min(-1e-9))
+            && let Some(one) = occurrence(line, at, name, glyphs, ratio.min(-1e-9), false)
         {
             found.push(one);
         }
@@ -362,7 +371,11 @@ fn single(line: &Line, at: usize, name: &str, chars: &Folded, needle: &[char]) -
     let glyphs = chars.at[0]..chars.at[0] + 1;
     let ratio = log_ratio(line, &glyphs, needle);
     let likely = ratio >= MIN_LOG_RATIO;
-    likely.then(|| occurrence(line, at, name, glyphs, ratio.min(-1e-9))).flatten().into_iter().collect()
+    likely
+        .then(|| occurrence(line, at, name, glyphs, ratio.min(-1e-9), false))
+        .flatten()
+        .into_iter()
+        .collect()
 }
 
 /// How likely the name is in the frames of these glyphs, beside what was read there.

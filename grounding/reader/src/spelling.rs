@@ -104,7 +104,7 @@ pub(crate) fn telling(chars: &[char]) -> Vec<bool> {
             matches!(c, '.' | ',' | ':' | '/' | '-' | '\'') && is_digit(before) && is_digit(after);
         let starts = before.is_none_or(|c| c.is_whitespace() || c == '(');
         let is_of_number = after.is_some_and(|c| c.is_ascii_digit() || is_currency(c));
-        let is_before = matches!(c, '+' | '-' | '±' | '~') && starts && is_of_number;
+        let is_before = matches!(c, '+' | '-' | '±') && starts && is_of_number;
         let ends = after.is_none_or(|c| !c.is_alphanumeric());
         let before_letter = at(index.checked_sub(2));
         let is_alone =
