@@ -239,7 +239,9 @@ impl Surroundings<'_> {
         let is_named = |field: &Rect<Screen>| {
             self.reading.lines.iter().any(|line| is_in(line.rect, *field) && is_centred(line.rect, *field))
         };
-        self.field(name).filter(|field| !is_named(field))
+        // A switch is a box, too.
+        let is_long = |field: &Rect<Screen>| field.width() >= 2.0 * field.height().min(3.0 * name.height());
+        self.field(name).filter(|field| is_long(field) && !is_named(field))
     }
 
     /// Where something that stands so to an anchor can be.
@@ -337,7 +339,7 @@ impl Surroundings<'_> {
         fitting
             .or_else(|| self.only_mark_behind(text, kind))
             .or(nearest)
-            .or_else(|| self.mark_in_column(block, kind))
+            .or_else(|| self.mark_in_column(block, text.height(), kind))
     }
 
     /// All lines of a name.
@@ -388,7 +390,10 @@ impl Surroundings<'_> {
         let behind: Vec<_> = in_row.into_iter().filter(|mark| mark.left > text.right).collect();
         let is_free = |mark: &Rect<Screen>| {
             let between = Rect::new(text.right, text.top, mark.left, text.bottom);
-            !self.reading.lines.iter().any(|line| is_in(line.rect, between))
+            // What begins behind the name and is level with the mark is the mark's own name.
+            let row = Rect::new(text.right, mark.top, mark.left, mark.bottom);
+            let is_own = |name: Rect<Screen>| name.left > text.right && is_in(name, row);
+            !self.reading.lines.iter().any(|line| is_in(line.rect, between) || is_own(line.rect))
         };
         match behind.as_slice() {
             [only] if is_free(only) => Some(*only),
@@ -396,14 +401,14 @@ impl Surroundings<'_> {
         }
     }
 
-    /// The one right below the name or right above it, in the name's column.
-    fn mark_in_column(self, text: Rect<Screen>, kind: Kind) -> Option<Rect<Screen>> {
-        let reach = COLUMN_PX.max(COLUMN * text.height());
+    /// The one right below the name or right above it, in the name's column; its lines are so high.
+    fn mark_in_column(self, text: Rect<Screen>, line: f64, kind: Kind) -> Option<Rect<Screen>> {
+        let reach = COLUMN_PX.max(COLUMN * line);
         let (left, right) = (text.left - 0.5 * reach, text.right + 0.5 * reach);
         let below = Rect::new(left, text.bottom, right, text.bottom + reach);
         let above = Rect::new(left, text.top - reach, right, text.top);
         [below, above].into_iter().find_map(|window| {
-            let marks = self.marks_in(window, text.height()).into_iter();
+            let marks = self.marks_in(window, line).into_iter();
             let mut fitting = marks.filter(|mark| self.looks_like(kind, *mark));
             fitting.next().filter(|_| fitting.next().is_none())
         })
