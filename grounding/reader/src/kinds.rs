@@ -36,7 +36,7 @@ const CONTROL_PX: u32 = 80;
 /// How far above or below its name a checkbox of a table is, in pixels.
 const COLUMN_PX: f64 = 40.0;
 /// The same in heights of its line, where that is more.
-const COLUMN: f64 = 2.0;
+const COLUMN: f64 = 1.5;
 /// Names in a bar stand this far apart, in widths of a letter. Words do by 0.6, letters of a fixed width by 1.3.
 const APART: f64 = 1.45;
 /// In a bar of menus that is asked for, they may stand closer.

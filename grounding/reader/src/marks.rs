@@ -12,7 +12,7 @@ use crate::shapes::{Pixels, corner_cut, is_edge_column, is_edge_row};
 const LEAST_PX: u32 = 8;
 /// Largest height, and the largest width of a switch: in pixels beside small text, in heights of a line beside large text.
 const LARGEST_PX: (u32, u32) = (40, 60);
-const LARGEST: (f64, f64) = (2.2, 3.6);
+const LARGEST: (f64, f64) = (2.2, 2.6);
 /// A corner that is cut by more of the height than this is that of a disc. A disc cuts about 0.27, the roundest squares
 /// about 0.13.
 const ROUND: f64 = 0.19;
