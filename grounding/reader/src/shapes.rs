@@ -435,12 +435,14 @@ pub(crate) fn field_of(
     // Steps grow with the text, as distances do where several pixels are one of the page.
     let (across, down) = (8.0_f64.max(label.height() / 3.0), 3.0_f64.max(label.height() / 8.0));
     let mut aside = (1..=60).map(|step| (label.right + across * f64::from(step), label.center().y));
-    // A label begins with its field, whose corners may be round: there no edge is level.
-    let inward = [8.0, 0.6 * label.height()];
-    let mut under = (1..=24)
-        .flat_map(|step| inward.map(|inward| (label.left + inward, label.bottom + down * f64::from(step))));
+    let under = |inward: f64| {
+        let mut places = (1..=24).map(|step| (label.left + inward, label.bottom + down * f64::from(step)));
+        places.find_map(|place| boxed(place).filter(is_below))
+    };
     let right = aside.find_map(|place| boxed(place).filter(is_right));
-    let below = under.find_map(|place| boxed(place).filter(is_below));
+    // A label begins with its field, whose corners may be round: there no edge is level.
+    let further = || right.is_none().then(|| under(0.6 * label.height())).flatten();
+    let below = under(8.0).or_else(further);
     match (right, below) {
         (Some(right), Some(below)) => {
             let is_close = below.rect().top - label.bottom < 0.8 * label.height();
