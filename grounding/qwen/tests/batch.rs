@@ -193,7 +193,7 @@ fn check_same_episodes(together: &Grounding, alone: &Grounding) {
         assert_eq!((&together.text, &together.token_ids), (&alone.text, &alone.token_ids));
         assert_eq!((together.finish, &together.forced), (alone.finish, &alone.forced));
         for (together, alone) in together.logprobs.iter().zip(&alone.logprobs) {
-            assert!((together - alone).abs() < 1e-5, "{together} instead of {alone}");
+            assert!((together - alone).abs() < 5e-5, "{together} instead of {alone}");
         }
     }
     assert_eq!(together.answer, alone.answer);
