@@ -100,9 +100,13 @@ impl<'d> MiniWobWorld<'d> {
             "hides_query": self.protocol.hides_query(),
             "episode": self.episode,
         });
-        let answer =
-            self.driver.evaluate(&format!("const wanted = {wanted};\n{}", include_str!("begin.js")))?;
-        let goal: Option<String> = serde_json::from_str(&answer)?;
+        let script = format!("const wanted = {wanted};\n{}", include_str!("begin.js"));
+        // A page whose own scripts have not run yet has changed nothing, and is asked again.
+        let begin = || -> Result<_, Failure> {
+            let goal: Option<String> = serde_json::from_str(&self.driver.evaluate(&script)?)?;
+            Ok(goal.map_or(ControlFlow::Continue(PAUSE), ControlFlow::Break))
+        };
+        let goal = wait_until(Some(Instant::now() + READY_WITHIN), begin)?;
         let goal = goal.ok_or_else(|| format!("the page of `{}` is none of MiniWoB++", self.task.name))?;
         self.wait_until_ready()?;
         Ok(goal.split_whitespace().collect::<Vec<_>>().join(" "))

@@ -188,7 +188,7 @@ const elementAt = ({ x, y, words }) => {
   const { left, top, right, bottom } = element.getBoundingClientRect();
   const found = { role: roleOf(element), name: nameOf(element).slice(0, 200), left, top, right, bottom, meant: null, acts: Boolean(acting) };
   const named = nameIn(words);
-  found.is_named = inner.matches('img') || /\b(button|link)\b/i.test(words.replace(QUOTED, '')) || ` ${plain(inner.textContent.slice(0, 400))} `.includes(` ${named} `);
+  found.is_named = (inner.matches('img') && (!found.name || ` ${plain(found.name)} `.includes(` ${named} `))) || /\b(button|link)\b/i.test(words.replace(QUOTED, '')) || ` ${plain(inner.textContent.slice(0, 400))} `.includes(` ${named} `);
   const isNothing = inner === document.body || inner === document.documentElement;
   // A click into a field does nothing by itself, and fields are often called otherwise than they are labelled.
   const isField = acting && acting.matches(TYPED);
