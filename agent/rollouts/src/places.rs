@@ -78,7 +78,8 @@ fn relative(from: &Path, to: &Path) -> Option<String> {
         return to.to_str().map(str::to_owned);
     }
     while ahead.peek().is_some() && ahead.peek() == behind.peek() {
-        (ahead.next(), behind.next());
+        ahead.next();
+        behind.next();
     }
     let up = behind.map(|_| Some(".."));
     let parts: Option<Vec<&str>> = up.chain(ahead.map(|part| part.as_os_str().to_str())).collect();
