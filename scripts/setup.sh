@@ -5,6 +5,7 @@
 #   scripts/setup.sh [build]       the same for a build of every part
 #   scripts/setup.sh build tests   and the applications that tests and examples use
 #   scripts/setup.sh build venv    and what makes the Python of `make parity`
+#   scripts/setup.sh miniwob       the pages of MiniWoB++, which `tests` fetches, too
 #
 # Invariant: nothing is guessed. Each check asks what the build or the program itself will ask, and is asked again
 # after the installation. Whatever cannot be installed ends this in one line that names it and the cure.
@@ -129,11 +130,11 @@ look() {
     look_for_demo
     for part in "$@"; do
         case $part in
-        demo) ;;
+        demo | miniwob) ;;
         build) look_for_build ;;
         tests) look_for_tests ;;
         venv) look_for_venv ;;
-        *) fail "there is no part $part: demo, build, tests, venv" ;;
+        *) fail "there is no part $part: demo, build, tests, venv, miniwob" ;;
         esac
     done
 }
@@ -199,12 +200,23 @@ fetch_reader() {
     why=$(python3 scripts/reader_weights.py 2>&1) || say "no text models ($why): the program will be built without a reader"
 }
 
+# The pages are no part of the program. Without them their tests fail, and `vigorl eval miniwob` says what is missing.
+fetch_pages() {
+    for part in "$@"; do
+        case $part in miniwob | tests) ;; *) continue ;; esac
+        why=$(python3 scripts/miniwob_pages.py 2>&1) && continue
+        [ "$part" = tests ] || fail "no pages of MiniWoB++: $why"
+        say "no pages of MiniWoB++ ($why): their tests will fail"
+    done
+}
+
 [ $# -gt 0 ] || set -- build
 check_rust
 look "$@"
 if [ -z "$packages" ]; then
     name_localhost
     fetch_reader
+    fetch_pages "$@"
     say "nothing is missing"
     exit 0
 fi
@@ -213,4 +225,5 @@ name_localhost
 look "$@"
 [ -z "$packages" ] || fail "installed, and still missing: $names; look at $packages"
 fetch_reader
+fetch_pages "$@"
 say "done"

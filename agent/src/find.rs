@@ -67,6 +67,8 @@ struct Search<'s> {
     target: &'s Target,
     screenshot: &'s Screenshot,
     place: Option<Result<vigorl_geometry::Rect<Screen>, String>>,
+    /// Whether it is to be clicked.
+    is_clicked: bool,
 }
 
 impl Search<'_> {
@@ -89,7 +91,8 @@ pub(crate) fn aim(
     let mut in_vain: Vec<&InVain> = in_vain.iter().filter(|tried| tried.was(act, screenshot)).collect();
     let mut points = Vec::new();
     for target in act.places() {
-        match find(agent, env, target, screenshot, &in_vain, watch, outcome)? {
+        let is_clicked = matches!(act, Act::Click { .. });
+        match find(agent, env, (target, is_clicked), screenshot, &in_vain, watch, outcome)? {
             Ok(at) => points.push(at),
             Err(reason) => return Ok(Err(reason)),
         }
@@ -100,11 +103,11 @@ pub(crate) fn aim(
     Ok(act.try_map(|_| points.next().ok_or_else(|| "a target was not looked for".to_owned())))
 }
 
-/// The point for one target, or why there is none.
+/// The point for one target, and whether it is to be clicked; or why there is none.
 fn find(
     agent: &mut Agent<'_>,
     env: &mut dyn Environment,
-    target: &Target,
+    (target, is_clicked): (&Target, bool),
     screenshot: &Screenshot,
     in_vain: &[&InVain],
     watch: &mut dyn Watch,
@@ -117,7 +120,7 @@ fn find(
     if let (true, Some(Ok(place))) = (outcome.sightings.is_empty(), &place) {
         outcome.place = Some(*place);
     }
-    let search = Search { target, screenshot, place };
+    let search = Search { target, screenshot, place, is_clicked };
     let mut found = ask(agent, &search, 0, None, watch, outcome)?;
     if search.is_decided() || agent.checks == Checks::Nobody || !agent.eyes.may_err() {
         return Ok(sure_or_asked(agent, found, outcome));
@@ -207,7 +210,8 @@ fn veto_of_page(
 ) -> Result<Option<String>, StepError> {
     let Some(driver) = env.driver() else { return Ok(None) };
     let clock = Instant::now();
-    let element = ElementAt::look(driver, search.screenshot, at, &search.target.description)?;
+    let element =
+        ElementAt::look(driver, search.screenshot, at, &search.target.description, search.is_clicked)?;
     outcome.times.verify += clock.elapsed();
     let called = |role: &str, name: &str| match (role, name) {
         ("" | "generic", "") => "nothing".to_owned(),
@@ -236,7 +240,7 @@ fn ask(
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<Finding, StepError> {
-    let Search { target, screenshot, place } = search;
+    let Search { target, screenshot, place, .. } = search;
     let question = Ask { screenshot, target, place: place.as_ref(), nth, in_vain };
     let (cancel, until) = (agent.cancel, agent.leash.until());
     let mut follow = Follow { cancel, until, watch, failure: None, recording: Duration::ZERO };

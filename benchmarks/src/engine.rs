@@ -14,7 +14,7 @@ use std::time::Instant;
 use image::{Rgb, RgbImage};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use vigorl_kernels::{Added, Format, Isa, QuantizedMatrix};
+use vigorl_kernels::{Added, Format, Isa, QuantizedMatrix, Rows};
 use vigorl_policy::{Completion, Conversation, Message, Part, Policy, PolicyError, Role, Sampling};
 
 /// Tokens that are sampled in each turn.
@@ -166,7 +166,9 @@ fn int8_gops() -> f64 {
         to.iter_mut().enumerate().for_each(|(i, v)| *v = ((row * 31 + i * 7) % 17) as f32 - 8.0);
     });
     let x: Vec<f32> = (0..rows * n_in).map(|i| (i % 23) as f32 - 11.0).collect();
-    let secs = fastest(|| drop(black_box(matrix.multiply(Isa::detect(), black_box(&x), Added::default()))));
+    let secs = fastest(|| {
+        drop(black_box(matrix.multiply(Isa::detect(), black_box(&x), Rows::Together, Added::default())))
+    });
     2.0 * (rows * n_in * n_out) as f64 / secs / 1e9
 }
 

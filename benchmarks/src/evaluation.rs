@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use vigorl_agent::{Agent, Decide, Episode, InOrder, Sighting, Watch, WatchError, run_episode};
+use vigorl_agent::{Agent, Decide, Ending, Episode, InOrder, Sighting, Watch, WatchError, run_episode};
 use vigorl_geometry::{DevicePixelRatio, Rect, Screen, Size, Viewport};
 use vigorl_interface::Driver;
 use vigorl_runs::wilson95;
@@ -36,6 +36,11 @@ pub trait Evaluation {
     /// The groups that results are told apart by, each with its values, as rows of the table.
     fn groups(&self) -> Vec<(&'static str, Vec<String>)>;
 
+    /// Screenshot pixels per CSS pixel, where the rules of the evaluation name them.
+    fn device_pixel_ratio(&self) -> Option<DevicePixelRatio> {
+        None
+    }
+
     /// The item of a number below [`n_items`](Self::n_items).
     ///
     /// # Errors
@@ -47,7 +52,7 @@ pub trait Evaluation {
     /// # Errors
     /// If there is no such world.
     fn world<'w>(
-        &self,
+        &'w self,
         idx: u64,
         driver: Option<&'w mut dyn Driver>,
         device_pixel_ratio: DevicePixelRatio,
@@ -74,8 +79,8 @@ pub struct Item {
     pub instruction: String,
     /// The groups that it belongs to: group and value. A group may have several.
     pub values: Vec<(&'static str, String)>,
-    /// Probability of a uniform click to solve it.
-    pub chance: f64,
+    /// Probability of a uniform click to solve it, where that is known without playing it.
+    pub chance: Option<f64>,
     /// Where it is on the screenshot, as far as that is known without playing it.
     pub targets: Vec<Rect<Screen>>,
     /// Whether what is asked for is not there: then it is right to do nothing.
@@ -127,11 +132,11 @@ pub enum PlayError {
 ///
 /// # Errors
 /// [`PlayError`] if there is no such item or a watcher failed; a world that fails is in the episode.
-pub fn play(
+pub fn play<'w>(
     agent: &mut Agent<'_>,
-    evaluation: &dyn Evaluation,
+    evaluation: &'w dyn Evaluation,
     idx: u64,
-    driver: Option<&mut dyn Driver>,
+    driver: Option<&'w mut dyn Driver>,
     device_pixel_ratio: DevicePixelRatio,
     labels: &[(&str, &str)],
     watch: &mut dyn Watch,
@@ -180,7 +185,8 @@ pub struct Rate {
 }
 
 impl Rate {
-    fn of(successes: impl Iterator<Item = bool>) -> Self {
+    /// Counts.
+    pub fn of(successes: impl Iterator<Item = bool>) -> Self {
         let (mut n_success, mut n) = (0, 0);
         for success in successes {
             n += 1;
@@ -188,6 +194,18 @@ impl Rate {
         }
         let rate = n_success as f64 / (n.max(1)) as f64;
         Self { n_success, n, rate, wilson95: wilson95(n_success, n) }
+    }
+
+    /// As a cell of a table.
+    pub fn in_words(&self) -> String {
+        format!(
+            "{:.1} % ({:.1} to {:.1})  {:>3}/{:<3}",
+            self.rate * 100.0,
+            self.wilson95.0 * 100.0,
+            self.wilson95.1 * 100.0,
+            self.n_success,
+            self.n
+        )
     }
 }
 
@@ -258,6 +276,10 @@ pub struct ModeResult {
     pub zooms_mean: f64,
     /// Median time of an episode.
     pub median_millis: f64,
+    /// Episodes that a limit of steps, actions or time ended.
+    pub n_step_limit: usize,
+    /// Episodes in which a limit of tokens cut the policy off.
+    pub n_token_limit: usize,
     /// Episodes in which the world failed.
     pub n_errors: usize,
     /// Reasons of the first few.
@@ -270,6 +292,8 @@ impl ModeResult {
         let mut millis = tally.millis.clone();
         millis.sort_by(f64::total_cmp);
         let n_zooms: usize = tally.played.iter().map(|played| played.episode.n_zooms()).sum();
+        let n_ended =
+            |ending: Ending| tally.played.iter().filter(|played| played.episode.ending == ending).count();
         let errors = tally.errors.iter().take(5).map(|(seed, error)| format!("page {seed}: {error}"));
         Self {
             mode,
@@ -278,6 +302,8 @@ impl ModeResult {
             answers: Answers::of(&tally.played),
             zooms_mean: n_zooms as f64 / tally.millis.len().max(1) as f64,
             median_millis: millis.get(millis.len() / 2).copied().unwrap_or_default().round(),
+            n_step_limit: n_ended(Ending::StepLimit),
+            n_token_limit: n_ended(Ending::TokenLimit),
             n_errors: tally.errors.len(),
             errors: errors.collect(),
         }
@@ -297,18 +323,21 @@ pub struct RandomClicker {
 }
 
 impl RandomClicker {
-    /// The exact rate on items that were played.
-    pub fn on(played: &[Played], evaluation: &dyn Evaluation) -> Self {
+    /// The exact rate on items that were played; nothing where it is known of none.
+    pub fn on(played: &[Played], evaluation: &dyn Evaluation) -> Option<Self> {
+        if !played.is_empty() && played.iter().all(|played| played.item.chance.is_none()) {
+            return None;
+        }
         let mean = |keep: &dyn Fn(&Item) -> bool| {
             let items = played.iter().map(|played| &played.item).filter(|item| keep(item));
-            let chances: Vec<f64> = items.map(|item| item.chance).collect();
+            let chances: Vec<f64> = items.filter_map(|item| item.chance).collect();
             (!chances.is_empty()).then(|| chances.iter().sum::<f64>() / chances.len() as f64)
         };
-        Self {
+        Some(Self {
             method: "exact expectation of a uniform click: area of the target / area of the page",
             all: mean(&|_| true).unwrap_or_default(),
             by: by_group(&evaluation.groups(), mean),
-        }
+        })
     }
 }
 
@@ -331,8 +360,9 @@ pub struct EvaluationResult {
     pub truncated: bool,
     /// One entry per mode.
     pub modes: Vec<ModeResult>,
-    /// The baseline.
-    pub random_clicker: RandomClicker,
+    /// The baseline, where it is known without playing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub random_clicker: Option<RandomClicker>,
     /// What is played, for people.
     #[serde(skip)]
     pub title: String,
@@ -354,22 +384,26 @@ impl EvaluationResult {
         }
         out += &format!("\n{:<16}", "");
         out.extend(self.modes.iter().map(|mode| format!("{:>34}", mode.mode.label())));
-        out += &format!("{:>15}\n", "random clicker");
-        out += &self.row("all", |mode| Some(mode.all), Some(self.random_clicker.all));
+        let clicker = self.random_clicker.as_ref();
+        out += &clicker.map_or_else(String::new, |_| format!("{:>15}", "random clicker"));
+        out += "\n";
+        out += &self.row("all", |mode| Some(mode.all), clicker.map(|clicker| clicker.all));
         for (group, values) in &self.groups {
             let group = format!("by_{group}");
             for value in values {
-                let random = self.random_clicker.by.get(&group).and_then(|by| by.get(value)).copied();
+                let random = clicker.and_then(|clicker| clicker.by.get(&group)?.get(value)).copied();
                 let rate = |mode: &ModeResult| mode.by.get(&group).and_then(|by| by.get(value)).copied();
                 out += &self.row(value, rate, random);
             }
         }
         for mode in &self.modes {
             out += &format!(
-                "\n{}: {:.2} zooms and {:.0} ms (median) per episode, {} not judged because the world failed\n",
+                "\n{}: {:.2} zooms and {:.0} ms (median) per episode; ended by the limit of steps: {}, by the limit of tokens: {}; {} not judged because the world failed\n",
                 mode.mode.label(),
                 mode.zooms_mean,
                 mode.median_millis,
+                mode.n_step_limit,
+                mode.n_token_limit,
                 mode.n_errors
             );
             out.extend(mode.answers.iter().map(Answers::in_words));
@@ -379,21 +413,15 @@ impl EvaluationResult {
     }
 
     fn row(&self, name: &str, rate: impl Fn(&ModeResult) -> Option<Rate>, random: Option<f64>) -> String {
-        let Some(random) = random else { return String::new() };
+        if random.is_none() && self.modes.iter().all(|mode| rate(mode).is_none()) {
+            return String::new();
+        }
         let mut out = format!("{name:<16}");
         for mode in &self.modes {
-            let cell = rate(mode).map_or_else(String::new, |r| {
-                format!(
-                    "{:.1} % ({:.1} to {:.1})  {:>3}/{:<3}",
-                    r.rate * 100.0,
-                    r.wilson95.0 * 100.0,
-                    r.wilson95.1 * 100.0,
-                    r.n_success,
-                    r.n
-                )
-            });
+            let cell = rate(mode).map_or_else(String::new, |rate| rate.in_words());
             out += &format!("{cell:>34}");
         }
-        out + &format!("{:>13.1} %\n", random * 100.0)
+        out += &random.map_or_else(String::new, |random| format!("{:>13.1} %", random * 100.0));
+        out + "\n"
     }
 }

@@ -4,9 +4,11 @@
 //! the world failed is counted apart and never as a failure of the policy.
 
 mod answers;
+pub mod batch;
 pub mod engine;
 pub mod engine_result;
 mod evaluation;
+pub mod miniwob;
 mod pages;
 mod practice;
 #[cfg(feature = "reader")]
@@ -44,13 +46,15 @@ pub struct Wanted {
     pub data: Vec<PathBuf>,
     /// For labels: in which words they are asked for.
     pub wordings: Vec<String>,
+    /// For MiniWoB++: which tasks, and under which rules.
+    pub miniwob: miniwob::Choice,
 }
 
 /// Practice pages that are played unless said otherwise.
 const N_PRACTICE: u64 = 500;
 
 /// Every evaluation: what `vigorl eval NAME` takes.
-pub const EVALUATIONS: [Named; 2] = [
+pub const EVALUATIONS: [Named; 3] = [
     Named {
         name: "practice",
         about: "generated pages, live: each judges the click itself",
@@ -69,5 +73,10 @@ pub const EVALUATIONS: [Named; 2] = [
             let all = PagesSet::open(&wanted.data, &wanted.wordings)?;
             Ok(Box::new(all.limited(wanted.n.unwrap_or(u64::MAX))))
         },
+    },
+    Named {
+        name: "miniwob",
+        about: "the tasks of MiniWoB++, live, under a protocol that numbers are published by",
+        open: |wanted| Ok(Box::new(miniwob::MiniWobSet::open(&wanted.miniwob, wanted.n)?)),
     },
 ];

@@ -252,14 +252,14 @@ impl Evaluation for PagesSet {
             seed: idx,
             instruction: asked.instruction.clone(),
             values,
-            chance: if asked.targets.is_empty() { 0.0 } else { largest / area },
+            chance: Some(if asked.targets.is_empty() { 0.0 } else { largest / area }),
             targets: asked.targets.clone(),
             is_absent: asked.targets.is_empty(),
         })
     }
 
     fn world<'w>(
-        &self,
+        &'w self,
         idx: u64,
         _driver: Option<&'w mut dyn Driver>,
         device_pixel_ratio: DevicePixelRatio,

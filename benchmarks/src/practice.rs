@@ -94,11 +94,12 @@ impl Evaluation for PracticeSet {
         let page_area = f64::from(spec.canvas.width) * f64::from(spec.canvas.height);
         let chance = widget.bounds.in_viewport().size().area() / page_area;
         let instruction = task.instruction.clone();
-        Ok(Item { seed: spec.seed, instruction, values, chance, targets: Vec::new(), is_absent: false })
+        let targets = Vec::new();
+        Ok(Item { seed: spec.seed, instruction, values, chance: Some(chance), targets, is_absent: false })
     }
 
     fn world<'w>(
-        &self,
+        &'w self,
         idx: u64,
         driver: Option<&'w mut dyn Driver>,
         device_pixel_ratio: DevicePixelRatio,
@@ -134,6 +135,7 @@ mod tests {
         let reward = success.map(|success| f64::from(u8::from(success)));
         let values = values.iter().map(|(group, value)| (*group, (*value).to_owned())).collect();
         let (instruction, targets) = (String::new(), Vec::new());
+        let chance = Some(chance);
         let item = Item { seed: 1, instruction, values, chance, targets, is_absent: false };
         let episode = Episode { start: None, steps: Vec::new(), ending, success, reward, detail: None };
         Played { item, episode }
@@ -159,7 +161,7 @@ mod tests {
         assert_eq!(result.errors, ["page 1: the browser is gone"]);
         let json = serde_json::to_value(&result).unwrap();
         assert_eq!(json["by_kind"]["icon"]["n"], 2, "groups stand beside the rest: {json}");
-        let random = RandomClicker::on(&tally.played, &set());
+        let random = RandomClicker::on(&tally.played, &set()).unwrap();
         assert!((random.all - 0.04).abs() < 1e-12);
         assert!((random.by["by_kind"]["icon"] - 0.05).abs() < 1e-12);
     }
@@ -181,7 +183,7 @@ mod tests {
                 groups.iter().any(|(known, values)| known == group && values.contains(value))
             };
             assert!(item.values.iter().all(is_row), "{item:?}");
-            assert!(item.chance > 0.0 && item.chance < 1.0);
+            assert!(item.chance.is_some_and(|chance| chance > 0.0 && chance < 1.0));
         }
     }
 }

@@ -128,7 +128,7 @@ pub(crate) enum Command {
     View(ViewArgs),
     /// Measure a policy
     #[command(
-        after_help = "Examples:\n  vigorl eval practice --episodes 500\n  vigorl eval practice --tier words --vocabulary 40 --episodes 200 --json\n\n\
+        after_help = "Examples:\n  vigorl eval practice --episodes 500\n  vigorl eval practice --tier words --vocabulary 40 --episodes 200 --json\n  vigorl eval miniwob --tasks click-test,click-link --eyes auto\n  vigorl eval miniwob --clicker constant --result constant.json\n\n\
                             Every mode plays the same held-out items. Intervals are Wilson's at 95 %.\n\
                             The random clicker is exact: area of the target / area of the page."
     )]
@@ -417,16 +417,16 @@ pub(crate) struct EvalArgs {
     /// Folders of labelled screenshots, for `pages`
     #[arg(value_name = "DIR")]
     pub(crate) data: Vec<PathBuf>,
-    /// Number of items [default: all; practice: 500 pages]
+    /// Number of items, for miniwob of each task [default: all; practice: 500 pages; miniwob: as in the protocol]
     #[arg(long, value_parser = at_least_one())]
     pub(crate) episodes: Option<u64>,
-    /// Who looks [default: auto for pages, policy for practice]
+    /// Who looks [default: policy for practice, auto for the others]
     #[arg(long, value_name = "NAME", value_parser = looking_eyes())]
     pub(crate) eyes: Option<String>,
     /// For pages: in which words a label is asked for, with {} for the label; repeat for several [default: {}]
     #[arg(long = "wording", value_name = "WORDS")]
     pub(crate) wordings: Vec<String>,
-    /// How the policy is asked [default: both; pages: with zooms]
+    /// How the policy is asked [default: both for practice, with zooms for the others]
     #[arg(long, value_enum)]
     pub(crate) turns: Option<TurnsArg>,
     #[command(flatten)]
@@ -449,11 +449,72 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub(crate) pages: PageArgs,
     #[command(flatten)]
+    pub(crate) miniwob: MiniWobArgs,
+    #[command(flatten)]
     pub(crate) policy: PolicyArgs,
     #[command(flatten)]
     pub(crate) browser: BrowserArgs,
     #[command(flatten)]
     pub(crate) run: RunDirArgs,
+}
+
+/// Which tasks of MiniWoB++ are played, and under which rules.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "MiniWoB++")]
+pub(crate) struct MiniWobArgs {
+    /// The tasks, by name, with commas between them [default: all of the protocol]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) tasks: Vec<String>,
+    /// Under which rules [default: browsergym]
+    #[arg(long, value_enum)]
+    pub(crate) protocol: Option<ProtocolArg>,
+    /// What is to be seen [default: as in the protocol]
+    #[arg(long, value_enum)]
+    pub(crate) view: Option<ViewArg>,
+    /// The pages, as a folder or a wheel [default: data/miniwob]
+    #[arg(long = "data", value_name = "PATH")]
+    pub(crate) place: Option<PathBuf>,
+    /// Nobody looks, a baseline clicks
+    #[arg(long, value_enum, conflicts_with = "eyes")]
+    pub(crate) clicker: Option<ClickerArg>,
+}
+
+impl MiniWobArgs {
+    pub(crate) fn is_any(&self) -> bool {
+        let names = !self.tasks.is_empty() || self.protocol.is_some() || self.view.is_some();
+        names || self.place.is_some() || self.clicker.is_some()
+    }
+}
+
+/// The rules of MiniWoB++.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ProtocolArg {
+    /// BrowserGym's: 10 steps, raw reward above 0, the words are taken off the page
+    Browsergym,
+    /// Pix2Act's: 30 steps, raw reward above 0, the task alone
+    Pix2act,
+    /// SeeClick's: 10 steps, decayed reward above 0.8, the task alone
+    Seeclick,
+}
+
+/// What of a page of MiniWoB++ is to be seen.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ViewArg {
+    /// The window of BrowserGym, 332x214
+    Page,
+    /// The task alone, 160x210
+    Task,
+}
+
+/// Baselines of MiniWoB++.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ClickerArg {
+    /// One click, uniformly over the screen
+    Random,
+    /// As many of them as the protocol has steps
+    RandomAllSteps,
+    /// One click on the point of a grid that earned most on seeds to learn from
+    Constant,
 }
 
 impl RunArgs {
@@ -563,7 +624,7 @@ pub(crate) enum EnvCommand {
                       for earns 1, where somebody knows it; a step before a reset is an error; only a limit truncates; nothing that is\n\
                       held out is learned from."
     )]
-    Check(EnvCheckArgs),
+    Check(Box<EnvCheckArgs>),
 }
 
 /// `vigorl env check`
@@ -631,7 +692,7 @@ pub(crate) enum TrainCommand {
     Sft(TrainSftArgs),
     /// Play recorded rollouts again, and find out whether every token, click and reward is the same
     #[command(after_help = "Example:\n  vigorl train replay-rollout runs/20260101T120000Z-rollout-practice")]
-    ReplayRollout(ReplayRolloutArgs),
+    ReplayRollout(Box<ReplayRolloutArgs>),
     /// Write recorded rollouts as JSON lines that TRL or verl reads
     #[command(
         after_help = "Example:\n  vigorl train export-rollouts runs/20260101T120000Z-rollout-practice --format trl --output practice.jsonl\n\n\
@@ -703,6 +764,30 @@ pub(crate) enum DataCommand {
         after_help = "Example:\n  vigorl data practice data/icons --pages 20000 --split train --viewport 1920x1600"
     )]
     Practice(DataPracticeArgs),
+    /// Screenshots of your own app with names and boxes of what stands there, from the pages that tasks start on
+    #[command(
+        after_help = "Examples:\n  vigorl data app data/shop shop.yaml\n  vigorl env check data/shop/pairs.jsonl\n  vigorl rollout data/shop/pairs.jsonl\n\n\
+                      The page tells what stands where, and the reader what is written. What a task's own steps ask for is left out."
+    )]
+    App(DataAppArgs),
+}
+
+/// `vigorl data app`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DataAppArgs {
+    /// The folder to write, which must be new or empty
+    pub(crate) folder: PathBuf,
+    /// Task files; of each, the page that it starts on is shown
+    #[arg(value_name = "TASK", required = true)]
+    pub(crate) tasks: Vec<PathBuf>,
+    /// Episodes of each part of each task, if it draws variables
+    #[arg(long, default_value_t = 8, value_parser = at_least_one())]
+    pub(crate) episodes: u64,
+    /// How often each page is scrolled down
+    #[arg(long, default_value_t = 4)]
+    pub(crate) scrolls: u64,
+    #[command(flatten)]
+    pub(crate) browser: BrowserArgs,
 }
 
 /// `vigorl data practice`
@@ -869,6 +954,8 @@ pub(crate) enum BenchCommand {
     Step(BenchStepArgs),
     /// How fast the engine is at the sizes of published checkpoints, with random weights
     Engine(BenchEngineArgs),
+    /// How much faster several conversations are continued at once than one after the other, with the embedded policy
+    Batch(BenchBatchArgs),
     /// How long a training step of the embedded policy takes
     Train(BenchTrainArgs),
     /// How fast text is read: whole screenshots that this program draws, and the networks alone
@@ -921,6 +1008,26 @@ pub(crate) struct BenchEngineArgs {
     /// counted apart
     #[arg(long, hide = true)]
     pub(crate) alone: bool,
+}
+
+/// `vigorl bench batch`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BenchBatchArgs {
+    /// Conversations of a round
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) conversations: u16,
+    /// Counted rounds, behind one that is not
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) rounds: u16,
+    /// Completions of one prompt in the large group
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) group: u16,
+    /// Storage of the weights
+    #[arg(long, default_value = "f32", value_parser = dtypes(&ALL_DTYPES))]
+    pub(crate) dtype: String,
+    /// Also write the result as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) result: Option<PathBuf>,
 }
 
 /// `vigorl bench train`

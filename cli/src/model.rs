@@ -189,6 +189,7 @@ pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
         format: settings.dtype,
         max_pixels: settings.max_pixels,
         on_quantized: Some(on_quantized),
+        ..LoadOptions::default()
     };
     let checkpoint = open(&source)?;
     if let Some(max_pixels) = settings.max_pixels {

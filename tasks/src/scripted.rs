@@ -34,7 +34,7 @@ pub use script::{Deadline, Ended, Line, Script, What};
 pub use step::{
     Block, CheckStep, ElementSource, ReadStep, RepeatStep, RetryStep, ScreenSource, Source, Step, WithinStep,
 };
-pub use target::{ElementAt, ElementName, Place, Target, TextPlace};
+pub use target::{ElementAt, ElementName, Place, Target, TextPlace, Thing, things};
 pub use text::{On, TextClause};
 pub use values::{Secret, Values};
 pub use world::{Open, Opened, ScriptedWorld};

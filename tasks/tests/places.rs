@@ -80,7 +80,7 @@ fn the_page_contradicts_a_point_on_another_element_than_the_one_that_is_named() 
     let screenshot = driver.screenshot().unwrap();
     let mut meant = |x: f64, y: f64, words: &str| {
         let at = Point::new(x, y);
-        let element = ElementAt::look(&mut driver, &screenshot, at, words).unwrap().unwrap();
+        let element = ElementAt::look(&mut driver, &screenshot, at, words, true).unwrap().unwrap();
         (element.name, element.meant.map(|meant| meant.name))
     };
     let save = || Some("Save".to_owned());
@@ -110,7 +110,7 @@ fn a_button_that_is_asked_for_is_no_heading_picture_text_or_field_and_is_not_dis
     let screenshot = driver.screenshot().unwrap();
     let mut idle = |row: u32, words: &str| {
         let at = Point::new(10.0, f64::from(20 * row + 10));
-        ElementAt::look(&mut driver, &screenshot, at, words).unwrap().unwrap().idle.unwrap_or_default()
+        ElementAt::look(&mut driver, &screenshot, at, words, true).unwrap().unwrap().idle.unwrap_or_default()
     };
     let expected = [
         "heading",
@@ -122,19 +122,18 @@ fn a_button_that_is_asked_for_is_no_heading_picture_text_or_field_and_is_not_dis
         "struck",
         "two alphabets",
         "",
+        "reacts",
         "",
         "",
         "",
-        "",
-        "",
+        "reacts",
     ];
     for (row, expected) in (0..).zip(expected) {
         let said = idle(row, "the Save button");
         assert!(said.contains(expected) && said.is_empty() == expected.is_empty(), "row {row}: {said:?}");
     }
-    // Who does not ask for a button may mean the text.
+    // Who describes something may mean the text.
     for row in [0, 1, 2, 3, 5] {
-        assert_eq!(idle(row, "Save"), "", "row {row}");
         assert_eq!(idle(row, "what the \"Save button\" says"), "", "row {row}");
     }
     assert_eq!(idle(4, "Save"), "is disabled");
@@ -218,4 +217,49 @@ fn what_a_person_does_becomes_a_task_that_does_the_same() {
         let place = target.place.as_ref().unwrap();
         place.locate(Some(&mut driver), &mut Blind, &screenshot).unwrap().unwrap();
     }
+}
+
+#[test]
+fn what_reacts_to_nothing_is_not_clicked_and_what_may_react_is() {
+    let page = "<style>body { margin: 0 } body > * { margin: 0; padding: 0; height: 14px; display: block; font: 10px/14px serif }</style>\
+         <div>Save</div><span style='background: tan; border-radius: 9px'>Save</span><div role=status>Save</div>\
+         <div aria-hidden=true style='border: 1px solid'>Save</div>\
+         <div id=listens>Save</div><div style='cursor: pointer'>Save</div><div tabindex=0>Save</div><div role=menuitem>Save</div>\
+         <x-part>Save</x-part><div contenteditable>Save</div><label>Save <input></label><div id=react><b>Save</b></div><div id=dead>Save</div>\
+         <button>Do not save</button><button style='text-decoration: line-through'>Save</button><button>&#1057;&#1054;&#1056;&#1045;</button>\
+         <button>BiIIing</button><button>Save and close</button>\
+         <div style='position: relative'><button>Save</button><a href='#ad' style='position: absolute; inset: 0'></a></div>\
+         <script>listens.addEventListener('pointerdown', () => 1);\
+         react.__reactProps$x = { onClick() {} }; dead.__reactProps$x = { children: 'Save' };</script>";
+    let mut driver = shown(1.0, page);
+    let screenshot = driver.screenshot().unwrap();
+    let mut idle = |row: u32, words: &str, is_clicked: bool| {
+        let at = Point::new(10.0, f64::from(14 * row + 7));
+        let element = ElementAt::look(&mut driver, &screenshot, at, words, is_clicked).unwrap().unwrap();
+        element.idle.unwrap_or_default()
+    };
+    for row in [0, 1, 2, 3, 12] {
+        for words in ["the Save button", "Save"] {
+            assert_eq!(idle(row, words, true), "is nothing that reacts to a click", "row {row}, {words}");
+        }
+        assert_eq!(idle(row, "Save", false), "", "row {row}: it may be scrolled to, or hovered over");
+    }
+    for row in 4..=11 {
+        assert_eq!(idle(row, "the Save button", true), "", "row {row}");
+    }
+    assert_eq!(idle(13, "Save", true), "says the opposite");
+    assert_eq!(idle(13, "Do not save", true), "");
+    assert_eq!(idle(14, "the Save button", true), "is struck out");
+    assert_eq!(idle(15, "the COPE button", true), "is written in letters of another alphabet");
+    assert_eq!(idle(15, "\u{421}\u{41e}\u{420}\u{415}", true), "");
+    assert_eq!(idle(16, "the Billing button", true), "is spelled `BiIIing`");
+    assert_eq!(idle(16, "BiIIing", true), "");
+    assert_eq!(idle(17, "Save", true), "");
+    assert_eq!(idle(18, "the Save button", true), "covers Save");
+    // Where the page listens as a whole, nobody can tell.
+    driver.evaluate("document.addEventListener('click', () => 1)").unwrap();
+    let screenshot = driver.screenshot().unwrap();
+    let plain =
+        ElementAt::look(&mut driver, &screenshot, Point::new(10.0, 7.0), "Save", true).unwrap().unwrap();
+    assert_eq!(plain.idle, None);
 }

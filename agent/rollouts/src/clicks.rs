@@ -75,7 +75,8 @@ impl ClickSource {
 
     /// The task of an episode, up to the click, and the click's target.
     fn filled(&self, seed: u64) -> Result<(ScriptedTask, Target), Failure> {
-        let (part, number) = if seed % 2 == 0 { (Part::Train, seed / 2) } else { (Part::HeldOut, seed / 2) };
+        let (part, number) =
+            if seed.is_multiple_of(2) { (Part::Train, seed / 2) } else { (Part::HeldOut, seed / 2) };
         if self.task.n_drawn(part) == 0 {
             return Err(
                 "the task draws no variables, so that nothing of it is held out: give it a `draw`".into()

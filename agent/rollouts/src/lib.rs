@@ -1,12 +1,12 @@
 //! Rollouts: what a policy does when it is sampled, with all that learning from it needs.
 //!
 //! Start reading here:
-//! - [`collect`]: groups of episodes, played side by side in several browsers
+//! - [`collect()`]: groups of episodes, played side by side in several browsers
 //! - [`Sample`]: one episode as it is kept: every token, with the conversation that it was sampled in
 //! - [`ClickSource`]: a click of a task with steps, as an environment of its own
 //! - [`Tape`]: keeps what a watcher is told, for a run directory that takes one episode at a time
 //! - [`export()`]: the same for trainers elsewhere
-//! - [`compare`]: whether an episode that is played again is the same
+//! - [`compare()`]: whether an episode that is played again is the same
 //!
 //! Invariants: what is kept is what was sampled: no form, no search, no penalty, and a temperature that is stated. An episode
 //! in which the world failed is no sample, and never a reward of 0. Seeds are hashes of what a sample is, so that one sample

@@ -1,7 +1,5 @@
 //! Groups of episodes with a policy that draws its answer from its seed, on worlds that are pictures and that may fail.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
-//! `vigorl bench`: what a step costs besides the model, how fast the model is, how fast it learns, and how fast the
-//! reader reads.
+//! `vigorl bench`: what a step costs besides the model, how fast the model is, alone and with several conversations at
+//! once, how fast it learns, and how fast the reader reads.
 
+pub(crate) mod batch;
 pub(crate) mod engine;
 mod peer;
 #[cfg(feature = "reader")]

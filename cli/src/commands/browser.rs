@@ -1,7 +1,7 @@
 //! Starts the browser that the settings describe.
 
 use anyhow::Context as _;
-use vigorl_geometry::{Size, Viewport};
+use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::Driver as _;
 use vigorl_tasks::scripted::World;
 use vigorl_webdriver::{Options, Server, WebDriver, Window};
@@ -12,12 +12,22 @@ use crate::terminal;
 
 /// A browser with a visible area of `viewport`.
 pub(crate) fn start(settings: &Settings, viewport: Size<Viewport>) -> anyhow::Result<WebDriver> {
-    start_with(settings, viewport, false)
+    start_with(settings, viewport, settings.device_pixel_ratio, false)
+}
+
+/// The same with as many screenshot pixels per CSS pixel as somebody else names; nothing leaves it to the settings.
+pub(crate) fn start_at(
+    settings: &Settings,
+    viewport: Size<Viewport>,
+    device_pixel_ratio: Option<DevicePixelRatio>,
+) -> anyhow::Result<WebDriver> {
+    let ratio = device_pixel_ratio.unwrap_or(settings.device_pixel_ratio);
+    start_with(settings, viewport, ratio, false)
 }
 
 /// One that keeps what pages write to their console.
 pub(crate) fn start_with_console(settings: &Settings, viewport: Size<Viewport>) -> anyhow::Result<WebDriver> {
-    start_with(settings, viewport, true)
+    start_with(settings, viewport, settings.device_pixel_ratio, true)
 }
 
 /// Whether the settings ask for something else than a browser.
@@ -31,7 +41,12 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start_with(settings: &Settings, viewport: Size<Viewport>, console: bool) -> anyhow::Result<WebDriver> {
+fn start_with(
+    settings: &Settings,
+    viewport: Size<Viewport>,
+    device_pixel_ratio: DevicePixelRatio,
+    console: bool,
+) -> anyhow::Result<WebDriver> {
     check(settings)?;
     let server = match &settings.webdriver_url {
         Some(url) => Server::Running { url: url.clone() },
@@ -39,7 +54,7 @@ fn start_with(settings: &Settings, viewport: Size<Viewport>, console: bool) -> a
     };
     let options = Options {
         viewport,
-        device_pixel_ratio: settings.device_pixel_ratio,
+        device_pixel_ratio,
         window: match settings.window {
             settings::Window::Headless => Window::Headless,
             settings::Window::Headed => Window::Headed,

@@ -7,20 +7,23 @@ use anyhow::Context as _;
 use indicatif::ProgressBar;
 use serde_json::json;
 use vigorl_agent::{Agent, Cancel, Checks, ConfidenceMap, Ending as EpisodeEnding, Hands, Leash};
+use vigorl_benchmarks::miniwob::{Choice, Clicked, Clicker, MiniWobSet};
 use vigorl_benchmarks::{
     EVALUATIONS, Evaluation, EvaluationResult, Mode, ModeResult, PlayError, Played, RandomClicker, Tally,
     Wanted, fit, play,
 };
 use vigorl_files::write_whole;
+use vigorl_geometry::DevicePixelRatio;
 use vigorl_interface::Driver;
 use vigorl_policy::{Preset, Turns};
 use vigorl_report::write_report;
 use vigorl_runs::Run;
 use vigorl_tasks::Blind;
+use vigorl_tasks::miniwob::{Area, Protocol};
 use vigorl_tasks::practice::Split;
 use vigorl_webdriver::WebDriver;
 
-use crate::args::{EvalArgs, TurnsArg};
+use crate::args::{ClickerArg, EvalArgs, ProtocolArg, TurnsArg, ViewArg};
 use crate::commands::{Form, browser, pages, pretty};
 use crate::exit::{Ending, usage};
 use crate::eyes::{self, LoadedEyes};
@@ -33,6 +36,14 @@ const MAX_FAILURES_IN_A_ROW: usize = 5;
 /// Measures and prints the table.
 pub(crate) fn eval(args: &EvalArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
+    if args.name != "miniwob" && args.miniwob.is_any() {
+        let said =
+            format!("`{}` is not miniwob: leave out its tasks, protocol, view, data and clicker", args.name);
+        return Err(usage(said));
+    }
+    if let Some(clicker) = args.miniwob.clicker {
+        return click_without_eyes(args, clicker, settings, form, &cancel);
+    }
     let evaluation = open(args, settings)?;
     if args.record {
         record::check_output(settings)?;
@@ -84,7 +95,8 @@ fn open(args: &EvalArgs, settings: &Settings) -> anyhow::Result<Box<dyn Evaluati
     }
     let first_page = pages::first_page(&args.pages, settings, Split::HeldOut)?;
     let (data, wordings) = (args.data.clone(), args.wordings.clone());
-    (named.open)(&Wanted { n: args.episodes, first_page, data, wordings }).map_err(usage)
+    let miniwob = args.choice();
+    (named.open)(&Wanted { n: args.episodes, first_page, data, wordings, miniwob }).map_err(usage)
 }
 
 impl EvalArgs {
@@ -92,11 +104,99 @@ impl EvalArgs {
         self.name == "practice"
     }
 
+    /// What of MiniWoB++.
+    fn choice(&self) -> Choice {
+        Choice {
+            tasks: self.miniwob.tasks.clone(),
+            protocol: match self.miniwob.protocol {
+                None | Some(ProtocolArg::Browsergym) => Protocol::Browsergym,
+                Some(ProtocolArg::Pix2act) => Protocol::Pix2act,
+                Some(ProtocolArg::Seeclick) => Protocol::Seeclick,
+            },
+            area: self.miniwob.view.map(|view| match view {
+                ViewArg::Page => Area::Page,
+                ViewArg::Task => Area::Task,
+            }),
+            pages: self.miniwob.place.clone(),
+        }
+    }
+
+    /// Whether the eyes are measured, and not what they are held to.
+    fn measures_eyes(&self) -> bool {
+        self.is_practice() || self.name == "miniwob"
+    }
+
     /// The policy alone where it is what is measured.
     fn eyes(&self) -> &str {
         let by_itself = if self.is_practice() { eyes::POLICY } else { eyes::by_default() };
         self.eyes.as_deref().unwrap_or(by_itself)
     }
+}
+
+/// Screenshot pixels per CSS pixel, where the evaluation names them and nobody typed another number.
+fn ratio_of(evaluation: &dyn Evaluation, settings: &Settings) -> Option<DevicePixelRatio> {
+    evaluation.device_pixel_ratio().filter(|_| !settings.is_typed("device_pixel_ratio"))
+}
+
+/// The baselines of MiniWoB++: what clicks earn that look at nothing.
+fn click_without_eyes(
+    args: &EvalArgs,
+    clicker: ClickerArg,
+    settings: &Settings,
+    form: Form,
+    cancel: &Cancel,
+) -> anyhow::Result<Ending> {
+    let set = MiniWobSet::open(&args.choice(), args.episodes).map_err(usage)?;
+    let clicker = match clicker {
+        ClickerArg::Random => Clicker::Random,
+        ClickerArg::RandomAllSteps => Clicker::RandomAllSteps,
+        ClickerArg::Constant => Clicker::Constant,
+    };
+    let viewport = set.viewport().context("its pages need a browser")?;
+    let mut driver = browser::start_at(settings, viewport, set.device_pixel_ratio())?;
+    let bar = terminal::bar(set.n_tasks(), "tasks");
+    let mut go_on = |task: &str| {
+        bar.set_message(task.to_owned());
+        bar.inc(1);
+        !cancel.is_set()
+    };
+    let clicked = set
+        .clicked(clicker, settings.seed, &mut driver, &mut go_on)
+        .map_err(|error| anyhow::anyhow!("a page failed: {error}"))?;
+    bar.finish_and_clear();
+    let all = Clicked::all(&clicked);
+    let n_errors: usize = clicked.iter().map(|clicked| clicked.n_errors).sum();
+    let json = json!({
+        "benchmark": set.id(),
+        "clicker": clicker,
+        "command": env::command_line(),
+        "commit": record::COMMIT,
+        "seed": settings.seed,
+        "set": set.to_json(all.n as u64),
+        "all": all,
+        "n_errors": n_errors,
+        "by_task": clicked,
+    });
+    if let Some(path) = &args.result {
+        write_whole(path, pretty(&json).as_bytes())
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
+    terminal::data(&match form {
+        Form::Json => pretty(&json),
+        Form::Text => {
+            let lines = clicked.iter().map(|one| format!("{:<32}{}\n", one.task, one.rate.in_words()));
+            format!(
+                "{} · {} · commit {}\n\n{:<32}{}\n{}\n{n_errors} episodes not judged because the world failed\n",
+                set.id(),
+                set.title(all.n as u64),
+                record::COMMIT,
+                "all",
+                all.in_words(),
+                lines.collect::<String>()
+            )
+        }
+    });
+    Ok(if cancel.is_set() { Ending::Interrupted } else { Ending::Done })
 }
 
 /// The modes, each with its count.
@@ -120,8 +220,9 @@ impl<'a> Table<'a> {
         evaluation: &'a dyn Evaluation,
         cancel: &'a Cancel,
     ) -> anyhow::Result<Self> {
-        let mut driver =
-            evaluation.viewport().map(|viewport| browser::start(settings, viewport)).transpose()?;
+        let device_pixel_ratio = ratio_of(evaluation, settings);
+        let start = |viewport| browser::start_at(settings, viewport, device_pixel_ratio);
+        let mut driver = evaluation.viewport().map(start).transpose()?;
         let by_itself = if args.is_practice() { TurnsArg::Both } else { TurnsArg::Multi };
         let wanted: &[Mode] = match args.turns.unwrap_or(by_itself) {
             _ if eyes.policy().is_none() => &[Mode::Reading],
@@ -151,8 +252,7 @@ impl<'a> Table<'a> {
         } else {
             Run::unrecorded()
         };
-        // Practice pages measure the policy, not what it is held to.
-        let is_held = !args.is_practice() || settings.is_typed("min_confidence");
+        let is_held = !args.measures_eyes() || settings.is_typed("min_confidence");
         let min_confidence = if is_held { settings.min_confidence } else { 0.0 };
         Ok(Self { settings, min_confidence, cancel, eyes, driver, modes, run, n_failures: 0, evaluation })
     }
@@ -197,7 +297,7 @@ impl<'a> Table<'a> {
             leash: Leash::default(),
         };
         let labels = [("turns", mode.label())];
-        let ratio = self.settings.device_pixel_ratio;
+        let ratio = ratio_of(self.evaluation, self.settings).unwrap_or(self.settings.device_pixel_ratio);
         let driver = self.driver.as_mut().map(|driver| driver as &mut dyn Driver);
         play(&mut agent, self.evaluation, idx, driver, ratio, &labels, &mut self.run)
     }
@@ -213,7 +313,8 @@ impl<'a> Table<'a> {
             return Ok(());
         };
         terminal::note(&format!("a page failed ({message}); starting the browser again"));
-        self.driver = Some(browser::start(self.settings, viewport)?);
+        let ratio = ratio_of(self.evaluation, self.settings);
+        self.driver = Some(browser::start_at(self.settings, viewport, ratio)?);
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The verbs. Invariant: each command gets typed settings and plain arguments, and decides nothing about either.
 
+mod app_data;
 mod bench;
 mod browser;
 mod calibrate;
@@ -92,12 +93,14 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Train(TrainCommand::ReplayRollout(args)) => rollout::replay(args, &settings, form),
         Command::Train(TrainCommand::ExportRollouts(args)) => export::export(args, form),
         Command::Data(DataCommand::Practice(args)) => data::practice(args, &settings, form),
+        Command::Data(DataCommand::App(args)) => app_data::app(args, &settings, form),
         Command::Inspect(InspectCommand::Forward(args)) => inspect::forward(args, &settings, form),
         Command::Inspect(InspectCommand::Generate(args)) => inspect::generate(args, &settings),
         Command::Quantize(args) => quantize::quantize(args, form),
         Command::Fetch(FetchCommand::Reader(args)) => fetch::reader(args, form),
         Command::Bench(BenchCommand::Step(args)) => bench::step(args, &settings, form),
         Command::Bench(BenchCommand::Engine(args)) => bench::engine::engine(args, form),
+        Command::Bench(BenchCommand::Batch(args)) => bench::batch::batch(args, form),
         Command::Bench(BenchCommand::Train(args)) => train::bench(args, form),
         Command::Bench(BenchCommand::Read(args)) => bench::read::read(args, form),
         Command::Doctor(_) => doctor::doctor(&settings, form),
@@ -126,6 +129,7 @@ fn layer_of(command: &Command) -> Layer {
         Command::Record(args) => vec![&args.browser],
         Command::Eval(args) => vec![&args.policy, &args.browser, &args.run, &args.sureness],
         Command::Data(DataCommand::Practice(args)) => vec![&args.browser],
+        Command::Data(DataCommand::App(args)) => vec![&args.browser],
         Command::Inspect(InspectCommand::Forward(args)) => vec![&args.policy],
         Command::Inspect(InspectCommand::Generate(args)) => vec![&args.policy],
         Command::Env(EnvCommand::Check(args)) => vec![&args.browser],
@@ -144,7 +148,9 @@ fn layer_of(command: &Command) -> Layer {
         | Command::Judge(_)
         | Command::Quantize(_)
         | Command::Fetch(_)
-        | Command::Bench(BenchCommand::Engine(_) | BenchCommand::Train(_) | BenchCommand::Read(_)) => {
+        | Command::Bench(
+            BenchCommand::Engine(_) | BenchCommand::Batch(_) | BenchCommand::Train(_) | BenchCommand::Read(_),
+        ) => {
             vec![]
         }
     };

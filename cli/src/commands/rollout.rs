@@ -1,14 +1,13 @@
 //! `vigorl rollout`: groups of sampled episodes in a run directory; and `vigorl train replay-rollout`, which plays them again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::json;
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::Driver;
-use vigorl_policy::{Policy, Preset, Sampling};
+use vigorl_policy::{Policy, Preset, Sampling, SharedPolicy, share};
 use vigorl_report::write_report;
 use vigorl_rollouts::{
     Collected, Collecting, Ended, Group, Images, Kit, SaidBy, Sample, Store, Wanted, collect, compare,
@@ -22,7 +21,7 @@ use crate::args::{PartArg, ReplayRolloutArgs, RolloutArgs};
 use crate::commands::{Form, browser, pretty, sources};
 use crate::exit::{Ending, usage};
 use crate::eyes::LoadedEyes;
-use crate::model::{self, LoadedPolicy};
+use crate::model;
 use crate::settings::Settings;
 use crate::{eyes, interrupt, record, terminal};
 
@@ -33,25 +32,15 @@ const TEMPERATURE: f64 = 1.0;
 /// As above.
 const TOP_P: f64 = 0.99;
 
-/// Browsers and policies for threads.
+/// Browsers for threads, and one policy that continues their conversations together.
 struct Tools<'a> {
     settings: &'a Settings,
-    policies: Mutex<Vec<LoadedPolicy>>,
-}
-
-impl<'a> Tools<'a> {
-    fn new(settings: &'a Settings, policy: &LoadedPolicy, n: u64) -> Self {
-        Self { settings, policies: Mutex::new((0..n).map(|_| policy.beside()).collect()) }
-    }
+    policy: SharedPolicy,
 }
 
 impl Kit for Tools<'_> {
     fn policy(&self) -> Box<dyn Policy + Send> {
-        let mut policies = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = policies.len() - 1;
-        // The last one stays, for another one beside it.
-        let policy = if last == 0 { policies[0].beside() } else { policies.swap_remove(last) };
-        Box::new(policy.policy)
+        Box::new(self.policy.clone())
     }
 
     fn driver(&self, viewport: Size<Viewport>) -> Result<Box<dyn Driver>, Failure> {
@@ -100,22 +89,11 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
     let root = run.path().context("a rollout is recorded")?.to_owned();
     let (mut store, images) = (Store::create(&root)?, Images::under(&root));
     let wanted = Wanted::groups(&*source, part, args.first, n_groups, args.group_size, settings.seed, 0);
-    let tools = Tools::new(settings, policy, args.at_once);
-    let how = Collecting {
-        source: &*source,
-        kit: &tools,
-        preset: &preset,
-        sampling: &sampling,
-        said_by: &said_by,
-        images: &images,
-        settle_cap: settings.settle_cap,
-        max_time: Some(max_time),
-        cancel: &cancel,
-        n_at_once: usize::try_from(args.at_once)?,
-    };
+    let LoadedEyes::Policy(mut policy) = loaded else { unreachable!("a policy was asked for") };
+    let n_at_once = usize::try_from(args.at_once)?;
     let bar = terminal::bar(wanted.len() as u64, "episodes");
     let (mut totals, mut n_episodes) = (Totals::default(), 0);
-    let collected = collect(&how, &wanted, &mut |group| {
+    let mut keep = |group: Group| {
         for played in &group.samples {
             played.tape.tell(&mut run)?;
             n_episodes += 1;
@@ -125,6 +103,22 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
         bar.inc((group.samples.len() + group.failed.len()) as u64);
         bar.set_message(totals.standing());
         Ok(())
+    };
+    let collected = share(&mut policy.policy, |policy| {
+        let tools = Tools { settings, policy };
+        let how = Collecting {
+            source: &*source,
+            kit: &tools,
+            preset: &preset,
+            sampling: &sampling,
+            said_by: &said_by,
+            images: &images,
+            settle_cap: settings.settle_cap,
+            max_time: Some(max_time),
+            cancel: &cancel,
+            n_at_once,
+        };
+        collect(&how, &wanted, &mut keep)
     });
     bar.finish_and_clear();
     if !matches!(&collected, Ok(collected) if !collected.is_cancelled) {
@@ -276,7 +270,7 @@ pub(crate) fn replay(args: &ReplayRolloutArgs, settings: &Settings, form: Form) 
     let mut samples = read_samples(&args.dir).map_err(|error| usage(error.to_string()))?;
     samples.truncate(args.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)));
     let first = samples.first().context("there is no sample")?;
-    let policy = model::load(settings)?;
+    let mut policy = model::load(settings)?;
     let weights = policy.record()?.sha256;
     if first.said_by.weights_sha256 != weights {
         let name = &first.said_by.policy;
@@ -285,7 +279,8 @@ pub(crate) fn replay(args: &ReplayRolloutArgs, settings: &Settings, form: Form) 
         )));
     }
     let names: BTreeSet<&str> = samples.iter().map(|sample| &*sample.key.source).collect();
-    let tools = Tools::new(settings, &policy, args.at_once);
+    let (own_preset, own_sampling, n_at_once) =
+        (policy.preset.clone(), policy.sampling.clone(), usize::try_from(args.at_once)?);
     let bar = terminal::bar(samples.len() as u64, "samples");
     let (mut n_same, mut different, mut lost) = (0_usize, Vec::new(), Vec::new());
     for name in names {
@@ -293,31 +288,20 @@ pub(crate) fn replay(args: &ReplayRolloutArgs, settings: &Settings, form: Form) 
         let of_source: Vec<&Sample> = samples.iter().filter(|sample| sample.key.source == name).collect();
         let first = of_source[0];
         let preset =
-            Preset::named(&first.said_by.preset).unwrap_or_else(|| policy.preset.clone()).for_rollouts();
+            Preset::named(&first.said_by.preset).unwrap_or_else(|| own_preset.clone()).for_rollouts();
         let sampling = Sampling {
             temperature: first.sampled_as.temperature,
             top_p: first.sampled_as.top_p,
             repetition_penalty: 1.0,
             form: None,
-            ..policy.sampling.clone()
+            ..own_sampling.clone()
         };
-        let how = Collecting {
-            source: &*source,
-            kit: &tools,
-            preset: &preset,
-            sampling: &sampling,
-            said_by: &first.said_by,
-            images: &Images::nowhere(),
-            settle_cap: settings.settle_cap,
-            max_time: None,
-            cancel: &cancel,
-            n_at_once: usize::try_from(args.at_once)?,
-        };
+        let images = Images::nowhere();
         let wanted: Vec<Wanted> = of_source
             .iter()
             .map(|sample| Wanted { key: sample.key.clone(), part: sample.part, group: sample.group })
             .collect();
-        let collected = collect(&how, &wanted, &mut |group| {
+        let mut compare_all = |group: Group| {
             for played in group.samples {
                 let again = played.sample;
                 let recorded = of_source.iter().find(|sample| sample.key == again.key);
@@ -330,6 +314,22 @@ pub(crate) fn replay(args: &ReplayRolloutArgs, settings: &Settings, form: Form) 
             }
             lost.extend(group.failed);
             Ok(())
+        };
+        let collected = share(&mut policy.policy, |policy| {
+            let tools = Tools { settings, policy };
+            let how = Collecting {
+                source: &*source,
+                kit: &tools,
+                preset: &preset,
+                sampling: &sampling,
+                said_by: &first.said_by,
+                images: &images,
+                settle_cap: settings.settle_cap,
+                max_time: None,
+                cancel: &cancel,
+                n_at_once,
+            };
+            collect(&how, &wanted, &mut compare_all)
         })?;
         if collected.is_cancelled {
             break;

@@ -7,10 +7,12 @@ use anyhow::Context as _;
 use serde_json::json;
 use vigorl_interface::Driver;
 use vigorl_rollouts::{ClickSource, clicks};
+use vigorl_tasks::miniwob::{Area, DEFAULT_FOLDER};
 use vigorl_tasks::practice::{PageSpec, Split, Tier};
 use vigorl_tasks::scripted::{Opened, Plan, ScriptedTask, World};
 use vigorl_tasks::sources::{
-    self, Checked, OpenTask, Outcome, PictureSource, PracticeSource, Source, Stage, TaskSource, Thoroughness,
+    self, Checked, MiniWobSource, OpenTask, Outcome, PictureSource, PracticeSource, Source, Stage,
+    TaskSource, Thoroughness,
 };
 use vigorl_tasks::{Failure, Senses};
 
@@ -27,9 +29,13 @@ const VOCABULARY: usize = 40;
 const MAX_STEPS: usize = 10;
 
 /// What names look like, and what they are.
-const NAMED: [(&str, &str); 5] = [
+const NAMED: [(&str, &str); 6] = [
     ("practice", "generated pages of coloured shapes and marks; one click decides"),
     ("practice/words", "generated pages of buttons, links and fields with a word each; one click decides"),
+    (
+        "miniwob/TASK",
+        "one of the 125 tasks of MiniWoB++, 10 clicks at most; `scripts/setup.sh miniwob` fetches the pages",
+    ),
     (
         "FILE.jsonl",
         "screenshots with boxes: lines of {\"image\", \"instruction\", \"box\"} or {\"problem\", \"answer\", \"images\"}",
@@ -48,6 +54,11 @@ pub(crate) fn open(name: &str, settings: &Settings) -> anyhow::Result<Box<dyn So
     Ok(match (name, Path::new(name).extension().and_then(|extension| extension.to_str())) {
         ("practice", _) => Box::new(PracticeSource::new(name, page)),
         ("practice/words", _) => Box::new(PracticeSource::new(name, words(page))),
+        (name, _) if name.starts_with("miniwob/") => {
+            let task = name.trim_start_matches("miniwob/");
+            let source = MiniWobSource::open(name, task, Area::Page, Path::new(DEFAULT_FOLDER));
+            Box::new(source.map_err(usage)?)
+        }
         (_, Some("jsonl")) => Box::new(PictureSource::open(name, Path::new(name)).map_err(usage)?),
         (_, Some("yaml" | "yml")) => Box::new(task(name, settings)?),
         (_, Some(extension)) if extension.starts_with("yaml#") => Box::new(click(name, settings)?),
@@ -76,7 +87,7 @@ fn expanded(name: &str) -> anyhow::Result<Vec<String>> {
     Ok(all)
 }
 
-fn read_task(name: &str) -> anyhow::Result<ScriptedTask> {
+pub(crate) fn read_task(name: &str) -> anyhow::Result<ScriptedTask> {
     let text =
         std::fs::read_to_string(name).map_err(|error| usage(format!("cannot read `{name}`: {error}")))?;
     ScriptedTask::parse(&text).map_err(|error| usage(format!("`{name}`: {error}")))
@@ -109,12 +120,12 @@ fn click(name: &str, settings: &Settings) -> anyhow::Result<ClickSource> {
         .map_err(|error| usage(format!("`{name}`: {error}")))
 }
 
-fn folder_of(file: &str) -> PathBuf {
+pub(crate) fn folder_of(file: &str) -> PathBuf {
     Path::new(file).parent().map_or_else(PathBuf::new, Path::to_owned)
 }
 
 /// Opens the browser or the desktop of a task, as the settings say.
-fn opener(settings: &Settings) -> Arc<OpenTask> {
+pub(crate) fn opener(settings: &Settings) -> Arc<OpenTask> {
     let settings = settings.clone();
     Arc::new(move |task: &ScriptedTask| -> Result<Opened, Failure> {
         Ok(match task.start.driver {

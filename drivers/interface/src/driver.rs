@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use vigorl_geometry::{Point, Viewport};
+
 use crate::{Action, DriverError, Screenshot};
 
 /// A tab, window or other surface of a driver.
@@ -100,6 +102,14 @@ pub trait Driver: Send {
     /// [`DriverError::Unsupported`] where there is no page.
     fn evaluate(&mut self, _script: &str) -> Result<String, DriverError> {
         Err(DriverError::Unsupported { what: "run JavaScript" })
+    }
+
+    /// Whether a click at a point reaches anything that reacts to clicks; nothing where nobody can tell.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`], but that a driver without pages cannot tell.
+    fn reacts_at(&mut self, _at: Point<Viewport>) -> Result<Option<bool>, DriverError> {
+        Ok(None)
     }
 
     /// All tabs, the current one first.

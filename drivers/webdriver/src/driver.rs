@@ -11,7 +11,7 @@ use image::{ImageFormat, RgbImage};
 use serde_json::{Value, json};
 use thirtyfour::WindowHandle;
 use thirtyfour::common::command::{Actions, Command};
-use vigorl_geometry::{DevicePixelRatio, Size};
+use vigorl_geometry::{DevicePixelRatio, Point, Size, Viewport};
 use vigorl_interface::{Action, Driver, DriverError, PageState, Screenshot, Settled, TabId};
 
 use crate::forms;
@@ -258,6 +258,14 @@ impl Driver for WebDriver {
 
     fn evaluate(&mut self, script: &str) -> Result<String, DriverError> {
         self.session.script("evaluate", script, Vec::new()).map(|value| value.to_string())
+    }
+
+    fn reacts_at(&mut self, at: Point<Viewport>) -> Result<Option<bool>, DriverError> {
+        let expression = format!("{}({}, {})", include_str!("reacts.js").trim_end(), at.x, at.y);
+        let parameters =
+            json!({ "expression": expression, "includeCommandLineAPI": true, "returnByValue": true });
+        let answer = self.session.devtools("ask what reacts", "Runtime.evaluate", parameters)?;
+        Ok(answer["result"]["value"].as_bool())
     }
 
     fn tabs(&mut self) -> Result<Vec<TabId>, DriverError> {

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use vigorl_kernels::{Added, Format, Isa, QuantizedMatrix};
+use vigorl_kernels::{Added, Format, Isa, QuantizedMatrix, Rows};
 
 fn main() {
     println!("{}, {} threads", Isa::detect().name(), rayon::current_num_threads());
@@ -27,7 +27,7 @@ fn main() {
             let mut best = f64::MAX;
             for _ in 0..if n_rows > 8 { 4 } else { 20 } {
                 let start = Instant::now();
-                black_box(matrix.multiply(Isa::detect(), &x, Added::default()));
+                black_box(matrix.multiply(Isa::detect(), &x, Rows::Together, Added::default()));
                 best = best.min(start.elapsed().as_secs_f64());
             }
             let operations = 2.0 * (n_rows * n_in * n_out) as f64;

@@ -34,11 +34,20 @@ pub(crate) struct Tile {
     pub(crate) sums: Vec<i32>,
     /// Sum of the 8-bit values of each row in each part of a block: `[block][part][row]`.
     pub(crate) part_sums: Vec<i32>,
-    /// Values of the outlier channels: `[outlier][row]`.
+    /// Values of the outlier channels, 0 where the channel is none of the row's: `[outlier][row]`.
     pub(crate) outliers: Vec<f32>,
 }
 
-/// All rows, and which channels are outliers.
+/// Whose largest values make a channel an outlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// Those of all rows, which belong together: the tokens of a prompt, the patches of a picture.
+    Together,
+    /// Of each row its own, so that a row gets what it would get alone.
+    Apart,
+}
+
+/// All rows, and which channels are outliers of any.
 #[derive(Debug)]
 pub(crate) struct Activations {
     pub(crate) n_rows: usize,
@@ -52,21 +61,47 @@ impl Activations {
     ///
     /// # Panics
     /// If that is not what `x` holds (caller's bug).
-    pub(crate) fn quantize(isa: Isa, x: &[f32], n_in: usize) -> Self {
-        let outlier_channels = outlier_channels(isa, x, n_in);
+    pub(crate) fn quantize(isa: Isa, x: &[f32], n_in: usize, rows: Rows) -> Self {
         let n_rows = x.len() / n_in.max(1);
         assert_eq!(x.len(), n_rows * n_in, "rows of {n_in} values");
+        let outliers = match rows {
+            Rows::Together => Outliers { of_all: outlier_channels(isa, x, n_in), of_row: Vec::new() },
+            Rows::Apart => Outliers::apart(isa, x, n_in),
+        };
         let starts: Vec<usize> = (0..n_rows).step_by(MAX_ROWS).collect();
         let tile = |&first_row: &usize| {
             let rows = &x[first_row * n_in..x.len().min((first_row + MAX_ROWS) * n_in)];
-            Tile::quantize(isa, rows, n_in, first_row, &outlier_channels)
+            Tile::quantize(isa, rows, n_in, first_row, &outliers)
         };
         let tiles = if n_rows > MAX_ROWS {
             starts.par_iter().map(tile).collect()
         } else {
             starts.iter().map(tile).collect()
         };
-        Self { n_rows, n_in, tiles, outlier_channels }
+        Self { n_rows, n_in, tiles, outlier_channels: outliers.of_all }
+    }
+}
+
+/// Channels that are multiplied in f32, in ascending order.
+struct Outliers {
+    /// Those of any row.
+    of_all: Vec<usize>,
+    /// Those of each row; empty if all have those of any.
+    of_row: Vec<Vec<usize>>,
+}
+
+impl Outliers {
+    fn apart(isa: Isa, x: &[f32], n_in: usize) -> Self {
+        let of_row: Vec<Vec<usize>> =
+            x.chunks_exact(n_in.max(1)).map(|row| outlier_channels(isa, row, n_in)).collect();
+        let mut of_all = of_row.concat();
+        of_all.sort_unstable();
+        of_all.dedup();
+        Self { of_all, of_row }
+    }
+
+    fn has(&self, row: usize, channel: usize) -> bool {
+        self.of_row.get(row).is_none_or(|channels| channels.binary_search(&channel).is_ok())
     }
 }
 
@@ -99,7 +134,8 @@ fn outlier_channels(isa: Isa, x: &[f32], n_in: usize) -> Vec<usize> {
 }
 
 impl Tile {
-    fn quantize(isa: Isa, x: &[f32], n_in: usize, first_row: usize, outlier_channels: &[usize]) -> Self {
+    fn quantize(isa: Isa, x: &[f32], n_in: usize, first_row: usize, outliers: &Outliers) -> Self {
+        let outlier_channels = &outliers.of_all;
         let n_rows = x.len() / n_in;
         let height = ROW_COUNTS.into_iter().find(|&h| h >= n_rows).unwrap_or(MAX_ROWS);
         let n_blocks = n_in.div_ceil(BLOCK);
@@ -122,8 +158,10 @@ impl Tile {
                 block[..n].copy_from_slice(&values[from..from + n]);
                 block[n..].fill(0.0);
                 while let Some(&channel) = outlier_channels.get(next_outlier).filter(|&&c| c < from + n) {
-                    tile.outliers[next_outlier * height + row] = block[channel - from];
-                    block[channel - from] = 0.0;
+                    if outliers.has(first_row + row, channel) {
+                        tile.outliers[next_outlier * height + row] = block[channel - from];
+                        block[channel - from] = 0.0;
+                    }
                     next_outlier += 1;
                 }
                 tile.set_block(isa, b, row, &block);

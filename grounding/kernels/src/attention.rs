@@ -35,51 +35,63 @@ pub enum Operands {
     Halves,
 }
 
-/// Sizes of an attention.
+/// The heads of an attention.
 #[derive(Debug, Clone, Copy)]
 pub struct AttentionShape {
-    /// Independent sequences.
-    pub batch: usize,
-    /// Queries of each.
-    pub n_queries: usize,
     /// Query heads; query head h reads key head h / (`n_heads` / `n_kv_heads`).
     pub n_heads: usize,
     /// Key heads.
     pub n_kv_heads: usize,
-    /// Keys of each sequence.
-    pub n_keys: usize,
     /// Width of a head.
     pub head_dim: usize,
 }
 
-/// Keys or values: (batch, key heads, keys, head width), the last axis contiguous.
+/// Keys or values: (key heads, keys, head width), the last axis contiguous.
 #[derive(Debug, Clone, Copy)]
 pub struct Heads<'a> {
     /// From the first value on.
     pub values: &'a [f32],
-    /// Values from one sequence to the next.
-    pub batch_stride: usize,
     /// Values from one head to the next.
     pub head_stride: usize,
     /// Values from one key to the next.
     pub key_stride: usize,
 }
 
-impl<'a> Heads<'a> {
-    /// All keys of one head.
-    fn head(&self, batch: usize, head: usize, shape: &AttentionShape) -> &'a [f32] {
-        let start = batch * self.batch_stride + head * self.head_stride;
-        &self.values[start..start + (shape.n_keys - 1) * self.key_stride + shape.head_dim]
+/// Keys and values that lie in one place.
+#[derive(Debug, Clone, Copy)]
+pub struct Stretch<'a> {
+    /// What queries are compared with.
+    pub keys: Heads<'a>,
+    /// What is read.
+    pub values: Heads<'a>,
+    /// How many of both.
+    pub n_keys: usize,
+}
+
+/// Queries that see the same keys, or the first of them.
+#[derive(Debug, Clone)]
+pub struct Sequence<'a> {
+    /// How many follow each other.
+    pub n_queries: usize,
+    /// Its keys in order, wherever they lie: that changes no number of the result.
+    pub stretches: Vec<Stretch<'a>>,
+}
+
+impl Sequence<'_> {
+    /// Keys of all stretches.
+    pub fn n_keys(&self) -> usize {
+        self.stretches.iter().map(|stretch| stretch.n_keys).sum()
     }
 }
 
 /// Which keys a query sees: two ranges, apart and in order, as a function of sequence and query.
 pub type Sees<'a> = dyn Fn(usize, usize) -> [Range<usize>; 2] + Sync + 'a;
 
-/// Softmax of the scaled products of queries and keys, times the values. A query that sees no key gets zeros.
+/// Softmax of the scaled products of queries and keys, times the values. A query that sees no key gets zeros. What a
+/// sequence gets depends on itself alone.
 ///
 /// # Shapes
-/// q and the result: (batch, queries, heads, head width).
+/// q and the result: (queries of all sequences, heads, head width).
 ///
 /// # Panics
 /// If the lengths do not fit (caller's bug).
@@ -88,44 +100,39 @@ pub fn attend(
     operands: Operands,
     shape: &AttentionShape,
     q: &[f32],
-    keys: Heads<'_>,
-    values: Heads<'_>,
+    sequences: &[Sequence<'_>],
     sees: &Sees<'_>,
 ) -> Vec<f32> {
-    let AttentionShape { batch, n_queries, n_heads, n_kv_heads, head_dim, .. } = *shape;
-    assert_eq!(q.len(), batch * n_queries * n_heads * head_dim, "queries of an attention");
+    let AttentionShape { n_heads, n_kv_heads, head_dim } = *shape;
+    let n_queries: usize = sequences.iter().map(|sequence| sequence.n_queries).sum();
+    assert_eq!(q.len(), n_queries * n_heads * head_dim, "queries of an attention");
     assert!(n_kv_heads > 0 && n_heads.is_multiple_of(n_kv_heads), "heads in groups of equal size");
-    let mut out = vec![0.0_f32; q.len()];
-    if shape.n_keys == 0 || out.is_empty() {
-        return out;
-    }
     let is_on_halves = operands == Operands::Halves && halves::exist(isa);
     let rows = if is_on_halves { halves::ROWS } else { ROWS };
-    let per_task = (rows / (n_heads / n_kv_heads)).clamp(1, n_queries);
-    let n_blocks = n_queries.div_ceil(per_task);
-    let task = |index: usize| {
-        let (block, head, item) =
-            (index % n_blocks, index / n_blocks % n_kv_heads, index / n_blocks / n_kv_heads);
-        Task { isa, shape, item, head, queries: block * per_task..n_queries.min((block + 1) * per_task) }
-    };
-    let n_tasks = batch * n_kv_heads * n_blocks;
-    let run = |task: Task<'_>| {
-        if is_on_halves && task.n_rows() > FEW_ROWS {
-            task.run_on_halves(q, keys, values, sees)
-        } else {
-            task.run(q, keys, values, sees)
+    let per_task = (rows / (n_heads / n_kv_heads)).max(1);
+    let (mut tasks, mut first) = (Vec::new(), 0);
+    for (item, sequence) in sequences.iter().enumerate() {
+        for from in (0..sequence.n_queries).step_by(per_task) {
+            let queries = from..sequence.n_queries.min(from + per_task);
+            tasks.extend((0..n_kv_heads).map(|head| {
+                let queries = queries.clone();
+                Task { isa, shape, item, sequence, first, head, queries }
+            }));
         }
+        first += sequence.n_queries;
+    }
+    let run = |task: &Task<'_>| {
+        if is_on_halves && task.n_rows() > FEW_ROWS { task.run_on_halves(q, sees) } else { task.run(q, sees) }
     };
-    let done: Vec<Vec<f32>> = (0..n_tasks).into_par_iter().map(|index| run(task(index))).collect();
+    let done: Vec<Vec<f32>> = tasks.par_iter().map(run).collect();
     // The rows of a task lie between those of others, so they are put in place afterwards.
+    let mut out = vec![0.0_f32; q.len()];
     let width = n_heads / n_kv_heads * head_dim;
-    out.par_chunks_mut(n_heads * head_dim).with_min_len(8).enumerate().for_each(|(at, out)| {
-        let (item, query) = (at / n_queries, at % n_queries);
-        for (head, out) in out.chunks_exact_mut(width).enumerate() {
-            let rows = &done[(item * n_kv_heads + head) * n_blocks + query / per_task];
-            out.copy_from_slice(&rows[query % per_task * width..][..width]);
+    for (task, rows) in tasks.iter().zip(&done) {
+        for (query, row) in task.queries.clone().zip(rows.chunks_exact(width)) {
+            out[task.start(query)..][..width].copy_from_slice(row);
         }
-    });
+    }
     out
 }
 
@@ -133,9 +140,21 @@ pub fn attend(
 struct Task<'a> {
     isa: Isa,
     shape: &'a AttentionShape,
+    /// Which sequence.
     item: usize,
+    sequence: &'a Sequence<'a>,
+    /// The first query of the sequence among all.
+    first: usize,
     head: usize,
     queries: Range<usize>,
+}
+
+/// Keys and values of one head that follow each other in memory: `[key]` of a head's width, as far apart as said.
+struct Met<'a> {
+    /// How many.
+    n: usize,
+    keys: (&'a [f32], usize),
+    values: (&'a [f32], usize),
 }
 
 impl Task<'_> {
@@ -152,19 +171,60 @@ impl Task<'_> {
     /// Where the group's heads of a query begin, in the queries and in the result.
     fn start(&self, query: usize) -> usize {
         let s = self.shape;
-        ((self.item * s.n_queries + query) * s.n_heads + self.head * self.group()) * s.head_dim
+        ((self.first + query) * s.n_heads + self.head * self.group()) * s.head_dim
+    }
+
+    /// The keys and values of a block, stretch by stretch.
+    fn met(&self, block: Range<usize>) -> impl Iterator<Item = Met<'_>> {
+        let mut start = 0;
+        self.sequence.stretches.iter().filter_map(move |stretch| {
+            let of_stretch = start..start + stretch.n_keys;
+            start = of_stretch.end;
+            let (from, to) = (block.start.max(of_stretch.start), block.end.min(of_stretch.end));
+            let at = |heads: &Heads<'_>| {
+                let first = self.head * heads.head_stride + (from - of_stretch.start) * heads.key_stride;
+                first..first + (to - from - 1) * heads.key_stride + self.shape.head_dim
+            };
+            (from < to).then(|| Met {
+                n: to - from,
+                keys: (&stretch.keys.values[at(&stretch.keys)], stretch.keys.key_stride),
+                values: (&stretch.values.values[at(&stretch.values)], stretch.values.key_stride),
+            })
+        })
+    }
+
+    /// Calls `work` with all keys and values of a block in one place: where they lie, or copied into `room`.
+    fn with_whole<R>(
+        &self,
+        block: &Range<usize>,
+        room: &mut [Vec<f32>; 2],
+        work: impl FnOnce(Met<'_>) -> R,
+    ) -> R {
+        let mut met = self.met(block.clone());
+        if let (Some(alone), None) = (met.next(), met.next()) {
+            return work(alone);
+        }
+        let d = self.shape.head_dim;
+        room.iter_mut().for_each(Vec::clear);
+        for met in self.met(block.clone()) {
+            for (room, (values, stride)) in room.iter_mut().zip([met.keys, met.values]) {
+                values.chunks(stride).take(met.n).for_each(|value| room.extend_from_slice(&value[..d]));
+            }
+        }
+        let [keys, values] = room;
+        work(Met { n: block.len(), keys: (keys, d), values: (values, d) })
     }
 
     /// The result's rows: (queries, heads of the group, head width).
-    fn run(&self, q: &[f32], keys: Heads<'_>, values: Heads<'_>, sees: &Sees<'_>) -> Vec<f32> {
-        let (n_keys, d, group) = (self.shape.n_keys, self.shape.head_dim, self.group());
+    fn run(&self, q: &[f32], sees: &Sees<'_>) -> Vec<f32> {
+        let (n_keys, d, group) = (self.sequence.n_keys(), self.shape.head_dim, self.group());
         let scale = 1.0 / (d as f32).sqrt();
         let of_query = |query| q[self.start(query)..][..group * d].iter().map(|v| v * scale);
         let rows: Vec<f32> = self.queries.clone().flat_map(of_query).collect();
         let seen: Vec<[Range<usize>; 2]> = self.queries.clone().map(|query| sees(self.item, query)).collect();
         let n_rows = self.n_rows();
-        let (keys_of, values_of) =
-            (keys.head(self.item, self.head, self.shape), values.head(self.item, self.head, self.shape));
+        let few = (n_rows <= FEW_ROWS).then(|| as_lanes(&rows, d));
+        let mut room = [Vec::new(), Vec::new()];
         let mut out = vec![0.0_f32; n_rows * d];
         let mut scores = vec![0.0_f32; n_rows * KEYS.min(n_keys)];
         let mut states = vec![(f32::NEG_INFINITY, 0.0_f32); n_rows];
@@ -175,13 +235,19 @@ impl Task<'_> {
             }
             let n = block.len();
             let scores = &mut scores[..n_rows * n];
-            let (keys_of, values_of) =
-                (&keys_of[first * keys.key_stride..], &values_of[first * values.key_stride..]);
-            if n_rows <= FEW_ROWS {
-                scores_of_few(self.isa, &rows, d, keys_of, keys.key_stride, scores);
-            } else {
-                let keys_of = Strided { values: keys_of, row: 1, column: keys.key_stride };
-                product(Strided { values: &rows, row: d, column: 1 }, keys_of, [n_rows, d, n], scores, false);
+            let rows = Strided { values: &rows, row: d, column: 1 };
+            match &few {
+                Some(lanes) => {
+                    let mut at = 0;
+                    for met in self.met(block.clone()) {
+                        scores_of_few(self.isa, lanes, n_rows, met.keys, met.n, &mut scores[at..], n);
+                        at += met.n;
+                    }
+                }
+                None => self.with_whole(&block, &mut room, |met| {
+                    let keys = Strided { values: met.keys.0, row: 1, column: met.keys.1 };
+                    product(rows, keys, [n_rows, d, n], scores, false);
+                }),
             }
             for (row, (most, sum)) in states.iter_mut().enumerate() {
                 let (scores, out) = (&mut scores[row * n..][..n], &mut out[row * d..][..d]);
@@ -194,17 +260,19 @@ impl Task<'_> {
                 *most = new;
                 out.iter_mut().for_each(|v| *v *= shrink);
             }
-            if n_rows <= FEW_ROWS {
-                add_weighted_to_few(self.isa, scores, values_of, values.key_stride, d, &mut out);
+            if few.is_some() {
+                let mut at = 0;
+                for met in self.met(block.clone()) {
+                    let scores = &scores[at..];
+                    add_weighted_to_few(self.isa, scores, (n, met.n), met.values, d, &mut out);
+                    at += met.n;
+                }
             } else {
-                let values_of = Strided { values: values_of, row: values.key_stride, column: 1 };
-                product(
-                    Strided { values: scores, row: n, column: 1 },
-                    values_of,
-                    [n_rows, n, d],
-                    &mut out,
-                    true,
-                );
+                self.with_whole(&block, &mut room, |met| {
+                    let values = Strided { values: met.values.0, row: met.values.1, column: 1 };
+                    let scores = Strided { values: scores, row: n, column: 1 };
+                    product(scores, values, [n_rows, n, d], &mut out, true);
+                });
             }
         }
         for (row, (_, sum)) in out.chunks_mut(d).zip(&states) {
@@ -216,33 +284,43 @@ impl Task<'_> {
     }
 }
 
-/// The products of at most [`LANES`] rows with keys that lie `stride` apart: without the copies that a large product
-/// begins with.
-///
-/// # Shapes
-/// rows: `[row][width]`, keys: `[key]` of `width` values each, scores: `[row][key]`.
-fn scores_of_few(isa: Isa, rows: &[f32], width: usize, keys: &[f32], stride: usize, scores: &mut [f32]) {
-    let n_rows = rows.len() / width;
-    let n_keys = scores.len() / n_rows;
-    // Rows become lanes, so that no sum runs across lanes.
+/// At most [`LANES`] rows as lanes, so that no sum runs across lanes: `[width][lane]`.
+fn as_lanes(rows: &[f32], width: usize) -> Vec<[f32; LANES]> {
     let mut lanes = vec![[0.0_f32; LANES]; width];
     for (row, values) in rows.chunks_exact(width).enumerate() {
         for (lanes, value) in lanes.iter_mut().zip(values) {
             lanes[row] = *value;
         }
     }
+    lanes
+}
+
+/// The products of `n_rows` rows, given as lanes, with `n_keys` keys that lie as far apart as said: without the copies
+/// that a large product begins with.
+///
+/// # Shapes
+/// keys: `[key]` of a head's width each, scores: `[row][key]`, rows `to_next` apart.
+fn scores_of_few(
+    isa: Isa,
+    lanes: &[[f32; LANES]],
+    n_rows: usize,
+    (keys, stride): (&[f32], usize),
+    n_keys: usize,
+    scores: &mut [f32],
+    to_next: usize,
+) {
     const AT_ONCE: usize = 8;
     for first in (0..n_keys).step_by(AT_ONCE) {
         // The last key is met again rather than that there is a kernel for fewer.
         let at: [usize; AT_ONCE] = std::array::from_fn(|k| (first + k).min(n_keys - 1));
-        let keys = at.map(|key| &keys[key * stride..][..width]);
+        let keys = at.map(|key| &keys[key * stride..][..lanes.len()]);
         let sums = match isa {
-            Isa::Avx512Vnni => avx512::scores_of_keys(&lanes, keys),
-            Isa::Portable => keys.map(|key| portable::scores_of_key(&lanes, key)),
+            Isa::Avx512Vnni => avx512::scores_of_keys(lanes, keys),
+            Isa::Portable => keys.map(|key| portable::scores_of_key(lanes, key)),
         };
         for (sums, key) in sums.iter().zip(at) {
-            for (scores, sum) in scores.chunks_exact_mut(n_keys).zip(sums) {
-                scores[key] = *sum;
+            for (row, sum) in sums.iter().take(n_rows).enumerate() {
+                scores[row * to_next + key] = *sum;
             }
         }
     }
@@ -343,79 +421,111 @@ mod tests {
 
     use super::*;
 
+    /// Sequences of one size with keys of their own.
+    struct Sizes {
+        batch: usize,
+        n_queries: usize,
+        n_heads: usize,
+        n_kv_heads: usize,
+        n_keys: usize,
+        head_dim: usize,
+    }
+
     /// Every score of a query in f64, then the softmax.
-    fn reference(shape: &AttentionShape, q: &[f32], k: Heads<'_>, v: Heads<'_>, sees: &Sees<'_>) -> Vec<f32> {
-        let (d, group) = (shape.head_dim, shape.n_heads / shape.n_kv_heads);
+    fn reference(sizes: &Sizes, q: &[f32], sequences: &[Sequence<'_>], sees: &Sees<'_>) -> Vec<f32> {
+        let (d, group) = (sizes.head_dim, sizes.n_heads / sizes.n_kv_heads);
         let mut out = Vec::new();
         for (at, q) in q.chunks(d).enumerate() {
-            let (head, query) = (at % shape.n_heads, at / shape.n_heads % shape.n_queries);
-            let item = at / shape.n_heads / shape.n_queries;
-            let (k_of, v_of) = (k.head(item, head / group, shape), v.head(item, head / group, shape));
-            let keys: Vec<usize> = sees(item, query).into_iter().flatten().collect();
-            let score = |key: &usize| {
-                let k = &k_of[key * k.key_stride..][..d];
-                q.iter().zip(k).map(|(a, b)| f64::from(a * b)).sum::<f64>() / (d as f64).sqrt()
+            let (head, query) = (at % sizes.n_heads, at / sizes.n_heads % sizes.n_queries);
+            let item = at / sizes.n_heads / sizes.n_queries;
+            let Stretch { keys, values, .. } = sequences[item].stretches[0];
+            let of = |heads: &Heads<'_>, key: usize, i: usize| {
+                heads.values[head / group * heads.head_stride + key * heads.key_stride + i]
             };
-            let powers: Vec<f64> = keys.iter().map(|key| score(key).exp()).collect();
+            let seen: Vec<usize> = sees(item, query).into_iter().flatten().collect();
+            let score = |key: &usize| {
+                let terms = q.iter().enumerate().map(|(i, q)| f64::from(q * of(&keys, *key, i)));
+                terms.sum::<f64>() / (d as f64).sqrt()
+            };
+            let powers: Vec<f64> = seen.iter().map(|key| score(key).exp()).collect();
             let sum: f64 = powers.iter().sum();
             out.extend((0..d).map(|i| {
-                let value = |(key, p): (&usize, &f64)| p * f64::from(v_of[key * v.key_stride + i]);
-                if keys.is_empty() {
+                let value = |(key, p): (&usize, &f64)| p * f64::from(of(&values, *key, i));
+                if seen.is_empty() {
                     0.0
                 } else {
-                    (keys.iter().zip(&powers).map(value).sum::<f64>() / sum) as f32
+                    (seen.iter().zip(&powers).map(value).sum::<f64>() / sum) as f32
                 }
             }));
         }
         out
     }
 
+    /// The same keys in stretches that end at `ends`.
+    fn cut<'a>(sequence: &Sequence<'a>, ends: &[usize]) -> Sequence<'a> {
+        let whole = sequence.stretches[0];
+        let mut from = 0;
+        let stretches = ends.iter().map(|&end| {
+            let part = |heads: Heads<'a>| Heads { values: &heads.values[from * heads.key_stride..], ..heads };
+            let stretch = Stretch { keys: part(whole.keys), values: part(whole.values), n_keys: end - from };
+            from = end;
+            stretch
+        });
+        Sequence { stretches: stretches.collect(), ..*sequence }
+    }
+
     #[track_caller]
-    fn check(shape: AttentionShape, sees: &Sees<'_>) {
+    fn check(sizes: Sizes, sees: &Sees<'_>) {
+        let Sizes { batch, n_queries, n_heads, n_kv_heads, n_keys, head_dim } = sizes;
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut draw = |n: usize| (0..n).map(|_| rng.random::<f32>() * 4.0 - 2.0).collect::<Vec<f32>>();
-        let q = draw(shape.batch * shape.n_queries * shape.n_heads * shape.head_dim);
+        let q = draw(batch * n_queries * n_heads * head_dim);
         // Keys with room behind each head, as in a cache; values with the heads of a key side by side.
-        let room = (shape.n_keys + 3) * shape.head_dim;
-        let keys = draw(shape.batch * shape.n_kv_heads * room);
-        let wide = shape.n_kv_heads * shape.head_dim;
-        let values = draw(shape.batch * shape.n_keys * wide);
-        let k = Heads {
-            values: &keys,
-            batch_stride: shape.n_kv_heads * room,
-            head_stride: room,
-            key_stride: shape.head_dim,
+        let room = (n_keys + 3) * head_dim;
+        let keys = draw(batch * n_kv_heads * room);
+        let wide = n_kv_heads * head_dim;
+        let values = draw(batch * n_keys * wide);
+        let sequence = |item: usize| {
+            let keys =
+                Heads { values: &keys[item * n_kv_heads * room..], head_stride: room, key_stride: head_dim };
+            let values =
+                Heads { values: &values[item * n_keys * wide..], head_stride: head_dim, key_stride: wide };
+            Sequence { n_queries, stretches: vec![Stretch { keys, values, n_keys }] }
         };
-        let v = Heads {
-            values: &values,
-            batch_stride: shape.n_keys * wide,
-            head_stride: shape.head_dim,
-            key_stride: wide,
-        };
-        let expected = reference(&shape, &q, k, v, sees);
+        let sequences: Vec<Sequence<'_>> = (0..batch).map(sequence).collect();
+        let expected = reference(&sizes, &q, &sequences, sees);
+        let shape = AttentionShape { n_heads, n_kv_heads, head_dim };
+        let ends = [1, n_keys / 3, n_keys / 3 + 1, n_keys - 2, n_keys];
         for (isa, operands, limit) in [
             (Isa::detect(), Operands::Exact, 2e-6),
             (Isa::Portable, Operands::Exact, 2e-6),
             // Scores reach 10 here, and 8 bits of each factor stay.
             (Isa::detect(), Operands::Halves, 0.03),
         ] {
-            let got = attend(isa, operands, &shape, &q, k, v, sees);
+            let got = attend(isa, operands, &shape, &q, &sequences, sees);
             let worst = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(worst < limit, "{operands:?}: {worst}");
+            // Where keys lie, and who else is there, changes no number.
+            let parts: Vec<_> = sequences.iter().map(|sequence| cut(sequence, &ends)).collect();
+            assert_eq!(attend(isa, operands, &shape, &q, &parts, sees), got, "{operands:?}");
+            let of_one = n_queries * n_heads * head_dim;
+            for (item, (part, q)) in parts.iter().zip(q.chunks(of_one)).enumerate() {
+                let alone = std::slice::from_ref(part);
+                let alone = attend(isa, operands, &shape, q, alone, &|_, query| sees(item, query));
+                assert_eq!(alone, got[item * of_one..][..of_one], "{operands:?}");
+            }
         }
     }
 
     #[test]
     fn all_keys_are_seen_without_a_mask() {
-        let shape =
-            AttentionShape { batch: 2, n_queries: 130, n_heads: 3, n_kv_heads: 3, n_keys: 530, head_dim: 20 };
+        let shape = Sizes { batch: 2, n_queries: 130, n_heads: 3, n_kv_heads: 3, n_keys: 530, head_dim: 20 };
         check(shape, &|_, _| [0..530, 0..0]);
     }
 
     #[test]
     fn causal_queries_behind_a_cache_share_keys_between_heads() {
-        let shape =
-            AttentionShape { batch: 1, n_queries: 40, n_heads: 8, n_kv_heads: 2, n_keys: 300, head_dim: 16 };
+        let shape = Sizes { batch: 1, n_queries: 40, n_heads: 8, n_kv_heads: 2, n_keys: 300, head_dim: 16 };
         check(shape, &|_, query| [0..261 + query, 0..0]);
     }
 
@@ -423,16 +533,14 @@ mod tests {
     fn one_query_reads_the_whole_cache() {
         // Widths of whole registers, and such that leave a rest.
         for head_dim in [128, 16, 20, 150, 3] {
-            let shape =
-                AttentionShape { batch: 1, n_queries: 1, n_heads: 16, n_kv_heads: 2, n_keys: 1417, head_dim };
+            let shape = Sizes { batch: 1, n_queries: 1, n_heads: 16, n_kv_heads: 2, n_keys: 1417, head_dim };
             check(shape, &|_, _| [0..1417, 0..0]);
         }
     }
 
     #[test]
     fn branches_see_the_prefix_and_themselves_and_some_see_nothing() {
-        let shape =
-            AttentionShape { batch: 2, n_queries: 600, n_heads: 2, n_kv_heads: 1, n_keys: 600, head_dim: 8 };
+        let shape = Sizes { batch: 2, n_queries: 600, n_heads: 2, n_kv_heads: 1, n_keys: 600, head_dim: 8 };
         check(shape, &|item, query| match (item, query) {
             (0, 7) => [0..0, 0..0],
             (_, 0..290) => [0..query + 1, 0..0],

@@ -3,7 +3,7 @@
 //! code.
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{multiply, multiply_pairs, scores_of_keys};
+pub(crate) use x86::{dot_products, multiply, multiply_pairs, scores_of_keys};
 
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use crate::portable::multiply;
@@ -37,6 +37,12 @@ pub(crate) fn multiply_pairs(
     _: [usize; 2],
 ) {
     unreachable!("products of bf16 run only where the instruction was found")
+}
+
+/// See the other one.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn dot_products(_: &[f32], _: usize, _: &[f32], _: &mut [f32]) {
+    unreachable!("products of few rows run only where the instructions were found")
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -114,6 +120,100 @@ mod x86 {
             unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), sum) };
             lanes
         })
+    }
+
+    /// The dot products of rows with weights, both rows of `n_in` values: `[row][output]`. Each is summed in the same
+    /// order, whatever stands beside it.
+    pub(crate) fn dot_products(x: &[f32], n_in: usize, weights: &[f32], y: &mut [f32]) {
+        let (n_rows, n_out) = (x.len() / n_in, weights.len() / n_in);
+        assert_eq!(y.len(), n_rows * n_out, "results of a product");
+        // Weights that stay in the first-level cache while the rows pass over them.
+        const IN_CACHE: usize = (16 << 10) / size_of::<f32>();
+        let at_once = (IN_CACHE / n_in).max(1).next_multiple_of(4);
+        for first in (0..n_out).step_by(at_once) {
+            let last = n_out.min(first + at_once);
+            let mut row = 0;
+            while row < n_rows {
+                let height = [4, 2, 1].into_iter().find(|height| n_rows - row >= *height).unwrap_or(1);
+                let mut output = first;
+                while output < last {
+                    // SAFETY: the instructions were detected; rows and outputs are inside the matrices.
+                    let (width, sums) = unsafe {
+                        let (x, w) = (x.as_ptr().add(row * n_in), weights.as_ptr().add(output * n_in));
+                        match (height, last - output) {
+                            (4, 4..) => (4, dots::<4, 4>(x, w, n_in)),
+                            (4, _) => (1, dots::<4, 1>(x, w, n_in)),
+                            (2, 4..) => (4, dots::<2, 4>(x, w, n_in)),
+                            (2, _) => (1, dots::<2, 1>(x, w, n_in)),
+                            // More at once, because no sum can wait for itself.
+                            (_, 8..) => (8, dots::<1, 8>(x, w, n_in)),
+                            (_, 4..) => (4, dots::<1, 4>(x, w, n_in)),
+                            _ => (1, dots::<1, 1>(x, w, n_in)),
+                        }
+                    };
+                    for (row, sums) in (row..row + height).zip(sums.chunks_exact(width)) {
+                        y[row * n_out + output..][..width].copy_from_slice(sums);
+                    }
+                    output += width;
+                }
+                row += height;
+            }
+        }
+    }
+
+    /// The dot products of `R` rows with `O` outputs, `[row][output]`, 16 at most; what is beyond them is 0.
+    ///
+    /// # Safety
+    /// The instructions exist; the rows and the weights lie behind the pointers, `k` values each.
+    #[target_feature(enable = "avx512f")]
+    unsafe fn dots<const R: usize, const O: usize>(
+        x: *const f32,
+        weights: *const f32,
+        k: usize,
+    ) -> [f32; LANES] {
+        let mut sums = [_mm512_setzero_ps(); LANES];
+        let rest = k % LANES;
+        for at in (0..k - rest).step_by(LANES) {
+            let x: [__m512; R] = std::array::from_fn(|r| unsafe { _mm512_loadu_ps(x.add(r * k + at)) });
+            for o in 0..O {
+                let weights = unsafe { _mm512_loadu_ps(weights.add(o * k + at)) };
+                for (r, x) in x.iter().enumerate() {
+                    sums[r * O + o] = _mm512_fmadd_ps(*x, weights, sums[r * O + o]);
+                }
+            }
+        }
+        if rest > 0 {
+            let (at, mask) = (k - rest, (1_u16 << rest) - 1);
+            let x: [__m512; R] =
+                std::array::from_fn(|r| unsafe { _mm512_maskz_loadu_ps(mask, x.add(r * k + at)) });
+            for o in 0..O {
+                let weights = unsafe { _mm512_maskz_loadu_ps(mask, weights.add(o * k + at)) };
+                for (r, x) in x.iter().enumerate() {
+                    sums[r * O + o] = _mm512_fmadd_ps(*x, weights, sums[r * O + o]);
+                }
+            }
+        }
+        let mut lanes = [0.0_f32; LANES];
+        let total = sums_of_lanes(&sums);
+        // SAFETY: as many values as the array has.
+        unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), total) };
+        lanes
+    }
+
+    /// The sum of each register's lanes, always in the same order.
+    #[target_feature(enable = "avx512f")]
+    fn sums_of_lanes(sums: &[__m512; LANES]) -> __m512 {
+        // In each quarter of a register, a lane for each of four.
+        let fours: [__m512; 4] = std::array::from_fn(|i| {
+            let [a, b, c, d] = std::array::from_fn(|j| sums[4 * i + j]);
+            let ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+            let cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+            _mm512_add_ps(_mm512_shuffle_ps::<0x44>(ab, cd), _mm512_shuffle_ps::<0xEE>(ab, cd))
+        });
+        let quarters = |a: __m512, b: __m512| {
+            _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xDD>(a, b))
+        };
+        quarters(quarters(fours[0], fours[1]), quarters(fours[2], fours[3]))
     }
 
     /// Adds products of rows of bf16 with panels of bf16 columns, in f32.

@@ -4,7 +4,7 @@
 //! would write and read some hundred megabytes of fresh memory per layer.
 
 use crate::Isa;
-use crate::activations::{Activations, MAX_ROWS};
+use crate::activations::{Activations, MAX_ROWS, Rows};
 use crate::matrix::{Added, QuantizedMatrix};
 
 /// Rows of a block: few enough that its hidden values stay near, many enough that weights are read rarely.
@@ -29,15 +29,15 @@ impl GatedMlp<'_> {
     ///
     /// # Panics
     /// If the lengths do not fit (caller's bug).
-    pub fn forward(&self, isa: Isa, x: &[f32], base: &[f32]) -> Vec<f32> {
+    pub fn forward(&self, isa: Isa, x: &[f32], rows: Rows, base: &[f32]) -> Vec<f32> {
         let (n_in, n_out) = (self.gate.0.n_in(), self.down.0.n_out());
         assert_eq!(x.len() / n_in * n_out, base.len(), "rows of a gated MLP");
         let (mut hidden, mut out) = (vec![], vec![]);
         let mut y = Vec::with_capacity(base.len());
         for (x, base) in x.chunks(ROWS * n_in).zip(base.chunks(ROWS * n_out)) {
-            let x = Activations::quantize(isa, x, n_in);
+            let x = Activations::quantize(isa, x, n_in, rows);
             self.gate.0.gate_into(isa, &x, self.gate.1, self.up, &mut hidden);
-            let hidden = Activations::quantize(isa, &hidden, self.down.0.n_in());
+            let hidden = Activations::quantize(isa, &hidden, self.down.0.n_in(), rows);
             self.down.0.multiply_into(isa, &hidden, Added { bias: self.down.1, base: Some(base) }, &mut out);
             y.extend_from_slice(&out);
         }

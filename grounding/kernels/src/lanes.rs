@@ -67,12 +67,13 @@ dispatched!(
 );
 
 dispatched!(
-    /// Adds to each of few rows the sum of `values` (which lie `stride` apart), weighted by the row's scores.
+    /// Adds to each of few rows the sum of values, weighted by the row's scores.
     ///
     /// # Shapes
-    /// scores: `[row][key]`, values: `[key]` of `width` values each, out: `[row][width]`.
+    /// scores: `[row][key]`, rows as far apart as said first, and as many keys as said second; values: `[key]` of
+    /// `width` values each, as far apart as said; out: `[row][width]`.
     pub(crate) fn add_weighted_to_few, add_weighted_to_few_body,
-    (scores: &[f32], values: &[f32], stride: usize, width: usize, out: &mut [f32])
+    (scores: &[f32], of_scores: (usize, usize), values: (&[f32], usize), width: usize, out: &mut [f32])
 );
 dispatched!(
     /// Adds the same panels to every row.
@@ -176,12 +177,17 @@ fn add_products_body(values: &[f32], columns: &[[f32; LANES]], sums: &mut [[f32;
 const KEYS_IN_CACHE: usize = 32;
 
 #[inline(always)]
-fn add_weighted_to_few_body(scores: &[f32], values: &[f32], stride: usize, width: usize, out: &mut [f32]) {
-    let n_keys = scores.len() / (out.len() / width);
+fn add_weighted_to_few_body(
+    scores: &[f32],
+    (to_next, n_keys): (usize, usize),
+    (values, stride): (&[f32], usize),
+    width: usize,
+    out: &mut [f32],
+) {
     for first in (0..n_keys).step_by(KEYS_IN_CACHE) {
         let last = n_keys.min(first + KEYS_IN_CACHE);
         for (row, out) in out.chunks_exact_mut(width).enumerate() {
-            let scores = &scores[row * n_keys..][first..last];
+            let scores = &scores[row * to_next..][first..last];
             let values = &values[first * stride..];
             // As many sums as registers hold, then what is left of the width.
             let (wide, rest) = out.as_chunks_mut::<{ 8 * WIDTH }>();

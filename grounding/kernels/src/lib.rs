@@ -14,17 +14,19 @@
 mod activations;
 mod attention;
 mod avx512;
+mod few_rows;
 mod gated;
 mod isa;
 mod lanes;
 mod matrix;
 mod portable;
 
-pub use attention::{AttentionShape, Heads, Operands, Sees, attend};
+pub use attention::{AttentionShape, Heads, Operands, Sees, Sequence, Stretch, attend};
+pub use few_rows::multiply_few;
 pub use gated::GatedMlp;
 pub use isa::Isa;
 pub use lanes::swiglu_row;
-pub use matrix::{Added, Format, LAYOUT, QuantizedMatrix, SharedBytes};
+pub use matrix::{Added, Format, LAYOUT, QuantizedMatrix, Rows, SharedBytes};
 
 /// Inputs that share a scale of the activations, and of 8-bit weights.
 pub const BLOCK: usize = 128;

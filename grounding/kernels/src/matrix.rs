@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+pub use crate::activations::Rows;
 use crate::activations::{Activations, MAX_ROWS, Tile};
 use crate::avx512;
 use crate::isa::Isa;
@@ -230,9 +231,9 @@ impl QuantizedMatrix {
     ///
     /// # Panics
     /// If the lengths do not fit (caller's bug).
-    pub fn multiply(&self, isa: Isa, x: &[f32], added: Added<'_>) -> Vec<f32> {
+    pub fn multiply(&self, isa: Isa, x: &[f32], rows: Rows, added: Added<'_>) -> Vec<f32> {
         let mut y = Vec::new();
-        self.multiply_into(isa, &Activations::quantize(isa, x, self.n_in), added, &mut y);
+        self.multiply_into(isa, &Activations::quantize(isa, x, self.n_in, rows), added, &mut y);
         y
     }
 

@@ -35,7 +35,7 @@ fn quantized(w: &[f32], n_in: usize, format: Format) -> QuantizedMatrix {
 }
 
 fn multiply(matrix: &QuantizedMatrix, isa: Isa, x: &[f32]) -> Vec<f32> {
-    matrix.multiply(isa, x, Added::default())
+    matrix.multiply(isa, x, Rows::Together, Added::default())
 }
 
 #[track_caller]
@@ -101,10 +101,20 @@ fn a_few_channels_far_larger_than_the_rest_cost_no_accuracy() {
 fn a_bias_is_added_and_zeros_stay_zeros() {
     let matrix = quantized(&[0.0; 20 * 70], 70, Format::Bits8);
     let bias: Vec<f32> = (0..20).map(|i| i as f32).collect();
-    let y = matrix.multiply(Isa::detect(), &[0.0; 3 * 70], Added { bias: Some(&bias), base: None });
+    let y = matrix.multiply(
+        Isa::detect(),
+        &[0.0; 3 * 70],
+        Rows::Together,
+        Added { bias: Some(&bias), base: None },
+    );
     assert_eq!(y, [&bias[..], &bias, &bias].concat());
     let base: Vec<f32> = (0..60).map(|i| -(i as f32)).collect();
-    let y = matrix.multiply(Isa::detect(), &[0.0; 3 * 70], Added { bias: Some(&bias), base: Some(&base) });
+    let y = matrix.multiply(
+        Isa::detect(),
+        &[0.0; 3 * 70],
+        Rows::Together,
+        Added { bias: Some(&bias), base: Some(&base) },
+    );
     assert_eq!(y, (0..60).map(|i| (i % 20) as f32 - i as f32).collect::<Vec<_>>());
 }
 
@@ -122,11 +132,11 @@ fn a_gated_mlp_in_blocks_of_rows_is_its_three_products() {
         let (g, u) = (multiply(&gate, isa, &x), multiply(&up, isa, &x));
         let gated = |(g, u): (&f32, &f32)| (g + 0.25) / (1.0 + (-(g + 0.25)).exp()) * u;
         let hidden: Vec<f32> = g.iter().zip(&u).map(gated).collect();
-        let expected = down.multiply(isa, &hidden, Added { bias: None, base: Some(&base) });
-        let got = mlp.forward(isa, &x, &base);
+        let expected = down.multiply(isa, &hidden, Rows::Together, Added { bias: None, base: Some(&base) });
+        let got = mlp.forward(isa, &x, Rows::Together, &base);
         // Which channels are outliers is decided block by block.
         assert!(relative_error(&got, &expected) < 0.01);
-        assert!(mlp.forward(isa, &[], &[]).is_empty());
+        assert!(mlp.forward(isa, &[], Rows::Together, &[]).is_empty());
     }
 }
 
@@ -155,6 +165,28 @@ fn a_matrix_in_shared_bytes_is_the_same_matrix() {
         assert_eq!(multiply(&same, Isa::detect(), &x), multiply(&matrix, Isa::detect(), &x));
         for wrong in [start..start + n - 64, start + 4..start + n + 4, start..start + n + 4096] {
             assert!(shared(wrong).is_none());
+        }
+    }
+}
+
+#[test]
+fn rows_apart_get_what_each_gets_alone() {
+    let (n_in, n_out, n_rows) = (300, 50, 29);
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let (mut x, w) = (normal(&mut rng, n_rows * n_in), normal(&mut rng, n_out * n_in));
+    // Some rows have outliers, and not the same ones.
+    for (row, x) in x.chunks_mut(n_in).enumerate().step_by(3) {
+        x[row * 7 % n_in] *= 80.0;
+        x[(row * 11 + 5) % n_in] *= -60.0;
+    }
+    for (format, isa) in [Format::Bits8, Format::Bits4]
+        .into_iter()
+        .flat_map(|format| [(format, Isa::detect()), (format, Isa::Portable)])
+    {
+        let matrix = quantized(&w, n_in, format);
+        let together = matrix.multiply(isa, &x, Rows::Apart, Added::default());
+        for (x, together) in x.chunks(n_in).zip(together.chunks(n_out)) {
+            assert_eq!(multiply(&matrix, isa, x), together);
         }
     }
 }

@@ -12,6 +12,7 @@ mod policy;
 mod preset;
 pub mod resize;
 mod scripted;
+mod shared;
 mod template;
 mod view;
 pub mod wire;
@@ -22,9 +23,10 @@ pub use form::{Next, Opening, TurnForm};
 pub use grammar::Malformed;
 pub use ground::{GroundObserver, Grounding, Thought, Turn, ground, ground_closer, ground_part};
 pub use policy::{
-    Completion, Finish, HeldToForm, ManyTokenStream, Policy, PolicyError, Sampling, TokenStream,
+    Ask, Asks, Completion, Finish, HeldToForm, ManyTokenStream, Policy, PolicyError, Sampling, TokenStream,
 };
 pub use preset::{AnswerKind, Conduct, ImageGap, Limits, Preset, Query, Search, Turns};
 pub use scripted::{ScriptBreaksForm, ScriptExhausted, ScriptedPolicy};
+pub use shared::{PolicyEnded, SharedPolicy, share};
 pub use template::{ChatTemplate, RenderedPrompt, TEMPLATE_FILES, assistant_words, without_control_tokens};
 pub use view::{AnswerSpace, View};

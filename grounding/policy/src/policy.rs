@@ -1,5 +1,6 @@
 //! The [`Policy`] trait: anything that continues a conversation. Invariant: what a policy says is never an error.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -122,6 +123,22 @@ impl Completion {
         }
     }
 
+    /// The completion that would have been, had it been cancelled behind its first `n_tokens`, which say `n_bytes`.
+    pub(crate) fn cancelled_behind(mut self, n_tokens: usize, n_bytes: usize) -> Self {
+        let goes_on = n_tokens < self.token_ends.len() || n_bytes < self.text.len();
+        if goes_on || self.finish != Finish::StopString {
+            self.text.truncate(n_bytes);
+            self.token_ids.truncate(n_tokens);
+            self.logprobs.truncate(n_tokens);
+            self.token_ends.truncate(n_tokens);
+            self.forced.truncate(n_tokens);
+            self.n_passes = self.n_passes.min(n_tokens);
+            self.ends_inside_token = false;
+            self.finish = Finish::Cancelled;
+        }
+        self
+    }
+
     /// Tokens that the form forced.
     pub fn n_forced(&self) -> usize {
         self.forced.iter().filter(|forced| **forced).count()
@@ -185,6 +202,30 @@ impl PolicyError {
     }
 }
 
+/// A conversation that is to be continued.
+#[derive(Debug, Clone)]
+pub struct Ask<'a> {
+    /// By which its answer is known; its asker's choice.
+    pub id: usize,
+    /// What is continued.
+    pub conversation: Cow<'a, Conversation>,
+    /// How.
+    pub sampling: Cow<'a, Sampling>,
+}
+
+/// Where conversations come from, and where their completions go, while a policy [serves](Policy::serve).
+pub trait Asks<'a> {
+    /// What has been asked since the last call. If `is_idle`, this waits until something is, and nothing means that
+    /// nothing will be asked any more; else nothing may mean "not now".
+    fn take(&mut self, is_idle: bool) -> Vec<Ask<'a>>;
+
+    /// A completion got some more text; `Break` cancels that one between tokens.
+    fn said(&mut self, id: usize, piece: &str) -> ControlFlow<()>;
+
+    /// A completion is done, or that one conversation could not be continued.
+    fn answer(&mut self, id: usize, completion: Result<Completion, PolicyError>);
+}
+
 /// Anything that continues a conversation.
 pub trait Policy {
     /// Continues `conversation` with one assistant turn.
@@ -199,20 +240,49 @@ pub trait Policy {
         stream: &mut TokenStream<'_>,
     ) -> Result<Completion, PolicyError>;
 
-    /// Continues `conversation` once per entry of `samplings`: what [`Self::complete`] gives for each, up to the
-    /// rounding of sums. Policies that share the work between completions say so by their own version. `stream`
-    /// gets the index of a completion with its new text; `Break` cancels that one.
+    /// Continues conversations as they come, until no more will: what [`Self::complete`] gives for each. A policy that
+    /// works on several at once says so by its own version; then one that comes later joins those under way, and
+    /// each is answered as soon as it is complete.
+    fn serve<'a>(&mut self, asks: &mut dyn Asks<'a>) {
+        loop {
+            let taken = asks.take(true);
+            if taken.is_empty() {
+                return;
+            }
+            for Ask { id, conversation, sampling } in taken {
+                let said = self.complete(&conversation, &sampling, &mut |piece| asks.said(id, piece));
+                asks.answer(id, said);
+            }
+        }
+    }
+
+    /// Continues several conversations at once: what [`Self::complete`] gives for each, in their order. An error of one
+    /// leaves the others as they are. `stream` gets the index of a conversation with its new text; `Break` cancels that
+    /// one.
+    fn complete_batch(
+        &mut self,
+        asks: &[(&Conversation, &Sampling)],
+        stream: &mut ManyTokenStream<'_>,
+    ) -> Vec<Result<Completion, PolicyError>> {
+        let mut batch = Batch { asks: Some(asks), stream, answers: asks.iter().map(|_| None).collect() };
+        self.serve(&mut batch);
+        let unanswered = || Err(PolicyError::Backend(Box::new(Unanswered)));
+        batch.answers.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect()
+    }
+
+    /// Continues `conversation` once per entry of `samplings`: what [`Self::complete`] gives for each. `stream` gets
+    /// the index of a completion with its new text; `Break` cancels that one.
     ///
     /// # Errors
-    /// As [`Self::complete`].
+    /// As [`Self::complete`]; the first one, if there are several.
     fn complete_many(
         &mut self,
         conversation: &Conversation,
         samplings: &[Sampling],
         stream: &mut ManyTokenStream<'_>,
     ) -> Result<Vec<Completion>, PolicyError> {
-        let one = |(i, sampling)| self.complete(conversation, sampling, &mut |piece| stream(i, piece));
-        samplings.iter().enumerate().map(one).collect()
+        let asks: Vec<_> = samplings.iter().map(|sampling| (conversation, sampling)).collect();
+        self.complete_batch(&asks, stream).into_iter().collect()
     }
 
     /// Whether completions can be held to [`Sampling::form`].
@@ -225,6 +295,38 @@ pub trait Policy {
 
     /// A name for records: `nano`, a folder, or a hub name.
     fn name(&self) -> &str;
+}
+
+/// A policy came back from serving without having answered an ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it did not answer: this is a defect of the policy")]
+struct Unanswered;
+
+/// Conversations that are asked at once.
+struct Batch<'a, 's, 'f> {
+    asks: Option<&'a [(&'a Conversation, &'a Sampling)]>,
+    stream: &'s mut ManyTokenStream<'f>,
+    answers: Vec<Option<Result<Completion, PolicyError>>>,
+}
+
+impl<'a> Asks<'a> for Batch<'a, '_, '_> {
+    fn take(&mut self, _: bool) -> Vec<Ask<'a>> {
+        let asks = self.asks.take().unwrap_or_default().iter().enumerate();
+        let ask = |(id, (conversation, sampling)): (usize, &(&'a Conversation, &'a Sampling))| Ask {
+            id,
+            conversation: Cow::Borrowed(*conversation),
+            sampling: Cow::Borrowed(*sampling),
+        };
+        asks.map(ask).collect()
+    }
+
+    fn said(&mut self, id: usize, piece: &str) -> ControlFlow<()> {
+        (self.stream)(id, piece)
+    }
+
+    fn answer(&mut self, id: usize, completion: Result<Completion, PolicyError>) {
+        self.answers[id] = Some(completion);
+    }
 }
 
 #[cfg(test)]

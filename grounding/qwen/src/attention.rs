@@ -1,13 +1,17 @@
 //! Scaled dot-product attention with grouped heads, for both towers.
 //!
-//! Invariant: keys and values are never repeated per query head, and at most [`MAX_SCORES`] scores are in
-//! memory at a time. Inference on the CPU runs the one-pass kernel; what has to be differentiated, or runs
-//! elsewhere, is composed of the tensor library's operations. Both agree (see the tests).
+//! Invariants: keys and values are never repeated per query head, and at most [`MAX_SCORES`] scores are in
+//! memory at a time; what a conversation gets does not depend on those beside it. Inference on the CPU runs the one-pass
+//! kernel; what has to be differentiated, or runs elsewhere, is composed of the tensor library's operations. Both agree
+//! (see the tests).
+
+use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
-use vigorl_kernels::{AttentionShape, Heads, Isa, Operands, attend};
+use vigorl_kernels::{AttentionShape, Heads, Isa, Operands, Sequence, Stretch, attend};
 
-use crate::ops::{Mask, is_fused, masked_softmax};
+use crate::kv_cache::KvCache;
+use crate::ops::{Mask, Visible, is_fused, masked_softmax, with_values};
 
 /// Scores held at once, in values: 64 Mi x 4 bytes = 256 MB.
 pub(crate) const MAX_SCORES: usize = 64 << 20;
@@ -79,26 +83,125 @@ impl CustomOp3 for OnePass<'_> {
     ) -> Result<(CpuStorage, Shape)> {
         let (batch, n_queries, n_heads, head_dim) = q_layout.shape().dims4()?;
         let (_, n_kv_heads, n_keys, _) = k_layout.shape().dims4()?;
-        let shape = AttentionShape { batch, n_queries, n_heads, n_kv_heads, n_keys, head_dim };
+        let shape = AttentionShape { n_heads, n_kv_heads, head_dim };
         let Some((from, to)) = q_layout.contiguous_offsets() else { bail!("queries are not contiguous") };
         let q = &q.as_slice::<f32>()?[from..to];
-        let (keys, values) = (heads(k, k_layout)?, heads(v, v_layout)?);
+        let sequence = |item| -> Result<Sequence<'_>> {
+            let (keys, values) = (heads(k, k_layout, item)?, heads(v, v_layout, item)?);
+            Ok(Sequence { n_queries, stretches: vec![Stretch { keys, values, n_keys }] })
+        };
+        let sequences = (0..batch).map(sequence).collect::<Result<Vec<_>>>()?;
         let sees = |item: usize, query: usize| match self.mask {
             None => [0..n_keys, 0..0],
             Some(mask) => mask.rows[item * mask.n_queries + query].ranges(n_keys).into(),
         };
-        let out = attend(Isa::detect(), self.operands, &shape, q, keys, values, &sees);
+        let out = attend(Isa::detect(), self.operands, &shape, q, &sequences, &sees);
         Ok((CpuStorage::F32(out), (batch, n_queries, n_heads * head_dim).into()))
     }
 }
 
 /// (B, Hkv, K, d) in any order whose last axis is contiguous.
-fn heads<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<Heads<'a>> {
+fn heads<'a>(storage: &'a CpuStorage, layout: &Layout, item: usize) -> Result<Heads<'a>> {
     let &[batch_stride, head_stride, key_stride, 1] = layout.stride() else {
         bail!("keys or values whose heads are not contiguous")
     };
-    let values = &storage.as_slice::<f32>()?[layout.start_offset()..];
-    Ok(Heads { values, batch_stride, head_stride, key_stride })
+    let values = &storage.as_slice::<f32>()?[layout.start_offset() + item * batch_stride..];
+    Ok(Heads { values, head_stride, key_stride })
+}
+
+/// A conversation whose `n` new tokens its cache has made room for.
+#[derive(Debug)]
+pub(crate) struct Growing<'a> {
+    pub(crate) cache: &'a mut KvCache,
+    pub(crate) n: usize,
+}
+
+/// Writes keys and values of new tokens into the caches of their conversations, and attends: each token sees what its
+/// conversation holds before it, and itself.
+///
+/// # Shapes
+/// q: (..., H, d), k, v: (..., Hkv, d), the new tokens of all conversations one behind the other; result: (tokens, H * d).
+pub(crate) fn attention_behind(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    growing: &mut [Growing<'_>],
+    layer: usize,
+    operands: Operands,
+) -> Result<Tensor> {
+    let (n_heads, head_dim) = (q.dims()[q.rank() - 2], q.dims()[q.rank() - 1]);
+    let n_kv_heads = k.dims()[k.rank() - 2];
+    let tokens = |x: &Tensor, heads: usize| x.reshape(((), heads, head_dim));
+    let (q, k, v) = (tokens(q, n_heads)?, tokens(k, n_kv_heads)?, tokens(v, n_kv_heads)?);
+    if !is_fused(&q) {
+        return behind_tensors(&q, &k, &v, growing, layer);
+    }
+    with_values(&k, |k| {
+        with_values(&v, |v| {
+            let (mut k, mut v) = (k, v);
+            for Growing { cache, n } in &mut *growing {
+                let (of_k, of_v);
+                (of_k, k) = k.split_at(*n * n_kv_heads * head_dim);
+                (of_v, v) = v.split_at(*n * n_kv_heads * head_dim);
+                cache.write(layer, *n, of_k, of_v)?;
+            }
+            Ok(())
+        })
+    })?;
+    let mut sequences = Vec::with_capacity(growing.len());
+    for growing in &*growing {
+        sequences.push(Sequence { n_queries: growing.n, stretches: growing.cache.stretches(layer)? });
+    }
+    let sees = |item: usize, query: usize| {
+        let sequence: &Sequence<'_> = &sequences[item];
+        [0..sequence.n_keys() - sequence.n_queries + query + 1, 0..0]
+    };
+    let shape = AttentionShape { n_heads, n_kv_heads, head_dim };
+    let out = with_values(&q, |q| Ok(attend(Isa::detect(), operands, &shape, q, &sequences, &sees)))?;
+    Tensor::from_vec(out, (q.dim(0)?, n_heads * head_dim), q.device())
+}
+
+/// As [`attention_behind`], of (tokens, heads, d). Conversations that follow each other and share all but their last
+/// piece are one product: on a card, many small ones would take longer.
+fn behind_tensors(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    growing: &mut [Growing<'_>],
+    layer: usize,
+) -> Result<Tensor> {
+    let (mut at, mut outputs) = (0, Vec::new());
+    for group in growing.chunk_by_mut(|a, b| a.cache.begins_as(b.cache)) {
+        let first = at;
+        for Growing { cache, n } in &mut *group {
+            let new = |x: &Tensor| x.narrow(0, at, *n)?.transpose(0, 1)?.unsqueeze(0);
+            cache.write_tensors(layer, *n, &new(k)?, &new(v)?)?;
+            at += *n;
+        }
+        let (mut parts, mut rows, mut n_keys) = (Vec::new(), Vec::new(), 0);
+        let mut prefix = 0;
+        for (i, Growing { cache, n }) in group.iter().enumerate() {
+            let mut pieces = cache.tensors(layer)?;
+            let own = pieces.split_off(pieces.len() - 1);
+            if i == 0 {
+                prefix = cache.len() - own[0].0.dim(2)?;
+                n_keys = prefix;
+                parts.extend(pieces);
+            }
+            let start = n_keys;
+            n_keys += own[0].0.dim(2)?;
+            let end = |token: usize| (n_keys - n + token + 1) as u32;
+            let row = |token| Visible { prefix: prefix as u32, start: start as u32, end: end(token) };
+            rows.extend((0..*n).map(row));
+            parts.extend(own);
+        }
+        let (keys, values): (Vec<Tensor>, Vec<Tensor>) = parts.into_iter().unzip();
+        let mask = Mask { n_queries: rows.len(), rows: Arc::new(rows) };
+        let q = q.narrow(0, first, at - first)?.unsqueeze(0)?;
+        let (keys, values) = (Tensor::cat(&keys, 2)?, Tensor::cat(&values, 2)?);
+        outputs.push(composed(&q, &keys.contiguous()?, &values.contiguous()?, Some(&mask))?.squeeze(0)?);
+    }
+    Tensor::cat(&outputs, 0)
 }
 
 #[cfg(test)]

@@ -1,29 +1,33 @@
 //! The engine: a checkpoint that continues conversations.
 //!
-//! Invariant: the cache always holds exactly the tokens in `Session::keys`, so a conversation that begins
-//! like the last one (a zoom turn, or another instruction on the same screenshot) computes only what is new.
+//! Invariant: a conversation that begins like one that is remembered (a zoom turn, or another instruction on the same
+//! screenshot) computes only what is new.
 
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::Instant;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, bail};
 use image::RgbImage;
 use vigorl_geometry::fit::PixelBudget;
 use vigorl_policy::{
-    Completion, Conversation, ManyTokenStream, Policy, PolicyError, RenderedPrompt, Sampling, TokenStream,
+    Asks, Completion, Conversation, Policy, PolicyError, RenderedPrompt, Sampling, TokenStream, TurnForm,
 };
 
+use crate::batch::Serving;
 use crate::checkpoint::{Checkpoint, ModelSource};
+use crate::config::TextConfig;
 use crate::error::EngineError;
 use crate::format::WeightFormat;
-use crate::generate::{Decoding, PromptCost, lap};
 use crate::hold::{Hold, ProtocolTokens};
-use crate::model::{KvCache, Model, Probe};
-use crate::mrope::{Grid, next_position, position_ids};
+use crate::model::{Model, Probe};
+use crate::mrope::{Grid, position_ids};
 use crate::processor::{Patches, Processor};
+use crate::sessions::{Sessions, key_of_image};
+use crate::tokenizer::Tokenizer;
 use crate::weights::OnQuantized;
+
+/// Keys and values that are remembered, unless said otherwise, in bytes.
+const REMEMBERED_BYTES: usize = 64 << 20;
 
 /// How a checkpoint is loaded.
 #[derive(Clone)]
@@ -38,6 +42,10 @@ pub struct LoadOptions {
     /// Overrides the processor's upper pixel limit, for screenshots and crops alike: a whole merged patch at
     /// least; more than the checkpoint's own limit is possible.
     pub max_pixels: Option<u64>,
+    /// Tokens of conversations that are remembered at most between turns, the one used longest ago forgotten first: as
+    /// many as 64 MiB hold, unless said otherwise. The last conversation is always remembered, and as much as
+    /// conversations under way have held at once.
+    pub n_remembered: Option<usize>,
 }
 
 impl Default for LoadOptions {
@@ -47,6 +55,7 @@ impl Default for LoadOptions {
             format: WeightFormat::Dense(DType::F32),
             on_quantized: None,
             max_pixels: None,
+            n_remembered: None,
         }
     }
 }
@@ -57,6 +66,7 @@ impl std::fmt::Debug for LoadOptions {
             .field("device", &self.device)
             .field("format", &self.format)
             .field("max_pixels", &self.max_pixels)
+            .field("n_remembered", &self.n_remembered)
             .finish_non_exhaustive()
     }
 }
@@ -70,17 +80,8 @@ pub struct Engine {
     pub(crate) device: Device,
     pub(crate) dtype: DType,
     protocol: ProtocolTokens,
-    session: Session,
-}
-
-/// What is remembered between turns.
-#[derive(Debug)]
-struct Session {
-    /// One per cached token: its id, or the hash of the image it belongs to.
-    keys: Vec<u64>,
-    cache: KvCache,
-    /// Visual tokens by image hash.
-    images: BTreeMap<u64, Tensor>,
+    pub(crate) n_remembered: usize,
+    sessions: Sessions,
 }
 
 /// A conversation as token ids, with its images.
@@ -123,30 +124,32 @@ impl Engine {
         let weights = checkpoint.weights(&options.device, options.format)?;
         let weights = weights.on_quantized(options.on_quantized.clone());
         let model = Model::load(&checkpoint.config, &weights)?;
-        let session = Session::new(&model);
+        let dtype = options.format.compute_dtype();
+        let fits = || REMEMBERED_BYTES / bytes_of_token(&checkpoint.config.text, dtype);
         Ok(Self {
+            n_remembered: options.n_remembered.unwrap_or_else(fits),
             checkpoint,
             own_processor,
             model,
             device: options.device.clone(),
-            dtype: options.format.compute_dtype(),
+            dtype,
             protocol: ProtocolTokens::default(),
-            session,
+            sessions: Sessions::default(),
         })
     }
 
     /// Another engine on the same weights, which knows nothing of this one's conversations: for a thread beside it.
     #[must_use]
     pub fn beside(&self) -> Self {
-        let model = self.model.beside();
         Self {
             checkpoint: self.checkpoint.clone(),
             own_processor: self.own_processor.clone(),
-            session: Session::new(&model),
-            model,
+            model: self.model.beside(),
             device: self.device.clone(),
             dtype: self.dtype,
             protocol: ProtocolTokens::default(),
+            n_remembered: self.n_remembered,
+            sessions: Sessions::default(),
         }
     }
 
@@ -163,6 +166,19 @@ impl Engine {
     /// The model, for those who compute without a conversation.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    pub(crate) fn tokenizer(&self) -> &Tokenizer {
+        &self.checkpoint.tokenizer
+    }
+
+    /// Tokens of a conversation.
+    pub(crate) fn context_limit(&self) -> usize {
+        self.checkpoint.config.text.max_position_embeddings
+    }
+
+    pub(crate) fn hold(&self, form: TurnForm) -> Result<Hold<'_>, EngineError> {
+        Hold::new(form, &self.checkpoint.tokenizer, &self.protocol)
     }
 
     /// Renders and tokenises a conversation and expands its image pads.
@@ -216,6 +232,19 @@ impl Engine {
         Ok((patches, embedded.map_err(backend)?))
     }
 
+    /// Visual tokens of some images, on this thread's pool.
+    pub(crate) fn embed_images(&self, images: &[&RgbImage]) -> Result<Vec<Tensor>, EngineError> {
+        let width = self.checkpoint.config.vision.patch_values();
+        let picture = |pixels: &&RgbImage| -> Result<(Tensor, Grid), EngineError> {
+            // That it can be shown is known since its grid was asked for.
+            let Patches { values, grid } = self.checkpoint.processor.patches(pixels)?;
+            let values = Tensor::from_vec(values, (grid.n_patches(), width), &self.device)?;
+            Ok((values.to_dtype(self.dtype)?, grid))
+        };
+        let pictures = images.iter().map(picture).collect::<Result<Vec<_>, _>>()?;
+        Ok(self.model.embed_each(&pictures)?)
+    }
+
     fn grid_of(&self, pixels: &RgbImage) -> Result<Grid, PolicyError> {
         let (width, height) = vigorl_geometry::fit::smart_resize(
             pixels.width(),
@@ -238,100 +267,6 @@ impl Engine {
         ids.extend(tokenizer.encode(&text[from..]).map_err(backend)?);
         Ok(ids)
     }
-
-    /// Visual tokens for the pads from index `from` on, computing only unknown images.
-    fn visual_tokens(&mut self, prompt: &Prompt, from: usize) -> Result<Option<Tensor>, PolicyError> {
-        let mut parts = Vec::new();
-        for image in &prompt.images {
-            let end = image.start + image.n_tokens;
-            if end <= from {
-                continue;
-            }
-            let tokens = match self.session.images.get(&image.hash) {
-                Some(tokens) => tokens.clone(),
-                None => self.embed_image(&image.pixels, &mut Probe::default())?.1,
-            };
-            self.session.images.insert(image.hash, tokens.clone());
-            let skip = from.saturating_sub(image.start);
-            parts.push(tokens.narrow(0, skip, image.n_tokens - skip).map_err(backend)?);
-        }
-        match parts.len() {
-            0 => Ok(None),
-            _ => Tensor::cat(&parts, 0).map(Some).map_err(backend),
-        }
-    }
-}
-
-impl Engine {
-    /// What the forms of all completions begin with: it is computed with the prompt. Nothing if they differ.
-    fn common_lead(&self, samplings: &[Sampling], room: usize) -> Result<Vec<u32>, EngineError> {
-        let Some((first, others)) = samplings.split_first() else { return Ok(Vec::new()) };
-        let Some(form) = first.form.filter(|form| others.iter().all(|s| s.form == Some(*form))) else {
-            return Ok(Vec::new());
-        };
-        let room = samplings.iter().map(|sampling| sampling.max_new_tokens).min().unwrap_or(0).min(room);
-        Hold::new(form, &self.checkpoint.tokenizer, &self.protocol)?.lead(room)
-    }
-
-    /// Puts the prompt into the cache, and samples behind it.
-    fn complete_all(
-        &mut self,
-        conversation: &Conversation,
-        samplings: &[Sampling],
-        stream: &mut ManyTokenStream<'_>,
-    ) -> Result<Vec<Completion>, PolicyError> {
-        let mut clock = Instant::now();
-        let mut prompt = self.prepare(conversation)?;
-        let limit = self.checkpoint.config.text.max_position_embeddings;
-        if prompt.ids.len() >= limit {
-            return Err(PolicyError::TooLong { n_tokens: prompt.ids.len(), limit });
-        }
-        let n_prompt = prompt.ids.len();
-        let lead = self.common_lead(samplings, limit - n_prompt).map_err(backend)?;
-        prompt.positions.extend((next_position(&prompt.positions)..).take(lead.len()).map(|at| [at; 3]));
-        prompt.ids.extend(&lead);
-        let keys = prompt.keys();
-        let n_cached = self.session.reuse(&keys);
-        let visual = self.visual_tokens(&prompt, n_cached)?;
-        self.device.synchronize().map_err(backend)?;
-        let vision = lap(&mut clock);
-
-        // If computing fails half way, the cache no longer matches its keys: start afresh next time.
-        let mut session = std::mem::replace(&mut self.session, Session::new(&self.model));
-        let (new_ids, new_positions) = (&prompt.ids[n_cached..], &prompt.positions[n_cached..]);
-        let hidden = self
-            .model
-            .extend(new_ids, new_positions, visual.as_ref(), &mut session.cache, &mut Probe::default())
-            .and_then(|h| h.narrow(1, new_ids.len() - 1, 1))
-            .map_err(backend)?;
-        // A card is still computing by now; what is not awaited would count as decoding.
-        self.device.synchronize().map_err(backend)?;
-        let prefill = lap(&mut clock);
-
-        let decoding = Decoding {
-            model: &self.model,
-            tokenizer: &self.checkpoint.tokenizer,
-            protocol: &self.protocol,
-            cache: &mut session.cache,
-            prompt: &prompt.ids,
-            n_lead: lead.len(),
-            next_position: next_position(&prompt.positions),
-            context_limit: limit,
-        };
-        let generated = decoding.run(&hidden, samplings, stream).map_err(backend)?;
-        session.keys = keys;
-        if let [alone] = &generated[..] {
-            // The lead is among the keys already, also of a completion that was cancelled inside it.
-            let fed = alone.ids.get(lead.len()..alone.n_fed).unwrap_or_default();
-            session.keys.extend(fed.iter().map(|&id| u64::from(id)));
-        }
-        session.images.retain(|hash, _| prompt.images.iter().any(|image| image.hash == *hash));
-        self.session = session;
-        let decode = lap(&mut clock);
-        let cost =
-            PromptCost { n_tokens: n_prompt, n_cached: n_cached.min(n_prompt), vision, prefill, decode };
-        Ok(generated.into_iter().map(|generated| generated.completion(cost)).collect())
-    }
 }
 
 impl Policy for Engine {
@@ -341,22 +276,15 @@ impl Policy for Engine {
         sampling: &Sampling,
         stream: &mut TokenStream<'_>,
     ) -> Result<Completion, PolicyError> {
-        let alone = std::slice::from_ref(sampling);
-        let mut completed = self.complete_all(conversation, alone, &mut |_, piece| stream(piece))?;
-        let Some(completion) = completed.pop() else { unreachable!("one sampling gives one completion") };
-        Ok(completion)
+        let alone = self.complete_batch(&[(conversation, sampling)], &mut |_, piece| stream(piece)).pop();
+        alone.unwrap_or_else(|| unreachable!("one ask has one answer"))
     }
 
-    fn complete_many(
-        &mut self,
-        conversation: &Conversation,
-        samplings: &[Sampling],
-        stream: &mut ManyTokenStream<'_>,
-    ) -> Result<Vec<Completion>, PolicyError> {
-        match samplings {
-            [] => Ok(Vec::new()),
-            _ => self.complete_all(conversation, samplings, stream),
-        }
+    fn serve<'a>(&mut self, asks: &mut dyn Asks<'a>) {
+        // If a caller's stream panics, nothing is remembered.
+        let mut sessions = std::mem::take(&mut self.sessions);
+        Serving { engine: &*self, sessions: &mut sessions, asks, rows: Vec::new() }.run();
+        self.sessions = sessions;
     }
 
     fn holds_forms(&self) -> bool {
@@ -372,33 +300,40 @@ impl Policy for Engine {
     }
 }
 
-impl Session {
-    fn new(model: &Model) -> Self {
-        Self { keys: vec![], cache: KvCache::new(model.config()), images: BTreeMap::new() }
-    }
-
-    /// Shortens the cache to what it shares with `keys`; the last token is always computed again, because
-    /// its hidden state is needed. Returns the tokens kept.
-    fn reuse(&mut self, keys: &[u64]) -> usize {
-        let shared = self.keys.iter().zip(keys).take_while(|(a, b)| a == b).count();
-        let kept = shared.min(keys.len().saturating_sub(1));
-        self.keys.truncate(kept);
-        self.cache.truncate(kept);
-        kept
-    }
-}
-
 impl Prompt {
-    /// One key per token: equal keys mean equal tokens, images included.
-    fn keys(&self) -> Vec<u64> {
-        /// Keeps image hashes apart from ids.
-        const IMAGE: u64 = 1 << 63;
+    /// One key per token.
+    pub(crate) fn keys(&self) -> Vec<u64> {
         let mut keys: Vec<u64> = self.ids.iter().map(|&id| u64::from(id)).collect();
         for image in &self.images {
-            keys[image.start..image.start + image.n_tokens].fill(IMAGE | image.hash);
+            keys[image.start..image.start + image.n_tokens].fill(key_of_image(image.hash));
         }
         keys
     }
+
+    /// The images whose pads are not all before the index `from`.
+    pub(crate) fn images_from(&self, from: usize) -> impl Iterator<Item = &PromptImage> {
+        self.images.iter().filter(move |image| image.start + image.n_tokens > from)
+    }
+
+    /// Visual tokens for the pads from index `from` on, whose images are known.
+    pub(crate) fn visual_tokens(&self, from: usize, known: &Sessions) -> candle_core::Result<Option<Tensor>> {
+        let mut parts = Vec::new();
+        for image in self.images_from(from) {
+            let Some(tokens) = known.image(image.hash) else { bail!("an image was not computed") };
+            let skip = from.saturating_sub(image.start);
+            parts.push(tokens.narrow(0, skip, image.n_tokens - skip)?);
+        }
+        match parts.len() {
+            0 => Ok(None),
+            _ => Tensor::cat(&parts, 0).map(Some),
+        }
+    }
+}
+
+/// Keys and values of one token.
+fn bytes_of_token(config: &TextConfig, dtype: DType) -> usize {
+    let of_layer = 2 * config.num_key_value_heads * config.head_dim() * dtype.size_in_bytes();
+    (config.num_hidden_layers * of_layer).max(1)
 }
 
 fn hash_image(pixels: &RgbImage) -> u64 {

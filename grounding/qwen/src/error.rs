@@ -1,6 +1,9 @@
 //! Why the engine could not load a checkpoint or go on with a conversation. Every message names cause and cure.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use vigorl_geometry::fit::FitError;
 
 /// A checkpoint that cannot be used, or a pass of the network that failed.
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +152,12 @@ pub enum EngineError {
     /// The tensor library failed.
     #[error("the tensor library failed: {0}")]
     Tensor(#[from] candle_core::Error),
+    /// An image cannot be shown to the network.
+    #[error("cannot show this image to the policy: {0}")]
+    Image(#[from] FitError),
+    /// What failed was computed for several conversations.
+    #[error(transparent)]
+    Shared(Arc<EngineError>),
     /// The chat template cannot be used.
     #[error("the chat template cannot be used: {0}")]
     Template(String),

@@ -1,24 +1,22 @@
-//! The decoding loop: sample, stream, stop, for one completion or several of one prompt.
+//! One completion in the making: sample, stream, stop.
 //!
 //! Invariants: the pieces that are streamed are the text: nothing behind a stop string, and nothing less. Tokens
 //! that a form forces are fed in the same pass as the sampled token before them, or with the prompt.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use candle_core::Tensor;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use vigorl_policy::{Completion, Finish, Sampling, TokenStream};
 
 use crate::error::EngineError;
-use crate::hold::{Hold, ProtocolTokens, Wanted};
-use crate::kv_cache::Branches;
-use crate::model::{KvCache, Model, Probe};
+use crate::hold::{Hold, Wanted};
 use crate::sampling::{Sampled, sample, sample_among};
 use crate::tokenizer::{TextStream, Tokenizer};
 
-/// What one decoding loop produced.
+/// What a completion consists of.
 #[derive(Debug)]
 pub(crate) struct Generated {
     pub(crate) text: String,
@@ -30,15 +28,13 @@ pub(crate) struct Generated {
     /// For each id, where its text ends in `text`.
     pub(crate) ends: Vec<usize>,
     pub(crate) finish: Finish,
-    /// How many of the ids were fed.
-    pub(crate) n_fed: usize,
-    /// In how many passes, those fed with the prompt not counted.
+    /// Passes of the network behind the prompt.
     pub(crate) n_passes: usize,
     /// Whether the text ends inside what the last token says.
     pub(crate) splits_token: bool,
 }
 
-/// What a prompt has cost, together with all completions behind it.
+/// What a prompt has cost, together with those computed at the same time, and the completion behind it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PromptCost {
     pub(crate) n_tokens: usize,
@@ -58,7 +54,6 @@ impl Generated {
             forced: vec![],
             ends: vec![],
             finish: Finish::Length,
-            n_fed: 0,
             n_passes: 0,
             splits_token: false,
         }
@@ -102,26 +97,11 @@ impl Generated {
     }
 }
 
-/// A conversation whose prompt is already in the cache.
-pub(crate) struct Decoding<'a> {
-    pub(crate) model: &'a Model,
-    pub(crate) tokenizer: &'a Tokenizer,
-    pub(crate) protocol: &'a ProtocolTokens,
-    pub(crate) cache: &'a mut KvCache,
-    /// Ids in the cache, for the repetition penalty.
-    pub(crate) prompt: &'a [u32],
-    /// The last of these ids that belong to the completions: what their forms begin with.
-    pub(crate) n_lead: usize,
-    /// Position of the next token on all axes.
-    pub(crate) next_position: u32,
-    /// Tokens that fit into the context.
-    pub(crate) context_limit: usize,
-}
-
 /// One completion in the making.
-struct Branch<'a> {
-    sampling: &'a Sampling,
-    hold: Option<Hold<'a>>,
+#[derive(Debug)]
+pub(crate) struct Making<'a, 'e> {
+    sampling: Cow<'a, Sampling>,
+    hold: Option<Hold<'e>>,
     rng: ChaCha8Rng,
     /// The prompt, and every id that was fed behind it.
     fed: Vec<u32>,
@@ -129,132 +109,27 @@ struct Branch<'a> {
     out: Generated,
 }
 
-impl Decoding<'_> {
-    /// Samples one completion per entry of `samplings` behind the prompt, whose last hidden state (1, 1, D) is
-    /// `hidden`. One alone stays in the cache; several grow side by side, each weight read once for all of them,
-    /// and leave the prompt in the cache. `stream` gets the index of a completion and its new text.
-    pub(crate) fn run(
-        mut self,
-        hidden: &Tensor,
-        samplings: &[Sampling],
-        stream: &mut dyn FnMut(usize, &str) -> ControlFlow<()>,
-    ) -> Result<Vec<Generated>, EngineError> {
-        let mut branches = Vec::new();
-        for sampling in samplings {
-            branches.push(Branch::new(sampling, self.prompt, self.tokenizer, self.protocol)?);
-        }
-        let room = samplings.iter().map(|sampling| sampling.max_new_tokens).max().unwrap_or(0);
-        let mut side_by_side = Branches::new(self.prompt.len(), branches.len(), room.min(self.room()));
-        let lead = &self.prompt[self.prompt.len() - self.n_lead..];
-        let mut growing = Vec::new();
-        for (branch_idx, branch) in branches.iter_mut().enumerate() {
-            let mut stream = |piece: &str| stream(branch_idx, piece);
-            if branch.begin(lead, self.tokenizer, &mut stream)?.is_continue() {
-                growing.push(branch_idx);
-            }
-        }
-        let mut logits = self.logits(hidden)?.repeat((growing.len().max(1), 1))?;
-        loop {
-            let mut next: Vec<(usize, Vec<u32>)> = Vec::new();
-            for (row, branch_idx) in logits.to_vec2::<f32>()?.iter().zip(growing) {
-                let branch = &mut branches[branch_idx];
-                if branch.room(self.context_limit) == 0 {
-                    continue;
-                }
-                let mut stream = |piece: &str| stream(branch_idx, piece);
-                let ids = branch.push(row, self.tokenizer, self.context_limit, &mut stream)?;
-                if !ids.is_empty() {
-                    next.push((branch_idx, ids));
-                }
-            }
-            if next.is_empty() {
-                break;
-            }
-            let hidden = match branches.len() {
-                1 => self.feed(&next[0].1)?,
-                _ => self.feed_branches(&next, &mut side_by_side)?,
-            };
-            growing = next.into_iter().map(|(branch_idx, _)| branch_idx).collect();
-            logits = self.logits(&hidden)?;
-        }
-        let finish = |(branch_idx, branch): (usize, Branch<'_>)| {
-            branch.finish(self.tokenizer, &mut |piece: &str| stream(branch_idx, piece))
-        };
-        branches.into_iter().enumerate().map(finish).collect()
-    }
-
-    /// Tokens that fit behind the prompt.
-    fn room(&self) -> usize {
-        self.context_limit.saturating_sub(self.prompt.len())
-    }
-
-    /// (1, T, D) → (T, V).
-    fn logits(&self, hidden: &Tensor) -> Result<Tensor, EngineError> {
-        Ok(self.model.logits(hidden)?.squeeze(0)?.to_dtype(candle_core::DType::F32)?)
-    }
-
-    /// The last hidden state behind `ids`: (1, 1, D).
-    fn feed(&mut self, ids: &[u32]) -> Result<Tensor, EngineError> {
-        let positions: Vec<[u32; 3]> =
-            (self.next_position..).take(ids.len()).map(|position| [position; 3]).collect();
-        self.next_position += ids.len() as u32;
-        let hidden = self.model.extend(ids, &positions, None, self.cache, &mut Probe::default())?;
-        Ok(hidden.narrow(1, ids.len() - 1, 1)?)
-    }
-
-    /// The last hidden state of each branch behind its new ids: (1, branches, D).
-    fn feed_branches(
-        &mut self,
-        next: &[(usize, Vec<u32>)],
-        branches: &mut Branches,
-    ) -> Result<Tensor, EngineError> {
-        let (mut all, mut which, mut positions, mut last) = (vec![], vec![], vec![], vec![]);
-        for (branch, ids) in next {
-            let start = self.next_position + branches.len(*branch) as u32;
-            all.extend(ids);
-            which.extend(std::iter::repeat_n(*branch, ids.len()));
-            positions.extend((start..).take(ids.len()).map(|position| [position; 3]));
-            last.push(all.len() as u32 - 1);
-        }
-        let hidden = self.model.extend_branches(&all, &positions, &which, branches, self.cache)?;
-        if all.len() == last.len() {
-            return Ok(hidden);
-        }
-        let last = Tensor::from_slice(&last, last.len(), hidden.device())?;
-        Ok(hidden.index_select(&last, 1)?)
-    }
-}
-
-impl<'a> Branch<'a> {
-    fn new(
-        sampling: &'a Sampling,
-        prompt: &[u32],
-        tokenizer: &'a Tokenizer,
-        protocol: &'a ProtocolTokens,
-    ) -> Result<Self, EngineError> {
-        Ok(Self {
-            sampling,
-            hold: sampling.form.map(|form| Hold::new(form, tokenizer, protocol)).transpose()?,
+impl<'a, 'e> Making<'a, 'e> {
+    /// A completion behind the ids of `prompt`.
+    pub(crate) fn new(sampling: Cow<'a, Sampling>, hold: Option<Hold<'e>>, prompt: Vec<u32>) -> Self {
+        Self {
             rng: ChaCha8Rng::seed_from_u64(sampling.seed),
-            fed: prompt.to_vec(),
+            sampling,
+            hold,
+            fed: prompt,
             pieces: TextStream::default(),
             out: Generated::new(),
-        })
+        }
     }
 
     /// Tokens that the completion may still get.
-    fn room(&self, context_limit: usize) -> usize {
+    pub(crate) fn room(&self, context_limit: usize) -> usize {
         let of_sampling = self.sampling.max_new_tokens.saturating_sub(self.out.ids.len());
         of_sampling.min(context_limit.saturating_sub(self.fed.len()))
     }
 
-    fn has_lead(&self, context_limit: usize) -> Result<bool, EngineError> {
-        let Some(hold) = &self.hold else { return Ok(false) };
-        Ok(!hold.lead(self.room(context_limit))?.is_empty())
-    }
-
-    /// Says the tokens that were fed with the prompt.
-    fn begin(
+    /// Says the tokens that its form begins with: the last ones of the prompt.
+    pub(crate) fn begin(
         &mut self,
         lead: &[u32],
         tokenizer: &Tokenizer,
@@ -262,7 +137,6 @@ impl<'a> Branch<'a> {
     ) -> Result<ControlFlow<()>, EngineError> {
         for &id in lead {
             let flow = self.add(Sampled { id, logprob: 0.0 }, true, tokenizer, stream)?;
-            self.out.n_fed += 1;
             if flow.is_break() {
                 return Ok(flow);
             }
@@ -270,23 +144,17 @@ impl<'a> Branch<'a> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Samples a token, and adds what the form forces behind it. The ids to feed next; none if the completion ends
-    /// with them.
-    fn push(
+    /// Adds a token that was [drawn](Self::draw), and what the form forces behind it. The ids to feed next; none if the
+    /// completion ends with them.
+    pub(crate) fn push(
         &mut self,
-        logits: &[f32],
+        drawn: Sampled,
         tokenizer: &Tokenizer,
         context_limit: usize,
         stream: &mut TokenStream<'_>,
     ) -> Result<Vec<u32>, EngineError> {
-        let mut next = Vec::new();
-        let mut flow = ControlFlow::Continue(());
-        // What a form begins with is forced here where it could not be fed with the prompt.
-        if !self.out.ids.is_empty() || !self.has_lead(context_limit)? {
-            let sampled = self.draw(logits)?;
-            next.push(sampled.id);
-            flow = self.add(sampled, false, tokenizer, stream)?;
-        }
+        let mut next = vec![drawn.id];
+        let mut flow = self.add(drawn, false, tokenizer, stream)?;
         while let (ControlFlow::Continue(()), Some(hold)) = (flow, &self.hold) {
             let room = self.room(context_limit).saturating_sub(next.len());
             let Wanted::Forced(mut ids) = hold.wanted(&self.out.text, &self.out.ids, room)? else { break };
@@ -302,25 +170,24 @@ impl<'a> Branch<'a> {
                 next.push(id);
             }
         }
-        if flow.is_break() {
+        self.fed.extend(&next);
+        if flow.is_break() || self.room(context_limit) == 0 {
             return Ok(Vec::new());
         }
-        self.fed.extend(&next);
-        self.out.n_fed += next.len();
         self.out.n_passes += 1;
         Ok(next)
     }
 
     /// A token that the form allows.
-    fn draw(&mut self, logits: &[f32]) -> Result<Sampled, EngineError> {
-        let Some(hold) = &self.hold else { return sample(logits, &self.fed, self.sampling, &mut self.rng) };
+    pub(crate) fn draw(&mut self, logits: &[f32]) -> Result<Sampled, EngineError> {
+        let Some(hold) = &self.hold else { return sample(logits, &self.fed, &self.sampling, &mut self.rng) };
         let said = &self.out.text;
         if let Some(narrowed) = hold.narrowed(said, logits)? {
-            return sample_among(&narrowed, logits, &self.fed, self.sampling, &mut self.rng);
+            return sample_among(&narrowed, logits, &self.fed, &self.sampling, &mut self.rng);
         }
         let mut allowed = logits.to_vec();
         loop {
-            let sampled = sample_among(&allowed, logits, &self.fed, self.sampling, &mut self.rng)?;
+            let sampled = sample_among(&allowed, logits, &self.fed, &self.sampling, &mut self.rng)?;
             if hold.fits(said, sampled.id, &mut self.pieces)? {
                 return Ok(sampled);
             }
@@ -353,7 +220,7 @@ impl<'a> Branch<'a> {
     }
 
     /// Says what was held back because a character is incomplete.
-    fn finish(
+    pub(crate) fn finish(
         mut self,
         tokenizer: &Tokenizer,
         stream: &mut TokenStream<'_>,

@@ -4,7 +4,8 @@ use candle_core::Tensor;
 use vigorl_policy::{Conversation, PolicyError};
 
 use crate::engine::{Engine, backend};
-use crate::model::{KvCache, Probe};
+use crate::kv_cache::KvCache;
+use crate::model::Probe;
 
 /// Inputs, intermediates and outputs of one pass over a rendered conversation.
 ///
@@ -61,7 +62,7 @@ pub fn inspect_forward(engine: &Engine, conversation: &Conversation) -> Result<I
         let mut layers = Vec::new();
         let mut keep = |_: usize, x: &Tensor| layers.push(x.squeeze(0));
         let mut probe = Probe { vision_block: None, layer: Some(&mut keep) };
-        let mut cache = KvCache::new(engine.model.config());
+        let mut cache = KvCache::new(&engine.model.config().text);
         let hidden = engine.model.extend(
             &prompt.ids,
             &prompt.positions,

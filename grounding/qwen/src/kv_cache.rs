@@ -1,130 +1,199 @@
-//! Keys and values of the tokens computed so far. Invariant: `len` tokens are valid; shortening keeps the
-//! storage, so a conversation that shares a prefix with the last one continues from there.
+//! Keys and values of the tokens computed so far.
+//!
+//! Invariants: what is held is never changed. A conversation's tokens lie in pieces, one behind the other; a piece is
+//! written to only by the one conversation that holds it, and once another one has it as well, whoever goes on begins a
+//! new piece. So conversations with one beginning share it, and each goes on by itself.
 
 use std::sync::Arc;
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor, bail};
+use vigorl_kernels::{Heads, Stretch};
 
-use crate::ops::{Mask, Visible};
+use crate::config::TextConfig;
 
-/// Where new tokens go.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Place<'a> {
-    /// Behind the tokens held, which they then belong to.
-    End,
-    /// Each at an index of its own beyond the tokens held, in a storage for `capacity` tokens. They are not held:
-    /// what comes later may overwrite them.
-    Beyond { at: &'a [usize], capacity: usize },
+/// Tokens that a piece has room for, where fewer are needed.
+const LEAST_ROOM: usize = 64;
+/// Or this share of what is held already, so that a long completion does not lie in many pieces.
+const ROOM_SHARE: usize = 4;
+
+/// Keys and values of a conversation, for every layer.
+#[derive(Debug, Clone)]
+pub struct KvCache {
+    sizes: Sizes,
+    pieces: Vec<Piece>,
 }
 
-/// One layer's cache.
-// Not `Clone`: clones would share the storage that each appends to in place.
-#[derive(Debug, Default)]
-pub(crate) struct LayerCache {
-    /// (1, Hkv, capacity, d) each.
-    storage: Option<(Tensor, Tensor)>,
+/// What one token takes.
+#[derive(Debug, Clone, Copy)]
+struct Sizes {
+    n_layers: usize,
+    n_kv_heads: usize,
+    head_dim: usize,
+}
+
+/// The first tokens of a storage.
+#[derive(Debug, Clone)]
+struct Piece {
+    storage: Arc<Storage>,
     len: usize,
 }
 
-impl LayerCache {
-    /// Puts the new tokens in their place and returns views of all keys and values up to the last one.
-    ///
-    /// # Shapes
-    /// k, v: (1, Hkv, T, d); result: (1, Hkv, keys, d).
-    pub(crate) fn put(&mut self, k: &Tensor, v: &Tensor, place: Place<'_>) -> Result<(Tensor, Tensor)> {
-        let added = k.dim(2)?;
-        let (n_keys, capacity) = match place {
-            Place::End => (self.len + added, self.len + added),
-            Place::Beyond { at, capacity } => (at.iter().max().map_or(self.len, |last| last + 1), capacity),
+#[derive(Debug)]
+struct Storage {
+    capacity: usize,
+    layers: Vec<Layer>,
+}
+
+/// Keys and values of one layer.
+#[derive(Debug)]
+enum Layer {
+    /// For the one-pass kernel: `[key head][capacity][head width]` each.
+    Plain { keys: Vec<f32>, values: Vec<f32> },
+    /// Elsewhere: (1, Hkv, capacity, d) each.
+    Tensors { keys: Tensor, values: Tensor },
+}
+
+impl KvCache {
+    /// An empty cache for `config`.
+    pub fn new(config: &TextConfig) -> Self {
+        let sizes = Sizes {
+            n_layers: config.num_hidden_layers,
+            n_kv_heads: config.num_key_value_heads,
+            head_dim: config.head_dim(),
         };
-        self.reserve(capacity, k)?;
-        let Some((keys, values)) = &self.storage else { candle_core::bail!("the cache has no storage") };
-        match place {
-            Place::End => {
-                keys.slice_set(&k.contiguous()?, 2, self.len)?;
-                values.slice_set(&v.contiguous()?, 2, self.len)?;
-                self.len += added;
-            }
-            Place::Beyond { at, .. } => {
-                for (token, &at) in at.iter().enumerate() {
-                    keys.slice_set(&k.narrow(2, token, 1)?.contiguous()?, 2, at)?;
-                    values.slice_set(&v.narrow(2, token, 1)?.contiguous()?, 2, at)?;
-                }
-            }
-        }
-        Ok((keys.narrow(2, 0, n_keys)?, values.narrow(2, 0, n_keys)?))
+        Self { sizes, pieces: Vec::new() }
     }
 
-    /// Forgets all but the first `len` tokens.
-    pub(crate) fn truncate(&mut self, len: usize) {
-        self.len = self.len.min(len);
+    /// Tokens held.
+    pub fn len(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.len).sum()
     }
 
-    /// Grows by at least half, so that a long generation copies each token a bounded number of times.
-    fn reserve(&mut self, needed: usize, like: &Tensor) -> Result<()> {
-        let (_, heads, _, dim) = like.dims4()?;
-        let capacity = self.storage.as_ref().map_or(0, |(k, _)| k.dims()[2]);
-        if needed <= capacity {
-            return Ok(());
+    /// Whether no token is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The first `len` tokens, shared with this one.
+    pub(crate) fn first(&self, len: usize) -> Self {
+        let (mut left, mut pieces) = (len, Vec::new());
+        for piece in &self.pieces {
+            let len = piece.len.min(left);
+            if len > 0 {
+                pieces.push(Piece { len, ..piece.clone() });
+            }
+            left -= len;
         }
-        let capacity = needed.max(capacity + capacity / 2).next_multiple_of(128);
-        let fresh = || Tensor::zeros((1, heads, capacity, dim), like.dtype(), like.device());
-        let (keys, values) = (fresh()?, fresh()?);
-        if let (Some((old_keys, old_values)), true) = (&self.storage, self.len > 0) {
-            keys.slice_set(&old_keys.narrow(2, 0, self.len)?.contiguous()?, 2, 0)?;
-            values.slice_set(&old_values.narrow(2, 0, self.len)?.contiguous()?, 2, 0)?;
+        Self { pieces, ..*self }
+    }
+
+    /// The storages and the tokens that each has room for; one that is shared has the same name everywhere.
+    pub(crate) fn storages(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.pieces.iter().map(|piece| (Arc::as_ptr(&piece.storage).addr(), piece.storage.capacity))
+    }
+
+    /// Holds `n` more tokens, which are [written](Self::write) layer by layer before they are read.
+    pub(crate) fn grow(&mut self, n: usize, dtype: DType, device: &Device) -> Result<()> {
+        let held = self.len();
+        let fits = self.pieces.last_mut().is_some_and(|last| {
+            last.len + n <= last.storage.capacity && Arc::get_mut(&mut last.storage).is_some()
+        });
+        if !fits {
+            let capacity = if n >= LEAST_ROOM { n } else { LEAST_ROOM.max(held / ROOM_SHARE) };
+            let storage = Storage::new(self.sizes, capacity, dtype, device)?;
+            self.pieces.push(Piece { storage: Arc::new(storage), len: 0 });
         }
-        self.storage = Some((keys, values));
+        if let Some(last) = self.pieces.last_mut() {
+            last.len += n;
+        }
         Ok(())
     }
-}
 
-/// Continuations of one prefix that grow side by side, each in room of its own behind the prefix.
-#[derive(Debug)]
-pub(crate) struct Branches {
-    n_prefix: usize,
-    /// Tokens that each branch has room for.
-    room: usize,
-    /// Tokens in each branch.
-    lens: Vec<usize>,
-}
-
-/// The next tokens of some branches.
-pub(crate) struct Growth {
-    pub(crate) at: Vec<usize>,
-    pub(crate) mask: Mask,
-}
-
-impl Branches {
-    pub(crate) fn new(n_prefix: usize, n_branches: usize, room: usize) -> Self {
-        Self { n_prefix, room, lens: vec![0; n_branches] }
-    }
-
-    /// Tokens that prefix and branches take.
-    pub(crate) fn capacity(&self) -> usize {
-        self.n_prefix + self.lens.len() * self.room
-    }
-
-    /// Tokens in one branch.
-    pub(crate) fn len(&self, branch: usize) -> usize {
-        self.lens[branch]
-    }
-
-    /// Room for one more token in each of `branches`, and what that token sees: the prefix and its branch.
+    /// Writes keys and values of the `n` last tokens of a layer in plain memory.
     ///
-    /// # Panics
-    /// If a branch is full (caller's bug).
-    pub(crate) fn grow(&mut self, branches: &[usize]) -> Growth {
-        let (mut at, mut rows) = (Vec::new(), Vec::new());
-        for &branch in branches {
-            assert!(self.lens[branch] < self.room, "branch {branch} is full");
-            let start = self.n_prefix + branch * self.room;
-            let index = start + self.lens[branch];
-            self.lens[branch] += 1;
-            at.push(index);
-            rows.push(Visible { prefix: self.n_prefix as u32, start: start as u32, end: index as u32 + 1 });
+    /// # Shapes
+    /// k, v: (n, Hkv, d).
+    pub(crate) fn write(&mut self, layer: usize, n: usize, k: &[f32], v: &[f32]) -> Result<()> {
+        let d = self.sizes.head_dim;
+        let (Layer::Plain { keys, values }, capacity, first) = self.newest(layer, n)? else {
+            bail!("keys in plain memory for a cache of tensors");
+        };
+        for (of_cache, new) in [(keys, k), (values, v)] {
+            let n_heads = of_cache.len() / (capacity * d);
+            for (at, value) in new.chunks_exact(d).enumerate() {
+                let (token, head) = (at / n_heads, at % n_heads);
+                of_cache[(head * capacity + first + token) * d..][..d].copy_from_slice(value);
+            }
         }
-        Growth { at, mask: Mask { n_queries: rows.len(), rows: Arc::new(rows) } }
+        Ok(())
+    }
+
+    /// As [`Self::write`], of tensors (1, Hkv, n, d).
+    pub(crate) fn write_tensors(&mut self, layer: usize, n: usize, k: &Tensor, v: &Tensor) -> Result<()> {
+        let (Layer::Tensors { keys, values }, _, first) = self.newest(layer, n)? else {
+            bail!("tensors for a cache in plain memory");
+        };
+        keys.slice_set(&k.contiguous()?, 2, first)?;
+        values.slice_set(&v.contiguous()?, 2, first)
+    }
+
+    /// A layer of the last piece, its capacity, and where its `n` last tokens begin.
+    fn newest(&mut self, layer: usize, n: usize) -> Result<(&mut Layer, usize, usize)> {
+        let Some(Piece { storage, len }) = self.pieces.last_mut() else { bail!("the cache has not grown") };
+        let Some(Storage { capacity, layers }) = Arc::get_mut(storage) else {
+            bail!("the cache has grown where another one reads");
+        };
+        Ok((&mut layers[layer], *capacity, *len - n))
+    }
+
+    /// All keys and values of a layer in plain memory.
+    pub(crate) fn stretches(&self, layer: usize) -> Result<Vec<Stretch<'_>>> {
+        let d = self.sizes.head_dim;
+        self.pieces.iter().map(|piece| plain(piece, layer, d)).collect()
+    }
+
+    /// Keys and values of a layer as tensors (1, Hkv, tokens, d), piece by piece.
+    pub(crate) fn tensors(&self, layer: usize) -> Result<Vec<(Tensor, Tensor)>> {
+        let of_piece = |piece: &Piece| match &piece.storage.layers[layer] {
+            Layer::Tensors { keys, values } => {
+                Ok((keys.narrow(2, 0, piece.len)?, values.narrow(2, 0, piece.len)?))
+            }
+            Layer::Plain { .. } => bail!("keys in plain memory"),
+        };
+        self.pieces.iter().map(of_piece).collect()
+    }
+
+    /// Whether both hold the same tokens but for the last piece of each.
+    pub(crate) fn begins_as(&self, other: &Self) -> bool {
+        let (Some((_, own)), Some((_, others))) = (self.pieces.split_last(), other.pieces.split_last())
+        else {
+            return false;
+        };
+        let is_same = |(a, b): (&Piece, &Piece)| Arc::ptr_eq(&a.storage, &b.storage) && a.len == b.len;
+        !own.is_empty() && own.len() == others.len() && own.iter().zip(others).all(is_same)
+    }
+}
+
+fn plain(piece: &Piece, layer: usize, head_dim: usize) -> Result<Stretch<'_>> {
+    let Layer::Plain { keys, values } = &piece.storage.layers[layer] else { bail!("keys are tensors") };
+    let head_stride = piece.storage.capacity * head_dim;
+    let heads = |values| Heads { values, head_stride, key_stride: head_dim };
+    Ok(Stretch { keys: heads(keys), values: heads(values), n_keys: piece.len })
+}
+
+impl Storage {
+    fn new(sizes: Sizes, capacity: usize, dtype: DType, device: &Device) -> Result<Self> {
+        let Sizes { n_layers, n_kv_heads, head_dim } = sizes;
+        let layer = |_| {
+            if dtype == DType::F32 && device.is_cpu() {
+                // Memory that the system clears when it is first touched.
+                let room = || vec![0.0_f32; n_kv_heads * capacity * head_dim];
+                return Ok(Layer::Plain { keys: room(), values: room() });
+            }
+            let room = || Tensor::zeros((1, n_kv_heads, capacity, head_dim), dtype, device);
+            Ok(Layer::Tensors { keys: room()?, values: room()? })
+        };
+        Ok(Self { capacity, layers: (0..n_layers).map(layer).collect::<Result<_>>()? })
     }
 }
 
@@ -132,15 +201,56 @@ impl Branches {
 mod tests {
     use super::*;
 
+    const SIZES: Sizes = Sizes { n_layers: 1, n_kv_heads: 2, head_dim: 3 };
+
+    /// Holds another token, all of whose values are `value`.
+    fn push(cache: &mut KvCache, value: f32) {
+        cache.grow(1, DType::F32, &Device::Cpu).unwrap();
+        cache.write(0, 1, &[value; 6], &[-value; 6]).unwrap();
+    }
+
+    /// The value of each token held, and where its piece lies.
+    fn held(cache: &KvCache) -> Vec<f32> {
+        let mut held = Vec::new();
+        for Stretch { keys, values, n_keys } in cache.stretches(0).unwrap() {
+            for (head, key) in (0..n_keys).flat_map(|key| [(0, key), (1, key)]) {
+                let at = head * keys.head_stride + key * keys.key_stride;
+                let (k, v) = (&keys.values[at..at + 3], &values.values[at..at + 3]);
+                assert!(k.iter().zip(v).all(|(a, b)| *a == -b && *a == k[0]));
+                held.extend((head == 0).then_some(keys.values[at]));
+            }
+        }
+        held
+    }
+
     #[test]
-    fn branches_grow_side_by_side_and_see_the_prefix_and_themselves() {
-        let mut branches = Branches::new(10, 3, 4);
-        assert_eq!(branches.capacity(), 22);
-        assert_eq!(branches.grow(&[0, 1, 2]).at, [10, 14, 18]);
-        let growth = branches.grow(&[0, 2]);
-        assert_eq!(growth.at, [11, 19]);
-        assert_eq!([0, 1, 2].map(|branch| branches.len(branch)), [2, 1, 2]);
-        let seen: Vec<_> = growth.mask.rows.iter().map(|row| row.ranges(20)).collect();
-        assert_eq!(seen, [(0..12, 0..0), (0..10, 18..20)]);
+    fn conversations_share_their_beginning_and_go_on_by_themselves() {
+        let mut first = KvCache { sizes: SIZES, pieces: Vec::new() };
+        (1..=5).for_each(|value| push(&mut first, value as f32));
+        let (mut second, third) = (first.first(3), first.first(5));
+        push(&mut first, 6.0);
+        push(&mut second, 7.0);
+        push(&mut second, 8.0);
+        assert_eq!(held(&first), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(held(&second), [1.0, 2.0, 3.0, 7.0, 8.0]);
+        assert_eq!(held(&third), [1.0, 2.0, 3.0, 4.0, 5.0]);
+        let names = |cache: &KvCache| cache.storages().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(names(&first)[0], names(&second)[0]);
+        assert_eq!((names(&first).len(), names(&third).len()), (2, 1));
+        // Who is left alone writes where it is.
+        drop((first, third));
+        let mut alone = second.first(5);
+        drop(second);
+        push(&mut alone, 9.0);
+        assert_eq!((held(&alone).last(), names(&alone).len()), (Some(&9.0), 2));
+        assert!(!alone.begins_as(&alone.first(3)) && alone.begins_as(&alone.first(4)));
+    }
+
+    #[test]
+    fn a_long_completion_lies_in_few_pieces() {
+        let mut cache = KvCache { sizes: SIZES, pieces: Vec::new() };
+        (0..2_000).for_each(|value| push(&mut cache, value as f32));
+        assert!(cache.storages().count() < 16, "{}", cache.storages().count());
+        assert_eq!(held(&cache), (0..2_000).map(|value| value as f32).collect::<Vec<_>>());
     }
 }

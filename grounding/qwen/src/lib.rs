@@ -5,6 +5,7 @@
 //! Start with [`Engine`], which continues conversations, or [`Model`], which a trainer differentiates.
 
 mod attention;
+mod batch;
 #[cfg(feature = "cuda")]
 mod card;
 mod checkpoint;
@@ -28,6 +29,7 @@ mod place;
 mod processor;
 mod quantized_file;
 mod sampling;
+mod sessions;
 mod text;
 mod threads;
 mod tokenizer;
@@ -40,7 +42,8 @@ pub use engine::{Engine, LoadOptions};
 pub use error::EngineError;
 pub use format::WeightFormat;
 pub use inspect::{Inspection, inspect_forward};
-pub use model::{KvCache, Model, OnLayer, PackedBatch, PackedPass, Probe};
+pub use kv_cache::KvCache;
+pub use model::{Model, OnLayer, PackedBatch, PackedPass, Probe};
 pub use mrope::Grid;
 pub use nano::NANO_FILES;
 pub use place::Place;

@@ -1,13 +1,14 @@
-//! The one linear layer. Invariant: nothing else in this crate multiplies by a weight matrix, so another
-//! storage (quantized blocks, another kernel) is added here and nowhere else.
+//! The one linear layer. Invariants: nothing else in this crate multiplies by a weight matrix, so another
+//! storage (quantized blocks, another kernel) is added here and nowhere else. At inference on the CPU, of a tensor
+//! (rows, 1, in) each row gets what it would get alone, however many there are.
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
-use vigorl_kernels::{Added, Isa, QuantizedMatrix};
+use candle_core::{Result, Tensor, bail};
+use vigorl_kernels::{Added, Isa, QuantizedMatrix, Rows, multiply_few};
 
 use crate::error::EngineError;
-use crate::ops::{add_to_rows, values};
+use crate::ops::{add_to_rows, is_fused, with_values};
 use crate::weights::{Matrix, Weights};
 
 /// `y = x W^T + b`. Weight names: `{prefix}.weight` (out, in), `{prefix}.bias` (out).
@@ -60,43 +61,115 @@ impl Linear {
     /// # Shapes
     /// (..., in) to (..., out).
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (rows, n_in, dims) = rows_of(x)?;
-        // One large product instead of a batch of small ones.
-        let x = x.reshape((rows, n_in))?;
-        let y = match self {
-            Self::Dense { weight, bias } => {
-                let y = x.matmul(&weight.t()?)?;
-                match bias {
-                    Some(bias) => add_to_rows(&y, bias)?,
-                    None => y,
-                }
-            }
-            Self::Quantized(product) => x.contiguous()?.apply_op1_no_bwd(product)?,
-        };
-        y.reshape([dims, vec![y.dim(1)?]].concat())
+        self.multiply(x, None)
     }
 
     /// `base` plus what [`Self::forward`] gives, in one pass where that is possible.
     pub(crate) fn forward_onto(&self, base: &Tensor, x: &Tensor) -> Result<Tensor> {
+        self.multiply(x, Some(base))
+    }
+
+    fn multiply(&self, x: &Tensor, base: Option<&Tensor>) -> Result<Tensor> {
         match self {
-            Self::Dense { .. } => base + self.forward(x)?,
-            Self::Quantized(product) => {
-                let (rows, n_in, _) = rows_of(x)?;
-                let x = x.reshape((rows, n_in))?.contiguous()?;
-                base.contiguous()?.apply_op2_no_bwd(&x, product)
+            Self::Quantized(product) => product.multiply(x, base),
+            Self::Dense { weight, bias } => {
+                let is_differentiated = x.track_op() || weight.track_op();
+                if are_apart(x) == Rows::Apart && is_fused(x) && !is_differentiated {
+                    return rows_apart(x, weight, bias.as_ref(), base);
+                }
+                // One large product instead of a batch of small ones.
+                let x_rows = x.reshape((rows_of(x), ()))?;
+                if is_fused(x) && !is_differentiated {
+                    let y = x_rows.matmul(&weight.t()?)?;
+                    return added(&y, bias.as_ref(), base)?.reshape(with_width(x, y.dim(1)?));
+                }
+                let y = dense(&x_rows, weight, bias.as_ref())?;
+                let y = y.reshape(with_width(x, y.dim(1)?))?;
+                base.map_or(Ok(y.clone()), |base| base + y)
             }
         }
     }
 }
 
-/// Rows, the width of a row, and all dimensions but the last.
-fn rows_of(x: &Tensor) -> Result<(usize, usize, Vec<usize>)> {
-    let mut dims = x.dims().to_vec();
-    let width = dims.pop().unwrap_or(1);
-    Ok((dims.iter().product(), width, dims))
+fn dense(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let y = x.matmul(&weight.t()?)?;
+    bias.map_or(Ok(y.clone()), |bias| add_to_rows(&y, bias))
 }
 
-/// A quantized matrix and its bias, as an operation on a (rows, in) tensor.
+/// `y` plus bias and base in one pass on this thread: the tensor library adds on threads of its own, behind one lock, and
+/// passes that run side by side would wait for each other.
+fn added(y: &Tensor, bias: Option<&Tensor>, base: Option<&Tensor>) -> Result<Tensor> {
+    if bias.is_none() && base.is_none() {
+        return Ok(y.clone());
+    }
+    let width = y.dim(1)?;
+    let sums = with_values(y, |y| {
+        let mut sums = y.to_vec();
+        with_optional(bias, |bias| {
+            for row in sums.chunks_exact_mut(width) {
+                row.iter_mut().zip(bias.unwrap_or_default()).for_each(|(sum, bias)| *sum += bias);
+            }
+            Ok(())
+        })?;
+        with_optional(base, |base| {
+            let base = base.into_iter().flatten();
+            sums.iter_mut().zip(base).for_each(|(sum, base)| *sum += base);
+            Ok(())
+        })?;
+        Ok(sums)
+    })?;
+    Tensor::from_vec(sums, y.shape(), y.device())
+}
+
+/// As a product, without that a row depends on how many others there are.
+fn rows_apart(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, base: Option<&Tensor>) -> Result<Tensor> {
+    let (n_in, n_out) = (x.dim(candle_core::D::Minus1)?, weight.dim(0)?);
+    let few = with_values(x, |x| {
+        with_values(weight, |weight| {
+            with_optional(bias, |bias| {
+                with_optional(base, |base| {
+                    Ok(multiply_few(Isa::detect(), x, n_in, weight, Added { bias, base }))
+                })
+            })
+        })
+    })?;
+    if let Some(y) = few {
+        return Tensor::from_vec(y, with_width(x, n_out), x.device());
+    }
+    let rows = x.reshape((rows_of(x), n_in))?;
+    let row = |row| dense(&rows.narrow(0, row, 1)?.contiguous()?, weight, bias);
+    let rows = (0..rows.dim(0)?).map(row).collect::<Result<Vec<_>>>()?;
+    let y = Tensor::cat(&rows, 0)?.reshape(with_width(x, n_out))?;
+    base.map_or(Ok(y.clone()), |base| base + y)
+}
+
+/// Whether rows are multiplied as if each were alone.
+pub(crate) fn are_apart(x: &Tensor) -> Rows {
+    match x.dims() {
+        [.., 1, _] => Rows::Apart,
+        _ => Rows::Together,
+    }
+}
+
+fn rows_of(x: &Tensor) -> usize {
+    x.dims().split_last().map_or(0, |(_, dims)| dims.iter().product())
+}
+
+/// The shape of `x` with another last axis.
+fn with_width(x: &Tensor, width: usize) -> Vec<usize> {
+    let mut dims = x.dims().to_vec();
+    dims.splice(dims.len().saturating_sub(1).., [width]);
+    dims
+}
+
+fn with_optional<R>(tensor: Option<&Tensor>, f: impl FnOnce(Option<&[f32]>) -> Result<R>) -> Result<R> {
+    match tensor {
+        Some(tensor) => with_values(tensor, |values| f(Some(values))),
+        None => f(None),
+    }
+}
+
+/// A quantized matrix and its bias.
 #[derive(Debug, Clone)]
 pub(crate) struct Product {
     matrix: Arc<QuantizedMatrix>,
@@ -108,41 +181,18 @@ impl Product {
         (&self.matrix, self.bias.as_deref())
     }
 
-    fn multiply(&self, x: &CpuStorage, layout: &Layout, base: Option<&[f32]>) -> Result<(CpuStorage, Shape)> {
-        let (rows, n_in) = layout.shape().dims2()?;
+    /// x: (..., in), base and result: (..., out).
+    fn multiply(&self, x: &Tensor, base: Option<&Tensor>) -> Result<Tensor> {
+        let n_in = x.dim(candle_core::D::Minus1)?;
         if n_in != self.matrix.n_in() {
             bail!("{n_in} inputs for a matrix of {}", self.matrix.n_in());
         }
-        let added = Added { bias: self.bias.as_deref(), base };
-        let y = self.matrix.multiply(Isa::detect(), values(x, layout)?, added);
-        Ok((CpuStorage::F32(y), (rows, self.matrix.n_out()).into()))
-    }
-}
-
-impl CustomOp1 for Product {
-    fn name(&self) -> &'static str {
-        "quantized-product"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        self.multiply(x, layout, None)
-    }
-}
-
-/// The first operand is what the product is added to, of any shape that ends in the outputs.
-impl CustomOp2 for Product {
-    fn name(&self) -> &'static str {
-        "quantized-product-onto"
-    }
-
-    fn cpu_fwd(
-        &self,
-        base: &CpuStorage,
-        base_layout: &Layout,
-        x: &CpuStorage,
-        layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (y, _) = self.multiply(x, layout, Some(values(base, base_layout)?))?;
-        Ok((y, base_layout.shape().clone()))
+        let y = with_values(x, |values| {
+            with_optional(base, |base| {
+                let added = Added { bias: self.bias.as_deref(), base };
+                Ok(self.matrix.multiply(Isa::detect(), values, are_apart(x), added))
+            })
+        })?;
+        Tensor::from_vec(y, with_width(x, self.matrix.n_out()), x.device())
     }
 }

@@ -1,12 +1,12 @@
 //! The gated MLP of both towers. Invariant: quantized layers run block by block of rows in one kernel, others are
 //! composed of differentiable operations; both compute the same.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Tensor};
 use vigorl_kernels::{GatedMlp, Isa};
 
 use crate::error::EngineError;
-use crate::linear::{Bias, Linear};
-use crate::ops::{swiglu, values};
+use crate::linear::{Bias, Linear, are_apart};
+use crate::ops::{swiglu, with_values};
 use crate::weights::Weights;
 
 /// `down(silu(gate(x)) * up(x))`. Weight names: `{prefix}.{gate,up,down}_proj.*`.
@@ -40,33 +40,15 @@ impl Mlp {
         match (&self.gate, &self.up, &self.down) {
             (Linear::Quantized(gate), Linear::Quantized(up), Linear::Quantized(down)) => {
                 let mlp = GatedMlp { gate: gate.parts(), up: up.parts(), down: down.parts() };
-                x.contiguous()?.apply_op2_no_bwd(&normed.contiguous()?, &InBlocks { mlp })
+                let out = with_values(x, |x| {
+                    with_values(normed, |values| Ok(mlp.forward(Isa::detect(), values, are_apart(normed), x)))
+                })?;
+                Tensor::from_vec(out, x.shape(), x.device())
             }
             _ => {
                 let hidden = swiglu(&self.gate.forward(normed)?, &self.up.forward(normed)?)?;
                 self.down.forward_onto(x, &hidden)
             }
         }
-    }
-}
-
-struct InBlocks<'a> {
-    mlp: GatedMlp<'a>,
-}
-
-impl CustomOp2 for InBlocks<'_> {
-    fn name(&self) -> &'static str {
-        "gated-mlp"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        normed: &CpuStorage,
-        normed_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (x, normed) = (values(x, x_layout)?, values(normed, normed_layout)?);
-        Ok((CpuStorage::F32(self.mlp.forward(Isa::detect(), normed, x)), x_layout.shape().clone()))
     }
 }

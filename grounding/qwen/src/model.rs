@@ -4,14 +4,15 @@
 
 use std::sync::Arc;
 
-use candle_core::{Result, Tensor};
+use candle_core::{D, DType, Result, Tensor};
 
+use crate::attention::Growing;
 use crate::config::Config;
 use crate::error::EngineError;
-use crate::kv_cache::{Branches, LayerCache, Place};
+use crate::kv_cache::KvCache;
 use crate::mrope::{Grid, RotaryTable};
 use crate::ops::{Mask, Visible};
-use crate::text::Decoder;
+use crate::text::{Context, Decoder};
 use crate::threads::Threads;
 use crate::vision::VisionTower;
 use crate::weights::Weights;
@@ -22,38 +23,29 @@ pub struct Model {
     config: Config,
     vision: VisionTower,
     decoder: Decoder,
+    /// Whether prompts, and pictures, are computed in one pass: quantized products look for outliers among all rows that
+    /// they get, and so what a prompt gets would depend on those beside it.
+    is_joined: bool,
     threads: Arc<Threads>,
 }
 
-/// Keys and values of a conversation, one entry per layer.
+/// Up to so many tokens each are multiplied as if it were alone: then a step of decoding, or what a form forces, gives
+/// the same numbers whoever is beside it. More tokens are one product, whose sums do not depend on their number.
+const FEW_TOKENS: usize = 16;
+
+/// Tokens of several prompts that are computed in one pass at most: more would not be faster, and take memory.
+const MAX_JOINED: usize = 2048;
+
+/// New tokens of a conversation.
 #[derive(Debug)]
-pub struct KvCache {
-    layers: Vec<LayerCache>,
-    len: usize,
-}
-
-impl KvCache {
-    /// An empty cache for `config`.
-    pub fn new(config: &Config) -> Self {
-        let layers = std::iter::repeat_with(LayerCache::default).take(config.text.num_hidden_layers);
-        Self { layers: layers.collect(), len: 0 }
-    }
-
-    /// Tokens held.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether no token is held.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Forgets all but the first `len` tokens.
-    pub fn truncate(&mut self, len: usize) {
-        self.len = self.len.min(len);
-        self.layers.iter_mut().for_each(|layer| layer.truncate(len));
-    }
+pub(crate) struct Extension<'a> {
+    /// At least one.
+    pub(crate) ids: &'a [u32],
+    pub(crate) positions: &'a [[u32; 3]],
+    /// Visual tokens of the pads among them.
+    pub(crate) images: Option<&'a Tensor>,
+    /// Holds the tokens before them, and then these too.
+    pub(crate) cache: &'a mut KvCache,
 }
 
 /// Called with the index of a layer and its output.
@@ -129,8 +121,13 @@ impl Model {
             config: config.clone(),
             vision: VisionTower::load(weights, &config.vision)?,
             decoder: Decoder::load(weights, &config.text)?,
+            is_joined: weights.format().of_layer().is_none(),
             threads: Arc::new(Threads::for_weights(weights.n_weights())),
         })
+    }
+
+    pub(crate) fn threads(&self) -> &Threads {
+        &self.threads
     }
 
     /// The sizes.
@@ -151,6 +148,31 @@ impl Model {
         self.threads.run(|| self.vision.forward(patches, grids, each_block))
     }
 
+    /// Visual tokens of each picture, on this thread's pool; what one gets does not depend on those beside it.
+    ///
+    /// # Shapes
+    /// patches: (N, patch values) each; results: (M, D) each.
+    pub(crate) fn embed_each(&self, pictures: &[(Tensor, Grid)]) -> Result<Vec<Tensor>> {
+        let merge = self.config.vision.spatial_merge_size;
+        let n_tokens = |(_, grid): &(Tensor, Grid)| grid.n_tokens(merge);
+        let joins = |picture: &(Tensor, Grid)| self.is_joined && n_tokens(picture) > FEW_TOKENS;
+        let mut embedded = Vec::new();
+        for joined in pictures.chunk_by(|a, b| joins(a) && joins(b)) {
+            let at_once = (MAX_JOINED / joined.iter().map(n_tokens).max().unwrap_or(1).max(1)).max(1);
+            for pictures in joined.chunks(at_once) {
+                let (patches, grids): (Vec<&Tensor>, Vec<Grid>) =
+                    pictures.iter().map(|(p, g)| (p, *g)).unzip();
+                let tokens = self.vision.forward(&Tensor::cat(&patches, 0)?, &grids, &mut |_, _| {})?;
+                let mut from = 0;
+                for picture in pictures {
+                    embedded.push(tokens.narrow(0, from, n_tokens(picture))?);
+                    from += n_tokens(picture);
+                }
+            }
+        }
+        Ok(embedded)
+    }
+
     /// Hidden states of new tokens behind those in `cache`, which then holds them too.
     ///
     /// # Shapes
@@ -166,39 +188,93 @@ impl Model {
         cache: &mut KvCache,
         probe: &mut Probe<'_>,
     ) -> Result<Tensor> {
-        let table = Arc::new(RotaryTable::for_text(positions, &self.config.text));
-        let mask = Mask::causal(cache.len, ids.len());
         let mut ignore = |_: usize, _: &Tensor| {};
         let each_layer = probe.layer.as_deref_mut().unwrap_or(&mut ignore);
-        let hidden = self.threads.run(|| {
-            let x = self.embed(ids, images)?.unsqueeze(0)?;
-            let caches = Some((&mut cache.layers[..], Place::End));
-            self.decoder.forward(&x, &table, &mask, caches, each_layer)
-        })?;
-        cache.len += ids.len();
-        Ok(hidden)
+        self.threads.run(|| self.pass(vec![Extension { ids, positions, images, cache }], each_layer))
     }
 
-    /// Hidden states of one more token in each of `which` branches behind the tokens that `cache` holds.
+    /// The last hidden state of each conversation behind its new tokens, on this thread's pool; what one gets does not
+    /// depend on those beside it.
     ///
     /// # Shapes
-    /// ids, positions: one entry per branch; result: (1, branches, D).
-    pub(crate) fn extend_branches(
-        &self,
-        ids: &[u32],
-        positions: &[[u32; 3]],
-        which: &[usize],
-        branches: &mut Branches,
-        cache: &mut KvCache,
-    ) -> Result<Tensor> {
-        let table = Arc::new(RotaryTable::for_text(positions, &self.config.text));
-        let growth = branches.grow(which);
-        let place = Place::Beyond { at: &growth.at, capacity: branches.capacity() };
-        self.threads.run(|| {
-            let x = self.embed(ids, None)?.unsqueeze(0)?;
-            let caches = Some((&mut cache.layers[..], place));
-            self.decoder.forward(&x, &table, &growth.mask, caches, &mut |_, _| {})
-        })
+    /// Result: (conversations, 1, D).
+    pub(crate) fn extend_each(&self, extensions: Vec<Extension<'_>>) -> Result<Tensor> {
+        let n = extensions.len();
+        let mut passes: Vec<(Vec<usize>, Vec<Extension<'_>>)> = vec![(vec![], vec![])];
+        let mut n_joined = 0;
+        for (at, extension) in extensions.into_iter().enumerate() {
+            let n_tokens = extension.ids.len();
+            let (which, pass) = if n_tokens <= FEW_TOKENS {
+                &mut passes[0]
+            } else {
+                n_joined += n_tokens;
+                if passes.len() == 1 || !self.is_joined || n_joined > MAX_JOINED {
+                    n_joined = n_tokens;
+                    passes.push((vec![], vec![]));
+                }
+                let last = passes.len() - 1;
+                &mut passes[last]
+            };
+            which.push(at);
+            pass.push(extension);
+        }
+        let (mut places, mut states) = (vec![0_u32; n], Vec::new());
+        let mut n_done = 0;
+        for (which, pass) in passes.into_iter().filter(|(which, _)| !which.is_empty()) {
+            let ends: Vec<u32> = pass
+                .iter()
+                .scan(0, |end, extension| {
+                    *end += extension.ids.len() as u32;
+                    Some(*end - 1)
+                })
+                .collect();
+            let n_tokens = ends.last().map_or(0, |last| *last as usize + 1);
+            let hidden = self.pass(pass, &mut |_, _| {})?.squeeze(0)?;
+            states.push(match ends.len() == n_tokens {
+                true => hidden,
+                false => hidden.index_select(&Tensor::new(ends, hidden.device())?, 0)?,
+            });
+            for at in which {
+                places[at] = n_done;
+                n_done += 1;
+            }
+        }
+        let states = match &states[..] {
+            [alone] => alone.clone(),
+            _ => Tensor::cat(&states, 0)?.index_select(&Tensor::new(places, states[0].device())?, 0)?,
+        };
+        states.unsqueeze(1)
+    }
+
+    /// One pass over the new tokens of some conversations: (1, T, D) of all T tokens.
+    fn pass(&self, extensions: Vec<Extension<'_>>, each_layer: OnLayer<'_>) -> Result<Tensor> {
+        let (mut ids, mut positions, mut images, mut growing) = (vec![], vec![], vec![], vec![]);
+        let (dtype, device) = (self.decoder.dtype(), self.decoder.embedding.device());
+        for Extension { ids: new, positions: at, images: visual, cache } in extensions {
+            cache.grow(new.len(), dtype, device)?;
+            ids.extend_from_slice(new);
+            positions.extend_from_slice(at);
+            images.extend(visual);
+            growing.push(Growing { cache, n: new.len() });
+        }
+        let images = match &images[..] {
+            [] => None,
+            [alone] => Some((*alone).clone()),
+            several => Some(Tensor::cat(several, 0)?),
+        };
+        let table = Arc::new(RotaryTable::for_text(&positions, &self.config.text));
+        let x = self.embed(&ids, images.as_ref())?;
+        // In this shape each token is multiplied as if it were alone.
+        let x = x.unsqueeze(usize::from(growing.iter().all(|growing| growing.n <= FEW_TOKENS)))?;
+        let in_a_row = |x: &Tensor| x.reshape((1, ids.len(), x.dim(D::Minus1)?));
+        let mut failed = Ok(());
+        let mut each_layer = |i: usize, x: &Tensor| match in_a_row(x) {
+            Ok(x) => each_layer(i, &x),
+            Err(error) => failed = Err(error),
+        };
+        let hidden = self.decoder.forward(&x, &table, Context::Behind(&mut growing), &mut each_layer)?;
+        failed?;
+        in_a_row(&hidden)
     }
 
     /// (..., D) → (..., V).
@@ -207,6 +283,11 @@ impl Model {
     /// Only if the tensor library fails.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
         self.threads.run(|| self.decoder.logits(hidden))
+    }
+
+    /// Logits of single hidden states, (n, 1, D), on this thread's pool.
+    pub(crate) fn logits_each(&self, hidden: &Tensor) -> Result<Vec<Vec<f32>>> {
+        self.decoder.logits(hidden)?.squeeze(1)?.to_dtype(DType::F32)?.to_vec2()
     }
 
     /// A differentiable pass over packed rows.
@@ -226,7 +307,8 @@ impl Model {
             Arc::new(batch.segments.iter().flat_map(|segments| visible_in_row(segments)).collect());
         let mask = Mask { rows: Arc::clone(&visible), n_queries: t };
         let mut inputs = vec![x.clone()];
-        let hidden = self.decoder.forward(&x, &table, &mask, None, &mut |_, x| inputs.push(x.clone()))?;
+        let hidden =
+            self.decoder.forward(&x, &table, Context::Rows(&mask), &mut |_, x| inputs.push(x.clone()))?;
         Ok(PackedPass { images, inputs, hidden, table, visible })
     }
 

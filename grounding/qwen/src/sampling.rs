@@ -10,8 +10,8 @@ use vigorl_policy::Sampling;
 
 use crate::error::EngineError;
 
-/// Candidates that are sorted at first.
-const HEAD: usize = 512;
+/// Candidates that are sorted at first, and where these do not suffice: a policy is seldom in doubt between many.
+const HEADS: [usize; 2] = [32, 512];
 
 /// A sampled token.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,8 +77,9 @@ fn choose(logits: &[f32], seen: &[u32], sampling: &Sampling, rng: &mut ChaCha8Rn
         return drawn(&candidates, place).unwrap_or(best);
     }
     // Of a large vocabulary hardly more than these can be drawn, and sorting all takes longer than a small model.
-    if candidates.len() > HEAD {
-        let (head, _, _) = candidates.select_nth_unstable_by(HEAD, by_weight);
+    let n_candidates = candidates.len();
+    for n_head in HEADS.into_iter().filter(|n_head| n_candidates > *n_head) {
+        let (head, _, _) = candidates.select_nth_unstable_by(n_head, by_weight);
         head.sort_unstable_by(by_weight);
         let head_mass: f64 = head.iter().map(|c| c.1).sum();
         if sampling.top_p * mass <= head_mass {

@@ -5,14 +5,13 @@
 
 use std::sync::Arc;
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 use vigorl_kernels::Operands;
 
-use crate::attention::attention;
+use crate::attention::{Growing, attention, attention_behind};
 use crate::config::TextConfig;
 use crate::embedding::Embedding;
 use crate::error::EngineError;
-use crate::kv_cache::{LayerCache, Place};
 use crate::linear::{Bias, Linear};
 use crate::mlp::Mlp;
 use crate::model::OnLayer;
@@ -30,9 +29,19 @@ pub(crate) struct Decoder {
     config: TextConfig,
 }
 
+/// What the tokens of a pass see.
+#[derive(Debug)]
+pub(crate) enum Context<'a, 'c> {
+    /// Rows of their own.
+    Rows(&'a Mask),
+    /// What their conversations hold, and the tokens before them.
+    Behind(&'a mut [Growing<'c>]),
+}
+
 /// Weight names: `model.layers.{i}.*`.
 #[derive(Debug, Clone)]
 struct Layer {
+    index: usize,
     input_norm: Tensor,
     post_attention_norm: Tensor,
     q: Linear,
@@ -66,23 +75,21 @@ impl Decoder {
 
     /// Hidden states after the final norm.
     ///
-    /// `caches` (one per layer, or none when training) hold the tokens before these, and take these at a place;
     /// `each_layer` sees every layer's output.
     ///
     /// # Shapes
-    /// x: (B, T, D), positions table of B * T rows; result: (B, T, D).
+    /// x: (B, T, D), positions table of B * T rows; result: (B, T, D). With T = 1, each token is multiplied as if it
+    /// were alone ([`Linear`]).
     pub(crate) fn forward(
         &self,
         x: &Tensor,
         table: &Arc<RotaryTable>,
-        mask: &Mask,
-        mut caches: Option<(&mut [LayerCache], Place<'_>)>,
+        mut context: Context<'_, '_>,
         each_layer: OnLayer<'_>,
     ) -> Result<Tensor> {
         let mut x = x.clone();
         for (i, layer) in self.layers.iter().enumerate() {
-            let cache = caches.as_mut().map(|(caches, place)| (&mut caches[i], *place));
-            x = layer.forward(&x, table, mask, cache, &self.config)?;
+            x = layer.forward(&x, table, &mut context, &self.config)?;
             each_layer(i, &x);
         }
         rms_norm(&x, &self.norm, self.config.rms_norm_eps)
@@ -109,6 +116,11 @@ impl Decoder {
         (q * (c.head_dim() as f64).powf(-0.5))?.matmul(&k.t()?)
     }
 
+    /// Of hidden states, keys and values.
+    pub(crate) fn dtype(&self) -> DType {
+        self.norm.dtype()
+    }
+
     /// (..., D) → (..., V).
     pub(crate) fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
         self.lm_head.forward(hidden)
@@ -122,6 +134,7 @@ impl Layer {
         let (d, f, head) = (c.hidden_size, c.intermediate_size, c.head_dim());
         let (h, kv) = (c.num_attention_heads * head, c.num_key_value_heads * head);
         Ok(Self {
+            index,
             input_norm: weights.get(&name("input_layernorm.weight"), &[d])?,
             post_attention_norm: weights.get(&name("post_attention_layernorm.weight"), &[d])?,
             q: linear("self_attn.q_proj", h, d, Bias::Present)?,
@@ -137,12 +150,11 @@ impl Layer {
         &self,
         x: &Tensor,
         table: &Arc<RotaryTable>,
-        mask: &Mask,
-        cache: Option<(&mut LayerCache, Place<'_>)>,
+        context: &mut Context<'_, '_>,
         c: &TextConfig,
     ) -> Result<Tensor> {
         let h = rms_norm(x, &self.input_norm, c.rms_norm_eps)?;
-        let x = self.o.forward_onto(x, &self.attend(&h, table, mask, cache, c)?)?;
+        let x = self.o.forward_onto(x, &self.attend(&h, table, context, c)?)?;
         let h = rms_norm(&x, &self.post_attention_norm, c.rms_norm_eps)?;
         self.mlp.forward_onto(&x, &h)
     }
@@ -166,18 +178,21 @@ impl Layer {
         &self,
         x: &Tensor,
         table: &Arc<RotaryTable>,
-        mask: &Mask,
-        cache: Option<(&mut LayerCache, Place<'_>)>,
+        context: &mut Context<'_, '_>,
         c: &TextConfig,
     ) -> Result<Tensor> {
         let (b, t, _) = x.dims3()?;
         let (q, k) = self.queries_and_keys(x, table, c)?;
         let v = self.v.forward(x)?.reshape((b, t, c.num_key_value_heads, c.head_dim()))?;
-        let (k, v) = (k.transpose(1, 2)?.contiguous()?, v.transpose(1, 2)?.contiguous()?);
-        let (k, v) = match cache {
-            Some((cache, place)) => cache.put(&k, &v, place)?,
-            None => (k, v),
-        };
-        attention(&q, &k, &v, Some(mask), self.operands)
+        match context {
+            Context::Rows(mask) => {
+                let (k, v) = (k.transpose(1, 2)?.contiguous()?, v.transpose(1, 2)?.contiguous()?);
+                attention(&q, &k, &v, Some(mask), self.operands)
+            }
+            Context::Behind(growing) => {
+                let read = attention_behind(&q, &k, &v, growing, self.index, self.operands)?;
+                read.reshape((b, t, ()))
+            }
+        }
     }
 }

@@ -13,7 +13,7 @@ use image::RgbImage;
 use vigorl_geometry::{Point, Rect, Screen};
 
 use crate::description::described;
-use crate::instruction::{Kind, Nth, Query, Relation, interpretations, is_command};
+use crate::instruction::{Kind, Nth, Query, Relation, interpretations, is_command, may_be_name, words_for};
 use crate::kinds::Surroundings;
 use crate::occurrences::{Extent, Occurrence, occurrences};
 use crate::reading::Reading;
@@ -43,6 +43,10 @@ const OTHER_STRENGTH: f64 = 1.9;
 const OF_DESCRIPTION: f64 = 1.0;
 const OF_REST: f64 = 0.8;
 const OF_LATER: f64 = 0.25;
+/// What a thing costs of which nothing but the kind is named, and which of them.
+const OF_UNNAMED: f64 = 1.2;
+/// What stands in the column of something is nearer than what stands beside, unless it is this many times as far.
+const COLUMN_FARTHER: f64 = 4.0;
 /// Words of a line from which on it is prose.
 const PROSE_WORDS: usize = 7;
 
@@ -175,6 +179,10 @@ pub fn find(reading: &Reading, image: &RgbImage, instruction: &str) -> Findings 
     let mut best: Option<Findings> = None;
     let mut all: Vec<Findings> =
         interpretations(instruction).into_iter().map(|query| search.run(query)).collect();
+    // A whole line that is the name says more than the words in it: `Overview of sales`, `Reset button`.
+    if let Some(literal) = all.first().filter(|literal| may_be_name(instruction) && literal.is_whole_line()) {
+        return literal.clone();
+    }
     yield_to_kinds(&mut all, instruction);
     for findings in all {
         let cost =
@@ -226,6 +234,12 @@ impl Findings {
         self.query.kind.is_some() && !self.query.is_loose && is_sure
     }
 
+    /// Whether the name is all that is written somewhere, letter by letter.
+    fn is_whole_line(&self) -> bool {
+        let is_it = |one: &Candidate| one.extent == Extent::Whole && one.spelling == Spelling::Exact;
+        self.candidates.first().is_some_and(is_it)
+    }
+
     /// Whether what is named stands where none of the others does.
     fn is_elsewhere(&self, others: &Self) -> bool {
         let best = self.candidates.first().filter(|best| best.cost <= MAX_OF_NAMED);
@@ -256,6 +270,7 @@ impl Search<'_> {
     fn run(&self, query: Query) -> Findings {
         let mut candidates = match query.kind {
             Some(Kind::Page) if !query.is_loose => vec![Candidate::nameless(self.whole(), true)],
+            Some(Kind::Field) if query.name.is_empty() && query.relation.is_none() => self.all_fields(),
             _ if query.name.is_empty() => Vec::new(),
             _ => self.candidates(&query),
         };
@@ -271,6 +286,12 @@ impl Search<'_> {
             Some(nth) => counted(query, candidates, nth),
             None => Findings { query, candidates, n_best },
         }
+    }
+
+    /// All fields, to be counted. One that has no name beside it is not known.
+    fn all_fields(&self) -> Vec<Candidate> {
+        let all = self.surroundings().all_fields().into_iter();
+        all.map(|rect| Candidate { cost: OF_UNNAMED, ..Candidate::nameless(rect, true) }).collect()
     }
 
     fn candidates(&self, query: &Query) -> Vec<Candidate> {
@@ -393,6 +414,7 @@ impl Search<'_> {
         to: &Query,
     ) -> Vec<Candidate> {
         let mut anchors = self.candidates(to);
+        anchors.retain(|anchor| !self.is_one_name(&query.name, relation, anchor));
         anchors.sort_by(|a, b| a.cost.total_cmp(&b.cost));
         let limit = anchors.first().map_or(0.0, |first| first.cost + EQUAL);
         anchors.retain(|anchor| anchor.cost <= limit.min(MAX_COST));
@@ -401,22 +423,45 @@ impl Search<'_> {
             let nameless = |rect| Candidate::nameless(rect, self.surroundings().is_seen_as(kind, rect));
             candidates = anchors.iter().flat_map(things).map(nameless).collect();
         }
-        let distances = candidates.iter().map(|candidate| {
-            let from = |anchor: &Candidate| distance(relation, anchor.name, candidate.name);
-            anchors.iter().filter_map(from).min_by(f64::total_cmp)
-        });
-        let distances: Vec<Option<f64>> = distances.collect();
-        let stand_so = || candidates.iter().zip(&distances).filter_map(|(one, far)| Some((one, (*far)?)));
-        let cheapest = stand_so().map(|(one, _)| one.cost).fold(f64::INFINITY, f64::min);
-        let eligible = stand_so().filter(|(one, _)| one.cost <= cheapest + MAY_COST_MORE);
-        let nearest = eligible.map(|(_, far)| far).fold(f64::INFINITY, f64::min);
-        let judged = stand_so().map(|(one, far)| {
+        let away = |candidate: &Candidate| {
+            let from = |anchor: &Candidate| {
+                // A field without a name of its own stands beside a label, wherever its column is.
+                let is_aside = !query.name.is_empty() && !is_in_column(relation, anchor.name, candidate);
+                Some((distance(relation, anchor.name, candidate.name)?, is_aside))
+            };
+            anchors.iter().filter_map(from).min_by(|a, b| a.0.total_cmp(&b.0))
+        };
+        let stand_so: Vec<(Candidate, (f64, bool))> =
+            candidates.into_iter().filter_map(|one| away(&one).map(|far| (one, far))).collect();
+        let cheapest = stand_so.iter().map(|(one, _)| one.cost).fold(f64::INFINITY, f64::min);
+        let nearest = |fits: &dyn Fn(bool) -> bool| {
+            let eligible = stand_so.iter().filter(|(one, _)| one.cost <= cheapest + MAY_COST_MORE);
+            let all = eligible.filter(|(_, (_, is_aside))| fits(*is_aside)).map(|(_, (far, _))| *far);
+            all.fold(f64::INFINITY, f64::min)
+        };
+        let (any, in_column) = (nearest(&|_| true), nearest(&|is_aside| !is_aside));
+        let is_column_meant = in_column <= COLUMN_FARTHER * any + SAME_DISTANCE;
+        let nearest = if is_column_meant { in_column } else { any };
+        let judged = stand_so.iter().map(|(one, (far, is_aside))| {
             // The nearest one is meant, even if another one is spelled or drawn a little better.
-            let is_farther = far > 1.15 * nearest + SAME_DISTANCE;
+            let is_farther = *far > 1.15 * nearest + SAME_DISTANCE || (is_column_meant && *is_aside);
             let penalty = if is_farther { MAY_COST_MORE + EQUAL } else { 0.0 };
             Candidate { cost: one.cost + penalty, ..one.clone() }
         });
         judged.collect()
+    }
+
+    /// Whether what a relation is to stands behind the name and the words for the relation, as in `Overview of sales`: then
+    /// all of it is one name.
+    fn is_one_name(&self, name: &str, relation: Relation, anchor: &Candidate) -> bool {
+        let at = anchor.name.center();
+        let lines = self.reading.lines.iter().filter(|line| line.rect.contains(at));
+        let texts: Vec<Vec<char>> = lines.map(|line| folded(line.text.chars()).chars).collect();
+        !name.is_empty()
+            && words_for(relation).any(|words| {
+                let one = folded(format!("{name} {words} {}", anchor.shown).chars()).chars;
+                texts.iter().any(|text| text.windows(one.len()).any(|part| part == one))
+            })
     }
 }
 
@@ -425,6 +470,12 @@ fn is_other_colour(a: [f64; 3], b: [f64; 3]) -> bool {
     let dot = |a: [f64; 3], b: [f64; 3]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let (of_a, of_b) = (dot(a, a).sqrt(), dot(b, b).sqrt());
     dot(a, b) < SAME_HUE * of_a * of_b || of_a > OTHER_STRENGTH * of_b || of_b > OTHER_STRENGTH * of_a
+}
+
+/// Whether something stands below or above something else, and not beside it. Other relations know no columns.
+fn is_in_column(relation: Relation, anchor: Rect<Screen>, one: &Candidate) -> bool {
+    let overlaps = |thing: Rect<Screen>| thing.left < anchor.right && anchor.left < thing.right;
+    !matches!(relation, Relation::Below | Relation::Above) || overlaps(one.name) || overlaps(one.rect)
 }
 
 /// How far `thing` is from `anchor`, if it stands so; in pixels, where sideways counts.

@@ -3,7 +3,7 @@
 //! ```text
 //! instruction = [verb] ["the"] [ordinal] named [relation named] | relation named "," instruction
 //! named       = name [kind] | kind [called] name | name ["the"] kind | kind, where a relation says which
-//!             | description field | kind "that"/"for"/"to" description
+//!             | description field | kind "that"/"for"/"to" description | kind, where an ordinal says which
 //! ordinal     = "first" | "2nd" | "third" | … | "last"
 //! relation    = "in the row of" | "in row" | "below" | "under" | "above" | "left of" | "right of" | "next to" | …
 //! ```
@@ -57,6 +57,13 @@ pub enum Kind {
     Cell,
     /// All that is seen.
     Page,
+}
+
+impl Kind {
+    /// Whether things of this kind are counted although they have no name: `the second field`.
+    fn is_counted(self) -> bool {
+        matches!(self, Self::Field)
+    }
 }
 
 /// Which of several, from 1.
@@ -228,6 +235,20 @@ pub(crate) fn is_command(instruction: &str) -> bool {
     COMMANDS.iter().any(|verb| behind(instruction.trim(), verb).is_some())
 }
 
+/// Whether an instruction may be a name as a whole: it begins with no article and with no verb that hardly a label begins
+/// with, and quotes nothing.
+pub(crate) fn may_be_name(instruction: &str) -> bool {
+    let words = instruction.trim();
+    let quotes =
+        |c: char| QUOTES.iter().any(|(open, close)| (c == *open || c == *close) && !"'‘’".contains(c));
+    !is_command(words) && without_article(words).is_none() && !words.contains(quotes)
+}
+
+/// The words for a relation.
+pub(crate) fn words_for(relation: Relation) -> impl Iterator<Item = &'static str> {
+    RELATIONS.iter().filter(move |(_, other)| *other == relation).map(|(words, _)| *words)
+}
+
 /// Quotation marks, opening and closing.
 const QUOTES: [(char, char); 7] =
     [('"', '"'), ('“', '”'), ('„', '“'), ('«', '»'), ('‘', '’'), ('\'', '\''), ('`', '`')];
@@ -250,7 +271,8 @@ pub fn interpretations(instruction: &str) -> Vec<Query> {
     }
     let mut add = |query: Query| {
         let is_something = !query.name.is_empty()
-            || query.kind.is_some_and(|kind| kind == Kind::Page || query.relation.is_some());
+            || query.kind.is_some_and(|kind| kind == Kind::Page || query.relation.is_some())
+            || (query.nth.is_some() && query.kind.is_some_and(Kind::is_counted));
         if is_something && !all.contains(&query) {
             all.push(query);
         }

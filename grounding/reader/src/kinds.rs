@@ -7,11 +7,12 @@ use image::RgbImage;
 use vigorl_geometry::{Point, Rect, Screen};
 
 use crate::instruction::{Kind, Relation};
-use crate::marks::{Outline, is_mark};
+use crate::marks::{Outline, is_mark, largest};
 use crate::occurrences::{Extent, Occurrence};
 use crate::reading::{Line, Reading};
 use crate::shapes::{
-    Pixels, box_of, enclosing, field_of, ink_of, is_cell, is_struck, is_underlined, joined_things, widest_gap,
+    Pixels, SMALL_PX, box_of, enclosing, field_of, ink_of, is_cell, is_struck, is_underlined, joined_things,
+    widest_gap,
 };
 
 /// What speaks for a kind earns this, so that it is preferred to what says nothing.
@@ -22,6 +23,8 @@ const SILENT: f64 = 0.2;
 const BARE: f64 = 0.6;
 /// What speaks against a kind.
 const AGAINST: f64 = 1.0;
+/// What is known by what is drawn beside its text, where nothing is: hardly ever what is asked for.
+const UNSEEN: f64 = 1.6;
 /// What is another kind of thing.
 const OTHER: f64 = 2.5;
 /// A colour of letters this far from grey is a colour.
@@ -32,6 +35,8 @@ const FAINT: f64 = 0.7;
 const CONTROL_PX: u32 = 80;
 /// How far above or below its name a checkbox of a table is, in pixels.
 const COLUMN_PX: f64 = 40.0;
+/// The same in heights of its line, where that is more.
+const COLUMN: f64 = 1.5;
 /// Names in a bar stand this far apart, in widths of a letter. Words do by 0.6, letters of a fixed width by 1.3.
 const APART: f64 = 1.45;
 /// In a bar of menus that is asked for, they may stand closer.
@@ -84,7 +89,7 @@ impl Surroundings<'_> {
             },
             Some(Kind::Button) => match self.button(found) {
                 _ if is_struck(self.image, text) => (text, AGAINST),
-                Some(button) if self.is_button(button, found) || is_short(button, text) => (button, FOR),
+                Some(button) if is_centred(text, button) || is_short(button, text) => (button, FOR),
                 // A box that is much longer than its faint text is a field.
                 Some(field) if field.width() > 2.5 * text.width() && self.is_faint(text) => (field, AGAINST),
                 // The box of a title or a list's entry is as low.
@@ -93,7 +98,7 @@ impl Surroundings<'_> {
                 None => (text, BARE),
             },
             Some(Kind::Field | Kind::Dropdown) => match self.field(text) {
-                Some(field) if self.is_button(field, found) => (field, AGAINST + SILENT),
+                Some(field) if is_centred(text, field) => (field, AGAINST + SILENT),
                 Some(field) => (field, FOR),
                 None => (text, OTHER),
             },
@@ -101,8 +106,8 @@ impl Surroundings<'_> {
                 match self.mark_of(text, self.block(found), kind) {
                     Some(_) if self.button(found).is_some() => (text, AGAINST),
                     Some(mark) => (mark, FOR),
-                    // A click on its text does the same.
-                    None => (text, 0.4),
+                    // A click on its text does the same, if the text reacts at all.
+                    None => (text, UNSEEN),
                 }
             }
             Some(Kind::Icon | Kind::Image) => match self.icon_beside(text) {
@@ -181,15 +186,22 @@ impl Surroundings<'_> {
         let others = || names().map(|line| line.rect).filter(move |text| !text.contains(anchor.center()));
         match kind {
             Kind::Checkbox | Kind::Radio | Kind::Switch => {
-                let marks = self.drawn(band, 0, is_mark);
+                let marks = self.marks_in(band, anchor.height());
                 let fitting: Vec<_> =
                     marks.iter().copied().filter(|mark| self.looks_like(kind, *mark)).collect();
+                // In a list of settings a switch stands at the other end of its row.
+                let is_far = fitting.is_empty() && relation == Relation::RightOf;
+                let far = is_far.then(|| self.only_mark_behind(anchor, kind)).flatten();
                 // Icons and pictures in the row are as large as a checkbox.
-                if fitting.is_empty() { marks } else { fitting }
+                match far {
+                    Some(far) => vec![far],
+                    None if fitting.is_empty() => marks,
+                    None => fitting,
+                }
             }
-            Kind::Icon | Kind::Image => self.drawn(band, 6, Pixels::is_icon),
+            Kind::Icon | Kind::Image => self.drawn(band, (6, SMALL_PX), Pixels::is_icon),
             Kind::Badge | Kind::Text | Kind::Cell => others().collect(),
-            Kind::Field | Kind::Dropdown => self.field(anchor).into_iter().collect(),
+            Kind::Field | Kind::Dropdown => self.fields(relation, anchor),
             Kind::Button => others().filter_map(|text| self.box_around(text)).collect(),
             Kind::Link
             | Kind::Tab
@@ -199,6 +211,37 @@ impl Surroundings<'_> {
             | Kind::Row
             | Kind::Page => Vec::new(),
         }
+    }
+
+    /// The fields of all names.
+    pub(crate) fn all_fields(self) -> Vec<Rect<Screen>> {
+        self.reading.lines.iter().filter_map(|line| self.typed(line.rect)).collect()
+    }
+
+    /// The fields that stand so to a name. Its own may stand beside it: then those of the names below it or above it do.
+    fn fields(self, relation: Relation, anchor: Rect<Screen>) -> Vec<Rect<Screen>> {
+        let stands_so = |field: &Rect<Screen>| match relation {
+            Relation::Below => field.top > anchor.center().y,
+            Relation::Above => field.bottom < anchor.center().y,
+            _ => true,
+        };
+        let own = self.field(anchor);
+        if !matches!(relation, Relation::Below | Relation::Above) || own.is_some_and(|own| stands_so(&own)) {
+            return own.into_iter().collect();
+        }
+        let band = self.band(relation, anchor);
+        let names = self.reading.lines.iter().map(|line| line.rect).filter(|name| is_in(*name, band));
+        names.filter_map(|name| self.typed(name)).filter(stands_so).collect()
+    }
+
+    /// The field of a name, if it is no button: a button's name stands in its middle.
+    fn typed(self, name: Rect<Screen>) -> Option<Rect<Screen>> {
+        let is_named = |field: &Rect<Screen>| {
+            self.reading.lines.iter().any(|line| is_in(line.rect, *field) && is_centred(line.rect, *field))
+        };
+        // A switch is a box, too.
+        let is_long = |field: &Rect<Screen>| field.width() >= 2.0 * field.height().min(3.0 * name.height());
+        self.field(name).filter(|field| is_long(field) && !is_named(field))
     }
 
     /// Where something that stands so to an anchor can be.
@@ -218,8 +261,19 @@ impl Surroundings<'_> {
         }
     }
 
-    /// What is drawn in a band and is no text.
-    fn drawn(self, band: Rect<Screen>, gap_px: u32, fits: impl Fn(Pixels) -> bool) -> Vec<Rect<Screen>> {
+    /// What is drawn in a band and has the size of something that one ticks beside a text whose line is so high.
+    fn marks_in(self, band: Rect<Screen>, line: f64) -> Vec<Rect<Screen>> {
+        let largest = largest(line);
+        self.drawn(band, (0, SMALL_PX.max(largest.1)), |thing| is_mark(thing, largest))
+    }
+
+    /// What is drawn in a band and is no text: with parts so far from each other, and so large at most.
+    fn drawn(
+        self,
+        band: Rect<Screen>,
+        (gap_px, small_px): (u32, u32),
+        fits: impl Fn(Pixels) -> bool,
+    ) -> Vec<Rect<Screen>> {
         let Some(window) = Pixels::of(band, self.image) else { return Vec::new() };
         // A line can go on behind a checkbox that stands in it.
         let is_text = |thing: Rect<Screen>| {
@@ -229,7 +283,8 @@ impl Surroundings<'_> {
             // Icons are read as signs.
             glyphs.any(|glyph| glyph.character.is_alphanumeric() && glyph.left <= at.x && at.x <= glyph.right)
         };
-        let things = joined_things(self.image, window, gap_px).into_iter().filter(|thing| fits(*thing));
+        let things =
+            joined_things(self.image, window, gap_px, small_px).into_iter().filter(|thing| fits(*thing));
         things.map(Pixels::rect).filter(|thing| !is_text(*thing)).collect()
     }
 
@@ -284,7 +339,7 @@ impl Surroundings<'_> {
         fitting
             .or_else(|| self.only_mark_behind(text, kind))
             .or(nearest)
-            .or_else(|| self.mark_in_column(block, kind))
+            .or_else(|| self.mark_in_column(block, text.height(), kind))
     }
 
     /// All lines of a name.
@@ -318,7 +373,7 @@ impl Surroundings<'_> {
         let level = |window| {
             let is_level =
                 |mark: &Rect<Screen>| (mark.center().y - text.center().y).abs() < 0.6 * height.max(16.0);
-            let mut marks = self.drawn(window, 0, is_mark);
+            let mut marks = self.marks_in(window, height);
             marks.retain(is_level);
             let away = |mark: &Rect<Screen>| {
                 let (at, of) = (mark.center(), text.center());
@@ -335,7 +390,10 @@ impl Surroundings<'_> {
         let behind: Vec<_> = in_row.into_iter().filter(|mark| mark.left > text.right).collect();
         let is_free = |mark: &Rect<Screen>| {
             let between = Rect::new(text.right, text.top, mark.left, text.bottom);
-            !self.reading.lines.iter().any(|line| is_in(line.rect, between))
+            // What begins behind the name and is level with the mark is the mark's own name.
+            let row = Rect::new(text.right, mark.top, mark.left, mark.bottom);
+            let is_own = |name: Rect<Screen>| name.left > text.right && is_in(name, row);
+            !self.reading.lines.iter().any(|line| is_in(line.rect, between) || is_own(line.rect))
         };
         match behind.as_slice() {
             [only] if is_free(only) => Some(*only),
@@ -343,14 +401,14 @@ impl Surroundings<'_> {
         }
     }
 
-    /// The one right below the name or right above it, in the name's column.
-    fn mark_in_column(self, text: Rect<Screen>, kind: Kind) -> Option<Rect<Screen>> {
-        let reach = COLUMN_PX;
+    /// The one right below the name or right above it, in the name's column; its lines are so high.
+    fn mark_in_column(self, text: Rect<Screen>, line: f64, kind: Kind) -> Option<Rect<Screen>> {
+        let reach = COLUMN_PX.max(COLUMN * line);
         let (left, right) = (text.left - 0.5 * reach, text.right + 0.5 * reach);
         let below = Rect::new(left, text.bottom, right, text.bottom + reach);
         let above = Rect::new(left, text.top - reach, right, text.top);
         [below, above].into_iter().find_map(|window| {
-            let marks = self.drawn(window, 0, is_mark).into_iter();
+            let marks = self.marks_in(window, line).into_iter();
             let mut fitting = marks.filter(|mark| self.looks_like(kind, *mark));
             fitting.next().filter(|_| fitting.next().is_none())
         })
@@ -418,13 +476,6 @@ impl Surroundings<'_> {
         !self.reading.lines.iter().any(is_other)
     }
 
-    /// Whether a box that is around a name is a button's: a name in a field begins at its left end.
-    fn is_button(self, around: Rect<Screen>, found: &Occurrence) -> bool {
-        let text = found.rect;
-        let (left, right) = (text.left - around.left, around.right - text.right);
-        around.contains(text.center()) && (left - right).abs() < 0.25 * (left + right).max(16.0)
-    }
-
     /// Whether a name has a colour or a line below it, as links have.
     fn is_link_like(self, found: &Occurrence) -> bool {
         let chroma = |ink: [f64; 3]| {
@@ -482,6 +533,12 @@ impl Surroundings<'_> {
         let alike: Vec<&Line> = self.reading.lines.iter().filter(set_alike).collect();
         alike.len() >= 2 && alike.iter().any(|other| away(other) < 2.3 * own.height())
     }
+}
+
+/// Whether a box that is around a name is a button's: a name in a field begins at its left end.
+fn is_centred(text: Rect<Screen>, around: Rect<Screen>) -> bool {
+    let (left, right) = (text.left - around.left, around.right - text.right);
+    around.contains(text.center()) && (left - right).abs() < 0.25 * (left + right).max(16.0)
 }
 
 /// Whether a box has room for its text and an icon beside it, and not for more.

@@ -10,7 +10,7 @@ use vigorl_geometry::{Rect, Screen};
 use crate::evidence::log_probability;
 use crate::reading::{Frame, Line, Reading};
 use crate::signs::{alike, log_ratio as sign_ratio};
-use crate::spelling::{Folded, Spelling, compare, folded, plain};
+use crate::spelling::{Folded, Spelling, compare, folded, plain, telling, told};
 
 /// A gap of this many line heights parts what stands on one line. It is measured between letters that reach
 /// [`REACH`](crate::recogniser::REACH) from their middles, so that a space is none.
@@ -71,7 +71,7 @@ pub(crate) fn occurrences(reading: &Reading, name: &str, is_counted: bool) -> Ve
     for (at, (line, chars)) in reading.lines.iter().zip(&lines).enumerate() {
         for start in matches(&chars.chars, &needle.chars) {
             let glyphs = chars.at[start]..chars.at[start + needle.chars.len() - 1] + 1;
-            found.extend(occurrence(line, at, name, glyphs, 0.0));
+            found.extend(occurrence(line, at, name, glyphs, 0.0, false));
         }
         found.extend(wrapped(reading, &lines, at, name, &needle.chars));
     }
@@ -109,14 +109,17 @@ fn signs(reading: &Reading, name: &str) -> Vec<Occurrence> {
         if let ([sign], [(glyph, _)]) = (needle.as_slice(), chars.as_slice()) {
             let ratio = sign_ratio(line, alike(*sign));
             let is_likely = ratio >= MIN_LOG_RATIO;
-            found.extend(is_likely.then(|| occurrence(line, at, name, *glyph..glyph + 1, ratio)).flatten());
+            found.extend(
+                is_likely.then(|| occurrence(line, at, name, *glyph..glyph + 1, ratio, false)).flatten(),
+            );
             continue;
         }
         for window in chars.windows(needle.len()) {
             if window.iter().map(|(_, c)| c).eq(&needle) {
                 let glyphs = window[0].0..window[window.len() - 1].0 + 1;
                 found.extend(
-                    occurrence(line, at, name, glyphs, 0.0).filter(|found| found.extent != Extent::Words),
+                    occurrence(line, at, name, glyphs, 0.0, false)
+                        .filter(|found| found.extent != Extent::Words),
                 );
             }
         }
@@ -131,9 +134,14 @@ fn occurrence(
     name: &str,
     glyphs: Range<usize>,
     log_ratio: f64,
+    is_part: bool,
 ) -> Option<Occurrence> {
     let glyphs = with_signs(line, name, glyphs);
     let (is_left, is_right) = (edge(line, glyphs.start, true)?, edge(line, glyphs.end, false)?);
+    // Of a text that wraps, only a part stands here.
+    if !is_part && !is_told_alike(line, name, &glyphs, log_ratio >= 0.0) {
+        return None;
+    }
     let shown: String = line.glyphs[glyphs.clone()].iter().map(|glyph| glyph.character).collect();
     let n = glyphs.len() as f32;
     let confidence = line.glyphs[glyphs.clone()].iter().map(|glyph| glyph.confidence).sum::<f32>() / n;
@@ -155,6 +163,19 @@ fn occurrence(
         confidence,
         glyphs,
     })
+}
+
+/// Whether the signs that mean something are those of the name, and no number or letter goes on beyond the span.
+fn is_told_alike(line: &Line, name: &str, glyphs: &Range<usize>, is_exact: bool) -> bool {
+    let chars: Vec<char> = line.glyphs.iter().map(|glyph| glyph.character).collect();
+    let of_line = telling(&chars);
+    let is_telling =
+        |index: Option<usize>| index.is_some_and(|index| of_line.get(index).copied().unwrap_or(false));
+    if is_telling(glyphs.start.checked_sub(1)) || is_telling(Some(glyphs.end)) {
+        return false;
+    }
+    let name: Vec<char> = name.chars().collect();
+    told(&name, &telling(&name), is_exact) == told(&chars[glyphs.clone()], &of_line[glyphs.clone()], is_exact)
 }
 
 /// Takes in the signs around a span that the name has, too: `'test'` is not `test`.
@@ -293,8 +314,12 @@ fn wrapped(
         let end = edge(line, glyphs.end, false)?;
         let line = &reading.lines[first];
         let start = own.at[own.chars.len() - begin];
-        let mut found = occurrence(line, first, name, start..line.glyphs.len(), 0.0)?;
+        let mut found = occurrence(line, first, name, start..line.glyphs.len(), 0.0, true)?;
         found.shown.push_str(&shown);
+        let [asked, whole] = [name, &found.shown].map(|text| text.chars().collect::<Vec<_>>());
+        if told(&asked, &telling(&asked), true) != told(&whole, &telling(&whole), true) {
+            return None;
+        }
         found.more = more;
         found.spelling = compare(name, &found.shown);
         // Two words that happen to end and begin lines of prose are not much of a name.
@@ -318,7 +343,7 @@ fn misread(line: &Line, at: usize, name: &str, chars: &Folded, needle: &[char]) 
         let glyphs = chars.at[start]..chars.at[end - 1] + 1;
         let ratio = log_ratio(line, &glyphs, needle);
         if ratio >= MIN_LOG_RATIO
-            && let Some(one) = occurrence(line, at, name, glyphs, ratio.min(-1e-9))
+            && let Some(one) = occurrence(line, at, name, glyphs, ratio.min(-1e-9), false)
         {
             found.push(one);
         }
@@ -346,7 +371,11 @@ fn single(line: &Line, at: usize, name: &str, chars: &Folded, needle: &[char]) -
     let glyphs = chars.at[0]..chars.at[0] + 1;
     let ratio = log_ratio(line, &glyphs, needle);
     let likely = ratio >= MIN_LOG_RATIO;
-    likely.then(|| occurrence(line, at, name, glyphs, ratio.min(-1e-9))).flatten().into_iter().collect()
+    likely
+        .then(|| occurrence(line, at, name, glyphs, ratio.min(-1e-9), false))
+        .flatten()
+        .into_iter()
+        .collect()
 }
 
 /// How likely the name is in the frames of these glyphs, beside what was read there.

@@ -11,8 +11,8 @@ use crate::pieces::pieces;
 const EDGE: u8 = 9;
 /// How far the lines of a grid are followed beyond a cell, in pixels.
 const BEYOND_PX: u32 = 5;
-/// Longest side of a checkbox, a switch or an icon.
-const SMALL_PX: u32 = 80;
+/// Longest side of an icon.
+pub(crate) const SMALL_PX: u32 = 80;
 /// Small things in a window with controls, at most.
 const MOST_THINGS: usize = 3_000;
 /// Things are drawn with edges of at least this: gradients are no things.
@@ -22,6 +22,8 @@ const SEEN: f64 = 0.8;
 /// How far the sides of a box are looked for, in pixels.
 const REACH_ACROSS_PX: u32 = 900;
 const REACH_DOWN_PX: u32 = 60;
+/// The same across, in heights of the line that the box belongs to, where that is more.
+const REACH_ACROSS: f64 = 36.0;
 /// Highest box into which one types.
 const FIELD_PX: u32 = 400;
 /// What is left out at both ends of a side, at most: round corners.
@@ -240,16 +242,16 @@ pub(crate) fn things(image: &RgbImage, window: Pixels) -> Vec<Pixels> {
 }
 
 /// Small things whose middle lies in `window`, each with the parts that lie within `gap_px` of each other. Frames and
-/// lines, which are large, hold others and are no part of them.
-pub(crate) fn joined_things(image: &RgbImage, window: Pixels, gap_px: u32) -> Vec<Pixels> {
+/// lines, which are larger than `small_px`, hold others and are no part of them.
+pub(crate) fn joined_things(image: &RgbImage, window: Pixels, gap_px: u32, small_px: u32) -> Vec<Pixels> {
     // What stands on the window's edge is seen whole.
     let wide = Pixels {
-        left: window.left.saturating_sub(SMALL_PX),
-        top: window.top.saturating_sub(SMALL_PX),
-        right: (window.right + SMALL_PX).min(image.width()),
-        bottom: (window.bottom + SMALL_PX).min(image.height()),
+        left: window.left.saturating_sub(small_px),
+        top: window.top.saturating_sub(small_px),
+        right: (window.right + small_px).min(image.width()),
+        bottom: (window.bottom + small_px).min(image.height()),
     };
-    let is_small = |thing: &Pixels| thing.width() <= SMALL_PX && thing.height() <= SMALL_PX;
+    let is_small = |thing: &Pixels| thing.width() <= small_px && thing.height() <= small_px;
     let small: Vec<Pixels> = things(image, wide).into_iter().filter(is_small).collect();
     // Noise holds no controls: each thing is compared with all others.
     if small.len() > MOST_THINGS {
@@ -376,6 +378,11 @@ pub(crate) fn is_struck(image: &RgbImage, text: Rect<Screen>) -> bool {
     (area.top..area.bottom).any(|y| (ends[0]..ends[1]).all(|x| is_drawn(x, y)))
 }
 
+/// How far the sides of a box are looked for that belongs to a text.
+fn reach_across(text: Rect<Screen>) -> u32 {
+    REACH_ACROSS_PX.max((REACH_ACROSS * text.height()).ceil() as u32)
+}
+
 /// The box around a text that fits, without these pixels at the text's sides and at its top and bottom. A reading has a
 /// margin, which reaches over the border of a tight box: then the middle of the text is taken.
 pub(crate) fn box_of(
@@ -389,7 +396,7 @@ pub(crate) fn box_of(
         let (left, right) = (text.left + across, text.right - across);
         let ink = Rect::<Screen>::new(left, text.top + down, right, text.bottom - down);
         let ink = Pixels::of(ink, image).filter(|_| right - left > 4.0)?;
-        enclosing(image, ink).filter(&fits)
+        enclosing_within(image, ink, (reach_across(text), REACH_DOWN_PX)).filter(&fits)
     })
 }
 
@@ -414,7 +421,7 @@ pub(crate) fn field_of(
     }
     let boxed = |(x, y): (f64, f64)| {
         let probe = Pixels::of(Rect::new(x, y - 2.0, x + 6.0, y + 2.0), image)?;
-        enclosing_within(image, probe, (REACH_ACROSS_PX, FIELD_PX)).filter(is_field)
+        enclosing_within(image, probe, (reach_across(label), FIELD_PX)).filter(is_field)
     };
     // A line's rectangle reaches beyond its letters.
     let margin = 0.6 * label.height();
@@ -425,10 +432,17 @@ pub(crate) fn field_of(
         rect.left >= label.right - margin && is_level
     };
     let is_below = |found: &Pixels| found.rect().top >= label.bottom - 6.0;
-    let mut aside = (1..=60).map(|step| (label.right + 8.0 * f64::from(step), label.center().y));
-    let mut under = (1..=24).map(|step| (label.left + 8.0, label.bottom + 3.0 * f64::from(step)));
+    // Steps grow with the text, as distances do where several pixels are one of the page.
+    let (across, down) = (8.0_f64.max(label.height() / 3.0), 3.0_f64.max(label.height() / 8.0));
+    let mut aside = (1..=60).map(|step| (label.right + across * f64::from(step), label.center().y));
+    let under = |inward: f64| {
+        let mut places = (1..=24).map(|step| (label.left + inward, label.bottom + down * f64::from(step)));
+        places.find_map(|place| boxed(place).filter(is_below))
+    };
     let right = aside.find_map(|place| boxed(place).filter(is_right));
-    let below = under.find_map(|place| boxed(place).filter(is_below));
+    // A label begins with its field, whose corners may be round: there no edge is level.
+    let further = || right.is_none().then(|| under(0.6 * label.height())).flatten();
+    let below = under(8.0).or_else(further);
     match (right, below) {
         (Some(right), Some(below)) => {
             let is_close = below.rect().top - label.bottom < 0.8 * label.height();
@@ -489,11 +503,11 @@ mod tests {
     #[test]
     fn small_things_stand_apart() {
         let page = page(&[(40, 60, 53, 73), (200, 60, 270, 73), (10, 50, 390, 95)]);
-        let all = joined_things(&page, Pixels { left: 0, top: 40, right: 400, bottom: 100 }, 0);
+        let all = joined_things(&page, Pixels { left: 0, top: 40, right: 400, bottom: 100 }, 0, SMALL_PX);
         let square = Pixels { left: 40, top: 60, right: 53, bottom: 73 };
         assert_eq!((all.len(), all.contains(&square)), (2, true));
         // What the window cuts is seen whole.
-        let cut = joined_things(&page, Pixels { left: 0, top: 64, right: 100, bottom: 70 }, 0);
+        let cut = joined_things(&page, Pixels { left: 0, top: 64, right: 100, bottom: 70 }, 0, SMALL_PX);
         assert_eq!(cut, [square]);
     }
 

@@ -91,6 +91,52 @@ pub(crate) fn folded(text: impl IntoIterator<Item = char>) -> Folded {
     folded
 }
 
+/// Which signs of a text mean something by where they stand, although they are left out elsewhere: between two digits
+/// (`2.1.10`, `1,299`, `10:30`), before a number (`-4.2`), and behind a letter that stands alone (`A-`, `C++`).
+pub(crate) fn telling(chars: &[char]) -> Vec<bool> {
+    let at = |index: Option<usize>| index.and_then(|index| chars.get(index)).copied();
+    let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    let mut telling = vec![false; chars.len()];
+    for (index, &c) in chars.iter().enumerate() {
+        let c = plain(c);
+        let (before, after) = (at(index.checked_sub(1)), at(Some(index + 1)));
+        let is_between =
+            matches!(c, '.' | ',' | ':' | '/' | '-' | '\'') && is_digit(before) && is_digit(after);
+        let starts = before.is_none_or(|c| c.is_whitespace() || c == '(');
+        let is_of_number = after.is_some_and(|c| c.is_ascii_digit() || is_currency(c));
+        let is_before = matches!(c, '+' | '-' | '±') && starts && is_of_number;
+        let ends = after.is_none_or(|c| !c.is_alphanumeric());
+        let before_letter = at(index.checked_sub(2));
+        let is_alone =
+            before.is_some_and(char::is_alphabetic) && before_letter.is_none_or(|c| !c.is_alphanumeric());
+        let goes_on = index > 0 && telling[index - 1] && before.map(plain) == Some(c);
+        let is_behind = matches!(c, '+' | '-' | '#' | '*') && ends && (is_alone || goes_on);
+        telling[index] = is_between || is_before || is_behind;
+    }
+    telling
+}
+
+fn is_currency(c: char) -> bool {
+    matches!(c, '$' | '€' | '£' | '¥')
+}
+
+/// Letters and digits as they are folded, and the signs that are [telling]; `is_exact` says whether letters and digits count,
+/// or only where they are.
+pub(crate) fn told(chars: &[char], telling: &[bool], is_exact: bool) -> String {
+    let mut text = String::new();
+    for (c, is_telling) in chars.iter().zip(telling) {
+        if *is_telling {
+            text.push(plain(*c));
+        } else if c.is_alphanumeric() {
+            match is_exact {
+                true => text.extend(bare(*c)),
+                false => text.push('x'),
+            }
+        }
+    }
+    text
+}
+
 /// A letter without case and without what is drawn through, on, or below it.
 fn bare(c: char) -> impl Iterator<Item = char> {
     let parts = std::iter::once(c).nfkd().filter(|part| !is_combining_mark(*part));
@@ -202,6 +248,47 @@ mod tests {
         for (one, other) in [("C", "C++"), ("1", "l"), ("0", "O"), ("a", "b"), ("50 %", "50"), ("€ 5", "$ 5")]
         {
             assert_ne!(folded(one.chars()).chars, folded(other.chars()).chars, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn signs_of_numbers_and_of_letters_that_stand_alone_tell_them_apart() {
+        let of = |text: &str| {
+            let chars: Vec<char> = text.chars().collect();
+            told(&chars, &telling(&chars), true)
+        };
+        for (one, other) in [
+            ("2.1.10", "2.11.0"),
+            ("42 %", "4.2 %"),
+            ("-4.2 %", "+4.2 %"),
+            ("-4.2 %", "4.2 %"),
+            ("37.5 kg", "3.75 kg"),
+            ("10.0.11.2", "10.0.1.12"),
+            ("$129,900", "$1,299.00"),
+            ("A-", "A+"),
+            ("A-", "A"),
+            ("C--", "C++"),
+            ("C", "C#"),
+            ("20261128", "2026-11-28"),
+            ("31050", "310.50"),
+            ("1030", "10:30"),
+            ("12 pm", "1/2 pm"),
+            ("\u{2212}0.3 %", "0.3 %"),
+        ] {
+            assert_ne!(of(one), of(other), "{one} {other}");
+        }
+        for (one, other) in [
+            ("Total: 5", "total 5"),
+            ("git-merge", "git merge"),
+            ("e-mail", "email"),
+            ("Step 2.", "step 2"),
+            ("(3)", "3"),
+            ("docu-", "docu"),
+            ("a - b", "a b"),
+            ("\u{2212}0.3 %", "-0.3 %"),
+            ("- 5 items", "5 items"),
+        ] {
+            assert_eq!(of(one), of(other), "{one} {other}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The reader on a page that is known: what it reads, where, and what instructions find there.
 //!
-//! The boxes are the browser's own, of `fixtures/reader/page.html` at 640x420. These tests need the text models, which
-//! `make setup` fetches; without them they fail.
+//! The boxes are the browser's own, of `fixtures/reader/page.html` at 640x420, and of `settings.html` there with two pixels
+//! for one of the page. These tests need the text models, which `make setup` fetches; without them they fail.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
 
@@ -13,14 +13,17 @@ use vigorl_reader::{
     Findings, Frame, Glyph, Line, Reader, Reading, Weights, contradiction, file_names, find,
 };
 
-static PAGE: LazyLock<RgbImage> = LazyLock::new(|| {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/reader/page.png");
-    image::open(path).unwrap().into_rgb8()
-});
+static PAGE: LazyLock<RgbImage> = LazyLock::new(|| picture("page.png"));
+static SETTINGS: LazyLock<RgbImage> = LazyLock::new(|| picture("settings.png"));
 static FIRST: LazyLock<Reader> = LazyLock::new(|| {
     let weights = Weights::embedded().expect("the text models are missing: `make setup` fetches them");
     Reader::new(weights).unwrap()
 });
+
+fn picture(name: &str) -> RgbImage {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/reader/");
+    image::open(format!("{folder}{name}")).unwrap().into_rgb8()
+}
 
 fn reader() -> Reader {
     FIRST.beside()
@@ -35,9 +38,23 @@ fn ask(instruction: &str) -> Findings {
     find(&READING, &PAGE, instruction)
 }
 
+fn ask_settings(instruction: &str) -> Findings {
+    static READING: LazyLock<Arc<Reading>> = LazyLock::new(|| read(&SETTINGS));
+    find(&READING, &SETTINGS, instruction)
+}
+
 #[track_caller]
-fn finds(instruction: &str, [left, top, right, bottom]: [f64; 4]) {
-    let found = ask(instruction);
+fn finds(instruction: &str, place: [f64; 4]) {
+    is_at(instruction, &ask(instruction), place);
+}
+
+#[track_caller]
+fn finds_in_settings(instruction: &str, place: [f64; 4]) {
+    is_at(instruction, &ask_settings(instruction), place);
+}
+
+#[track_caller]
+fn is_at(instruction: &str, found: &Findings, [left, top, right, bottom]: [f64; 4]) {
     let at: Point<Screen> = found.best().unwrap_or_else(|| panic!("{instruction}: {found:?}")).at();
     let place = Rect::new(left, top, right, bottom);
     assert!(place.contains(at), "{instruction}: {at:?} is not in {place:?}: {found:?}");
@@ -89,6 +106,79 @@ fn of_several_alike_the_ordinal_or_the_row_tells() {
     finds("the Edit link in the row of \"Snow Owl\"", [185.0, 301.0, 213.0, 317.0]);
     finds("2 right of Snow Owl", [128.0, 295.0, 184.0, 324.0]);
     finds("Snow Owl below Red Fox", [22.0, 295.0, 127.0, 324.0]);
+}
+
+const NIGHT: [f64; 4] = [1160.0, 90.0, 1240.0, 134.0];
+const SPOKEN: [f64; 4] = [1160.0, 168.0, 1240.0, 212.0];
+const USAGE: [f64; 4] = [1160.0, 246.0, 1240.0, 290.0];
+const STREET: [f64; 4] = [516.0, 332.0, 1240.0, 390.0];
+const TOWN: [f64; 4] = [516.0, 406.0, 1240.0, 464.0];
+const COUNTRY: [f64; 4] = [516.0, 480.0, 1240.0, 538.0];
+
+#[test]
+fn a_switch_is_found_where_two_pixels_are_one_of_the_page() {
+    finds_in_settings("the Night mode switch", NIGHT);
+    finds_in_settings("switch \"Spoken hints\"", SPOKEN);
+    finds_in_settings("the Usage statistics toggle", USAGE);
+    finds_in_settings("the Spoken hints checkbox", SPOKEN);
+    finds_in_settings("the switch in the row of Usage statistics", USAGE);
+    finds_in_settings("the switch right of Spoken hints", SPOKEN);
+}
+
+#[test]
+fn a_thing_that_is_ticked_and_not_seen_is_not_its_text() {
+    for instruction in ["the Rewire the hall switch", "the Storage checkbox", "the Members radio button"] {
+        let found = ask_settings(instruction);
+        let first = found.candidates.first();
+        assert!(first.is_none_or(|one| !one.is_seen && one.cost >= 1.5), "{instruction}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_whole_line_is_a_name_whatever_words_are_in_it() {
+    finds_in_settings("Reports of outages", [280.0, 20.0, 1240.0, 62.0]);
+    finds_in_settings("the Reports of outages heading", [280.0, 20.0, 1240.0, 62.0]);
+    finds_in_settings("Reports", [24.0, 24.0, 216.0, 78.0]);
+    let blank = RgbImage::from_pixel(640, 420, Rgb([255; 3]));
+    for name in [
+        "Reset button",
+        "Terms of use",
+        "Delivery for members",
+        "Open link",
+        "Field next to gate",
+        "Check box",
+    ] {
+        let first = name.split(' ').next().unwrap();
+        let lines = |beside: &str| {
+            let (mut both, other) = (one_line(name), one_line(beside));
+            let down =
+                |line: &Line| Line { rect: Rect::new(20.0, 80.0, line.rect.right, 100.0), ..line.clone() };
+            both.lines.extend(other.lines.iter().map(down));
+            both
+        };
+        let found = find(&lines(first), &blank, name);
+        assert_eq!(found.best().map(|best| best.shown.as_str()), Some(name), "{found:#?}");
+    }
+}
+
+#[test]
+fn what_stands_in_the_same_column_comes_before_what_stands_beside() {
+    finds_in_settings("Add note below Planned", [296.0, 686.0, 444.0, 740.0]);
+    finds_in_settings("Add note below Started", [620.0, 752.0, 768.0, 806.0]);
+    finds_in_settings("the Add note button below Started", [620.0, 752.0, 768.0, 806.0]);
+    finds_in_settings("Add note below Finished", [944.0, 620.0, 1092.0, 674.0]);
+}
+
+#[test]
+fn a_field_stands_below_or_above_a_label_that_stands_beside_its_own() {
+    finds_in_settings("the Town field", TOWN);
+    finds_in_settings("field below Street", TOWN);
+    finds_in_settings("the field below Town", COUNTRY);
+    finds_in_settings("the field above Town", STREET);
+    finds_in_settings("field above Country", TOWN);
+    finds_in_settings("the first field", STREET);
+    finds_in_settings("the second field", TOWN);
+    finds_in_settings("the third field", COUNTRY);
 }
 
 /// A reading of one line, as if every letter was read for sure.

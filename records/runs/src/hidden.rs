@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 use vigorl_tasks::scripted::Secret;
 
-use crate::misread::{Sought, alike};
+use crate::misread::{Sought, alike, folded};
 use crate::record::LineRecord;
 
 /// Fields of a record, and of its action, that hold a word of the format or a date, and no text of anybody. Deeper
@@ -51,11 +51,9 @@ impl Hidden {
         // A secret that contains another one goes first.
         pairs.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
         pairs.dedup();
-        let folded = |(value, name): &(String, String)| {
-            (value.chars().filter(|c| !c.is_whitespace()).map(alike).collect::<Vec<char>>(), name.clone())
-        };
-        let folded: Vec<_> = pairs.iter().map(folded).filter(|(value, _)| !value.is_empty()).collect();
-        let sought = Sought::new(folded.clone());
+        let sought = Sought::new(&pairs);
+        let folded = pairs.iter().map(|(value, name)| (folded(value), name.clone()));
+        let folded = folded.filter(|(value, _)| !value.is_empty()).collect();
         Self { pairs, folded, sought, words: Vec::new() }
     }
 

@@ -9,6 +9,7 @@ mod glance;
 mod hidden;
 mod interval;
 mod misread;
+mod pieces;
 pub mod record;
 mod recorded;
 mod run;

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use crate::pieces::{SHORTEST_SHARE, Share, Whole};
 use crate::record::LineRecord;
 
 /// Of so many characters of a secret, one may be misread, left out or added.
@@ -18,9 +19,12 @@ const MOST_LINES: usize = 8;
 /// Stands for the name of a secret that was hidden already; no text has it.
 const BARRIER: char = '\u{ffff}';
 
-/// Secrets as they are compared, and their names.
+/// Secrets as they are compared, and their names; the same with their letters and digits alone.
 #[derive(Clone, Default)]
-pub(crate) struct Sought(Vec<(Vec<char>, String)>);
+pub(crate) struct Sought {
+    secrets: Vec<(Vec<char>, String)>,
+    wholes: Vec<Whole>,
+}
 
 /// Characters as they are compared, each with where it stands: in which text, and its bytes there.
 type Folded = Vec<(char, usize, Range<usize>)>;
@@ -29,46 +33,93 @@ type Folded = Vec<(char, usize, Range<usize>)>;
 type Marks = Vec<(Range<usize>, usize)>;
 
 impl Sought {
-    /// Secrets without white space, of signs that look alike one each.
-    pub(crate) fn new(mut folded: Vec<(Vec<char>, String)>) -> Self {
-        folded.dedup();
-        Self(folded)
+    /// Values and names. Of a value, the letter case, white space, and which of signs that look alike it has, is nothing.
+    pub(crate) fn new(values: &[(String, String)]) -> Self {
+        let mut secrets: Vec<_> =
+            values.iter().map(|(value, name)| (folded(value), name.clone(), Whole::new(value))).collect();
+        secrets.retain(|(value, ..)| !value.is_empty());
+        secrets.dedup_by(|(a, a_name, _), (b, b_name, _)| a == b && a_name == b_name);
+        let (secrets, wholes) =
+            secrets.into_iter().map(|(value, name, whole)| ((value, name), whole)).unzip();
+        Self { secrets, wholes }
     }
 
     /// The same text with names where secrets may stand.
     pub(crate) fn hide_in(&self, text: &str) -> String {
         let mut marks = vec![Marks::new()];
-        self.mark(&[(0, text)], &mut marks);
+        self.mark(&[vec![(0, text)]], &mut marks);
         self.replaced(text, &marks[0])
     }
 
     /// The same of lines, one of which may go on in another.
     pub(crate) fn hide_in_lines(&self, lines: &mut [LineRecord]) {
-        if self.0.is_empty() {
+        if self.secrets.is_empty() {
             return;
         }
         let mut marks = vec![Marks::new(); lines.len()];
-        for first in 0..lines.len() {
-            for chain in [along(lines, first), below(lines, first)] {
-                let texts: Vec<_> = chain.into_iter().map(|line| (line, lines[line].text.as_str())).collect();
-                self.mark(&texts, &mut marks);
-            }
-        }
+        let chains = (0..lines.len()).flat_map(|first| [along(lines, first), below(lines, first)]);
+        let texts = |chain: Vec<usize>| {
+            chain.into_iter().map(|line| (line, lines[line].text.as_str())).collect::<Vec<_>>()
+        };
+        let chains: Vec<_> = chains.map(texts).collect();
+        self.mark(&chains, &mut marks);
         for (line, marks) in lines.iter_mut().zip(&marks) {
             line.text = self.replaced(&line.text, marks);
         }
     }
 
-    /// Marks what may be a secret in texts that belong together, each with its number.
-    fn mark(&self, texts: &[(usize, &str)], marks: &mut [Marks]) {
+    /// Marks what may be a secret in texts of one picture, each with its number; those of a chain belong together.
+    fn mark(&self, chains: &[Vec<(usize, &str)>], marks: &mut [Marks]) {
+        for texts in chains {
+            self.mark_wholes(texts, usize::MAX, marks);
+        }
+        // A secret that stands there whole leaves no shares; one that lacks a share is not whole.
+        let mut whole = vec![Marks::new(); marks.len()];
+        for texts in chains {
+            self.mark_wholes(texts, SHORTEST_SHARE - 1, &mut whole);
+        }
+        let is_left = |(number, bytes): &(usize, Range<usize>)| {
+            whole[*number].iter().all(|(other, _)| other.end <= bytes.start || bytes.end <= other.start)
+        };
+        let names: Vec<&str> = self.secrets.iter().map(|(_, name)| name.as_str()).collect();
+        for (of, secret) in self.wholes.iter().enumerate() {
+            // Forms of a secret that differ in signs alone have the same pieces.
+            if self.wholes[..of].contains(secret) {
+                continue;
+            }
+            let mut shares: Vec<Share> = Vec::new();
+            for texts in chains {
+                let (pieces, more) = secret.pieces(texts, &names);
+                shares.extend(more.into_iter().filter(|(_, places)| places.iter().all(is_left)));
+                pieces.into_iter().for_each(|(number, bytes)| marks[number].push((bytes, of)));
+            }
+            for (number, bytes) in secret.whole_making(&shares) {
+                marks[*number].push((bytes.clone(), of));
+            }
+        }
+        for texts in chains {
+            self.mark_parts(texts, marks);
+        }
+    }
+
+    /// Marks secrets that are misread, cut into parts, or wrapped, with so many slips at most.
+    fn mark_wholes(&self, texts: &[(usize, &str)], most: usize, marks: &mut [Marks]) {
         let folded: Folded = texts.iter().flat_map(|(number, text)| self.fold(*number, text)).collect();
         let chars: Vec<char> = folded.iter().map(|(c, ..)| *c).collect();
-        for (of, (secret, _)) in self.0.iter().enumerate() {
-            for found in near(secret, &chars, secret.len() / PER_SLIP) {
+        for (of, (secret, _)) in self.secrets.iter().enumerate() {
+            for found in near(secret, &chars, most.min(secret.len() / PER_SLIP)) {
                 for (_, number, bytes) in &folded[found] {
                     marks[*number].push((bytes.clone(), of));
                 }
             }
+        }
+    }
+
+    /// Marks what is a good part of a secret with its signs.
+    fn mark_parts(&self, texts: &[(usize, &str)], marks: &mut [Marks]) {
+        let folded: Folded = texts.iter().flat_map(|(number, text)| self.fold(*number, text)).collect();
+        let chars: Vec<char> = folded.iter().map(|(c, ..)| *c).collect();
+        for (of, (secret, _)) in self.secrets.iter().enumerate() {
             // A run of it that is cut off may stand between any signs: `token-1234…`.
             for run in runs(secret, &chars, SHORTEST_RUN.max((3 * secret.len()).div_ceil(5))) {
                 for (_, number, bytes) in &folded[run] {
@@ -85,8 +136,9 @@ impl Sought {
     fn parts<'t>(&self, secret: &'t [char], text: &'t str) -> impl Iterator<Item = Range<usize>> + 't {
         let least = SHORTEST_PART.max(secret.len().div_ceil(2));
         let start = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
-        let words: Vec<_> = text.split_whitespace().map(|word| (start(word), word)).collect();
-        let names: Vec<String> = self.0.iter().map(|(_, name)| name.clone()).collect();
+        let words = text.split_whitespace().map(|word| word.trim_matches(['.', '*']));
+        let words: Vec<_> = words.map(|word| (start(word), word)).collect();
+        let names: Vec<String> = self.secrets.iter().map(|(_, name)| name.clone()).collect();
         words.into_iter().filter_map(move |(start, word)| {
             let inner = word.trim_matches(['`', '"', '\'', '…', ',', ';']);
             let folded: Vec<char> = inner.chars().map(alike).collect();
@@ -100,7 +152,8 @@ impl Sought {
     fn fold(&self, number: usize, text: &str) -> Folded {
         let (mut folded, mut at) = (Folded::new(), 0);
         while let Some(c) = text[at..].chars().next() {
-            let name = self.0.iter().find(|(_, name)| text[at..].starts_with(name)).map(|(_, name)| name);
+            let name =
+                self.secrets.iter().find(|(_, name)| text[at..].starts_with(name)).map(|(_, name)| name);
             let len = name.map_or(c.len_utf8(), String::len);
             if name.is_some() || !c.is_whitespace() {
                 let c = if name.is_some() { BARRIER } else { alike(c) };
@@ -122,7 +175,7 @@ impl Sought {
             }
             let between = text.get(at..bytes.start).unwrap_or_default();
             if last.is_none() || !between.trim().is_empty() {
-                out.extend([between, self.0[of].1.as_str()]);
+                out.extend([between, self.secrets[of].1.as_str()]);
             }
             (at, last) = (bytes.end, Some(of));
         }
@@ -142,8 +195,13 @@ pub(crate) fn alike(c: char) -> char {
     }
 }
 
+/// A text as it is compared: without white space, of signs that look alike one each.
+pub(crate) fn folded(text: &str) -> Vec<char> {
+    text.chars().filter(|c| !c.is_whitespace()).map(alike).collect()
+}
+
 /// Where so many characters of a secret, or more, stand in a text one after the other.
-fn runs(secret: &[char], text: &[char], least: usize) -> Vec<Range<usize>> {
+pub(crate) fn runs(secret: &[char], text: &[char], least: usize) -> Vec<Range<usize>> {
     // How many characters before each character of the secret, and that one, stand in the text up to here.
     let mut lengths = vec![0; secret.len()];
     let mut found = Vec::new();
@@ -233,8 +291,7 @@ mod tests {
     use super::*;
 
     fn sought(secret: &str) -> Sought {
-        let folded = secret.chars().filter(|c| !c.is_whitespace()).map(alike).collect();
-        Sought::new(vec![(folded, "${secret:S}".to_owned())])
+        Sought::new(&[(secret.to_owned(), "${secret:S}".to_owned())])
     }
 
     #[test]

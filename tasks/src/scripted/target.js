@@ -47,7 +47,10 @@ const pick = ({ selector, name, role }) => {
 };
 const locate = (wanted) => {
   const { element, what, reason } = pick(wanted);
-  if (reason) return { reason };
+  return reason ? { reason } : partOf(element, what);
+};
+// The part of an element that can be clicked.
+const partOf = (element, what) => {
   // Of text that is broken into lines, the largest piece.
   const area = (box) => box.width * box.height;
   const box = [...element.getClientRects()].reduce((a, b) => (area(b) > area(a) ? b : a), element.getClientRects()[0]);
@@ -98,6 +101,16 @@ const hasState = ({ selector, name, role, is }) => {
   if (is === 'enabled' || is === 'disabled') return isOff === (is === 'disabled');
   return element.matches(':focus');
 };
+// All that has a role and a name of its own on view, and can be clicked.
+const things = () => {
+  const named = [...document.querySelectorAll(`${ACTS}, ${TYPED}`)]
+    .filter((element) => element.checkVisibility({ visibilityProperty: true }) && !element.matches(':disabled'))
+    .map((element) => ({ role: roleOf(element), name: nameOf(element), element }))
+    .filter(({ role, name }) => role && name);
+  const isAlone = ({ role, name }) => named.filter((other) => other.role === role && other.name === name).length === 1;
+  return named.filter(isAlone).map(({ role, name, element }) => ({ role, name, ...partOf(element, name) }))
+    .filter(({ reason }) => !reason);
+};
 // What acts, what one types into, and words without signs.
 const ACTS = 'a[href], button, input, select, textarea, summary, [role=button], [role=link], [role=tab], [role=menuitem], '
   + '[role=checkbox], [role=radio], [role=option], [role=switch], [onclick]';
@@ -111,6 +124,11 @@ const NO_BUTTONS = {
 };
 // A word that has letters of two alphabets, which look alike.
 const isTwofold = (word) => word.length > 3 && /\p{Script=Latin}/u.test(word) && /[\p{Script=Cyrillic}\p{Script=Greek}]/u.test(word);
+const QUOTED = /["“„«‘'`].*?["”»’'`]/g;
+// What words name, if they say nothing else of it.
+const nameIn = (words) => plain(words).replace(/^(click|press|tap|open|choose|select)( on)? /, '').replace(/^(the|a|an) /, '');
+// Words by how their letters are drawn.
+const skeleton = (text) => plain(text.replace(/[Il|1!]/g, 'l').replace(/[O0]/g, 'o').replace(/rn/g, 'm').replace(/vv/g, 'w'));
 // Why a click on an element is not what words ask for: it is disabled, or written in letters of two alphabets that look
 // alike; or it is no button or link, which the words name. Only elements count that hardly anybody makes a button of, and
 // that look like none to the pointer.
@@ -118,8 +136,25 @@ const idle = (inner, acting, words) => {
   if (inner.closest(':disabled, [aria-disabled=true]')) return 'is disabled';
   const shown = (acting || inner).textContent.slice(0, 200).split(/[^\p{L}]+/u);
   if (shown.some(isTwofold)) return 'is written in letters of two alphabets';
-  const isControl = /\b(button|link)\b/i.test(words.replace(/["“„«‘'`].*?["”»’'`]/g, ''));
-  if (acting) return isControl && acting.matches(TYPED) ? 'is a field, and no button' : null;
+  const isOther = (text) => /[\p{Script=Cyrillic}\p{Script=Greek}]/u.test(text) && !/\p{Script=Latin}/u.test(text);
+  if (isOther(shown.join('')) && /\p{Script=Latin}/u.test(words) && !/[\p{Script=Cyrillic}\p{Script=Greek}]/u.test(words)) {
+    return 'is written in letters of another alphabet';
+  }
+  const unquoted = words.replace(QUOTED, '');
+  const isControl = /\b(button|link)\b/i.test(unquoted);
+  if (acting) {
+    if (isControl && acting.matches(TYPED)) return 'is a field, and no button';
+    const own = acting.matches('button, a, [role=button], [role=link]') ? nameOf(acting) : '';
+    const [is, said] = [plain(own), ` ${plain(words)} `];
+    // Drawn alike, and spelled otherwise.
+    if (is && !said.includes(` ${is} `) && ` ${skeleton(words)} `.includes(` ${skeleton(own)} `)) return `is spelled \`${own.slice(0, 80)}\``;
+    // `Save` is not what `Do not save` does.
+    const isDenied = (text) => /(^| )(not|don t|never|no|without)( |$)/.test(text);
+    if (is && isDenied(is) && !isDenied(said)) return 'says the opposite';
+    const isStruck = [acting, inner].some((e) => getComputedStyle(e).textDecorationLine.includes('line-through'));
+    return isStruck && isControl ? 'is struck out' : null;
+  }
+  if (/\blink\b/i.test(unquoted) && inner.closest('label')) return 'is a label, and no link';
   if (['pointer', 'grab'].includes(getComputedStyle(inner).cursor)) return null;
   const isPlain = (element) => {
     const { display, backgroundColor, borderStyle, boxShadow } = getComputedStyle(element);
@@ -137,7 +172,7 @@ const idle = (inner, acting, words) => {
   if (!kind || element.closest('label, [tabindex], [contenteditable]')) return null;
   if (isControl) return `is ${kind}, and no button`;
   // A sentence that mentions a name is not what has the name.
-  const named = plain(words).replace(/^(click|press|tap|open|choose|select)( on)? /, '').replace(/^(the|a|an) /, '');
+  const named = nameIn(words);
   const sentence = plain(element.textContent);
   const isMentioned = ` ${sentence} `.includes(` ${named} `) && sentence.split(' ').length >= named.split(' ').length + 4;
   return kind === 'a text' && isMentioned ? 'only mentions it in a sentence' : null;
@@ -151,7 +186,9 @@ const elementAt = ({ x, y, words }) => {
   const acting = inner.closest(ACTS);
   const element = acting || inner;
   const { left, top, right, bottom } = element.getBoundingClientRect();
-  const found = { role: roleOf(element), name: nameOf(element).slice(0, 200), left, top, right, bottom, meant: null };
+  const found = { role: roleOf(element), name: nameOf(element).slice(0, 200), left, top, right, bottom, meant: null, acts: Boolean(acting) };
+  const named = nameIn(words);
+  found.is_named = inner.matches('img') || /\b(button|link)\b/i.test(words.replace(QUOTED, '')) || ` ${plain(inner.textContent.slice(0, 400))} `.includes(` ${named} `);
   const isNothing = inner === document.body || inner === document.documentElement;
   // A click into a field does nothing by itself, and fields are often called otherwise than they are labelled.
   const isField = acting && acting.matches(TYPED);
@@ -163,8 +200,8 @@ const elementAt = ({ x, y, words }) => {
     if (meant.length === 1 && !meant[0].contains(inner)) found.meant = { role: roleOf(meant[0]), name: nameOf(meant[0]).slice(0, 200) };
   }
   found.idle = isNothing ? null : idle(inner, acting, words);
-  // What lies over a control takes its clicks.
-  const under = acting ? null : document.elementsFromPoint(x, y).find((e) => e.matches(ACTS) && isSaid(e));
+  // What lies over a control takes its clicks, also if it is a link without a name.
+  const under = acting && (isField || isSaid(acting)) ? null : document.elementsFromPoint(x, y).find((e) => e.matches(ACTS) && isSaid(e));
   if (under && under !== inner && !under.contains(inner) && !inner.contains(under) && !inner.closest('label')) {
     found.idle = `covers ${nameOf(under).slice(0, 80)}`;
   }

@@ -329,6 +329,12 @@ pub struct ElementAt {
     pub meant: Option<ElementName>,
     /// Why a click there does nothing that the words ask for: `is disabled`, `is a heading, and no button`, …
     pub idle: Option<String>,
+    /// Whether it is an element that acts by its kind.
+    #[serde(default)]
+    acts: bool,
+    /// Whether a control is asked for, or what is written there.
+    #[serde(default)]
+    is_named: bool,
 }
 
 /// How an element is called.
@@ -341,7 +347,8 @@ pub struct ElementName {
 }
 
 impl ElementAt {
-    /// What is at a point of the screenshot, and whether `words` mean something else; nothing where no page can tell.
+    /// What is at a point of the screenshot, and whether `words` mean something else; nothing where no page can tell. If it
+    /// is to be clicked, something must react to that.
     ///
     /// # Errors
     /// Only if the world failed.
@@ -350,12 +357,25 @@ impl ElementAt {
         screenshot: &Screenshot,
         at: Point<Screen>,
         words: &str,
+        is_clicked: bool,
     ) -> Result<Option<Self>, DriverError> {
         let middle = Point::new(at.x.floor() + 0.5, at.y.floor() + 0.5);
         let css = screenshot.viewport_from_screen().apply(middle);
         let asked = serde_json::json!({ "x": css.x, "y": css.y, "words": words });
         let script = format!("{}\nreturn elementAt({asked});", include_str!("target.js"));
-        Ok(told(driver.evaluate(&script))?.ok().and_then(|said| serde_json::from_str(&said).ok()))
+        let said = told(driver.evaluate(&script))?.ok();
+        let Some(mut element) = said.and_then(|said| serde_json::from_str::<Self>(&said).ok()) else {
+            return Ok(None);
+        };
+        let is_in_question = is_clicked
+            && element.is_named
+            && !element.acts
+            && element.meant.is_none()
+            && element.idle.is_none();
+        if is_in_question && told(driver.reacts_at(css))? == Ok(Some(false)) {
+            element.idle = Some("is nothing that reacts to a click".to_owned());
+        }
+        Ok(Some(element))
     }
 
     /// Its box on the screenshot.
@@ -393,6 +413,44 @@ fn located(
         Ok(Element::None { reason }) => Err(reason),
         Err(_) => Err("the page gave no box".to_owned()),
     })
+}
+
+/// A thing of a page that has a name of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Thing {
+    /// `button`, `link`, `textbox`, …
+    pub role: String,
+    /// As assistive software would say it.
+    pub name: String,
+    /// The part of it that is on view.
+    pub rect: Rect<Screen>,
+}
+
+/// All things of the page that are on view, can be clicked, and have a role and a name that no other one has; none where
+/// there is no page.
+///
+/// # Errors
+/// Only if the world failed.
+pub fn things(driver: &mut dyn Driver, screenshot: &Screenshot) -> Result<Vec<Thing>, DriverError> {
+    #[derive(Deserialize)]
+    struct Said {
+        role: String,
+        name: String,
+        left: f64,
+        top: f64,
+        right: f64,
+        bottom: f64,
+    }
+    let script = format!("{}\nreturn things();", include_str!("target.js"));
+    let Ok(said) = told(driver.evaluate(&script))? else { return Ok(Vec::new()) };
+    let said: Vec<Said> = serde_json::from_str(&said).unwrap_or_default();
+    let screen_from_viewport = screenshot.viewport_from_screen().inverse();
+    let thing = |Said { role, name, left, top, right, bottom }| Thing {
+        role,
+        name,
+        rect: screen_from_viewport.apply_rect(Rect::<Viewport>::new(left, top, right, bottom)),
+    };
+    Ok(said.into_iter().map(thing).collect())
 }
 
 /// Largest difference of a channel that still counts as the same color: smoothed edges of text differ a little.

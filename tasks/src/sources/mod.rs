@@ -1,10 +1,11 @@
 //! Where episodes come from: worlds under a name, of which a seed draws the episode.
 //!
 //! Start reading here. Invariants: what a source gives for learning and what it holds out never meet: [`Source::seed`]
-//! keeps their seeds apart, and [`check`] looks whether an instruction and its first screenshot are in both. The same
+//! keeps their seeds apart, and [`check()`] looks whether an instruction and its first screenshot are in both. The same
 //! seed gives the same episode.
 
 mod check;
+mod miniwob;
 mod pictures;
 mod practice;
 mod tasks;
@@ -16,6 +17,7 @@ use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::Driver;
 
 pub use check::{Checked, Outcome, Thoroughness, check};
+pub use miniwob::MiniWobSource;
 pub use pictures::PictureSource;
 pub use practice::PracticeSource;
 pub use tasks::{OpenTask, TaskSource};
@@ -102,7 +104,7 @@ fn alternating(part: Part, number: u64) -> u64 {
 
 /// Which part a seed of [`alternating`] belongs to.
 fn part_of(seed: u64) -> Part {
-    if seed % 2 == 0 { Part::Train } else { Part::HeldOut }
+    if seed.is_multiple_of(2) { Part::Train } else { Part::HeldOut }
 }
 
 /// A number for a text that stays the same for ever (FNV-1a, 64 bits).

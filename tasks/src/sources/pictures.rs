@@ -113,7 +113,7 @@ fn row(line: &str, folder: &Path) -> Result<(Row, Part), String> {
         return Err(format!("there is no picture `{}`", place.display()));
     }
     // All that is asked of a picture is in one part.
-    let hashed = stable_hash(image.to_string_lossy().as_bytes()) % HELD_OUT_IN == 0;
+    let hashed = stable_hash(image.to_string_lossy().as_bytes()).is_multiple_of(HELD_OUT_IN);
     let part = split.unwrap_or(if hashed { Part::HeldOut } else { Part::Train });
     Ok((Row { image: place, instruction, target: Rect::new(left, top, right, bottom) }, part))
 }

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::{Heads, Sees, Task, visible};
+use super::{Sees, Task, visible};
 use crate::avx512::{Pairs, multiply_pairs};
 use crate::lanes::{round_pairs, round_rows, scale_rows, softmax_of_lanes};
 use crate::{Isa, LANES};
@@ -29,17 +29,10 @@ pub(super) fn exist(isa: Isa) -> bool {
 
 impl Task<'_> {
     /// As [`Task::run`].
-    pub(super) fn run_on_halves(
-        &self,
-        q: &[f32],
-        keys: Heads<'_>,
-        values: Heads<'_>,
-        sees: &Sees<'_>,
-    ) -> Vec<f32> {
-        let (n_keys, d, group) = (self.shape.n_keys, self.shape.head_dim, self.group());
+    pub(super) fn run_on_halves(&self, q: &[f32], sees: &Sees<'_>) -> Vec<f32> {
+        let (n_keys, d, group) = (self.sequence.n_keys(), self.shape.head_dim, self.group());
         let seen: Vec<[Range<usize>; 2]> = self.queries.clone().map(|query| sees(self.item, query)).collect();
-        let (keys_of, values_of) =
-            (keys.head(self.item, self.head, self.shape), values.head(self.item, self.head, self.shape));
+        let mut room = [Vec::new(), Vec::new()];
         let n_rows = self.queries.len() * group;
         let (n_panels, n_wide, n_pairs) = (n_rows.div_ceil(LANES), d.div_ceil(LANES), d.div_ceil(2));
         let queries = self.queries_as_lanes(q, n_panels, n_pairs);
@@ -58,7 +51,11 @@ impl Task<'_> {
             }
             let (n, n_key_pairs) = (block.len(), block.len().div_ceil(2));
             let rounded_keys = &mut rounded_keys[..n * n_pairs];
-            round_rows(self.isa, &keys_of[first * keys.key_stride..], keys.key_stride, d, rounded_keys);
+            let rounded_values = &mut rounded_values[..n_key_pairs * n_wide];
+            self.with_whole(&block, &mut room, |met| {
+                round_rows(self.isa, met.keys.0, met.keys.1, d, rounded_keys);
+                round_pairs(self.isa, met.values.0, met.values.1, n, d, rounded_values);
+            });
             let scores = &mut scores[..n * n_panels];
             scores.as_flattened_mut().fill(0.0);
             // Scores lie [panel of rows][key][lane].
@@ -82,9 +79,6 @@ impl Task<'_> {
                 scale_rows(self.isa, out, &shrink);
             }
 
-            let rounded_values = &mut rounded_values[..n_key_pairs * n_wide];
-            let values_of = &values_of[first * values.key_stride..];
-            round_pairs(self.isa, values_of, values.key_stride, n, d, rounded_values);
             for (weights, out) in weights.chunks_exact(n_key_pairs).zip(out.chunks_exact_mut(LANES * n_wide))
             {
                 multiply_pairs(

@@ -43,7 +43,7 @@ pub(crate) fn uncached_logprobs(engine: &Engine, conversation: &Conversation, id
     let next = next_position(&positions);
     positions.extend((next..).take(ids.len()).map(|position| [position; 3]));
     let all: Vec<u32> = prompt.iter().map(|&id| id as u32).chain(ids.iter().copied()).collect();
-    let mut cache = KvCache::new(engine.model().config());
+    let mut cache = KvCache::new(&engine.model().config().text);
     let images = seen.image_embeds.as_ref();
     let hidden = engine.model().extend(&all, &positions, images, &mut cache, &mut Probe::default()).unwrap();
     // The state before a token predicts it.
