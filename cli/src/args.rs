@@ -693,6 +693,43 @@ pub(crate) enum TrainCommand {
     /// Play recorded rollouts again, and find out whether every token, click and reward is the same
     #[command(after_help = "Example:\n  vigorl train replay-rollout runs/20260101T120000Z-rollout-practice")]
     ReplayRollout(Box<ReplayRolloutArgs>),
+    /// Write recorded rollouts as JSON lines that TRL or verl reads
+    #[command(
+        after_help = "Example:\n  vigorl train export-rollouts runs/20260101T120000Z-rollout-practice --format trl --output practice.jsonl\n\n\
+                            Left out and counted: what has no reward, what was not sampled freely, and what these options leave out."
+    )]
+    ExportRollouts(ExportRolloutsArgs),
+}
+
+/// `vigorl train export-rollouts`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ExportRolloutsArgs {
+    /// The run directory
+    pub(crate) dir: PathBuf,
+    /// Who reads the lines
+    #[arg(long, value_enum)]
+    pub(crate) format: TrainerArg,
+    /// The file to write
+    #[arg(long, value_name = "JSONL")]
+    pub(crate) output: PathBuf,
+    /// Leave out episodes that are worth less [default: none]
+    #[arg(long, value_name = "REWARD", allow_negative_numbers = true)]
+    pub(crate) min_reward: Option<f64>,
+    /// Episodes to learn from, or those that are held out
+    #[arg(long, value_enum, default_value_t = PartArg::Train)]
+    pub(crate) part: PartArg,
+    /// Write absolute paths of pictures instead of paths that begin in the folder of the written file
+    #[arg(long)]
+    pub(crate) absolute_paths: bool,
+}
+
+/// Trainers elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TrainerArg {
+    /// Prompt and completion with pictures, one line for each turn
+    Trl,
+    /// Prompt and whole conversation with pictures, one line for each action
+    Verl,
 }
 
 /// `vigorl train replay-rollout`

@@ -12,7 +12,7 @@ use std::process::Command;
 use vigorl_benchmarks::{EVALUATIONS, Named};
 use vigorl_policy::Preset;
 
-const VERBS: [&[&str]; 31] = [
+const VERBS: [&[&str]; 32] = [
     &[],
     &["demo"],
     &["locate"],
@@ -33,6 +33,7 @@ const VERBS: [&[&str]; 31] = [
     &["rollout"],
     &["train", "sft"],
     &["train", "replay-rollout"],
+    &["train", "export-rollouts"],
     &["data", "practice"],
     &["inspect"],
     &["inspect", "forward"],

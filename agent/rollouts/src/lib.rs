@@ -5,6 +5,7 @@
 //! - [`Sample`]: one episode as it is kept: every token, with the conversation that it was sampled in
 //! - [`ClickSource`]: a click of a task with steps, as an environment of its own
 //! - [`Tape`]: keeps what a watcher is told, for a run directory that takes one episode at a time
+//! - [`export()`]: the same for trainers elsewhere
 //! - [`compare()`]: whether an episode that is played again is the same
 //!
 //! Invariants: what is kept is what was sampled: no form, no search, no penalty, and a temperature that is stated. An episode
@@ -14,7 +15,9 @@
 mod clicks;
 mod collect;
 mod compare;
+mod export;
 mod noted;
+mod places;
 mod sample;
 mod seeds;
 mod spoken;
@@ -24,9 +27,11 @@ mod tape;
 pub use clicks::{ClickSource, KnowsSecrets, clicks};
 pub use collect::{CollectError, Collected, Collecting, Failed, Group, Kit, Played, Wanted, collect};
 pub use compare::{Difference, compare};
+pub use export::{Exported, Exporting, LeftOut, Trainer, export};
+pub use places::{PlaceError, Places};
 pub use sample::{
     ActionSample, Ended, MessageRecord, PartRecord, SaidBy, Sample, SampledAs, Times, TurnSample,
 };
 pub use seeds::SampleKey;
-pub use store::{Images, Store, StoreError, read_samples};
+pub use store::{Images, Samples, Store, StoreError, read_samples};
 pub use tape::Tape;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -133,24 +133,68 @@ impl Store {
     }
 }
 
-/// The samples of a run directory, or of a file of lines. The last line may be cut off.
+/// The samples of a run directory, or of a file of lines, one at a time. The last line may be cut off.
+#[derive(Debug)]
+pub struct Samples {
+    path: PathBuf,
+    file: BufReader<File>,
+    line: usize,
+}
+
+impl Samples {
+    /// Opens them.
+    ///
+    /// # Errors
+    /// [`StoreError::Read`].
+    pub fn open(of: &Path) -> Result<Self, StoreError> {
+        let path = if of.is_dir() { of.join(LINES) } else { of.to_owned() };
+        match File::open(&path) {
+            Ok(file) => Ok(Self { path, file: BufReader::new(file), line: 0 }),
+            Err(source) => Err(StoreError::Read { path, source }),
+        }
+    }
+
+    /// The file of the lines. Their pictures have names in its folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The line that was read last, from 1.
+    pub fn line(&self) -> usize {
+        self.line
+    }
+}
+
+impl Iterator for Samples {
+    type Item = Result<Sample, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let mut written = Vec::new();
+            match self.file.read_until(b'\n', &mut written) {
+                Ok(0) => return None,
+                Ok(_) => self.line += 1,
+                Err(source) => return Some(Err(StoreError::Read { path: self.path.clone(), source })),
+            }
+            if written.trim_ascii().is_empty() {
+                continue;
+            }
+            return match serde_json::from_slice(&written) {
+                Ok(sample) => Some(Ok(sample)),
+                // It was being written when the program ended.
+                Err(_) if !written.ends_with(b"\n") => None,
+                Err(source) => {
+                    Some(Err(StoreError::Damaged { path: self.path.clone(), line: self.line, source }))
+                }
+            };
+        }
+    }
+}
+
+/// All of [`Samples`].
 ///
 /// # Errors
 /// [`StoreError`] names the file and the line.
 pub fn read_samples(of: &Path) -> Result<Vec<Sample>, StoreError> {
-    let path = if of.is_dir() { of.join(LINES) } else { of.to_owned() };
-    let text = fs::read_to_string(&path).map_err(|source| StoreError::Read { path: path.clone(), source })?;
-    let mut samples = Vec::new();
-    for (line, written) in (1..).zip(text.split_inclusive('\n')) {
-        if written.trim().is_empty() {
-            continue;
-        }
-        match serde_json::from_str(written) {
-            Ok(sample) => samples.push(sample),
-            // It was being written when the program ended.
-            Err(_) if !written.ends_with('\n') => break,
-            Err(source) => return Err(StoreError::Damaged { path, line, source }),
-        }
-    }
-    Ok(samples)
+    Samples::open(of)?.collect()
 }

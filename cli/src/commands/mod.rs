@@ -13,6 +13,7 @@ mod desktop;
 mod desktop;
 mod doctor;
 mod eval;
+mod export;
 #[cfg(feature = "reader")]
 mod fetch;
 #[cfg(not(feature = "reader"))]
@@ -90,6 +91,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Judge(args) => judge::judge(args, form),
         Command::Train(TrainCommand::Sft(args)) => train::sft(args),
         Command::Train(TrainCommand::ReplayRollout(args)) => rollout::replay(args, &settings, form),
+        Command::Train(TrainCommand::ExportRollouts(args)) => export::export(args, form),
         Command::Data(DataCommand::Practice(args)) => data::practice(args, &settings, form),
         Command::Data(DataCommand::App(args)) => app_data::app(args, &settings, form),
         Command::Inspect(InspectCommand::Forward(args)) => inspect::forward(args, &settings, form),
@@ -142,7 +144,7 @@ fn layer_of(command: &Command) -> Layer {
         | Command::View(_)
         | Command::Stop(_)
         | Command::Env(EnvCommand::List)
-        | Command::Train(TrainCommand::Sft(_))
+        | Command::Train(TrainCommand::Sft(_) | TrainCommand::ExportRollouts(_))
         | Command::Judge(_)
         | Command::Quantize(_)
         | Command::Fetch(_)

@@ -28,5 +28,5 @@ pub use policy::{
 pub use preset::{AnswerKind, Conduct, ImageGap, Limits, Preset, Query, Search, Turns};
 pub use scripted::{ScriptBreaksForm, ScriptExhausted, ScriptedPolicy};
 pub use shared::{PolicyEnded, SharedPolicy, share};
-pub use template::{ChatTemplate, RenderedPrompt, TEMPLATE_FILES, assistant_words};
+pub use template::{ChatTemplate, RenderedPrompt, TEMPLATE_FILES, assistant_words, without_control_tokens};
 pub use view::{AnswerSpace, View};

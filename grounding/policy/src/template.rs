@@ -210,8 +210,9 @@ fn message_value(message: &Message) -> Value {
     context! { role => message.role.as_str(), content => content }
 }
 
-/// Writes `<|name|>` as `<| name|>`, which the tokenizer reads as plain text.
-fn without_control_tokens(text: &str) -> String {
+/// Writes `<|name|>` as `<| name|>`, which the tokenizer reads as plain text. So [`ChatTemplate`] writes every text; whoever
+/// hands texts to another one does the same.
+pub fn without_control_tokens(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("<|") {
