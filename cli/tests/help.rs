@@ -12,7 +12,7 @@ use std::process::Command;
 use vigorl_benchmarks::{EVALUATIONS, Named};
 use vigorl_policy::Preset;
 
-const VERBS: [&[&str]; 32] = [
+const VERBS: [&[&str]; 33] = [
     &[],
     &["demo"],
     &["locate"],
@@ -35,6 +35,7 @@ const VERBS: [&[&str]; 32] = [
     &["train", "replay-rollout"],
     &["train", "export-rollouts"],
     &["data", "practice"],
+    &["data", "app"],
     &["inspect"],
     &["inspect", "forward"],
     &["inspect", "generate"],
