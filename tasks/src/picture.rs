@@ -64,16 +64,6 @@ impl Environment for PictureWorld {
         _senses: &mut dyn Senses,
         _allowance: &Allowance<'_>,
     ) -> Result<Verdict, Failure> {
-        let is_hit = match self.clicked {
-            Some(at) => self.targets.iter().any(|target| target.touches(at)),
-            None => self.targets.is_empty(),
-        };
-        let detail = match self.clicked {
-            None if is_hit => None,
-            None => Some("nothing was clicked".to_owned()),
-            Some(at) if !is_hit => Some(format!("({}, {}) is beside the target", at.x, at.y)),
-            Some(_) => None,
-        };
-        Ok(Verdict::of(is_hit, self.clicked.is_some(), detail))
+        Ok(Verdict::of_click(self.clicked, &self.targets))
     }
 }

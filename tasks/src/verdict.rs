@@ -2,6 +2,7 @@
 //!
 //! Invariant: unknown is never success, and has no reward.
 
+use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_judges::Entry;
 pub use vigorl_judges::Verification;
 
@@ -40,5 +41,20 @@ impl Verdict {
             false => (Verification::Unsatisfied, 0.0),
         };
         Self { verification, reward: Some(reward), detail, is_final, ..Self::UNKNOWN }
+    }
+
+    /// Of a world that the first click decides: it must be in one of the `targets`, whose edges belong to them, or must not
+    /// be made if there is none.
+    pub fn of_click(clicked: Option<Point<Screen>>, targets: &[Rect<Screen>]) -> Self {
+        let is_right = match clicked {
+            Some(at) => targets.iter().any(|target| target.touches(at)),
+            None => targets.is_empty(),
+        };
+        let detail = match clicked {
+            _ if is_right => None,
+            None => Some("nothing was clicked".to_owned()),
+            Some(at) => Some(format!("({}, {}) is beside the target", at.x, at.y)),
+        };
+        Self::of(is_right, clicked.is_some(), detail)
     }
 }

@@ -13,9 +13,7 @@ use std::time::Duration;
 use vigorl_agent::{Agent, Cancel, Checks, Ending, Hands, Leash, PlaceEyes, Scripted, run_episode};
 use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_interface::{Act, Action, Driver};
-use vigorl_tasks::scripted::{
-    Check, Clause, Place, Plan, ReadStep, Script, ScriptedTask, ScriptedWorld, Step, Surroundings, Target,
-};
+use vigorl_tasks::scripted::{Place, Plan, Script, ScriptedTask, ScriptedWorld, Step, Surroundings, Target};
 use vigorl_tasks::sources::{OpenTask, Part, Source, Stage};
 use vigorl_tasks::{Allowance, Blind, Environment, Failure, Observation, Performed, Senses, Start, Verdict};
 
@@ -75,8 +73,7 @@ impl ClickSource {
 
     /// The task of an episode, up to the click, and the click's target.
     fn filled(&self, seed: u64) -> Result<(ScriptedTask, Target), Failure> {
-        let (part, number) =
-            if seed.is_multiple_of(2) { (Part::Train, seed / 2) } else { (Part::HeldOut, seed / 2) };
+        let (part, number) = Part::of_seed(seed);
         if self.task.n_drawn(part) == 0 {
             return Err(
                 "the task draws no variables, so that nothing of it is held out: give it a `draw`".into()
@@ -87,6 +84,8 @@ impl ClickSource {
             Plan::Steps(steps) => steps.split_off(self.step),
             Plan::Goal(_) => return Err("a task with a goal has no steps".into()),
         };
+        // What leads up to the click is judged by nobody.
+        task.expect.clear();
         task.fill(&BTreeMap::new(), &*self.secret)?;
         let Some(Step::Act(Act::Click { at, .. })) = steps.into_iter().next() else {
             return Err(format!("step {} is no click", self.step + 1).into());
@@ -120,7 +119,7 @@ impl Source for ClickSource {
     }
 
     fn seed(&self, part: Part, number: u64) -> u64 {
-        number.wrapping_mul(2).wrapping_add(u64::from(part == Part::HeldOut))
+        part.seed(number)
     }
 
     fn animated(&self) -> Option<&str> {
@@ -168,7 +167,7 @@ impl<'w> ClickWorld<'w> {
             leash: Leash::default(),
         };
         let mut plan = Scripted::new(Script::new(task, &surroundings));
-        let episode = run_episode(&mut agent, &mut plan, &mut Unasked(world), seed, &mut ())?;
+        let episode = run_episode(&mut agent, &mut plan, world, seed, &mut ())?;
         let undone = episode.steps.iter().position(|step| !step.is_done());
         match (&episode.ending, undone) {
             (Ending::Error(error), _) => Err(error.clone().into()),
@@ -242,53 +241,10 @@ impl Environment for ClickWorld<'_> {
         _senses: &mut dyn Senses,
         _allowance: &Allowance<'_>,
     ) -> Result<Verdict, Failure> {
-        let is_hit = self.clicked.is_some_and(|at| self.place.touches(at));
-        let detail = match self.clicked {
-            None => Some("nothing was clicked".to_owned()),
-            Some(at) if !is_hit => Some(format!("({}, {}) is beside the target", at.x, at.y)),
-            Some(_) => None,
-        };
-        Ok(Verdict::of(is_hit, self.clicked.is_some(), detail))
+        Ok(Verdict::of_click(self.clicked, &[self.place]))
     }
 
     fn driver(&mut self) -> Option<&mut dyn Driver> {
         self.world.as_mut()?.driver()
-    }
-}
-
-/// A world whose judge nobody asks: what leads up to a click is not judged.
-struct Unasked<'u, 'w>(&'u mut ScriptedWorld<'w>);
-
-impl Environment for Unasked<'_, '_> {
-    fn reset(&mut self, seed: u64) -> Result<Start, Failure> {
-        self.0.reset(seed)
-    }
-    fn observe(&mut self) -> Result<Observation, Failure> {
-        self.0.observe()
-    }
-    fn perform(&mut self, act: &Action) -> Result<Performed, Failure> {
-        self.0.perform(act)
-    }
-    fn judge(
-        &mut self,
-        _answer: Option<&str>,
-        _senses: &mut dyn Senses,
-        _allowance: &Allowance<'_>,
-    ) -> Result<Verdict, Failure> {
-        Ok(Verdict::UNKNOWN)
-    }
-    fn check(
-        &mut self,
-        clause: &Clause,
-        senses: &mut dyn Senses,
-        allowance: &Allowance<'_>,
-    ) -> Result<Check, Failure> {
-        self.0.check(clause, senses, allowance)
-    }
-    fn read(&mut self, read: &ReadStep, senses: &mut dyn Senses) -> Result<Result<String, String>, Failure> {
-        self.0.read(read, senses)
-    }
-    fn driver(&mut self) -> Option<&mut dyn Driver> {
-        self.0.driver()
     }
 }

@@ -19,6 +19,7 @@ use vigorl_tasks::scripted::{Plan, ScriptedTask, ScriptedWorld, Step, things};
 use vigorl_tasks::sources::Part;
 
 use crate::args::DataAppArgs;
+use crate::commands::run::folder_of;
 use crate::commands::{Form, pretty, sources};
 use crate::exit::{Ending, usage};
 use crate::reading::{self, LoadedReader};
@@ -113,7 +114,7 @@ fn show<'w>(
     seed: u64,
     is_cancelled: &'w dyn Fn() -> bool,
 ) -> Result<(), vigorl_tasks::Failure> {
-    let folder = sources::folder_of(&file.display().to_string());
+    let folder = folder_of(&file.display().to_string());
     let url = task.start.address(&folder);
     let world = match world {
         Some(world) => {

@@ -236,7 +236,7 @@ impl Job {
 }
 
 /// The folder of a task file.
-fn folder_of(task: &str) -> PathBuf {
+pub(crate) fn folder_of(task: &str) -> PathBuf {
     match Path::new(task).parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),

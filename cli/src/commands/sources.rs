@@ -1,6 +1,6 @@
 //! `vigorl env`: the environments by their names, and whether they keep their promises.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -17,6 +17,7 @@ use vigorl_tasks::sources::{
 use vigorl_tasks::{Failure, Senses};
 
 use crate::args::EnvCheckArgs;
+use crate::commands::run::folder_of;
 use crate::commands::{Form, browser, desktop, pretty};
 use crate::exit::{Ending, usage};
 use crate::eyes::{self, LoadedEyes};
@@ -118,10 +119,6 @@ fn click(name: &str, settings: &Settings) -> anyhow::Result<ClickSource> {
     let secret = Arc::new(|name: &str| env::secret(name));
     ClickSource::new(name, task, step - 1, folder_of(file), settings.settle_cap, opener(settings), secret)
         .map_err(|error| usage(format!("`{name}`: {error}")))
-}
-
-pub(crate) fn folder_of(file: &str) -> PathBuf {
-    Path::new(file).parent().map_or_else(PathBuf::new, Path::to_owned)
 }
 
 /// Opens the browser or the desktop of a task, as the settings say.

@@ -38,6 +38,17 @@ impl Part {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Train, Self::HeldOut];
 
+    /// The seed of an episode by its number, of sources whose seeds have no order of their own: even ones are for learning,
+    /// odd ones are held out.
+    pub fn seed(self, number: u64) -> u64 {
+        number.wrapping_mul(2).wrapping_add(u64::from(self == Self::HeldOut))
+    }
+
+    /// The part and the number of a [`seed`](Self::seed).
+    pub fn of_seed(seed: u64) -> (Self, u64) {
+        (if seed.is_multiple_of(2) { Self::Train } else { Self::HeldOut }, seed / 2)
+    }
+
     /// The word in records and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -95,16 +106,6 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// # Errors
     /// If there is no such world now.
     fn world<'w>(&'w self, stage: Stage<'w>) -> Result<Box<dyn Environment + 'w>, Failure>;
-}
-
-/// The seeds of an endless source: even ones are for learning, odd ones are held out.
-fn alternating(part: Part, number: u64) -> u64 {
-    number.wrapping_mul(2).wrapping_add(u64::from(part == Part::HeldOut))
-}
-
-/// Which part a seed of [`alternating`] belongs to.
-fn part_of(seed: u64) -> Part {
-    if seed.is_multiple_of(2) { Part::Train } else { Part::HeldOut }
 }
 
 /// A number for a text that stays the same for ever (FNV-1a, 64 bits).

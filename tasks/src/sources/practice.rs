@@ -2,7 +2,7 @@
 
 use vigorl_geometry::{Size, Viewport};
 
-use super::{Part, Source, Stage, alternating, part_of};
+use super::{Part, Source, Stage};
 use crate::Verdict;
 use crate::environment::{Allowance, Environment, Failure, Observation, Performed, Senses, Start};
 use crate::practice::{PageSpec, PracticeWorld, Split};
@@ -39,7 +39,7 @@ impl Source for PracticeSource {
     }
 
     fn seed(&self, part: Part, number: u64) -> u64 {
-        alternating(part, number)
+        part.seed(number)
     }
 
     fn world<'w>(&'w self, stage: Stage<'w>) -> Result<Box<dyn Environment + 'w>, Failure> {
@@ -55,7 +55,7 @@ struct BySplit<'d> {
 
 impl Environment for BySplit<'_> {
     fn reset(&mut self, seed: u64) -> Result<Start, Failure> {
-        self.pages.set_split(match part_of(seed) {
+        self.pages.set_split(match Part::of_seed(seed).0 {
             Part::Train => Split::Train,
             Part::HeldOut => Split::HeldOut,
         });

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use vigorl_interface::{Action, Driver};
 
-use super::{Part, Source, Stage, alternating, part_of};
+use super::{Part, Source, Stage};
 use crate::Verdict;
 use crate::environment::{Allowance, Environment, Failure, Observation, Performed, Senses, Start};
 use crate::scripted::{Opened, Plan, ScriptedTask, ScriptedWorld};
@@ -52,14 +52,14 @@ impl TaskSource {
             return Err("it has steps; an environment needs a `goal`".to_owned());
         }
         for part in Part::ALL.into_iter().filter(|part| source.task.n_drawn(*part) > 0) {
-            source.drawn(alternating(part, 0)).map_err(|error| error.to_string())?;
+            source.drawn(part.seed(0)).map_err(|error| error.to_string())?;
         }
         Ok(source)
     }
 
     /// The task of an episode.
     fn drawn(&self, seed: u64) -> Result<ScriptedTask, Failure> {
-        let (part, number) = (part_of(seed), seed / 2);
+        let (part, number) = Part::of_seed(seed);
         if self.task.n_drawn(part) == 0 {
             return Err(
                 "the task draws no variables, so that nothing of it is held out: give it a `draw`".into()
@@ -87,7 +87,7 @@ impl Source for TaskSource {
     }
 
     fn seed(&self, part: Part, number: u64) -> u64 {
-        alternating(part, number)
+        part.seed(number)
     }
 
     fn animated(&self) -> Option<&str> {
