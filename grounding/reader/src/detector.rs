@@ -136,7 +136,7 @@ impl CoreMap {
             let row = self.row(y, part.left, part.right);
             let values = &map[from..from + row.len()];
             for (core, value) in self.cores[row].iter_mut().zip(values) {
-                *core = (value.clamp(0.0, 1.0) * 255.0).round() as u8;
+                *core = (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8;
             }
         }
         Ok(())
@@ -185,18 +185,23 @@ fn with_content(image: &RgbImage, region: Region) -> Vec<Region> {
 }
 
 fn is_flat(image: &RgbImage, area: Region) -> bool {
-    let (mut low, mut high) = ([255; 3], [0; 3]);
+    /// Bytes that are compared at once: whole pixels, and whole vectors.
+    const AT_ONCE: usize = 48;
+    let (mut low, mut high) = ([u8::MAX; AT_ONCE], [0; AT_ONCE]);
     let width = image.width() as usize;
     for y in area.top..area.bottom {
         let start = (y as usize * width + area.left as usize) * 3;
-        for pixel in image.as_raw()[start..start + area.width() as usize * 3].as_chunks::<3>().0 {
-            for channel in 0..3 {
-                low[channel] = low[channel].min(pixel[channel]);
-                high[channel] = high[channel].max(pixel[channel]);
+        for bytes in image.as_raw()[start..start + area.width() as usize * 3].chunks(AT_ONCE) {
+            for ((low, high), byte) in low.iter_mut().zip(&mut high).zip(bytes) {
+                (*low, *high) = ((*low).min(*byte), (*high).max(*byte));
             }
         }
     }
-    (0..3).all(|channel| high[channel] - low[channel] < FLAT)
+    (0..3).all(|channel| {
+        let lowest = low.iter().skip(channel).step_by(3).min();
+        let highest = high.iter().skip(channel).step_by(3).max();
+        lowest.zip(highest).is_none_or(|(low, high)| high.saturating_sub(*low) < FLAT)
+    })
 }
 
 /// Rectangles, in cells, around groups of drawn cells that are less than `grown` (across, down) apart on either side.

@@ -14,7 +14,7 @@ use std::thread::{self, available_parallelism};
 use image::RgbImage;
 use rten::{Model, RunOptions, ThreadPool};
 use rten_tensor::prelude::*;
-use rten_tensor::{NdTensor, Tensor};
+use rten_tensor::{NdTensorView, Tensor};
 
 use crate::reader::ReaderError;
 use crate::trunk::{Graph, Head, Likely, Spare, Threads, Trunk, at_least, between};
@@ -103,23 +103,41 @@ impl Network {
     ) -> Result<(Vec<f32>, Vec<usize>), ReaderError> {
         let failed = |detail: String| ReaderError::Failed { detail };
         let shape = [3, image.height() as usize, image.width() as usize];
-        let (mut numbers, mut shape) = (Networks::input(image), shape);
+        let mut numbers = spare.take(shape.iter().product());
+        set_input(image, &mut numbers);
+        let mut shape = shape;
         if let Some(trunk) = &self.trunk {
             let computed = trunk.compute(threads, numbers, shape, spare);
             (numbers, shape) =
                 computed.ok_or_else(|| failed(format!("a picture of {shape:?} does not fit the layers")))?;
         }
-        let Some(rest) = &self.rest else { return Ok((numbers, [&[1], shape.as_slice()].concat())) };
+        let Some(rest) = &self.rest else {
+            let output = numbers.to_vec();
+            spare.give(numbers);
+            return Ok((output, [&[1], shape.as_slice()].concat()));
+        };
         let mut options = RunOptions::default();
         options.thread_pool = pool.cloned();
         let [channels, rows, columns] = shape;
-        let input = NdTensor::from_data([1, channels, rows, columns], numbers);
-        let output = rest.run_one(input.view().into(), Some(options));
+        let input = NdTensorView::from_data([1, channels, rows, columns], &*numbers);
+        let output = rest.run_one(input.into(), Some(options));
+        spare.give(numbers);
         let output = output.map_err(|error| failed(error.to_string()))?;
         let output: Option<Tensor<f32>> = output.into_tensor();
         let output = output.ok_or_else(|| failed("the answer is no table of numbers".to_owned()))?;
         let shape = output.shape().to_vec();
         Ok((output.into_data(), shape))
+    }
+}
+
+/// Blue, green and red of each pixel from -1 to 1, colour by colour.
+fn set_input(image: &RgbImage, planes: &mut [f32]) {
+    let n = image.width() as usize * image.height() as usize;
+    let (blue, rest) = planes.split_at_mut(n);
+    let (green, red) = rest.split_at_mut(n);
+    for (at, pixel) in image.pixels().enumerate() {
+        let scaled = pixel.0.map(|value| f32::from(value) / 127.5 - 1.0);
+        (red[at], green[at], blue[at]) = (scaled[0], scaled[1], scaled[2]);
     }
 }
 
@@ -276,14 +294,8 @@ impl Networks {
 
     /// What both take: blue, green and red of each pixel from -1 to 1, colour by colour.
     pub fn input(image: &RgbImage) -> Vec<f32> {
-        let n = image.width() as usize * image.height() as usize;
-        let mut planes = vec![0.0_f32; 3 * n];
-        let (blue, rest) = planes.split_at_mut(n);
-        let (green, red) = rest.split_at_mut(n);
-        for (at, pixel) in image.pixels().enumerate() {
-            let scaled = pixel.0.map(|value| f32::from(value) / 127.5 - 1.0);
-            (red[at], green[at], blue[at]) = (scaled[0], scaled[1], scaled[2]);
-        }
+        let mut planes = vec![0.0; 3 * image.width() as usize * image.height() as usize];
+        set_input(image, &mut planes);
         planes
     }
 

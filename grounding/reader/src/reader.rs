@@ -1,5 +1,6 @@
 //! The reader: a screenshot in, its text out.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -197,7 +198,13 @@ impl Reader {
     }
 
     fn read_all(&self, pictures: &[&LinePicture]) -> Result<Vec<Option<Line>>, ReaderError> {
-        self.networks.for_each(pictures.len(), |at, core| pictures[at].read(&self.networks, core))
+        // The widest ones first: their memory is large enough for all others, and no core gets a long one at the end.
+        let mut order: Vec<usize> = (0..pictures.len()).collect();
+        order.sort_by_key(|at| Reverse(pictures[*at].width_when_read()));
+        let read = self.networks.for_each(order.len(), |at, core| pictures[order[at]].read(&self.networks, core))?;
+        let mut read: Vec<_> = order.into_iter().zip(read).collect();
+        read.sort_by_key(|(at, _)| *at);
+        Ok(read.into_iter().map(|(_, line)| line).collect())
     }
 }
 

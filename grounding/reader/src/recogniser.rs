@@ -44,6 +44,12 @@ impl LinePicture {
         (self.left, self.top)
     }
 
+    /// How wide it is when it is as high as the recogniser's image, in pixels.
+    pub(crate) fn width_when_read(&self) -> u32 {
+        let (width, height) = self.pixels.dimensions();
+        width.saturating_mul(LINE_HEIGHT_PX) / height.max(1)
+    }
+
     /// Reads it; nothing if there is no character in it.
     pub(crate) fn read(&self, networks: &Networks, core: usize) -> Result<Option<Line>, ReaderError> {
         let (width, height) = self.pixels.dimensions();

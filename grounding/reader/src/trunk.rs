@@ -50,7 +50,28 @@ struct Step {
 #[derive(Debug)]
 struct Value {
     shape: Shape,
-    numbers: Vec<f32>,
+    numbers: Numbers,
+}
+
+/// Numbers in memory that is at least as long, and is used again.
+#[derive(Debug)]
+pub(crate) struct Numbers {
+    memory: Vec<f32>,
+    n: usize,
+}
+
+impl std::ops::Deref for Numbers {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.memory[..self.n]
+    }
+}
+
+impl std::ops::DerefMut for Numbers {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.memory[..self.n]
+    }
 }
 
 /// Memory of values that are no longer needed.
@@ -58,23 +79,30 @@ struct Value {
 pub(crate) struct Spare(Vec<Vec<f32>>);
 
 impl Spare {
-    /// Some memory, in which anything may stand.
-    fn take(&mut self, shape: Shape) -> Value {
-        let n = shape.iter().product();
-        let fits =
-            |(at, numbers): (usize, &Vec<f32>)| (numbers.capacity() >= n).then_some((numbers.capacity(), at));
+    /// A value whose numbers may be any.
+    fn value(&mut self, shape: Shape) -> Value {
+        Value { shape, numbers: self.take(shape.iter().product()) }
+    }
+
+    /// So many numbers, which may be any.
+    pub(crate) fn take(&mut self, n: usize) -> Numbers {
+        let fits = |(at, memory): (usize, &Vec<f32>)| (memory.len() >= n).then_some((memory.len(), at));
         let best = self.0.iter().enumerate().filter_map(fits).min();
-        let mut numbers = match best {
+        let memory = match best {
             Some((_, at)) => self.0.swap_remove(at),
             None => {
                 // What is too small makes room for what is not.
-                let largest = (0..self.0.len()).max_by_key(|at| self.0[*at].capacity());
+                let largest = (0..self.0.len()).max_by_key(|at| self.0[*at].len());
                 drop(largest.map(|at| self.0.swap_remove(at)));
-                Vec::with_capacity(n)
+                vec![0.0; n]
             }
         };
-        numbers.resize(n, 0.0);
-        Value { shape, numbers }
+        Numbers { memory, n }
+    }
+
+    /// What is no longer needed.
+    pub(crate) fn give(&mut self, numbers: Numbers) {
+        self.0.push(numbers.memory);
     }
 }
 
@@ -91,17 +119,19 @@ impl Trunk {
     pub(crate) fn compute(
         &self,
         threads: Threads<'_>,
-        numbers: Vec<f32>,
+        numbers: Numbers,
         shape: Shape,
         spare: &mut Spare,
-    ) -> Option<(Vec<f32>, Shape)> {
+    ) -> Option<(Numbers, Shape)> {
         let mut values: Vec<Option<Value>> = (0..self.n_values).map(|_| None).collect();
         values[0] = Some(Value { shape, numbers });
         for step in &self.steps {
             let value = step.compute(threads, &mut values, spare)?;
             values[step.output] = Some(value);
             for used in &step.last_uses {
-                spare.0.extend(values[*used].take().map(|value| value.numbers));
+                if let Some(value) = values[*used].take() {
+                    spare.give(value.numbers);
+                }
             }
         }
         values[self.output].take().map(|value| (value.numbers, value.shape))

@@ -1,7 +1,8 @@
 //! Convolutions as products of matrices: weights by patches of the picture that are gathered panel by panel.
 //!
-//! Invariant: a panel is a few neighbouring pixels of the output; its gathered inputs stay in the cache while all
-//! output channels are computed from them. Sums run over inputs in order of channel, row and column, so the same
+//! Invariant: a panel is a few neighbouring pixels of the output; its inputs stay in the cache while all output channels
+//! are computed from them. Where neighbouring pixels see neighbouring ones, nothing is gathered: rows get their borders
+//! of zeros, and each tap of the kernel reads them from another place. Sums run over inputs in order of channel, row and column, so the same
 //! pixels give the same numbers whatever stands elsewhere and however many threads there are.
 //! Source: the blocking of Goto and van de Geijn (2008), with the gathering in place of the packing.
 
@@ -39,6 +40,11 @@ pub(super) const fn panel_px(isa: Isa) -> usize {
 /// Numbers that are gathered at once: they stay in the second cache.
 const AT_ONCE: usize = 48 * 1_024;
 
+/// Numbers of rows with their borders that are in memory at once.
+const ROWS_AT_ONCE: usize = 160 * 1_024;
+/// Rows of fewer panels are gathered: the last panel of a row is only partly used.
+const MIN_PANELS: usize = 4;
+
 /// Channels, rows and columns.
 pub(super) type Shape = [usize; 3];
 
@@ -65,7 +71,10 @@ pub(super) struct Convolution {
 pub(super) struct Tile {
     pub(super) n_inputs: usize,
     pub(super) weights: *const f32,
-    pub(super) gathered: *const f32,
+    /// The inputs of the first pixel: one panel after the other, or where `taps` says.
+    pub(super) inputs: *const f32,
+    /// How far each input of a pixel is from `inputs`; null for panels.
+    pub(super) taps: *const usize,
     /// Of each channel of the tile.
     pub(super) bias: *const f32,
     pub(super) out: *mut f32,
@@ -131,6 +140,9 @@ impl Convolution {
         let Some([n_out, rows, columns]) = self.out_shape(shape) else { panic!("no picture of this layer") };
         assert_eq!((input.len(), out.len()), (shape.iter().product(), n_out * rows * columns), "the shapes");
         let (n_pixels, panel) = (rows * columns, panel_px(self.isa));
+        if self.stride == [1, 1] && self.kernel != [1, 1] && columns >= MIN_PANELS * panel {
+            return self.compute_rows(threads, input, shape, out);
+        }
         let n_panels = n_pixels.div_ceil(panel);
         // At least two parts for each thread, so that none waits for long.
         let most =
@@ -139,14 +151,15 @@ impl Convolution {
         threads.each(n_panels.div_ceil(most), |part| {
             let panels = part * most..n_panels.min((part + 1) * most);
             with_scratch(panels.len() * self.n_inputs() * panel, |gathered| {
-                for (into, at) in gathered.chunks_exact_mut(self.n_inputs() * panel).zip(panels.clone()) {
-                    let pixels = at * panel..n_pixels.min((at + 1) * panel);
-                    match self.is_pointwise() {
-                        true => gather_pixels(input, n_pixels, pixels, panel, into),
-                        false => self.gather(input, shape, columns, pixels, into),
+                let pixels = panels.start * panel..n_pixels.min(panels.end * panel);
+                if self.is_pointwise() {
+                    gather_pixels(input, n_pixels, pixels.clone(), panel, gathered);
+                } else {
+                    for (into, at) in gathered.chunks_exact_mut(self.n_inputs() * panel).zip(panels) {
+                        let pixels = at * panel..n_pixels.min((at + 1) * panel);
+                        self.gather(input, shape, columns, pixels, into);
                     }
                 }
-                let pixels = panels.start * panel..n_pixels.min(panels.end * panel);
                 self.multiply(gathered, pixels, n_pixels, &out);
             });
         });
@@ -161,8 +174,9 @@ impl Convolution {
             for (at, gathered) in tiles {
                 let tile = Tile {
                     n_inputs,
-                    weights: self.tiles[first * n_inputs..][..height * n_inputs].as_ptr(),
-                    gathered: gathered.as_ptr(),
+                    weights: self.tile(first).as_ptr(),
+                    inputs: gathered.as_ptr(),
+                    taps: std::ptr::null(),
                     bias: self.bias[first..][..height].as_ptr(),
                     // SAFETY: the tile's pixels are in the output, and no other part has them.
                     out: unsafe { out.at(first * plane + at) },
@@ -179,6 +193,79 @@ impl Convolution {
                 activate(self.isa, self.activation, row);
             }
         }
+    }
+
+    /// The same for a kernel that moves by one pixel: rows with their borders in place of panels.
+    fn compute_rows(&self, threads: Threads<'_>, input: &[f32], shape: Shape, out: &mut [f32]) {
+        let ([channels, _, width], panel) = (shape, panel_px(self.isa));
+        let [patch_rows, patch_columns] = self.kernel;
+        let pitch = width + self.before[1] + self.after[1];
+        let columns = pitch + 1 - patch_columns;
+        let n_rows = out.len() / (self.n_out * columns);
+        let most = (ROWS_AT_ONCE / (channels * pitch)).saturating_sub(patch_rows - 1);
+        let most = most.clamp(1, n_rows.div_ceil(2 * threads.count()).max(1));
+        let out = Out::new(out);
+        threads.each(n_rows.div_ceil(most), |part| {
+            let rows = part * most..n_rows.min((part + 1) * most);
+            let plane = (rows.len() + patch_rows - 1) * pitch;
+            let taps: Vec<usize> = (0..channels)
+                .flat_map(|channel| (0..patch_rows).map(move |row| channel * plane + row * pitch))
+                .flat_map(|first| first..first + patch_columns)
+                .collect();
+            // The last panel of a row reads behind it.
+            with_scratch(channels * plane + panel, |padded| {
+                self.copy_rows(input, shape, rows.start, &mut padded[..channels * plane]);
+                for first in (0..self.n_out).step_by(tile_channels(self.isa)) {
+                    for row in rows.clone() {
+                        for column in (0..columns).step_by(panel) {
+                            let tile = Tile {
+                                n_inputs: taps.len(),
+                                weights: self.tile(first).as_ptr(),
+                                inputs: padded[(row - rows.start) * pitch + column..].as_ptr(),
+                                taps: taps.as_ptr(),
+                                bias: self.bias[first..][..tile_channels(self.isa)].as_ptr(),
+                                // SAFETY: the row is in the output, and no other part has it.
+                                out: unsafe { out.at((first * n_rows + row) * columns + column) },
+                                plane: n_rows * columns,
+                                n_channels: tile_channels(self.isa).min(self.n_out - first),
+                                n_pixels: panel.min(columns - column),
+                            };
+                            // SAFETY: the last tap of the last panel ends within the scratch; the rest as above.
+                            unsafe { multiply_tile(self.isa, tile) };
+                        }
+                    }
+                }
+                for channel in 0..self.n_out {
+                    // SAFETY: these rows are this part's.
+                    let numbers =
+                        unsafe { out.slice((channel * n_rows + rows.start) * columns, rows.len() * columns) };
+                    activate(self.isa, self.activation, numbers);
+                }
+            });
+        });
+    }
+
+    /// Rows of all channels from `first` on, counted from the first one of zeros, with their borders.
+    fn copy_rows(&self, input: &[f32], [channels, height, width]: Shape, first: usize, padded: &mut [f32]) {
+        let pitch = width + self.before[1] + self.after[1];
+        let planes = padded.chunks_exact_mut(padded.len() / channels).zip(input.chunks_exact(height * width));
+        for (to, from) in planes {
+            for (y, to) in to.chunks_exact_mut(pitch).enumerate() {
+                match (first + y).checked_sub(self.before[0]).filter(|y| *y < height) {
+                    Some(y) => {
+                        to[..self.before[1]].fill(0.0);
+                        to[self.before[1]..][..width].copy_from_slice(&from[y * width..][..width]);
+                        to[self.before[1] + width..].fill(0.0);
+                    }
+                    None => to.fill(0.0),
+                }
+            }
+        }
+    }
+
+    /// The weights of the output channels from `first` on.
+    fn tile(&self, first: usize) -> &[f32] {
+        &self.tiles[first * self.n_inputs()..][..tile_channels(self.isa) * self.n_inputs()]
     }
 
     /// Copies what the pixels of a panel see: `[input][pixel]`.
@@ -255,6 +342,7 @@ fn copy(to: &mut [f32], from: &[f32], stride: usize) {
     }
 }
 
+/// All panels of `pixels`, channel by channel: neighbouring numbers are read together.
 fn gather_pixels(
     input: &[f32],
     plane: usize,
@@ -262,8 +350,12 @@ fn gather_pixels(
     panel: usize,
     into: &mut [f32],
 ) {
-    for (into, channel) in into.chunks_exact_mut(panel).zip(input.chunks_exact(plane)) {
-        copy(&mut into[..pixels.len()], &channel[pixels.clone()], 1);
+    let n_channels = input.len() / plane;
+    for (channel, numbers) in input.chunks_exact(plane).enumerate() {
+        let panels = into.chunks_exact_mut(n_channels * panel);
+        for (into, numbers) in panels.zip(numbers[pixels.clone()].chunks(panel)) {
+            copy(&mut into[channel * panel..][..numbers.len()], numbers, 1);
+        }
     }
 }
 
@@ -278,31 +370,35 @@ dispatched!(
 unsafe fn tile_body<V: Vector>(tile: Tile) {
     // SAFETY: the caller's.
     unsafe {
-        match V::LANES {
-            16 => rows::<V, 12>(tile),
-            8 => rows::<V, 6>(tile),
-            _ => rows::<V, 3>(tile),
+        match (V::LANES, tile.taps.is_null()) {
+            (16, true) => rows::<V, 12, true>(tile),
+            (16, false) => rows::<V, 12, false>(tile),
+            (8, true) => rows::<V, 6, true>(tile),
+            (8, false) => rows::<V, 6, false>(tile),
+            (_, true) => rows::<V, 3, true>(tile),
+            (_, false) => rows::<V, 3, false>(tile),
         }
     }
 }
 
 #[inline(always)]
-unsafe fn rows<V: Vector, const CHANNELS: usize>(tile: Tile) {
-    // SAFETY: the caller's: weights and gathered inputs are as many as `n_inputs` says.
+unsafe fn rows<V: Vector, const CHANNELS: usize, const IS_GATHERED: bool>(tile: Tile) {
+    // SAFETY: the caller's: weights and inputs are as many as `n_inputs` says.
     unsafe {
         let mut sums = [[V::splat(0.0); 2]; CHANNELS];
         for (channel, sums) in sums.iter_mut().enumerate() {
             *sums = [V::splat(*tile.bias.add(channel)); 2];
         }
-        let (mut weights, mut gathered) = (tile.weights, tile.gathered);
-        for _ in 0..tile.n_inputs {
-            let pixels = [V::load(gathered), V::load(gathered.add(V::LANES))];
+        let mut weights = tile.weights;
+        for input in 0..tile.n_inputs {
+            let at = if IS_GATHERED { input * 2 * V::LANES } else { *tile.taps.add(input) };
+            let inputs = tile.inputs.add(at);
+            let pixels = [V::load(inputs), V::load(inputs.add(V::LANES))];
             for (channel, sums) in sums.iter_mut().enumerate() {
                 let weight = V::splat(*weights.add(channel));
                 *sums = [sums[0].plus_product(weight, pixels[0]), sums[1].plus_product(weight, pixels[1])];
             }
             weights = weights.add(CHANNELS);
-            gathered = gathered.add(2 * V::LANES);
         }
         for (channel, sums) in sums.iter().enumerate().take(tile.n_channels) {
             let out = tile.out.add(channel * tile.plane);
@@ -314,6 +410,76 @@ unsafe fn rows<V: Vector, const CHANNELS: usize>(tile: Tile) {
                 sums[0].store(whole.as_mut_ptr());
                 sums[1].store(whole.as_mut_ptr().add(V::LANES));
                 std::ptr::copy_nonoverlapping(whole.as_ptr(), out, tile.n_pixels);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each number of the output as the sum that it is.
+    fn plain(layer: &Convolution, weights: &[f32], input: &[f32], shape: Shape) -> Vec<f32> {
+        let ([channels, height, width], [n_out, rows, columns]) = (shape, layer.out_shape(shape).unwrap());
+        let [down, across] = layer.kernel;
+        let mut out = Vec::new();
+        for (channel, y, x) in (0..n_out * rows * columns)
+            .map(|at| (at / (rows * columns), at / columns % rows, at % columns))
+        {
+            let mut sum = layer.bias[channel];
+            for (input_channel, dy, dx) in (0..channels * down * across)
+                .map(|at| (at / (down * across), at / across % down, at % across))
+            {
+                let at = |place: usize, axis: usize, end: usize| {
+                    place.checked_sub(layer.before[axis]).filter(|place| *place < end)
+                };
+                let seen =
+                    at(y * layer.stride[0] + dy, 0, height).zip(at(x * layer.stride[1] + dx, 1, width));
+                if let Some((y, x)) = seen {
+                    let weight = weights[((channel * channels + input_channel) * down + dy) * across + dx];
+                    sum += weight * input[(input_channel * height + y) * width + x];
+                }
+            }
+            out.push(sum);
+        }
+        out
+    }
+
+    #[test]
+    fn a_convolution_is_the_sum_over_its_patch() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let numbers = |n: usize, step: usize| -> Vec<f32> {
+            (0..n).map(|at| (at * step % 101) as f32 / 101.0 - 0.5).collect()
+        };
+        // Kernels, strides and borders of both networks; widths below, at and above whole panels.
+        let kinds = [
+            ([1, 1], [1, 1], [[0, 0], [0, 0]]),
+            ([3, 3], [1, 1], [[1, 1], [1, 1]]),
+            ([3, 3], [2, 2], [[1, 1], [1, 1]]),
+            ([2, 2], [1, 1], [[0, 0], [1, 1]]),
+            ([3, 3], [2, 1], [[1, 1], [1, 1]]),
+            ([1, 3], [1, 1], [[0, 1], [0, 1]]),
+        ];
+        for (kernel, stride, borders) in kinds {
+            for ([n_out, n_in], [height, width]) in
+                [([13, 5], [7, 161]), ([12, 3], [1, 128]), ([1, 2], [40, 333]), ([7, 4], [9, 31])]
+            {
+                let weights = numbers(n_out * n_in * kernel[0] * kernel[1], 37);
+                let mut layer = Convolution::new(&weights, [n_out, n_in], kernel, stride, borders);
+                layer.add_bias(&numbers(n_out, 53));
+                let shape = [n_in, height, width];
+                let input = numbers(n_in * height * width, 29);
+                let expected = plain(&layer, &weights, &input, shape);
+                for threads in [Threads::One, Threads::All(&pool)] {
+                    let mut out = vec![f32::NAN; expected.len()];
+                    layer.compute(threads, &input, shape, &mut out);
+                    let by =
+                        out.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, |a: f32, b| {
+                            if b.is_nan() { f32::NAN } else { a.max(b) }
+                        });
+                    assert!(by < 1e-4, "{kernel:?} by {stride:?} on {shape:?}: {by}");
+                }
             }
         }
     }

@@ -14,7 +14,12 @@ use crate::trunk::vectors::{Isa, Vector, dispatched};
 /// Frames whose numbers are in memory at once.
 const FRAMES_AT_ONCE: usize = 48;
 /// Numbers that are looked at together.
-const CHUNK: usize = 32;
+const CHUNK: usize = 128;
+/// Numbers that the compiler keeps beside each other in registers.
+const BESIDE: usize = 32;
+/// A class whose logit is this much below the largest adds nothing to the sum: all of them together add less than a
+/// rounding.
+const NOTHING: f32 = 28.0;
 
 /// Classes with their probabilities.
 pub(crate) type Likely = Vec<(u32, f32)>;
@@ -71,11 +76,13 @@ impl Head {
     pub(crate) fn likely(&self, input: &[f32], n_frames: usize, least: f32) -> Vec<Likely> {
         assert_eq!(input.len(), self.n_inputs * n_frames, "rows of the input");
         let mut found = Vec::with_capacity(n_frames);
+        let mut most = vec![0.0; self.n_classes().div_ceil(CHUNK)];
         for first in (0..n_frames).step_by(FRAMES_AT_ONCE) {
             let frames = first..n_frames.min(first + FRAMES_AT_ONCE);
             with_scratch(frames.len() * self.n_classes(), |logits| {
                 self.multiply(input, n_frames, frames.clone(), logits);
-                found.extend(logits.chunks_exact_mut(self.n_classes()).map(|row| self.likely_of(row, least)));
+                let rows = logits.chunks_exact_mut(self.n_classes());
+                found.extend(rows.map(|row| self.likely_of(row, &mut most, least)));
             });
         }
         found
@@ -103,7 +110,8 @@ impl Head {
                 let tile = Tile {
                     n_inputs: self.n_inputs,
                     weights: weights.as_ptr(),
-                    gathered: gathered.as_ptr(),
+                    inputs: gathered.as_ptr(),
+                    taps: std::ptr::null(),
                     bias: zeros.as_ptr(),
                     out: logits[start * n_classes + class..].as_mut_ptr(),
                     plane: n_classes,
@@ -116,13 +124,15 @@ impl Head {
         }
     }
 
-    fn likely_of(&self, logits: &mut [f32], least: f32) -> Likely {
+    fn likely_of(&self, logits: &mut [f32], most: &mut [f32], least: f32) -> Likely {
         let (mut largest, mut sum) = (f32::NEG_INFINITY, 0.0);
         // SAFETY: the instructions were detected; nothing else is asked.
-        unsafe { weigh(self.isa, logits, &self.bias, &mut largest, &mut sum) };
+        unsafe { weigh(self.isa, logits, &self.bias, most, &mut largest, &mut sum) };
         let floor = largest + (least * sum).ln();
         let probability = |logit: f32| (logit - largest).exp() / sum;
-        at_least(logits, floor).map(|(class, logit)| (class, probability(logit))).collect()
+        let chunks = logits.chunks(CHUNK).zip((0..).step_by(CHUNK)).zip(most);
+        let some = chunks.filter(|(_, most)| **most >= floor).flat_map(|((chunk, first), _)| (first..).zip(chunk));
+        some.filter(|(_, logit)| **logit >= floor).map(|(class, logit)| (class, probability(*logit))).collect()
     }
 }
 
@@ -138,27 +148,46 @@ pub(crate) fn at_least(numbers: &[f32], floor: f32) -> impl Iterator<Item = (u32
 }
 
 dispatched!(
-    /// Adds the bias; the largest number, and the sum of all exponentials of the differences to it.
+    /// Adds the bias; the largest number of each chunk and of all, and the sum of the exponentials of the differences to
+    /// the latter.
     ///
     /// # Safety
     /// None but the instructions.
-    fn weigh, weigh_body, (logits: &mut [f32], bias: &[f32], largest: &mut f32, sum: &mut f32)
+    fn weigh, weigh_body,
+    (logits: &mut [f32], bias: &[f32], most: &mut [f32], largest: &mut f32, sum: &mut f32)
 );
 
 #[inline(always)]
-unsafe fn weigh_body<V: Vector>(logits: &mut [f32], bias: &[f32], largest: &mut f32, sum: &mut f32) {
-    let mut most = [f32::NEG_INFINITY; CHUNK];
-    for (logits, bias) in logits.chunks_mut(CHUNK).zip(bias.chunks(CHUNK)) {
-        for ((logit, bias), most) in logits.iter_mut().zip(bias).zip(&mut most) {
-            *logit += bias;
-            *most = most.max(*logit);
+unsafe fn weigh_body<V: Vector>(
+    logits: &mut [f32],
+    bias: &[f32],
+    most: &mut [f32],
+    largest: &mut f32,
+    sum: &mut f32,
+) {
+    for ((logits, bias), most) in logits.chunks_mut(CHUNK).zip(bias.chunks(CHUNK)).zip(&mut *most) {
+        let mut highest = [f32::NEG_INFINITY; BESIDE];
+        for (logits, bias) in logits.chunks_mut(BESIDE).zip(bias.chunks(BESIDE)) {
+            for ((logit, bias), highest) in logits.iter_mut().zip(bias).zip(&mut highest) {
+                *logit += bias;
+                *highest = highest.max(*logit);
+            }
         }
+        // By halves: one after the other, each would wait for the one before.
+        for half in [16, 8, 4, 2, 1] {
+            let (left, right) = highest.split_at_mut(half);
+            left.iter_mut().zip(right).for_each(|(left, right)| *left = left.max(*right));
+        }
+        *most = highest[0];
     }
-    *largest = most.into_iter().fold(f32::NEG_INFINITY, f32::max);
-    let mut sums = [0.0_f32; CHUNK];
-    for logits in logits.chunks(CHUNK) {
-        for (logit, sum) in logits.iter().zip(&mut sums) {
-            *sum += exponential(logit - *largest);
+    *largest = most.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut sums = [0.0_f32; BESIDE];
+    let counts = |(_, most): &(&[f32], &f32)| **most >= *largest - NOTHING;
+    for (logits, _) in logits.chunks(CHUNK).zip(&*most).filter(counts) {
+        for logits in logits.chunks(BESIDE) {
+            for (logit, sum) in logits.iter().zip(&mut sums) {
+                *sum += exponential::<V>(logit - *largest);
+            }
         }
     }
     *sum = sums.iter().sum();

@@ -76,7 +76,7 @@ impl Layer {
     ) -> Option<Value> {
         if self.is_in_place() {
             let (first, others) = inputs.split_first()?;
-            let mut out = spare.take(first.shape);
+            let mut out = spare.value(first.shape);
             out.numbers.copy_from_slice(&first.numbers);
             self.change(threads, &mut out, others)?;
             return Some(out);
@@ -85,15 +85,15 @@ impl Layer {
             return stack(inputs, spare);
         }
         let [input] = inputs else { return None };
-        let mut out = spare.take(self.out_shape(input.shape)?);
+        let mut out = spare.value(self.out_shape(input.shape)?);
         match self {
             Self::Convolution(layer) => layer.compute(threads, &input.numbers, input.shape, &mut out.numbers),
             Self::Depthwise(layer) => layer.compute(threads, &input.numbers, input.shape, &mut out.numbers),
             Self::Unfold(layer) => {
-                let mut four = spare.take(layer.out_shape(input.shape)?);
+                let mut four = spare.value(layer.out_shape(input.shape)?);
                 layer.compute(threads, &input.numbers, input.shape, &mut four.numbers);
                 unfold(threads, &four, &mut out);
-                spare.0.push(four.numbers);
+                spare.give(four.numbers);
             }
             Self::Mean => mean(input, &mut out),
             Self::Enlarge(by) => enlarge(threads, input, *by, &mut out),
@@ -125,7 +125,7 @@ impl Layer {
 fn stack(inputs: &[&Value], spare: &mut Spare) -> Option<Value> {
     let [_, rows, columns] = inputs.first()?.shape;
     let alike = inputs.iter().all(|input| input.shape[1..] == [rows, columns]);
-    let mut out = alike.then(|| spare.take([inputs.iter().map(|i| i.shape[0]).sum(), rows, columns]))?;
+    let mut out = alike.then(|| spare.value([inputs.iter().map(|i| i.shape[0]).sum(), rows, columns]))?;
     let mut at = 0;
     for input in inputs {
         out.numbers[at..at + input.numbers.len()].copy_from_slice(&input.numbers);

@@ -9,6 +9,8 @@
 pub(super) trait Vector: Copy {
     /// Numbers in it.
     const LANES: usize;
+    /// Whether the processor has an instruction for a product and a sum: without one, the fused sum is a function call.
+    const IS_FUSED: bool;
     /// Reads, from memory of any alignment.
     ///
     /// # Safety
@@ -29,6 +31,12 @@ pub(super) trait Vector: Copy {
     /// # Safety
     /// The processor has the instructions.
     unsafe fn plus_product(self, a: Self, b: Self) -> Self;
+}
+
+/// `a * b + c` in a loop that the compiler turns into vectors of this kind.
+#[inline(always)]
+pub(super) fn product_sum<V: Vector>(a: f32, b: f32, c: f32) -> f32 {
+    if V::IS_FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 
 /// What there is.
@@ -101,6 +109,7 @@ mod registers {
 
     impl Vector for [f32; 4] {
         const LANES: usize = 4;
+        const IS_FUSED: bool = false;
         #[inline(always)]
         unsafe fn load(from: *const f32) -> Self {
             // SAFETY: the caller's.
@@ -129,6 +138,7 @@ mod registers {
 
         impl Vector for __m512 {
             const LANES: usize = 16;
+            const IS_FUSED: bool = true;
             #[inline(always)]
             unsafe fn load(from: *const f32) -> Self {
                 // SAFETY: the caller's.
@@ -153,6 +163,7 @@ mod registers {
 
         impl Vector for __m256 {
             const LANES: usize = 8;
+            const IS_FUSED: bool = true;
             #[inline(always)]
             unsafe fn load(from: *const f32) -> Self {
                 // SAFETY: the caller's.
