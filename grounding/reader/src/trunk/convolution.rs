@@ -153,7 +153,8 @@ impl Convolution {
             with_scratch(panels.len() * self.n_inputs() * panel, |gathered| {
                 let pixels = panels.start * panel..n_pixels.min(panels.end * panel);
                 if self.is_pointwise() {
-                    gather_pixels(input, n_pixels, pixels.clone(), panel, gathered);
+                    // SAFETY: the instructions were detected; nothing else is asked.
+                    unsafe { gather_pixels(self.isa, input, n_pixels, pixels.clone(), gathered) };
                 } else {
                     for (into, at) in gathered.chunks_exact_mut(self.n_inputs() * panel).zip(panels) {
                         let pixels = at * panel..n_pixels.min((at + 1) * panel);
@@ -342,19 +343,36 @@ fn copy(to: &mut [f32], from: &[f32], stride: usize) {
     }
 }
 
-/// All panels of `pixels`, channel by channel: neighbouring numbers are read together.
-fn gather_pixels(
+dispatched!(
+    /// All panels of `pixels`, channel by channel: neighbouring numbers are read together.
+    ///
+    /// # Safety
+    /// None but the instructions.
+    fn gather_pixels, gather_pixels_body,
+    (input: &[f32], plane: usize, pixels: std::ops::Range<usize>, into: &mut [f32])
+);
+
+#[inline(always)]
+unsafe fn gather_pixels_body<V: Vector>(
     input: &[f32],
     plane: usize,
     pixels: std::ops::Range<usize>,
-    panel: usize,
     into: &mut [f32],
 ) {
-    let n_channels = input.len() / plane;
+    let (n_channels, panel) = (input.len() / plane, 2 * V::LANES);
     for (channel, numbers) in input.chunks_exact(plane).enumerate() {
         let panels = into.chunks_exact_mut(n_channels * panel);
         for (into, numbers) in panels.zip(numbers[pixels.clone()].chunks(panel)) {
-            copy(&mut into[channel * panel..][..numbers.len()], numbers, 1);
+            let into = &mut into[channel * panel..][..panel];
+            if numbers.len() == panel {
+                // SAFETY: both are as long as two vectors.
+                unsafe {
+                    V::load(numbers.as_ptr()).store(into.as_mut_ptr());
+                    V::load(numbers[V::LANES..].as_ptr()).store(into[V::LANES..].as_mut_ptr());
+                }
+            } else {
+                into[..numbers.len()].copy_from_slice(numbers);
+            }
         }
     }
 }

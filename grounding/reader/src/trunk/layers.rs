@@ -82,7 +82,7 @@ impl Layer {
             return Some(out);
         }
         if let Self::Stack = self {
-            return stack(inputs, spare);
+            return stack(threads, inputs, spare);
         }
         let [input] = inputs else { return None };
         let mut out = spare.value(self.out_shape(input.shape)?);
@@ -122,15 +122,17 @@ impl Layer {
     }
 }
 
-fn stack(inputs: &[&Value], spare: &mut Spare) -> Option<Value> {
+fn stack(threads: Threads<'_>, inputs: &[&Value], spare: &mut Spare) -> Option<Value> {
     let [_, rows, columns] = inputs.first()?.shape;
     let alike = inputs.iter().all(|input| input.shape[1..] == [rows, columns]);
     let mut out = alike.then(|| spare.value([inputs.iter().map(|i| i.shape[0]).sum(), rows, columns]))?;
-    let mut at = 0;
-    for input in inputs {
-        out.numbers[at..at + input.numbers.len()].copy_from_slice(&input.numbers);
-        at += input.numbers.len();
-    }
+    let plane = (rows * columns).max(1);
+    let channels: Vec<&[f32]> = inputs.iter().flat_map(|input| input.numbers.chunks_exact(plane)).collect();
+    let whole = Out::new(&mut out.numbers);
+    threads.each(channels.len(), |channel| {
+        // SAFETY: the channel is this part's.
+        unsafe { whole.slice(channel * plane, plane) }.copy_from_slice(channels[channel]);
+    });
     Some(out)
 }
 
