@@ -137,6 +137,8 @@ impl Reader {
         for region in changed.into_iter().filter(|region| region.width() > 0 && region.height() > 0) {
             map.look(&self.networks, image, region)?;
         }
+        // Lines have other sizes.
+        self.networks.give_memory_back();
         let lines = self.lines(image, &map)?;
         self.networks.give_memory_back();
         let reading = Arc::new(Reading { size: Size::of_pixels(width, height), lines });
