@@ -667,12 +667,26 @@ pub(crate) struct RolloutArgs {
     /// Longest time of an episode in seconds
     #[arg(long, value_name = "SECS", default_value_t = 120.0)]
     pub(crate) episode_secs: f64,
+    /// A file of rewards: who says what a sample is worth, and what counts how much, as for `vigorl judge`; the world says
+    /// `environment` and `clauses`, and to a judge whether the answer is right [default: what the environment pays]
+    #[arg(long, value_name = "TOML")]
+    pub(crate) rewards: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) limit: EpisodeArgs,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
     #[command(flatten)]
     pub(crate) browser: BrowserArgs,
     #[command(flatten)]
     pub(crate) run: RunDirArgs,
+}
+
+/// How long an episode is.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(crate) struct EpisodeArgs {
+    /// Actions of an episode of a task with a `goal`, at most [default: 10]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub(crate) max_steps: Option<u64>,
 }
 
 /// For learning, or for measuring.

@@ -17,7 +17,7 @@ use vigorl_qwen::WeightFormat;
 use vigorl_tasks::scripted::World;
 use vigorl_webdriver::AllowedHosts;
 
-use crate::args::{BrowserArgs, LimitArgs, PolicyArgs, RecordTextArgs, RunDirArgs, SurenessArgs};
+use crate::args::{BrowserArgs, EpisodeArgs, LimitArgs, PolicyArgs, RecordTextArgs, RunDirArgs, SurenessArgs};
 use crate::confirm::{KINDS_HELP, Kinds};
 use crate::env;
 use crate::exit::usage;
@@ -544,6 +544,12 @@ impl Typed for LimitArgs {
         add(layer, "max_actions", self.max_actions.as_ref());
         add(layer, "max_secs", self.max_secs.as_ref());
         add(layer, "confirm_actions", self.confirm_actions.as_ref());
+    }
+}
+
+impl Typed for EpisodeArgs {
+    fn add_to(&self, layer: &mut Layer) {
+        add(layer, "max_steps", self.max_steps.as_ref());
     }
 }
 

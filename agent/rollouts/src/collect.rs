@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use vigorl_agent::{Agent, Cancel, Checks, Ending, Hands, Leash, TowardsGoal, WatchError, run_episode};
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::Driver;
+use vigorl_judges::Rewards;
 use vigorl_policy::{Policy, Preset, Sampling};
 use vigorl_tasks::sources::{Part, Source, Stage};
 use vigorl_tasks::{Environment, Failure, Senses};
@@ -24,7 +25,7 @@ use crate::spoken::SamplingEyes;
 use crate::store::{Images, StoreError};
 use crate::tape::Tape;
 
-/// So many episodes in a row that fail mean that nothing useful will come any more.
+/// So many episodes in a row that fail, or that nobody could say the worth of, mean that nothing useful will come any more.
 const MAX_FAILURES_IN_A_ROW: usize = 5;
 
 /// What every thread needs of its own.
@@ -46,6 +47,14 @@ pub trait Kit: Sync {
 
     /// The browsers' device pixel ratio.
     fn device_pixel_ratio(&self) -> DevicePixelRatio;
+
+    /// Who says what a sample is worth; by itself, what the environment pays.
+    ///
+    /// # Errors
+    /// If they cannot be asked at all.
+    fn rewards(&self) -> Result<Option<Rewards>, Failure> {
+        Ok(None)
+    }
 }
 
 /// What is played, and how.
@@ -174,6 +183,14 @@ pub enum CollectError {
         /// Why the last one did.
         error: String,
     },
+    /// A reward of one's own fails again and again.
+    #[error("{n} samples in a row have no reward, the last one because of {error}; they are kept without one")]
+    NoReward {
+        /// How many.
+        n: usize,
+        /// Why the last one has none.
+        error: String,
+    },
 }
 
 /// Plays what is wanted and hands over each group as soon as it is whole.
@@ -200,7 +217,14 @@ pub fn collect(
         // Behind an error, threads end with the episodes that they are playing.
         stop.set();
         drop(receive);
-        result?;
+        match result {
+            Ok(()) => {}
+            Err(error @ (CollectError::Store(_) | CollectError::Watch(_))) => return Err(error),
+            Err(error) => {
+                gathering.finish(hand_over)?;
+                return Err(error);
+            }
+        }
         gathering.is_cancelled = how.cancel.is_set();
         gathering.finish(hand_over)
     })
@@ -211,6 +235,8 @@ enum Said {
     Played {
         idx: usize,
         played: Box<Played>,
+        /// Why a reward of one's own has none for it.
+        unrewarded: Option<String>,
     },
     /// The first try failed, and there is another one.
     Again,
@@ -229,6 +255,7 @@ struct Gathering<'a> {
     open: BTreeMap<u64, Group>,
     collected: Collected,
     n_in_a_row: usize,
+    n_unrewarded_in_a_row: usize,
     is_cancelled: bool,
 }
 
@@ -239,7 +266,7 @@ impl<'a> Gathering<'a> {
             *left.entry(one.group).or_insert(0) += 1;
         }
         let (open, collected) = (BTreeMap::new(), Collected::default());
-        Self { wanted, left, open, collected, n_in_a_row: 0, is_cancelled: false }
+        Self { wanted, left, open, collected, n_in_a_row: 0, n_unrewarded_in_a_row: 0, is_cancelled: false }
     }
 
     fn group(&mut self, idx: usize) -> &mut Group {
@@ -256,9 +283,18 @@ impl<'a> Gathering<'a> {
         match said {
             Said::Stopped(error) => return Err(error.into()),
             Said::Again => self.collected.n_errors += 1,
-            Said::Played { idx, played } => {
+            Said::Played { idx, played, unrewarded } => {
                 self.n_in_a_row = 0;
                 self.group(idx).samples.push(*played);
+                match unrewarded {
+                    None => self.n_unrewarded_in_a_row = 0,
+                    Some(error) => {
+                        self.n_unrewarded_in_a_row += 1;
+                        if self.n_unrewarded_in_a_row >= MAX_FAILURES_IN_A_ROW {
+                            return Err(CollectError::NoReward { n: self.n_unrewarded_in_a_row, error });
+                        }
+                    }
+                }
             }
             Said::Failed { idx, failed } => {
                 self.collected.n_errors += 1;
@@ -324,7 +360,8 @@ fn work(
         // A fresh world: the first one, or one behind a failure.
         let mut driver = None;
         let opened = how.source.viewport().map(|viewport| how.kit.driver(viewport)).transpose();
-        let begun = opened.and_then(|opened| Ok((driver.insert(opened), how.kit.senses()?)));
+        let begun =
+            opened.and_then(|opened| Ok((driver.insert(opened), how.kit.senses()?, how.kit.rewards()?)));
         let mut take = || {
             again.take().map(|idx| (idx, true)).or_else(|| {
                 let idx = next.fetch_add(1, Ordering::Relaxed);
@@ -333,7 +370,7 @@ fn work(
         };
         let failure = match begun {
             Err(error) => take().map(|(idx, is_again)| (idx, is_again, error.to_string())),
-            Ok((driver, mut senses)) => {
+            Ok((driver, mut senses, mut rewards)) => {
                 let is_cancelled = || how.cancel.is_set();
                 let stage = Stage {
                     driver: driver.as_mut().map(|driver| &mut **driver as &mut dyn Driver),
@@ -349,7 +386,11 @@ fn work(
                         let Some((idx, is_again)) = take() else { return };
                         let ended = play(how, &wanted[idx], &mut *world, &mut *policy, &mut *senses);
                         let said = match ended {
-                            Ok(played) => Said::Played { idx, played: Box::new(played) },
+                            Ok(mut played) => {
+                                let asked = rewards.as_mut();
+                                let unrewarded = asked.and_then(|rewards| played.sample.judge(rewards));
+                                Said::Played { idx, played: Box::new(played), unrewarded }
+                            }
                             Err(Unplayed::Cancelled) => return,
                             Err(Unplayed::Store(error)) => Said::Stopped(error),
                             Err(Unplayed::World(error)) => break Some((idx, is_again, error)),

@@ -66,10 +66,10 @@ pub fn compare(recorded: &Sample, again: &Sample) -> Option<Difference> {
             again.actions.len()
         ));
     }
-    if (recorded.ended, recorded.success, recorded.reward) != (again.ended, again.success, again.reward) {
+    if (recorded.ended, recorded.success, recorded.paid) != (again.ended, again.success, again.paid) {
         return differs(format!(
-            "it ended {:?} with reward {:?}, and now {:?} with {:?}",
-            recorded.ended, recorded.reward, again.ended, again.reward
+            "it ended {:?} and was paid {:?}, and now {:?} and {:?}",
+            recorded.ended, recorded.paid, again.ended, again.paid
         ));
     }
     None

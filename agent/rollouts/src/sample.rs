@@ -5,8 +5,9 @@
 //! that it does not know.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use vigorl_agent::{Ending, Episode};
-use vigorl_judges::Entry;
+use vigorl_judges::{Entry, InWorld, Judgement, Rewards};
 use vigorl_policy::{Conversation, Finish, Message, Part, Role, Sampling};
 use vigorl_tasks::sources::Part as OfSource;
 use vigorl_tasks::{Verdict, Verification};
@@ -46,7 +47,16 @@ pub struct Sample {
     /// Solved or not; nothing if nobody could tell.
     pub success: Option<bool>,
     /// What the environment paid; nothing if nobody could tell.
+    #[serde(default)]
+    pub paid: Option<f64>,
+    /// What it is worth: what was paid, or the mixture of [`Self::judged`]; nothing if something that counts is not known.
     pub reward: Option<f64>,
+    /// Why there is no reward.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unrewarded: Option<String>,
+    /// What everybody said, where rewards were configured: the reward is a function of it and of the weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judgement>,
     /// Whether the goal holds, as the judge said last.
     pub verification: Verification,
     /// What the judge looked at.
@@ -66,6 +76,9 @@ pub struct SaidBy {
     pub policy: String,
     /// SHA-256 of its weights.
     pub weights_sha256: Option<String>,
+    /// How many updates of a training these weights had behind them.
+    #[serde(default)]
+    pub weights_version: u64,
     /// How it is spoken to.
     pub preset: String,
 }
@@ -214,13 +227,74 @@ impl Sample {
             sampled_as: SampledAs { temperature: around.sampling.temperature, top_p: around.sampling.top_p },
             ended,
             success: episode.success,
+            paid: episode.reward,
             reward: episode.reward,
+            unrewarded: episode.reward.is_none().then(|| "the world could not tell".to_owned()),
+            judged: None,
             verification: verdict.map_or(Verification::Unknown, |verdict| verdict.verification),
             clauses: verdict.map_or_else(Vec::new, |verdict| verdict.clauses.clone()),
             detail: episode.detail.clone(),
             actions,
             millis: around.millis,
         })
+    }
+}
+
+impl Sample {
+    /// Asks everybody what it is worth, and says who of one's own failed.
+    pub(crate) fn judge(&mut self, rewards: &mut Rewards) -> Option<String> {
+        let responses: Vec<String> = self.actions.iter().map(ActionSample::response).collect();
+        let line = json!({
+            "response": responses.last(),
+            "responses": responses,
+            "ground_truth": self.goal,
+            "goal": self.goal,
+            "source": self.key.source,
+            "seed": self.key.seed,
+            "environment": self.paid,
+            "clauses": self.clauses,
+            "ended": self.ended,
+            "answers": self.actions.iter().map(|action| action.answer).collect::<Vec<_>>(),
+        });
+        let in_world =
+            InWorld { responses: &responses, paid: self.paid, clauses: &self.clauses, line: &line };
+        let judged = rewards.judge_in_world(in_world);
+        let reward = rewards.reward(&judged);
+        let failure = rewards.own_failure(&judged);
+        (self.reward, self.unrewarded) = match reward {
+            Ok(reward) => (Some(reward), None),
+            Err(why) => (None, Some(why.to_string())),
+        };
+        self.judged = Some(judged);
+        failure.map(|why| why.to_string())
+    }
+}
+
+impl ActionSample {
+    /// The conversation behind its question as one text, as the reference decodes it: what was sampled, and between its turns
+    /// what was answered to them, with the roles as words of their own.
+    fn response(&self) -> String {
+        let mut text = String::new();
+        for (n, turn) in self.turns.iter().enumerate() {
+            let between = turn.messages.iter().filter(|message| n > 0 && message.role == Role::User.as_str());
+            for message in between {
+                text.push_str("\nuser\n");
+                text.extend(message.parts.iter().filter_map(PartRecord::text));
+                text.push_str("\nassistant\n");
+            }
+            text.extend(turn.forced_prefix.as_deref());
+            text.push_str(&turn.text);
+        }
+        text
+    }
+}
+
+impl PartRecord {
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) | Self::Sampled { text, .. } => Some(text),
+            Self::Image(_) => None,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use vigorl_agent::Cancel;
 use vigorl_geometry::fit::PixelBudget;
 use vigorl_geometry::{DevicePixelRatio, Rect, Size, Viewport};
 use vigorl_interface::{Action, Driver, Screenshot};
+use vigorl_judges::{Mixture, Rewards, RewardsConfig};
 use vigorl_policy::{Completion, Conversation, Finish, Policy, PolicyError, Preset, Sampling, TokenStream};
 use vigorl_rollouts::{
     CollectError, Collected, Collecting, Ended, Group, Images, Kit, SaidBy, Sample, Store, Wanted, collect,
@@ -62,7 +63,11 @@ impl Policy for Drawing {
     }
 }
 
-struct Tools;
+#[derive(Default)]
+struct Tools {
+    /// A file of rewards.
+    rewards: Option<&'static str>,
+}
 
 impl Kit for Tools {
     fn policy(&self) -> Box<dyn Policy + Send> {
@@ -76,6 +81,10 @@ impl Kit for Tools {
     }
     fn device_pixel_ratio(&self) -> DevicePixelRatio {
         DevicePixelRatio::ONE
+    }
+    fn rewards(&self) -> Result<Option<Rewards>, Failure> {
+        let config: Option<RewardsConfig> = self.rewards.map(|text| toml::from_str(text).unwrap());
+        Ok(config.as_ref().map(Rewards::in_worlds).transpose()?)
     }
 }
 
@@ -151,12 +160,22 @@ fn played(
     n_at_once: usize,
     cancel: &Cancel,
 ) -> (Vec<Group>, Result<Collected, CollectError>) {
+    played_with(&Tools::default(), source, n_groups, n_at_once, cancel)
+}
+
+fn played_with(
+    kit: &Tools,
+    source: &Pictures,
+    n_groups: u64,
+    n_at_once: usize,
+    cancel: &Cancel,
+) -> (Vec<Group>, Result<Collected, CollectError>) {
     let preset = Preset::web_grounding_multiturn().for_rollouts();
     let sampling = Sampling { temperature: 1.0, top_p: 0.99, ..Sampling::greedy(100) };
     let said_by = SaidBy { policy: "drawing".to_owned(), ..SaidBy::default() };
     let how = Collecting {
         source,
-        kit: &Tools,
+        kit,
         preset: &preset,
         sampling: &sampling,
         said_by: &said_by,
@@ -310,10 +329,70 @@ fn what_differs_in_a_repetition_is_named() {
         (&|s| s.actions[0].turns[0].messages.clear(), "it was asked something else"),
         (&|s| s.actions[0].answer = None, "answered"),
         (&|s| s.actions.clear(), "had 1 actions"),
-        (&|s| s.reward = None, "it ended"),
+        (&|s| s.paid = None, "it ended"),
     ] {
         assert!(changed(change).contains(words), "{words}: {}", changed(change));
     }
-    // What a clock decides does not count.
+    // What a clock decides does not count, nor what rewards of one's own make of it.
     assert_eq!(changed(&|s| s.millis.total += 5.0), "");
+    assert_eq!(changed(&|s| s.reward = None), "");
+}
+
+#[test]
+fn a_mixture_is_made_of_what_everybody_said_and_can_be_made_again() {
+    let rewards = "judge = 'point_in_bbox_grounded_thinking'\nmode = 'fixed'\n\
+                   [weights]\naccuracy = 0.6\nformat = 0.3\nwords = 0.1\nenvironment = 0\n\
+                   [own.words]\ncommand = 'grep -c think; true'\n\
+                   limit_secs = 20\nbounds = [0, 1]\n";
+    let kit = Tools { rewards: Some(rewards) };
+    let (groups, collected) = played_with(&kit, &Pictures::default(), 2, 2, &Cancel::default());
+    assert_eq!(collected.unwrap().n_samples, 8);
+    let weights = [("accuracy", 0.6), ("format", 0.3), ("words", 0.1)];
+    let mixture = Mixture::try_new(weights.map(|(name, weight)| (name.to_owned(), weight)).into()).unwrap();
+    for sample in samples(&groups) {
+        let judged = sample.judged.clone().unwrap();
+        let value = |name: &str| judged.entry(name).unwrap().value().unwrap();
+        let is_right = sample.paid == Some(1.0);
+        let is_read = sample.actions[0].malformed.is_none();
+        assert_eq!((value("environment"), value("accuracy")), (sample.paid.unwrap(), sample.paid.unwrap()));
+        assert_eq!((value("format"), value("words")), (f64::from(u8::from(is_read)), f64::from(u8::from(is_read))));
+        let expected = 0.6 * f64::from(u8::from(is_right)) + 0.4 * f64::from(u8::from(is_read));
+        assert!((sample.reward.unwrap() - expected).abs() < 1e-12, "{sample:?}");
+        let line = serde_json::to_string(&sample).unwrap();
+        let again: Sample = serde_json::from_str(&line).unwrap();
+        assert_eq!(mixture.reward(&again.judged.unwrap()).ok(), sample.reward);
+    }
+}
+
+#[test]
+fn a_reward_that_is_no_number_or_comes_from_nowhere_ends_it_and_loses_nothing() {
+    for (own, words) in [
+        ("command = 'echo NaN'", "which is no finite number"),
+        ("command = 'exit 3'", "ended with code 3"),
+        ("url = 'http://127.0.0.1:9/reward'", "cannot be reached"),
+        ("command = 'echo 7'", "7 is not from 0 to 1"),
+    ] {
+        let text = format!(
+            "[weights]\nenvironment = 1\nmine = 1\n[own.mine]\n{own}\nlimit_secs = 20\nbounds = [0, 1]\n"
+        );
+        let kit = Tools { rewards: Some(text.leak()) };
+        let (groups, result) = played_with(&kit, &Pictures::default(), 50, 1, &Cancel::default());
+        let error = result.unwrap_err().to_string();
+        assert!(error.starts_with("5 samples in a row have no reward, the last one because of `mine`"), "{error}");
+        assert!(error.contains(words), "{error}");
+        let kept = samples(&groups);
+        assert_eq!(kept.len(), 5, "those of a group that is not whole, too");
+        for sample in kept {
+            assert_eq!(sample.reward, None, "never 0");
+            assert!(sample.unrewarded.unwrap().contains(words));
+            assert!(sample.paid.is_some(), "what the world paid is known all the same");
+        }
+    }
+}
+
+#[test]
+fn what_no_world_says_has_no_weight() {
+    let config: RewardsConfig = toml::from_str("[weights]\nspeed = 1\n").unwrap();
+    let error = Rewards::in_worlds(&config).unwrap_err().to_string();
+    assert_eq!(error, "nobody says `speed`: weights can be given to environment, clauses");
 }

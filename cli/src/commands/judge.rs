@@ -51,6 +51,13 @@ pub(crate) fn judge(args: &JudgeArgs, form: Form) -> anyhow::Result<Ending> {
     Ok(Ending::Done)
 }
 
+/// What a file of rewards says.
+pub(crate) fn rewards_config(path: &Path) -> anyhow::Result<RewardsConfig> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{name}`"))?;
+    toml::from_str(&text).map_err(|error| usage(format!("`{name}`: {error}")))
+}
+
 /// Whoever judges: one of this program's, or what a file of rewards says.
 fn open(name: &str, mode: Option<&str>) -> anyhow::Result<Box<dyn Lines>> {
     let path = Path::new(name);
@@ -58,9 +65,7 @@ fn open(name: &str, mode: Option<&str>) -> anyhow::Result<Box<dyn Lines>> {
         if mode.is_some() {
             return Err(usage(format!("`{name}` names the mode itself: leave out --mode")));
         }
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{name}`"))?;
-        let config: RewardsConfig =
-            toml::from_str(&text).map_err(|error| usage(format!("`{name}`: {error}")))?;
+        let config = rewards_config(path)?;
         let rewards = Rewards::try_new(&config).map_err(|error| usage(format!("`{name}`: {error}")))?;
         return Ok(Box::new(rewards));
     }

@@ -133,7 +133,7 @@ fn layer_of(command: &Command) -> Layer {
         Command::Inspect(InspectCommand::Forward(args)) => vec![&args.policy],
         Command::Inspect(InspectCommand::Generate(args)) => vec![&args.policy],
         Command::Env(EnvCommand::Check(args)) => vec![&args.browser],
-        Command::Rollout(args) => vec![&args.policy, &args.browser, &args.run],
+        Command::Rollout(args) => vec![&args.limit, &args.policy, &args.browser, &args.run],
         Command::Train(TrainCommand::ReplayRollout(args)) => vec![&args.policy, &args.browser],
         Command::Bench(BenchCommand::Step(args)) => vec![&args.browser, &args.run],
         Command::Doctor(args) => vec![&args.policy, &args.browser, &args.run],

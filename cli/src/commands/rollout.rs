@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use serde_json::json;
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::Driver;
+use vigorl_judges::{Rewards, RewardsConfig};
 use vigorl_policy::{Policy, Preset, Sampling, SharedPolicy, share};
 use vigorl_report::write_report;
 use vigorl_rollouts::{
@@ -18,6 +19,7 @@ use vigorl_tasks::sources::{Part, Source};
 use vigorl_tasks::{Failure, Senses};
 
 use crate::args::{PartArg, ReplayRolloutArgs, RolloutArgs};
+use crate::commands::judge::rewards_config;
 use crate::commands::{Form, browser, pretty, sources};
 use crate::exit::{Ending, usage};
 use crate::eyes::LoadedEyes;
@@ -36,6 +38,7 @@ const TOP_P: f64 = 0.99;
 struct Tools<'a> {
     settings: &'a Settings,
     policy: SharedPolicy,
+    rewards: Option<&'a RewardsConfig>,
 }
 
 impl Kit for Tools<'_> {
@@ -54,6 +57,10 @@ impl Kit for Tools<'_> {
     fn device_pixel_ratio(&self) -> DevicePixelRatio {
         self.settings.device_pixel_ratio
     }
+
+    fn rewards(&self) -> Result<Option<Rewards>, Failure> {
+        Ok(self.rewards.map(Rewards::in_worlds).transpose()?)
+    }
 }
 
 /// Samples groups, and prints what they are worth.
@@ -67,6 +74,10 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
     let n_groups = n_groups(args, &*source, part)?;
     let max_time = Duration::try_from_secs_f64(args.episode_secs)
         .map_err(|_| usage("--episode-secs is a number of seconds from 0 on"))?;
+    let rewards = args.rewards.as_deref().map(rewards_config).transpose()?;
+    if let (Some(config), Some(path)) = (&rewards, &args.rewards) {
+        Rewards::in_worlds(config).map_err(|error| usage(format!("`{}`: {error}", path.display())))?;
+    }
     record::check_output(settings)?;
     let loaded = LoadedEyes::load(eyes::POLICY, settings)?;
     let LoadedEyes::Policy(policy) = &loaded else { unreachable!("a policy was asked for") };
@@ -77,9 +88,15 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
         policy: said.name.clone(),
         weights_sha256: said.sha256.clone(),
         preset: preset.name.to_owned(),
+        weights_version: 0,
     };
     let input = InputRecord {
-        evaluation: Some(json!({ "id": "rollout/1", "environment": args.name, "part": part })),
+        evaluation: Some(json!({
+            "id": "rollout/1",
+            "environment": args.name,
+            "part": part,
+            "rewards": rewards,
+        })),
         ..InputRecord::default()
     };
     let title = format!("rollout {}", args.name);
@@ -105,7 +122,7 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
         Ok(())
     };
     let collected = share(&mut policy.policy, |policy| {
-        let tools = Tools { settings, policy };
+        let tools = Tools { settings, policy, rewards: rewards.as_ref() };
         let how = Collecting {
             source: &*source,
             kit: &tools,
@@ -173,6 +190,10 @@ struct Totals {
     n_success: usize,
     n_rewarded: usize,
     reward: f64,
+    /// Of each term that somebody said: how often, and the sum.
+    terms: BTreeMap<String, (usize, f64)>,
+    /// Why the last sample without a reward has none.
+    unrewarded: Option<String>,
     ended: BTreeMap<&'static str, usize>,
     n_groups: usize,
     n_with_variance: usize,
@@ -183,8 +204,15 @@ struct Totals {
 impl Totals {
     fn add(&mut self, group: &Group) {
         let mut rewards = Vec::new();
-        for Sample { success, reward, ended, millis, .. } in group.samples.iter().map(|played| &played.sample)
-        {
+        for sample in group.samples.iter().map(|played| &played.sample) {
+            let Sample { success, reward, ended, millis, .. } = sample;
+            for entry in sample.judged.iter().flat_map(|judged| &judged.entries) {
+                if let Ok(value) = entry.value() {
+                    let (n, sum) = self.terms.entry(entry.name.clone()).or_default();
+                    (*n, *sum) = (*n + 1, *sum + value);
+                }
+            }
+            self.unrewarded = sample.unrewarded.clone().or_else(|| self.unrewarded.take());
             self.n += 1;
             self.n_success += usize::from(*success == Some(true));
             rewards.extend(*reward);
@@ -204,6 +232,11 @@ impl Totals {
         (self.n_rewarded > 0).then(|| self.reward / self.n_rewarded as f64)
     }
 
+    /// The mean of each term over the samples for which somebody said it.
+    fn mean_terms(&self) -> BTreeMap<&str, f64> {
+        self.terms.iter().map(|(name, (n, sum))| (&**name, sum / *n as f64)).collect()
+    }
+
     fn standing(&self) -> String {
         let mean = self.mean_reward().map_or_else(|| "none".to_owned(), |mean| format!("{mean:.2}"));
         format!("reward {mean}, {} of {} groups have both", self.n_with_variance, self.n_groups)
@@ -216,6 +249,9 @@ impl Totals {
             "n_samples": self.n,
             "n_success": self.n_success,
             "mean_reward": self.mean_reward(),
+            "n_without_reward": self.n - self.n_rewarded,
+            "without_reward_because": self.unrewarded,
+            "mean_terms": self.mean_terms(),
             "n_groups": self.n_groups,
             "n_groups_with_variance": self.n_with_variance,
             "n_groups_with_other_starts": self.n_other_start,
@@ -246,6 +282,14 @@ impl Totals {
                 "an episode: {total:.2} s, of which {world:.2} in the world and {inference:.2} in the policy"
             ),
         ];
+        if !self.terms.is_empty() {
+            let terms = self.mean_terms();
+            let terms: Vec<String> = terms.iter().map(|(name, mean)| format!("{name} {mean:.3}")).collect();
+            lines.insert(1, format!("on average: {}", terms.join(", ")));
+        }
+        if let Some(why) = &self.unrewarded {
+            lines.push(format!("{} samples have no reward, the last one: {why}", n - self.n_rewarded));
+        }
         if *n_other_start > 0 {
             lines.push(format!(
                 "{n_other_start} groups did not begin with the same pixels: `vigorl env check` says why"
@@ -316,7 +360,7 @@ pub(crate) fn replay(args: &ReplayRolloutArgs, settings: &Settings, form: Form) 
             Ok(())
         };
         let collected = share(&mut policy.policy, |policy| {
-            let tools = Tools { settings, policy };
+            let tools = Tools { settings, policy, rewards: None };
             let how = Collecting {
                 source: &*source,
                 kit: &tools,

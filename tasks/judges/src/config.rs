@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::home::{Lines, terms, text};
 use crate::own::{Address, Command, OwnError, OwnReward};
-use crate::record::{Entry, Judgement, Mixture, Unrewarded};
+use crate::record::{Entry, Judgement, Mixture, Said, Unrewarded};
 use crate::reward::{Mode, Reward};
 
 /// A whole configuration.
@@ -87,6 +87,26 @@ pub enum ConfigError {
     },
 }
 
+/// What a world paid for an episode.
+pub const ENVIRONMENT: &str = "environment";
+/// The share of its clauses that hold.
+pub const CLAUSES: &str = "clauses";
+/// What a world pays at least and at most.
+const PAID: [f64; 2] = [-1.0, 1.0];
+
+/// What is known of an episode in a world.
+#[derive(Debug, Clone, Copy)]
+pub struct InWorld<'a> {
+    /// What was said, action by action.
+    pub responses: &'a [String],
+    /// What the world paid; nothing if nobody could tell.
+    pub paid: Option<f64>,
+    /// What its judge said, clause by clause.
+    pub clauses: &'a [Entry],
+    /// What rewards of one's own are asked about.
+    pub line: &'a Value,
+}
+
 /// Rewards that are ready to judge.
 #[derive(Debug)]
 pub struct Rewards {
@@ -108,6 +128,18 @@ impl Rewards {
     /// # Errors
     /// If it does not make sense.
     pub fn try_new(config: &RewardsConfig) -> Result<Self, ConfigError> {
+        Self::checked(config, &[])
+    }
+
+    /// The same for episodes in worlds, which say [`ENVIRONMENT`] and [`CLAUSES`] as well.
+    ///
+    /// # Errors
+    /// If it does not make sense.
+    pub fn in_worlds(config: &RewardsConfig) -> Result<Self, ConfigError> {
+        Self::checked(config, &[ENVIRONMENT, CLAUSES])
+    }
+
+    fn checked(config: &RewardsConfig, of_world: &[&str]) -> Result<Self, ConfigError> {
         let judge = match (&config.judge, config.mode) {
             (Some(name), Some(mode)) => {
                 let reward =
@@ -118,6 +150,7 @@ impl Rewards {
             _ => return Err(ConfigError::Half),
         };
         let said = judge.map_or(&[][..], |(reward, mode)| reward.terms(mode));
+        let said: Vec<&str> = said.iter().chain(of_world).copied().collect();
         let known = || said.iter().copied().chain(config.own.keys().map(String::as_str));
         for (name, _) in config.weights.weights() {
             if !known().any(|other| other == name) {
@@ -128,7 +161,7 @@ impl Rewards {
         let own = config.own.iter().map(|(name, own)| {
             let wrong = |why| ConfigError::Own { name: name.clone(), why };
             if said.contains(&name.as_str()) {
-                return Err(wrong("the judge says something of this name already"));
+                return Err(wrong("something of this name is said already"));
             }
             if !config.weights.weights().any(|(other, _)| other == name) {
                 return Err(wrong("it has no weight; 0 is one, for what is only looked at"));
@@ -157,13 +190,44 @@ impl Rewards {
         let (response, truth) = (text(line, "response")?, text(line, "ground_truth")?);
         let mut judgement =
             self.judge.map_or_else(Judgement::default, |(reward, mode)| reward.judge(mode, response, truth));
+        self.ask_own(line, &mut judgement);
+        Ok(judgement)
+    }
+
+    /// What everybody says about an episode: the world, the judge, to whom the world says whether the answers are right, and
+    /// rewards of one's own. A term of the judge is the mean over the actions.
+    pub fn judge_in_world(&mut self, InWorld { responses, paid, clauses, line }: InWorld<'_>) -> Judgement {
+        /// Why something is not known.
+        const UNTOLD: &str = "the world could not tell whether it is solved";
+        let paid = paid.map(|paid| (paid, PAID)).ok_or(UNTOLD);
+        let mut judgement = Judgement::default();
+        judgement.entries.push(match paid {
+            Ok((paid, bounds)) => Entry::worth(ENVIRONMENT, paid, bounds),
+            Err(why) => Entry::failed(ENVIRONMENT, why),
+        });
+        judgement.entries.push(share_that_holds(clauses));
+        if let Some((reward, mode)) = self.judge {
+            let said: Vec<_> =
+                responses.iter().map(|response| reward.said(mode, response, paid)).collect();
+            judgement.entries.extend(reward.terms(mode).iter().map(|term| mean(term, &said)));
+        }
+        self.ask_own(line, &mut judgement);
+        judgement
+    }
+
+    fn ask_own(&mut self, line: &Value, judgement: &mut Judgement) {
         for own in &mut self.own {
             judgement.entries.push(match own.asked.ask(line) {
                 Ok(value) => Entry::worth(&own.name, value, own.bounds),
                 Err(error) => Entry::failed(&own.name, error),
             });
         }
-        Ok(judgement)
+    }
+
+    /// The first reward of one's own that failed, and why: the world and the judge are not to blame for it.
+    pub fn own_failure(&self, judgement: &Judgement) -> Option<Unrewarded> {
+        let is_own = |entry: &&Entry| self.own.iter().any(|own| own.name == entry.name);
+        judgement.entries.iter().filter(is_own).find_map(|entry| entry.value().err())
     }
 
     /// The number that the weights make of a record, now or later.
@@ -172,6 +236,35 @@ impl Rewards {
     /// If something that counts is not known.
     pub fn reward(&self, judgement: &Judgement) -> Result<f64, Unrewarded> {
         self.mixture.reward(judgement)
+    }
+}
+
+/// The share of clauses that hold; not known if one of them is not, or if there is none.
+fn share_that_holds(clauses: &[Entry]) -> Entry {
+    if clauses.is_empty() {
+        return Entry::failed(CLAUSES, "the world has no clauses");
+    }
+    match clauses.iter().map(Entry::value).sum::<Result<f64, _>>() {
+        Ok(sum) => Entry::worth(CLAUSES, sum / clauses.len() as f64, [0.0, 1.0]),
+        Err(why) => Entry::failed(CLAUSES, why),
+    }
+}
+
+/// The mean of a term over several judgements; not known if one of them is not, or if there is none.
+fn mean(term: &str, said: &[Vec<Entry>]) -> Entry {
+    let of_term = said.iter().flatten().filter(|entry| entry.name == term);
+    let values: Result<Vec<f64>, _> = of_term.clone().map(Entry::value).collect();
+    match values {
+        Ok(values) if values.is_empty() => Entry::failed(term, "nothing was said"),
+        Ok(values) => {
+            let bounds = of_term.filter_map(|entry| match entry.said {
+                Said::Worth { bounds, .. } => Some(bounds),
+                _ => None,
+            });
+            let (least, most) = bounds.fold((0.0, 0.0), |(a, b): (f64, f64), [least, most]| (a.min(least), b.max(most)));
+            Entry::worth(term, values.iter().sum::<f64>() / values.len() as f64, [least, most])
+        }
+        Err(why) => Entry::failed(term, why),
     }
 }
 
@@ -230,7 +323,7 @@ mod tests {
             (format!("{multi}[weights]\nlength = 1\n{}", own.replace("[0, 1]", "[1, 1]")), "`bounds`"),
             (
                 format!("{multi}[weights]\naccuracy = 1\n{}", own.replace("length", "accuracy")),
-                "of this name already",
+                "of this name is said already",
             ),
             (format!("{multi}[weights]\nlength = 1\nlength = 2\n{own}"), "duplicate key"),
             (format!("{multi}[weights]\naccuracy = 1\n[own]\nx = 1\n"), "invalid type"),

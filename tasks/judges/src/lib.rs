@@ -22,7 +22,7 @@ mod reward;
 mod toolcall;
 mod turns;
 
-pub use config::{ConfigError, OwnConfig, Rewards, RewardsConfig};
+pub use config::{CLAUSES, ConfigError, ENVIRONMENT, InWorld, OwnConfig, Rewards, RewardsConfig};
 pub use home::{JUDGES, Lines, Named, find};
 pub use record::{Entry, Judgement, Mixture, Said, Unrewarded, Verification};
 pub use reward::{Mode, Reward, Worth};

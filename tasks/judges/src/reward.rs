@@ -183,7 +183,21 @@ impl Reward {
             Answered::Text => f64::from(is_said(response, truth, mode)),
             Answered::Action => action::worth(answer(response, mode), truth, mode),
         };
-        let mut entries = vec![Entry::worth(ACCURACY, accuracy, ONE)];
+        Judgement { entries: self.said(mode, response, Ok((accuracy, ONE))) }
+    }
+
+    /// The same where a world says whether the answer is right: so much, within these bounds, or why nobody knows.
+    pub(crate) fn said(
+        self,
+        mode: Mode,
+        response: &str,
+        accuracy: Result<(f64, [f64; 2]), &str>,
+    ) -> Vec<Entry> {
+        let (answered, form) = self.parts();
+        let mut entries = vec![match accuracy {
+            Ok((accuracy, bounds)) => Entry::worth(ACCURACY, accuracy, bounds),
+            Err(why) => Entry::failed(ACCURACY, why),
+        }];
         let tags = || f64::from(has_answer_of(answered, response, mode));
         match form {
             Form::Plain => entries.push(Entry::worth(FORMAT, tags(), ONE)),
@@ -202,11 +216,16 @@ impl Reward {
                     entries.push(Entry::worth(FORMAT, kept + diversity, [0.0, 1.0 + most]));
                 } else {
                     entries.push(Entry::worth(FORMAT, kept, ONE));
-                    entries.push(Entry::worth(DIVERSITY, diversity * accuracy, [0.0, most]));
+                    entries.push(match accuracy {
+                        Ok((accuracy, _)) => {
+                            Entry::worth(DIVERSITY, diversity * accuracy.max(0.0), [0.0, most])
+                        }
+                        Err(why) => Entry::failed(DIVERSITY, why),
+                    });
                 }
             }
         }
-        Judgement { entries }
+        entries
     }
 
     /// Says what a response is worth, in the three numbers of the reference.
