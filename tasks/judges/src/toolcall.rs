@@ -69,6 +69,20 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&mut self) -> Option<Json> {
+        if !self.text.starts_with(['{', '[']) {
+            return self.scalar();
+        }
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return None;
+        }
+        let value = if self.take("{") { self.object() } else { self.list() };
+        self.depth -= 1;
+        value
+    }
+
+    /// A value that has no others inside. It stands apart so that little is on the stack for each level of nesting.
+    fn scalar(&mut self) -> Option<Json> {
         let words = [
             ("null", Json::Null),
             ("true", Json::Bool(true)),
@@ -85,16 +99,7 @@ impl<'a> Reader<'a> {
         if self.take("\"") {
             return self.string().map(|_| Json::Text);
         }
-        if !self.text.starts_with(['{', '[']) {
-            return self.number();
-        }
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return None;
-        }
-        let value = if self.take("{") { self.object() } else { self.list() };
-        self.depth -= 1;
-        value
+        self.number()
     }
 
     fn object(&mut self) -> Option<Json> {
