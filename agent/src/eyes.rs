@@ -6,6 +6,7 @@
 use vigorl_geometry::crop::PlannedCrop;
 use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_interface::Screenshot;
+use vigorl_policy::wire::Question;
 use vigorl_policy::{
     GroundObserver, Grounding, Malformed, Policy, PolicyError, Preset, Sampling, View, ground, ground_closer,
     ground_part,
@@ -49,6 +50,13 @@ pub struct Ask<'a> {
     pub nth: u64,
     /// An answer that led nowhere; the place is looked at closer.
     pub in_vain: Option<Grounding>,
+}
+
+impl<'a> Ask<'a> {
+    /// As a policy is asked.
+    pub fn question(&self) -> Question<'a> {
+        Question { instruction: &self.target.description, earlier: &self.target.earlier }
+    }
 }
 
 /// What eyes found.
@@ -187,8 +195,8 @@ impl PolicyEyes<'_> {
         observer: &mut dyn GroundObserver,
     ) -> Result<Sighting, PolicyError> {
         let sampling = self.sampling(ask.nth);
-        let (pixels, words) = (&ask.screenshot.pixels, &ask.target.instruction());
-        let said = ground_part(self.policy, pixels, part, words, self.preset, &sampling, observer)?;
+        let (pixels, question) = (&ask.screenshot.pixels, ask.question());
+        let said = ground_part(self.policy, pixels, part, question, self.preset, &sampling, observer)?;
         // What its confidence is worth on a part was not measured.
         Ok(self.sighting(ask, said, &[]))
     }
@@ -219,10 +227,12 @@ impl Eyes for PolicyEyes<'_> {
 
     fn find(&mut self, ask: &Ask<'_>, observer: &mut dyn GroundObserver) -> Result<Sighting, PolicyError> {
         let (sampling, preset) = (self.sampling(ask.nth), self.preset);
-        let (pixels, words) = (&ask.screenshot.pixels, &ask.target.instruction());
+        let (pixels, question) = (&ask.screenshot.pixels, ask.question());
         let grounding = match ask.in_vain.clone() {
-            None => ground(self.policy, pixels, words, preset, &sampling, observer)?,
-            Some(in_vain) => ground_closer(self.policy, pixels, words, preset, &sampling, in_vain, observer)?,
+            None => ground(self.policy, pixels, question, preset, &sampling, observer)?,
+            Some(in_vain) => {
+                ground_closer(self.policy, pixels, question, preset, &sampling, in_vain, observer)?
+            }
         };
         Ok(self.sighting(ask, grounding, self.maps))
     }

@@ -270,6 +270,10 @@ pub(crate) struct RunArgs {
     /// Find and record everything, but do nothing to the page
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Also write the run as a rollout, `rollouts.jsonl`: every token that the policy said, with the reward; what somebody
+    /// else decided, or what was not freely sampled (--temperature 1), is marked as nothing to learn from
+    #[arg(long)]
+    pub(crate) record_rollouts: bool,
     #[command(flatten)]
     pub(crate) repetitions: RepetitionArgs,
     #[command(flatten)]
@@ -528,6 +532,7 @@ impl RunArgs {
             eyes: None,
             places: false,
             dry_run: false,
+            record_rollouts: false,
             repetitions: RepetitionArgs::default(),
             sureness: SurenessArgs::default(),
             limits: LimitArgs::default(),

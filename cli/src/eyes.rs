@@ -4,6 +4,7 @@
 
 use vigorl_agent::{Eyes, PlaceEyes};
 use vigorl_policy::Preset;
+use vigorl_rollouts::Calls;
 use vigorl_runs::ReadTexts;
 use vigorl_runs::record::ModelRecord;
 use vigorl_tasks::{Blind, Senses};
@@ -83,6 +84,15 @@ impl LoadedEyes {
             Self::Policy(policy) | Self::Auto(_, policy, _) => policy.sampling.seed = seed,
             Self::Places | Self::Reader(_) => {}
         }
+    }
+
+    /// Keeps the turns of the policy among them from now on.
+    pub(crate) fn keep_turns(&mut self) -> Calls {
+        let calls = Calls::default();
+        if let Self::Policy(policy) | Self::Auto(_, policy, _) = self {
+            policy.policy.calls = Some(calls.clone());
+        }
+        calls
     }
 
     /// As an agent takes them.

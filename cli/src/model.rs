@@ -12,6 +12,7 @@ use vigorl_policy::{Preset, Sampling, Turns, View};
 use vigorl_qwen::{
     Checkpoint, Engine, LoadOptions, ModelSource, OnQuantized, Place, Processor, WeightFormat,
 };
+use vigorl_rollouts::Kept;
 use vigorl_runs::record::ModelRecord;
 
 use crate::exit::usage;
@@ -22,7 +23,7 @@ use crate::{confidence, hub, terminal};
 /// A policy and how it is spoken to.
 #[derive(Debug)]
 pub(crate) struct LoadedPolicy {
-    pub(crate) policy: Engine,
+    pub(crate) policy: Kept<Engine>,
     pub(crate) preset: Preset,
     pub(crate) sampling: Sampling,
     /// What its confidence means.
@@ -36,6 +37,7 @@ pub(crate) fn load(settings: &Settings) -> anyhow::Result<LoadedPolicy> {
     let preset = preset(settings)?;
     let policy = load_engine(settings)?;
     let maps = confidence::of_policy(policy.checkpoint())?;
+    let policy = Kept { policy, calls: None };
     Ok(LoadedPolicy { policy, preset, sampling: sampling(settings), maps, name: settings.model.clone() })
 }
 
@@ -77,12 +79,18 @@ impl LoadedPolicy {
     pub(crate) fn beside(&self) -> Self {
         let Self { policy, preset, sampling, maps, name } = self;
         let (preset, sampling, maps) = (preset.clone(), sampling.clone(), maps.clone());
-        Self { policy: policy.beside(), preset, sampling, maps, name: name.clone() }
+        Self {
+            policy: Kept { policy: policy.policy.beside(), calls: None },
+            preset,
+            sampling,
+            maps,
+            name: name.clone(),
+        }
     }
 
     /// What a record says of it. Asked first, it reads all weights.
     pub(crate) fn record(&self) -> anyhow::Result<ModelRecord> {
-        let checkpoint = self.policy.checkpoint();
+        let checkpoint = self.policy.policy.checkpoint();
         Ok(ModelRecord {
             name: self.name.clone(),
             sha256: Some(checkpoint.weights_sha256()?),
@@ -93,12 +101,17 @@ impl LoadedPolicy {
 
     /// How large a screenshot of `size` is seen.
     pub(crate) fn seen(&self, size: (u32, u32)) -> Result<Seen, FitError> {
-        Seen::of(size, &self.preset, &self.policy.checkpoint().processor)
+        Seen::of(size, &self.preset, &self.policy.policy.checkpoint().processor)
     }
 
     /// The same in words, beside what another `--max-pixels` would give.
     pub(crate) fn describe_seen(&self, size: (u32, u32)) -> Result<String, FitError> {
-        described(size, &self.preset, self.policy.own_processor(), &self.policy.checkpoint().processor)
+        described(
+            size,
+            &self.preset,
+            self.policy.policy.own_processor(),
+            &self.policy.policy.checkpoint().processor,
+        )
     }
 }
 

@@ -17,7 +17,9 @@ use vigorl_qwen::WeightFormat;
 use vigorl_tasks::scripted::World;
 use vigorl_webdriver::AllowedHosts;
 
-use crate::args::{BrowserArgs, EpisodeArgs, LimitArgs, PolicyArgs, RecordTextArgs, RunDirArgs, SurenessArgs};
+use crate::args::{
+    BrowserArgs, EpisodeArgs, LimitArgs, PolicyArgs, RecordTextArgs, RunDirArgs, SurenessArgs,
+};
 use crate::confirm::{KINDS_HELP, Kinds};
 use crate::env;
 use crate::exit::usage;

@@ -19,7 +19,7 @@ use vigorl_tasks::sources::{Part, Source, Stage};
 use vigorl_tasks::{Environment, Failure, Senses};
 
 use crate::noted::{Noted, Notes};
-use crate::sample::{Around, SaidBy, Sample, Times};
+use crate::sample::{Around, SaidBy, Sample, Times, millis};
 use crate::seeds::SampleKey;
 use crate::spoken::SamplingEyes;
 use crate::store::{Images, StoreError};
@@ -184,7 +184,9 @@ pub enum CollectError {
         error: String,
     },
     /// A reward of one's own fails again and again.
-    #[error("{n} samples in a row have no reward, the last one because of {error}; they are kept without one")]
+    #[error(
+        "{n} samples in a row have no reward, the last one because of {error}; they are kept without one"
+    )]
     NoReward {
         /// How many.
         n: usize,
@@ -431,7 +433,7 @@ fn play(
     senses: &mut dyn Senses,
 ) -> Result<Played, Unplayed> {
     let clock = Instant::now();
-    let mut noted = Noted { env: world, notes: Notes::default() };
+    let mut noted = Noted::new(world);
     let mut eyes = SamplingEyes::new(policy, how.preset, how.sampling, &wanted.key);
     let mut tape = Tape::default();
     let mut agent = Agent {
@@ -455,7 +457,6 @@ fn play(
         episode.steps.iter().flat_map(|step| &step.sightings).flat_map(|said| &said.grounding.turns);
     let inference: Duration =
         inference.map(|turn| &turn.completion).map(|said| said.vision + said.prefill + said.decode).sum();
-    let millis = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
     let Notes { first, verdict, in_world } = noted.notes;
     let around = Around {
         key: &wanted.key,

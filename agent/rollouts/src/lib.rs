@@ -3,6 +3,7 @@
 //! Start reading here:
 //! - [`collect()`]: groups of episodes, played side by side in several browsers
 //! - [`Sample`]: one episode as it is kept: every token, with the conversation that it was sampled in
+//! - [`Overheard`]: the same of an ordinary run
 //! - [`ClickSource`]: a click of a task with steps, as an environment of its own
 //! - [`Tape`]: keeps what a watcher is told, for a run directory that takes one episode at a time
 //! - [`export()`]: the same for trainers elsewhere
@@ -17,6 +18,7 @@ mod collect;
 mod compare;
 mod export;
 mod noted;
+mod ordinary;
 mod places;
 mod sample;
 mod seeds;
@@ -28,10 +30,13 @@ pub use clicks::{ClickSource, KnowsSecrets, clicks};
 pub use collect::{CollectError, Collected, Collecting, Failed, Group, Kit, Played, Wanted, collect};
 pub use compare::{Difference, compare};
 pub use export::{Exported, Exporting, LeftOut, Trainer, export};
+pub use noted::Noted;
+pub use ordinary::{Ordinary, Overheard};
 pub use places::{PlaceError, Places};
 pub use sample::{
     ActionSample, Ended, MessageRecord, PartRecord, SaidBy, Sample, SampledAs, Times, TurnSample,
 };
 pub use seeds::SampleKey;
+pub use spoken::{Calls, Kept};
 pub use store::{Images, Samples, Store, StoreError, read_samples};
 pub use tape::Tape;

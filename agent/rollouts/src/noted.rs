@@ -1,5 +1,6 @@
 //! An environment whose first picture, verdicts and times are noted. Invariant: it changes nothing of what passes through.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,12 +16,24 @@ pub(crate) struct Notes {
     pub(crate) in_world: Duration,
 }
 
-pub(crate) struct Noted<'e> {
-    pub(crate) env: &'e mut dyn Environment,
+/// The environment with its notes.
+pub struct Noted<'e> {
+    env: &'e mut dyn Environment,
     pub(crate) notes: Notes,
 }
 
-impl Noted<'_> {
+impl fmt::Debug for Noted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Noted").field("notes", &self.notes).finish_non_exhaustive()
+    }
+}
+
+impl<'e> Noted<'e> {
+    /// Notes what passes through from now on.
+    pub fn new(env: &'e mut dyn Environment) -> Self {
+        Self { env, notes: Notes::default() }
+    }
+
     fn timed<T>(&mut self, what: impl FnOnce(&mut dyn Environment) -> T) -> T {
         let clock = Instant::now();
         let result = what(self.env);

@@ -4,10 +4,12 @@
 //! not among them: neither a prefix that was forced, nor the end of a turn behind a stop string. A reader tolerates fields
 //! that it does not know.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use vigorl_agent::{Ending, Episode};
-use vigorl_judges::{Entry, InWorld, Judgement, Rewards};
+use vigorl_judges::{Entry, InWorld, Judgement, Rewards, Said};
 use vigorl_policy::{Conversation, Finish, Message, Part, Role, Sampling};
 use vigorl_tasks::sources::Part as OfSource;
 use vigorl_tasks::{Verdict, Verification};
@@ -178,6 +180,11 @@ pub struct Times {
     pub inference: f64,
 }
 
+/// In milliseconds, with three digits behind the point.
+pub(crate) fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
 /// What surrounds an episode.
 pub(crate) struct Around<'a> {
     pub(crate) key: &'a SampleKey,
@@ -208,7 +215,11 @@ impl Sample {
             let sighting = step.sightings.first();
             let grounding = sighting.map(|sighting| &sighting.grounding);
             actions.push(ActionSample {
-                is_trainable: spoken.calls.iter().all(|call| call.completion.forced.is_empty()),
+                is_trainable: !spoken.calls.is_empty()
+                    && spoken.calls.iter().map(|call| &call.completion).all(|said| {
+                        let n = said.token_ids.len();
+                        n > 0 && said.forced.is_empty() && said.logprobs.len() == n
+                    }),
                 answer: grounding.and_then(|said| said.answer).map(|at| [at.x, at.y]),
                 malformed: grounding.and_then(|said| said.malformed.as_ref()).map(ToString::to_string),
                 done: step.action.is_some(),
@@ -267,6 +278,55 @@ impl Sample {
         };
         self.judged = Some(judged);
         failure.map(|why| why.to_string())
+    }
+}
+
+impl Sample {
+    /// Hides what must not be written. A turn whose text was changed has no tokens any more, and its action teaches nothing.
+    pub(crate) fn hide(&mut self, hide: &dyn Fn(&str) -> String) {
+        let change = |text: &mut String| {
+            let hidden = hide(text);
+            let is_changed = hidden != *text;
+            *text = hidden;
+            is_changed
+        };
+        change(&mut self.goal);
+        change(&mut self.key.source);
+        [&mut self.detail, &mut self.unrewarded].into_iter().flatten().for_each(|text| {
+            change(text);
+        });
+        for clause in &mut self.clauses {
+            change(&mut clause.name);
+            if let Said::Holds { why: Some(text), .. } | Said::Failed { error: text } = &mut clause.said {
+                change(text);
+            }
+        }
+        for action in &mut self.actions {
+            action.malformed.iter_mut().for_each(|text| {
+                change(text);
+            });
+            for turn in &mut action.turns {
+                let mut is_changed = false;
+                for part in turn.messages.iter_mut().flat_map(|message| &mut message.parts) {
+                    match part {
+                        PartRecord::Text(text) => is_changed |= change(text),
+                        PartRecord::Sampled { text, ids } => {
+                            if change(text) {
+                                ids.clear();
+                                is_changed = true;
+                            }
+                        }
+                        PartRecord::Image(_) => {}
+                    }
+                }
+                if change(&mut turn.text) {
+                    turn.ids.clear();
+                    turn.logprobs.clear();
+                    is_changed = true;
+                }
+                action.is_trainable &= !is_changed;
+            }
+        }
     }
 }
 

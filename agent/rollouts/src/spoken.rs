@@ -2,6 +2,7 @@
 //! it sampled, not what was made of it.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use vigorl_agent::{Ask, Eyes, PolicyEyes, Sighting};
 use vigorl_geometry::fit::PixelBudget;
@@ -25,13 +26,31 @@ pub(crate) struct Spoken {
     pub(crate) calls: Vec<Call>,
 }
 
-/// Keeps the turns of the policy inside.
-struct Keeping<'p> {
-    policy: &'p mut dyn Policy,
-    spoken: &'p mut Spoken,
+/// Turns that were kept, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Calls(Arc<Mutex<Vec<Call>>>);
+
+impl Calls {
+    /// Those that were kept since this was asked last.
+    pub(crate) fn take(&self) -> Vec<Call> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn keep(&self, call: Call) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+    }
 }
 
-impl Policy for Keeping<'_> {
+/// A policy whose turns are kept, if somebody wants them.
+#[derive(Debug)]
+pub struct Kept<P> {
+    /// The policy itself.
+    pub policy: P,
+    /// Where its turns are kept.
+    pub calls: Option<Calls>,
+}
+
+impl<P: Policy> Policy for Kept<P> {
     fn complete(
         &mut self,
         conversation: &Conversation,
@@ -39,8 +58,10 @@ impl Policy for Keeping<'_> {
         stream: &mut TokenStream<'_>,
     ) -> Result<Completion, PolicyError> {
         let completion = self.policy.complete(conversation, sampling, stream)?;
-        let (conversation, sampling) = (conversation.clone(), sampling.clone());
-        self.spoken.calls.push(Call { conversation, sampling, completion: completion.clone() });
+        if let Some(calls) = &self.calls {
+            let (conversation, sampling) = (conversation.clone(), sampling.clone());
+            calls.keep(Call { conversation, sampling, completion: completion.clone() });
+        }
         Ok(completion)
     }
 
@@ -93,12 +114,12 @@ impl Eyes for SamplingEyes<'_> {
     fn find(&mut self, ask: &Ask<'_>, observer: &mut dyn GroundObserver) -> Result<Sighting, PolicyError> {
         let seed = self.key.of_action(self.actions.len() as u64);
         let sampling = Sampling { seed, ..self.sampling.clone() };
-        let mut spoken = Spoken::default();
-        let mut policy = Keeping { policy: &mut *self.policy, spoken: &mut spoken };
+        let calls = Calls::default();
+        let mut policy = Kept { policy: &mut *self.policy, calls: Some(calls.clone()) };
         let mut eyes =
             PolicyEyes { policy: &mut policy, preset: self.preset, sampling: &sampling, maps: &[] };
         let sighting = eyes.find(ask, observer)?;
-        self.actions.push(spoken);
+        self.actions.push(Spoken { calls: calls.take() });
         Ok(sighting)
     }
 

@@ -51,6 +51,17 @@ impl Tape {
         Ok(())
     }
 
+    /// The same episode with another label.
+    #[must_use]
+    pub fn labelled(mut self, name: &str, value: impl ToString) -> Self {
+        for told in &mut self.0 {
+            if let Told::EpisodeStarted(start) = told {
+                start.labels.insert(name.to_owned(), value.to_string());
+            }
+        }
+        self
+    }
+
     fn keep(&mut self, told: Told) -> Watched {
         self.0.push(told);
         Ok(())

@@ -355,7 +355,10 @@ fn a_mixture_is_made_of_what_everybody_said_and_can_be_made_again() {
         let is_right = sample.paid == Some(1.0);
         let is_read = sample.actions[0].malformed.is_none();
         assert_eq!((value("environment"), value("accuracy")), (sample.paid.unwrap(), sample.paid.unwrap()));
-        assert_eq!((value("format"), value("words")), (f64::from(u8::from(is_read)), f64::from(u8::from(is_read))));
+        assert_eq!(
+            (value("format"), value("words")),
+            (f64::from(u8::from(is_read)), f64::from(u8::from(is_read)))
+        );
         let expected = 0.6 * f64::from(u8::from(is_right)) + 0.4 * f64::from(u8::from(is_read));
         assert!((sample.reward.unwrap() - expected).abs() < 1e-12, "{sample:?}");
         let line = serde_json::to_string(&sample).unwrap();
@@ -378,7 +381,10 @@ fn a_reward_that_is_no_number_or_comes_from_nowhere_ends_it_and_loses_nothing() 
         let kit = Tools { rewards: Some(text.leak()) };
         let (groups, result) = played_with(&kit, &Pictures::default(), 50, 1, &Cancel::default());
         let error = result.unwrap_err().to_string();
-        assert!(error.starts_with("5 samples in a row have no reward, the last one because of `mine`"), "{error}");
+        assert!(
+            error.starts_with("5 samples in a row have no reward, the last one because of `mine`"),
+            "{error}"
+        );
         assert!(error.contains(words), "{error}");
         let kept = samples(&groups);
         assert_eq!(kept.len(), 5, "those of a group that is not whole, too");

@@ -166,7 +166,7 @@ fn policy(settings: &Settings) -> (Result<String, String>, Result<String, String
     let [width, height] =
         record::sides(settings.viewport).map(|side| (f64::from(side) * ratio).round() as u32);
     let view = eyes.describe_seen((width, height)).map_err(|error| error.to_string());
-    let sha256 = match eyes.policy.checkpoint().weights_sha256() {
+    let sha256 = match eyes.policy.policy.checkpoint().weights_sha256() {
         Ok(sha256) => sha256,
         Err(error) => return (Err(error.to_string()), view),
     };

@@ -112,7 +112,7 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
     let (mut totals, mut n_episodes) = (Totals::default(), 0);
     let mut keep = |group: Group| {
         for played in &group.samples {
-            played.tape.tell(&mut run)?;
+            played.tape.clone().labelled("group", group.number + 1).tell(&mut run)?;
             n_episodes += 1;
             store.add(&Sample { episode: Some(n_episodes), ..played.sample.clone() })?;
         }
@@ -121,7 +121,7 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
         bar.set_message(totals.standing());
         Ok(())
     };
-    let collected = share(&mut policy.policy, |policy| {
+    let collected = share(&mut policy.policy.policy, |policy| {
         let tools = Tools { settings, policy, rewards: rewards.as_ref() };
         let how = Collecting {
             source: &*source,
@@ -359,7 +359,7 @@ pub(crate) fn replay(args: &ReplayRolloutArgs, settings: &Settings, form: Form) 
             lost.extend(group.failed);
             Ok(())
         };
-        let collected = share(&mut policy.policy, |policy| {
+        let collected = share(&mut policy.policy.policy, |policy| {
             let tools = Tools { settings, policy, rewards: None };
             let how = Collecting {
                 source: &*source,

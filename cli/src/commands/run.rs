@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::json;
-use vigorl_agent::{Agent, Cancel, Checks, Confirm, Hands, Leash, Scripted, run_episode};
+use vigorl_agent::{Agent, Cancel, Checks, Confirm, Ending as Ended, Hands, Leash, Scripted, run_episode};
 use vigorl_geometry::{Size, Viewport};
 use vigorl_interface::{Act, Area};
 use vigorl_report::write_report;
+use vigorl_rollouts::{Images, Noted, Ordinary, Overheard, SaidBy, Sample, SampleKey, Store, StoreError};
 use vigorl_runs::record::{InputRecord, Summary};
-use vigorl_runs::{Recorded, Run};
+use vigorl_runs::{Hidden, Recorded, Run};
 use vigorl_tasks::scripted::{
     Open, Opened, Plan, RewardRule, Script, ScriptedTask, ScriptedWorld, Secret, Start, Step, Target, Values,
     World,
@@ -23,7 +24,7 @@ use crate::commands::{Form, browser, check_instruction, desktop, pretty, repeat}
 use crate::confirm::{self, AtTerminal, Kinds};
 use crate::exit::{Ending, usage};
 use crate::eyes::LoadedEyes;
-
+use crate::model::LoadedPolicy;
 use crate::parts::Part;
 use crate::secrets::{self, Secrets};
 use crate::settings::Settings;
@@ -177,8 +178,10 @@ fn play(
     let mut person = kinds.map(|kinds| AtTerminal::new(kinds, &job.secrets, cancel));
     let confirm = person.as_mut().map(|person| person as &mut dyn Confirm);
     let mut senses = eyes.senses(settings)?;
+    let calls = args.record_rollouts.then(|| eyes.keep_turns());
+    let mut looking = eyes.eyes();
     let mut agent = Agent {
-        eyes: &mut *eyes.eyes(),
+        eyes: &mut *looking,
         min_confidence: settings.min_confidence,
         checks: Checks::Elements,
         senses: &mut *senses,
@@ -189,7 +192,54 @@ fn play(
     };
     let surroundings = world.surroundings().clone();
     let mut plan = Scripted::new(Script::new(&job.task, &surroundings));
-    run_episode(&mut agent, &mut plan, world, settings.seed, run)?;
+    let Some(calls) = calls else {
+        run_episode(&mut agent, &mut plan, world, settings.seed, run)?;
+        return Ok(());
+    };
+    let root = run.path().context("a rollout is recorded in a run directory")?.to_owned();
+    let (mut world, mut run) = (Noted::new(world), Overheard::new(run, calls));
+    let episode = run_episode(&mut agent, &mut plan, &mut world, settings.seed, &mut run)?;
+    drop(looking);
+    if matches!(episode.ending, Ended::Error(_) | Ended::Cancelled) {
+        terminal::note("no rollout: an episode that was broken off is no sample");
+        return Ok(());
+    }
+    keep_rollout(job, eyes, settings, &root, |ordinary| run.sample(ordinary, &episode, &world))
+}
+
+/// Writes the sample of a run beside its record.
+fn keep_rollout(
+    job: &Job,
+    eyes: &LoadedEyes,
+    settings: &Settings,
+    root: &Path,
+    sample: impl FnOnce(Ordinary<'_>) -> Result<Sample, StoreError>,
+) -> anyhow::Result<()> {
+    let policy = eyes.policy();
+    let sampling = policy.map(|policy| &policy.sampling);
+    let said = policy.map_or_else(|| eyes.record(), LoadedPolicy::record)?;
+    let said_by = SaidBy {
+        policy: said.name,
+        weights_sha256: said.sha256,
+        weights_version: 0,
+        preset: policy.map_or_else(String::new, |policy| policy.preset.name.to_owned()),
+    };
+    let key = SampleKey {
+        run: settings.seed,
+        step: 0,
+        source: job.given.clone(),
+        seed: sampling.map_or(settings.seed, |sampling| sampling.seed),
+        sample: 0,
+    };
+    let (hidden, images) = (Hidden::of(&job.secrets), Images::under(root));
+    let sample = sample(Ordinary {
+        key: &key,
+        said_by: &said_by,
+        asked_as: policy.map(|policy| (&policy.sampling, &policy.preset)),
+        hide: &|text| hidden.in_text(text),
+        images: &images,
+    })?;
+    Store::create(root)?.add(&Sample { episode: Some(1), ..sample })?;
     Ok(())
 }
 

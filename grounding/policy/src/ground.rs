@@ -20,7 +20,7 @@ use crate::crops::{KeptCrop, ShownCrop};
 use crate::grammar::{self, Action, AnswerForm, Coordinate, Malformed, Reply, WrittenThought};
 use crate::preset::{AnswerKind, Conduct, Preset, Search, Turns};
 use crate::view::View;
-use crate::wire::{ANSWER_OPEN, FORCED_FINAL_PREFIX, STOP_STRINGS, THINK_CLOSE, THINK_OPEN};
+use crate::wire::{ANSWER_OPEN, FORCED_FINAL_PREFIX, Question, STOP_STRINGS, THINK_CLOSE, THINK_OPEN};
 use crate::{Completion, Conversation, Finish, Message, Part, Policy, PolicyError, Role, Sampling, TurnForm};
 
 /// The outcome of one episode.
@@ -134,23 +134,23 @@ pub trait GroundObserver {
 
 impl GroundObserver for () {}
 
-/// Asks `policy` for `instruction` on `screenshot` until it answers or must.
+/// Asks `policy` the `question` about `screenshot` until it answers or must.
 ///
 /// `sampling` is used for every turn, with the protocol's stop strings and the preset's token limit; a forced
 /// answer is greedy. The preset says whether turns are held to their form.
 ///
 /// # Errors
 /// Only if the policy could not be asked; a policy that says nothing usable gives a [`Grounding`] with a reason.
-pub fn ground(
+pub fn ground<'q>(
     policy: &mut dyn Policy,
     screenshot: &Arc<RgbImage>,
-    instruction: &str,
+    question: impl Into<Question<'q>>,
     preset: &Preset,
     sampling: &Sampling,
     observer: &mut dyn GroundObserver,
 ) -> Result<Grounding, PolicyError> {
     let view = View::new(screenshot, preset.answer_space, preset.max_image_pixels, policy.pixel_budget())?;
-    ground_in(policy, &view, instruction, preset, sampling, observer)
+    ground_in(policy, &view, question.into(), preset, sampling, observer)
 }
 
 /// The same, where only a part of the screenshot is shown: [`View::region`] plans one. Points are those of the screenshot,
@@ -158,28 +158,28 @@ pub fn ground(
 ///
 /// # Errors
 /// As [`ground`].
-pub fn ground_part(
+pub fn ground_part<'q>(
     policy: &mut dyn Policy,
     screenshot: &Arc<RgbImage>,
     part: PlannedCrop,
-    instruction: &str,
+    question: impl Into<Question<'q>>,
     preset: &Preset,
     sampling: &Sampling,
     observer: &mut dyn GroundObserver,
 ) -> Result<Grounding, PolicyError> {
     let view = View::of_part(screenshot, part, preset.answer_space, policy.pixel_budget())?;
-    ground_in(policy, &view, instruction, preset, sampling, observer)
+    ground_in(policy, &view, question.into(), preset, sampling, observer)
 }
 
 fn ground_in(
     policy: &mut dyn Policy,
     view: &View,
-    instruction: &str,
+    question: Question<'_>,
     preset: &Preset,
     sampling: &Sampling,
     observer: &mut dyn GroundObserver,
 ) -> Result<Grounding, PolicyError> {
-    let opening = &preset.opening(view.image().clone(), instruction);
+    let opening = &preset.opening(view.image().clone(), question);
     let (branch, turns, search) = (Branch::new(opening), Vec::new(), Searching::new(preset));
     Episode { policy, view, opening, preset, sampling, observer, branch, turns, n_before: 0, search }.go_on()
 }
@@ -190,17 +190,17 @@ fn ground_in(
 ///
 /// # Errors
 /// As [`ground`].
-pub fn ground_closer(
+pub fn ground_closer<'q>(
     policy: &mut dyn Policy,
     screenshot: &Arc<RgbImage>,
-    instruction: &str,
+    question: impl Into<Question<'q>>,
     preset: &Preset,
     sampling: &Sampling,
     in_vain: Grounding,
     observer: &mut dyn GroundObserver,
 ) -> Result<Grounding, PolicyError> {
     let view = View::new(screenshot, preset.answer_space, preset.max_image_pixels, policy.pixel_budget())?;
-    let opening = preset.opening(view.image().clone(), instruction);
+    let opening = preset.opening(view.image().clone(), question);
     let mut branch = Branch::new(&opening);
     let mut turns = in_vain.turns;
     if let (Turns::Multi, Some(place), Some(last)) = (preset.turns, in_vain.answer, turns.last_mut()) {

@@ -297,6 +297,33 @@ pub trait Policy {
     fn name(&self) -> &str;
 }
 
+impl<P: Policy + ?Sized> Policy for &mut P {
+    fn complete(
+        &mut self,
+        conversation: &Conversation,
+        sampling: &Sampling,
+        stream: &mut TokenStream<'_>,
+    ) -> Result<Completion, PolicyError> {
+        (**self).complete(conversation, sampling, stream)
+    }
+
+    fn serve<'a>(&mut self, asks: &mut dyn Asks<'a>) {
+        (**self).serve(asks);
+    }
+
+    fn holds_forms(&self) -> bool {
+        (**self).holds_forms()
+    }
+
+    fn pixel_budget(&self) -> PixelBudget {
+        (**self).pixel_budget()
+    }
+
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+}
+
 /// A policy came back from serving without having answered an ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it did not answer: this is a defect of the policy")]

@@ -11,7 +11,7 @@ use image::RgbImage;
 use crate::crops::{Border, CropSettings, ShownCrop};
 use crate::grammar::AnswerForm;
 use crate::view::AnswerSpace;
-use crate::wire::{Dot, Observation, web_action_query};
+use crate::wire::{Dot, Observation, Question, web_action_query};
 use crate::{Conversation, Message, Part, Role};
 
 /// Whether the policy may zoom.
@@ -39,8 +39,7 @@ pub enum Query {
     Instruction,
     /// `Description: ` and the instruction.
     Description,
-    /// The instruction as the objective of [`web_action_query`], with no previous action. To pass previous
-    /// actions, format the question yourself and use [`Query::Instruction`].
+    /// The instruction as the objective of [`web_action_query`], and what was done before as its previous actions.
     Objective,
 }
 
@@ -314,15 +313,16 @@ impl Preset {
     }
 
     /// The conversation that opens an episode: the task prompt, if any, then the image and the question.
-    pub fn opening(&self, image: Arc<RgbImage>, instruction: &str) -> Conversation {
+    pub fn opening<'q>(&self, image: Arc<RgbImage>, question: impl Into<Question<'q>>) -> Conversation {
+        let asked = question.into();
         let gap = match self.after_image {
             ImageGap::Newline => "\n",
             ImageGap::Nothing => "",
         };
         let question = match self.query {
-            Query::Instruction => instruction.to_owned(),
-            Query::Description => format!("Description: {instruction}"),
-            Query::Objective => web_action_query(instruction, &[]),
+            Query::Instruction => asked.in_words(),
+            Query::Description => format!("Description: {}", asked.in_words()),
+            Query::Objective => web_action_query(asked.instruction, asked.earlier),
         };
         let parts = vec![Part::Image(image), Part::Text(format!("{gap}{question}"))];
         let system = self.system.iter().map(|prompt| Message::text(Role::System, prompt));

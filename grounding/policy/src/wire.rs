@@ -83,6 +83,41 @@ impl Observation {
     }
 }
 
+/// What a policy is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question<'a> {
+    /// What is to be found or done.
+    pub instruction: &'a str,
+    /// What was done before for the same goal, a line for each action.
+    pub earlier: &'a [String],
+}
+
+impl Question<'_> {
+    /// As it is asked where a family has no form of its own for it: the instruction, and below it what was done before.
+    pub fn in_words(&self) -> String {
+        let mut text = self.instruction.to_owned();
+        if !self.earlier.is_empty() {
+            text.push_str("\n\nPREVIOUS ACTIONS:");
+        }
+        for (n, line) in (1..).zip(self.earlier) {
+            text.push_str(&format!("\n{n}. {line}"));
+        }
+        text
+    }
+}
+
+impl<'a> From<&'a str> for Question<'a> {
+    fn from(instruction: &'a str) -> Self {
+        Self { instruction, earlier: &[] }
+    }
+}
+
+impl<'a> From<&'a String> for Question<'a> {
+    fn from(instruction: &'a String) -> Self {
+        Self::from(instruction.as_str())
+    }
+}
+
 /// The question of a web-action policy: the goal and what was done so far, in words.
 ///
 /// The screenshot given along must already carry the set-of-marks boxes.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use image::RgbImage;
 use vigorl_policy::grammar::{Coordinate, Reply};
-use vigorl_policy::wire::{Dot, FORCED_FINAL_PREFIX, Observation};
-use vigorl_policy::{ChatTemplate, Conversation, ImageGap, Message, Preset, Role, View};
+use vigorl_policy::wire::{Dot, FORCED_FINAL_PREFIX, Observation, Question, web_action_query};
+use vigorl_policy::{ChatTemplate, Conversation, ImageGap, Message, Part, Preset, Query, Role, View};
 
 fn qwen() -> ChatTemplate {
     let file = include_bytes!("chat_template.json");
@@ -71,9 +71,24 @@ fn an_own_task_prompt_replaces_the_default_of_the_template() {
 fn a_web_action_question_lists_what_was_done() {
     let previous = ["type  [INPUT] [] [Questions]".to_owned(), "scroll [down]".to_owned()];
     assert_eq!(
-        vigorl_policy::wire::web_action_query("find the forum", &previous),
+        web_action_query("find the forum", &previous),
         "OBJECTIVE: find the forum\n\nPREVIOUS ACTIONS: \n1. type  [INPUT] [] [Questions]\n2. scroll [down]\n\nIMAGE:\n"
     );
+}
+
+#[test]
+fn earlier_actions_stand_where_a_family_expects_them() {
+    let earlier = ["click (3, 4)".to_owned(), "nothing".to_owned()];
+    let asked = |preset: Preset| {
+        let question = Question { instruction: "find the forum", earlier: &earlier };
+        let Conversation { messages, .. } = preset.opening(screenshot(), question);
+        messages.last().unwrap().parts.iter().filter_map(Part::text).collect::<String>()
+    };
+    let objective = Preset { query: Query::Objective, ..Preset::web_grounding() };
+    let said = asked(objective);
+    assert!(said.ends_with(&web_action_query("find the forum", &earlier)), "{said}");
+    let said = asked(Preset::nano());
+    assert!(said.ends_with("find the forum\n\nPREVIOUS ACTIONS:\n1. click (3, 4)\n2. nothing"), "{said}");
 }
 
 /// One zoom after the question, with the given spelling.

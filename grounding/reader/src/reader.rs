@@ -203,7 +203,8 @@ impl Reader {
         // The widest ones first: their memory is large enough for all others, and no core gets a long one at the end.
         let mut order: Vec<usize> = (0..pictures.len()).collect();
         order.sort_by_key(|at| Reverse(pictures[*at].width_when_read()));
-        let read = self.networks.for_each(order.len(), |at, core| pictures[order[at]].read(&self.networks, core))?;
+        let read =
+            self.networks.for_each(order.len(), |at, core| pictures[order[at]].read(&self.networks, core))?;
         let mut read: Vec<_> = order.into_iter().zip(read).collect();
         read.sort_by_key(|(at, _)| *at);
         Ok(read.into_iter().map(|(_, line)| line).collect())

@@ -207,8 +207,7 @@ impl Rewards {
         });
         judgement.entries.push(share_that_holds(clauses));
         if let Some((reward, mode)) = self.judge {
-            let said: Vec<_> =
-                responses.iter().map(|response| reward.said(mode, response, paid)).collect();
+            let said: Vec<_> = responses.iter().map(|response| reward.said(mode, response, paid)).collect();
             judgement.entries.extend(reward.terms(mode).iter().map(|term| mean(term, &said)));
         }
         self.ask_own(line, &mut judgement);
@@ -261,7 +260,8 @@ fn mean(term: &str, said: &[Vec<Entry>]) -> Entry {
                 Said::Worth { bounds, .. } => Some(bounds),
                 _ => None,
             });
-            let (least, most) = bounds.fold((0.0, 0.0), |(a, b): (f64, f64), [least, most]| (a.min(least), b.max(most)));
+            let (least, most) =
+                bounds.fold((0.0, 0.0), |(a, b): (f64, f64), [least, most]| (a.min(least), b.max(most)));
             Entry::worth(term, values.iter().sum::<f64>() / values.len() as f64, [least, most])
         }
         Err(why) => Entry::failed(term, why),

@@ -33,20 +33,6 @@ pub struct Target {
     pub earlier: Vec<String>,
 }
 
-impl Target {
-    /// What a policy is asked: the description, and below it what was done before.
-    pub fn instruction(&self) -> String {
-        let mut text = self.description.clone();
-        if !self.earlier.is_empty() {
-            text.push_str("\n\nPREVIOUS ACTIONS:");
-        }
-        for (n, line) in (1..).zip(&self.earlier) {
-            text.push_str(&format!("\n{n}. {line}"));
-        }
-        text
-    }
-}
-
 /// Where a target is, without looking for it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Place {

@@ -79,8 +79,7 @@ fn gelu<V: Vector>(x: f32) -> f32 {
 pub(super) fn exponential<V: Vector>(x: f32) -> f32 {
     // Adding it leaves a whole number in the lowest bits.
     const SHIFT: f32 = 12_582_912.0;
-    const TAYLOR: [f32; 7] =
-        [1.388_888_9e-3, 8.333_334e-3, 4.166_666_6e-2, 1.666_666_7e-1, 0.5, 1.0, 1.0];
+    const TAYLOR: [f32; 7] = [1.388_888_9e-3, 8.333_334e-3, 4.166_666_6e-2, 1.666_666_7e-1, 0.5, 1.0, 1.0];
     let scaled = (x * std::f32::consts::LOG2_E).clamp(-126.0, 126.0);
     let shifted = scaled + SHIFT;
     let rest = (scaled - (shifted - SHIFT)) * std::f32::consts::LN_2;

@@ -442,8 +442,8 @@ mod tests {
         let ([channels, height, width], [n_out, rows, columns]) = (shape, layer.out_shape(shape).unwrap());
         let [down, across] = layer.kernel;
         let mut out = Vec::new();
-        for (channel, y, x) in (0..n_out * rows * columns)
-            .map(|at| (at / (rows * columns), at / columns % rows, at % columns))
+        for (channel, y, x) in
+            (0..n_out * rows * columns).map(|at| (at / (rows * columns), at / columns % rows, at % columns))
         {
             let mut sum = layer.bias[channel];
             for (input_channel, dy, dx) in (0..channels * down * across)
@@ -492,10 +492,11 @@ mod tests {
                 for threads in [Threads::One, Threads::All(&pool)] {
                     let mut out = vec![f32::NAN; expected.len()];
                     layer.compute(threads, &input, shape, &mut out);
-                    let by =
-                        out.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, |a: f32, b| {
-                            if b.is_nan() { f32::NAN } else { a.max(b) }
-                        });
+                    let by = out
+                        .iter()
+                        .zip(&expected)
+                        .map(|(a, b)| (a - b).abs())
+                        .fold(0.0, |a: f32, b| if b.is_nan() { f32::NAN } else { a.max(b) });
                     assert!(by < 1e-4, "{kernel:?} by {stride:?} on {shape:?}: {by}");
                 }
             }

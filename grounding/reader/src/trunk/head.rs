@@ -131,8 +131,11 @@ impl Head {
         let floor = largest + (least * sum).ln();
         let probability = |logit: f32| (logit - largest).exp() / sum;
         let chunks = logits.chunks(CHUNK).zip((0..).step_by(CHUNK)).zip(most);
-        let some = chunks.filter(|(_, most)| **most >= floor).flat_map(|((chunk, first), _)| (first..).zip(chunk));
-        some.filter(|(_, logit)| **logit >= floor).map(|(class, logit)| (class, probability(*logit))).collect()
+        let some =
+            chunks.filter(|(_, most)| **most >= floor).flat_map(|((chunk, first), _)| (first..).zip(chunk));
+        some.filter(|(_, logit)| **logit >= floor)
+            .map(|(class, logit)| (class, probability(*logit)))
+            .collect()
     }
 }
 
