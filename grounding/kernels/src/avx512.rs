@@ -3,7 +3,7 @@
 //! code.
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{dot_products, multiply, multiply_pairs, scores_of_keys};
+pub(crate) use x86::{dot_products, multiply, multiply_pairs, multiply_panel, scores_of_keys};
 
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use crate::portable::multiply;
@@ -43,6 +43,12 @@ pub(crate) fn multiply_pairs(
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) fn dot_products(_: &[f32], _: usize, _: &[f32], _: &mut [f32]) {
     unreachable!("products of few rows run only where the instructions were found")
+}
+
+/// See the other one.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn multiply_panel(_: &[f32], _: usize, _: &[f32], _: &mut [f32], _: [usize; 3]) {
+    unreachable!("products of many rows run only where the instructions were found")
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -159,6 +165,71 @@ mod x86 {
                 row += height;
             }
         }
+    }
+
+    /// Products of rows of `n_in` values with a panel of weights, `[input][output of the panel]`, two registers wide. They
+    /// are written to rows of `n_out` values, `width` of them from `first` on.
+    pub(crate) fn multiply_panel(
+        x: &[f32],
+        n_in: usize,
+        panel: &[f32],
+        y: &mut [f32],
+        [first, width, n_out]: [usize; 3],
+    ) {
+        let n_rows = x.len() / n_in;
+        assert!(panel.len() == n_in * 2 * LANES && width <= 2 * LANES && first + width <= n_out);
+        assert_eq!(y.len(), n_rows * n_out, "results of a product");
+        let mask = |width: usize| ((1_u32 << width.min(LANES)) - 1) as u16;
+        let masks = [mask(width), mask(width.saturating_sub(LANES))];
+        let mut row = 0;
+        while row < n_rows {
+            // SAFETY: the instructions were detected; rows, panel and results were checked above.
+            row += unsafe {
+                let (x, y) = (x.as_ptr().add(row * n_in), y.as_mut_ptr().add(row * n_out + first));
+                match n_rows - row {
+                    12.. => rows_by_panel::<12>(x, n_in, panel.as_ptr(), y, n_out, masks),
+                    6.. => rows_by_panel::<6>(x, n_in, panel.as_ptr(), y, n_out, masks),
+                    3.. => rows_by_panel::<3>(x, n_in, panel.as_ptr(), y, n_out, masks),
+                    _ => rows_by_panel::<1>(x, n_in, panel.as_ptr(), y, n_out, masks),
+                }
+            };
+        }
+    }
+
+    /// `R` rows by a panel; says how many rows.
+    ///
+    /// # Safety
+    /// The instructions exist; rows, panel and results lie behind the pointers.
+    #[target_feature(enable = "avx512f")]
+    unsafe fn rows_by_panel<const R: usize>(
+        x: *const f32,
+        n_in: usize,
+        panel: *const f32,
+        y: *mut f32,
+        n_out: usize,
+        masks: [u16; 2],
+    ) -> usize {
+        let mut sums = [[_mm512_setzero_ps(); 2]; R];
+        for input in 0..n_in {
+            // SAFETY: the caller's.
+            unsafe {
+                let at = panel.add(input * 2 * LANES);
+                let weights = [_mm512_loadu_ps(at), _mm512_loadu_ps(at.add(LANES))];
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let x = _mm512_set1_ps(*x.add(row * n_in + input));
+                    *sums = [_mm512_fmadd_ps(x, weights[0], sums[0]), _mm512_fmadd_ps(x, weights[1], sums[1])];
+                }
+            }
+        }
+        for (row, sums) in sums.iter().enumerate() {
+            // SAFETY: the caller's; a mask without a lane writes nothing.
+            unsafe {
+                let y = y.add(row * n_out);
+                _mm512_mask_storeu_ps(y, masks[0], sums[0]);
+                _mm512_mask_storeu_ps(y.wrapping_add(LANES), masks[1], sums[1]);
+            }
+        }
+        R
     }
 
     /// The dot products of `R` rows with `O` outputs, `[row][output]`, 16 at most; what is beyond them is 0.

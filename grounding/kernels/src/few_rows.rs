@@ -25,8 +25,6 @@ pub fn multiply_few(isa: Isa, x: &[f32], n_in: usize, weights: &[f32], added: Ad
     }
     let (n_rows, n_out) = (x.len() / n_in, weights.len() / n_in);
     assert_eq!((x.len(), weights.len()), (n_rows * n_in, n_out * n_in), "rows of {n_in} values");
-    assert!(added.bias.is_none_or(|bias| bias.len() == n_out), "length of the bias");
-    assert!(added.base.is_none_or(|base| base.len() == n_rows * n_out), "length of the base");
     let mut y = vec![0.0_f32; n_rows * n_out];
     let n_threads = rayon::current_num_threads();
     if n_threads == 1 || x.len() * n_out < PARALLEL_FROM {
@@ -49,14 +47,7 @@ pub fn multiply_few(isa: Isa, x: &[f32], n_in: usize, weights: &[f32], added: Ad
             }
         }
     }
-    if let Some(bias) = added.bias {
-        for y in y.chunks_exact_mut(n_out) {
-            y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
-        }
-    }
-    if let Some(base) = added.base {
-        y.iter_mut().zip(base).for_each(|(y, base)| *y += base);
-    }
+    added.add_to(&mut y, n_out);
     Some(y)
 }
 

@@ -18,6 +18,7 @@ mod few_rows;
 mod gated;
 mod isa;
 mod lanes;
+mod many_rows;
 mod matrix;
 mod portable;
 
@@ -26,6 +27,7 @@ pub use few_rows::multiply_few;
 pub use gated::GatedMlp;
 pub use isa::Isa;
 pub use lanes::swiglu_row;
+pub use many_rows::{MANY_ROWS, multiply_many};
 pub use matrix::{Added, Format, LAYOUT, QuantizedMatrix, Rows, SharedBytes};
 
 /// Inputs that share a scale of the activations, and of 8-bit weights.

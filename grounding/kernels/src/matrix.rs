@@ -35,6 +35,25 @@ pub struct Added<'a> {
     pub base: Option<&'a [f32]>,
 }
 
+impl Added<'_> {
+    /// Adds it to rows of `n_out` values.
+    ///
+    /// # Panics
+    /// If the lengths do not fit.
+    pub(crate) fn add_to(self, y: &mut [f32], n_out: usize) {
+        assert!(self.bias.is_none_or(|bias| bias.len() == n_out), "length of the bias");
+        assert!(self.base.is_none_or(|base| base.len() == y.len()), "length of the base");
+        if let Some(bias) = self.bias {
+            for y in y.chunks_exact_mut(n_out) {
+                y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+            }
+        }
+        if let Some(base) = self.base {
+            y.iter_mut().zip(base).for_each(|(y, base)| *y += base);
+        }
+    }
+}
+
 /// 64 bytes, aligned to a cache line and a vector register.
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use candle_core::Tensor;
-use vigorl_policy::{Ask, Asks, PolicyError, Sampling};
+use vigorl_policy::{Ask, Asks, Conversation, PolicyError, Sampling};
 
 use crate::engine::{Engine, Prompt, backend};
 use crate::error::EngineError;
@@ -24,7 +24,7 @@ use crate::sampling::Sampled;
 use crate::sessions::{Session, Sessions};
 
 /// Conversations that a thread of a small model takes at least: for fewer, waking it costs more.
-const LEAST_ROWS: usize = 16;
+const LEAST_ROWS: usize = 4;
 
 /// An engine at work.
 pub(crate) struct Serving<'s, 'a, 'e> {
@@ -100,9 +100,18 @@ impl<'a, 'e> Serving<'_, 'a, 'e> {
     fn admit(&mut self, taken: Vec<Ask<'a>>) {
         let mut clock = Instant::now();
         let (mut openings, mut admitted) = (Vec::new(), Vec::new());
-        for Ask { id, conversation, sampling } in taken {
-            let opened = self.engine.prepare(&conversation);
-            let opened = opened.and_then(|prompt| self.open(id, prompt, sampling, &mut openings));
+        let engine = self.engine;
+        let mut conversations: Vec<_> = taken.iter().map(|ask| &*ask.conversation).collect();
+        let prepare = |part: &mut [&Conversation]| -> Vec<_> {
+            part.iter().map(|conversation| engine.prepare(conversation)).collect()
+        };
+        // One alone is prepared sooner than another thread wakes up.
+        let prepared = match conversations.len() {
+            1 => vec![prepare(&mut conversations)],
+            _ => engine.model.threads().spread(&mut conversations, 1, prepare),
+        };
+        for (Ask { id, sampling, .. }, prepared) in taken.into_iter().zip(prepared.into_iter().flatten()) {
+            let opened = prepared.and_then(|prompt| self.open(id, prompt, sampling, &mut openings));
             match opened {
                 Ok(ask) => admitted.push(ask),
                 Err(error) => self.asks.answer(id, Err(error)),

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use candle_core::{Result, Tensor, bail};
-use vigorl_kernels::{Added, Isa, QuantizedMatrix, Rows, multiply_few};
+use vigorl_kernels::{Added, Isa, MANY_ROWS, QuantizedMatrix, Rows, multiply_few, multiply_many};
 
 use crate::error::EngineError;
 use crate::ops::{add_to_rows, is_fused, with_values};
@@ -80,6 +80,9 @@ impl Linear {
                 // One large product instead of a batch of small ones.
                 let x_rows = x.reshape((rows_of(x), ()))?;
                 if is_fused(x) && !is_differentiated {
+                    if let Some(y) = many_rows(&x_rows, weight, bias.as_ref(), base)? {
+                        return y.reshape(with_width(x, y.dim(1)?));
+                    }
                     let y = x_rows.matmul(&weight.t()?)?;
                     return added(&y, bias.as_ref(), base)?.reshape(with_width(x, y.dim(1)?));
                 }
@@ -94,6 +97,29 @@ impl Linear {
 fn dense(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let y = x.matmul(&weight.t()?)?;
     bias.map_or(Ok(y.clone()), |bias| add_to_rows(&y, bias))
+}
+
+/// A product of many rows on one thread; nothing if it is none, or not of numbers of 32 bits.
+fn many_rows(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    base: Option<&Tensor>,
+) -> Result<Option<Tensor>> {
+    let ((n_rows, n_in), n_out) = (x.dims2()?, weight.dim(0)?);
+    if n_rows < MANY_ROWS || rayon::current_num_threads() > 1 {
+        return Ok(None);
+    }
+    let y = with_values(x, |x| {
+        with_values(weight, |weight| {
+            with_optional(bias, |bias| {
+                with_optional(base, |base| {
+                    Ok(multiply_many(Isa::detect(), x, n_in, weight, Added { bias, base }))
+                })
+            })
+        })
+    })?;
+    y.map(|y| Tensor::from_vec(y, (n_rows, n_out), x.device())).transpose()
 }
 
 /// `y` plus bias and base in one pass on this thread: the tensor library adds on threads of its own, behind one lock, and
