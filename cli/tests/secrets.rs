@@ -150,7 +150,18 @@ fn none_of_the_secrets_on_the_screen_is_in_any_file_of_a_run_that_records_all_te
     fs::write(at("task.yaml"), yaml).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
     command
-        .args(["run", "task.yaml", "--secrets", "my.env", "--record-text", "all", "--eyes", "reader", "-v", "--record-rollouts"])
+        .args([
+            "run",
+            "task.yaml",
+            "--secrets",
+            "my.env",
+            "--record-text",
+            "all",
+            "--eyes",
+            "reader",
+            "-v",
+            "--record-rollouts",
+        ])
         .args(["--var", &format!("who={}", SECRETS[8])])
         .current_dir(folder.path())
         .env("XDG_CONFIG_HOME", folder.path().join("user"));

@@ -83,7 +83,7 @@ impl Kit for Tools {
         DevicePixelRatio::ONE
     }
     fn rewards(&self) -> Result<Option<Rewards>, Failure> {
-        let config: Option<RewardsConfig> = self.rewards.map(|text| toml::from_str(text).unwrap());
+        let config: Option<RewardsConfig> = self.rewards.map(toml::from_str).transpose()?;
         Ok(config.as_ref().map(Rewards::in_worlds).transpose()?)
     }
 }

@@ -217,7 +217,8 @@ mod x86 {
                 let weights = [_mm512_loadu_ps(at), _mm512_loadu_ps(at.add(LANES))];
                 for (row, sums) in sums.iter_mut().enumerate() {
                     let x = _mm512_set1_ps(*x.add(row * n_in + input));
-                    *sums = [_mm512_fmadd_ps(x, weights[0], sums[0]), _mm512_fmadd_ps(x, weights[1], sums[1])];
+                    *sums =
+                        [_mm512_fmadd_ps(x, weights[0], sums[0]), _mm512_fmadd_ps(x, weights[1], sums[1])];
                 }
             }
         }

@@ -17,7 +17,13 @@ const PANEL: usize = 2 * LANES;
 ///
 /// # Panics
 /// If the lengths do not fit (caller's bug).
-pub fn multiply_many(isa: Isa, x: &[f32], n_in: usize, weights: &[f32], added: Added<'_>) -> Option<Vec<f32>> {
+pub fn multiply_many(
+    isa: Isa,
+    x: &[f32],
+    n_in: usize,
+    weights: &[f32],
+    added: Added<'_>,
+) -> Option<Vec<f32>> {
     if isa == Isa::Portable || n_in == 0 {
         return None;
     }
@@ -47,7 +53,9 @@ mod tests {
     fn a_row_gets_what_it_gets_alone_and_that_is_the_product() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut draw = |n: usize| (0..n).map(|_| rng.random::<f32>() * 2.0 - 1.0).collect::<Vec<f32>>();
-        for (n_rows, n_in, n_out) in [(1, 192, 64), (23, 192, 1009), (12, 100, 7), (31, 1, 33), (300, 128, 48)] {
+        for (n_rows, n_in, n_out) in
+            [(1, 192, 64), (23, 192, 1009), (12, 100, 7), (31, 1, 33), (300, 128, 48)]
+        {
             let (x, weights, bias) = (draw(n_rows * n_in), draw(n_out * n_in), draw(n_out));
             let base = draw(n_rows * n_out);
             let of = |x: &[f32], base: &[f32]| {
