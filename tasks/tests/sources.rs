@@ -208,6 +208,7 @@ enum Fault {
     None,
     SameSeeds,
     Shared,
+    SharedBySeed,
     Paid,
     Endless,
     Changing,
@@ -233,6 +234,9 @@ impl Source for Faulty {
             _ => 2 * number + u64::from(part == Part::HeldOut),
         }
     }
+    fn is_held_out_by_seed(&self) -> bool {
+        self.0 == Fault::SharedBySeed
+    }
     fn world<'w>(&'w self, _stage: Stage<'w>) -> Result<Box<dyn Environment + 'w>, Failure> {
         Ok(Box::new(FaultyWorld(self.0, picture(0, self.0), 0)))
     }
@@ -252,7 +256,7 @@ impl Environment for FaultyWorld {
         self.2 = self.2.wrapping_add(1);
         let shade = match self.0 {
             Fault::Changing => self.2,
-            Fault::Shared => 7,
+            Fault::Shared | Fault::SharedBySeed => 7,
             _ => seed as u8,
         };
         self.1 = picture(shade, self.0);
@@ -291,6 +295,7 @@ fn every_broken_promise_is_found_by_its_check() {
             &["the seeds of both parts are different", "nothing that is held out is learned from"],
         ),
         (Fault::Shared, &["nothing that is held out is learned from"]),
+        (Fault::SharedBySeed, &[]),
         (Fault::Paid, &["doing nothing earns nothing"]),
         (Fault::Endless, &["only a limit truncates"]),
         (Fault::Changing, &["the same seed gives the same first screenshot"]),
@@ -307,5 +312,10 @@ fn every_broken_promise_is_found_by_its_check() {
         let mut broken = broken.to_vec();
         broken.sort_unstable();
         assert_eq!(failed, broken, "{fault:?}: {checked:#?}");
+        // What a protocol allows is said all the same.
+        let held_out = checked.iter().find(|checked| checked.check.starts_with("nothing that is")).unwrap();
+        let is_told =
+            held_out.detail.as_ref().is_some_and(|detail| detail.contains("shows and asks what seed"));
+        assert_eq!(is_told, held_out.outcome != Outcome::Passed, "{held_out:?}");
     }
 }

@@ -236,7 +236,13 @@ impl Checking<'_> {
         for seed in held_out {
             let shown = self.shown(*seed)?;
             if let Some(other) = learned.get(&shown) {
-                return Err(format!("seed {seed} shows and asks what seed {other} does: `{}`", shown.0));
+                let both = format!("seed {seed} shows and asks what seed {other} does: `{}`", shown.0);
+                return match self.source.is_held_out_by_seed() {
+                    true => not_applicable(format!(
+                        "its protocol holds out seeds, and not what they show; {both}"
+                    )),
+                    false => Err(both),
+                };
             }
         }
         Ok(None)

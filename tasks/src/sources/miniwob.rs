@@ -64,6 +64,10 @@ impl Source for MiniWobSource {
         self.task.why_animated()
     }
 
+    fn is_held_out_by_seed(&self) -> bool {
+        true
+    }
+
     fn world<'w>(&'w self, stage: Stage<'w>) -> Result<Box<dyn Environment + 'w>, Failure> {
         let driver = stage.driver.ok_or("a page of MiniWoB++ needs a browser")?;
         Ok(Box::new(MiniWobWorld::new(driver, &self.pages, self.task, Protocol::Browsergym, &[])))

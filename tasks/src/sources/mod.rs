@@ -101,6 +101,11 @@ pub trait Source: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether a protocol that others publish numbers by holds out seeds alone: two seeds may then show and ask the same.
+    fn is_held_out_by_seed(&self) -> bool {
+        false
+    }
+
     /// Its world, whose reset takes seeds of [`seed`](Self::seed).
     ///
     /// # Errors
