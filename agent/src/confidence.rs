@@ -25,8 +25,13 @@ pub type Features = BTreeMap<String, f64>;
 
 impl Confidence {
     /// Of an answer with these features, by the first map that holds for a screenshot of this size; `raw` where none does.
-    pub fn new(maps: &[ConfidenceMap], size: Size<Screen>, features: Features, raw: f64) -> Self {
-        match maps.iter().find(|map| map.holds_for(size)) {
+    pub fn new<'m>(
+        maps: impl IntoIterator<Item = &'m ConfidenceMap>,
+        size: Size<Screen>,
+        features: Features,
+        raw: f64,
+    ) -> Self {
+        match maps.into_iter().find(|map| map.holds_for(size)) {
             Some(map) => Self { value: map.apply(&features), domain: Some(map.domain.clone()), features },
             None => Self { value: raw, domain: None, features },
         }
@@ -48,6 +53,9 @@ pub struct ConfidenceMap {
     /// The largest screenshot that it holds for, in pixels: width, height. Every size if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_size: Option<[f64; 2]>,
+    /// Whether it was fitted on answers of a single turn: without zooms a policy is far less sure of a pixel.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub single_turn: bool,
     /// SHA-256 of the weights that answered.
     pub weights_sha256: String,
     /// How many answers it was fitted on.
@@ -126,6 +134,7 @@ impl ConfidenceMap {
         (is_finite && !told.is_empty()).then(|| Self {
             domain: domain.to_owned(),
             max_size: None,
+            single_turn: false,
             weights_sha256: weights_sha256.to_owned(),
             n: told.len(),
             intercept: weights[0],

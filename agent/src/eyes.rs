@@ -213,6 +213,7 @@ impl PolicyEyes<'_> {
         let size = ask.screenshot.size();
         let confidence = grounding.confidence.map(|raw| {
             let log_odds = (raw / (1.0 - raw)).ln().clamp(-MAX_LOG_ODDS, MAX_LOG_ODDS);
+            let maps = maps.iter().filter(|map| map.single_turn == self.preset.is_single_turn());
             Confidence::new(maps, size, [("log_odds".to_owned(), log_odds)].into(), raw)
         });
         let decided_by = self.policy.name().to_owned();

@@ -4,24 +4,20 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+mod common;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::{open, played};
 use image::RgbImage;
-use vigorl_agent::Cancel;
-use vigorl_geometry::fit::PixelBudget;
-use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
-use vigorl_interface::Driver;
-use vigorl_judges::{Rewards, RewardsConfig};
-use vigorl_policy::{Completion, Conversation, Finish, Policy, PolicyError, Preset, Sampling, TokenStream};
-use vigorl_rollouts::{ClickSource, Collecting, Ended, Images, Kit, SaidBy, Sample, Wanted, collect};
+use vigorl_policy::Preset;
+use vigorl_rollouts::{ClickSource, Ended};
 use vigorl_tasks::practice::{PageSpec, Split};
-use vigorl_tasks::scripted::{Opened, ScriptedTask};
-use vigorl_tasks::sources::{Part, PictureSource, PracticeSource, Source, TaskSource};
-use vigorl_tasks::{Blind, Failure, Senses};
-use vigorl_webdriver::{Options, WebDriver};
+use vigorl_tasks::scripted::ScriptedTask;
+use vigorl_tasks::sources::{PictureSource, PracticeSource, Source, TaskSource};
 
 /// Cheats by their names, and what is said in every turn of them. Their points, where they have some, lie where nothing is
 /// asked for in any of the environments: in the last column of pixels.
@@ -57,102 +53,11 @@ const CHEATS: [(&str, &str); 14] = [
     ("nothing", ""),
 ];
 
-/// Says the same in every turn, up to where a stop string ends it.
-struct Cheat(&'static str);
-
-impl Policy for Cheat {
-    fn complete(
-        &mut self,
-        _conversation: &Conversation,
-        sampling: &Sampling,
-        _stream: &mut TokenStream<'_>,
-    ) -> Result<Completion, PolicyError> {
-        let ends = sampling.stop.iter().filter_map(|stop| Some(self.0.find(stop)? + stop.len()));
-        let (end, finish) =
-            ends.min().map_or((self.0.len(), Finish::EndOfTurn), |end| (end, Finish::StopString));
-        let text = self.0[..end].to_owned();
-        let token_ids: Vec<u32> = text.bytes().map(u32::from).collect();
-        Ok(Completion {
-            logprobs: vec![-0.5; token_ids.len()],
-            token_ends: (1..=token_ids.len()).collect(),
-            token_ids,
-            text,
-            ends_inside_token: false,
-            forced: Vec::new(),
-            n_passes: 1,
-            n_prompt_tokens: 9,
-            n_cached_tokens: 0,
-            finish,
-            vision: Duration::ZERO,
-            prefill: Duration::ZERO,
-            decode: Duration::ZERO,
-        })
-    }
-
-    fn pixel_budget(&self) -> PixelBudget {
-        PixelBudget { min_pixels: 1, max_pixels: 1 << 24, factor: 1 }
-    }
-
-    fn name(&self) -> &str {
-        "a cheat"
-    }
-}
-
-fn browser(width: u32, height: u32) -> WebDriver {
-    WebDriver::start(Options::headless(width, height)).unwrap()
-}
-
-struct Tools(&'static str);
-
-impl Kit for Tools {
-    fn policy(&self) -> Box<dyn Policy + Send> {
-        Box::new(Cheat(self.0))
-    }
-    fn driver(&self, viewport: Size<Viewport>) -> Result<Box<dyn Driver>, Failure> {
-        Ok(Box::new(browser(viewport.width as u32, viewport.height as u32)))
-    }
-    fn senses(&self) -> Result<Box<dyn Senses>, Failure> {
-        Ok(Box::new(Blind))
-    }
-    fn device_pixel_ratio(&self) -> DevicePixelRatio {
-        DevicePixelRatio::ONE
-    }
-    fn rewards(&self) -> Result<Option<Rewards>, Failure> {
-        // What is learned from by default, and all that a format could be paid.
-        let text = "judge = 'point_in_bbox_multicrop'\nmode = 'fixed'\n\
-                    [weights]\naccuracy = 1\ndiversity = 1\n";
-        Ok(Some(Rewards::in_worlds(&toml::from_str::<RewardsConfig>(text)?)?))
-    }
-}
-
-fn played(source: &dyn Source, said: &'static str, preset: &Preset) -> Vec<Sample> {
-    let how = Collecting {
-        source,
-        kit: &Tools(said),
-        preset,
-        sampling: &Sampling { temperature: 1.0, ..Sampling::greedy(400) },
-        said_by: &SaidBy::default(),
-        images: &Images::nowhere(),
-        settle_cap: Duration::from_secs(5),
-        max_time: None,
-        cancel: &Cancel::default(),
-        n_at_once: 1,
-    };
-    let wanted = Wanted::groups(source, Part::Train, 0, 1, 1, 7, 0);
-    let mut samples = Vec::new();
-    let collected = collect(&how, &wanted, &mut |group| {
-        samples.extend(group.samples.into_iter().map(|played| played.sample));
-        Ok(())
-    });
-    collected.unwrap();
-    samples
-}
-
 /// Nothing of it is paid, neither by the world nor by a judge, and no cheat ends an episode as solved.
 fn nothing_pays(source: &dyn Source) {
     for (cheat, said) in CHEATS {
         for preset in [Preset::web_grounding_multiturn(), Preset::web_grounding()] {
-            let samples = played(source, said, &preset.for_rollouts());
+            let (samples, _) = played(source, said, &preset.for_rollouts(), 1);
             assert_eq!(samples.len(), 1, "{}: {cheat}", source.name());
             for sample in samples {
                 let at = || format!("{}: {cheat}: {sample:#?}", source.name());
@@ -190,10 +95,6 @@ fn form(folder: &Path, yaml: &str) -> ScriptedTask {
     ScriptedTask::parse(yaml).unwrap()
 }
 
-fn open(_: &ScriptedTask) -> Result<Opened, Failure> {
-    Ok(Opened { driver: Box::new(browser(480, 320)), version: "a browser".to_owned() })
-}
-
 #[test]
 fn no_cheat_pays_in_a_task_with_a_goal() {
     let folder = tempfile::tempdir().unwrap();
@@ -204,7 +105,7 @@ fn no_cheat_pays_in_a_task_with_a_goal() {
     nothing_pays(&source);
     // What is right is paid, and only that.
     let right = "<think> There (456, 304). </think>\n<answer> (456, 304) </answer>";
-    let sample = played(&source, right, &Preset::web_grounding().for_rollouts()).remove(0);
+    let sample = played(&source, right, &Preset::web_grounding().for_rollouts(), 1).0.remove(0);
     assert_eq!((sample.paid, sample.ended, sample.actions.len()), (Some(1.0), Ended::Judged, 1));
 }
 

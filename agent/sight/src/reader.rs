@@ -65,7 +65,7 @@ pub fn look(reader: &SharedReader, image: &Arc<RgbImage>, instruction: &str) -> 
     let size = Size::of_pixels(image.width(), image.height());
     let confidence = findings.features().map(|features| {
         let raw = 1.0 / (findings.n_best.max(1) as f64 + features["cost"]);
-        Confidence::new(&MAPS, size, features, raw)
+        Confidence::new(MAPS.iter(), size, features, raw)
     });
     let (image, took, tells) = (Arc::clone(image), clock.elapsed(), reader.tells);
     Ok(Seen { findings, confidence, reading, image, took, tells })

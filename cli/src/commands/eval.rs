@@ -359,8 +359,9 @@ impl<'a> Table<'a> {
         let mut maps: Vec<ConfidenceMap> =
             serde_json::from_str(&text).map_err(|error| usage(format!("`{}`: {error}", path.display())))?;
         let max_size = self.evaluation.viewport().map(|canvas| [canvas.width, canvas.height]);
-        let map = ConfidenceMap { max_size, ..fitted.map.clone() };
-        let place = maps.iter().position(|map| map.domain == domain);
+        let single_turn = self.modes.first().is_some_and(|(mode, ..)| matches!(mode, Mode::SingleTurn));
+        let map = ConfidenceMap { max_size, single_turn, ..fitted.map.clone() };
+        let place = maps.iter().position(|map| map.domain == domain && map.single_turn == single_turn);
         match place {
             Some(place) => maps[place] = map,
             // What holds for small screenshots alone comes first.

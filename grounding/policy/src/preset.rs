@@ -306,6 +306,11 @@ impl Preset {
         self
     }
 
+    /// Whether the first turn is the last one.
+    pub fn is_single_turn(&self) -> bool {
+        self.turns == Turns::Single || self.limits.max_turns <= 1
+    }
+
     /// The same for episodes that are learned from: what is sampled is the policy's own choice, so nothing is held to a form,
     /// searched for or checked.
     pub fn for_rollouts(self) -> Self {

@@ -77,6 +77,14 @@ fn a_web_action_question_lists_what_was_done() {
 }
 
 #[test]
+fn a_preset_without_zooms_has_a_single_turn() {
+    for preset in [Preset::nano(), Preset::web_grounding_multiturn()] {
+        assert!(!preset.is_single_turn() && preset.without_zooms().is_single_turn());
+    }
+    assert!(Preset::web_grounding().is_single_turn());
+}
+
+#[test]
 fn earlier_actions_stand_where_a_family_expects_them() {
     let earlier = ["click (3, 4)".to_owned(), "nothing".to_owned()];
     let asked = |preset: Preset| {

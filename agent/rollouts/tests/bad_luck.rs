@@ -1,0 +1,60 @@
+//! Worlds that go wrong while a policy acts in them: never a reward of 0, and nothing left running.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
+mod common;
+
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::{open, played};
+use vigorl_policy::Preset;
+use vigorl_rollouts::Ended;
+use vigorl_tasks::scripted::ScriptedTask;
+use vigorl_tasks::sources::TaskSource;
+
+const CLICK: &str = "<think> There (240, 160). </think>\n<answer> (240, 160) </answer>";
+
+/// A page that is one large button.
+fn task(folder: &std::path::Path, script: &str, style: &str) -> TaskSource {
+    let page = format!(
+        "<!doctype html><title>page</title><style>{style}</style>\
+         <button id=b style='position:fixed;inset:0'>Go</button><script>{script}</script>"
+    );
+    fs::write(folder.join("page.html"), page).unwrap();
+    let yaml = "name: go\ndraw: { word: [a, b, c, d, e] }\nstart: { url: page.html, viewport: 480x320 }\n\
+                goal: go to ${word}\nexpect: [{ title_contains: done }]\n";
+    let (task, root) = (ScriptedTask::parse(yaml).unwrap(), folder.to_owned());
+    TaskSource::new("go", task, root, Duration::from_secs(2), 3, Arc::new(open)).unwrap()
+}
+
+#[test]
+fn a_page_that_never_becomes_quiet_is_judged_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let style =
+        "@keyframes a { from { color: red } to { color: blue } } #b { animation: a 0.3s infinite alternate }";
+    let script = "let n = 0; setInterval(() => { b.style.left = (n++ % 9) + 'px' }, 20); \
+                  let clicks = 0; b.onclick = () => { if (++clicks == 2) document.title = 'done' }";
+    let clock = Instant::now();
+    let (samples, collected) =
+        played(&task(folder.path(), script, style), CLICK, &Preset::web_grounding().for_rollouts(), 1);
+    assert_eq!((samples.len(), collected.n_errors), (1, 0));
+    assert_eq!((samples[0].paid, samples[0].ended, samples[0].actions.len()), (Some(1.0), Ended::Judged, 2));
+    assert!(clock.elapsed() < Duration::from_secs(30), "{:?}", clock.elapsed());
+}
+
+#[test]
+fn a_page_that_hangs_ends_with_the_time_of_the_episode() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = task(
+        folder.path(),
+        "b.onclick = () => { for (const end = Date.now() + 8000; Date.now() < end;) {} }",
+        "",
+    );
+    let clock = Instant::now();
+    let (samples, collected) = played(&source, CLICK, &Preset::web_grounding().for_rollouts(), 1);
+    assert!(samples.iter().all(|sample| sample.paid != Some(1.0)), "{samples:#?}");
+    assert_eq!(samples.len() + collected.failed.len(), 1);
+    assert!(clock.elapsed() < Duration::from_secs(150), "{:?}", clock.elapsed());
+}
