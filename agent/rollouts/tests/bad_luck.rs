@@ -45,6 +45,18 @@ fn a_page_that_never_becomes_quiet_is_judged_all_the_same() {
 }
 
 #[test]
+fn a_page_that_closes_itself_is_an_error_of_the_world_and_no_reward() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "b.onclick = () => { const tab = open(''); tab.document.write(\"<button style='position:fixed;inset:0' \
+                  onclick='window.close()'>Close</button>\"); tab.document.close(); };";
+    let preset = Preset::web_grounding().for_rollouts();
+    let (samples, collected) = played(&task(folder.path(), script, ""), CLICK, &preset, 2);
+    assert!(samples.is_empty(), "{samples:#?}");
+    // Each was tried twice.
+    assert_eq!((collected.n_errors, collected.failed["go"]), (4, 2));
+}
+
+#[test]
 fn a_page_that_hangs_ends_with_the_time_of_the_episode() {
     let folder = tempfile::tempdir().unwrap();
     let source = task(
