@@ -38,6 +38,9 @@ pub struct Sample {
     pub episode: Option<u64>,
     /// What was to be reached, in words.
     pub goal: String,
+    /// Actions that it could have.
+    #[serde(default)]
+    pub max_steps: Option<usize>,
     /// The first screenshot: a picture beside the line.
     pub first_screenshot: Option<String>,
     /// Who was sampled.
@@ -233,6 +236,7 @@ impl Sample {
             group: around.group,
             episode: None,
             goal: episode.start.as_ref().map_or_else(String::new, |start| start.goal.clone()),
+            max_steps: episode.start.as_ref().and_then(|start| start.max_steps),
             first_screenshot: first.map(|pixels| images.keep(pixels)).transpose()?,
             said_by: around.said_by.clone(),
             sampled_as: SampledAs { temperature: around.sampling.temperature, top_p: around.sampling.top_p },

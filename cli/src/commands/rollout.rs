@@ -328,9 +328,11 @@ pub(crate) fn replay(args: &ReplayRolloutArgs, settings: &Settings, form: Form) 
     let bar = terminal::bar(samples.len() as u64, "samples");
     let (mut n_same, mut different, mut lost) = (0_usize, Vec::new(), Vec::new());
     for name in names {
-        let source = sources::open(name, settings)?;
         let of_source: Vec<&Sample> = samples.iter().filter(|sample| sample.key.source == name).collect();
         let first = of_source[0];
+        let mut as_then = settings.clone();
+        as_then.max_steps = first.max_steps.or(settings.max_steps);
+        let source = sources::open(name, &as_then)?;
         let preset =
             Preset::named(&first.said_by.preset).unwrap_or_else(|| own_preset.clone()).for_rollouts();
         let sampling = Sampling {
