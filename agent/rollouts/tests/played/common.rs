@@ -15,7 +15,7 @@ use vigorl_tasks::{Blind, Failure, Senses};
 use vigorl_webdriver::{Options, WebDriver};
 
 /// Says the same in every turn, up to where a stop string ends it.
-struct Saying(&'static str);
+pub(crate) struct Saying(pub(crate) &'static str);
 
 impl Policy for Saying {
     fn complete(

@@ -1,14 +1,10 @@
 //! Worlds that go wrong while a policy acts in them: never a reward of 0, and nothing left running.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
-
-mod common;
-
 use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::{open, played};
+use crate::common::{open, played};
 use vigorl_policy::Preset;
 use vigorl_rollouts::Ended;
 use vigorl_tasks::scripted::ScriptedTask;

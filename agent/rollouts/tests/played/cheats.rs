@@ -2,16 +2,12 @@
 //!
 //! What a page's own means could do is tried in `tasks/tests/miniwob`: a policy that clicks cannot say it.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
-
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{open, played};
+use crate::common::{open, played};
 use image::RgbImage;
 use vigorl_policy::Preset;
 use vigorl_rollouts::{ClickSource, Ended};

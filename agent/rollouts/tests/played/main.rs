@@ -1,0 +1,7 @@
+//! Episodes of a policy that says what it is told to: cheats, worlds that go wrong, and ordinary runs as samples.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
+mod bad_luck;
+mod cheats;
+mod common;
+mod ordinary;
