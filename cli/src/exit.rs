@@ -1,4 +1,4 @@
-//! Exit codes. Invariant: what the user typed wrong is 2, what failed is 1, an interruption is 130.
+//! Exit codes. Invariant: what the user typed wrong is 2, what failed is 1, what nobody can judge is 3, an interruption is 130.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -24,6 +24,8 @@ pub(crate) enum Ending {
     Done,
     /// It ran to its end, and the end was not success.
     NotDone,
+    /// Everything was done, and nothing tells whether it did anything.
+    NotJudged,
     /// The user broke it off.
     Interrupted,
 }
@@ -38,6 +40,7 @@ pub(crate) fn code(result: anyhow::Result<Ending>) -> ExitCode {
     match result {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::NotDone) => ExitCode::from(1),
+        Ok(Ending::NotJudged) => ExitCode::from(3),
         Ok(Ending::Interrupted) => ExitCode::from(130),
         Err(error) => {
             terminal::error(&chain(&error));

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 use vigorl_interface::{Action, Driver};
+use vigorl_tasks::scripted::{Check, Clause, ReadStep};
 use vigorl_tasks::{Allowance, Environment, Failure, Observation, Performed, Senses, Start, Verdict};
 
 /// What was noted of an episode.
@@ -69,6 +70,19 @@ impl Environment for Noted<'_> {
         let verdict = self.timed(|env| env.judge(answer, senses, allowance))?;
         self.notes.verdict = Some(verdict.clone());
         Ok(verdict)
+    }
+
+    fn check(
+        &mut self,
+        clause: &Clause,
+        senses: &mut dyn Senses,
+        allowance: &Allowance<'_>,
+    ) -> Result<Check, Failure> {
+        self.timed(|env| env.check(clause, senses, allowance))
+    }
+
+    fn read(&mut self, read: &ReadStep, senses: &mut dyn Senses) -> Result<Result<String, String>, Failure> {
+        self.timed(|env| env.read(read, senses))
     }
 
     fn driver(&mut self) -> Option<&mut dyn Driver> {

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use serde_json::json;
 use vigorl_agent::{Agent, Cancel, Checks, Confirm, Ending as Ended, Hands, Leash, Scripted, run_episode};
 use vigorl_geometry::{Size, Viewport};
-use vigorl_interface::{Act, Area};
+use vigorl_interface::{Act, Area, Effect};
 use vigorl_report::write_report;
 use vigorl_rollouts::{Images, Noted, Ordinary, Overheard, SaidBy, Sample, SampleKey, Store, StoreError};
 use vigorl_runs::record::{InputRecord, Summary};
@@ -268,7 +268,8 @@ impl Job {
         !self.task.expect.is_empty() && !args.dry_run
     }
 
-    /// A judged task is done if it is solved; an unjudged click, or a dry run, if every step had an action.
+    /// A judged task is done if it is solved; an unjudged click, or a dry run, if every step had an action. A click behind
+    /// which nothing changed was judged by nobody.
     pub(crate) fn ending(&self, played: &Played, args: &RunArgs) -> anyhow::Result<Ending> {
         if let Some(error) = &played.summary.err_msg {
             anyhow::bail!("{error}");
@@ -277,8 +278,14 @@ impl Job {
             true => played.summary.success == Some(true),
             false => {
                 let recorded = Recorded::read(&played.path)?;
-                let mut steps = recorded.episodes.iter().flat_map(|episode| &episode.steps);
-                steps.all(|step| step.action.as_ref().is_some_and(|action| action.action.is_some()))
+                let steps = recorded.episodes.iter().flat_map(|episode| &episode.steps);
+                let actions: Vec<_> = steps.map(|step| step.action.as_ref()).collect();
+                let is_noop = actions.iter().flatten().any(|action| action.effect == Effect::SuspectedNoop);
+                let done = actions.iter().all(|action| action.is_some_and(|action| action.action.is_some()));
+                if done && is_noop && !args.dry_run {
+                    return Ok(Ending::NotJudged);
+                }
+                done
             }
         };
         Ok(if done { Ending::Done } else { Ending::NotDone })

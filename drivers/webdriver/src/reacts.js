@@ -10,21 +10,35 @@
   const OPAQUE = 'canvas, svg, svg *, video, audio, iframe, frame, object, embed, map';
   // Listeners of so large a part of the page may be meant for anything in it.
   const LARGE = 0.4;
-  const inner = document.elementFromPoint(x, y);
+  // Through open shadow roots and frames of the same origin.
+  const deepest = (root, x, y) => {
+    const element = root.elementFromPoint(x, y);
+    const inShadow = element && element.shadowRoot && element.shadowRoot.elementFromPoint(x, y);
+    if (inShadow && inShadow !== element) return deepest(element.shadowRoot, x, y);
+    if (!element || element.localName !== 'iframe' || !element.contentDocument) return element;
+    const box = element.getBoundingClientRect();
+    return deepest(element.contentDocument, x - box.left - element.clientLeft, y - box.top - element.clientTop) || element;
+  };
+  const inner = deepest(document, x, y);
   if (!inner || inner.matches(OPAQUE)) return null;
+  const page = inner.ownerDocument;
+  const view = page.defaultView;
   if (/pointer|grab/.test(getComputedStyle(inner).cursor)) return true;
   let isReact = false;
-  let isDelegated = [document.body, document.documentElement, document, window].some((node) => node && listens(node));
-  for (let node = inner; node && node !== document.body && node !== document.documentElement; node = node.parentElement) {
-    if (node.matches(OWN)) return true;
-    // A component may listen inside of itself.
-    if (node.localName.includes('-') || node.shadowRoot) return null;
+  let isDelegated = [page.body, page.documentElement, page, view].some((node) => node && listens(node));
+  // Out of shadow roots as well.
+  for (let node = inner, from = null; node && !node.matches('html, body'); from = node, node = node.parentElement || node.getRootNode().host) {
+    // A label of nothing does nothing.
+    if (node.matches(OWN) && (node.localName !== 'label' || node.control)) return true;
+    // A component may listen inside of itself, where nobody came from.
+    const isFromInside = from && from.getRootNode() === node.shadowRoot;
+    if ((node.localName.includes('-') || node.shadowRoot) && !isFromInside) return null;
     const props = Object.keys(node).find((key) => /^__react(Props|EventHandlers)\$/.test(key));
     isReact = isReact || Boolean(props);
     if (props && Object.keys(node[props] || {}).some((key) => /^on(Click|DoubleClick|Mouse(Down|Up)|Pointer(Down|Up)|Touch)/.test(key))) return true;
     if (!listens(node)) continue;
     const { width, height } = node.getBoundingClientRect();
-    if (width * height < LARGE * innerWidth * innerHeight) return true;
+    if (width * height < LARGE * view.innerWidth * view.innerHeight) return true;
     isDelegated = true;
   }
   return isDelegated && !isReact ? null : false;

@@ -33,6 +33,8 @@ const CHROMA: f64 = 60.0;
 const FAINT: f64 = 0.7;
 /// Highest box of a control, in pixels.
 const CONTROL_PX: u32 = 80;
+/// How far its own name is from a checkbox at most, in heights of a line: cells of a table are further apart.
+const OWN_NAME: f64 = 1.2;
 /// How far above or below its name a checkbox of a table is, in pixels.
 const COLUMN_PX: f64 = 40.0;
 /// The same in heights of its line, where that is more.
@@ -401,7 +403,18 @@ impl Surroundings<'_> {
         }
     }
 
-    /// The one right below the name or right above it, in the name's column; its lines are so high.
+    /// Whether a text stands so close beside a mark that the mark is that text's.
+    fn has_own_name(self, mark: Rect<Screen>, line: f64) -> bool {
+        let reach = OWN_NAME * line;
+        let (left, right) = (mark.left - reach, mark.right + reach);
+        self.reading.lines.iter().any(|other| {
+            let at = other.rect;
+            let is_level = (at.center().y - mark.center().y).abs() < 0.5 * line;
+            is_level && at.left < right && at.right > left
+        })
+    }
+
+    /// The one right below the name or right above it, in the name's column, that is no other name's; its lines are so high.
     fn mark_in_column(self, text: Rect<Screen>, line: f64, kind: Kind) -> Option<Rect<Screen>> {
         let reach = COLUMN_PX.max(COLUMN * line);
         let (left, right) = (text.left - 0.5 * reach, text.right + 0.5 * reach);
@@ -409,7 +422,9 @@ impl Surroundings<'_> {
         let above = Rect::new(left, text.top - reach, right, text.top);
         [below, above].into_iter().find_map(|window| {
             let marks = self.marks_in(window, line).into_iter();
-            let mut fitting = marks.filter(|mark| self.looks_like(kind, *mark));
+            let is_its =
+                |mark: &Rect<Screen>| self.looks_like(kind, *mark) && !self.has_own_name(*mark, line);
+            let mut fitting = marks.filter(is_its);
             fitting.next().filter(|_| fitting.next().is_none())
         })
     }

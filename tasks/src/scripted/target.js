@@ -116,6 +116,11 @@ const ACTS = 'a[href], button, input, select, textarea, summary, [role=button], 
   + '[role=checkbox], [role=radio], [role=option], [role=switch], [onclick]';
 const TYPED = 'textarea, select, input:not([type=submit], [type=button], [type=reset], [type=image], [type=checkbox], [type=radio])';
 const plain = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, ' ').trim();
+// What reacts to clicks, as words call it.
+const CONTROL = /\b(button|link|tab|menu|menu item|dropdown)\b/i;
+// Controls that are no larger than what is written on them.
+const TIGHT = 'a[href], button, input, select, textarea, summary, [role=button], [role=link], [role=tab], [role=menuitem], '
+  + '[role=checkbox], [role=radio], [role=option], [role=switch]';
 // Elements that hardly anybody makes a button of.
 const NO_BUTTONS = {
   'a heading': 'h1, h2, h3, h4, h5, h6',
@@ -133,7 +138,7 @@ const skeleton = (text) => plain(text.replace(/[Il|1!]/g, 'l').replace(/[O0]/g, 
 // alike; or it is no button or link, which the words name. Only elements count that hardly anybody makes a button of, and
 // that look like none to the pointer.
 const idle = (inner, acting, words) => {
-  if (inner.closest(':disabled, [aria-disabled=true]')) return 'is disabled';
+  if (closestOf(inner, ':disabled, [aria-disabled=true]')) return 'is disabled';
   const shown = (acting || inner).textContent.slice(0, 200).split(/[^\p{L}]+/u);
   if (shown.some(isTwofold)) return 'is written in letters of two alphabets';
   const isOther = (text) => /[\p{Script=Cyrillic}\p{Script=Greek}]/u.test(text) && !/\p{Script=Latin}/u.test(text);
@@ -141,13 +146,25 @@ const idle = (inner, acting, words) => {
     return 'is written in letters of another alphabet';
   }
   const unquoted = words.replace(QUOTED, '');
-  const isControl = /\b(button|link)\b/i.test(unquoted);
+  const control = (unquoted.match(CONTROL) || [''])[0].toLowerCase();
+  const isControl = Boolean(control);
+  const named = nameIn(words);
+  const countOf = (text) => text.split(' ').filter((word) => word).length;
+  // A word in a longer text, which something large around it makes clickable: a card, a row, an advertisement.
+  const around = acting ? (acting.matches(TIGHT) ? null : acting) : pointed(inner);
+  const [own, whole] = [inner, around || inner].map((e) => plain(e.textContent.slice(0, 2000)));
+  const isPart = countOf(named) <= 2 && own !== named && ` ${own} `.includes(` ${named} `);
+  if (around && isPart && countOf(own) >= countOf(named) + 2 && countOf(whole) >= countOf(named) + 4) return 'only mentions it';
   if (acting) {
-    if (isControl && acting.matches(TYPED)) return 'is a field, and no button';
-    const own = acting.matches('button, a, [role=button], [role=link]') ? nameOf(acting) : '';
-    const [is, said] = [plain(own), ` ${plain(words)} `];
+    const label = plain(nameOf(acting));
+    const more = countOf(label) - countOf(named);
+    const saysMore = /button/.test(control) ? more >= 4 : !control && countOf(named) === 1 && more >= 6;
+    if (acting.matches('a') && saysMore && ` ${label} `.includes(` ${named} `)) return 'is a link that says more';
+    if (/button|link|tab/.test(control) && acting.matches(TYPED)) return `is a field, and no ${control}`;
+    const called = acting.matches('button, a, [role=button], [role=link]') ? nameOf(acting) : '';
+    const [is, said] = [plain(called), ` ${plain(words)} `];
     // Drawn alike, and spelled otherwise.
-    if (is && !said.includes(` ${is} `) && ` ${skeleton(words)} `.includes(` ${skeleton(own)} `)) return `is spelled \`${own.slice(0, 80)}\``;
+    if (is && !said.includes(` ${is} `) && ` ${skeleton(words)} `.includes(` ${skeleton(called)} `)) return `is spelled \`${called.slice(0, 80)}\``;
     // `Save` is not what `Do not save` does.
     const isDenied = (text) => /(^| )(not|don t|never|no|without)( |$)/.test(text);
     if (is && isDenied(is) && !isDenied(said)) return 'says the opposite';
@@ -167,29 +184,58 @@ const idle = (inner, acting, words) => {
     if (!isPlain(element)) break;
     element = element.parentElement;
   }
-  if (isStruck && isControl) return 'is struck out, and no button';
+  if (isStruck && isControl) return `is struck out, and no ${control}`;
   const kind = element && Object.keys(NO_BUTTONS).find((one) => element.matches(NO_BUTTONS[one]));
   if (!kind || element.closest('label, [tabindex], [contenteditable]')) return null;
-  if (isControl) return `is ${kind}, and no button`;
+  if (isControl) return `is ${kind}, and no ${control}`;
   // A sentence that mentions a name is not what has the name.
-  const named = nameIn(words);
   const sentence = plain(element.textContent);
   const isMentioned = ` ${sentence} `.includes(` ${named} `) && sentence.split(' ').length >= named.split(' ').length + 4;
   return kind === 'a text' && isMentioned ? 'only mentions it in a sentence' : null;
+};
+// The innermost element at a point, through open shadow roots and frames of the same origin, and where its page begins.
+const deepest = (root, x, y, left = 0, top = 0) => {
+  const element = root.elementFromPoint(x, y);
+  if (!element) return { element, left, top };
+  const inShadow = element.shadowRoot && element.shadowRoot.elementFromPoint(x, y);
+  if (inShadow && inShadow !== element) return deepest(element.shadowRoot, x, y, left, top);
+  if (element.localName === 'iframe' && element.contentDocument) {
+    const box = element.getBoundingClientRect();
+    const [dx, dy] = [box.left + element.clientLeft, box.top + element.clientTop];
+    const inside = deepest(element.contentDocument, x - dx, y - dy, left + dx, top + dy);
+    return inside.element ? inside : { element, left, top };
+  }
+  return { element, left, top };
+};
+// As `closest`, out of shadow roots as well.
+const closestOf = (element, selector) => {
+  for (let from = element; from; from = from.getRootNode().host) {
+    const found = from.closest(selector);
+    if (found) return found;
+  }
+  return null;
+};
+// The outermost element around one that looks clickable to the pointer, if it does.
+const pointed = (inner) => {
+  const isPointed = (e) => ['pointer', 'grab'].includes(getComputedStyle(e).cursor);
+  let element = isPointed(inner) ? inner : null;
+  while (element && element.parentElement && isPointed(element.parentElement)) element = element.parentElement;
+  return element;
 };
 // What is at a point, and, if it does something else than the words say, the one element on view that they name.
 const elementAt = ({ x, y, words }) => {
   const said = ` ${plain(words)} `;
   const isSaid = (element) => { const name = plain(nameOf(element)); return name.length > 1 && said.includes(` ${name} `); };
-  const inner = document.elementFromPoint(x, y);
+  const { element: inner, left: dx, top: dy } = deepest(document, x, y);
   if (!inner) return null;
-  const acting = inner.closest(ACTS);
+  const acting = closestOf(inner, ACTS);
   const element = acting || inner;
-  const { left, top, right, bottom } = element.getBoundingClientRect();
+  const box = element.getBoundingClientRect();
+  const [left, top, right, bottom] = [box.left + dx, box.top + dy, box.right + dx, box.bottom + dy];
   const found = { role: roleOf(element), name: nameOf(element).slice(0, 200), left, top, right, bottom, meant: null, acts: Boolean(acting) };
   const named = nameIn(words);
-  found.is_named = (inner.matches('img') && (!found.name || ` ${plain(found.name)} `.includes(` ${named} `))) || /\b(button|link)\b/i.test(words.replace(QUOTED, '')) || ` ${plain(inner.textContent.slice(0, 400))} `.includes(` ${named} `);
-  const isNothing = inner === document.body || inner === document.documentElement;
+  found.is_named = (inner.matches('img') && (!found.name || ` ${plain(found.name)} `.includes(` ${named} `))) || CONTROL.test(words.replace(QUOTED, '')) || ` ${plain(inner.textContent.slice(0, 400))} `.includes(` ${named} `);
+  const isNothing = inner.matches('html, body');
   // A click into a field does nothing by itself, and fields are often called otherwise than they are labelled.
   const isField = acting && acting.matches(TYPED);
   if (isNothing || (acting && !isField && found.name && !isSaid(acting))) {
