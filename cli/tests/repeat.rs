@@ -118,8 +118,16 @@ fn a_line_for_each_and_a_sum_and_exit_code_0_if_all_are_solved() {
 #[test]
 fn what_is_clicked_but_not_judged_is_done_or_not() {
     let folder = tempfile::tempdir().unwrap();
-    let page = "data:text/html,<svg width=190 height=150><circle cx=90 cy=70 r=20 fill=red>";
-    let args = ["run", "the red circle", "--url", page, "--viewport", "192x160", "--junit", "junit.xml"];
+    let page = "data:text/html,<svg width=190 height=150><circle cx=90 cy=70 r=20 fill=red";
+    let (reacts, rests) = (format!("{page} onclick=this.setAttribute('r',30)>"), format!("{page}>"));
+    let args = |page| ["run", "the red circle", "--url", page, "--viewport", "192x160"];
+    // A click behind which nothing changed was judged by nobody.
+    let output = vigorl(folder.path(), &args(&rests)).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", words(&output));
+    let output = vigorl(folder.path(), &[&args(&rests)[..], &["--repeat", "1"]].concat()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", words(&output));
+    assert!(words(&output).contains("not done: nothing changed on the screen"), "{}", words(&output));
+    let args = [&args(&reacts)[..], &["--junit", "junit.xml"]].concat();
     let output = vigorl(folder.path(), &args).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", words(&output));
     assert!(words(&output).contains("the red circle: 1 of 1 done"), "{}", words(&output));

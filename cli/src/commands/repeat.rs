@@ -134,12 +134,15 @@ fn outcome_of(
     let outcome = match failure {
         _ if cancel.is_set() && played.summary.truncated => Outcome::NotPlayed,
         Some(message) => Outcome::Failed(message),
-        None if job.ending(&played, args)? == Ending::Done => Outcome::Solved,
-        None => {
-            let end = recorded.episodes.first().and_then(|episode| episode.outcome.as_ref());
-            let detail = end.and_then(|end| end.detail.clone());
-            Outcome::NotSolved(detail.unwrap_or_else(|| "not every step was done".to_owned()))
-        }
+        None => match job.ending(&played, args)? {
+            Ending::Done => Outcome::Solved,
+            Ending::NotJudged => Outcome::NotSolved("nothing changed on the screen".to_owned()),
+            Ending::NotDone | Ending::Interrupted => {
+                let end = recorded.episodes.first().and_then(|episode| episode.outcome.as_ref());
+                let detail = end.and_then(|end| end.detail.clone());
+                Outcome::NotSolved(detail.unwrap_or_else(|| "not every step was done".to_owned()))
+            }
+        },
     };
     Ok((outcome, Some((played.path, played.report))))
 }
