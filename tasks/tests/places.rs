@@ -263,3 +263,37 @@ fn what_reacts_to_nothing_is_not_clicked_and_what_may_react_is() {
         ElementAt::look(&mut driver, &screenshot, Point::new(10.0, 7.0), "Save", true).unwrap().unwrap();
     assert_eq!(plain.idle, None);
 }
+
+#[test]
+fn frames_and_components_are_looked_into_and_words_in_a_card_are_no_control() {
+    let page = "<style>body { margin: 0 } body > * { margin: 0; padding: 0; height: 14px; display: block; font: 10px/14px serif; \
+         border: 0; width: 300px }</style>\
+         <iframe srcdoc=\"<body style='margin:0'><button disabled style='height:14px'>Save</button>\"></iframe>\
+         <iframe srcdoc=\"<body style='margin:0'><button style='height:14px'>Save</button>\"></iframe>\
+         <div id=off></div><div id=text></div><div id=on></div><label>Save</label><h3>Save</h3>\
+         <div onclick=1 style='cursor: pointer'><p style='margin: 0'>They will not save this before Friday</p></div>\
+         <a href='#x'><b>Save</b> up to 70 % on shoes today only</a>\
+         <script>const inside = (host, html) => { host.attachShadow({ mode: 'open' }).innerHTML = html };\
+         inside(off, '<button disabled>Save</button>'); inside(text, '<p style=\"margin:0\">Save</p>');\
+         inside(on, '<button>Save</button>');</script>";
+    let mut driver = shown(1.0, page);
+    let screenshot = driver.screenshot().unwrap();
+    let mut idle = |row: u32, words: &str| {
+        let at = Point::new(10.0, f64::from(14 * row + 7));
+        let element = ElementAt::look(&mut driver, &screenshot, at, words, true).unwrap().unwrap();
+        element.idle.unwrap_or_default()
+    };
+    assert_eq!(idle(0, "the Save button"), "is disabled");
+    assert_eq!(idle(1, "the Save button"), "");
+    assert_eq!(idle(2, "the Save button"), "is disabled");
+    assert_eq!(idle(3, "the Save button"), "is a text, and no button");
+    assert_eq!(idle(4, "the Save button"), "");
+    assert_eq!(idle(5, "Save"), "is nothing that reacts to a click");
+    assert_eq!(idle(6, "the Save tab"), "is a heading, and no tab");
+    for words in ["Save", "click Save"] {
+        assert_eq!(idle(7, words), "only mentions it", "{words}");
+        assert_eq!(idle(8, words), "is a link that says more", "{words}");
+    }
+    assert_eq!(idle(7, "They will not save this before Friday"), "");
+    assert_eq!(idle(8, "Save up to 70 % on shoes today only"), "");
+}
