@@ -273,6 +273,7 @@ fn frames_and_components_are_looked_into_and_words_in_a_card_are_no_control() {
          <div id=off></div><div id=text></div><div id=on></div><label>Save</label><h3>Save</h3>\
          <div onclick=1 style='cursor: pointer'><p style='margin: 0'>They will not save this before Friday</p></div>\
          <a href='#x'><b>Save</b> up to 70 % on shoes today only</a>\
+         <a href='#x'><img width=40 height=14 src='data:image/gif;base64,R0lGODlhAQABAAAAACw='></a>\
          <script>const inside = (host, html) => { host.attachShadow({ mode: 'open' }).innerHTML = html };\
          inside(off, '<button disabled>Save</button>'); inside(text, '<p style=\"margin:0\">Save</p>');\
          inside(on, '<button>Save</button>');</script>";
@@ -294,6 +295,8 @@ fn frames_and_components_are_looked_into_and_words_in_a_card_are_no_control() {
         assert_eq!(idle(7, words), "only mentions it", "{words}");
         assert_eq!(idle(8, words), "is a link that says more", "{words}");
     }
+    assert_eq!(idle(9, "the Save button"), "is a picture that a link is around");
+    assert_eq!(idle(9, "the shop logo"), "");
     assert_eq!(idle(7, "They will not save this before Friday"), "");
     assert_eq!(idle(8, "Save up to 70 % on shoes today only"), "");
 }

@@ -159,6 +159,9 @@ const idle = (inner, acting, words) => {
     const label = plain(nameOf(acting));
     const more = countOf(label) - countOf(named);
     const saysMore = /button/.test(control) ? more >= 4 : !control && countOf(named) === 1 && more >= 6;
+    // What is drawn in a picture is nobody's name, and a link may lead anywhere.
+    const isDrawn = inner.matches('img') && acting.matches('a') && !` ${label} `.includes(` ${named} `);
+    if (isDrawn && !/\b(icon|image|picture|photo|logo|banner|link)\b/i.test(unquoted)) return 'is a picture that a link is around';
     if (acting.matches('a') && saysMore && ` ${label} `.includes(` ${named} `)) return 'is a link that says more';
     if (/button|link|tab/.test(control) && acting.matches(TYPED)) return `is a field, and no ${control}`;
     const called = acting.matches('button, a, [role=button], [role=link]') ? nameOf(acting) : '';
