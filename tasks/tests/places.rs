@@ -295,6 +295,7 @@ fn frames_and_components_are_looked_into_and_words_in_a_card_are_no_control() {
         assert_eq!(idle(7, words), "only mentions it", "{words}");
         assert_eq!(idle(8, words), "is a link that says more", "{words}");
     }
+    assert_eq!(idle(8, "the Save button"), "is a link that says more");
     assert_eq!(idle(9, "the Save button"), "is a picture that a link is around");
     assert_eq!(idle(9, "the shop logo"), "");
     assert_eq!(idle(7, "They will not save this before Friday"), "");

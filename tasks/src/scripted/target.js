@@ -148,7 +148,7 @@ const idle = (inner, acting, words) => {
   const unquoted = words.replace(QUOTED, '');
   const control = (unquoted.match(CONTROL) || [''])[0].toLowerCase();
   const isControl = Boolean(control);
-  const named = nameIn(words);
+  const named = nameIn(words).replace(/ (button|link|tab|menu|menu item|dropdown)$/, '');
   const countOf = (text) => text.split(' ').filter((word) => word).length;
   // A word in a longer text, which something large around it makes clickable: a card, a row, an advertisement.
   const around = acting ? (acting.matches(TIGHT) ? null : acting) : pointed(inner);
