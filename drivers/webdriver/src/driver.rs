@@ -261,7 +261,9 @@ impl Driver for WebDriver {
     }
 
     fn reacts_at(&mut self, at: Point<Viewport>) -> Result<Option<bool>, DriverError> {
-        let expression = format!("{}({}, {})", include_str!("reacts.js").trim_end(), at.x, at.y);
+        let (deepest, reacts) = (include_str!("deepest.js"), include_str!("reacts.js").trim_end());
+        let expression =
+            format!("(() => {{ {deepest} const reacts = {reacts}; return reacts({}, {}); }})()", at.x, at.y);
         let parameters =
             json!({ "expression": expression, "includeCommandLineAPI": true, "returnByValue": true });
         let answer = self.session.devtools("ask what reacts", "Runtime.evaluate", parameters)?;

@@ -11,26 +11,19 @@ use vigorl_interface::DriverError;
 
 use crate::session::Session;
 
-/// Finds the element at a point, through shadow roots and frames of the same origin, and what it is a label of.
+/// Finds the element at a point, and what it is a label of. Needs deepest.js.
 const AT_POINT: &str = "
-    const at = (root, x, y) => {
-        const e = root.elementFromPoint(x, y);
-        if (e && e.shadowRoot && e.shadowRoot.elementFromPoint(x, y) !== e) return at(e.shadowRoot, x, y);
-        if (e && e.localName === 'iframe' && e.contentDocument) {
-            const box = e.getBoundingClientRect();
-            return at(e.contentDocument, x - box.left - e.clientLeft, y - box.top - e.clientTop);
-        }
-        return e;
-    };
-    const found = at(document, arguments[0], arguments[1]);
+    const found = deepest(document, arguments[0], arguments[1]).element;
     const label = found && found.closest('label');
     const element = (label && label.control) || found;
 ";
+/// The element at a point, through shadow roots and frames.
+const DEEPEST: &str = include_str!("deepest.js");
 
 /// Chooses an option by its text, as a person would: the page is told by the usual events.
 pub(crate) fn select(session: &Session, at: Point<Viewport>, option: &str) -> Result<(), DriverError> {
     let script = format!(
-        "{AT_POINT}
+        "{DEEPEST}{AT_POINT}
         const list = element && element.closest('select');
         if (!list) return 'there is no list at this point';
         if (list.disabled) return 'the list is disabled';
@@ -56,7 +49,7 @@ pub(crate) fn upload(session: &Session, at: Point<Viewport>, files: &[PathBuf]) 
         return Err(refused("upload", "no file is named"));
     }
     let script = format!(
-        "{AT_POINT}
+        "{DEEPEST}{AT_POINT}
         // A button is often what shows of a field beside it.
         const near = element && element.closest('button, a, [role=button]');
         const field = element && element.matches('input[type=file]')

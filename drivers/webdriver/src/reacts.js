@@ -1,5 +1,5 @@
 // Whether a click at a point reaches something that reacts to clicks: true, false, or null where nobody can tell. Needs
-// `getEventListeners`, which DevTools lend to what they evaluate.
+// `getEventListeners`, which DevTools lend to what they evaluate, and deepest.js.
 ((x, y) => {
   const KINDS = ['click', 'mousedown', 'mouseup', 'pointerdown', 'pointerup', 'dblclick', 'touchstart', 'touchend', 'contextmenu'];
   const listens = (node) => { const all = getEventListeners(node); return KINDS.some((kind) => all[kind]); };
@@ -10,16 +10,7 @@
   const OPAQUE = 'canvas, svg, svg *, video, audio, iframe, frame, object, embed, map';
   // Listeners of so large a part of the page may be meant for anything in it.
   const LARGE = 0.4;
-  // Through open shadow roots and frames of the same origin.
-  const deepest = (root, x, y) => {
-    const element = root.elementFromPoint(x, y);
-    const inShadow = element && element.shadowRoot && element.shadowRoot.elementFromPoint(x, y);
-    if (inShadow && inShadow !== element) return deepest(element.shadowRoot, x, y);
-    if (!element || element.localName !== 'iframe' || !element.contentDocument) return element;
-    const box = element.getBoundingClientRect();
-    return deepest(element.contentDocument, x - box.left - element.clientLeft, y - box.top - element.clientTop) || element;
-  };
-  const inner = deepest(document, x, y);
+  const inner = deepest(document, x, y).element;
   if (!inner || inner.matches(OPAQUE)) return null;
   const page = inner.ownerDocument;
   const view = page.defaultView;

@@ -52,24 +52,25 @@ pub fn multiply_few(isa: Isa, x: &[f32], n_in: usize, weights: &[f32], added: Ad
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
 
-    #[test]
-    fn a_row_gets_what_it_gets_alone_and_that_is_the_product() {
+    /// Checks products of so many rows, inputs and outputs: against their definition, and each row against itself alone.
+    pub(crate) fn each_row_gets_its_own(
+        multiply: impl Fn(Isa, &[f32], usize, &[f32], Added<'_>) -> Option<Vec<f32>>,
+        sizes: [[usize; 3]; 5],
+    ) {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut draw = |n: usize| (0..n).map(|_| rng.random::<f32>() * 2.0 - 1.0).collect::<Vec<f32>>();
-        for (n_rows, n_in, n_out) in
-            [(1, 192, 64), (8, 192, 1009), (17, 100, 7), (5, 15, 33), (40, 2048, 300)]
-        {
+        for [n_rows, n_in, n_out] in sizes {
             let (x, weights, bias) = (draw(n_rows * n_in), draw(n_out * n_in), draw(n_out));
             let base = draw(n_rows * n_out);
             let of = |x: &[f32], base: &[f32]| {
                 let added = Added { bias: Some(&bias), base: Some(base) };
-                multiply_few(Isa::detect(), x, n_in, &weights, added)
+                multiply(Isa::detect(), x, n_in, &weights, added)
             };
             let Some(together) = of(&x, &base) else { return };
             for (row, together) in together.chunks(n_out).enumerate() {
@@ -83,5 +84,11 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_row_gets_what_it_gets_alone_and_that_is_the_product() {
+        let sizes = [[1, 192, 64], [8, 192, 1009], [17, 100, 7], [5, 15, 33], [40, 2048, 300]];
+        each_row_gets_its_own(multiply_few, sizes);
     }
 }

@@ -44,35 +44,12 @@ pub fn multiply_many(
 
 #[cfg(test)]
 mod tests {
-    use rand::{RngExt, SeedableRng};
-    use rand_chacha::ChaCha8Rng;
-
     use super::*;
+    use crate::few_rows::tests::each_row_gets_its_own;
 
     #[test]
     fn a_row_gets_what_it_gets_alone_and_that_is_the_product() {
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let mut draw = |n: usize| (0..n).map(|_| rng.random::<f32>() * 2.0 - 1.0).collect::<Vec<f32>>();
-        for (n_rows, n_in, n_out) in
-            [(1, 192, 64), (23, 192, 1009), (12, 100, 7), (31, 1, 33), (300, 128, 48)]
-        {
-            let (x, weights, bias) = (draw(n_rows * n_in), draw(n_out * n_in), draw(n_out));
-            let base = draw(n_rows * n_out);
-            let of = |x: &[f32], base: &[f32]| {
-                let added = Added { bias: Some(&bias), base: Some(base) };
-                multiply_many(Isa::detect(), x, n_in, &weights, added)
-            };
-            let Some(together) = of(&x, &base) else { return };
-            for (row, together) in together.chunks(n_out).enumerate() {
-                let (x, base) = (&x[row * n_in..][..n_in], &base[row * n_out..][..n_out]);
-                assert_eq!(of(x, base).as_deref(), Some(together), "{n_rows} {n_in} {n_out}");
-                for (output, got) in together.iter().enumerate() {
-                    let weights = &weights[output * n_in..][..n_in];
-                    let dot: f64 = x.iter().zip(weights).map(|(a, b)| f64::from(a * b)).sum();
-                    let expected = dot + f64::from(bias[output] + base[output]);
-                    assert!((f64::from(*got) - expected).abs() < 2e-5, "{got} instead of {expected}");
-                }
-            }
-        }
+        let sizes = [[1, 192, 64], [23, 192, 1009], [12, 100, 7], [31, 1, 33], [300, 128, 48]];
+        each_row_gets_its_own(multiply_many, sizes);
     }
 }

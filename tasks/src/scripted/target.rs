@@ -348,7 +348,9 @@ impl ElementAt {
         let middle = Point::new(at.x.floor() + 0.5, at.y.floor() + 0.5);
         let css = screenshot.viewport_from_screen().apply(middle);
         let asked = serde_json::json!({ "x": css.x, "y": css.y, "words": words });
-        let script = format!("{}\nreturn elementAt({asked});", include_str!("target.js"));
+        let (deepest, target) =
+            (include_str!("../../../drivers/webdriver/src/deepest.js"), include_str!("target.js"));
+        let script = format!("{deepest}{target}\nreturn elementAt({asked});");
         let said = told(driver.evaluate(&script))?.ok();
         let Some(mut element) = said.and_then(|said| serde_json::from_str::<Self>(&said).ok()) else {
             return Ok(None);
