@@ -14,6 +14,26 @@ use vigorl_tasks::sources::{Part, Source};
 use vigorl_tasks::{Blind, Failure, Senses};
 use vigorl_webdriver::{Options, WebDriver};
 
+/// A turn whose tokens are its bytes.
+pub(crate) fn completion(text: &str, finish: Finish) -> Completion {
+    let token_ids: Vec<u32> = text.bytes().map(u32::from).collect();
+    Completion {
+        text: text.to_owned(),
+        logprobs: vec![-0.5; token_ids.len()],
+        token_ends: (1..=token_ids.len()).collect(),
+        token_ids,
+        ends_inside_token: false,
+        forced: Vec::new(),
+        n_passes: 1,
+        n_prompt_tokens: 9,
+        n_cached_tokens: 0,
+        finish,
+        vision: Duration::ZERO,
+        prefill: Duration::ZERO,
+        decode: Duration::from_millis(1),
+    }
+}
+
 /// Says the same in every turn, up to where a stop string ends it.
 pub(crate) struct Saying(pub(crate) &'static str);
 
@@ -27,23 +47,7 @@ impl Policy for Saying {
         let ends = sampling.stop.iter().filter_map(|stop| Some(self.0.find(stop)? + stop.len()));
         let (end, finish) =
             ends.min().map_or((self.0.len(), Finish::EndOfTurn), |end| (end, Finish::StopString));
-        let text = self.0[..end].to_owned();
-        let token_ids: Vec<u32> = text.bytes().map(u32::from).collect();
-        Ok(Completion {
-            logprobs: vec![-0.5; token_ids.len()],
-            token_ends: (1..=token_ids.len()).collect(),
-            token_ids,
-            text,
-            ends_inside_token: false,
-            forced: Vec::new(),
-            n_passes: 1,
-            n_prompt_tokens: 9,
-            n_cached_tokens: 0,
-            finish,
-            vision: Duration::ZERO,
-            prefill: Duration::ZERO,
-            decode: Duration::ZERO,
-        })
+        Ok(completion(&self.0[..end], finish))
     }
 
     fn pixel_budget(&self) -> PixelBudget {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::common::completion;
 use image::RgbImage;
 use vigorl_agent::Cancel;
 use vigorl_geometry::fit::PixelBudget;
@@ -36,22 +37,7 @@ impl Policy for Drawing {
             0 => "nothing".to_owned(),
             _ => format!("<think> There ({x}, 5). </think>\n<answer> ({x}, 5) </answer>"),
         };
-        let token_ids: Vec<u32> = text.bytes().map(u32::from).collect();
-        Ok(Completion {
-            logprobs: vec![-0.5; token_ids.len()],
-            token_ends: (1..=token_ids.len()).collect(),
-            token_ids,
-            text,
-            ends_inside_token: false,
-            forced: Vec::new(),
-            n_passes: 1,
-            n_prompt_tokens: 9,
-            n_cached_tokens: 0,
-            finish: Finish::StopString,
-            vision: Duration::ZERO,
-            prefill: Duration::ZERO,
-            decode: Duration::from_millis(1),
-        })
+        Ok(completion(&text, Finish::StopString))
     }
 
     fn pixel_budget(&self) -> PixelBudget {
