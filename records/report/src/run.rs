@@ -141,7 +141,18 @@ fn notices(recorded: &Recorded) -> Markup {
             }
         }
         @if let Some(error) = &summary.err_msg { p.notice.bad { (error) } }
-        @if summary.truncated { p.notice { "The run was ended from outside: " (who_ended_it(recorded, summary)) "." } }
+        @if summary.truncated { p.notice { (what_was_cut(recorded, summary)) } }
+    }
+}
+
+/// One episode is the run; of several, each may have a limit of its own.
+fn what_was_cut(recorded: &Recorded, summary: &Summary) -> String {
+    let ends = || recorded.episodes.iter().filter_map(|episode| episode.outcome.as_ref());
+    match (ends().filter(|end| end.truncated).count(), recorded.episodes.len()) {
+        (n_cut, n) if n > 1 && n_cut > 0 => {
+            format!("{n_cut} of {n} episodes were ended by a limit of theirs, or from outside.")
+        }
+        _ => format!("The run was ended from outside: {}.", who_ended_it(recorded, summary)),
     }
 }
 
@@ -212,13 +223,17 @@ mod tests {
     use super::*;
 
     fn ended(outcome: EpisodeRecord, err_msg: Option<&str>) -> String {
+        all_ended(vec![outcome], err_msg)
+    }
+
+    fn all_ended(outcomes: Vec<EpisodeRecord>, err_msg: Option<&str>) -> String {
         let summary = Summary { truncated: true, err_msg: err_msg.map(str::to_owned), ..Summary::default() };
-        let episode = RecordedEpisode { outcome: Some(outcome), ..RecordedEpisode::default() };
+        let of = |outcome| RecordedEpisode { outcome: Some(outcome), ..RecordedEpisode::default() };
         render(&Recorded {
             root: PathBuf::new(),
             run: RunRecord::default(),
             events: Vec::new(),
-            episodes: vec![episode],
+            episodes: outcomes.into_iter().map(of).collect(),
             summary: Some(summary),
         })
     }
@@ -266,5 +281,10 @@ mod tests {
             "another episode was cut"
         );
         assert!(ended(outcome(true, "the page"), Some("the browser is gone")).contains(anything));
+        // Groups of rollouts have limits of their own, and the last one speaks for no other.
+        let outcomes = [true, false, true].map(|truncated| outcome(truncated, "it does not hold"));
+        let said = all_ended(outcomes.to_vec(), None);
+        assert!(said.contains("2 of 3 episodes were ended by a limit of theirs, or from outside."));
+        assert!(!said.contains("The run was ended"));
     }
 }
