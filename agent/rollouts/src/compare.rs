@@ -66,10 +66,13 @@ pub fn compare(recorded: &Sample, again: &Sample) -> Option<Difference> {
             again.actions.len()
         ));
     }
-    if (recorded.ended, recorded.success, recorded.paid) != (again.ended, again.success, again.paid) {
+    if (recorded.ended, recorded.success, recorded.paid()) != (again.ended, again.success, again.paid()) {
         return differs(format!(
             "it ended {:?} and was paid {:?}, and now {:?} and {:?}",
-            recorded.ended, recorded.paid, again.ended, again.paid
+            recorded.ended,
+            recorded.paid(),
+            again.ended,
+            again.paid()
         ));
     }
     None

@@ -281,11 +281,15 @@ impl Sample {
             Err(why) => (None, Some(why.to_string())),
         };
         self.judged = Some(judged);
-        failure.map(|why| why.to_string())
+        // What does not count may fail.
+        failure.filter(|_| self.reward.is_none()).map(|why| why.to_string())
     }
-}
 
-impl Sample {
+    /// What the environment paid; lines from before there were mixtures say only the reward.
+    pub(crate) fn paid(&self) -> Option<f64> {
+        if self.judged.is_none() { self.paid.or(self.reward) } else { self.paid }
+    }
+
     /// Hides what must not be written. A turn whose text was changed has no tokens any more, and its action teaches nothing.
     pub(crate) fn hide(&mut self, hide: &dyn Fn(&str) -> String) {
         let change = |text: &mut String| {

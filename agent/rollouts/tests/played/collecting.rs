@@ -315,13 +315,16 @@ fn what_differs_in_a_repetition_is_named() {
         (&|s| s.actions[0].turns[0].messages.clear(), "it was asked something else"),
         (&|s| s.actions[0].answer = None, "answered"),
         (&|s| s.actions.clear(), "had 1 actions"),
-        (&|s| s.paid = None, "it ended"),
+        (&|s| (s.paid, s.reward) = (Some(7.0), None), "it ended"),
+        (&|s| (s.paid, s.reward) = (None, None), "it ended"),
     ] {
         assert!(changed(change).contains(words), "{words}: {}", changed(change));
     }
     // What a clock decides does not count, nor what rewards of one's own make of it.
     assert_eq!(changed(&|s| s.millis.total += 5.0), "");
     assert_eq!(changed(&|s| s.reward = None), "");
+    // Lines from before there were mixtures say only the reward.
+    assert_eq!(changed(&|s| s.paid = None), "");
 }
 
 #[test]
@@ -380,6 +383,16 @@ fn a_reward_that_is_no_number_or_comes_from_nowhere_ends_it_and_loses_nothing() 
             assert!(sample.paid.is_some(), "what the world paid is known all the same");
         }
     }
+}
+
+#[test]
+fn a_reward_that_counts_for_nothing_may_fail() {
+    let text = "[weights]\nenvironment = 1\nmine = 0\n[own.mine]\ncommand = 'exit 3'\nlimit_secs = 20\n\
+                bounds = [0, 1]\n";
+    let (groups, collected) =
+        played_with(&Tools { rewards: Some(text) }, &Pictures::default(), 2, 1, &Cancel::default());
+    assert_eq!(collected.unwrap().n_samples, 8);
+    assert!(samples(&groups).iter().all(|sample| sample.reward == sample.paid));
 }
 
 #[test]
