@@ -23,9 +23,10 @@ const CELL_PX: u32 = 16;
 const FLAT: u8 = 10;
 /// What is looked at around a region, in pixels.
 const MARGIN_PX: u32 = 32;
-/// Longest row that is computed at once, in pixels, and the area: memory grows with it.
-const AT_ONCE_PX: u32 = 1_280;
-const AT_ONCE_AREA: u32 = AT_ONCE_PX * 448;
+/// Area, in pixels, that is computed at once, if it can be cut that small: memory grows with it.
+const AT_ONCE_PX: u64 = 1_344 * 512;
+/// Parts of a side at most: enough for any screen that the reader takes.
+const MAX_CUTS: u32 = 128;
 /// With more regions than this, neighbours are put together.
 const MAX_REGIONS: usize = 24;
 /// Area, in cells, that costs as much as looking at one region more.
@@ -66,19 +67,46 @@ impl Region {
         }
     }
 
-    /// Parts of at most [`AT_ONCE_PX`] and [`AT_ONCE_AREA`], as alike as possible.
-    fn parts(self) -> impl Iterator<Item = Self> {
-        let cut = |low: u32, high: u32, most: u32| {
-            let n = (high - low).div_ceil(most).max(1);
-            (0..n).map(move |i| (low + (high - low) * i / n, low + (high - low) * (i + 1) / n))
+    /// Parts that are small enough to be computed at once, cut so that the fewest pixels are computed in all.
+    fn parts(self, within: Self) -> Vec<Self> {
+        let columns = cuts(self.left, self.right, within.right);
+        let rows = cuts(self.top, self.bottom, within.bottom);
+        let least = columns.iter().filter_map(|columns| {
+            let rows = rows.iter().find(|rows| columns.widest * rows.widest <= AT_ONCE_PX)?;
+            Some((columns, rows))
+        });
+        let least = least.min_by_key(|(columns, rows)| columns.computed * rows.computed);
+        let Some((columns, rows)) = least else { return vec![self] };
+        let part = |&(top, bottom): &(u32, u32)| {
+            columns.spans.iter().map(move |&(left, right)| Self { left, top, right, bottom })
         };
-        let columns: Vec<_> = cut(self.left, self.right, AT_ONCE_PX).collect();
-        let widest = columns.iter().map(|(left, right)| right - left).max().unwrap_or(1).max(1);
-        cut(self.top, self.bottom, AT_ONCE_AREA / widest).flat_map(move |(top, bottom)| {
-            let columns = columns.clone();
-            columns.into_iter().map(move |(left, right)| Self { left, top, right, bottom })
-        })
+        rows.spans.iter().flat_map(part).collect()
     }
+}
+
+/// One way to cut a side of a region; lengths in pixels.
+struct Cut {
+    spans: Vec<(u32, u32)>,
+    /// The longest part that is computed, with its margins.
+    widest: u64,
+    computed: u64,
+}
+
+/// The ways to cut a side into parts of about the same length, fewest parts first.
+fn cuts(low: u32, high: u32, end: u32) -> Vec<Cut> {
+    let n_steps = (high - low) / DETECTOR_STEP;
+    let cut = |n: u32| {
+        // Cuts at whole steps: otherwise what is seen of a part is filled up to the next step for nothing.
+        let at = |i: u32| if i == n { high } else { low + n_steps * i / n * DETECTOR_STEP };
+        let spans: Vec<_> = (0..n).map(|i| (at(i), at(i + 1))).collect();
+        let computed = |&(low, high): &(u32, u32)| {
+            let seen = (high + MARGIN_PX).min(end) - low.saturating_sub(MARGIN_PX);
+            u64::from(seen.next_multiple_of(DETECTOR_STEP))
+        };
+        let lengths = || spans.iter().map(computed);
+        Cut { widest: lengths().max().unwrap_or(0), computed: lengths().sum(), spans }
+    };
+    (1..=n_steps.clamp(1, MAX_CUTS)).map(cut).collect()
 }
 
 /// For each pixel of a screenshot, how surely it lies in the core of a line: 255 is surest.
@@ -112,7 +140,8 @@ impl CoreMap {
             let row = self.row(y, region.left, region.right);
             self.cores[row].fill(0);
         }
-        for part in with_content(image, region).into_iter().flat_map(Region::parts) {
+        let within = Region::of_image(image);
+        for part in with_content(image, region).into_iter().flat_map(|drawn| drawn.parts(within)) {
             self.look_at_part(networks, image, part)?;
         }
         Ok(())

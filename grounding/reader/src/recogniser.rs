@@ -4,8 +4,9 @@
 //! none. Equal neighbours are one character (CTC, arXiv 1312.4569 section 3). The likeliest reading is kept, and the
 //! other likely characters beside it: whoever looks for a text can ask how likely that text is instead.
 
-use image::RgbImage;
-use image::imageops::{self, FilterType};
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::{RgbImage, imageops};
 use vigorl_geometry::Rect;
 
 use crate::boxes::LineBox;
@@ -94,6 +95,23 @@ impl LinePicture {
         nearby.filter(|x| (1..width).contains(x)).find(|x| is_empty(*x)).unwrap_or(x)
     }
 
+    /// The columns of the line, as high as the recogniser's image.
+    fn resized(&self, left: u32, across: u32, width: u32) -> Result<RgbImage, ReaderError> {
+        let failed = |error: &dyn std::fmt::Display| ReaderError::Failed { detail: error.to_string() };
+        let (whole, down) = self.pixels.dimensions();
+        let from =
+            ImageRef::new(whole, down, self.pixels.as_raw(), PixelType::U8x3).map_err(|e| failed(&e))?;
+        let mut to = Image::new(width, LINE_HEIGHT_PX, PixelType::U8x3);
+        let part = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(
+            f64::from(left),
+            0.0,
+            f64::from(across),
+            f64::from(down),
+        );
+        Resizer::new().resize(&from, &mut to, &part).map_err(|e| failed(&e))?;
+        Ok(RgbImage::from_raw(width, LINE_HEIGHT_PX, to.into_vec()).expect("three bytes a pixel"))
+    }
+
     fn read_part(
         &self,
         networks: &Networks,
@@ -104,8 +122,7 @@ impl LinePicture {
         let (across, down) = (columns.end - columns.start, self.pixels.height());
         let scale = f64::from(LINE_HEIGHT_PX) / f64::from(down);
         let width = (f64::from(across) * scale).ceil().max(1.0) as u32;
-        let view = imageops::crop_imm(&self.pixels, columns.start, 0, across, down);
-        let mut picture = imageops::resize(&*view, width, LINE_HEIGHT_PX, FilterType::Triangle);
+        let mut picture = self.resized(columns.start, across, width)?;
         if width < MIN_WIDTH_PX {
             picture = centred(&picture, MIN_WIDTH_PX);
         }
