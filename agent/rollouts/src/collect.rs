@@ -28,11 +28,8 @@ use crate::tape::Tape;
 /// So many episodes in a row that fail, or that nobody could say the worth of, mean that nothing useful will come any more.
 const MAX_FAILURES_IN_A_ROW: usize = 5;
 
-/// What every thread needs of its own.
+/// What every thread needs of its own, besides a policy.
 pub trait Kit: Sync {
-    /// A policy for a thread. Policies of several threads may share what they compute with.
-    fn policy(&self) -> Box<dyn Policy + Send>;
-
     /// A browser of this visible area.
     ///
     /// # Errors
@@ -63,6 +60,8 @@ pub struct Collecting<'a> {
     pub source: &'a dyn Source,
     /// What threads need.
     pub kit: &'a dyn Kit,
+    /// A policy for a thread. Policies of several threads may share what they compute with.
+    pub policy: &'a (dyn Fn() -> Box<dyn Policy + Send> + Sync),
     /// How the policy is spoken to: [`Preset::for_rollouts`] of its own.
     pub preset: &'a Preset,
     /// How it is sampled; seeds are those of the keys.
@@ -356,7 +355,7 @@ fn work(
     send: &mpsc::SyncSender<Said>,
 ) {
     let is_over = || how.cancel.is_set() || stop.is_set();
-    let mut policy = how.kit.policy();
+    let mut policy = (how.policy)();
     let mut again: Option<usize> = None;
     while !is_over() {
         // A fresh world: the first one, or one behind a failure.

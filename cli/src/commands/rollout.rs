@@ -8,7 +8,7 @@ use serde_json::json;
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::Driver;
 use vigorl_judges::{Rewards, RewardsConfig};
-use vigorl_policy::{Policy, Preset, Sampling, SharedPolicy, share};
+use vigorl_policy::{Policy, Preset, Sampling, share};
 use vigorl_report::write_report;
 use vigorl_rollouts::{
     Collected, Collecting, Ended, Group, Images, Kit, SaidBy, Sample, Store, Wanted, collect, compare,
@@ -34,18 +34,13 @@ const TEMPERATURE: f64 = 1.0;
 /// As above.
 const TOP_P: f64 = 0.99;
 
-/// Browsers for threads, and one policy that continues their conversations together.
-struct Tools<'a> {
-    settings: &'a Settings,
-    policy: SharedPolicy,
-    rewards: Option<&'a RewardsConfig>,
+/// Browsers for threads, and who says what a sample is worth.
+pub(crate) struct Tools<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) rewards: Option<&'a RewardsConfig>,
 }
 
 impl Kit for Tools<'_> {
-    fn policy(&self) -> Box<dyn Policy + Send> {
-        Box::new(self.policy.clone())
-    }
-
     fn driver(&self, viewport: Size<Viewport>) -> Result<Box<dyn Driver>, Failure> {
         Ok(Box::new(browser::start(self.settings, viewport)?))
     }
@@ -122,10 +117,12 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
         Ok(())
     };
     let collected = share(&mut policy.policy.policy, |policy| {
-        let tools = Tools { settings, policy, rewards: rewards.as_ref() };
+        let tools = Tools { settings, rewards: rewards.as_ref() };
+        let of_thread = || Box::new(policy.clone()) as Box<dyn Policy + Send>;
         let how = Collecting {
             source: &*source,
             kit: &tools,
+            policy: &of_thread,
             preset: &preset,
             sampling: &sampling,
             said_by: &said_by,
@@ -362,10 +359,12 @@ pub(crate) fn replay(args: &ReplayRolloutArgs, settings: &Settings, form: Form) 
             Ok(())
         };
         let collected = share(&mut policy.policy.policy, |policy| {
-            let tools = Tools { settings, policy, rewards: None };
+            let tools = Tools { settings, rewards: None };
+            let of_thread = || Box::new(policy.clone()) as Box<dyn Policy + Send>;
             let how = Collecting {
                 source: &*source,
                 kit: &tools,
+                policy: &of_thread,
                 preset: &preset,
                 sampling: &sampling,
                 said_by: &first.said_by,

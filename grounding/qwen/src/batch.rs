@@ -13,13 +13,14 @@ use std::time::Instant;
 use candle_core::Tensor;
 use vigorl_policy::{Ask, Asks, Conversation, PolicyError, Sampling};
 
-use crate::engine::{Engine, Prompt, backend};
+use crate::engine::{Engine, backend};
 use crate::error::EngineError;
 use crate::generate::{Making, PromptCost, lap};
 use crate::hold::Hold;
 use crate::kv_cache::KvCache;
 use crate::model::Extension;
 use crate::mrope::next_position;
+use crate::prompt::Prompt;
 use crate::sampling::Sampled;
 use crate::sessions::{Session, Sessions};
 

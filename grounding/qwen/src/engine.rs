@@ -3,15 +3,10 @@
 //! Invariant: a conversation that begins like one that is remembered (a zoom turn, or another instruction on the same
 //! screenshot) computes only what is new.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
-
-use candle_core::{DType, Device, Tensor, bail};
+use candle_core::{DType, Device, Tensor};
 use image::RgbImage;
 use vigorl_geometry::fit::PixelBudget;
-use vigorl_policy::{
-    Asks, Completion, Conversation, Policy, PolicyError, RenderedPrompt, Sampling, TokenStream, TurnForm,
-};
+use vigorl_policy::{Asks, Completion, Conversation, Policy, PolicyError, Sampling, TokenStream, TurnForm};
 
 use crate::batch::Serving;
 use crate::checkpoint::{Checkpoint, ModelSource};
@@ -20,9 +15,10 @@ use crate::error::EngineError;
 use crate::format::WeightFormat;
 use crate::hold::{Hold, ProtocolTokens};
 use crate::model::{Model, Probe};
-use crate::mrope::{Grid, position_ids};
+use crate::mrope::Grid;
 use crate::processor::{Patches, Processor};
-use crate::sessions::{Sessions, key_of_image};
+use crate::prompt::Prompt;
+use crate::sessions::Sessions;
 use crate::tokenizer::Tokenizer;
 use crate::weights::OnQuantized;
 
@@ -84,25 +80,6 @@ pub struct Engine {
     sessions: Sessions,
 }
 
-/// A conversation as token ids, with its images.
-#[derive(Debug)]
-pub(crate) struct Prompt {
-    pub(crate) ids: Vec<u32>,
-    pub(crate) positions: Vec<[u32; 3]>,
-    pub(crate) images: Vec<PromptImage>,
-}
-
-/// One image of a prompt.
-#[derive(Debug)]
-pub(crate) struct PromptImage {
-    pub(crate) hash: u64,
-    pub(crate) pixels: Arc<RgbImage>,
-    pub(crate) grid: Grid,
-    /// Index of its first pad.
-    pub(crate) start: usize,
-    pub(crate) n_tokens: usize,
-}
-
 impl Engine {
     /// Loads a checkpoint.
     ///
@@ -136,6 +113,16 @@ impl Engine {
             protocol: ProtocolTokens::default(),
             sessions: Sessions::default(),
         })
+    }
+
+    /// An engine over a model that somebody else owns and may move between two conversations, such as a trainer.
+    ///
+    /// Nothing is remembered of conversations with other weights: each state of the weights needs an engine of its own.
+    pub fn over(checkpoint: Checkpoint, model: Model, device: Device, dtype: DType) -> Self {
+        let n_remembered = REMEMBERED_BYTES / bytes_of_token(&checkpoint.config.text, dtype);
+        let own_processor = checkpoint.processor.clone();
+        let (protocol, sessions) = (ProtocolTokens::default(), Sessions::default());
+        Self { checkpoint, own_processor, model, device, dtype, protocol, n_remembered, sessions }
     }
 
     /// Another engine on the same weights, which knows nothing of this one's conversations: for a thread beside it.
@@ -181,39 +168,9 @@ impl Engine {
         Hold::new(form, &self.checkpoint.tokenizer, &self.protocol)
     }
 
-    /// Renders and tokenises a conversation and expands its image pads.
+    /// See [`Checkpoint::prompt`].
     pub(crate) fn prepare(&self, conversation: &Conversation) -> Result<Prompt, PolicyError> {
-        let rendered = self.checkpoint.template.render(conversation)?;
-        let merge = self.checkpoint.config.vision.spatial_merge_size;
-        let pad = self.checkpoint.tokenizer.image_pad;
-        let mut prompt = Prompt { ids: vec![], positions: vec![], images: vec![] };
-        let mut pixels = rendered.images.iter();
-        for id in self.encode(&rendered)? {
-            if id != pad {
-                prompt.ids.push(id);
-                continue;
-            }
-            let Some(pixels) = pixels.next() else {
-                let detail = "it writes more image pads than the conversation has images";
-                return Err(PolicyError::Template(detail.to_owned()));
-            };
-            let grid = self.grid_of(pixels)?;
-            let image = PromptImage {
-                hash: hash_image(pixels),
-                pixels: pixels.clone(),
-                grid,
-                start: prompt.ids.len(),
-                n_tokens: grid.n_tokens(merge),
-            };
-            prompt.ids.extend(std::iter::repeat_n(pad, image.n_tokens));
-            prompt.images.push(image);
-        }
-        if pixels.next().is_some() {
-            return Err(PolicyError::Template("it leaves out an image of the conversation".to_owned()));
-        }
-        let grids: Vec<Grid> = prompt.images.iter().map(|image| image.grid).collect();
-        prompt.positions = position_ids(&prompt.ids, &grids, &self.checkpoint.config);
-        Ok(prompt)
+        self.checkpoint.prompt(conversation)
     }
 
     /// Visual tokens of one image.
@@ -243,29 +200,6 @@ impl Engine {
         };
         let pictures = images.iter().map(picture).collect::<Result<Vec<_>, _>>()?;
         Ok(self.model.embed_each(&pictures)?)
-    }
-
-    fn grid_of(&self, pixels: &RgbImage) -> Result<Grid, PolicyError> {
-        let (width, height) = vigorl_geometry::fit::smart_resize(
-            pixels.width(),
-            pixels.height(),
-            self.checkpoint.processor.pixel_budget(),
-        )?;
-        let p = self.checkpoint.processor.patch_size;
-        Ok(Grid { t: 1, h: height as usize / p, w: width as usize / p })
-    }
-
-    /// Tokenises rendered text; earlier completions keep the ids they were sampled as.
-    fn encode(&self, RenderedPrompt { text, sampled, .. }: &RenderedPrompt) -> Result<Vec<u32>, PolicyError> {
-        let tokenizer = &self.checkpoint.tokenizer;
-        let (mut ids, mut from) = (Vec::new(), 0);
-        for (at, as_sampled) in sampled {
-            ids.extend(tokenizer.encode(&text[from..at.start]).map_err(backend)?);
-            ids.extend(as_sampled);
-            from = at.end;
-        }
-        ids.extend(tokenizer.encode(&text[from..]).map_err(backend)?);
-        Ok(ids)
     }
 }
 
@@ -300,47 +234,10 @@ impl Policy for Engine {
     }
 }
 
-impl Prompt {
-    /// One key per token.
-    pub(crate) fn keys(&self) -> Vec<u64> {
-        let mut keys: Vec<u64> = self.ids.iter().map(|&id| u64::from(id)).collect();
-        for image in &self.images {
-            keys[image.start..image.start + image.n_tokens].fill(key_of_image(image.hash));
-        }
-        keys
-    }
-
-    /// The images whose pads are not all before the index `from`.
-    pub(crate) fn images_from(&self, from: usize) -> impl Iterator<Item = &PromptImage> {
-        self.images.iter().filter(move |image| image.start + image.n_tokens > from)
-    }
-
-    /// Visual tokens for the pads from index `from` on, whose images are known.
-    pub(crate) fn visual_tokens(&self, from: usize, known: &Sessions) -> candle_core::Result<Option<Tensor>> {
-        let mut parts = Vec::new();
-        for image in self.images_from(from) {
-            let Some(tokens) = known.image(image.hash) else { bail!("an image was not computed") };
-            let skip = from.saturating_sub(image.start);
-            parts.push(tokens.narrow(0, skip, image.n_tokens - skip)?);
-        }
-        match parts.len() {
-            0 => Ok(None),
-            _ => Tensor::cat(&parts, 0).map(Some),
-        }
-    }
-}
-
 /// Keys and values of one token.
 fn bytes_of_token(config: &TextConfig, dtype: DType) -> usize {
     let of_layer = 2 * config.num_key_value_heads * config.head_dim() * dtype.size_in_bytes();
     (config.num_hidden_layers * of_layer).max(1)
-}
-
-fn hash_image(pixels: &RgbImage) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    pixels.dimensions().hash(&mut hasher);
-    pixels.as_raw().hash(&mut hasher);
-    hasher.finish()
 }
 
 pub(crate) fn backend(error: impl Into<EngineError>) -> PolicyError {

@@ -56,9 +56,6 @@ struct Tools {
 }
 
 impl Kit for Tools {
-    fn policy(&self) -> Box<dyn Policy + Send> {
-        Box::new(Drawing)
-    }
     fn driver(&self, _viewport: Size<Viewport>) -> Result<Box<dyn Driver>, Failure> {
         Err("no browser is needed".into())
     }
@@ -162,6 +159,7 @@ fn played_with(
     let how = Collecting {
         source,
         kit,
+        policy: &|| Box::new(Drawing),
         preset: &preset,
         sampling: &sampling,
         said_by: &said_by,

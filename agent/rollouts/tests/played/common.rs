@@ -63,12 +63,9 @@ pub(crate) fn browser(width: u32, height: u32) -> WebDriver {
     WebDriver::start(Options::headless(width, height)).unwrap()
 }
 
-struct Tools(&'static str);
+struct Tools;
 
 impl Kit for Tools {
-    fn policy(&self) -> Box<dyn Policy + Send> {
-        Box::new(Saying(self.0))
-    }
     fn driver(&self, viewport: Size<Viewport>) -> Result<Box<dyn Driver>, Failure> {
         Ok(Box::new(browser(viewport.width as u32, viewport.height as u32)))
     }
@@ -95,7 +92,8 @@ pub(crate) fn played(
 ) -> (Vec<Sample>, Collected) {
     let how = Collecting {
         source,
-        kit: &Tools(said),
+        kit: &Tools,
+        policy: &|| Box::new(Saying(said)),
         preset,
         sampling: &Sampling { temperature: 1.0, ..Sampling::greedy(400) },
         said_by: &SaidBy::default(),
