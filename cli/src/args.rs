@@ -709,6 +709,14 @@ pub(crate) enum TrainCommand {
     /// Supervised warm start; resumes an interrupted run
     #[command(after_help = "Example:\n  vigorl train sft training/configs/nano.toml")]
     Sft(TrainSftArgs),
+    /// Learn from the rewards of environments; resumes an interrupted run
+    #[command(
+        after_help = "Example:\n  vigorl train grpo shop.toml --set run.seed=2 --set group.size=16\n\n\
+                            A configuration says where it learns, and what differs from a preset:\n\n  \
+                            preset = \"nano\"\n  [run]\n  output_dir = \"data/shop\"\n  [[environment]]\n  name = \"shop.yaml\"\n  weight = 1\n\n\
+                            The presets are training/configs/grpo_*.toml; docs/learning.md explains each value."
+    )]
+    Grpo(TrainGrpoArgs),
     /// Play recorded rollouts again, and find out whether every token, click and reward is the same
     #[command(after_help = "Example:\n  vigorl train replay-rollout runs/20260101T120000Z-rollout-practice")]
     ReplayRollout(Box<ReplayRolloutArgs>),
@@ -773,6 +781,18 @@ pub(crate) struct ReplayRolloutArgs {
 pub(crate) struct TrainSftArgs {
     /// The configuration
     pub(crate) config: PathBuf,
+}
+
+/// `vigorl train grpo`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TrainGrpoArgs {
+    /// The configuration
+    pub(crate) config: PathBuf,
+    /// A value that is other than in the file, by its dotted name; repeat for several
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    #[command(flatten)]
+    pub(crate) browser: BrowserArgs,
 }
 
 /// `vigorl data`

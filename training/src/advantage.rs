@@ -51,7 +51,10 @@ mod tests {
     fn by_hand() {
         // Mean 0.5, squares 4 x 0.25, over 3: standard deviation 0.577350269…
         let std = (1.0_f64 / 3.0).sqrt() + 1e-6;
-        near(&advantages(&[1.0, 0.0, 1.0, 0.0], Scale::Std).unwrap(), &[0.5, -0.5, 0.5, -0.5].map(|d| d / std));
+        near(
+            &advantages(&[1.0, 0.0, 1.0, 0.0], Scale::Std).unwrap(),
+            &[0.5, -0.5, 0.5, -0.5].map(|d| d / std),
+        );
         near(&advantages(&[1.0, 0.0, 1.0, 0.0], Scale::None).unwrap(), &[0.5, -0.5, 0.5, -0.5]);
         near(&advantages(&[2.0, 1.0, 0.0], Scale::Std).unwrap(), &[1.0, 0.0, -1.0].map(|d| d / (1.0 + 1e-6)));
     }

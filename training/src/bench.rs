@@ -27,7 +27,7 @@ use crate::optim::{ADAM_EPSILON, Optimizer, is_matrix};
 use crate::sample::{Encoder, MicroBatch};
 use crate::seed::stream;
 use crate::step::{Stepped, take_step};
-use crate::work::{Trained, Work, contribution, draw_page};
+use crate::work::{Taught, Trained, Work, contribution, draw_page};
 use crate::workers::Workers;
 
 /// The recipe whose step is measured: the last part of the embedded policy's training.
@@ -138,10 +138,9 @@ impl Workload {
     ///
     /// # Errors
     /// As [`take_step`].
-    pub fn step(&mut self) -> Result<Stepped, TrainingError> {
+    pub fn step(&mut self) -> Result<Stepped<Taught>, TrainingError> {
         let Self { trained, optimizer, encoder, workers, work, .. } = self;
-        let compute = |micro: u64| contribution(trained, &work[micro as usize], encoder);
-        take_step(trained, optimizer, workers, 1.0, work.len(), compute)
+        take_step(trained, optimizer, workers, 1.0, work, 0.0, |work| contribution(trained, work, encoder))
     }
 
     /// Times `n_steps` steps. `on_step` is called after each step, the uncounted ones included.
@@ -391,6 +390,6 @@ mod tests {
             .sum();
         let of_looks = size.n_looks as f64 * workload.encoder.loss().gaze_weight;
         let last = workload.step().unwrap();
-        assert!((f64::from(weights) + of_looks - last.sum.tally.weight()).abs() < 1e-2);
+        assert!((f64::from(weights) + of_looks - last.sum.weight).abs() < 1e-2);
     }
 }

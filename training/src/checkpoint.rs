@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use vigorl_qwen::{WeightFormat, Weights};
 
 use crate::error::TrainingError;
-use crate::files::ModelFiles;
+use crate::files::{ModelFiles, TEMPORARY};
 use crate::optim::Parameter;
 
 const FORMAT: u32 = 1;
@@ -38,14 +38,53 @@ pub struct TrainerState {
     pub n_pages: u64,
     /// Questions seen.
     pub n_questions: u64,
-    /// Time spent in training steps so far.
+    /// Time spent in training steps so far; in learning by reward, in measurements, too.
     pub secs: f64,
+    /// What learning by reward remembers.
+    #[serde(default)]
+    pub reward: RewardState,
+}
+
+/// What learning by reward remembers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RewardState {
+    /// Samples played.
+    pub n_episodes: u64,
+    /// Moves of the weights.
+    pub n_moves: u64,
+    /// Updates that were skipped because their gradient was no number.
+    pub n_skipped: u64,
+    /// The best model so far.
+    pub best: Option<Best>,
+    /// Success in each environment, as the curriculum sees it.
+    pub success: BTreeMap<String, f64>,
+}
+
+/// The best model of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Steps behind it.
+    pub step: u64,
+    /// What it solves of the first held-out set.
+    pub success: f64,
 }
 
 impl TrainerState {
     /// The state before the first step.
     pub fn start(seed: u64) -> Self {
-        Self { format: FORMAT, step: 0, seed, n_pages: 0, n_questions: 0, secs: 0.0 }
+        let reward = RewardState::default();
+        Self { format: FORMAT, step: 0, seed, n_pages: 0, n_questions: 0, secs: 0.0, reward }
+    }
+
+    /// A resumed run goes on with the seed that it began with.
+    ///
+    /// # Errors
+    /// [`TrainingError::Seed`].
+    pub(crate) fn check_seed(&self, asked: u64, dir: &Path) -> Result<(), TrainingError> {
+        match self.seed == asked {
+            true => Ok(()),
+            false => Err(TrainingError::Seed { dir: dir.to_owned(), saved: self.seed, asked }),
+        }
     }
 }
 
@@ -207,7 +246,7 @@ fn write_atomically(
     path: &Path,
     write: impl FnOnce(&Path) -> Result<(), TrainingError>,
 ) -> Result<(), TrainingError> {
-    let (partial, old) = (path.with_extension("partial"), path.with_extension("old"));
+    let (partial, old) = (path.with_extension(TEMPORARY), path.with_extension("old"));
     let remove = |stale: &Path| match stale.exists() {
         true => fs::remove_dir_all(stale).map_err(TrainingError::file("remove", stale)),
         false => Ok(()),

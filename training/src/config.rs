@@ -397,12 +397,7 @@ impl SftConfig {
         if Preset::named(&self.policy.preset).is_none() {
             check.fail("policy.preset", self.policy.preset.clone(), "the name of a preset")?;
         }
-        check.positive("optimizer.matrix_lr", self.optimizer.matrix_lr)?;
-        check.positive("optimizer.vector_lr", self.optimizer.vector_lr)?;
-        check.positive("optimizer.clip_norm", self.optimizer.clip_norm)?;
-        check.share("optimizer.matrix_momentum", self.optimizer.matrix_momentum)?;
-        check.share("optimizer.schedule.decay_share", self.optimizer.schedule.decay_share)?;
-        check.share("optimizer.schedule.final_share", self.optimizer.schedule.final_share)?;
+        check.optimizer(&self.optimizer)?;
         check.not_negative("loss.number_sigma_min_px", self.loss.number_sigma_min_px)?;
         check.not_negative("loss.number_sigma_per_side", self.loss.number_sigma_per_side)?;
         check.not_negative("loss.patch_weight", self.loss.patch_weight)?;
@@ -425,26 +420,35 @@ impl SftConfig {
 }
 
 /// Checks of single values, each naming file and key.
-struct Check<'a> {
-    path: &'a Path,
+pub(crate) struct Check<'a> {
+    pub(crate) path: &'a Path,
 }
 
 impl Check<'_> {
-    fn fail(&self, key: &str, got: String, expected: &'static str) -> Result<(), TrainingError> {
+    pub(crate) fn fail(&self, key: &str, got: String, expected: &'static str) -> Result<(), TrainingError> {
         Err(TrainingError::Value { path: self.path.to_owned(), key: key.to_owned(), got, expected })
     }
 
-    fn positive(&self, key: &str, value: f64) -> Result<(), TrainingError> {
+    pub(crate) fn positive(&self, key: &str, value: f64) -> Result<(), TrainingError> {
         if value > 0.0 { Ok(()) } else { self.fail(key, value.to_string(), "a number above 0") }
     }
 
-    fn not_negative(&self, key: &str, value: f64) -> Result<(), TrainingError> {
+    pub(crate) fn not_negative(&self, key: &str, value: f64) -> Result<(), TrainingError> {
         if value >= 0.0 { Ok(()) } else { self.fail(key, value.to_string(), "0 or more") }
     }
 
-    fn share(&self, key: &str, value: f64) -> Result<(), TrainingError> {
+    pub(crate) fn share(&self, key: &str, value: f64) -> Result<(), TrainingError> {
         let inside = (0.0..=1.0).contains(&value);
         if inside { Ok(()) } else { self.fail(key, value.to_string(), "a number from 0 to 1") }
+    }
+
+    pub(crate) fn optimizer(&self, optimizer: &OptimizerConfig) -> Result<(), TrainingError> {
+        self.positive("optimizer.matrix_lr", optimizer.matrix_lr)?;
+        self.positive("optimizer.vector_lr", optimizer.vector_lr)?;
+        self.positive("optimizer.clip_norm", optimizer.clip_norm)?;
+        self.share("optimizer.matrix_momentum", optimizer.matrix_momentum)?;
+        self.share("optimizer.schedule.decay_share", optimizer.schedule.decay_share)?;
+        self.share("optimizer.schedule.final_share", optimizer.schedule.final_share)
     }
 
     fn new_model(&self, new: &NewModelConfig, loss: &LossConfig) -> Result<(), TrainingError> {

@@ -81,6 +81,28 @@ pub enum TrainingError {
         /// The value.
         loss: f64,
     },
+    /// An environment cannot be played in.
+    #[error("environment `{name}`: {detail}")]
+    Environment {
+        /// Its name.
+        name: String,
+        /// What it said.
+        detail: String,
+    },
+    /// Rollouts cannot be written or read.
+    #[error(transparent)]
+    Rollouts(#[from] vigorl_rollouts::StoreError),
+    /// What was sampled is not what is learned.
+    #[error(
+        "in step {step}, sampler and trainer disagree: a token is {error:.1e} more or less likely to the trainer; the \
+         rollouts are of other weights: remove `rollouts/` in the run's folder"
+    )]
+    Mismatch {
+        /// The step.
+        step: u64,
+        /// Largest distance of a ratio from 1.
+        error: f64,
+    },
     /// The curves could not be drawn.
     #[error("cannot draw `{path}`: {detail}")]
     Plot {
@@ -89,6 +111,12 @@ pub enum TrainingError {
         /// What the plotting library said.
         detail: String,
     },
+}
+
+impl From<String> for TrainingError {
+    fn from(detail: String) -> Self {
+        Self::Row(detail)
+    }
 }
 
 impl TrainingError {

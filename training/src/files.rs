@@ -9,6 +9,9 @@ use vigorl_qwen::{Config, EngineError, NANO_FILES, Processor};
 
 use crate::error::TrainingError;
 
+/// Extension of a folder that is being written: one without it is whole.
+pub(crate) const TEMPORARY: &str = "partial";
+
 /// File contents by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ModelFiles(BTreeMap<String, Vec<u8>>);

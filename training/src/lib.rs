@@ -19,6 +19,7 @@
 //!
 //! Invariant: training runs the modules, prompts, crops and tokenization of inference, never a twin of them.
 
+pub mod advantage;
 pub mod bench;
 pub mod checkpoint;
 pub mod config;
@@ -27,10 +28,14 @@ pub mod evaluate;
 pub mod files;
 pub mod fresh;
 pub mod gaze;
+pub mod grpo;
+pub mod grpo_config;
 pub mod loss;
 pub mod metrics;
+pub mod objective;
 pub mod optim;
 pub mod patches;
+pub mod play;
 pub mod plot;
 pub mod published;
 pub mod question;
@@ -41,9 +46,13 @@ pub mod sft;
 pub mod step;
 pub mod tokenizer;
 pub mod transcript;
+pub mod trees;
 pub mod work;
 pub mod workers;
 
 pub use config::SftConfig;
 pub use error::TrainingError;
+pub use grpo::{GrpoEnd, GrpoProgress, run_grpo};
+pub use grpo_config::GrpoConfig;
+pub use play::Worlds;
 pub use sft::{SftEnd, SftProgress, run_sft};

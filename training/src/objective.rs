@@ -125,7 +125,8 @@ impl ObjectiveConfig {
                 if clipped > free { (clipped, 0.0, true, false) } else { (free, -a * ratio, false, false) }
             }
         };
-        if self.objective == Objective::Grpo && self.dual_clip > 0.0 && a < 0.0 && loss > -a * self.dual_clip {
+        if self.objective == Objective::Grpo && self.dual_clip > 0.0 && a < 0.0 && loss > -a * self.dual_clip
+        {
             (loss, slope, is_clipped, is_dual_clipped) = (-a * self.dual_clip, 0.0, false, true);
         }
         let mut kl = 0.0;

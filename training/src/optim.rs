@@ -9,10 +9,12 @@
 //! without decay for embeddings, norms and biases. A configuration may have it move the matrices as well, with decay.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use candle_core::{Result, Tensor, Var};
 
 use crate::config::{MatrixRule, OptimizerConfig};
+use crate::error::TrainingError;
 use crate::workers::Workers;
 
 /// A trained tensor and its name in the checkpoint.
@@ -151,6 +153,23 @@ impl Optimizer {
             }
         });
         named.collect()
+    }
+
+    /// Continues from what a checkpoint in `folder` has.
+    ///
+    /// # Errors
+    /// [`TrainingError::Content`] names a tensor that is missing or of another shape.
+    pub(crate) fn resume(
+        &mut self,
+        parameters: &[Parameter],
+        saved: &HashMap<String, Tensor>,
+        n_steps: u64,
+        folder: &Path,
+    ) -> std::result::Result<(), TrainingError> {
+        self.restore(parameters, saved, n_steps).map_err(|name| TrainingError::Content {
+            path: folder.to_owned(),
+            detail: format!("the optimizer's state has no tensor `{name}` of the right shape"),
+        })
     }
 
     /// Continues from a saved state after `n_steps` steps; names the first tensor that is missing.

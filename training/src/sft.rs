@@ -30,7 +30,7 @@ use crate::schedule::lr_share;
 use crate::seed::stream;
 use crate::step::{Stepped, take_step};
 use crate::transcript::transcript;
-use crate::work::{Trained, Work, contribution, draw_work};
+use crate::work::{Taught, Trained, Work, contribution, draw_work};
 use crate::workers::Workers;
 
 /// How far a run has come, after every step.
@@ -141,15 +141,8 @@ impl Run {
         if let Some(folder) = &newest {
             let saved = read_trainer(folder)?;
             state = saved.1;
-            if state.seed != config.run.seed {
-                return Err(TrainingError::Seed { dir, saved: state.seed, asked: config.run.seed });
-            }
-            optimizer.restore(&trained.moving, &saved.0, state.step).map_err(|name| {
-                TrainingError::Content {
-                    path: folder.clone(),
-                    detail: format!("the optimizer's state has no tensor `{name}` of the right shape"),
-                }
-            })?;
+            state.check_seed(config.run.seed, &dir)?;
+            optimizer.resume(&trained.moving, &saved.0, state.step, folder)?;
         }
         let encoder = Encoder::new(&trained.files, config.policy.preset(), &config.loss)?;
         let data = open_data(&config)?;
@@ -178,15 +171,19 @@ impl Run {
         let stage = self.config.stage_at(step).1.clone();
         let share = self.lr_share(step, &stage);
         let Self { config, trained, optimizer, encoder, data, workers, .. } = self;
-        let compute = |micro| {
+        let compute = |&micro: &u64| {
             let seed = config.run.seed;
             let mix = drawn_mix(&stage.mixes, stream(seed, &[step, micro, u64::MAX]).random());
             let work = draw_work(encoder, &trained.model, &data[&mix.data], mix, seed, &[step, micro])?;
             contribution(trained, &work, encoder)
         };
-        let stepped = take_step(trained, optimizer, workers, share, stage.micro_batches, compute)?;
+        let numbers: Vec<u64> = (0..stage.micro_batches as u64).collect();
+        let stepped = take_step(trained, optimizer, workers, share, &numbers, 0.0, compute)?;
+        if stepped.is_skipped {
+            return Err(TrainingError::Diverged { step, loss: stepped.loss });
+        }
         let secs = started.elapsed().as_secs_f64();
-        let questions_per_sec = stepped.sum.n_questions as f64 / secs;
+        let questions_per_sec = stepped.sum.seen.n_questions as f64 / secs;
         self.gather(&stepped, secs);
         let measured = self.record(&stage)?;
         if self.state.step.is_multiple_of(self.config.run.checkpoint_every) {
@@ -206,8 +203,8 @@ impl Run {
         lr_share(step, self.config.total_steps(), &self.config.optimizer.schedule) * stage.lr_scale
     }
 
-    fn gather(&mut self, stepped: &Stepped, secs: f64) {
-        let sum = &stepped.sum;
+    fn gather(&mut self, stepped: &Stepped<Taught>, secs: f64) {
+        let sum = &stepped.sum.seen;
         self.state.step += 1;
         self.state.n_pages += sum.n_pages;
         self.state.n_questions += sum.n_questions;

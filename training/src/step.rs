@@ -5,45 +5,48 @@
 
 use crate::error::TrainingError;
 use crate::optim::{Optimizer, normalize_and_clip};
-use crate::work::{Contribution, Trained, add_up};
+use crate::work::{Contribution, Seen, Trained, add_up};
 use crate::workers::Workers;
 
 /// What a step saw before it moved the weights.
 #[derive(Debug)]
-pub struct Stepped {
+pub struct Stepped<S> {
     /// All micro-batches together; gradients are divided by the sum of weights, and clipped.
-    pub sum: Contribution,
-    /// Weighted mean divergence, nats per token.
+    pub sum: Contribution<S>,
+    /// Weighted mean loss, per token.
     pub loss: f64,
     /// Length of the gradient before clipping.
     pub gradient_norm: f64,
+    /// Whether loss or gradient was no number, and the weights stayed as they were.
+    pub is_skipped: bool,
 }
 
-/// Computes `n_micro_batches` contributions on the workers, adds them up and moves the weights. `lr_share` scales
-/// the learning rates.
+/// Computes the contribution of each job on the workers, adds them up and moves the weights. `lr_share` scales the
+/// learning rates; `weight_beside` is that of tokens that count and contribute nothing.
 ///
 /// # Errors
-/// Whatever `compute` says, or [`TrainingError::Diverged`], which leaves the weights as they were.
+/// Whatever `compute` says.
 ///
 /// # Panics
-/// If there are no micro-batches (caller's bug).
-pub fn take_step(
+/// If there are no jobs (caller's bug).
+pub fn take_step<J: Sync, S: Seen>(
     trained: &Trained,
     optimizer: &mut Optimizer,
     workers: &Workers,
     lr_share: f64,
-    n_micro_batches: usize,
-    compute: impl Fn(u64) -> Result<Contribution, TrainingError> + Sync,
-) -> Result<Stepped, TrainingError> {
-    let numbers: Vec<u64> = (0..n_micro_batches as u64).collect();
-    let parts = workers.map(&numbers, |&number| compute(number));
+    jobs: &[J],
+    weight_beside: f64,
+    compute: impl Fn(&J) -> Result<Contribution<S>, TrainingError> + Sync,
+) -> Result<Stepped<S>, TrainingError> {
+    let parts = workers.map(jobs, compute);
     let mut sum = add_up(parts.into_iter().collect::<Result<_, _>>()?, workers)?;
-    let loss = sum.tally.mean_loss();
-    if !loss.is_finite() {
-        return Err(TrainingError::Diverged { step: optimizer.n_steps(), loss });
-    }
+    let weight = sum.weight + weight_beside;
+    let loss = sum.loss / weight;
     let clip_norm = optimizer.config().clip_norm;
-    let gradient_norm = normalize_and_clip(&mut sum.gradients, sum.tally.weight(), clip_norm, workers)?;
-    optimizer.step(&trained.moving, &sum.gradients, lr_share, workers)?;
-    Ok(Stepped { sum, loss, gradient_norm })
+    let gradient_norm = normalize_and_clip(&mut sum.gradients, weight, clip_norm, workers)?;
+    let is_skipped = !loss.is_finite() || !gradient_norm.is_finite();
+    if !is_skipped {
+        optimizer.step(&trained.moving, &sum.gradients, lr_share, workers)?;
+    }
+    Ok(Stepped { sum, loss, gradient_norm, is_skipped })
 }

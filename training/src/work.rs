@@ -64,13 +64,49 @@ impl Trained {
         let model = Model::load(&files.config()?, &weights)?;
         Ok(Self { files, parameters, moving, model })
     }
+
+    /// The gradient of a scalar in each moving parameter; none for those that took no part.
+    ///
+    /// # Errors
+    /// Only if the tensor library fails.
+    pub fn gradients(&self, scalar: &Tensor) -> Result<Vec<Option<Tensor>>, TrainingError> {
+        let mut store = scalar.backward()?;
+        let take = |p: &Parameter| store.remove(p.var.as_tensor()).map(|g| g.contiguous()).transpose();
+        Ok(self.moving.iter().map(take).collect::<Result<_, _>>()?)
+    }
+
+    /// The modules over the same numbers, without a graph: whatever moves the weights moves it too.
+    ///
+    /// # Errors
+    /// None that [`Self::new`] did not have.
+    pub fn sampler(&self) -> Result<Model, TrainingError> {
+        let detached = self.parameters.iter().map(|p| (p.name.clone(), p.var.as_detached_tensor()));
+        Ok(Model::load(&self.files.config()?, &Weights::shared(detached.collect(), &Device::Cpu))?)
+    }
 }
 
 /// What one micro-batch contributes to a step. Gradients are in the order of the moving parameters.
 #[derive(Debug)]
-pub struct Contribution {
-    /// Gradients of the weighted sum of divergences; none for tensors that took no part.
+pub struct Contribution<S> {
+    /// Gradients of the weighted sum of the tokens' losses; none for tensors that took no part.
     pub gradients: Vec<Option<Tensor>>,
+    /// Sum of the tokens' weights.
+    pub weight: f64,
+    /// Weighted sum of the tokens' losses.
+    pub loss: f64,
+    /// What else is known of it.
+    pub seen: S,
+}
+
+/// What is known of a micro-batch besides its gradient.
+pub trait Seen: Default + Send + Sync {
+    /// Takes in another one's.
+    fn merge(&mut self, other: &Self);
+}
+
+/// What a supervised micro-batch saw.
+#[derive(Debug, Default, Clone)]
+pub struct Taught {
     /// Outcomes of its tokens.
     pub tally: Tally,
     /// Pages in it.
@@ -79,6 +115,15 @@ pub struct Contribution {
     pub n_questions: u64,
     /// Tokens in it.
     pub n_tokens: u64,
+}
+
+impl Seen for Taught {
+    fn merge(&mut self, other: &Self) {
+        self.tally.merge(&other.tally);
+        self.n_pages += other.n_pages;
+        self.n_questions += other.n_questions;
+        self.n_tokens += other.n_tokens;
+    }
 }
 
 /// A micro-batch of any objective.
@@ -90,7 +135,7 @@ pub enum Work {
     Patches(PatchBatch),
 }
 
-/// Forward and backward pass of one micro-batch.
+/// Forward and backward pass of one supervised micro-batch.
 ///
 /// # Errors
 /// Only if the tensor library fails.
@@ -98,14 +143,12 @@ pub fn contribution(
     trained: &Trained,
     work: &Work,
     encoder: &Encoder,
-) -> Result<Contribution, TrainingError> {
+) -> Result<Contribution<Taught>, TrainingError> {
     let loss = match work {
         Work::Turns(batch) => turns_loss(&trained.model, batch, encoder)?,
         Work::Patches(batch) => soft_cross_entropy(&batch.logits(&trained.model)?, &batch.targets)?,
     };
-    let mut store = loss.surrogate.backward()?;
-    let take = |p: &Parameter| store.remove(p.var.as_tensor()).map(|g| g.contiguous()).transpose();
-    let gradients = trained.moving.iter().map(take).collect::<Result<_, _>>()?;
+    let gradients = trained.gradients(&loss.surrogate)?;
     let mut tally = Tally::default();
     loss.outcomes.iter().for_each(|outcome| tally.add(outcome, encoder.numbers()));
     let (n_pages, n_questions, n_tokens) = match work {
@@ -113,7 +156,9 @@ pub fn contribution(
         Work::Patches(batch) => (batch.n_pages(), 0, batch.targets.len()),
     };
     let (n_pages, n_questions, n_tokens) = (n_pages as u64, n_questions as u64, n_tokens as u64);
-    Ok(Contribution { gradients, tally, n_pages, n_questions, n_tokens })
+    let weight = tally.weight();
+    let loss = weight * tally.mean_loss();
+    Ok(Contribution { gradients, weight, loss, seen: Taught { tally, n_pages, n_questions, n_tokens } })
 }
 
 /// The loss of everything a batch of conversations teaches: what to say, where to look while saying it, and
@@ -148,20 +193,23 @@ pub fn turns_loss(model: &Model, batch: &MicroBatch, encoder: &Encoder) -> Resul
 ///
 /// # Panics
 /// If there is none (caller's bug).
-pub fn add_up(parts: Vec<Contribution>, workers: &Workers) -> Result<Contribution, TrainingError> {
-    let mut tally = Tally::default();
-    parts.iter().for_each(|part| tally.merge(&part.tally));
-    let count = |of: fn(&Contribution) -> u64| parts.iter().map(of).sum();
-    let (n_pages, n_questions, n_tokens) =
-        (count(|p| p.n_pages), count(|p| p.n_questions), count(|p| p.n_tokens));
-    let indices: Vec<usize> = (0..parts[0].gradients.len()).collect();
+pub fn add_up<S: Seen>(
+    parts: Vec<Contribution<S>>,
+    workers: &Workers,
+) -> Result<Contribution<S>, TrainingError> {
+    let mut seen = S::default();
+    parts.iter().for_each(|part| seen.merge(&part.seen));
+    let weight = parts.iter().map(|part| part.weight).sum();
+    let loss = parts.iter().map(|part| part.loss).sum();
+    let gradients: Vec<&Vec<Option<Tensor>>> = parts.iter().map(|part| &part.gradients).collect();
+    let indices: Vec<usize> = (0..gradients[0].len()).collect();
     let sums = workers.map(&indices, |&i| {
-        let mut present = parts.iter().filter_map(|part| part.gradients[i].as_ref());
+        let mut present = gradients.iter().filter_map(|of_part| of_part[i].as_ref());
         let Some(first) = present.next() else { return Ok(None) };
         present.try_fold(first.clone(), |sum, gradient| sum + gradient).map(Some)
     });
     let gradients = sums.into_iter().collect::<Result<_, candle_core::Error>>()?;
-    Ok(Contribution { gradients, tally, n_pages, n_questions, n_tokens })
+    Ok(Contribution { gradients, weight, loss, seen })
 }
 
 /// Draws pages, and questions if the objective asks any, for one micro-batch. `model` is asked for its own

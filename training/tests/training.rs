@@ -82,7 +82,7 @@ fn two_micro_batches_of_one_page_are_one_of_two() {
             contribution(&trained, &work, &encoder).unwrap()
         });
         let mut sum = add_up(parts, &workers).unwrap();
-        let weight = sum.tally.weight();
+        let weight = sum.weight;
         normalize_and_clip(&mut sum.gradients, weight, 1e9, &workers).unwrap();
         sum.gradients.into_iter().map(Option::unwrap).collect::<Vec<_>>()
     };
@@ -233,8 +233,8 @@ fn a_tiny_model_learns_two_pages_by_heart() {
     for _ in 0..120 {
         let parts = workers.map(&batches, |b| contribution(&trained, b, &encoder).unwrap());
         let mut sum = add_up(parts, &workers).unwrap();
-        losses.push(sum.tally.mean_loss());
-        let weight = sum.tally.weight();
+        losses.push(sum.loss / sum.weight);
+        let weight = sum.weight;
         normalize_and_clip(&mut sum.gradients, weight, 1.0, &workers).unwrap();
         optimizer.step(&trained.moving, &sum.gradients, 1.0, &workers).unwrap();
     }
@@ -270,8 +270,8 @@ fn visual_tokens_learn_to_name_what_they_show() {
             part("model.layers.0.mlp.up_proj.weight").is_none()
                 && part("model.embed_tokens.weight").is_some()
         );
-        accuracies.push(sum.tally.accuracy(TokenKind::Patch).unwrap());
-        let weight = sum.tally.weight();
+        accuracies.push(sum.seen.tally.accuracy(TokenKind::Patch).unwrap());
+        let weight = sum.weight;
         normalize_and_clip(&mut sum.gradients, weight, 1.0, &workers).unwrap();
         optimizer.step(&trained.moving, &sum.gradients, 1.0, &workers).unwrap();
     }

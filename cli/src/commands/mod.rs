@@ -90,6 +90,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Rollout(args) => rollout::rollout(args, &settings, form),
         Command::Judge(args) => judge::judge(args, form),
         Command::Train(TrainCommand::Sft(args)) => train::sft(args),
+        Command::Train(TrainCommand::Grpo(args)) => train::grpo(args, &settings),
         Command::Train(TrainCommand::ReplayRollout(args)) => rollout::replay(args, &settings, form),
         Command::Train(TrainCommand::ExportRollouts(args)) => export::export(args, form),
         Command::Data(DataCommand::Practice(args)) => data::practice(args, &settings, form),
@@ -135,6 +136,7 @@ fn layer_of(command: &Command) -> Layer {
         Command::Env(EnvCommand::Check(args)) => vec![&args.browser],
         Command::Rollout(args) => vec![&args.limit, &args.policy, &args.browser, &args.run],
         Command::Train(TrainCommand::ReplayRollout(args)) => vec![&args.policy, &args.browser],
+        Command::Train(TrainCommand::Grpo(args)) => vec![&args.browser],
         Command::Bench(BenchCommand::Step(args)) => vec![&args.browser, &args.run],
         Command::Doctor(args) => vec![&args.policy, &args.browser, &args.run],
         Command::Read(_)

@@ -4,13 +4,17 @@
 
 use std::path::Path;
 
+use vigorl_judges::Rewards;
 use vigorl_training::published::{self, PublishedSize};
-use vigorl_training::{SftEnd, run_sft};
+use vigorl_training::{GrpoConfig, GrpoEnd, SftEnd, TrainingError, Worlds, run_grpo, run_sft};
 
-use crate::args::{BenchTrainArgs, TrainSftArgs};
-use crate::commands::{Form, bench};
+use crate::args::{BenchTrainArgs, TrainGrpoArgs, TrainSftArgs};
+use crate::commands::judge::rewards_config;
+use crate::commands::rollout::Tools;
+use crate::commands::{Form, bench, sources};
 use crate::exit::{Ending, usage};
-use crate::training_bar::TrainingBar;
+use crate::settings::Settings;
+use crate::training_bar::{RewardBar, TrainingBar};
 use crate::{interrupt, terminal};
 
 /// The supervised warm start.
@@ -25,6 +29,40 @@ pub(crate) fn sft(args: &TrainSftArgs) -> anyhow::Result<Ending> {
     Ok(match end {
         SftEnd::Finished => Ending::Done,
         SftEnd::Interrupted { step } => {
+            terminal::note(&format!("stopped after step {step}; the same command continues"));
+            Ending::Interrupted
+        }
+    })
+}
+
+/// Learning by reward.
+pub(crate) fn grpo(args: &TrainGrpoArgs, settings: &Settings) -> anyhow::Result<Ending> {
+    let config = GrpoConfig::read(&args.config, &args.set).map_err(|error| match error {
+        error @ (TrainingError::Syntax { .. } | TrainingError::Value { .. } | TrainingError::File { .. }) => {
+            usage(error.to_string())
+        }
+        error => error.into(),
+    })?;
+    let rewards = config.play.rewards.as_deref().map(rewards_config).transpose()?;
+    if let (Some(rewards), Some(path)) = (&rewards, &config.play.rewards) {
+        Rewards::in_worlds(rewards).map_err(|error| usage(format!("`{}`: {error}", path.display())))?;
+    }
+    let mut settings = settings.clone();
+    settings.max_steps = config.play.max_steps.or(settings.max_steps);
+    let cancel = interrupt::install()?;
+    let tools = Tools { settings: &settings, rewards: rewards.as_ref() };
+    let open = |name: &str| sources::open(name, &settings).map_err(Into::into);
+    let worlds = Worlds { open: &open, kit: &tools, cancel: &cancel };
+    let folder = config.run.output_dir.clone();
+    let mut bar = RewardBar::new(config.run.minutes);
+    let end = run_grpo(config, &worlds, &mut |progress| bar.show(progress));
+    bar.finish();
+    Ok(match end? {
+        GrpoEnd::Finished { step } => {
+            terminal::data(&format!("{step} steps; the model is `{}`", folder.join("model").display()));
+            Ending::Done
+        }
+        GrpoEnd::Interrupted { step } => {
             terminal::note(&format!("stopped after step {step}; the same command continues"));
             Ending::Interrupted
         }

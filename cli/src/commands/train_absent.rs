@@ -4,12 +4,17 @@
 
 use std::path::Path;
 
-use crate::args::{BenchTrainArgs, TrainSftArgs};
+use crate::args::{BenchTrainArgs, TrainGrpoArgs, TrainSftArgs};
 use crate::commands::Form;
 use crate::exit::Ending;
 use crate::parts::Part;
+use crate::settings::Settings;
 
 pub(crate) fn sft(_: &TrainSftArgs) -> anyhow::Result<Ending> {
+    Err(Part::Training.missing())
+}
+
+pub(crate) fn grpo(_: &TrainGrpoArgs, _: &Settings) -> anyhow::Result<Ending> {
     Err(Part::Training.missing())
 }
 
