@@ -837,6 +837,9 @@ pub(crate) struct DataPracticeArgs {
     /// Number of pages
     #[arg(long, value_parser = at_least_one())]
     pub(crate) pages: u64,
+    /// Also write each page as a screenshot with a box, in `screens.jsonl`: an environment that needs no browser
+    #[arg(long)]
+    pub(crate) screens: bool,
     #[command(flatten)]
     pub(crate) page: PageArgs,
     #[command(flatten)]

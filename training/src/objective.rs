@@ -170,7 +170,7 @@ pub fn policy_loss(
     let (k, v) = logits.dims2()?;
     assert_eq!(k, drawn.len(), "one token per row of logits");
     if !logits.device().is_cpu() || logits.dtype() != DType::F32 {
-        return composed(logits, drawn, config, temperature);
+        return policy_loss_composed(logits, drawn, config, temperature);
     }
     // (K, V), turned in place from logits into the analytic gradient.
     let mut gradient = logits.flatten_all()?.to_vec1::<f32>()?;
@@ -225,8 +225,11 @@ fn probabilities(row: &mut [f32], id: u32, temperature: f64) -> (f64, f64) {
     (logprob, entropy)
 }
 
-/// The same by the tensor library's own operations, for cards and for other numbers than f32.
-fn composed(
+/// The same as [`policy_loss`] by the tensor library's own operations, for cards and for other numbers than f32.
+///
+/// # Errors
+/// Only if the tensor library fails.
+pub fn policy_loss_composed(
     logits: &Tensor,
     drawn: &[Drawn],
     config: &ObjectiveConfig,

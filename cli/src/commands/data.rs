@@ -3,7 +3,7 @@
 use serde_json::json;
 use vigorl_benchmarks::PracticeSet;
 use vigorl_tasks::practice::Split;
-use vigorl_tasks::practice::dataset::{DatasetSpec, render_dataset};
+use vigorl_tasks::practice::dataset::{Dataset, DatasetSpec, render_dataset};
 
 use crate::args::DataPracticeArgs;
 use crate::commands::{Form, browser, pages, pretty};
@@ -22,6 +22,13 @@ pub(crate) fn practice(args: &DataPracticeArgs, settings: &Settings, form: Form)
         bar.set_position(progress.done);
     })?;
     bar.finish_and_clear();
+    if args.screens {
+        let bar = terminal::bar(args.pages, "screenshots");
+        let path =
+            Dataset::open(&args.folder)?.write_screens(&args.folder, &mut |n| bar.set_position(n as u64))?;
+        bar.finish_and_clear();
+        terminal::note(&format!("screenshots with boxes are in {}", path.display()));
+    }
     terminal::data(&match form {
         Form::Json => pretty(&json!({ "folder": args.folder, "dataset": manifest })),
         Form::Text => format!(

@@ -4,12 +4,14 @@
 //! - `dataset.json`: what it was rendered from ([`Manifest`])
 //! - `sheet-00000.png`, …: many pages side by side
 //! - `pages.jsonl`: one [`Record`] per page, in the order of the seeds
+//! - `screens.jsonl` and `screens/`, where they were asked for: the pages as screenshots with boxes
 //!
 //! Invariant: a record is written after its sheet is complete on disk, so that what the records name exists;
 //! an interrupted rendering continues where it stopped.
 
 mod reader;
 mod render;
+mod screens;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use reader::Dataset;
 pub use render::{Progress, render_dataset};
+pub use screens::SCREENS;
 
 use super::environment::PracticeError;
 use super::page::{HeldOut, PageError, PracticePage, PracticeTask};
