@@ -1,0 +1,398 @@
+//! Learning by reward with the embedded policy on painted screens: the whole loop, in which nothing is faked but the world.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use candle_core::{DType, Device};
+use image::{Rgb, RgbImage};
+use vigorl_agent::Cancel;
+use vigorl_geometry::{DevicePixelRatio, Rect, Size, Viewport};
+use vigorl_interface::{Action, Driver, Screenshot};
+use vigorl_qwen::{Checkpoint, ModelSource, WeightFormat};
+use vigorl_rollouts::{Kit, Sample, read_samples};
+use vigorl_tasks::picture::PictureWorld;
+use vigorl_tasks::sources::{Part, Source, Stage};
+use vigorl_tasks::{Allowance, Blind, Environment, Failure, Observation, Performed, Senses, Start, Verdict};
+use vigorl_training::checkpoint::{named_weights, read_weights};
+use vigorl_training::config::Freeze;
+use vigorl_training::files::ModelFiles;
+use vigorl_training::fresh::tensor_shapes;
+use vigorl_training::metrics::Record;
+use vigorl_training::objective::{CutOff, Denominator, Drawn, Objective, ObjectiveConfig, policy_loss};
+use vigorl_training::trees::{Tree, micro_batches, pack, places, trees};
+use vigorl_training::work::Trained;
+use vigorl_training::{GrpoConfig, GrpoEnd, GrpoProgress, TrainingError, Worlds, run_grpo};
+
+/// A light screen with a dark square somewhere; right is whatever lies in the left half. The first `fail` judges fail.
+#[derive(Debug, Default)]
+struct LeftHalf {
+    fail: AtomicUsize,
+}
+
+struct Screen<'s>(&'s LeftHalf, PictureWorld);
+
+/// That of practice pages, the only one that the policy knows.
+const SIZE: (u32, u32) = (192, 160);
+
+fn screen(seed: u64) -> PictureWorld {
+    let mut pixels = RgbImage::from_pixel(SIZE.0, SIZE.1, Rgb([250; 3]));
+    // Around the middle, so that samples of one screen differ in what they earn.
+    let (left, top) = (78 + (seed * 37 % 12) as u32, 8 + (seed * 23 % 120) as u32);
+    for (x, y) in (left..left + 24).flat_map(|x| (top..top + 24).map(move |y| (x, y))) {
+        pixels.put_pixel(x, y, Rgb([200, 30, 40]));
+    }
+    let screenshot = Screenshot { pixels: Arc::new(pixels), device_pixel_ratio: DevicePixelRatio::ONE };
+    let half = Rect::new(0.0, 0.0, f64::from(SIZE.0) / 2.0, f64::from(SIZE.1));
+    PictureWorld::new(screenshot, "click the red square", vec![half])
+}
+
+impl Source for LeftHalf {
+    fn name(&self) -> &str {
+        "left"
+    }
+    fn about(&self) -> String {
+        "the left half".to_owned()
+    }
+    fn seed(&self, part: Part, number: u64) -> u64 {
+        part.seed(number)
+    }
+    fn world<'w>(&'w self, _stage: Stage<'w>) -> Result<Box<dyn Environment + 'w>, Failure> {
+        Ok(Box::new(Screen(self, screen(0))))
+    }
+}
+
+impl Environment for Screen<'_> {
+    fn reset(&mut self, seed: u64) -> Result<Start, Failure> {
+        self.1 = screen(seed);
+        Ok(Start { max_steps: Some(1), ..self.1.reset(seed)? })
+    }
+    fn observe(&mut self) -> Result<Observation, Failure> {
+        self.1.observe()
+    }
+    fn perform(&mut self, act: &Action) -> Result<Performed, Failure> {
+        self.1.perform(act)
+    }
+    fn judge(
+        &mut self,
+        answer: Option<&str>,
+        senses: &mut dyn Senses,
+        allowance: &Allowance<'_>,
+    ) -> Result<Verdict, Failure> {
+        if self.0.fail.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok() {
+            return Err("no judge".into());
+        }
+        self.1.judge(answer, senses, allowance)
+    }
+}
+
+struct NoBrowser;
+
+impl Kit for NoBrowser {
+    fn driver(&self, _viewport: Size<Viewport>) -> Result<Box<dyn Driver>, Failure> {
+        Err("no browser is needed".into())
+    }
+    fn senses(&self) -> Result<Box<dyn Senses>, Failure> {
+        Ok(Box::new(Blind))
+    }
+    fn device_pixel_ratio(&self) -> DevicePixelRatio {
+        DevicePixelRatio::ONE
+    }
+}
+
+fn config(dir: &Path, settings: &[&str]) -> GrpoConfig {
+    let text = format!(
+        "preset = 'nano'\n[run]\noutput_dir = {:?}\nsteps = 3\ncheckpoint_every = 100\n[[environment]]\nname = 'left'\n\
+         weight = 1\n[group]\nsize = 4\nper_step = 3\n",
+        dir.join("run")
+    );
+    let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+    GrpoConfig::parse(&text, Path::new("test.toml"), &settings).unwrap()
+}
+
+/// Runs, cancelled behind step `stop` if there is one; what was logged.
+fn run(
+    config: GrpoConfig,
+    fail: usize,
+    stop: Option<u64>,
+) -> (Result<GrpoEnd, TrainingError>, Vec<Record>, Vec<String>) {
+    let cancel = Cancel::default();
+    let open = |_: &str| Ok(Box::new(LeftHalf { fail: fail.into() }) as Box<dyn Source>);
+    let worlds = Worlds { open: &open, kit: &NoBrowser, cancel: &cancel };
+    let (mut records, mut warnings) = (Vec::new(), Vec::new());
+    let end = run_grpo(config, &worlds, &mut |progress| match progress {
+        GrpoProgress::Stepped { step, record, .. } => {
+            records.push(record.clone());
+            if stop == Some(*step) {
+                cancel.set();
+            }
+        }
+        GrpoProgress::Warning(text) => warnings.push(text.clone()),
+        GrpoProgress::Playing { .. } => {}
+    });
+    (end, records, warnings)
+}
+
+fn weights(folder: &Path) -> BTreeMap<String, Vec<f32>> {
+    let shapes = tensor_shapes(&ModelFiles::read(folder).unwrap().config().unwrap());
+    let tensors = read_weights(folder, &shapes).unwrap();
+    tensors.into_iter().map(|(name, t)| (name, t.flatten_all().unwrap().to_vec1().unwrap())).collect()
+}
+
+fn without_times(records: &[Record]) -> Vec<BTreeMap<String, f64>> {
+    let kept = |record: &Record| {
+        record
+            .values
+            .iter()
+            .filter(|(name, _)| !name.starts_with("time/"))
+            .map(|(n, v)| (n.clone(), *v))
+            .collect()
+    };
+    records.iter().map(kept).collect()
+}
+
+#[test]
+fn what_is_rewarded_becomes_more_likely() {
+    let dir = tempfile::tempdir().unwrap();
+    let config =
+        config(dir.path(), &["run.steps=12", "group.size=8", "group.per_step=4", "optimizer.matrix_lr=3e-4"]);
+    let (end, records, warnings) = run(config, 0, None);
+    assert_eq!(end.unwrap(), GrpoEnd::Finished { step: 12 });
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let success = |records: &[Record]| {
+        records.iter().map(|record| record.values["success/train"]).sum::<f64>() / records.len() as f64
+    };
+    let steps: Vec<Record> = records.into_iter().filter(|record| record.step > 0).collect();
+    let (first, last) = (success(&steps[..3]), success(&steps[9..]));
+    assert!(
+        last > 0.85 && last > first + 0.1,
+        "the left half is clicked in {first:.2}, then {last:.2} of all"
+    );
+    assert!(steps[0].values.contains_key("policy/ratio_error"));
+    // A step in which all groups agree has no tokens to learn from.
+    let of_steps = |name: &'static str| steps.iter().filter_map(move |record| record.values.get(name));
+    assert!(of_steps("policy/ratio_error").all(|error| *error < 1e-4));
+    assert!(
+        of_steps("policy/clip_share").all(|share| *share == 0.0),
+        "the first update of a batch clips nothing"
+    );
+    assert!(dir.path().join("run/model/model.safetensors").exists());
+    assert!(dir.path().join("run/curves.png").exists());
+}
+
+#[test]
+fn a_run_that_was_stopped_and_resumed_is_the_unbroken_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, parted) = (dir.path().join("whole"), dir.path().join("parted"));
+    let (end, records, _) = run(config(&whole, &[]), 0, None);
+    assert_eq!(end.unwrap(), GrpoEnd::Finished { step: 3 });
+    let (end, mut resumed, _) = run(config(&parted, &[]), 0, Some(1));
+    assert_eq!(end.unwrap(), GrpoEnd::Interrupted { step: 1 });
+    resumed.extend(run(config(&parted, &[]), 0, None).1);
+    assert_eq!(without_times(&records), without_times(&resumed));
+    assert_eq!(weights(&whole.join("run/model")), weights(&parted.join("run/model")));
+}
+
+#[test]
+fn a_killed_run_takes_the_rollouts_that_were_whole_and_loses_a_step_at_most() {
+    let dir = tempfile::tempdir().unwrap();
+    let (end, records, _) = run(config(dir.path(), &["run.keep_rollouts_every=1"]), 0, None);
+    end.unwrap();
+    // As if it had been killed behind the rollouts of step 2: its checkpoint is that of the start.
+    let again = dir.path().join("again");
+    let rollouts = again.join("run/rollouts");
+    std::fs::create_dir_all(&rollouts).unwrap();
+    for step in ["step-00000001-0", "step-00000002-0"] {
+        copy(&dir.path().join("run/rollouts").join(step), &rollouts.join(step));
+    }
+    // A step that was under way is played again.
+    std::fs::create_dir_all(rollouts.join("step-00000003-0.partial")).unwrap();
+    let played =
+        std::fs::metadata(rollouts.join("step-00000002-0/rollouts.jsonl")).unwrap().modified().unwrap();
+    let (end, resumed, _) = run(config(&again, &[]), 0, None);
+    end.unwrap();
+    let after =
+        std::fs::metadata(rollouts.join("step-00000002-0/rollouts.jsonl")).unwrap().modified().unwrap();
+    assert_eq!(played, after, "what was whole is not played again");
+    assert_eq!(without_times(&records), without_times(&resumed));
+    assert_eq!(weights(&dir.path().join("run/model")), weights(&again.join("run/model")));
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let there = to.join(path.file_name().unwrap());
+        if path.is_dir() { copy(&path, &there) } else { std::fs::copy(&path, &there).map(drop).unwrap() }
+    }
+}
+
+#[test]
+fn rollouts_of_other_weights_end_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    // With a distance to the reference every token is looked at, also where groups agree.
+    let settings = ["run.steps=1", "run.keep_rollouts_every=1", "objective.kl=0.01"];
+    run(config(dir.path(), &settings), 0, None).0.unwrap();
+    let lines = dir.path().join("run/rollouts/step-00000001-0/rollouts.jsonl");
+    let samples = read_samples(&lines).unwrap();
+    let mut text = String::new();
+    for mut sample in samples {
+        sample.actions[0].turns[0].logprobs.iter_mut().for_each(|logprob| *logprob -= 0.5);
+        text.push_str(&format!("{}\n", serde_json::to_string(&sample).unwrap()));
+    }
+    std::fs::remove_dir_all(dir.path().join("run/checkpoints")).unwrap();
+    std::fs::write(&lines, text).unwrap();
+    let error = run(config(dir.path(), &settings), 0, None).0.unwrap_err().to_string();
+    assert!(error.contains("sampler and trainer disagree"), "{error}");
+}
+
+#[test]
+fn what_the_world_failed_is_no_sample_and_a_broken_world_ends_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = ["run.steps=1", "play.at_once=1", "run.keep_rollouts_every=1"];
+    let (end, records, _) = run(config(dir.path(), &settings), 2, None);
+    end.unwrap();
+    let step = &records[1].values;
+    assert_eq!((step["ends/errors"], step["data/episodes"]), (2.0, 11.0));
+    let lines = read_samples(&dir.path().join("run/rollouts/step-00000001-0")).unwrap();
+    assert_eq!(lines.len(), 11);
+    let (end, ..) = run(config(&dir.path().join("other"), &settings), usize::MAX, None);
+    let error = end.unwrap_err().to_string();
+    assert!(error.contains("environment `left`") && error.contains("no judge"), "{error}");
+}
+
+#[test]
+fn a_run_without_variance_says_so_and_what_helps() {
+    let dir = tempfile::tempdir().unwrap();
+    // Nobody can answer in three tokens.
+    let settings = ["run.steps=1", "sampling.max_new_tokens=3", "objective.token_limit=mask"];
+    let before = weights_of_nano();
+    let (end, records, warnings) = run(config(dir.path(), &settings), 0, None);
+    end.unwrap();
+    assert_eq!(records[1].values["ends/token_limit"], 1.0);
+    assert_eq!(records[1].values["groups/with_variance"], 0.0);
+    assert!(
+        warnings[0].contains("only 0 % of the groups") && warnings[0].contains("warm start"),
+        "{warnings:?}"
+    );
+    // Nothing was learned from them.
+    for (name, values) in weights(&dir.path().join("run/model")) {
+        assert_eq!(values, before[&name], "{name} has moved");
+    }
+}
+
+fn nano() -> Checkpoint {
+    Checkpoint::open(&ModelSource::Nano).unwrap()
+}
+
+fn trained() -> Trained {
+    let checkpoint = nano();
+    let weights = checkpoint.weights(&Device::Cpu, WeightFormat::Dense(DType::F32)).unwrap();
+    let weights = named_weights(&weights, &tensor_shapes(&checkpoint.config)).unwrap();
+    Trained::new(ModelFiles::embedded(), weights, Freeze::Nothing).unwrap()
+}
+
+fn weights_of_nano() -> BTreeMap<String, Vec<f32>> {
+    let of = |p: &vigorl_training::optim::Parameter| {
+        (p.name.clone(), p.var.as_tensor().flatten_all().unwrap().to_vec1().unwrap())
+    };
+    trained().parameters.iter().map(of).collect()
+}
+
+/// Gradients of all tokens of some micro-batches, in one vector for each parameter.
+fn gradients(trained: &Trained, batches: &[Vec<Tree>], advantage: impl Fn(usize) -> f32) -> Vec<Vec<f32>> {
+    let objective = ObjectiveConfig {
+        objective: Objective::Grpo,
+        clip_low: 0.2,
+        clip_high: 0.28,
+        dual_clip: 3.0,
+        kl: 0.0,
+        kl_clamp: 10.0,
+        denominator: Denominator::Global,
+        token_limit: CutOff::Mask,
+    };
+    let mut sums: Vec<Vec<f32>> = Vec::new();
+    for rows in batches {
+        let batch = pack(&nano(), rows, &Device::Cpu, DType::F32).unwrap();
+        let pass = trained.model.packed(&batch).unwrap();
+        let logits = trained.model.logits_at(&pass, &places(rows)).unwrap();
+        let tokens = rows.iter().flat_map(|row| &row.tokens);
+        let drawn: Vec<Drawn> = tokens
+            .map(|t| Drawn {
+                id: t.id,
+                old_logprob: None,
+                reference_logprob: None,
+                advantage: advantage(t.sample),
+                weight: 1.0,
+            })
+            .collect();
+        let loss = policy_loss(&logits, &drawn, &objective, 1.0).unwrap();
+        for (token, outcome) in rows.iter().flat_map(|row| &row.tokens).zip(&loss.outcomes) {
+            let difference = (token.logprob - outcome.logprob).abs();
+            assert!(difference <= 1e-4, "sampled with {}, learned with {}", token.logprob, outcome.logprob);
+        }
+        let found = trained.gradients(&loss.surrogate).unwrap();
+        let flat =
+            found.into_iter().map(|g| g.map_or(vec![], |g| g.flatten_all().unwrap().to_vec1().unwrap()));
+        match sums.is_empty() {
+            true => sums = flat.collect(),
+            false => {
+                for (sum, of_batch) in sums.iter_mut().zip(flat) {
+                    if sum.is_empty() {
+                        *sum = of_batch;
+                    } else {
+                        sum.iter_mut().zip(of_batch).for_each(|(sum, x)| *sum += x);
+                    }
+                }
+            }
+        }
+    }
+    sums
+}
+
+#[test]
+fn a_tree_is_its_branches_and_padding_and_the_cut_into_micro_batches_change_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    run(config(dir.path(), &["run.steps=1", "run.keep_rollouts_every=1"]), 0, None).0.unwrap();
+    let folder = dir.path().join("run/rollouts/step-00000001-0");
+    let samples: Vec<Sample> = read_samples(&folder).unwrap();
+    let open = |name: &str| -> Result<Arc<RgbImage>, TrainingError> {
+        Ok(Arc::new(image::open(folder.join(name)).unwrap().to_rgb8()))
+    };
+    let rows = |max_tokens: usize| {
+        let actions = samples.iter().enumerate().flat_map(|(n, s)| s.actions.iter().map(move |a| (n, a)));
+        trees(&nano(), actions, max_tokens, &mut { open }).unwrap()
+    };
+    let shared = rows(4096);
+    assert_eq!(shared.len(), 3, "a row for each group");
+    // Every sampled token stands once, and nothing else is learned.
+    let said: usize =
+        samples.iter().flat_map(|s| &s.actions).flat_map(|a| &a.turns).map(|t| t.ids.len()).sum();
+    assert_eq!(shared.iter().map(|row| row.tokens.len()).sum::<usize>(), said);
+    for row in &shared {
+        assert!(row.tokens.iter().all(|token| row.ids[token.index] == token.id));
+        assert!(row.tokens.iter().all(|token| row.segments[token.index] > 0));
+    }
+    let alone = rows(1);
+    assert_eq!(alone.len(), samples.len(), "a row for each sample");
+    let trained = trained();
+    let advantage = |sample: usize| [1.0, -0.5, 0.25, -2.0][sample % 4];
+    // All in one batch with padding, each row alone, each sample alone: eight of one are one of eight.
+    let together = gradients(&trained, &micro_batches(shared.clone(), usize::MAX), advantage);
+    for other in [micro_batches(shared, 1), micro_batches(alone.clone(), 1), micro_batches(alone, 2_000)] {
+        let apart = gradients(&trained, &other, advantage);
+        let (mut drift, mut n) = (0.0, 0);
+        for ((a, b), parameter) in together.iter().zip(&apart).zip(&trained.moving) {
+            let largest = a.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+            let difference = a.iter().zip(b).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
+            assert!(difference <= 1e-4 * largest + 1e-6, "{}: {difference} of {largest}", parameter.name);
+            drift +=
+                a.iter().zip(b).map(|(a, b)| f64::from(a - b) / f64::from(largest.max(1e-6))).sum::<f64>();
+            n += a.len();
+        }
+        assert!((drift / n as f64).abs() < 1e-6, "a lost factor would show here: {}", drift / n as f64);
+    }
+}
