@@ -5,9 +5,10 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use vigorl_tasks::practice::dataset::Dataset;
+use vigorl_tasks::sources::Part;
 use vigorl_training::config::{Freeze, InitConfig, SftConfig};
 use vigorl_training::fresh;
+use vigorl_training::lessons::LessonSet;
 use vigorl_training::sample::Encoder;
 use vigorl_training::work::{Trained, Work, contribution, draw_work, turns_loss};
 use vigorl_training::workers::Workers;
@@ -23,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let one = Workers::new(1)?;
     for stage in &config.stages {
         for mix in &stage.mixes {
-            let data = Dataset::open(&mix.data)?;
+            let data = LessonSet::open(&mix.data, Part::Train)?;
             let lines = one.map(&[()], |()| {
                 let mut best = [f64::MAX; 3];
                 let mut seen = String::new();

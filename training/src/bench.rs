@@ -22,6 +22,7 @@ use crate::config::{MatrixRule, SftConfig};
 use crate::error::TrainingError;
 use crate::files::ModelFiles;
 use crate::fresh::tensor_shapes;
+use crate::lessons::LabelledPage;
 use crate::loss::Target;
 use crate::optim::{ADAM_EPSILON, Optimizer, is_matrix};
 use crate::sample::{Encoder, MicroBatch};
@@ -250,7 +251,7 @@ fn processor_secs() -> f64 {
 }
 
 /// A page whose widgets are plain boxes in their colors, and its truth.
-fn painted(spec: &PageSpec) -> Result<(RgbImage, Record), TrainingError> {
+fn painted(spec: &PageSpec) -> Result<(RgbImage, LabelledPage), TrainingError> {
     let page =
         PracticePage::generate(spec).map_err(|source| DatasetError::Page { seed: spec.seed, source })?;
     let (width, height) = (spec.canvas.width, spec.canvas.height);
@@ -276,7 +277,7 @@ fn painted(spec: &PageSpec) -> Result<(RgbImage, Record), TrainingError> {
         widgets: page.widgets,
         tasks: page.tasks,
     };
-    Ok((image, record))
+    Ok((image, LabelledPage::from(&record)))
 }
 
 /// See [`Workload::write`].

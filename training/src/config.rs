@@ -88,7 +88,7 @@ pub enum InitConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FromCheckpoint {
-    /// Folder in Hugging Face layout.
+    /// Folder in Hugging Face layout, or `nano` for the embedded policy.
     pub folder: PathBuf,
     /// New pixel budget of the processor, for training and for the exported checkpoint; its own if absent.
     pub max_pixels: Option<u64>,
@@ -279,7 +279,7 @@ pub struct StageConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MixConfig {
-    /// Folder of a rendered data set.
+    /// Folder of a rendered data set, or a file of screenshots (`.jsonl`) whose part for learning is taken.
     pub data: PathBuf,
     /// Chance to be drawn, relative to the other mixtures of the stage.
     pub weight: f64,
@@ -333,7 +333,7 @@ pub struct QuestionMix {
 pub struct HeldOutConfig {
     /// A word for metric names.
     pub name: String,
-    /// Folder of a rendered data set.
+    /// Folder of a rendered data set, or a file of screenshots (`.jsonl`) whose held-out part is taken.
     pub data: PathBuf,
     /// What is measured.
     pub objective: Objective,

@@ -4,10 +4,10 @@
 
 use vigorl_qwen::Model;
 use vigorl_tasks::practice::SizeClass;
-use vigorl_tasks::practice::dataset::Dataset;
 
 use crate::config::{HeldOutConfig, Objective, QuestionForm};
 use crate::error::TrainingError;
+use crate::lessons::LessonSet;
 use crate::loss::{Outcome, TokenKind, soft_cross_entropy};
 use crate::metrics::{Record, Tally, held_out_key};
 use crate::patches::patch_batch;
@@ -26,7 +26,7 @@ const PAGES_PER_JOB: usize = 4;
 pub fn evaluate(
     model: &Model,
     encoder: &Encoder,
-    data: &Dataset,
+    data: &LessonSet,
     set: &HeldOutConfig,
     workers: &Workers,
     record: &mut Record,
@@ -71,7 +71,7 @@ fn share(answers: &[Answer], of: impl Fn(&Answer) -> bool) -> Option<f64> {
 fn measure(
     model: &Model,
     encoder: &Encoder,
-    data: &Dataset,
+    data: &LessonSet,
     set: &HeldOutConfig,
     pages: &[usize],
 ) -> Result<(Tally, Vec<Answer>), TrainingError> {

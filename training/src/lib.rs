@@ -30,6 +30,7 @@ pub mod fresh;
 pub mod gaze;
 pub mod grpo;
 pub mod grpo_config;
+pub mod lessons;
 pub mod loss;
 pub mod metrics;
 pub mod objective;

@@ -21,9 +21,9 @@ use vigorl_policy::grammar::Coordinate;
 use vigorl_policy::{CropSettings, ShownCrop, View};
 use vigorl_qwen::ops::rms_norm;
 use vigorl_qwen::{Grid, Probe};
-use vigorl_tasks::practice::dataset::Record;
 
 use crate::error::TrainingError;
+use crate::lessons::LabelledPage;
 use crate::loss::{Target, TokenKind};
 use crate::question::on_screen;
 use crate::sample::Encoder;
@@ -88,13 +88,15 @@ fn patch_at(index: usize, columns: usize) -> Rect<Patch> {
 pub struct NamedImage {
     image: Arc<RgbImage>,
     named: Vec<(Rect<Patch>, String)>,
+    /// Whether what has no name is known to be empty.
+    is_complete: bool,
 }
 
 impl NamedImage {
     /// A whole page.
-    pub fn page(view: &View, page: &Record) -> Self {
+    pub fn page(view: &View, page: &LabelledPage) -> Self {
         let named = named(page, view.shown_from_screen(), view.seen());
-        Self { image: view.image().clone(), named }
+        Self { image: view.image().clone(), named, is_complete: page.is_complete }
     }
 
     /// What a zoom near a random widget shows.
@@ -103,14 +105,14 @@ impl NamedImage {
     /// If the processor cannot take such a crop.
     pub fn crop(
         view: &View,
-        page: &Record,
+        page: &LabelledPage,
         settings: CropSettings,
         rng: &mut ChaCha8Rng,
     ) -> std::result::Result<Self, TrainingError> {
         let (width, height) = view.image().dimensions();
         let mut center = Coordinate { x: f64::from(width) / 2.0, y: f64::from(height) / 2.0 };
-        if !page.widgets.is_empty() {
-            let widget = &page.widgets[rng.random_range(0..page.widgets.len())];
+        if !page.things.is_empty() {
+            let widget = &page.things[rng.random_range(0..page.things.len())];
             center = view.written(on_screen(widget.bounds).center());
         }
         let reach = f64::from(settings.offset_px) / 2.0;
@@ -121,8 +123,9 @@ impl NamedImage {
     }
 
     /// A crop that was made.
-    pub fn of_crop(crop: &ShownCrop, page: &Record) -> Self {
-        Self { image: crop.pixels.clone(), named: named(page, crop.plan.crop_from_screen, crop.seen) }
+    pub fn of_crop(crop: &ShownCrop, page: &LabelledPage) -> Self {
+        let named = named(page, crop.plan.crop_from_screen, crop.seen);
+        Self { image: crop.pixels.clone(), named, is_complete: page.is_complete }
     }
 
     /// Which of its visual tokens show part of widget number `widget`, in reading order.
@@ -146,9 +149,13 @@ impl NamedImage {
     }
 }
 
-fn named<S: Space>(page: &Record, to_image: Map<S, Screen>, seen: ModelFit<S>) -> Vec<(Rect<Patch>, String)> {
+fn named<S: Space>(
+    page: &LabelledPage,
+    to_image: Map<S, Screen>,
+    seen: ModelFit<S>,
+) -> Vec<(Rect<Patch>, String)> {
     let in_patches = |bounds| seen.patch_from_image.apply_rect(to_image.apply_rect(on_screen(bounds)));
-    page.widgets.iter().map(|w| (in_patches(w.bounds), w.name())).collect()
+    page.things.iter().map(|w| (in_patches(w.bounds), w.name.clone())).collect()
 }
 
 /// Cuts images into patches and writes down what each merged patch shows.
@@ -194,7 +201,9 @@ pub fn image_targets(
                 let n_patches = owners.iter().filter(|o| *o == owned).count();
                 encoder.name_target(&image.named[*widget].1, n_patches)?
             }
-            None => encoder.empty_target(),
+            None if image.is_complete => encoder.empty_target(),
+            // Something may stand there that nobody named.
+            None => Target { weight: 0.0, ..encoder.empty_target() },
         });
     }
     Ok(targets)

@@ -17,11 +17,11 @@ use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_policy::grammar::{Action, AnswerForm, Coordinate, Reply};
 use vigorl_policy::wire::{ANSWER_CLOSE, FORCED_FINAL_PREFIX};
 use vigorl_policy::{Message, Preset, Role, View};
-use vigorl_tasks::practice::dataset::Record;
-use vigorl_tasks::practice::{PixelBox, PracticeTask, SizeClass, Widget};
+use vigorl_tasks::practice::{PixelBox, SizeClass};
 
 use crate::config::{QuestionForm, QuestionMix};
 use crate::error::TrainingError;
+use crate::lessons::{Labelled, LabelledPage, LabelledTask};
 use crate::patches::NamedImage;
 use crate::seed::stream;
 
@@ -80,11 +80,15 @@ pub struct Question {
 ///
 /// # Errors
 /// If a crop cannot be made.
-pub fn every_point(page: &Record, view: &View, preset: &Preset) -> Result<Vec<Question>, TrainingError> {
+pub fn every_point(
+    page: &LabelledPage,
+    view: &View,
+    preset: &Preset,
+) -> Result<Vec<Question>, TrainingError> {
     let author = Author { page, view, preset, stray: 0.0 };
     // Nothing is drawn for this form.
     let mut rng = stream(0, &[]);
-    let ask = |task: &PracticeTask| {
+    let ask = |task: &LabelledTask| {
         author.write(QuestionForm::Point, &task.instruction, task.target, &[], &mut rng)
     };
     page.tasks.iter().map(ask).collect()
@@ -96,7 +100,7 @@ pub fn every_point(page: &Record, view: &View, preset: &Preset) -> Result<Vec<Qu
 /// # Errors
 /// If a crop cannot be made.
 pub fn draw_questions(
-    page: &Record,
+    page: &LabelledPage,
     view: &View,
     preset: &Preset,
     mix: &QuestionMix,
@@ -119,7 +123,7 @@ pub fn draw_questions(
             _ => rng.random_range(0..page.tasks.len()),
         };
         let task = &page.tasks[task_idx];
-        let widget = &page.widgets[task.target];
+        let widget = &page.things[task.target];
         let form = drawn_form(mix, widget, rng);
         if asked.contains(&(form, task.target)) {
             continue;
@@ -131,7 +135,7 @@ pub fn draw_questions(
 }
 
 /// A form by weight. Whether to zoom is no matter of chance but of size, so that it can be learned.
-fn drawn_form(mix: &QuestionMix, widget: &Widget, rng: &mut ChaCha8Rng) -> QuestionForm {
+fn drawn_form(mix: &QuestionMix, widget: &Labelled, rng: &mut ChaCha8Rng) -> QuestionForm {
     let weights = mix.weights();
     let mut left = rng.random::<f64>() * weights.iter().map(|(_, weight)| weight).sum::<f64>();
     let drawn = weights.iter().find(|(_, weight)| {
@@ -148,7 +152,7 @@ fn drawn_form(mix: &QuestionMix, widget: &Widget, rng: &mut ChaCha8Rng) -> Quest
 
 /// Writes conversations about one page.
 struct Author<'a> {
-    page: &'a Record,
+    page: &'a LabelledPage,
     view: &'a View,
     preset: &'a Preset,
     /// See [`QuestionMix::stray`].
@@ -164,13 +168,13 @@ impl Author<'_> {
         mistakes: &[usize],
         rng: &mut ChaCha8Rng,
     ) -> Result<Question, TrainingError> {
-        let widget = &self.page.widgets[target];
+        let widget = &self.page.things[target];
         let center = self.center(widget);
         let mut dialog = Dialog::open(self, instruction);
         match form {
             QuestionForm::Name => dialog = self.name(widget, rng),
             QuestionForm::Point => dialog.answer_at_once(center),
-            QuestionForm::Think => dialog.think_and_answer(&widget.name(), center),
+            QuestionForm::Think => dialog.think_and_answer(&widget.name, center),
             QuestionForm::Zoom => self.zoom(&mut dialog, widget, mistakes, rng)?,
         }
         Ok(Question {
@@ -186,9 +190,9 @@ impl Author<'_> {
     }
 
     /// "what is at (x, y)", for a point somewhere in the middle half of the widget.
-    fn name(&self, widget: &Widget, rng: &mut ChaCha8Rng) -> Dialog<'_> {
+    fn name(&self, widget: &Labelled, rng: &mut ChaCha8Rng) -> Dialog<'_> {
         let at = self.beside(widget, 0.25, rng);
-        let name = widget.name();
+        let name = widget.name.clone();
         let mut dialog = Dialog::open(self, &format!("what is at {at}"));
         let action = Action::Answer { text: name.clone(), point: None, form: AnswerForm::Tagged };
         let reply = Reply { thoughts: Vec::new(), action };
@@ -199,11 +203,11 @@ impl Author<'_> {
     fn zoom(
         &self,
         dialog: &mut Dialog<'_>,
-        widget: &Widget,
+        widget: &Labelled,
         mistakes: &[usize],
         rng: &mut ChaCha8Rng,
     ) -> Result<(), TrainingError> {
-        let (name, target) = (widget.name(), self.center(widget));
+        let (name, target) = (widget.name.clone(), self.center(widget));
         if rng.random_bool(self.stray) {
             let at =
                 if rng.random_bool(NEAR) { self.near_miss(widget, rng) } else { self.astray(widget, rng) };
@@ -211,7 +215,7 @@ impl Author<'_> {
             dialog.think_and_answer(&name, target);
             return Ok(());
         }
-        let mut wrong: Vec<&Widget> = mistakes.iter().map(|&index| &self.page.widgets[index]).collect();
+        let mut wrong: Vec<&Labelled> = mistakes.iter().map(|&index| &self.page.things[index]).collect();
         let course = match wrong.is_empty() {
             true => rng.random_range(0..10),
             // Mostly the wrong way; now and then what the first look should have been.
@@ -228,12 +232,12 @@ impl Author<'_> {
                 let (mut last, mut last_at) = (first, at);
                 if let Some(second) = wrong.get(1).filter(|_| !is_seen && rng.random_bool(WRONG_TWICE)) {
                     let then = self.beside(second, 0.25, rng);
-                    is_seen = dialog.propose(&last.name(), last_at, then)?.shows(widget);
+                    is_seen = dialog.propose(&last.name, last_at, then)?.shows(widget);
                     (last, last_at) = (second, then);
                 }
                 // A crop that shows the right widget, too, answers the question.
                 if !is_seen {
-                    dialog.look(&last.name(), last_at, target, &[Mention::Copied, Mention::Found]);
+                    dialog.look(&last.name, last_at, target, &[Mention::Copied, Mention::Found]);
                     return Ok(());
                 }
             }
@@ -251,28 +255,21 @@ impl Author<'_> {
     }
 
     /// Another widget, preferably one that is easily mistaken for `widget`.
-    fn rival(&self, widget: &Widget, rng: &mut ChaCha8Rng) -> Option<&Widget> {
-        let others: Vec<&Widget> = self.page.widgets.iter().filter(|w| *w != widget).collect();
-        let alike: Vec<&Widget> = others
-            .iter()
-            .copied()
-            .filter(|w| {
-                let same_color = w.color.is_some() && w.color == widget.color;
-                let same_shape = w.shape.is_some() && w.shape == widget.shape;
-                same_color || same_shape || w.kind == widget.kind
-            })
-            .collect();
+    fn rival(&self, widget: &Labelled, rng: &mut ChaCha8Rng) -> Option<&Labelled> {
+        let others: Vec<&Labelled> = self.page.things.iter().filter(|w| *w != widget).collect();
+        let shares_trait = |other: &&Labelled| other.traits.iter().any(|known| widget.traits.contains(known));
+        let alike: Vec<&Labelled> = others.iter().copied().filter(shares_trait).collect();
         let pool = if alike.is_empty() { others } else { alike };
         (!pool.is_empty()).then(|| pool[rng.random_range(0..pool.len())])
     }
 
     /// The pixel in the middle of a widget.
-    fn center(&self, widget: &Widget) -> Coordinate {
+    fn center(&self, widget: &Labelled) -> Coordinate {
         self.whole(self.view.written(on_screen(widget.bounds).center()))
     }
 
     /// A pixel at most `share` of the sides away from the middle.
-    fn beside(&self, widget: &Widget, share: f64, rng: &mut ChaCha8Rng) -> Coordinate {
+    fn beside(&self, widget: &Labelled, share: f64, rng: &mut ChaCha8Rng) -> Coordinate {
         let bounds = on_screen(widget.bounds);
         let mut shift = |side: f64| side * share * (2.0 * rng.random::<f64>() - 1.0);
         let (dx, dy) = (shift(bounds.width()), shift(bounds.height()));
@@ -281,7 +278,7 @@ impl Author<'_> {
     }
 
     /// A pixel around the widget, up to a quarter of a crop away: what a hasty look gives.
-    fn near_miss(&self, widget: &Widget, rng: &mut ChaCha8Rng) -> Coordinate {
+    fn near_miss(&self, widget: &Labelled, rng: &mut ChaCha8Rng) -> Coordinate {
         let center = self.center(widget);
         let reach = f64::from(self.preset.crop.offset_px) / 2.0;
         // The product of two uniform draws prefers small errors.
@@ -292,7 +289,7 @@ impl Author<'_> {
 
     /// A pixel from where a crop shows the whole widget, wherever in the crop; one in the widget if that is too
     /// large for a crop.
-    fn astray(&self, widget: &Widget, rng: &mut ChaCha8Rng) -> Coordinate {
+    fn astray(&self, widget: &Labelled, rng: &mut ChaCha8Rng) -> Coordinate {
         let bounds = on_screen(widget.bounds);
         let low = self.view.written(Point::new(bounds.left, bounds.top));
         let high = self.view.written(Point::new(bounds.right, bounds.bottom));
@@ -324,7 +321,7 @@ struct Window(Rect<Screen>);
 
 impl Window {
     /// Whether all of a widget is in it.
-    fn shows(&self, widget: &Widget) -> bool {
+    fn shows(&self, widget: &Labelled) -> bool {
         let (window, bounds) = (self.0, on_screen(widget.bounds));
         window.left <= bounds.left
             && window.top <= bounds.top

@@ -9,18 +9,21 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 use rand::RngExt;
 use vigorl_files::write_whole;
-use vigorl_qwen::Model;
-use vigorl_tasks::practice::dataset::Dataset;
+use vigorl_qwen::{Checkpoint, Model, ModelSource, WeightFormat};
+use vigorl_tasks::sources::Part;
 
-use crate::checkpoint::{Checkpoints, Precision, TrainerState, export, read_trainer, read_weights};
+use crate::checkpoint::{
+    Checkpoints, Precision, TrainerState, export, named_weights, read_trainer, read_weights,
+};
 use crate::config::{InitConfig, MixConfig, SftConfig, StageConfig};
 use crate::error::TrainingError;
 use crate::evaluate::evaluate;
 use crate::files::ModelFiles;
 use crate::fresh;
+use crate::lessons::LessonSet;
 use crate::loss::TokenKind;
 use crate::metrics::{MetricsLog, Record, Tally};
 use crate::optim::Optimizer;
@@ -95,8 +98,7 @@ struct Run {
     trained: Trained,
     optimizer: Optimizer,
     encoder: Encoder,
-    /// Opened data sets by folder.
-    data: BTreeMap<PathBuf, Dataset>,
+    data: Data,
     workers: Workers,
     checkpoints: Checkpoints,
     log: MetricsLog,
@@ -174,7 +176,14 @@ impl Run {
         let compute = |&micro: &u64| {
             let seed = config.run.seed;
             let mix = drawn_mix(&stage.mixes, stream(seed, &[step, micro, u64::MAX]).random());
-            let work = draw_work(encoder, &trained.model, &data[&mix.data], mix, seed, &[step, micro])?;
+            let work = draw_work(
+                encoder,
+                &trained.model,
+                &data[&(mix.data.clone(), Part::Train)],
+                mix,
+                seed,
+                &[step, micro],
+            )?;
             contribution(trained, &work, encoder)
         };
         let numbers: Vec<u64> = (0..stage.micro_batches as u64).collect();
@@ -232,7 +241,7 @@ impl Run {
                 evaluate(
                     &self.trained.model,
                     &self.encoder,
-                    &self.data[&set.data],
+                    &self.data[&(set.data.clone(), Part::HeldOut)],
                     set,
                     &self.workers,
                     &mut record,
@@ -287,27 +296,33 @@ impl Run {
     }
 }
 
+/// A checkpoint's files and weights; the folder `nano` is the embedded policy.
 fn read_model(folder: &Path) -> Result<(ModelFiles, BTreeMap<String, Tensor>), TrainingError> {
+    if folder == Path::new("nano") {
+        let checkpoint = Checkpoint::open(&ModelSource::Nano)?;
+        let weights = checkpoint.weights(&Device::Cpu, WeightFormat::Dense(DType::F32))?;
+        return Ok((
+            ModelFiles::embedded(),
+            named_weights(&weights, &fresh::tensor_shapes(&checkpoint.config))?,
+        ));
+    }
     let files = ModelFiles::read(folder)?;
     let weights = read_weights(folder, &fresh::tensor_shapes(&files.config()?))?;
     Ok((files, weights))
 }
 
-fn open_data(config: &SftConfig) -> Result<BTreeMap<PathBuf, Dataset>, TrainingError> {
-    let of_stages = config.stages.iter().flat_map(|stage| &stage.mixes).map(|mix| &mix.data);
+/// Lesson sets by where they lie and which part of them is meant.
+type Data = BTreeMap<(PathBuf, Part), LessonSet>;
+
+fn open_data(config: &SftConfig) -> Result<Data, TrainingError> {
+    let taught = config.stages.iter().flat_map(|stage| &stage.mixes).map(|mix| (&mix.data, Part::Train));
+    let measured = config.heldout.iter().map(|set| (&set.data, Part::HeldOut));
     let mut opened = BTreeMap::new();
-    for folder in of_stages.chain(config.heldout.iter().map(|set| &set.data)) {
-        if opened.contains_key(folder) {
-            continue;
+    for (path, part) in taught.chain(measured) {
+        let key = (path.clone(), part);
+        if !opened.contains_key(&key) {
+            opened.insert(key, LessonSet::open(path, part)?);
         }
-        let data = Dataset::open(folder)?;
-        if data.is_empty() {
-            return Err(TrainingError::Content {
-                path: folder.clone(),
-                detail: "it has no pages".to_owned(),
-            });
-        }
-        opened.insert(folder.clone(), data);
     }
     Ok(opened)
 }
@@ -329,16 +344,21 @@ fn write_rows(
     config: &SftConfig,
     encoder: &Encoder,
     model: &Model,
-    data: &BTreeMap<PathBuf, Dataset>,
+    data: &Data,
 ) -> Result<(), TrainingError> {
     let mut batches = Vec::new();
     for (number, stage) in config.stages.iter().enumerate() {
         for (index, mix) in stage.mixes.iter().enumerate() {
             let few = MixConfig { pages: mix.pages.min(2), ..mix.clone() };
             let path = [u64::MAX, number as u64, index as u64];
-            if let Work::Turns(batch) =
-                draw_work(encoder, model, &data[&mix.data], &few, config.run.seed, &path)?
-            {
+            if let Work::Turns(batch) = draw_work(
+                encoder,
+                model,
+                &data[&(mix.data.clone(), Part::Train)],
+                &few,
+                config.run.seed,
+                &path,
+            )? {
                 batches.push((format!("stage {}, {}", stage.name, mix.data.display()), batch));
             }
         }

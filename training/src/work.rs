@@ -10,12 +10,12 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use vigorl_policy::View;
 use vigorl_qwen::{Model, Weights};
-use vigorl_tasks::practice::dataset::{Dataset, Record};
 
 use crate::config::{Freeze, MixConfig, Objective, QuestionMix};
 use crate::error::TrainingError;
 use crate::files::ModelFiles;
 use crate::gaze::gaze_loss;
+use crate::lessons::{LabelledPage, LessonSet};
 use crate::loss::{Loss, soft_cross_entropy};
 use crate::metrics::Tally;
 use crate::optim::Parameter;
@@ -220,7 +220,7 @@ pub fn add_up<S: Seen>(
 pub fn draw_work(
     encoder: &Encoder,
     model: &Model,
-    data: &Dataset,
+    data: &LessonSet,
     mix: &MixConfig,
     seed: u64,
     path: &[u64],
@@ -232,7 +232,7 @@ pub fn draw_work(
     match mix.objective {
         Objective::Turns => {
             let pages = draws.map(|(index, mut rng)| {
-                let (view, page) = (encoder.view(data.image(index)?)?, &data.records()[index]);
+                let (view, page) = (encoder.view(data.image(index)?)?, data.page(index));
                 draw_page(encoder, model, view, page, mix, &mut rng)
             });
             Ok(Work::Turns(encoder.pack(&pages.collect::<Result<Vec<_>, _>>()?)?))
@@ -253,7 +253,7 @@ pub fn draw_page(
     encoder: &Encoder,
     model: &Model,
     view: View,
-    page: &Record,
+    page: &LabelledPage,
     mix: &MixConfig,
     rng: &mut ChaCha8Rng,
 ) -> Result<AskedPage, TrainingError> {
@@ -267,7 +267,7 @@ fn mistakes(
     encoder: &Encoder,
     model: &Model,
     view: View,
-    page: &Record,
+    page: &LabelledPage,
 ) -> Result<Vec<Vec<usize>>, TrainingError> {
     let questions = every_point(page, &view, encoder.preset())?;
     let targets: Vec<usize> = questions.iter().map(|q| q.target).collect();
@@ -305,7 +305,7 @@ fn mistakes(
 /// If the page cannot be read or a crop cannot be made.
 pub fn asked_page(
     encoder: &Encoder,
-    data: &Dataset,
+    data: &LessonSet,
     index: usize,
     questions: &QuestionMix,
     n: usize,
@@ -313,13 +313,13 @@ pub fn asked_page(
     rng: &mut ChaCha8Rng,
 ) -> Result<AskedPage, TrainingError> {
     let view = encoder.view(data.image(index)?)?;
-    ask(encoder, view, &data.records()[index], questions, n, mistakes, rng)
+    ask(encoder, view, data.page(index), questions, n, mistakes, rng)
 }
 
 fn ask(
     encoder: &Encoder,
     view: View,
-    page: &Record,
+    page: &LabelledPage,
     questions: &QuestionMix,
     n: usize,
     mistakes: Option<&[Vec<usize>]>,
@@ -336,12 +336,12 @@ fn ask(
 /// If the page cannot be read or a crop cannot be made.
 pub fn named_image(
     encoder: &Encoder,
-    data: &Dataset,
+    data: &LessonSet,
     index: usize,
     objective: Objective,
     rng: &mut ChaCha8Rng,
 ) -> Result<NamedImage, TrainingError> {
-    let (view, page) = (encoder.view(data.image(index)?)?, &data.records()[index]);
+    let (view, page) = (encoder.view(data.image(index)?)?, data.page(index));
     match objective {
         Objective::NameCrops => NamedImage::crop(&view, page, encoder.preset().crop, rng),
         Objective::NamePatches | Objective::Turns => Ok(NamedImage::page(&view, page)),

@@ -9,9 +9,9 @@ use vigorl_policy::grammar::{Action, AnswerForm, Coordinate, parse};
 use vigorl_policy::wire::{ANSWER_CLOSE, FORCED_FINAL_PREFIX, IM_END, TOOL_CALL_CLOSE};
 use vigorl_policy::{AnswerSpace, Preset};
 use vigorl_policy::{Message, Part, Role};
-use vigorl_tasks::practice::Widget;
 use vigorl_training::config::InitConfig;
 use vigorl_training::config::{QuestionForm, QuestionMix};
+use vigorl_training::lessons::Labelled;
 use vigorl_training::loss::TokenKind;
 use vigorl_training::question::{Lesson, Question};
 use vigorl_training::sample::{AskedPage, Axis, Encoder, MicroBatch};
@@ -137,7 +137,7 @@ fn on_a_page_shown_smaller_the_policy_is_taught_to_look_where_the_widget_stands(
         // The names, too, stand where the widgets are: a token without a widget shows nothing.
         for (token, shown) in &batch.shown {
             let (x, y) = ((token % 2) as f64 * 32.0, (token / 2) as f64 * 32.0);
-            let overlaps = |w: &Widget| {
+            let overlaps = |w: &Labelled| {
                 let b = w.bounds;
                 f64::from(b.left) < x + 32.0
                     && f64::from(b.right) > x
@@ -145,7 +145,7 @@ fn on_a_page_shown_smaller_the_policy_is_taught_to_look_where_the_widget_stands(
                     && f64::from(b.bottom) > y
             };
             let is_named = shown.kind == TokenKind::Patch;
-            assert!(!is_named || data.records()[index].widgets.iter().any(overlaps));
+            assert!(!is_named || data.page(index).things.iter().any(overlaps));
         }
     }
 }
@@ -158,9 +158,9 @@ fn the_policys_own_mistakes_are_shown_in_its_order_and_not_learned() {
     config.policy.crop_offset_px = 8;
     let encoder = encoder(&model(&config), &config);
     let zooms = QuestionMix { name: 0.0, point: 0.0, think: 0.0, zoom: 1.0, zoom_below_px: 0.0, stray: 0.0 };
-    let page = &data.records()[0];
+    let page = data.page(0);
     // Whatever is asked for, the policy prefers the two other widgets, the last one first.
-    let others = |target: usize| (0..page.widgets.len()).rev().filter(|i| *i != target).take(2).collect();
+    let others = |target: usize| (0..page.things.len()).rev().filter(|i| *i != target).take(2).collect();
     let mistakes: Vec<Vec<usize>> = page.tasks.iter().map(|task| others(task.target)).collect();
     let mut seen = [0; 4];
     for seed in 0..60 {
@@ -172,7 +172,7 @@ fn the_policys_own_mistakes_are_shown_in_its_order_and_not_learned() {
         seen[wrong] += 1;
         let at: Vec<_> = question.messages.iter().filter_map(zoom_of).take(wrong).collect();
         for (zoom, widget) in at.iter().zip(expected) {
-            let bounds = page.widgets[widget].bounds;
+            let bounds = page.things[widget].bounds;
             let inside = |v: f64, low: i32, high: i32| f64::from(low) <= v && v <= f64::from(high);
             assert!(inside(zoom.x, bounds.left, bounds.right) && inside(zoom.y, bounds.top, bounds.bottom));
         }

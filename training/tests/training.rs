@@ -12,6 +12,7 @@ use support::{config, encoder, model, pages};
 use vigorl_training::checkpoint::read_weights;
 use vigorl_training::config::{Freeze, QuestionMix, SftConfig};
 use vigorl_training::fresh::tensor_shapes;
+use vigorl_training::lessons::LessonSet;
 use vigorl_training::loss::TokenKind;
 use vigorl_training::metrics::{HELD_OUT, METRICS, held_out_key};
 use vigorl_training::optim::{Optimizer, normalize_and_clip};
@@ -27,11 +28,7 @@ fn weighted_loss(trained: &Trained, batch: &MicroBatch, encoder: &Encoder) -> f6
     loss.outcomes.iter().map(|o| f64::from(o.divergence) * f64::from(o.weight)).sum()
 }
 
-fn some_pages(
-    encoder: &Encoder,
-    data: &vigorl_tasks::practice::dataset::Dataset,
-    n: usize,
-) -> Vec<AskedPage> {
+fn some_pages(encoder: &Encoder, data: &LessonSet, n: usize) -> Vec<AskedPage> {
     let asked = |index: usize| {
         let mut rng = stream(5, &[index as u64]);
         asked_page(encoder, data, index, &support::every_form(), 3, None, &mut rng).unwrap()
@@ -250,7 +247,7 @@ fn visual_tokens_learn_to_name_what_they_show() {
     let encoder = encoder(&trained, &config);
     let workers = Workers::new(2).unwrap();
     let images: Vec<_> = (0..3)
-        .map(|i| NamedImage::page(&encoder.view(data.image(i).unwrap()).unwrap(), &data.records()[i]))
+        .map(|i| NamedImage::page(&encoder.view(data.image(i).unwrap()).unwrap(), data.page(i)))
         .collect();
     let batch = patch_batch(&encoder, &images).unwrap();
     // 64x64 pixels are 4x4 merged patches; each page has three widgets.

@@ -25,7 +25,7 @@ pub use tasks::{OpenTask, TaskSource};
 use crate::{Environment, Failure};
 
 /// What an episode is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     /// For learning.

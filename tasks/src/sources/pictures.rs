@@ -86,6 +86,13 @@ impl PictureSource {
         }
         Ok(Self { name: name.into(), rows, parts })
     }
+
+    /// The rows of a part: picture, instruction, and the box, whose edges belong to it.
+    pub fn labelled(&self, part: Part) -> impl Iterator<Item = (&Path, &str, Rect<Screen>)> {
+        let rows =
+            self.parts[usize::from(part == Part::HeldOut)].iter().map(|number| &self.rows[*number as usize]);
+        rows.map(|row| (row.image.as_path(), row.instruction.as_str(), row.target))
+    }
 }
 
 fn row(line: &str, folder: &Path) -> Result<(Row, Part), String> {

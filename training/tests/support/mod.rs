@@ -5,10 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use image::{Rgb, RgbImage};
-use vigorl_tasks::practice::dataset::{Dataset, DatasetSpec, Manifest, Record};
+use vigorl_tasks::practice::dataset::{DatasetSpec, Manifest, Record};
 use vigorl_tasks::practice::{PageSpec, PracticePage, Split};
+use vigorl_tasks::sources::Part;
 use vigorl_training::config::{Freeze, InitConfig, Objective, QuestionMix, SftConfig};
 use vigorl_training::fresh;
+use vigorl_training::lessons::LessonSet;
 use vigorl_training::sample::Encoder;
 use vigorl_training::work::Trained;
 
@@ -76,7 +78,7 @@ pub(crate) fn encoder(trained: &Trained, config: &SftConfig) -> Encoder {
 }
 
 /// Writes `n` pages into `dir/pages` and opens them.
-pub(crate) fn pages(dir: &Path, n: u64) -> Dataset {
+pub(crate) fn pages(dir: &Path, n: u64) -> LessonSet {
     let folder = dir.join("pages");
     fs::create_dir_all(&folder).unwrap();
     let first =
@@ -120,5 +122,5 @@ pub(crate) fn pages(dir: &Path, n: u64) -> Dataset {
     }
     sheet.save(folder.join("sheet-00000.png")).unwrap();
     fs::write(folder.join("pages.jsonl"), lines).unwrap();
-    Dataset::open(&folder).unwrap()
+    LessonSet::open(&folder, Part::Train).unwrap()
 }
