@@ -6,7 +6,7 @@
 use vigorl_geometry::crop::PlannedCrop;
 use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_interface::Screenshot;
-use vigorl_policy::wire::Question;
+use vigorl_policy::wire::{Question, ReadText};
 use vigorl_policy::{
     GroundObserver, Grounding, Malformed, Policy, PolicyError, Preset, Sampling, View, ground, ground_closer,
     ground_part,
@@ -50,12 +50,14 @@ pub struct Ask<'a> {
     pub nth: u64,
     /// An answer that led nowhere; the place is looked at closer.
     pub in_vain: Option<Grounding>,
+    /// Texts on the screenshot that stand in what is looked for, where somebody tells them.
+    pub read: &'a [ReadText],
 }
 
 impl<'a> Ask<'a> {
     /// As a policy is asked.
     pub fn question(&self) -> Question<'a> {
-        Question { instruction: &self.target.description, earlier: &self.target.earlier }
+        Question { instruction: &self.target.description, earlier: &self.target.earlier, read: self.read }
     }
 }
 
@@ -240,6 +242,52 @@ impl Eyes for PolicyEyes<'_> {
 
     fn may_differ(&self) -> bool {
         true
+    }
+}
+
+/// Whoever reads for a policy that cannot.
+pub trait NamesTexts {
+    /// The texts of a screenshot that stand in an instruction.
+    ///
+    /// # Errors
+    /// If nobody can look.
+    fn named_texts(
+        &mut self,
+        screenshot: &Screenshot,
+        instruction: &str,
+    ) -> Result<Vec<ReadText>, PolicyError>;
+}
+
+/// Eyes that are told where the words of what they look for stand.
+pub struct ToldEyes<'a> {
+    /// Who looks.
+    pub eyes: &'a mut dyn Eyes,
+    /// Who reads.
+    pub texts: &'a mut dyn NamesTexts,
+}
+
+impl std::fmt::Debug for ToldEyes<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ToldEyes").field("eyes", &self.eyes.name()).finish_non_exhaustive()
+    }
+}
+
+impl Eyes for ToldEyes<'_> {
+    fn name(&self) -> &str {
+        self.eyes.name()
+    }
+
+    fn find(&mut self, ask: &Ask<'_>, observer: &mut dyn GroundObserver) -> Result<Sighting, PolicyError> {
+        let read = self.texts.named_texts(ask.screenshot, &ask.target.description)?;
+        self.eyes.find(&Ask { read: &read, in_vain: ask.in_vain.clone(), ..*ask }, observer)
+    }
+
+    fn may_err(&self) -> bool {
+        self.eyes.may_err()
+    }
+
+    fn may_differ(&self) -> bool {
+        self.eyes.may_differ()
     }
 }
 

@@ -241,7 +241,7 @@ fn ask(
     outcome: &mut StepOutcome,
 ) -> Result<Finding, StepError> {
     let Search { target, screenshot, place, .. } = search;
-    let question = Ask { screenshot, target, place: place.as_ref(), nth, in_vain };
+    let question = Ask { screenshot, target, place: place.as_ref(), nth, in_vain, read: &[] };
     let (cancel, until) = (agent.cancel, agent.leash.until());
     let mut follow = Follow { cancel, until, watch, failure: None, recording: Duration::ZERO };
     let sighting = match search.is_decided() {

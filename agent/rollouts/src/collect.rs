@@ -10,7 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use vigorl_agent::{Agent, Cancel, Checks, Ending, Hands, Leash, TowardsGoal, WatchError, run_episode};
+use vigorl_agent::{
+    Agent, Cancel, Checks, Ending, Eyes, Hands, Leash, NamesTexts, ToldEyes, TowardsGoal, WatchError,
+    run_episode,
+};
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::Driver;
 use vigorl_judges::Rewards;
@@ -44,6 +47,14 @@ pub trait Kit: Sync {
 
     /// The browsers' device pixel ratio.
     fn device_pixel_ratio(&self) -> DevicePixelRatio;
+
+    /// Whoever tells the policy where the words of the goal stand, if it is told.
+    ///
+    /// # Errors
+    /// If they cannot read.
+    fn named_texts(&self) -> Result<Option<Box<dyn NamesTexts>>, Failure> {
+        Ok(None)
+    }
 
     /// Who says what a sample is worth; by itself, what the environment pays.
     ///
@@ -361,8 +372,10 @@ fn work(
         // A fresh world: the first one, or one behind a failure.
         let mut driver = None;
         let opened = how.source.viewport().map(|viewport| how.kit.driver(viewport)).transpose();
-        let begun =
-            opened.and_then(|opened| Ok((driver.insert(opened), how.kit.senses()?, how.kit.rewards()?)));
+        let begun = opened.and_then(|opened| {
+            let (senses, texts) = (how.kit.senses()?, how.kit.named_texts()?);
+            Ok((driver.insert(opened), senses, texts, how.kit.rewards()?))
+        });
         let mut take = || {
             again.take().map(|idx| (idx, true)).or_else(|| {
                 let idx = next.fetch_add(1, Ordering::Relaxed);
@@ -371,7 +384,7 @@ fn work(
         };
         let failure = match begun {
             Err(error) => take().map(|(idx, is_again)| (idx, is_again, error.to_string())),
-            Ok((driver, mut senses, mut rewards)) => {
+            Ok((driver, mut senses, mut texts, mut rewards)) => {
                 let is_cancelled = || how.cancel.is_set();
                 let stage = Stage {
                     driver: driver.as_mut().map(|driver| &mut **driver as &mut dyn Driver),
@@ -385,7 +398,14 @@ fn work(
                             return;
                         }
                         let Some((idx, is_again)) = take() else { return };
-                        let ended = play(how, &wanted[idx], &mut *world, &mut *policy, &mut *senses);
+                        let ended = play(
+                            how,
+                            &wanted[idx],
+                            &mut *world,
+                            &mut *policy,
+                            &mut *senses,
+                            texts.as_deref_mut(),
+                        );
                         let said = match ended {
                             Ok(mut played) => {
                                 let asked = rewards.as_mut();
@@ -430,13 +450,22 @@ fn play(
     world: &mut dyn Environment,
     policy: &mut dyn Policy,
     senses: &mut dyn Senses,
+    texts: Option<&mut (dyn NamesTexts + '_)>,
 ) -> Result<Played, Unplayed> {
     let clock = Instant::now();
     let mut noted = Noted::new(world);
     let mut eyes = SamplingEyes::new(policy, how.preset, how.sampling, &wanted.key);
     let mut tape = Tape::default();
+    let mut told;
+    let looking: &mut dyn Eyes = match texts {
+        Some(texts) => {
+            told = ToldEyes { eyes: &mut eyes, texts };
+            &mut told
+        }
+        None => &mut eyes,
+    };
     let mut agent = Agent {
-        eyes: &mut eyes,
+        eyes: looking,
         min_confidence: 0.0,
         checks: Checks::Nobody,
         senses,

@@ -7,6 +7,7 @@ mod auto;
 mod reader;
 mod senses;
 mod thoughts;
+mod told;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

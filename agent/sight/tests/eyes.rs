@@ -25,7 +25,7 @@ fn page() -> Screenshot {
 
 fn ask(eyes: &mut dyn Eyes, instruction: &str) -> Sighting {
     let (screenshot, target) = (page(), Target::from(instruction));
-    let ask = Ask { screenshot: &screenshot, target: &target, place: None, nth: 0, in_vain: None };
+    let ask = Ask { screenshot: &screenshot, target: &target, place: None, nth: 0, in_vain: None, read: &[] };
     eyes.find(&ask, &mut ()).unwrap()
 }
 
@@ -62,7 +62,7 @@ fn auto_in(
     };
     let looks = PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling, maps: &[] };
     let target = Target::from(instruction);
-    let ask = Ask { screenshot, target: &target, place: None, nth: 0, in_vain: None };
+    let ask = Ask { screenshot, target: &target, place: None, nth: 0, in_vain: None, read: &[] };
     let mut eyes = AutoEyes::new(READER.beside(), looks, 0.7).suggesting_regions(suggests_regions);
     let sighting = eyes.find(&ask, &mut ());
     (sighting, policy.asked().len())

@@ -39,7 +39,7 @@ pub(crate) fn locate(args: &LocateArgs, settings: &Settings, form: Form) -> anyh
     let device_pixel_ratio = DevicePixelRatio::new(1.0).context("1 is a ratio")?;
     let shot = Screenshot { pixels: screenshot.clone(), device_pixel_ratio };
     let target = Target::from(args.instruction.clone());
-    let ask = Ask { screenshot: &shot, target: &target, place: None, nth: 0, in_vain: None };
+    let ask = Ask { screenshot: &shot, target: &target, place: None, nth: 0, in_vain: None, read: &[] };
     let sighting = eyes
         .eyes()
         .find(&ask, &mut Follow(cancel))

@@ -179,7 +179,7 @@ fn ground_in(
     sampling: &Sampling,
     observer: &mut dyn GroundObserver,
 ) -> Result<Grounding, PolicyError> {
-    let opening = &preset.opening(view.image().clone(), question);
+    let opening = &preset.opening_with(view.image().clone(), question, &view.texts_written(question.read));
     let (branch, turns, search) = (Branch::new(opening), Vec::new(), Searching::new(preset));
     Episode { policy, view, opening, preset, sampling, observer, branch, turns, n_before: 0, search }.go_on()
 }
@@ -200,7 +200,8 @@ pub fn ground_closer<'q>(
     observer: &mut dyn GroundObserver,
 ) -> Result<Grounding, PolicyError> {
     let view = View::new(screenshot, preset.answer_space, preset.max_image_pixels, policy.pixel_budget())?;
-    let opening = preset.opening(view.image().clone(), question);
+    let question = question.into();
+    let opening = preset.opening_with(view.image().clone(), question, &view.texts_written(question.read));
     let mut branch = Branch::new(&opening);
     let mut turns = in_vain.turns;
     if let (Turns::Multi, Some(place), Some(last)) = (preset.turns, in_vain.answer, turns.last_mut()) {

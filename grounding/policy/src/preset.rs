@@ -11,7 +11,7 @@ use image::RgbImage;
 use crate::crops::{Border, CropSettings, ShownCrop};
 use crate::grammar::AnswerForm;
 use crate::view::AnswerSpace;
-use crate::wire::{Dot, Observation, Question, web_action_query};
+use crate::wire::{Dot, Observation, Question, WrittenText, web_action_query};
 use crate::{Conversation, Message, Part, Role};
 
 /// Whether the policy may zoom.
@@ -319,14 +319,24 @@ impl Preset {
 
     /// The conversation that opens an episode: the task prompt, if any, then the image and the question.
     pub fn opening<'q>(&self, image: Arc<RgbImage>, question: impl Into<Question<'q>>) -> Conversation {
+        self.opening_with(image, question, &[])
+    }
+
+    /// The same with texts that stand on the screen, in the numbers that the policy writes.
+    pub fn opening_with<'q>(
+        &self,
+        image: Arc<RgbImage>,
+        question: impl Into<Question<'q>>,
+        read: &[WrittenText],
+    ) -> Conversation {
         let asked = question.into();
         let gap = match self.after_image {
             ImageGap::Newline => "\n",
             ImageGap::Nothing => "",
         };
         let question = match self.query {
-            Query::Instruction => asked.in_words(),
-            Query::Description => format!("Description: {}", asked.in_words()),
+            Query::Instruction => asked.in_words(read),
+            Query::Description => format!("Description: {}", asked.in_words(read)),
             Query::Objective => web_action_query(asked.instruction, asked.earlier),
         };
         let parts = vec![Part::Image(image), Part::Text(format!("{gap}{question}"))];

@@ -18,7 +18,7 @@ use vigorl_geometry::{
 use crate::crops::{Border, CropSettings, ShownCrop, cut};
 use crate::grammar::Coordinate;
 use crate::resize::{Filter, resize};
-use crate::wire::Dot;
+use crate::wire::{Dot, ReadText, WrittenText};
 
 /// A region costs at most one of so many parts of the visual tokens of the whole.
 const SHARE_OF_REGION: u64 = 4;
@@ -206,6 +206,17 @@ impl View {
                 number(screen_from_thousand.inverse().apply(point).into())
             }
         }
+    }
+
+    /// What was read on the screenshot, in whole numbers that a policy would write; what lies outside of the part that is
+    /// shown is left out.
+    pub fn texts_written(&self, read: &[ReadText]) -> Vec<WrittenText> {
+        let shown = read.iter().filter(|read| self.part.contains(read.at));
+        let told = |read: &ReadText| {
+            let at = self.written(read.at);
+            WrittenText { text: read.text.clone(), at: Coordinate { x: at.x.floor(), y: at.y.floor() } }
+        };
+        shown.map(told).collect()
     }
 
     /// Whole numbers that a policy may write for a point on the screenshot are below these, by axis; at least 1.

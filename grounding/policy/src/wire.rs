@@ -2,6 +2,10 @@
 //!
 //! Source: grounded-rl@e7970c0 as summarised in the specification's sections 1.1 and 1.2.
 
+use vigorl_geometry::{Point, Screen};
+
+use crate::grammar::Coordinate;
+
 /// Opens a thought.
 pub const THINK_OPEN: &str = "<think>";
 /// Closes a thought.
@@ -84,18 +88,42 @@ impl Observation {
 }
 
 /// What a policy is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Question<'a> {
     /// What is to be found or done.
     pub instruction: &'a str,
     /// What was done before for the same goal, a line for each action.
     pub earlier: &'a [String],
+    /// Texts on the screen that stand in the instruction, for a policy that is told what it cannot read.
+    pub read: &'a [ReadText],
+}
+
+/// A text on the screen and its middle.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadText {
+    /// The text.
+    pub text: String,
+    /// In screenshot pixels.
+    pub at: Point<Screen>,
+}
+
+/// The same in the numbers that a policy writes, whole ones.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WrittenText {
+    /// The text.
+    pub text: String,
+    /// Its middle.
+    pub at: Coordinate,
 }
 
 impl Question<'_> {
-    /// As it is asked where a family has no form of its own for it: the instruction, and below it what was done before.
-    pub fn in_words(&self) -> String {
+    /// As it is asked where a family has no form of its own for it: the instruction, below it what was read, and what was
+    /// done before. `read` is [`Self::read`] in the numbers that the policy writes.
+    pub fn in_words(&self, read: &[WrittenText]) -> String {
         let mut text = self.instruction.to_owned();
+        for WrittenText { text: read, at } in read {
+            text.push_str(&format!("\n{read} {at}"));
+        }
         if !self.earlier.is_empty() {
             text.push_str("\n\nPREVIOUS ACTIONS:");
         }
@@ -108,7 +136,7 @@ impl Question<'_> {
 
 impl<'a> From<&'a str> for Question<'a> {
     fn from(instruction: &'a str) -> Self {
-        Self { instruction, earlier: &[] }
+        Self { instruction, earlier: &[], read: &[] }
     }
 }
 

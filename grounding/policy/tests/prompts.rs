@@ -88,7 +88,7 @@ fn a_preset_without_zooms_has_a_single_turn() {
 fn earlier_actions_stand_where_a_family_expects_them() {
     let earlier = ["click (3, 4)".to_owned(), "nothing".to_owned()];
     let asked = |preset: Preset| {
-        let question = Question { instruction: "find the forum", earlier: &earlier };
+        let question = Question { instruction: "find the forum", earlier: &earlier, read: &[] };
         let Conversation { messages, .. } = preset.opening(screenshot(), question);
         messages.last().unwrap().parts.iter().filter_map(Part::text).collect::<String>()
     };
