@@ -85,6 +85,30 @@ impl Spread {
     }
 }
 
+/// What the seeds of a group came to.
+#[derive(Debug, Clone)]
+pub struct GroupSpread {
+    /// Set by set.
+    pub held_out: Vec<OverSeeds>,
+    /// The reward of the first tenth of the logs.
+    pub reward_first: Option<Spread>,
+    /// The reward of the last tenth.
+    pub reward_last: Option<Spread>,
+}
+
+/// What the seeds of a group came to on a held-out set.
+#[derive(Debug, Clone)]
+pub struct OverSeeds {
+    /// The name of the set.
+    pub set: String,
+    /// Of the first measurements.
+    pub first: Spread,
+    /// Of the highest ones.
+    pub best: Spread,
+    /// Of the last ones.
+    pub last: Spread,
+}
+
 /// One metric of all trainings.
 #[derive(Debug, Clone)]
 pub struct ComparedChart {
@@ -170,13 +194,38 @@ impl Comparison {
         }
         match self.groups[index].members[..] {
             [only] => self.members[only].name.clone(),
-            _ => "mean of the seeds".to_owned(),
+            _ => "one configuration".to_owned(),
         }
     }
 
     /// The members of a group.
     pub fn of_group<'a>(&'a self, group: &'a Group) -> impl Iterator<Item = &'a Member> {
         group.members.iter().map(|&index| &self.members[index])
+    }
+
+    /// Means and ranges over the seeds of a group.
+    pub fn over_seeds(&self, group: &Group) -> GroupSpread {
+        let of_set = |set: &str| {
+            let found = || {
+                self.of_group(group).filter_map(|m| m.held_out.iter().find(|held_out| held_out.set == set))
+            };
+            let spread =
+                |of: fn(&HeldOut) -> Measured| Spread::of(found().map(|held_out| of(held_out).share));
+            Some(OverSeeds {
+                set: set.to_owned(),
+                first: spread(|held_out| held_out.first)?,
+                best: spread(|held_out| held_out.best)?,
+                last: spread(|held_out| held_out.last)?,
+            })
+        };
+        let reward = |of: fn((f64, f64)) -> f64| {
+            Spread::of(self.of_group(group).filter_map(|member| member.reward.map(of)))
+        };
+        GroupSpread {
+            held_out: self.sets().into_iter().filter_map(of_set).collect(),
+            reward_first: reward(|ends| ends.0),
+            reward_last: reward(|ends| ends.1),
+        }
     }
 
     /// Every metric that is worth a chart: the held-out one of each set, and the first of each panel.

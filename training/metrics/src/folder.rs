@@ -122,18 +122,23 @@ impl Training {
             detail: error.message().to_owned(),
         })?;
         let records = Record::all_of(&fs::read_to_string(&metrics_path).map_err(read_error(&metrics_path))?);
-        let changed = |path: &Path| fs::metadata(path).and_then(|found| found.modified());
         let written = changed(&metrics_path).map_err(read_error(&metrics_path))?;
-        let age = now.duration_since(written).unwrap_or_default();
-        let is_fresh = age < patience(&records);
-        let standing = match changed(&root.join("model")) {
-            // A finished training that is given more steps goes on.
-            Ok(exported) if !is_fresh || exported >= written => Standing::Finished,
-            _ if is_fresh => Standing::Running,
-            _ => Standing::Stopped,
-        };
+        let standing = standing(root, written, now, || records.clone());
         let kind = Kind::of(&records);
         Ok(Self { root: root.to_owned(), config_text, config, records, kind, standing, written })
+    }
+
+    /// How the training in a folder stands. The log is read only where its time does not tell, so that this can be asked
+    /// often.
+    ///
+    /// # Errors
+    /// [`FolderError::Read`].
+    pub fn standing_at(root: &Path) -> Result<Standing, FolderError> {
+        let [_, path] = Self::files(root);
+        let written = changed(&path).map_err(read_error(&path))?;
+        // A log that cannot be read has no slow lines.
+        let records = || fs::read_to_string(&path).map(|text| Record::all_of(&text)).unwrap_or_default();
+        Ok(standing(root, written, SystemTime::now(), records))
     }
 
     /// The folder's own name.
@@ -151,6 +156,13 @@ impl Training {
     pub fn total_steps(&self) -> Option<u64> {
         let of_run = self.config.get("run").and_then(|run| run.get("steps")).and_then(steps);
         of_run.or_else(|| self.stages().last().map(|&(end, _)| end))
+    }
+
+    /// The longest time that the training may take, in seconds, if its configuration has a limit.
+    pub fn limit_secs(&self) -> Option<f64> {
+        let minutes = self.config.get("run")?.get("minutes")?;
+        let minutes = minutes.as_float().or_else(|| minutes.as_integer().map(|whole| whole as f64));
+        minutes.filter(|&minutes| minutes > 0.0).map(|minutes| minutes * 60.0)
     }
 
     /// The step at which each stage ends and the name of the next; nothing where there are no stages.
@@ -184,6 +196,26 @@ impl Training {
     }
 }
 
+fn changed(path: &Path) -> std::io::Result<SystemTime> {
+    fs::metadata(path).and_then(|found| found.modified())
+}
+
+fn standing(
+    root: &Path,
+    written: SystemTime,
+    now: SystemTime,
+    records: impl FnOnce() -> Vec<Record>,
+) -> Standing {
+    let age = now.duration_since(written).unwrap_or_default();
+    // A finished training that is given more steps goes on.
+    match changed(&root.join("model")) {
+        Ok(exported) if exported >= written => Standing::Finished,
+        _ if age < PATIENCE || age < patience(&records()) => Standing::Running,
+        Ok(_) => Standing::Finished,
+        Err(_) => Standing::Stopped,
+    }
+}
+
 fn steps(value: &toml::Value) -> Option<u64> {
     value.as_integer().and_then(|steps| u64::try_from(steps).ok())
 }
@@ -197,7 +229,7 @@ fn patience(records: &[Record]) -> Duration {
     let ends: Vec<f64> =
         records.iter().rev().take(11).filter_map(|r| r.values.get("time/secs").copied()).collect();
     let slowest = ends.windows(2).map(|pair| pair[0] - pair[1]).fold(0.0, f64::max);
-    PATIENCE.max(Duration::try_from_secs_f64(slowest * PATIENCE_IN_LINES).unwrap_or(PATIENCE))
+    Duration::try_from_secs_f64(slowest * PATIENCE_IN_LINES).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -248,6 +280,7 @@ mod tests {
         let later = SystemTime::now() + Duration::from_secs(60);
         fs::File::options().append(true).open(dir.path().join(METRICS)).unwrap().set_modified(later).unwrap();
         assert_eq!((standing(1.0), standing(310.0)), (Standing::Running, Standing::Finished));
+        assert_eq!(Training::standing_at(dir.path()).unwrap(), Standing::Running);
     }
 
     #[test]
@@ -256,6 +289,9 @@ mod tests {
         write(dir.path(), "[run]\nsteps = 7", &[1.0]);
         let training = Training::read(dir.path()).unwrap();
         assert_eq!((training.total_steps(), training.stage_marks()), (Some(7), vec![]));
+        assert_eq!(training.limit_secs(), None);
+        write(dir.path(), "[run]\nsteps = 7\nminutes = 2", &[1.0]);
+        assert_eq!(Training::read(dir.path()).unwrap().limit_secs(), Some(120.0));
         let stages = "[[stage]]\nname = \"a\"\nsteps = 3\n[[stage]]\nname = \"b\"\nsteps = 4";
         write(dir.path(), stages, &[1.0]);
         let training = Training::read(dir.path()).unwrap();

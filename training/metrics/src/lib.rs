@@ -10,7 +10,8 @@ mod record;
 pub mod tables;
 
 pub use comparison::{
-    ComparedChart, ComparedLine, Comparison, Group, HeldOut, Measured, Member, Spread, mean_line,
+    ComparedChart, ComparedLine, Comparison, Group, GroupSpread, HeldOut, Measured, Member, OverSeeds,
+    Spread, mean_line,
 };
 pub use curves::{Curve, curves, smooth};
 pub use folder::{FolderError, Standing, Training};
