@@ -2,12 +2,17 @@
 //!
 //! Invariant: `train_absent.rs` has the same functions, for a program without the trainer, and each of them fails.
 
+mod compare;
+
 use std::path::Path;
 
-use vigorl_training::published::{self, PublishedSize};
-use vigorl_training::{SftEnd, run_sft};
+use anyhow::Context as _;
+use vigorl_report::write_training_report;
 
-use crate::args::{BenchTrainArgs, TrainSftArgs};
+use vigorl_training::published::{self, PublishedSize};
+use vigorl_training::{SftConfig, SftEnd, run_sft};
+
+use crate::args::{BenchTrainArgs, TrainCompareArgs, TrainSftArgs};
 use crate::commands::{Form, bench};
 use crate::exit::{Ending, usage};
 use crate::training_bar::TrainingBar;
@@ -22,6 +27,9 @@ pub(crate) fn sft(args: &TrainSftArgs) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
     let mut bar = TrainingBar::default();
     let end = run_sft(&args.config, cancel.flag(), &mut |progress| bar.show(progress))?;
+    let folder = SftConfig::read(&args.config)?.run.output_dir;
+    let report = write_training_report(&folder).context("the training is done; its report is not")?;
+    terminal::note(&format!("report: {}", report.display()));
     Ok(match end {
         SftEnd::Finished => Ending::Done,
         SftEnd::Interrupted { step } => {
@@ -29,6 +37,11 @@ pub(crate) fn sft(args: &TrainSftArgs) -> anyhow::Result<Ending> {
             Ending::Interrupted
         }
     })
+}
+
+/// Several trainings side by side.
+pub(crate) fn compare(args: &TrainCompareArgs, form: Form) -> anyhow::Result<Ending> {
+    compare::compare(args, form)
 }
 
 /// How long a step of the trainer takes.

@@ -4,12 +4,16 @@
 
 use std::path::Path;
 
-use crate::args::{BenchTrainArgs, TrainSftArgs};
+use crate::args::{BenchTrainArgs, TrainCompareArgs, TrainSftArgs};
 use crate::commands::Form;
 use crate::exit::Ending;
 use crate::parts::Part;
 
 pub(crate) fn sft(_: &TrainSftArgs) -> anyhow::Result<Ending> {
+    Err(Part::Training.missing())
+}
+
+pub(crate) fn compare(_: &TrainCompareArgs, _: Form) -> anyhow::Result<Ending> {
     Err(Part::Training.missing())
 }
 
