@@ -113,17 +113,21 @@ fn groups(training: &Training) -> Option<String> {
     ))
 }
 
+/// How far the policy went, how much of that was cut off, and how undecided it is. Without a reference there is no distance.
 fn policy(training: &Training) -> Option<String> {
-    let (_, kl, _) = ends(training, "policy/kl")?;
-    let mut said = format!("The policy is {kl:.3} nats per token away from its reference");
+    let mut said = Vec::new();
+    if let Some((_, kl, _)) = ends(training, "policy/kl") {
+        said.push(format!("the policy is {kl:.3} nats per token away from its reference"));
+    }
     if let Some((_, clipped, n)) = ends(training, "policy/clip_share") {
-        said.push_str(&format!("; {} of the tokens were clipped {}", share(clipped), last(n)));
+        said.push(format!("{} of the tokens were clipped {}", share(clipped), last(n)));
     }
     if let Some((before, now, _)) = ends(training, "policy/entropy") {
-        said.push_str(&format!("; its entropy went from {before:.2} to {now:.2} nats"));
+        said.push(format!("the entropy of the policy went from {before:.2} to {now:.2} nats"));
     }
-    said.push('.');
-    Some(said)
+    let said = said.join("; ");
+    let mut letters = said.chars();
+    letters.next().map(|first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
 }
 
 fn losses(training: &Training) -> Option<String> {
@@ -157,9 +161,9 @@ fn pace(training: &Training, goes_on: bool) -> Option<String> {
         ("time/episodes_per_min", "episodes are played in a minute"),
         ("time/questions_per_sec", "questions are learned from in a second"),
     ];
-    let said = speed.iter().find_map(|(key, words)| {
-        Some(format!("{} {words}", value(Unit::PerMinute, training.newest(key)?.1)))
-    });
+    let said = speed
+        .iter()
+        .find_map(|(key, words)| Some(format!("{} {words}", value(Unit::PerMinute, ends(training, key)?.1))));
     let step = training.step().max(1) as f64;
     let by_steps = training.total_steps().map(|total| (total as f64 - step) * secs / step);
     let by_clock = training.limit_secs().map(|limit| limit - secs);
