@@ -120,10 +120,11 @@ pub(crate) enum Command {
         after_help = "Example:\n  vigorl schema > task.schema.json\n\nThen begin a task with `# yaml-language-server: $schema=task.schema.json`, and editors complete and check it."
     )]
     Schema,
-    /// Look at recorded runs in a browser: a list, each run step by step, two side by side, and what goes on now
+    /// Look at recorded runs and trainings in a browser: a list, each run step by step, two side by side, and what goes on now
     #[command(
         after_help = "Examples:\n  vigorl view\n  vigorl view runs/20260101T120000Z-demo --port 8090\n\n\
-                            Only this machine can open the pages. Nothing is written, and only files of the runs are shown."
+                            Only this machine can open the pages. Nothing is written, and only files of the runs and\n\
+                            trainings are shown."
     )]
     View(ViewArgs),
     /// Measure a policy
@@ -404,7 +405,7 @@ pub(crate) struct ReportArgs {
 /// `vigorl view`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ViewArgs {
-    /// A folder of runs, or one run [default: where runs are recorded]
+    /// A folder of runs and trainings, or one of them [default: where runs are recorded]
     #[arg(value_name = "DIR")]
     pub(crate) folder: Option<PathBuf>,
     /// The port on this machine [default: a free one]
@@ -717,6 +718,11 @@ pub(crate) enum TrainCommand {
                             The presets are training/configs/grpo_*.toml; docs/learning.md explains each value."
     )]
     Grpo(TrainGrpoArgs),
+    /// Put trainings side by side: what each came to, and seeds of one configuration as a group
+    #[command(after_help = "Examples:\n  vigorl train compare data/icons-1 data/icons-2 data/icons-3\n  \
+                      vigorl train compare data/low-* data/high-* --measure pass_at_k --output compare.html\n\n\
+                      Trainings are of one group if their config.toml differs in run.seed and run.output_dir alone.")]
+    Compare(TrainCompareArgs),
     /// Play recorded rollouts again, and find out whether every token, click and reward is the same
     #[command(after_help = "Example:\n  vigorl train replay-rollout runs/20260101T120000Z-rollout-practice")]
     ReplayRollout(Box<ReplayRolloutArgs>),
@@ -793,6 +799,20 @@ pub(crate) struct TrainGrpoArgs {
     pub(crate) set: Vec<String>,
     #[command(flatten)]
     pub(crate) browser: BrowserArgs,
+}
+
+/// `vigorl train compare`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TrainCompareArgs {
+    /// Folders of trainings
+    #[arg(required = true, value_name = "DIR")]
+    pub(crate) dirs: Vec<PathBuf>,
+    /// The held-out metric [default: greedy; of a supervised training in_box]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) measure: Option<String>,
+    /// Write a page of the curves, and beside it the same as PNG
+    #[arg(long, value_name = "HTML")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// `vigorl data`

@@ -12,7 +12,7 @@ use std::process::Command;
 use vigorl_benchmarks::{EVALUATIONS, Named};
 use vigorl_policy::Preset;
 
-const VERBS: [&[&str]; 33] = [
+const VERBS: [&[&str]; 34] = [
     &[],
     &["demo"],
     &["locate"],
@@ -32,6 +32,7 @@ const VERBS: [&[&str]; 33] = [
     &["env", "check"],
     &["rollout"],
     &["train", "sft"],
+    &["train", "compare"],
     &["train", "replay-rollout"],
     &["train", "export-rollouts"],
     &["data", "practice"],

@@ -392,6 +392,78 @@ fn the_list_filters_failures_and_leads_to_a_comparison() {
     until(&mut driver, pictures, "true");
 }
 
+/// Appends lines to the log of a training, which is begun if there is none.
+fn train(root: &Path, steps: std::ops::Range<u64>) {
+    fs::create_dir_all(root).unwrap();
+    fs::write(root.join("config.toml"), "[run]\nseed = 4\noutput_dir = \"data\"\nsteps = 50\n").unwrap();
+    let mut log = fs::File::options().create(true).append(true).open(root.join("metrics.jsonl")).unwrap();
+    for step in steps {
+        let share = step as f64 / 100.0;
+        let mut line = format!("{{\"step\":{step},\"success/train\":{share},\"reward/mean\":{share}");
+        if step % 10 == 0 {
+            line.push_str(&format!(",\"heldout/icons/greedy\":{share},\"heldout/icons/n\":100"));
+        }
+        writeln!(log, "{line}}}").unwrap();
+    }
+}
+
+#[test]
+fn a_training_is_listed_followed_and_read_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("icons");
+    train(&root, 1..21);
+    let mut before = Writing::begin(&root, "before");
+    before.step(xy(80.0, 50.0), Effect::Confirmed);
+    fs::rename(before.end(true), root.join("before")).unwrap();
+    let viewer = Viewer::start(&["."], folder.path());
+    let (_, list) = viewer.get("/");
+    for words in ["href=\"/training/icons/\"", "▶ running", "of 50", "20.0 %"] {
+        assert!(list.contains(words), "{words}");
+    }
+    let mut driver = browser(1200, 900);
+    driver.act(&Action::Navigate { url: format!("{}training/icons/", viewer.url) }).unwrap();
+    let shown = |what: &str| format!("return document.querySelector('{what}').textContent");
+    let steps = shown(".facts dd");
+    assert_eq!(driver.evaluate(&steps).unwrap(), "\"20 of 50\"");
+    // A pointer in the middle of the second chart: both charts show step 10.
+    let point = "const at = document.querySelectorAll('.chart svg')[1]; const box = at.getBoundingClientRect(); \
+        const middle = box.left + box.width * (46 + 211) / 480; \
+        at.dispatchEvent(new PointerEvent('pointermove', { bubbles: true, clientX: middle, clientY: box.top + 9 })); \
+        return [...document.querySelectorAll('.chart')].map((chart) => chart.querySelector('output').textContent + \
+            [...chart.querySelectorAll('.key b')].map((value) => ' ' + value.textContent)).join('; ')";
+    assert_eq!(driver.evaluate(point).unwrap(), "\"step 10 10.0 %, 10.0 %; step 10 0.100\"");
+    // It follows without loading itself again: what is marked here would be gone, and the step is still shown.
+    driver.evaluate("window.marked = true; document.querySelector('details').open = true; return 0").unwrap();
+    train(&root, 21..31);
+    until(&mut driver, &steps, "\"30 of 50\"");
+    assert_eq!(
+        driver.evaluate("return window.marked && document.querySelector('details').open").unwrap(),
+        "true"
+    );
+    assert_eq!(driver.evaluate(&shown(".chart output")).unwrap(), "\"step 10\"");
+    // What the policy did before is a run like any other.
+    driver.evaluate("document.querySelector('.reports a').click(); return 0").unwrap();
+    until(&mut driver, "return document.querySelector('h1')?.textContent", "\"before\"");
+    let loaded =
+        "const image = document.querySelector('.before'); image.loading = 'eager'; return image.naturalWidth";
+    until(&mut driver, loaded, "320");
+    // Once there is a model, it is finished and followed no more.
+    fs::create_dir(root.join("model")).unwrap();
+    let (_, page) = viewer.get("/training/icons/");
+    assert!(page.contains("✓ finished") && !page.contains("data-follow"));
+    assert!(viewer.get("/").1.contains("✓ finished"));
+    let alone = Viewer::start(&["icons"], folder.path());
+    assert_eq!(alone.url, format!("http://{}/training/icons/", alone.address));
+    for target in [
+        "/training/icons/config.toml",
+        "/training/icons/metrics.jsonl",
+        "/training/..%2f/",
+        "/training/other/",
+    ] {
+        assert_eq!(alone.get(target).0, 404, "{target}");
+    }
+}
+
 #[test]
 fn a_run_is_written_as_a_film() {
     let folder = tempfile::tempdir().unwrap();

@@ -40,6 +40,7 @@ fn check(args: &[&str], part: &str) {
 #[test]
 fn a_part_that_is_not_there_names_the_command_that_builds_it() {
     check(&["train", "sft", "config.toml"], "the trainer");
+    check(&["train", "compare", "."], "the trainer");
     check(&["bench", "train"], "the trainer");
     check(&["bench", "engine", "--checkpoint", "."], "the trainer");
     check(&["run", "the button", "--driver", "desktop"], "the desktop driver");

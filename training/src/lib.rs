@@ -8,7 +8,7 @@
 //! | [`question`], [`sample`] | what is asked about a page; ids, positions, visibility and targets of training rows |
 //! | [`patches`], [`gaze`] | what a visual token shows, where a head looks: lessons besides the words |
 //! | [`loss`], [`optim`], [`schedule`] | soft-label cross entropy; Muon and AdamW; the learning rate |
-//! | [`evaluate`], [`metrics`], [`plot`] | held-out measurements; what is logged; the curves |
+//! | [`evaluate`], [`metrics`], [`events`], [`plot`] | held-out measurements; what is logged, also for TensorBoard; the curves |
 //! | [`transcript`] | training rows for a person to look at, with the loss mask in color |
 //! | [`checkpoint`], [`files`] | folders in Hugging Face layout, resumable |
 //! | [`fresh`], [`tokenizer`] | a model that does not exist yet |
@@ -25,6 +25,7 @@ pub mod checkpoint;
 pub mod config;
 mod error;
 pub mod evaluate;
+pub mod events;
 pub mod files;
 pub mod fresh;
 pub mod gaze;

@@ -1,128 +1,22 @@
-//! What is measured, where it is written, and how it is summed up.
+//! Where metrics are written, and how outcomes of tokens are summed up. What the names mean is said by the tables of
+//! `vigorl_metrics`, which know no tensors: whoever only looks at a training reads the same ones.
 //!
-//! Invariant: every name in `metrics.jsonl` is in [`METRICS`] (held-out names are `heldout/SET/` in front of
-//! one of [`HELD_OUT`]), and each has one definition, here.
+//! Invariant: a line of `metrics.jsonl` and the event that TensorBoard reads are of the same record.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
 use vigorl_files::write_whole;
 
 use crate::error::TrainingError;
+use crate::events::EventsFile;
 use crate::loss::{Outcome, TokenKind};
 use crate::sample::NumberTokens;
 
-/// A panel of `curves.png`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Panel {
-    /// Losses, in nats.
-    Loss,
-    /// Errors of coordinates, in pixels.
-    Error,
-    /// Shares of right tokens, and the learning rate.
-    Right,
-    /// Shares of held-out answers in the target box.
-    InBox,
-}
-
-/// A metric's name and definition, and where it is drawn.
-#[derive(Debug, Clone, Copy)]
-pub struct Metric {
-    /// Key in `metrics.jsonl`.
-    pub name: &'static str,
-    /// What is computed, over the steps since the last line.
-    pub definition: &'static str,
-    /// The panel of its curve and what the curve is called there; held-out curves are called by their sets.
-    pub curve: Option<(Panel, &'static str)>,
-}
-
-const fn drawn(name: &'static str, panel: Panel, label: &'static str, definition: &'static str) -> Metric {
-    Metric { name, definition, curve: Some((panel, label)) }
-}
-
-const fn listed(name: &'static str, definition: &'static str) -> Metric {
-    Metric { name, definition, curve: None }
-}
-
-/// The key of a metric of [`HELD_OUT`], measured on the set of that name.
-pub fn held_out_key(set: &str, name: &str) -> String {
-    format!("heldout/{set}/{name}")
-}
-
-/// The set and the name of a held-out metric's key; nothing for other keys.
-pub fn set_and_name(key: &str) -> Option<(&str, &str)> {
-    key.strip_prefix("heldout/")?.rsplit_once('/')
-}
-
-/// Metrics of training steps.
-pub const METRICS: [Metric; 19] = [
-    drawn("loss/total", Panel::Loss, "all", "weighted mean divergence from the targets, nats per token"),
-    drawn(
-        "loss/number",
-        Panel::Loss,
-        "coordinates",
-        "mean divergence at first mentions of coordinates, nats",
-    ),
-    drawn("loss/word", Panel::Loss, "words", "mean divergence at words and decisions, nats"),
-    listed("loss/syntax", "mean divergence at tags, brackets and turn ends, nats"),
-    drawn(
-        "accuracy/word",
-        Panel::Right,
-        "words",
-        "share of words and decisions whose likeliest token is right",
-    ),
-    drawn(
-        "accuracy/number",
-        Panel::Right,
-        "coordinates, exact",
-        "share of coordinates whose likeliest token is exactly right",
-    ),
-    drawn("loss/patch", Panel::Loss, "patches", "mean divergence at merged patches that show a widget, nats"),
-    drawn("accuracy/patch", Panel::Right, "patches", "share of them whose noun beats every wrong word"),
-    drawn(
-        "loss/gaze",
-        Panel::Loss,
-        "looks",
-        "mean of minus the logarithm of the attention on the widget, nats",
-    ),
-    listed("accuracy/gaze", "share of looks whose most attended token shows the widget"),
-    drawn(
-        "error/number_median_px",
-        Panel::Error,
-        "training",
-        "median distance of the likeliest coordinate, one axis",
-    ),
-    drawn(
-        "optim/lr_share",
-        Panel::Right,
-        "learning rate / peak",
-        "learning rate as a share of its peak, stage scale included",
-    ),
-    listed("optim/gradient_norm", "length of the gradient before clipping, mean"),
-    listed("data/pages", "pages seen since the start"),
-    listed("data/questions", "questions seen since the start"),
-    listed("data/tokens_per_question", "tokens of rows, images included, per question"),
-    listed("time/secs", "time in training steps since the start"),
-    listed("time/step_secs", "time per step, mean"),
-    listed("time/questions_per_sec", "questions per second of training steps"),
-];
-
-/// Metrics of held-out pages, each behind `heldout/SET/`. Teacher-forced: the true text stands before each token.
-pub const HELD_OUT: [Metric; 10] = [
-    listed("loss_number", "mean divergence at first mentions of coordinates, nats"),
-    listed("accuracy_word", "share of words and decisions whose likeliest token is right"),
-    listed("accuracy_patch", "share of patches whose noun beats every wrong word"),
-    listed("accuracy_gaze", "share of looks whose most attended token shows the widget"),
-    drawn("error_median_px", Panel::Error, "", "median distance of the likeliest coordinate, one axis"),
-    drawn("in_box", Panel::InBox, "", "share of answers whose likeliest point lies in the target box"),
-    listed("in_box_small", "the same for targets under 14 px"),
-    listed("in_box_medium", "the same for targets of 14 to 24 px"),
-    listed("in_box_large", "the same for targets over 24 px"),
-    listed("in_box_zoomed", "the same for answers given after at least one zoom turn"),
-];
+pub use vigorl_metrics::tables::{BY_REWARD, BY_REWARD_HELD_OUT, SUPERVISED, SUPERVISED_HELD_OUT};
+pub use vigorl_metrics::{Kind, Metric, Record, held_out_key, set_and_name};
 
 /// Sums of token outcomes.
 #[derive(Debug, Clone, Default)]
@@ -196,49 +90,15 @@ impl Tally {
     }
 }
 
-/// One line of `metrics.jsonl`: a step and values by name.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Record {
-    /// Steps done.
-    pub step: u64,
-    /// Values by metric name.
-    pub values: BTreeMap<String, f64>,
-}
-
-impl Record {
-    /// An empty record of a step.
-    pub fn at(step: u64) -> Self {
-        Self { step, values: BTreeMap::new() }
-    }
-
-    /// Sets a value; absent values are left out.
-    pub fn set(&mut self, name: impl Into<String>, value: impl Into<Option<f64>>) {
-        if let Some(value) = value.into() {
-            self.values.insert(name.into(), value);
-        }
-    }
-
-    fn to_line(&self) -> String {
-        let mut line = Map::from_iter([("step".to_owned(), self.step.into())]);
-        // Six digits are more than any curve needs.
-        let short = |v: f64| format!("{v:.6e}").parse::<f64>().unwrap_or(v);
-        line.extend(self.values.iter().map(|(name, &value)| (name.clone(), short(value).into())));
-        format!("{}\n", Value::Object(line))
-    }
-
-    fn from_line(line: &str) -> Option<Self> {
-        let mut map: Map<String, Value> = serde_json::from_str(line).ok()?;
-        let step = map.remove("step")?.as_u64()?;
-        let values = map.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?))).collect();
-        Some(Self { step, values })
-    }
-}
-
-/// `metrics.jsonl` of a run, in memory and on disk.
+/// `metrics.jsonl` of a run, in memory and on disk, and the same for TensorBoard.
 #[derive(Debug)]
 pub struct MetricsLog {
     path: PathBuf,
     records: Vec<Record>,
+    /// The last step before this log was opened.
+    opened_at: u64,
+    /// Begun with the first record: a run that only looks whether there is something to do leaves no file.
+    events: Option<EventsFile>,
 }
 
 impl MetricsLog {
@@ -253,14 +113,13 @@ impl MetricsLog {
             Err(e) => return Err(TrainingError::file("read", path)(e)),
         };
         // A line cut off by a crash does not parse and is dropped.
-        let records: Vec<Record> =
-            text.lines().filter_map(Record::from_line).filter(|r| r.step <= step).collect();
+        let records: Vec<Record> = Record::all_of(&text).into_iter().filter(|r| r.step <= step).collect();
         let kept: String = records.iter().map(Record::to_line).collect();
         write_whole(path, kept.as_bytes()).map_err(TrainingError::file("write", path))?;
-        Ok(Self { path: path.to_owned(), records })
+        Ok(Self { path: path.to_owned(), records, opened_at: step, events: None })
     }
 
-    /// Appends a record and flushes it.
+    /// Appends a record and flushes it, and writes its event.
     ///
     /// # Errors
     /// [`TrainingError::File`].
@@ -268,6 +127,13 @@ impl MetricsLog {
         let file = fs::OpenOptions::new().append(true).create(true).open(&self.path);
         let write = |mut file: fs::File| file.write_all(record.to_line().as_bytes());
         file.and_then(write).map_err(TrainingError::file("write", &self.path))?;
+        let events = match &mut self.events {
+            Some(events) => events,
+            none => {
+                none.insert(EventsFile::create(self.path.parent().unwrap_or(Path::new("")), self.opened_at)?)
+            }
+        };
+        events.append(&record)?;
         self.records.push(record);
         Ok(())
     }
@@ -297,6 +163,15 @@ mod tests {
         let resumed = MetricsLog::open(&path, 20).unwrap();
         assert_eq!(resumed.records(), &log.records()[..2]);
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 2);
+        // Only a log with records has events.
+        let n_events = || {
+            let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+            names.filter(|name| name.to_string_lossy().starts_with("events.out.tfevents.")).count()
+        };
+        assert_eq!(n_events(), 1);
+        let mut resumed = resumed;
+        resumed.append(Record::at(30)).unwrap();
+        assert_eq!(n_events(), 2);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use vigorl_training::config::{Freeze, QuestionMix, SftConfig};
 use vigorl_training::fresh::tensor_shapes;
 use vigorl_training::lessons::LessonSet;
 use vigorl_training::loss::TokenKind;
-use vigorl_training::metrics::{HELD_OUT, METRICS, held_out_key};
+use vigorl_training::metrics::{SUPERVISED, SUPERVISED_HELD_OUT, held_out_key};
 use vigorl_training::optim::{Optimizer, normalize_and_clip};
 use vigorl_training::patches::{NamedImage, patch_batch};
 use vigorl_training::sample::{AskedPage, Encoder, MicroBatch};
@@ -151,9 +151,9 @@ fn every_name_of_the_log_is_a_metric_and_every_metric_is_logged() {
     let text = std::fs::read_to_string(config.run.output_dir.join("metrics.jsonl")).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str::<HashMap<String, f64>>(line).unwrap());
     let logged: BTreeSet<String> = lines.flat_map(HashMap::into_keys).filter(|key| key != "step").collect();
-    let of_training = METRICS.iter().map(|metric| metric.name.to_owned());
+    let of_training = SUPERVISED.iter().map(|metric| metric.name.to_owned());
     let set = &config.heldout[0].name;
-    let of_set = HELD_OUT.iter().map(|metric| held_out_key(set, metric.name));
+    let of_set = SUPERVISED_HELD_OUT.iter().map(|metric| held_out_key(set, metric.name));
     let known: BTreeSet<String> = of_training.chain(of_set).collect();
     assert!(logged.is_subset(&known), "{:?}", logged.difference(&known));
     // What two steps on four small pages have nothing of: a size, a form, a likeliest number.

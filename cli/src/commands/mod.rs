@@ -91,6 +91,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Judge(args) => judge::judge(args, form),
         Command::Train(TrainCommand::Sft(args)) => train::sft(args),
         Command::Train(TrainCommand::Grpo(args)) => train::grpo(args, &settings),
+        Command::Train(TrainCommand::Compare(args)) => train::compare(args, form),
         Command::Train(TrainCommand::ReplayRollout(args)) => rollout::replay(args, &settings, form),
         Command::Train(TrainCommand::ExportRollouts(args)) => export::export(args, form),
         Command::Data(DataCommand::Practice(args)) => data::practice(args, &settings, form),
@@ -146,7 +147,7 @@ fn layer_of(command: &Command) -> Layer {
         | Command::View(_)
         | Command::Stop(_)
         | Command::Env(EnvCommand::List)
-        | Command::Train(TrainCommand::Sft(_) | TrainCommand::ExportRollouts(_))
+        | Command::Train(TrainCommand::Sft(_) | TrainCommand::Compare(_) | TrainCommand::ExportRollouts(_))
         | Command::Judge(_)
         | Command::Quantize(_)
         | Command::Fetch(_)

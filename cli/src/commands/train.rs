@@ -2,13 +2,17 @@
 //!
 //! Invariant: `train_absent.rs` has the same functions, for a program without the trainer, and each of them fails.
 
+mod compare;
+
 use std::path::Path;
 
+use anyhow::Context as _;
 use vigorl_judges::Rewards;
+use vigorl_report::write_training_report;
 use vigorl_training::published::{self, PublishedSize};
-use vigorl_training::{GrpoConfig, GrpoEnd, SftEnd, TrainingError, Worlds, run_grpo, run_sft};
+use vigorl_training::{GrpoConfig, GrpoEnd, SftConfig, SftEnd, TrainingError, Worlds, run_grpo, run_sft};
 
-use crate::args::{BenchTrainArgs, TrainGrpoArgs, TrainSftArgs};
+use crate::args::{BenchTrainArgs, TrainCompareArgs, TrainGrpoArgs, TrainSftArgs};
 use crate::commands::judge::rewards_config;
 use crate::commands::rollout::Tools;
 use crate::commands::{Form, bench, sources};
@@ -26,6 +30,9 @@ pub(crate) fn sft(args: &TrainSftArgs) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
     let mut bar = TrainingBar::default();
     let end = run_sft(&args.config, cancel.flag(), &mut |progress| bar.show(progress))?;
+    let folder = SftConfig::read(&args.config)?.run.output_dir;
+    let report = write_training_report(&folder).context("the training is done; its report is not")?;
+    terminal::note(&format!("report: {}", report.display()));
     Ok(match end {
         SftEnd::Finished => Ending::Done,
         SftEnd::Interrupted { step } => {
@@ -57,7 +64,10 @@ pub(crate) fn grpo(args: &TrainGrpoArgs, settings: &Settings) -> anyhow::Result<
     let mut bar = RewardBar::new(config.run.minutes);
     let end = run_grpo(config, &worlds, &mut |progress| bar.show(progress));
     bar.finish();
-    Ok(match end? {
+    let end = end?;
+    let report = write_training_report(&folder).context("the training is done; its report is not")?;
+    terminal::note(&format!("report: {}", report.display()));
+    Ok(match end {
         GrpoEnd::Finished { step } => {
             terminal::data(&format!("{step} steps; the model is `{}`", folder.join("model").display()));
             Ending::Done
@@ -67,6 +77,11 @@ pub(crate) fn grpo(args: &TrainGrpoArgs, settings: &Settings) -> anyhow::Result<
             Ending::Interrupted
         }
     })
+}
+
+/// Several trainings side by side.
+pub(crate) fn compare(args: &TrainCompareArgs, form: Form) -> anyhow::Result<Ending> {
+    compare::compare(args, form)
 }
 
 /// How long a step of the trainer takes.

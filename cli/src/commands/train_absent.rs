@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use crate::args::{BenchTrainArgs, TrainGrpoArgs, TrainSftArgs};
+use crate::args::{BenchTrainArgs, TrainCompareArgs, TrainGrpoArgs, TrainSftArgs};
 use crate::commands::Form;
 use crate::exit::Ending;
 use crate::parts::Part;
@@ -15,6 +15,10 @@ pub(crate) fn sft(_: &TrainSftArgs) -> anyhow::Result<Ending> {
 }
 
 pub(crate) fn grpo(_: &TrainGrpoArgs, _: &Settings) -> anyhow::Result<Ending> {
+    Err(Part::Training.missing())
+}
+
+pub(crate) fn compare(_: &TrainCompareArgs, _: Form) -> anyhow::Result<Ending> {
     Err(Part::Training.missing())
 }
 

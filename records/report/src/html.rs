@@ -60,6 +60,8 @@ pub(crate) struct Follow<'a> {
     pub(crate) address: &'a str,
     /// What is shown.
     pub(crate) version: &'a str,
+    /// Whether what is new is put in the place of the old, instead of loading the page again.
+    pub(crate) in_place: bool,
 }
 
 /// The whole page.
@@ -83,7 +85,8 @@ pub(crate) fn page(title: &str, shown: Shown<'_>, content: &Markup) -> String {
                 style { (PreEscaped(include_str!("page.css"))) }
                 noscript { style { ".episode{display:block!important}.player{display:none}" } }
             }
-            body data-follow=[follow.map(|follow| follow.address)] data-version=[follow.map(|follow| follow.version)] {
+            body data-follow=[follow.map(|follow| follow.address)] data-version=[follow.map(|follow| follow.version)]
+                data-in-place[follow.is_some_and(|follow| follow.in_place)] {
                 div.wrap { (content) }
                 script { (PreEscaped(include_str!("page.js"))) }
             }

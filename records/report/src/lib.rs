@@ -1,7 +1,7 @@
 //! What is drawn of a run: one HTML file a person can open offline, send and enjoy; the pages of `vigorl view`, which show
-//! the same report, the list of all runs, and two runs side by side; and a film.
+//! the same report, the list of all runs, and two runs side by side; and a film. And what is drawn of a training, from its log.
 //!
-//! Start with the list of panels in `run.rs`. Invariant: the file loads nothing from anywhere (the page's own policy
+//! Start with the list of panels in `run.rs`, and for a training with `training.rs`. Invariant: the file loads nothing from anywhere (the page's own policy
 //! forbids it), every image is inside; a served page loads pictures from its own server alone. Every text from the run is
 //! escaped, and nothing is said that is not in the run directory.
 
@@ -19,6 +19,7 @@ mod run;
 mod said;
 mod standing;
 mod step;
+mod training;
 pub mod view;
 
 use std::path::{Path, PathBuf};
@@ -28,8 +29,9 @@ use vigorl_runs::{Recorded, RunDirError};
 
 pub use comparison::{Side, render_comparison};
 pub use film::{FilmError, Filmed, write_film};
-pub use list::render_list;
+pub use list::{TrainingRow, render_list};
 pub use run::{render, render_served};
+pub use training::{ReportError, render_training, render_training_comparison, write_training_report};
 
 /// Writes `report.html` into the run directory and returns its path.
 ///

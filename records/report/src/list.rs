@@ -1,32 +1,48 @@
-//! The start page of `vigorl view`: every run of a folder, one a row. Two can be chosen to be compared.
-//! Invariant: a run that cannot be read has a row that says why.
+//! The start page of `vigorl view`: every run of a folder, one a row. Two can be chosen to be compared. Trainings of the
+//! folder stand above them.
+//! Invariant: a run or training that cannot be read has a row that says why.
 
 use maud::{Markup, html};
+use vigorl_metrics::{FolderError, Training};
 use vigorl_runs::{Glance, RunDirError};
 
 use crate::html::{self, Follow, Shown, count, date, duration, facts, filters};
 use crate::standing::Standing;
+use crate::training;
+
+/// A training of the list.
+#[derive(Debug)]
+pub struct TrainingRow {
+    /// Its folder's name.
+    pub name: String,
+    /// Where the server shows it.
+    pub address: String,
+    /// What is known of it.
+    pub training: Result<Training, FolderError>,
+}
 
 /// The page. `runs` are names and what is known of them; `address` says where a run is shown; `version` is that of
 /// the whole list, which the server has under `/state`.
 pub fn render_list(
     folder: &str,
+    trainings: &[TrainingRow],
     runs: &[(String, Result<Glance, RunDirError>)],
     address: impl Fn(&str) -> String,
     version: &str,
 ) -> String {
     let rows: Vec<Row<'_>> = runs.iter().map(|(name, glance)| Row::of(name, glance, address(name))).collect();
     let content = html! {
-        (header(folder, &rows))
-        @if rows.is_empty() {
+        (header(folder, trainings.len(), &rows))
+        @if !trainings.is_empty() { (trainings_table(trainings)) }
+        @if rows.is_empty() && trainings.is_empty() {
             div.panel {
                 p.empty { "No run is recorded here yet. This page shows it as soon as one begins." }
             }
-        } @else {
+        } @else if !rows.is_empty() {
             (table(&rows))
         }
     };
-    let follow = Some(Follow { address: "/state", version });
+    let follow = Some(Follow { address: "/state", version, in_place: false });
     html::page(folder, Shown::Served { follow }, &content)
 }
 
@@ -53,13 +69,59 @@ fn n(rows: &[Row<'_>], class: &str) -> usize {
     rows.iter().filter(|row| row.standing.class == class).count()
 }
 
-fn header(folder: &str, rows: &[Row<'_>]) -> Markup {
-    let numbers = [("runs", rows.len()), ("solved", n(rows, "hit")), ("failures", n(rows, "miss"))];
+fn header(folder: &str, n_trainings: usize, rows: &[Row<'_>]) -> Markup {
+    let mut numbers = vec![("runs", rows.len()), ("solved", n(rows, "hit")), ("failures", n(rows, "miss"))];
+    if n_trainings > 0 {
+        numbers.insert(0, ("trainings", n_trainings));
+    }
     html! {
         div.panel {
             div.brand { "vigorl " span { "recorded runs" } }
             h1 { (folder) }
-            (facts(numbers.map(|(name, n)| (name, html! { (count(n)) }))))
+            (facts(numbers.into_iter().map(|(name, n)| (name, html! { (count(n)) }))))
+        }
+    }
+}
+
+fn trainings_table(trainings: &[TrainingRow]) -> Markup {
+    html! {
+        div.panel {
+            div.bar { h2 { "Trainings" } }
+            table.runs {
+                thead { tr { th { "training" } th { "last line" } th { "state" } th.n { "steps" } th.n { "held out" } th.n { "took" } } }
+                tbody { @for row in trainings { (training_row(row)) } }
+            }
+        }
+    }
+}
+
+fn training_row(TrainingRow { name, address, training }: &TrainingRow) -> Markup {
+    let training = match training {
+        Ok(training) => training,
+        Err(error) => {
+            return html! {
+                tr.run.miss {
+                    td { (name) small { (error) } }
+                    td {} td { span.pill.state { "! cannot be read" } } td {} td {} td {}
+                }
+            };
+        }
+    };
+    let [class, mark, word] = training::standing(training.standing, Shown::Served { follow: None });
+    let steps = count(training.step() as usize);
+    html! {
+        tr.run.(class) {
+            td { a href=(address) { (name) } small { (training.kind.word()) } }
+            td { (training::written(training)) }
+            td { span.pill.state { (mark) " " (word) } }
+            td.n { (steps) @if let Some(total) = training.total_steps() { small { "of " (count(total as usize)) } } }
+            td.n {
+                @match training::newest_held_out(training) {
+                    Some((held_out, share)) => { (share) small { (held_out.set) } }
+                    None => "–",
+                }
+            }
+            td.n { (training.newest("time/secs").map_or_else(|| "–".to_owned(), |(_, secs)| training::span(secs))) }
         }
     }
 }
@@ -164,7 +226,7 @@ mod tests {
 
     fn page(runs: Vec<(&str, Glance)>) -> String {
         let runs: Vec<_> = runs.into_iter().map(|(name, glance)| (name.to_owned(), Ok(glance))).collect();
-        render_list("runs", &runs, |name| format!("/run/{name}/"), "7")
+        render_list("runs", &[], &runs, |name| format!("/run/{name}/"), "7")
     }
 
     #[test]

@@ -229,13 +229,95 @@ if (linked && cards.length) {
 const only = /^only-[a-z]+$/.test(named) && document.querySelector(`[data-filter=${named.slice(5)}]`);
 if (only && rows.length) filter(only);
 
+// A pointer over a chart shows the values of a step in all charts; each says the newest value up to that step.
+const read = (unit, v) => {
+  if (unit === "share") return `${(v * 100).toFixed(v > 0 && v < 0.01 ? 2 : 1)} %`;
+  const size = Math.abs(v);
+  const sign = v < 0 ? "−" : "";
+  if (size >= 100) return sign + Math.round(size).toLocaleString("en-US");
+  if (size === 0) return "0";
+  if (size < 1e-4) return v.toExponential(1);
+  return sign + size.toFixed(Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(size)))));
+};
+const newestAt = (points, step) => {
+  let found = null;
+  for (const point of points) if (point[0] <= step) found = point;
+  return found;
+};
+const pointsOf = (path) => (path.points ??= JSON.parse(path.dataset.points));
+const readOff = (chart, step) => {
+  const [left, right, top, floor, bottom, upper] = JSON.parse(chart.querySelector("svg").dataset.frame);
+  const x = (at) => left + (at / chart.dataset.last) * (right - left);
+  const y = (v) => floor - ((v - bottom) / (upper - bottom)) * (floor - top);
+  const rule = chart.querySelector(".rule");
+  const dots = chart.querySelector(".dots");
+  dots.replaceChildren();
+  rule.toggleAttribute("hidden", step === null);
+  chart.querySelector("output").textContent = step === null ? "" : `step ${step.toLocaleString("en-US")}`;
+  if (step !== null) {
+    rule.setAttribute("x1", x(step));
+    rule.setAttribute("x2", x(step));
+  }
+  for (const path of all("path[data-points]", chart)) {
+    const points = pointsOf(path);
+    const point = step === null ? points[points.length - 1] : newestAt(points, step);
+    const shown = chart.querySelector(`.key b[data-line="${path.dataset.line}"]`);
+    shown.textContent = point ? read(path.dataset.unit, point[1]) : "–";
+    if (step === null || !point) continue;
+    const dot = document.createElementNS(dots.namespaceURI, "circle");
+    for (const [name, value] of [["cx", x(point[0])], ["cy", y(point[1])], ["r", 3.2]]) dot.setAttribute(name, value);
+    dot.setAttribute("class", path.parentElement.classList[0]);
+    dots.append(dot);
+  }
+};
+let shownStep = null;
+const readAll = (step) => {
+  if (step === shownStep) return;
+  shownStep = step;
+  for (const chart of all(".chart")) readOff(chart, step);
+};
+const stepUnder = (event) => {
+  const svg = event.target.closest?.(".chart svg");
+  if (!svg) return null;
+  const chart = svg.closest(".chart");
+  const [left, right] = JSON.parse(svg.dataset.frame);
+  const box = svg.getBoundingClientRect();
+  const at = ((event.clientX - box.left) / box.width) * svg.viewBox.baseVal.width;
+  const wanted = ((at - left) / (right - left)) * chart.dataset.last;
+  let nearest = null;
+  for (const path of all("path[data-points]", chart)) {
+    for (const [step] of pointsOf(path)) {
+      if (nearest === null || Math.abs(step - wanted) < Math.abs(nearest - wanted)) nearest = step;
+    }
+  }
+  return nearest;
+};
+for (const kind of ["pointermove", "pointerdown"]) document.addEventListener(kind, (event) => readAll(stepUnder(event)));
+
 // A page that is served follows what it shows: it is loaded again when there is more. Whoever looks at the last
 // step sees the newest one; whoever plays, or chooses runs, is not disturbed.
-const { follow, version } = document.body.dataset;
+const { follow } = document.body.dataset;
+// Puts what is new in the place of the old: what is open and where one looks stays.
+const renew = async () => {
+  const text = await (await fetch(location.pathname, { cache: "no-store" })).text();
+  const next = new DOMParser().parseFromString(text, "text/html");
+  const open = all("details").map((one) => one.open);
+  all("details", next).forEach((one, i) => (one.open = open[i] ?? false));
+  document.querySelector(".wrap").replaceWith(next.querySelector(".wrap"));
+  const step = shownStep;
+  shownStep = null;
+  readAll(step);
+  document.body.dataset.version = next.body.dataset.version ?? "";
+  return next.body.dataset.follow !== undefined;
+};
 const look = async () => {
   try {
     const answer = await fetch(follow, { cache: "no-store" });
-    const isNew = answer.ok && (await answer.json()).version !== version;
+    const isNew = answer.ok && (await answer.json()).version !== document.body.dataset.version;
+    if (isNew && "inPlace" in document.body.dataset) {
+      if (await renew()) setTimeout(look, 1000);
+      return;
+    }
     if (isNew && !playing && !document.querySelector("tr.run input:checked")) {
       const isAtEnd = player && current === steps[steps.length - 1];
       if (isAtEnd && document.body.classList.contains("stepping")) history.replaceState(null, "", "#last");

@@ -34,7 +34,7 @@ pub fn render(recorded: &Recorded) -> String {
 /// The report as a page of a server that has the run directory's pictures below the page's address, and under
 /// `state` its version. A run without a summary is followed.
 pub fn render_served(recorded: &Recorded, version: &str) -> String {
-    let follow = recorded.summary.is_none().then_some(Follow { address: "state", version });
+    let follow = recorded.summary.is_none().then_some(Follow { address: "state", version, in_place: false });
     page(Report { recorded, shown: Shown::Served { follow }, pictures: Pictures::Under("") })
 }
 
@@ -111,7 +111,7 @@ fn standing(success: Option<bool>, summary: Option<&Summary>) -> Markup {
 }
 
 /// The share of solved episodes as a part of a circle.
-fn ring(k: usize, n: usize) -> Markup {
+pub(crate) fn ring(k: usize, n: usize) -> Markup {
     let (low, high) = wilson95(k, n);
     // The circumference is 2π·52.
     let filled = (k as f64 / n as f64 * 326.7).max(0.1);
@@ -119,7 +119,7 @@ fn ring(k: usize, n: usize) -> Markup {
         svg.ring.none[k == 0] viewBox="0 0 128 128" role="img" aria-label={ (k) " of " (n) " solved" } {
             circle.track cx="64" cy="64" r="52" {}
             circle.fill cx="64" cy="64" r="52" stroke-dasharray=(format!("{filled:.1} 400")) transform="rotate(-90 64 64)" {}
-            text x="64" y="66" { (k) "/" (n) }
+            text.long[k.to_string().len() + n.to_string().len() > 4] x="64" y="66" { (k) "/" (n) }
             text.small x="64" y="84" { (format!("{:.0} – {:.0} %", low * 100.0, high * 100.0)) }
         }
     }

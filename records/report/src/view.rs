@@ -9,6 +9,7 @@ mod site;
 
 use std::net::TcpListener;
 
+pub(crate) use gate::encoded;
 pub use site::{Site, SiteError};
 
 /// A request that was answered.

@@ -94,7 +94,7 @@ fn a_killed_run_is_known_up_to_its_last_event() {
 fn they_are_listed_filmed_and_compared() {
     let names = ["scripted", "practice", "refused", "killed"];
     let glances = names.map(|name| (name.to_owned(), Glance::read(&folder(name))));
-    let list = render_list("old", &glances, |name| format!("/run/{name}/"), "1");
+    let list = render_list("old", &[], &glances, |name| format!("/run/{name}/"), "1");
     assert!(list.contains("all 4") && !list.contains("cannot be read"));
     let output = tempfile::tempdir().unwrap();
     for name in names {

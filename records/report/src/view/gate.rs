@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use vigorl_metrics::Training;
+
 use super::site::Reply;
 
 /// What is asked for, by its address.
@@ -23,11 +25,57 @@ pub(super) enum Asked {
     /// Two runs side by side.
     Comparison { a: String, b: String },
     /// A run.
-    Run(String),
+    Run(RunAt),
     /// Its version.
-    RunVersion(String),
+    RunVersion(RunAt),
     /// A picture of a step.
-    Picture { run: String, step: String, file: String },
+    Picture { run: RunAt, step: String, file: String },
+    /// A training.
+    Training(String),
+    /// Its version.
+    TrainingVersion(String),
+    /// What the policy did before and after a training, side by side.
+    BeforeAfter(String),
+}
+
+/// Where a run lies: its own name alone, or that of a training, of a folder in it, and perhaps of a run in that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RunAt(Vec<String>);
+
+impl RunAt {
+    fn of(names: &[&str]) -> Option<Self> {
+        let is_named = names.iter().all(|name| is_plain(name));
+        is_named.then(|| Self(names.iter().map(|&name| name.to_owned()).collect()))
+    }
+
+    /// A run by its own name.
+    pub(super) fn alone(name: &str) -> Option<Self> {
+        Self::of(&[name])
+    }
+
+    /// A run in the folder of a training, which is one of the parts that a training has.
+    pub(super) fn in_training(training: &str, part: &str) -> Option<Self> {
+        Self::of(&[training, part])
+    }
+
+    /// The name in the root: that of the run, or of the training that it belongs to.
+    pub(super) fn outermost(&self) -> &str {
+        &self.0[0]
+    }
+
+    /// Its folder in `root`, which is canonical; `None` if there is none, also if a link stands for it, or for a folder
+    /// around it.
+    pub(super) fn folder(&self, root: &Path) -> Option<PathBuf> {
+        let (name, around) = self.0.split_last()?;
+        let mut folder = root.to_owned();
+        for name in around {
+            folder.push(name);
+            if !is_folder(&folder) {
+                return None;
+            }
+        }
+        run_folder(&folder, name)
+    }
 }
 
 /// Why a request is not answered at all; `None` if it is.
@@ -60,10 +108,30 @@ pub(super) fn asked(target: &str) -> Option<Asked> {
         [""] => Some(Asked::List),
         ["state"] => Some(Asked::ListVersion),
         ["compare"] => Some(Asked::Comparison { a: value(query, "a")?, b: value(query, "b")? }),
-        ["run", run, ""] if is_plain(run) => Some(Asked::Run(run.to_owned())),
-        ["run", run, "state"] if is_plain(run) => Some(Asked::RunVersion(run.to_owned())),
-        ["run", run, "steps", step, file] if is_plain(run) && is_step(step) && is_picture(file) => {
-            Some(Asked::Picture { run: run.to_owned(), step: step.to_owned(), file: file.to_owned() })
+        ["run", run, ref rest @ ..] => of_run(RunAt::alone(run)?, rest),
+        ["training", training, "run", part, ref rest @ ..] => {
+            of_run(RunAt::in_training(training, part)?, rest)
+        }
+        ["training", training, "runs", part, run, ref rest @ ..] => {
+            of_run(RunAt::of(&[training, part, run])?, rest)
+        }
+        ["training", training, rest] if is_plain(training) => match rest {
+            "" => Some(Asked::Training(training.to_owned())),
+            "state" => Some(Asked::TrainingVersion(training.to_owned())),
+            "compare" => Some(Asked::BeforeAfter(training.to_owned())),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// What is asked for of a run, by the rest of an address.
+fn of_run(run: RunAt, rest: &[&str]) -> Option<Asked> {
+    match *rest {
+        [""] => Some(Asked::Run(run)),
+        ["state"] => Some(Asked::RunVersion(run)),
+        ["steps", step, file] if is_step(step) && is_picture(file) => {
+            Some(Asked::Picture { run, step: step.to_owned(), file: file.to_owned() })
         }
         _ => None,
     }
@@ -88,7 +156,7 @@ fn decoded(text: &str) -> Option<String> {
 const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Text as one component of an address.
-pub(super) fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, &RESERVED).to_string()
 }
 
@@ -112,8 +180,33 @@ fn is_picture(name: &str) -> bool {
 /// The folder of a run in `root`, which is canonical; `None` if there is none, also if a link stands for it.
 pub(super) fn run_folder(root: &Path, name: &str) -> Option<PathBuf> {
     let folder = is_plain(name).then(|| root.join(name))?;
-    let is_folder = fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir());
-    (is_folder && folder.join("run.json").is_file()).then_some(folder)
+    (is_folder(&folder) && folder.join("run.json").is_file()).then_some(folder)
+}
+
+/// The folder of a training in `root`, likewise. A run is none.
+pub(super) fn training_folder(root: &Path, name: &str) -> Option<PathBuf> {
+    let folder = is_plain(name).then(|| root.join(name))?;
+    let is_run = folder.join("run.json").is_file();
+    (is_folder(&folder) && !is_run && Training::is_at(&folder)).then_some(folder)
+}
+
+/// Whether there is a folder itself, and no link to one.
+fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+}
+
+/// Finds what a page about a training would read.
+///
+/// # Errors
+/// If one of the files leads out of the folder, or is no file.
+pub(super) fn check_training(folder: &Path) -> io::Result<()> {
+    for path in Training::files(folder) {
+        if !path.canonicalize()?.starts_with(folder) {
+            let words = format!("`{}` leads out of the training's folder", path.display());
+            return Err(io::Error::other(words));
+        }
+    }
+    Ok(())
 }
 
 /// The file at `path` if it lies in the canonical `folder` after all links are followed.
@@ -189,19 +282,43 @@ mod tests {
 
     #[test]
     fn addresses_name_runs_and_pictures_and_nothing_else() {
-        let run = |name: &str| Some(Asked::Run(name.to_owned()));
+        let at = |names: &[&str]| RunAt(names.iter().map(|&name| name.to_owned()).collect());
+        let run = |name: &str| Some(Asked::Run(at(&[name])));
         assert_eq!(asked("/"), Some(Asked::List));
         assert_eq!(asked("/run/a%20b/"), run("a b"));
-        assert_eq!(asked("/run/a/state?x=1"), Some(Asked::RunVersion("a".to_owned())));
+        assert_eq!(asked("/run/a/state?x=1"), Some(Asked::RunVersion(at(&["a"]))));
         let both = |a: &str, b: &str| Some(Asked::Comparison { a: a.to_owned(), b: b.to_owned() });
         assert_eq!(asked("/compare?b=2+%2B&a=1"), both("1", "2 +"));
         let picture = |run: &str, step: &str, file: &str| {
-            let [run, step, file] = [run, step, file].map(str::to_owned);
-            Some(Asked::Picture { run, step, file })
+            let [step, file] = [step, file].map(str::to_owned);
+            Some(Asked::Picture { run: at(&[run]), step, file })
         };
         assert_eq!(asked("/run/a/steps/0001/crop_1.png"), picture("a", "0001", "crop_1.png"));
+        assert_eq!(asked("/training/t/"), Some(Asked::Training("t".to_owned())));
+        assert_eq!(asked("/training/t/state"), Some(Asked::TrainingVersion("t".to_owned())));
+        assert_eq!(asked("/training/t/compare"), Some(Asked::BeforeAfter("t".to_owned())));
+        assert_eq!(asked("/training/t/run/before/"), Some(Asked::Run(at(&["t", "before"]))));
+        assert_eq!(asked("/training/t/run/before/state"), Some(Asked::RunVersion(at(&["t", "before"]))));
+        assert_eq!(
+            asked("/training/t/runs/rollouts/state/"),
+            Some(Asked::Run(at(&["t", "rollouts", "state"])))
+        );
+        let inner = Asked::Picture {
+            run: at(&["t", "rollouts", "r"]),
+            step: "0001".to_owned(),
+            file: "before.png".to_owned(),
+        };
+        assert_eq!(asked("/training/t/runs/rollouts/r/steps/0001/before.png"), Some(inner));
         for target in [
             "",
+            "/training/t",
+            "/training/../",
+            "/training/t/config.toml",
+            "/training/t/run/../",
+            "/training/t/run/%2e%2e/",
+            "/training/t/runs/before/../",
+            "/training/t/runs/before/",
+            "/training/t/run/before/run.json",
             "run/a/",
             "http://example.org/",
             "//run/a/",
@@ -260,5 +377,23 @@ mod tests {
         assert_eq!(run_folder(&root, "link"), None);
         assert_eq!(run_folder(&root, "missing"), None);
         assert_eq!(run_folder(&root, ".."), None);
+        // A run in a training's folder is found, unless a link stands for it or for the folder around it.
+        fs::create_dir_all(root.join("t/before")).unwrap();
+        fs::write(root.join("t/before/run.json"), "{}").unwrap();
+        let inner = |training: &str, part: &str| RunAt::in_training(training, part).unwrap().folder(&root);
+        assert_eq!(inner("t", "before"), Some(root.join("t/before")));
+        symlink(&run, root.join("t/after")).unwrap();
+        symlink(root.join("t"), root.join("t_link")).unwrap();
+        assert_eq!((inner("t", "after"), inner("t_link", "before")), (None, None));
+        // So is a training, if its files are its own.
+        fs::write(root.join("t/config.toml"), "").unwrap();
+        symlink(&secret, root.join("t/metrics.jsonl")).unwrap();
+        let training = training_folder(&root, "t").unwrap();
+        assert!(check_training(&training).unwrap_err().to_string().contains("leads out"));
+        fs::remove_file(root.join("t/metrics.jsonl")).unwrap();
+        assert_eq!(training_folder(&root, "t"), None);
+        fs::write(root.join("t/metrics.jsonl"), "").unwrap();
+        check_training(&training).unwrap();
+        assert_eq!(training_folder(&root, "t_link"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What the viewer answers: pages about the runs of one folder, or about one run.
+//! What the viewer answers: pages about the runs and trainings of one folder, or about one of them.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -6,10 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use vigorl_metrics::{FolderError, Standing, Training};
 use vigorl_runs::{Glance, Recorded, RunDirError, run_version};
 
-use super::gate::{self, Asked};
-use crate::{Side, render_comparison, render_list, render_served};
+use super::gate::{self, Asked, RunAt};
+use crate::training::{parts_of, render_served_training};
+use crate::{Side, TrainingRow, render_comparison, render_list, render_served};
 
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -61,14 +63,14 @@ pub enum SiteError {
 pub struct Site {
     /// The folder of the runs, without links.
     root: PathBuf,
-    /// The only run that is shown, if one was asked for.
+    /// The only run or training that is shown, if one was asked for.
     only: Option<String>,
     /// The folder as it was typed.
     shown: String,
 }
 
 impl Site {
-    /// Shows the runs in `folder`, or the one that it is.
+    /// Shows the runs and trainings in `folder`, or the one that it is.
     ///
     /// # Errors
     /// [`SiteError`] if there is no such folder, or it has no name for an address.
@@ -78,7 +80,7 @@ impl Site {
         let Some(found) = found else {
             return Err(SiteError::NoFolder(shown));
         };
-        if !found.join("run.json").is_file() {
+        if !found.join("run.json").is_file() && !Training::is_at(&found) {
             return Ok(Self { root: found, only: None, shown });
         }
         let name = found.file_name().and_then(|name| name.to_str()).filter(|name| gate::is_plain(name));
@@ -90,7 +92,11 @@ impl Site {
 
     /// Where a browser begins.
     pub fn start(&self) -> String {
-        self.only.as_deref().map_or_else(|| "/".to_owned(), address)
+        match self.only.as_deref() {
+            Some(name) if gate::training_folder(&self.root, name).is_some() => training_address(name),
+            Some(name) => address(name),
+            None => "/".to_owned(),
+        }
     }
 
     /// The answer to a request that was let in.
@@ -98,8 +104,14 @@ impl Site {
         let answered = match gate::asked(target) {
             None => Ok(Reply::missing("such page")),
             Some(Asked::List) => self.list(),
-            Some(Asked::ListVersion) => self.names().map(|names| Reply::version(&self.version(&names))),
+            Some(Asked::ListVersion) => self.version().map(|version| Reply::version(&version)),
             Some(Asked::Comparison { a, b }) => Ok(self.comparison(&a, &b)),
+            Some(Asked::Training(name)) => Ok(self.training(&name)),
+            Some(Asked::TrainingVersion(name)) => Ok(match self.training_folder(&name) {
+                Some(folder) => Reply::version(&training_version(&folder)),
+                None => Reply::missing("such training"),
+            }),
+            Some(Asked::BeforeAfter(name)) => Ok(self.before_and_after(&name)),
             Some(Asked::Run(run)) => Ok(self.run(&run)),
             Some(Asked::RunVersion(run)) => Ok(match self.folder(&run) {
                 Some(folder) => Reply::version(&run_version(&folder)),
@@ -111,8 +123,7 @@ impl Site {
     }
 
     fn list(&self) -> io::Result<Reply> {
-        let names = self.names()?;
-        let version = self.version(&names);
+        let version = self.version()?;
         let glance = |name: String| {
             let folder = self.root.join(&name);
             let glance = match gate::check_entries(&folder, &folder) {
@@ -121,17 +132,49 @@ impl Site {
             };
             (name, glance)
         };
-        let mut runs: Vec<_> = names.into_iter().map(glance).collect();
+        let mut runs: Vec<_> = self.names(gate::run_folder)?.into_iter().map(glance).collect();
         // The latest first; what cannot be read has no time and goes last.
         let started = |glance: &Result<Glance, RunDirError>| {
             glance.as_ref().map(|glance| glance.run.started_at.clone()).unwrap_or_default()
         };
         runs.sort_by_cached_key(|(name, glance)| std::cmp::Reverse((started(glance), name.clone())));
-        Ok(Reply::page(render_list(&self.shown, &runs, address, &version)))
+        let of_training = |name: String| {
+            let folder = self.root.join(&name);
+            let training = match gate::check_training(&folder) {
+                Ok(()) => Training::read(&folder),
+                Err(source) => Err(FolderError::Read { path: folder, source }),
+            };
+            TrainingRow { address: training_address(&name), name, training }
+        };
+        let mut trainings: Vec<_> = self.names(gate::training_folder)?.into_iter().map(of_training).collect();
+        trainings.sort_by_key(|row| {
+            std::cmp::Reverse(row.training.as_ref().ok().map(|training| training.written))
+        });
+        Ok(Reply::page(render_list(&self.shown, &trainings, &runs, address, &version)))
     }
 
-    fn run(&self, name: &str) -> Reply {
-        let Some(folder) = self.folder(name) else { return Reply::missing("such run") };
+    fn training(&self, name: &str) -> Reply {
+        let Some(folder) = self.training_folder(name) else { return Reply::missing("such training") };
+        let version = training_version(&folder);
+        if let Err(error) = gate::check_training(&folder) {
+            return Reply::text(403, &format!("refused: {error}"));
+        }
+        match Training::read(&folder) {
+            Ok(training) => Reply::page(render_served_training(&training, &version)),
+            Err(error) => Reply::text(500, &error.to_string()),
+        }
+    }
+
+    fn before_and_after(&self, name: &str) -> Reply {
+        let part = |part: &str| RunAt::in_training(name, part).and_then(|run| self.folder(&run));
+        let (Some(before), Some(after)) = (part("before"), part("after")) else {
+            return Reply::missing("run before and after it");
+        };
+        sides([("before", "run/before/", &before), ("after", "run/after/", &after)])
+    }
+
+    fn run(&self, run: &RunAt) -> Reply {
+        let Some(folder) = self.folder(run) else { return Reply::missing("such run") };
         let version = run_version(&folder);
         match read(&folder) {
             Ok(recorded) => Reply::page(render_served(&recorded, &version)),
@@ -140,19 +183,14 @@ impl Site {
     }
 
     fn comparison(&self, a: &str, b: &str) -> Reply {
-        let (Some(folder_a), Some(folder_b)) = (self.folder(a), self.folder(b)) else {
+        let folder = |name: &str| RunAt::alone(name).and_then(|run| self.folder(&run));
+        let (Some(folder_a), Some(folder_b)) = (folder(a), folder(b)) else {
             return Reply::missing("such run");
         };
-        match (read(&folder_a), read(&folder_b)) {
-            (Ok(recorded_a), Ok(recorded_b)) => Reply::page(render_comparison(
-                &Side { name: a, address: &address(a), recorded: &recorded_a },
-                &Side { name: b, address: &address(b), recorded: &recorded_b },
-            )),
-            (Err(refused), _) | (_, Err(refused)) => refused,
-        }
+        sides([(a, &address(a), &folder_a), (b, &address(b), &folder_b)])
     }
 
-    fn picture(&self, run: &str, step: &str, file: &str) -> Reply {
+    fn picture(&self, run: &RunAt, step: &str, file: &str) -> Reply {
         let Some(folder) = self.folder(run) else { return Reply::missing("such run") };
         match gate::read_inside(&folder, &folder.join("steps").join(step).join(file)) {
             Ok(body) => Reply { status: 200, kind: PNG, body },
@@ -161,33 +199,66 @@ impl Site {
         }
     }
 
-    fn folder(&self, name: &str) -> Option<PathBuf> {
-        let is_shown = self.only.as_ref().is_none_or(|only| only == name);
-        is_shown.then(|| gate::run_folder(&self.root, name)).flatten()
+    fn folder(&self, run: &RunAt) -> Option<PathBuf> {
+        self.shows(run.outermost()).then(|| run.folder(&self.root)).flatten()
     }
 
-    /// The names of the runs, sorted.
-    fn names(&self) -> io::Result<Vec<String>> {
-        if let Some(only) = &self.only {
-            return Ok(vec![only.clone()]);
-        }
+    fn training_folder(&self, name: &str) -> Option<PathBuf> {
+        self.shows(name).then(|| gate::training_folder(&self.root, name)).flatten()
+    }
+
+    fn shows(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only == name)
+    }
+
+    /// The names of what is a run, or a training, sorted.
+    fn names(&self, folder: impl Fn(&Path, &str) -> Option<PathBuf>) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.root)? {
             let name = entry?.file_name().to_str().map(str::to_owned);
-            names.extend(name.filter(|name| gate::run_folder(&self.root, name).is_some()));
+            names.extend(name.filter(|name| self.shows(name) && folder(&self.root, name).is_some()));
         }
         names.sort();
         Ok(names)
     }
 
-    /// Changes whenever one of the runs goes on, begins, or is removed.
-    fn version(&self, names: &[String]) -> String {
+    /// Changes whenever one of the runs or trainings goes on, begins, or is removed.
+    fn version(&self) -> io::Result<String> {
         let mut hasher = DefaultHasher::new();
-        for name in names {
-            (name, run_version(&self.root.join(name))).hash(&mut hasher);
+        for name in self.names(gate::run_folder)? {
+            (&name, run_version(&self.root.join(&name))).hash(&mut hasher);
         }
-        format!("{:016x}", hasher.finish())
+        for name in self.names(gate::training_folder)? {
+            (&name, training_version(&self.root.join(&name))).hash(&mut hasher);
+        }
+        Ok(format!("{:016x}", hasher.finish()))
     }
+}
+
+/// Two runs side by side: for each its name, its address and its folder.
+fn sides(sides: [(&str, &str, &Path); 2]) -> Reply {
+    let [(name_a, address_a, folder_a), (name_b, address_b, folder_b)] = sides;
+    match (read(folder_a), read(folder_b)) {
+        (Ok(recorded_a), Ok(recorded_b)) => Reply::page(render_comparison(
+            &Side { name: name_a, address: address_a, recorded: &recorded_a },
+            &Side { name: name_b, address: address_b, recorded: &recorded_b },
+        )),
+        (Err(refused), _) | (_, Err(refused)) => refused,
+    }
+}
+
+/// Changes whenever a training writes a line, stands otherwise, or has more runs.
+fn training_version(folder: &Path) -> String {
+    let [_, metrics] = Training::files(folder);
+    let n_bytes = fs::metadata(metrics).map_or(0, |file| file.len());
+    let standing = Training::standing_at(folder).map_or("unknown", Standing::word);
+    let n_runs: usize = parts_of(folder).iter().map(|part| part.names.as_ref().map_or(1, Vec::len)).sum();
+    format!("{n_bytes}-{standing}-{n_runs}")
+}
+
+/// Where a training is shown.
+fn training_address(name: &str) -> String {
+    format!("/training/{}/", gate::encoded(name))
 }
 
 /// Where a run is shown.
