@@ -116,17 +116,37 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] names cause and cure.
-    pub fn from_checkpoint(mut checkpoint: Checkpoint, options: &LoadOptions) -> Result<Self, EngineError> {
-        let own_processor = checkpoint.processor.clone();
-        if let Some(max_pixels) = options.max_pixels {
-            checkpoint.processor = own_processor.with_max_pixels(max_pixels)?;
-        }
+    pub fn from_checkpoint(checkpoint: Checkpoint, options: &LoadOptions) -> Result<Self, EngineError> {
+        let (checkpoint, own_processor) = limited(checkpoint, options)?;
         let weights = checkpoint.weights(&options.device, options.format)?;
         let weights = weights.on_quantized(options.on_quantized.clone());
         let model = Model::load(&checkpoint.config, &weights)?;
+        Ok(Self::assembled(checkpoint, own_processor, model, options))
+    }
+
+    /// An engine over a model that was loaded elsewhere, such as one whose tensors a trainer moves; `options` name the
+    /// device and the format that it has. What the engine remembers was computed with the tensors as they were.
+    ///
+    /// # Errors
+    /// If the processor does not take the upper pixel limit.
+    pub fn from_model(
+        checkpoint: Checkpoint,
+        model: Model,
+        options: &LoadOptions,
+    ) -> Result<Self, EngineError> {
+        let (checkpoint, own_processor) = limited(checkpoint, options)?;
+        Ok(Self::assembled(checkpoint, own_processor, model, options))
+    }
+
+    fn assembled(
+        checkpoint: Checkpoint,
+        own_processor: Processor,
+        model: Model,
+        options: &LoadOptions,
+    ) -> Self {
         let dtype = options.format.compute_dtype();
         let fits = || REMEMBERED_BYTES / bytes_of_token(&checkpoint.config.text, dtype);
-        Ok(Self {
+        Self {
             n_remembered: options.n_remembered.unwrap_or_else(fits),
             checkpoint,
             own_processor,
@@ -135,7 +155,7 @@ impl Engine {
             dtype,
             protocol: ProtocolTokens::default(),
             sessions: Sessions::default(),
-        })
+        }
     }
 
     /// Another engine on the same weights, which knows nothing of this one's conversations: for a thread beside it.
@@ -328,6 +348,18 @@ impl Prompt {
             _ => Tensor::cat(&parts, 0).map(Some),
         }
     }
+}
+
+/// The checkpoint with the upper pixel limit of `options`, and its own processor.
+fn limited(
+    mut checkpoint: Checkpoint,
+    options: &LoadOptions,
+) -> Result<(Checkpoint, Processor), EngineError> {
+    let own_processor = checkpoint.processor.clone();
+    if let Some(max_pixels) = options.max_pixels {
+        checkpoint.processor = own_processor.with_max_pixels(max_pixels)?;
+    }
+    Ok((checkpoint, own_processor))
 }
 
 /// Keys and values of one token.
