@@ -5,18 +5,20 @@
 
 use std::collections::BTreeMap;
 
+use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use vigorl_policy::View;
-use vigorl_qwen::{Model, Weights};
+use vigorl_qwen::{Adapters, Model, PackedPass, Weights};
 use vigorl_tasks::practice::dataset::{Dataset, Record};
 
+use crate::adapter::{Lora, LoraConfig};
 use crate::config::{Freeze, MixConfig, Objective, QuestionMix};
 use crate::error::TrainingError;
 use crate::files::ModelFiles;
 use crate::gaze::gaze_loss;
-use crate::loss::{Loss, soft_cross_entropy};
+use crate::loss::{Loss, Outcome, soft_cross_entropy};
 use crate::metrics::Tally;
 use crate::optim::Parameter;
 use crate::patches::{NamedImage, PatchBatch, name_logits, patch_batch};
@@ -33,12 +35,19 @@ const MOST_MISTAKES: usize = 2;
 pub struct Trained {
     /// Everything but the weights.
     pub files: ModelFiles,
-    /// All tensors, in the order of their names.
+    /// All tensors that the run holds as variables, in the order of their names: those of the checkpoint, or of its
+    /// adapters.
     pub parameters: Vec<Parameter>,
     /// Those that move.
     pub moving: Vec<Parameter>,
     /// The modules; they share the tensors.
     pub model: Model,
+    /// All tensors of the checkpoint. They are tracked by nobody, and see what the variables become.
+    pub base: BTreeMap<String, Tensor>,
+    /// Size and place of the adapters, if they are what moves.
+    pub lora: Option<LoraConfig>,
+    /// Whether the backward pass computes layers again, instead of keeping what it needs of them.
+    pub is_checkpointed: bool,
 }
 
 impl Trained {
@@ -62,8 +71,73 @@ impl Trained {
         });
         let weights = Weights::shared(shared.collect(), &Device::Cpu);
         let model = Model::load(&files.config()?, &weights)?;
-        Ok(Self { files, parameters, moving, model })
+        let base = detached(&parameters);
+        Ok(Self { files, parameters, moving, model, base, lora: None, is_checkpointed: false })
     }
+
+    /// A model of which only the adapters move. `base` is used as it is, so whoever holds it computes with the same
+    /// memory: [`frozen_model`] over it is the model before training.
+    ///
+    /// # Errors
+    /// If a tensor is missing or of the wrong shape.
+    pub fn with_adapters(
+        files: ModelFiles,
+        base: &BTreeMap<String, Tensor>,
+        adapters: &Lora,
+    ) -> Result<Self, TrainingError> {
+        let base: BTreeMap<_, _> =
+            base.iter().map(|(name, tensor)| (name.clone(), tensor.detach())).collect();
+        let device = device_of(&base);
+        let named = adapters.tensors.iter().map(|(name, tensor)| {
+            Ok(Parameter { name: name.clone(), var: Var::from_tensor(&tensor.detach().to_device(&device)?)? })
+        });
+        let parameters = named.collect::<Result<Vec<_>, candle_core::Error>>()?;
+        let tensors = parameters.iter().map(|p| (p.name.clone(), p.var.as_tensor().clone())).collect();
+        let weights = Weights::shared(base.clone(), &device);
+        let weights = weights.adapted(Adapters { tensors, scale: adapters.config.scale() });
+        let model = Model::load(&files.config()?, &weights)?;
+        let (moving, lora) = (parameters.clone(), Some(adapters.config.clone()));
+        Ok(Self { files, parameters, moving, model, base, lora, is_checkpointed: false })
+    }
+
+    /// The adapters as they are now, if they are what moves.
+    pub fn adapters(&self) -> Option<Lora> {
+        self.lora.clone().map(|config| Lora { config, tensors: detached(&self.parameters) })
+    }
+
+    /// The model for those who sample from it: it computes with what the variables are at the moment, and tracks nothing.
+    ///
+    /// # Errors
+    /// None but what [`Self::new`] would have said.
+    pub fn sampler(&self) -> Result<Model, TrainingError> {
+        frozen_model(&self.files, &self.base, self.adapters().as_ref())
+    }
+}
+
+/// A model over tensors that others may share; without adapters it is the reference of those who train some.
+///
+/// # Errors
+/// If a tensor is missing or of the wrong shape.
+pub fn frozen_model(
+    files: &ModelFiles,
+    base: &BTreeMap<String, Tensor>,
+    adapters: Option<&Lora>,
+) -> Result<Model, TrainingError> {
+    let detached = base.iter().map(|(name, tensor)| (name.clone(), tensor.detach())).collect();
+    let weights = Weights::shared(detached, &device_of(base));
+    let weights = match adapters {
+        Some(adapters) => weights.adapted(adapters.adapters()),
+        None => weights,
+    };
+    Ok(Model::load(&files.config()?, &weights)?)
+}
+
+fn device_of(tensors: &BTreeMap<String, Tensor>) -> Device {
+    tensors.values().next().map_or(Device::Cpu, |tensor| tensor.device().clone())
+}
+
+fn detached(parameters: &[Parameter]) -> BTreeMap<String, Tensor> {
+    parameters.iter().map(|p| (p.name.clone(), p.var.as_detached_tensor())).collect()
 }
 
 /// What one micro-batch contributes to a step. Gradients are in the order of the moving parameters.
@@ -99,15 +173,24 @@ pub fn contribution(
     work: &Work,
     encoder: &Encoder,
 ) -> Result<Contribution, TrainingError> {
-    let loss = match work {
-        Work::Turns(batch) => turns_loss(&trained.model, batch, encoder)?,
-        Work::Patches(batch) => soft_cross_entropy(&batch.logits(&trained.model)?, &batch.targets)?,
+    let (mut store, outcomes) = match work {
+        Work::Turns(batch) if trained.is_checkpointed => {
+            trained.model.packed_checkpointed(&batch.packed, |pass| {
+                let loss = loss_of_pass(&trained.model, pass, batch, encoder)?;
+                Ok::<_, TrainingError>((loss.surrogate, loss.outcomes))
+            })?
+        }
+        Work::Turns(batch) => with_gradients(turns_loss(&trained.model, batch, encoder)?)?,
+        Work::Patches(batch) => {
+            with_gradients(soft_cross_entropy(&batch.logits(&trained.model)?, &batch.targets)?)?
+        }
     };
-    let mut store = loss.surrogate.backward()?;
-    let take = |p: &Parameter| store.remove(p.var.as_tensor()).map(|g| g.contiguous()).transpose();
-    let gradients = trained.moving.iter().map(take).collect::<Result<_, _>>()?;
+    // Detached, or a gradient would keep alive what it was computed from.
+    let take =
+        |p: &Parameter| store.remove(p.var.as_tensor()).map(|g| Ok(g.contiguous()?.detach())).transpose();
+    let gradients = trained.moving.iter().map(take).collect::<Result<_, candle_core::Error>>()?;
     let mut tally = Tally::default();
-    loss.outcomes.iter().for_each(|outcome| tally.add(outcome, encoder.numbers()));
+    outcomes.iter().for_each(|outcome| tally.add(outcome, encoder.numbers()));
     let (n_pages, n_questions, n_tokens) = match work {
         Work::Turns(batch) => (batch.packed.ids.len(), batch.asked.len(), batch.n_tokens),
         Work::Patches(batch) => (batch.n_pages(), 0, batch.targets.len()),
@@ -116,20 +199,32 @@ pub fn contribution(
     Ok(Contribution { gradients, tally, n_pages, n_questions, n_tokens })
 }
 
+fn with_gradients(loss: Loss) -> Result<(GradStore, Vec<Outcome>), TrainingError> {
+    Ok((loss.surrogate.backward()?, loss.outcomes))
+}
+
 /// The loss of everything a batch of conversations teaches: what to say, where to look while saying it, and
 /// what the screenshots' visual tokens show. The outcomes of the batch's targets come first, in their order.
 ///
 /// # Errors
 /// Only if the tensor library fails.
 pub fn turns_loss(model: &Model, batch: &MicroBatch, encoder: &Encoder) -> Result<Loss, TrainingError> {
+    loss_of_pass(model, &model.packed(&batch.packed)?, batch, encoder)
+}
+
+fn loss_of_pass(
+    model: &Model,
+    pass: &PackedPass,
+    batch: &MicroBatch,
+    encoder: &Encoder,
+) -> Result<Loss, TrainingError> {
     let settings = encoder.loss();
-    let pass = model.packed(&batch.packed)?;
-    let mut loss = soft_cross_entropy(&model.logits_at(&pass, &batch.places())?, &batch.plain_targets())?;
+    let mut loss = soft_cross_entropy(&model.logits_at(pass, &batch.places())?, &batch.plain_targets())?;
     let gazes = batch.gazes();
     if settings.gaze_weight > 0.0 && !gazes.is_empty() {
         let places: Vec<_> = gazes.iter().map(|gaze| gaze.place).collect();
-        let scores = model.attention_scores_at(&pass, settings.gaze_layer, settings.gaze_head, &places)?;
-        loss = loss.and(gaze_loss(&scores, &pass, &gazes, settings.gaze_weight as f32)?)?;
+        let scores = model.attention_scores_at(pass, settings.gaze_layer, settings.gaze_head, &places)?;
+        loss = loss.and(gaze_loss(&scores, pass, &gazes, settings.gaze_weight as f32)?)?;
     }
     if let Some(images) = pass.images.as_ref().filter(|_| !batch.shown.is_empty()) {
         let indices: Vec<u32> = batch.shown.iter().map(|(index, _)| *index as u32).collect();
