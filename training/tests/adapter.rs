@@ -6,15 +6,24 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
+use image::{Rgb, RgbImage};
 use rand::RngExt;
 use serde_json::{Value, json};
 use support::{config, encoder, model, pages, some_pages, weighted_loss};
-use vigorl_qwen::{KvCache, Model, Probe};
+use vigorl_policy::{Conversation, Message, Part, Policy as _, Role, Sampling};
+use vigorl_qwen::{
+    Checkpoint, Engine, KvCache, LoadOptions, Model, ModelSource, Probe, WeightFormat, inspect_forward,
+};
 use vigorl_training::adapter::{Lora, LoraConfig};
+use vigorl_training::checkpoint::named_weights;
 use vigorl_training::config::Freeze;
+use vigorl_training::files::ModelFiles;
+use vigorl_training::fresh::tensor_shapes;
 use vigorl_training::seed::{number_of, stream};
 use vigorl_training::work::{Trained, Work, contribution, frozen_model};
 
@@ -139,6 +148,39 @@ fn merged_adapters_compute_what_they_compute_beside_the_weights() {
 }
 
 #[test]
+fn an_engine_over_adapted_weights_says_what_it_says_over_merged_ones() {
+    let files = ModelFiles::embedded();
+    let sizes = files.config().unwrap();
+    let checkpoint = || Checkpoint::open(&ModelSource::Nano).unwrap();
+    let weights = checkpoint().weights(&Device::Cpu, WeightFormat::Dense(DType::F32)).unwrap();
+    let base = named_weights(&weights, &tensor_shapes(&sizes)).unwrap();
+    let lora = learned(lora_config(), &sizes);
+    let options = LoadOptions::default();
+    let engine = |base: &_, lora| {
+        let model = frozen_model(&files, base, lora).unwrap();
+        Engine::from_model(checkpoint(), model, &options).unwrap()
+    };
+    let mut engines = [
+        engine(&base, Some(&lora)),
+        engine(&lora.merged(&base).unwrap(), None),
+        Engine::load(&ModelSource::Nano, &options).unwrap(),
+    ];
+    let text = Part::Text("click the red square".to_owned());
+    let picture = Part::Image(Arc::new(RgbImage::from_pixel(96, 64, Rgb([200, 30, 30]))));
+    let user = Message { role: Role::User, parts: vec![picture, text] };
+    let conversation = Conversation { messages: vec![user], forced_prefix: None };
+    let said = engines.each_mut().map(|engine| {
+        let sampling = Sampling::greedy(12);
+        engine.complete(&conversation, &sampling, &mut |_| ControlFlow::Continue(())).unwrap().token_ids
+    });
+    assert_eq!(said[0], said[1]);
+    let [adapted, merged, plain] =
+        engines.each_ref().map(|engine| inspect_forward(engine, &conversation).unwrap().logits);
+    let (difference, change) = (relative(&adapted, &merged), relative(&plain, &merged));
+    assert!(difference < 1e-4 && change > 0.01, "{difference} {change}");
+}
+
+#[test]
 fn fresh_adapters_change_nothing_and_a_sampler_follows_them() {
     let dir = tempfile::tempdir().unwrap();
     let base = model(&config(dir.path()));
@@ -229,6 +271,9 @@ fn a_folder_of_peft_comes_back_as_it_was() {
     assert!((read.config.scale() - 3.0 / 2.0_f64.sqrt()).abs() < 1e-12);
 }
 
+/// What makes adapters unreadable.
+type Break = fn(&mut Lora);
+
 /// Sets one option of a PEFT folder.
 fn change(folder: &Path, name: &str, value: Value) {
     let path = folder.join("adapter_config.json");
@@ -260,7 +305,7 @@ fn what_would_compute_something_else_is_refused_by_its_name() {
         let refused = Lora::read(&folder, &sizes).unwrap_err().to_string();
         assert!(refused.contains(&format!("`{name}`")), "{name}: {refused}");
     }
-    let broken: [(&str, fn(&mut Lora)); 3] = [
+    let broken: [(&str, Break); 3] = [
         ("belongs to no layer", |lora| {
             for part in ["A", "B"] {
                 let name = |layer| format!("model.layers.{layer}.mlp.up_proj.lora_{part}.weight");

@@ -24,7 +24,7 @@ fn peak(trained: &mut Trained, is_checkpointed: bool, work: &Work, encoder: &Enc
 }
 
 #[test]
-fn layers_computed_again_are_not_held_and_frozen_weights_have_no_gradients() {
+fn layers_computed_again_are_not_held() {
     let dir = tempfile::tempdir().unwrap();
     let (mut config, data) = (config(dir.path()), pages(dir.path(), 2));
     let InitConfig::New(new) = &mut config.init else { panic!("the recipe starts from random weights") };

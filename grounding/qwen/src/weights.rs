@@ -41,7 +41,7 @@ pub struct Weights {
 }
 
 /// Low-rank updates of linear layers: a layer P gets `P.lora_A.weight` (rank, in) and `P.lora_B.weight` (out, rank), if
-/// both are there.
+/// they are there. Names of no layer are not looked at; whoever reads a folder checks them.
 #[derive(Debug, Clone)]
 pub struct Adapters {
     /// Tensors by name, used as they are.
