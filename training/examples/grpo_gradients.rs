@@ -134,17 +134,19 @@ fn write_gradients(
     let (mut n_clipped, mut n_dual_clipped) = (0, 0);
     for rows in micro_batches(rows(checkpoint, folder, samples, 4096)?, 8192) {
         let batch = pack(checkpoint, &rows, &Device::Cpu, DType::F32)?;
-        let pass = trained.model.packed(&batch)?;
-        let logits = trained.model.logits_at(&pass, &places(&rows))?;
         let drawn: Vec<Drawn> = numbered(&rows).iter().map(|(token, n)| drawn(token, *n)).collect();
-        let found = policy_loss(&logits, &drawn, config, 1.0)?;
-        for outcome in &found.outcomes {
+        let (gradients, outcomes) = trained.gradients(&batch, |pass| {
+            let logits = trained.model.logits_at(pass, &places(&rows))?;
+            let loss = policy_loss(&logits, &drawn, config, 1.0)?;
+            Ok((loss.surrogate, loss.outcomes))
+        })?;
+        for outcome in &outcomes {
             loss += f64::from(outcome.loss) + config.kl * f64::from(outcome.kl);
             n_clipped += usize::from(outcome.is_clipped);
             n_dual_clipped += usize::from(outcome.is_dual_clipped);
         }
         n_tokens += drawn.len();
-        for (sum, gradient) in sums.iter_mut().zip(trained.gradients(&found.surrogate)?) {
+        for (sum, gradient) in sums.iter_mut().zip(gradients) {
             *sum = match (sum.take(), gradient) {
                 (Some(sum), Some(gradient)) => Some((sum + gradient)?),
                 (sum, gradient) => sum.or(gradient),

@@ -16,6 +16,7 @@ use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 use vigorl_qwen::{WeightFormat, Weights};
 
+use crate::adapter::Lora;
 use crate::error::TrainingError;
 use crate::files::{ModelFiles, TEMPORARY};
 use crate::optim::Parameter;
@@ -122,9 +123,36 @@ impl Checkpoints {
         state: &TrainerState,
         kept: &[u64],
     ) -> Result<PathBuf, TrainingError> {
+        self.save_with(optimizer, state, kept, |dir| {
+            write_model(dir, files, tensors_of(parameters), Precision::Full)
+        })
+    }
+
+    /// The same of adapters alone, as a folder that PEFT loads onto the checkpoint `base`.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub fn save_adapters(
+        &self,
+        adapters: &Lora,
+        base: &str,
+        optimizer: &[(String, Tensor)],
+        state: &TrainerState,
+        kept: &[u64],
+    ) -> Result<PathBuf, TrainingError> {
+        self.save_with(optimizer, state, kept, |dir| adapters.write_files(dir, base))
+    }
+
+    fn save_with(
+        &self,
+        optimizer: &[(String, Tensor)],
+        state: &TrainerState,
+        kept: &[u64],
+        write: impl FnOnce(&Path) -> Result<(), TrainingError>,
+    ) -> Result<PathBuf, TrainingError> {
         let path = self.dir.join(format!("step-{:08}", state.step));
         write_atomically(&path, |dir| {
-            write_model(dir, files, parameters, Precision::Full)?;
+            write(dir)?;
             write_tensors(&dir.join(OPTIMIZER), optimizer.to_vec())?;
             let trainer = dir.join(TRAINER);
             let text = serde_json::to_string_pretty(state).map_err(TrainingError::content(&trainer))?;
@@ -179,7 +207,24 @@ pub fn export(
     parameters: &[Parameter],
     precision: Precision,
 ) -> Result<(), TrainingError> {
-    write_atomically(path, |dir| write_model(dir, files, parameters, precision))
+    export_tensors(path, files, tensors_of(parameters), precision)
+}
+
+/// The same of tensors by name, such as weights with adapters merged into them.
+///
+/// # Errors
+/// As [`export`].
+pub fn export_tensors(
+    path: &Path,
+    files: &ModelFiles,
+    tensors: impl IntoIterator<Item = (String, Tensor)>,
+    precision: Precision,
+) -> Result<(), TrainingError> {
+    write_atomically(path, |dir| write_model(dir, files, tensors, precision))
+}
+
+fn tensors_of(parameters: &[Parameter]) -> impl Iterator<Item = (String, Tensor)> {
+    parameters.iter().map(|p| (p.name.clone(), p.var.as_detached_tensor()))
 }
 
 /// Reads what [`Checkpoints::save`] wrote besides the model: the optimizer's tensors and the trainer's state.
@@ -223,7 +268,7 @@ pub fn named_weights(
 fn write_model(
     dir: &Path,
     files: &ModelFiles,
-    parameters: &[Parameter],
+    tensors: impl IntoIterator<Item = (String, Tensor)>,
     precision: Precision,
 ) -> Result<(), TrainingError> {
     files.write(dir)?;
@@ -231,8 +276,8 @@ fn write_model(
         Precision::Full => DType::F32,
         Precision::Half => DType::BF16,
     };
-    let convert = |p: &Parameter| Ok((p.name.clone(), p.var.as_detached_tensor().to_dtype(dtype)?));
-    let tensors = parameters.iter().map(convert).collect::<Result<Vec<_>, candle_core::Error>>()?;
+    let convert = |(name, tensor): (String, Tensor)| Ok((name, tensor.to_dtype(dtype)?));
+    let tensors = tensors.into_iter().map(convert).collect::<Result<Vec<_>, candle_core::Error>>()?;
     write_tensors(&dir.join(WEIGHTS), tensors)
 }
 
@@ -242,7 +287,7 @@ pub(crate) fn write_tensors(path: &Path, tensors: Vec<(String, Tensor)>) -> Resu
     safetensors::serialize_to_file(tensors, Some(metadata), path).map_err(TrainingError::content(path))
 }
 
-fn write_atomically(
+pub(crate) fn write_atomically(
     path: &Path,
     write: impl FnOnce(&Path) -> Result<(), TrainingError>,
 ) -> Result<(), TrainingError> {

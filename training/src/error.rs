@@ -60,6 +60,9 @@ pub enum TrainingError {
     /// A conversation could not be rendered for training.
     #[error("cannot build a training row: {0}")]
     Row(String),
+    /// Adapters that the model cannot have.
+    #[error("cannot use these adapters: {0}")]
+    Adapter(String),
     /// A run is resumed with another seed.
     #[error(
         "the run in `{dir}` began with seed {saved}, the configuration says {asked}: its draws would not \

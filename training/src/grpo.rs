@@ -352,11 +352,12 @@ impl<'a> Run<'a> {
             let Self { trained, optimizer, workers, checkpoint, .. } = self;
             let compute = |job: &Job| -> Result<Contribution<Reinforced>, TrainingError> {
                 let batch = pack(checkpoint, &job.rows, &Device::Cpu, DType::F32)?;
-                let pass = trained.model.packed(&batch)?;
-                let logits = trained.model.logits_at(&pass, &places(&job.rows))?;
-                let loss = policy_loss(&logits, &job.drawn, objective, sampling.temperature)?;
-                let gradients = trained.gradients(&loss.surrogate)?;
-                Ok(job.contribution(gradients, &loss.outcomes, objective.kl))
+                let (gradients, outcomes) = trained.gradients(&batch, |pass| {
+                    let logits = trained.model.logits_at(pass, &places(&job.rows))?;
+                    let loss = policy_loss(&logits, &job.drawn, objective, sampling.temperature)?;
+                    Ok((loss.surrogate, loss.outcomes))
+                })?;
+                Ok(job.contribution(gradients, &outcomes, objective.kl))
             };
             let stepped = take_step(trained, optimizer, workers, lr, &jobs, n_beside, compute)?;
             if stepped.is_skipped {

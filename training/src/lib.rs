@@ -11,6 +11,7 @@
 //! | [`evaluate`], [`metrics`], [`events`], [`plot`] | held-out measurements; what is logged, also for TensorBoard; the curves |
 //! | [`transcript`] | training rows for a person to look at, with the loss mask in color |
 //! | [`checkpoint`], [`files`] | folders in Hugging Face layout, resumable |
+//! | [`adapter`] | low-rank adapters, in and out as PEFT writes them |
 //! | [`fresh`], [`tokenizer`] | a model that does not exist yet |
 //! | [`published`] | random checkpoints of the published sizes, for measuring speed |
 //! | [`mod@bench`] | a fixed step of the embedded policy, to measure and to hand to another program |
@@ -19,6 +20,7 @@
 //!
 //! Invariant: training runs the modules, prompts, crops and tokenization of inference, never a twin of them.
 
+pub mod adapter;
 pub mod advantage;
 pub mod bench;
 pub mod checkpoint;

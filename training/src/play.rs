@@ -5,10 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use candle_core::{DType, Device};
 use vigorl_agent::Cancel;
 use vigorl_policy::{Policy, Preset, Sampling, share};
-use vigorl_qwen::{Checkpoint, Engine};
+use vigorl_qwen::{Checkpoint, Engine, LoadOptions};
 use vigorl_rollouts::{
     CollectError, Collected, Collecting, Group, Images, Kit, SaidBy, Sample, Store, Wanted, collect,
 };
@@ -226,7 +225,7 @@ impl Players<'_> {
         hand_over: &mut dyn FnMut(Group) -> Result<(), CollectError>,
     ) -> Result<Collected, TrainingError> {
         let model = self.trained.sampler()?;
-        let mut engine = Engine::over(self.checkpoint.clone(), model, Device::Cpu, DType::F32);
+        let mut engine = Engine::from_model(self.checkpoint.clone(), model, &LoadOptions::default())?;
         let said_by = SaidBy {
             policy: self.checkpoint.name.clone(),
             weights_sha256: None,

@@ -5,12 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use vigorl_policy::View;
-use vigorl_qwen::{Model, Weights};
+use vigorl_qwen::{Adapters, Model, PackedBatch, PackedPass, Weights};
 
+use crate::adapter::{Lora, LoraConfig};
 use crate::config::{Freeze, MixConfig, Objective, QuestionMix};
 use crate::error::TrainingError;
 use crate::files::ModelFiles;
@@ -33,12 +35,19 @@ const MOST_MISTAKES: usize = 2;
 pub struct Trained {
     /// Everything but the weights.
     pub files: ModelFiles,
-    /// All tensors, in the order of their names.
+    /// All tensors that the run holds as variables, in the order of their names: those of the checkpoint, or of its
+    /// adapters.
     pub parameters: Vec<Parameter>,
     /// Those that move.
     pub moving: Vec<Parameter>,
     /// The modules; they share the tensors.
     pub model: Model,
+    /// All tensors of the checkpoint. They are tracked by nobody, and see what the variables become.
+    pub base: BTreeMap<String, Tensor>,
+    /// Size and place of the adapters, if they are what moves.
+    pub lora: Option<LoraConfig>,
+    /// Whether the backward pass computes layers again, instead of keeping what it needs of them.
+    pub is_checkpointed: bool,
 }
 
 impl Trained {
@@ -62,27 +71,100 @@ impl Trained {
         });
         let weights = Weights::shared(shared.collect(), &Device::Cpu);
         let model = Model::load(&files.config()?, &weights)?;
-        Ok(Self { files, parameters, moving, model })
+        let base = detached(&parameters);
+        Ok(Self { files, parameters, moving, model, base, lora: None, is_checkpointed: false })
     }
 
-    /// The gradient of a scalar in each moving parameter; none for those that took no part.
+    /// A model of which only the adapters move. `base` is used as it is, so whoever holds it computes with the same
+    /// memory: [`frozen_model`] over it is the model before training.
     ///
     /// # Errors
-    /// Only if the tensor library fails.
-    pub fn gradients(&self, scalar: &Tensor) -> Result<Vec<Option<Tensor>>, TrainingError> {
-        let mut store = scalar.backward()?;
-        let take = |p: &Parameter| store.remove(p.var.as_tensor()).map(|g| g.contiguous()).transpose();
-        Ok(self.moving.iter().map(take).collect::<Result<_, _>>()?)
+    /// If a tensor is missing or of the wrong shape.
+    pub fn with_adapters(
+        files: ModelFiles,
+        base: &BTreeMap<String, Tensor>,
+        adapters: &Lora,
+    ) -> Result<Self, TrainingError> {
+        let base: BTreeMap<_, _> =
+            base.iter().map(|(name, tensor)| (name.clone(), tensor.detach())).collect();
+        let device = device_of(&base);
+        let named = adapters.tensors.iter().map(|(name, tensor)| {
+            Ok(Parameter { name: name.clone(), var: Var::from_tensor(&tensor.detach().to_device(&device)?)? })
+        });
+        let parameters = named.collect::<Result<Vec<_>, candle_core::Error>>()?;
+        let tensors = parameters.iter().map(|p| (p.name.clone(), p.var.as_tensor().clone())).collect();
+        let weights = Weights::shared(base.clone(), &device);
+        let weights = weights.adapted(Adapters { tensors, scale: adapters.config.scale() });
+        let model = Model::load(&files.config()?, &weights)?;
+        let (moving, lora) = (parameters.clone(), Some(adapters.config.clone()));
+        Ok(Self { files, parameters, moving, model, base, lora, is_checkpointed: false })
     }
 
-    /// The modules over the same numbers, without a graph: whatever moves the weights moves it too.
+    /// The gradient of a loss over rows in each moving parameter, none for those that took no part, and what `head` says
+    /// besides: it makes a scalar of a pass.
     ///
     /// # Errors
-    /// None that [`Self::new`] did not have.
+    /// What `head` says, or if the tensor library fails.
+    pub fn gradients<T>(
+        &self,
+        rows: &PackedBatch,
+        head: impl FnOnce(&PackedPass) -> Result<(Tensor, T), TrainingError>,
+    ) -> Result<(Vec<Option<Tensor>>, T), TrainingError> {
+        let (store, said) = match self.is_checkpointed {
+            true => self.model.packed_checkpointed(rows, head)?,
+            false => {
+                let (scalar, said) = head(&self.model.packed(rows)?)?;
+                (scalar.backward()?, said)
+            }
+        };
+        Ok((self.taken(store)?, said))
+    }
+
+    /// Detached, or a gradient would keep alive what it was computed from.
+    fn taken(&self, mut store: GradStore) -> Result<Vec<Option<Tensor>>, TrainingError> {
+        let take =
+            |p: &Parameter| store.remove(p.var.as_tensor()).map(|g| Ok(g.contiguous()?.detach())).transpose();
+        Ok(self.moving.iter().map(take).collect::<Result<_, candle_core::Error>>()?)
+    }
+
+    /// The adapters as they are now, if they are what moves.
+    pub fn adapters(&self) -> Option<Lora> {
+        self.lora.clone().map(|config| Lora { config, tensors: detached(&self.parameters) })
+    }
+
+    /// The model for those who sample from it: it computes with what the variables are at the moment, and tracks nothing.
+    ///
+    /// # Errors
+    /// None but what [`Self::new`] would have said.
     pub fn sampler(&self) -> Result<Model, TrainingError> {
-        let detached = self.parameters.iter().map(|p| (p.name.clone(), p.var.as_detached_tensor()));
-        Ok(Model::load(&self.files.config()?, &Weights::shared(detached.collect(), &Device::Cpu))?)
+        frozen_model(&self.files, &self.base, self.adapters().as_ref())
     }
+}
+
+/// A model over tensors that others may share; without adapters it is the reference of those who train some.
+///
+/// # Errors
+/// If a tensor is missing or of the wrong shape.
+pub fn frozen_model(
+    files: &ModelFiles,
+    base: &BTreeMap<String, Tensor>,
+    adapters: Option<&Lora>,
+) -> Result<Model, TrainingError> {
+    let detached = base.iter().map(|(name, tensor)| (name.clone(), tensor.detach())).collect();
+    let weights = Weights::shared(detached, &device_of(base));
+    let weights = match adapters {
+        Some(adapters) => weights.adapted(adapters.adapters()),
+        None => weights,
+    };
+    Ok(Model::load(&files.config()?, &weights)?)
+}
+
+fn device_of(tensors: &BTreeMap<String, Tensor>) -> Device {
+    tensors.values().next().map_or(Device::Cpu, |tensor| tensor.device().clone())
+}
+
+fn detached(parameters: &[Parameter]) -> BTreeMap<String, Tensor> {
+    parameters.iter().map(|p| (p.name.clone(), p.var.as_detached_tensor())).collect()
 }
 
 /// What one micro-batch contributes to a step. Gradients are in the order of the moving parameters.
@@ -144,13 +226,18 @@ pub fn contribution(
     work: &Work,
     encoder: &Encoder,
 ) -> Result<Contribution<Taught>, TrainingError> {
-    let loss = match work {
-        Work::Turns(batch) => turns_loss(&trained.model, batch, encoder)?,
-        Work::Patches(batch) => soft_cross_entropy(&batch.logits(&trained.model)?, &batch.targets)?,
+    let (gradients, outcomes) = match work {
+        Work::Turns(batch) => trained.gradients(&batch.packed, |pass| {
+            let loss = loss_of_pass(&trained.model, pass, batch, encoder)?;
+            Ok((loss.surrogate, loss.outcomes))
+        })?,
+        Work::Patches(batch) => {
+            let loss = soft_cross_entropy(&batch.logits(&trained.model)?, &batch.targets)?;
+            (trained.taken(loss.surrogate.backward()?)?, loss.outcomes)
+        }
     };
-    let gradients = trained.gradients(&loss.surrogate)?;
     let mut tally = Tally::default();
-    loss.outcomes.iter().for_each(|outcome| tally.add(outcome, encoder.numbers()));
+    outcomes.iter().for_each(|outcome| tally.add(outcome, encoder.numbers()));
     let (n_pages, n_questions, n_tokens) = match work {
         Work::Turns(batch) => (batch.packed.ids.len(), batch.asked.len(), batch.n_tokens),
         Work::Patches(batch) => (batch.n_pages(), 0, batch.targets.len()),
@@ -167,14 +254,22 @@ pub fn contribution(
 /// # Errors
 /// Only if the tensor library fails.
 pub fn turns_loss(model: &Model, batch: &MicroBatch, encoder: &Encoder) -> Result<Loss, TrainingError> {
+    loss_of_pass(model, &model.packed(&batch.packed)?, batch, encoder)
+}
+
+fn loss_of_pass(
+    model: &Model,
+    pass: &PackedPass,
+    batch: &MicroBatch,
+    encoder: &Encoder,
+) -> Result<Loss, TrainingError> {
     let settings = encoder.loss();
-    let pass = model.packed(&batch.packed)?;
-    let mut loss = soft_cross_entropy(&model.logits_at(&pass, &batch.places())?, &batch.plain_targets())?;
+    let mut loss = soft_cross_entropy(&model.logits_at(pass, &batch.places())?, &batch.plain_targets())?;
     let gazes = batch.gazes();
     if settings.gaze_weight > 0.0 && !gazes.is_empty() {
         let places: Vec<_> = gazes.iter().map(|gaze| gaze.place).collect();
-        let scores = model.attention_scores_at(&pass, settings.gaze_layer, settings.gaze_head, &places)?;
-        loss = loss.and(gaze_loss(&scores, &pass, &gazes, settings.gaze_weight as f32)?)?;
+        let scores = model.attention_scores_at(pass, settings.gaze_layer, settings.gaze_head, &places)?;
+        loss = loss.and(gaze_loss(&scores, pass, &gazes, settings.gaze_weight as f32)?)?;
     }
     if let Some(images) = pass.images.as_ref().filter(|_| !batch.shown.is_empty()) {
         let indices: Vec<u32> = batch.shown.iter().map(|(index, _)| *index as u32).collect();

@@ -317,8 +317,6 @@ fn gradients(trained: &Trained, batches: &[Vec<Tree>], advantage: impl Fn(usize)
     let mut sums: Vec<Vec<f32>> = Vec::new();
     for rows in batches {
         let batch = pack(&nano(), rows, &Device::Cpu, DType::F32).unwrap();
-        let pass = trained.model.packed(&batch).unwrap();
-        let logits = trained.model.logits_at(&pass, &places(rows)).unwrap();
         let tokens = rows.iter().flat_map(|row| &row.tokens);
         let drawn: Vec<Drawn> = tokens
             .map(|t| Drawn {
@@ -329,12 +327,16 @@ fn gradients(trained: &Trained, batches: &[Vec<Tree>], advantage: impl Fn(usize)
                 weight: 1.0,
             })
             .collect();
-        let loss = policy_loss(&logits, &drawn, &objective, 1.0).unwrap();
-        for (token, outcome) in rows.iter().flat_map(|row| &row.tokens).zip(&loss.outcomes) {
+        let head = |pass: &vigorl_qwen::PackedPass| {
+            let logits = trained.model.logits_at(pass, &places(rows))?;
+            let loss = policy_loss(&logits, &drawn, &objective, 1.0)?;
+            Ok((loss.surrogate, loss.outcomes))
+        };
+        let (found, outcomes) = trained.gradients(&batch, head).unwrap();
+        for (token, outcome) in rows.iter().flat_map(|row| &row.tokens).zip(&outcomes) {
             let difference = (token.logprob - outcome.logprob).abs();
             assert!(difference <= 1e-4, "sampled with {}, learned with {}", token.logprob, outcome.logprob);
         }
-        let found = trained.gradients(&loss.surrogate).unwrap();
         let flat =
             found.into_iter().map(|g| g.map_or(vec![], |g| g.flatten_all().unwrap().to_vec1().unwrap()));
         match sums.is_empty() {

@@ -8,33 +8,19 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Tensor;
-use support::{config, encoder, model, pages};
+use support::{config, encoder, model, pages, some_pages, weighted_loss};
 use vigorl_training::checkpoint::read_weights;
 use vigorl_training::config::{Freeze, QuestionMix, SftConfig};
 use vigorl_training::fresh::tensor_shapes;
-use vigorl_training::lessons::LessonSet;
 use vigorl_training::loss::TokenKind;
 use vigorl_training::metrics::{SUPERVISED, SUPERVISED_HELD_OUT, held_out_key};
 use vigorl_training::optim::{Optimizer, normalize_and_clip};
 use vigorl_training::patches::{NamedImage, patch_batch};
-use vigorl_training::sample::{AskedPage, Encoder, MicroBatch};
+use vigorl_training::sample::AskedPage;
 use vigorl_training::seed::stream;
-use vigorl_training::work::{Trained, Work, add_up, asked_page, contribution, turns_loss};
+use vigorl_training::work::{Work, add_up, asked_page, contribution};
 use vigorl_training::workers::Workers;
 use vigorl_training::{SftEnd, run_sft};
-
-fn weighted_loss(trained: &Trained, batch: &MicroBatch, encoder: &Encoder) -> f64 {
-    let loss = turns_loss(&trained.model, batch, encoder).unwrap();
-    loss.outcomes.iter().map(|o| f64::from(o.divergence) * f64::from(o.weight)).sum()
-}
-
-fn some_pages(encoder: &Encoder, data: &LessonSet, n: usize) -> Vec<AskedPage> {
-    let asked = |index: usize| {
-        let mut rng = stream(5, &[index as u64]);
-        asked_page(encoder, data, index, &support::every_form(), 3, None, &mut rng).unwrap()
-    };
-    (0..n).map(asked).collect()
-}
 
 #[test]
 fn gradients_are_those_of_finite_differences() {

@@ -93,17 +93,37 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] names cause and cure.
-    pub fn from_checkpoint(mut checkpoint: Checkpoint, options: &LoadOptions) -> Result<Self, EngineError> {
-        let own_processor = checkpoint.processor.clone();
-        if let Some(max_pixels) = options.max_pixels {
-            checkpoint.processor = own_processor.with_max_pixels(max_pixels)?;
-        }
+    pub fn from_checkpoint(checkpoint: Checkpoint, options: &LoadOptions) -> Result<Self, EngineError> {
+        let (checkpoint, own_processor) = limited(checkpoint, options)?;
         let weights = checkpoint.weights(&options.device, options.format)?;
         let weights = weights.on_quantized(options.on_quantized.clone());
         let model = Model::load(&checkpoint.config, &weights)?;
+        Ok(Self::assembled(checkpoint, own_processor, model, options))
+    }
+
+    /// An engine over a model that was loaded elsewhere, such as one whose tensors a trainer moves; `options` name the
+    /// device and the format that it has. What the engine remembers was computed with the tensors as they were.
+    ///
+    /// # Errors
+    /// If the processor does not take the upper pixel limit.
+    pub fn from_model(
+        checkpoint: Checkpoint,
+        model: Model,
+        options: &LoadOptions,
+    ) -> Result<Self, EngineError> {
+        let (checkpoint, own_processor) = limited(checkpoint, options)?;
+        Ok(Self::assembled(checkpoint, own_processor, model, options))
+    }
+
+    fn assembled(
+        checkpoint: Checkpoint,
+        own_processor: Processor,
+        model: Model,
+        options: &LoadOptions,
+    ) -> Self {
         let dtype = options.format.compute_dtype();
         let fits = || REMEMBERED_BYTES / bytes_of_token(&checkpoint.config.text, dtype);
-        Ok(Self {
+        Self {
             n_remembered: options.n_remembered.unwrap_or_else(fits),
             checkpoint,
             own_processor,
@@ -112,17 +132,7 @@ impl Engine {
             dtype,
             protocol: ProtocolTokens::default(),
             sessions: Sessions::default(),
-        })
-    }
-
-    /// An engine over a model that somebody else owns and may move between two conversations, such as a trainer.
-    ///
-    /// Nothing is remembered of conversations with other weights: each state of the weights needs an engine of its own.
-    pub fn over(checkpoint: Checkpoint, model: Model, device: Device, dtype: DType) -> Self {
-        let n_remembered = REMEMBERED_BYTES / bytes_of_token(&checkpoint.config.text, dtype);
-        let own_processor = checkpoint.processor.clone();
-        let (protocol, sessions) = (ProtocolTokens::default(), Sessions::default());
-        Self { checkpoint, own_processor, model, device, dtype, protocol, n_remembered, sessions }
+        }
     }
 
     /// Another engine on the same weights, which knows nothing of this one's conversations: for a thread beside it.
@@ -232,6 +242,18 @@ impl Policy for Engine {
     fn pixel_budget(&self) -> PixelBudget {
         self.checkpoint.processor.pixel_budget()
     }
+}
+
+/// The checkpoint with the upper pixel limit of `options`, and its own processor.
+fn limited(
+    mut checkpoint: Checkpoint,
+    options: &LoadOptions,
+) -> Result<(Checkpoint, Processor), EngineError> {
+    let own_processor = checkpoint.processor.clone();
+    if let Some(max_pixels) = options.max_pixels {
+        checkpoint.processor = own_processor.with_max_pixels(max_pixels)?;
+    }
+    Ok((checkpoint, own_processor))
 }
 
 /// Keys and values of one token.

@@ -106,6 +106,14 @@ pub enum EngineError {
         /// What is wrong with it.
         detail: String,
     },
+    /// An adapter of a layer that is multiplied in 8 or 4 bits.
+    #[error(
+        "`{layer}` has an adapter, which quantized weights cannot take: merge it into the checkpoint, or load f32 or bf16"
+    )]
+    AdapterOnQuantized {
+        /// The layer's name in the published layout.
+        layer: String,
+    },
     /// There are no weights to quantize ahead.
     #[error("there is nothing to quantize ahead: that needs a checkpoint folder and a dtype of int8 or int4")]
     NothingToQuantize,

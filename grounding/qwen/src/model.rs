@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::backprop::GradStore;
+use candle_core::{D, DType, Result, Tensor, Var};
 
 use crate::attention::Growing;
 use crate::config::Config;
@@ -295,21 +296,76 @@ impl Model {
     /// # Errors
     /// Only if the tensor library fails.
     pub fn packed(&self, batch: &PackedBatch) -> Result<PackedPass> {
-        let (b, t) = (batch.ids.len(), batch.ids.first().map_or(0, Vec::len));
-        let images = match batch.grids.is_empty() {
-            true => None,
-            false => Some(self.embed_images(&batch.patches, &batch.grids, &mut Probe::default())?),
-        };
-        let d = self.config.text.hidden_size;
-        let x = self.embed(&batch.ids.concat(), images.as_ref())?.reshape((b, t, d))?;
-        let table = Arc::new(RotaryTable::for_text(&batch.positions.concat(), &self.config.text));
-        let visible: Arc<Vec<Visible>> =
-            Arc::new(batch.segments.iter().flat_map(|segments| visible_in_row(segments)).collect());
-        let mask = Mask { rows: Arc::clone(&visible), n_queries: t };
+        let images = self.packed_images(batch)?;
+        let x = self.packed_inputs(batch, images.as_ref())?;
+        let (table, mask) = self.packed_context(batch);
         let mut inputs = vec![x.clone()];
         let hidden =
             self.decoder.forward(&x, &table, Context::Rows(&mask), &mut |_, x| inputs.push(x.clone()))?;
-        Ok(PackedPass { images, inputs, hidden, table, visible })
+        Ok(PackedPass { images, inputs, hidden, table, visible: mask.rows })
+    }
+
+    /// The gradients of a loss over packed rows, in less memory than [`Self::packed`] and a backward pass take: of every
+    /// decoder layer, and of the vision tower, only the output is kept, and in the backward pass each is computed again.
+    ///
+    /// `head` makes a scalar loss of the pass; what else it returns is handed on. The gradients, which keep nothing
+    /// alive, are those of the variables that the model and `head` compute with.
+    ///
+    /// # Errors
+    /// Those of `head`, and if the tensor library fails.
+    pub fn packed_checkpointed<T, E: From<candle_core::Error>>(
+        &self,
+        batch: &PackedBatch,
+        head: impl FnOnce(&PackedPass) -> std::result::Result<(Tensor, T), E>,
+    ) -> std::result::Result<(GradStore, T), E> {
+        let images = self.packed_images(batch)?.as_ref().map(cut).transpose()?;
+        let mut inputs = vec![cut(&self.packed_inputs(batch, images.as_ref())?)?];
+        let (table, mask) = self.packed_context(batch);
+        let layer = |i, x: &Tensor| self.decoder.layer(i, x, &table, &mut Context::Rows(&mask));
+        for i in 0..self.config.text.num_hidden_layers {
+            inputs.push(cut(&layer(i, &inputs[i])?)?);
+        }
+        let hidden = self.decoder.normed(&inputs[inputs.len() - 1])?;
+        let (table, visible) = (Arc::clone(&table), Arc::clone(&mask.rows));
+        let pass = PackedPass { images, inputs, hidden, table, visible };
+        let (loss, result) = head(&pass)?;
+        let PackedPass { images, mut inputs, .. } = pass;
+        let mut gradients = GradStore::default();
+        add_gradients(loss, &mut gradients)?;
+        while let Some(output) = inputs.pop() {
+            // Nothing that moves is behind an output without a gradient, or the loss does not depend on it.
+            let Some(gradient) = gradients.remove(&output) else { continue };
+            let again = match inputs.last() {
+                Some(input) => layer(inputs.len() - 1, input)?,
+                None => self.packed_inputs(batch, images.as_ref())?,
+            };
+            add_gradients((again * gradient)?.sum_all()?, &mut gradients)?;
+        }
+        if let Some(gradient) = images.and_then(|images| gradients.remove(&images))
+            && let Some(again) = self.packed_images(batch)?
+        {
+            add_gradients((again * gradient)?.sum_all()?, &mut gradients)?;
+        }
+        Ok((gradients, result))
+    }
+
+    fn packed_images(&self, batch: &PackedBatch) -> Result<Option<Tensor>> {
+        match batch.grids.is_empty() {
+            true => Ok(None),
+            false => self.embed_images(&batch.patches, &batch.grids, &mut Probe::default()).map(Some),
+        }
+    }
+
+    /// What the first layer gets: (B, T, D).
+    fn packed_inputs(&self, batch: &PackedBatch, images: Option<&Tensor>) -> Result<Tensor> {
+        let (b, t) = (batch.ids.len(), batch.ids.first().map_or(0, Vec::len));
+        self.embed(&batch.ids.concat(), images)?.reshape((b, t, self.config.text.hidden_size))
+    }
+
+    fn packed_context(&self, batch: &PackedBatch) -> (Arc<RotaryTable>, Mask) {
+        let table = Arc::new(RotaryTable::for_text(&batch.positions.concat(), &self.config.text));
+        let rows = batch.segments.iter().flat_map(|segments| visible_in_row(segments)).collect();
+        (table, Mask { rows: Arc::new(rows), n_queries: batch.ids.first().map_or(0, Vec::len) })
     }
 
     /// Logits at (row, index) places of a pass.
@@ -369,6 +425,28 @@ impl Model {
         let sources = Tensor::from_vec(sources, ids.len(), table.device())?;
         Tensor::cat(&[&text, images], 0)?.index_select(&sources, 0)
     }
+}
+
+/// The same values as a variable of their own, where a gradient is wanted.
+fn cut(x: &Tensor) -> Result<Tensor> {
+    match x.track_op() {
+        true => Ok(Var::from_tensor(&x.detach())?.into_inner()),
+        false => Ok(x.clone()),
+    }
+}
+
+/// Adds the gradients of `loss` to those of the same variables.
+fn add_gradients(loss: Tensor, gradients: &mut GradStore) -> Result<()> {
+    let mut found = loss.backward()?;
+    for variable in loss.sorted_nodes().into_iter().filter(|node| node.is_variable()) {
+        let Some(gradient) = found.remove(variable) else { continue };
+        let sum = match gradients.remove(variable) {
+            Some(before) => (before + gradient)?,
+            None => gradient,
+        };
+        gradients.insert(variable, sum.detach());
+    }
+    Ok(())
 }
 
 /// (B, T, D) → (places, D).

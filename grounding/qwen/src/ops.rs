@@ -356,7 +356,9 @@ impl CustomOp2 for RmsNorm {
             })
         })?;
         let dx = Tensor::from_vec(dx, x.shape(), x.device())?;
-        Ok((Some(dx), Some(Tensor::from_vec(dw, weight.shape(), x.device())?)))
+        // The library keeps what it is given, also for a weight that does not move.
+        let dw = weight.track_op().then(|| Tensor::from_vec(dw, weight.shape(), x.device())).transpose()?;
+        Ok((Some(dx), dw))
     }
 }
 

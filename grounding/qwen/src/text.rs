@@ -88,11 +88,27 @@ impl Decoder {
         each_layer: OnLayer<'_>,
     ) -> Result<Tensor> {
         let mut x = x.clone();
-        for (i, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(&x, table, &mut context, &self.config)?;
+        for i in 0..self.layers.len() {
+            x = self.layer(i, &x, table, &mut context)?;
             each_layer(i, &x);
         }
-        rms_norm(&x, &self.norm, self.config.rms_norm_eps)
+        self.normed(&x)
+    }
+
+    /// What layer `i` makes of `x`.
+    pub(crate) fn layer(
+        &self,
+        i: usize,
+        x: &Tensor,
+        table: &Arc<RotaryTable>,
+        context: &mut Context<'_, '_>,
+    ) -> Result<Tensor> {
+        self.layers[i].forward(x, table, context, &self.config)
+    }
+
+    /// The final norm of what the last layer gives.
+    pub(crate) fn normed(&self, x: &Tensor) -> Result<Tensor> {
+        rms_norm(x, &self.norm, self.config.rms_norm_eps)
     }
 
     /// Scaled scores of one head before mask and softmax. `x` is what the layer gets.

@@ -16,6 +16,7 @@ use vigorl_kernels::{Format, QuantizedMatrix};
 
 use crate::error::EngineError;
 use crate::format::WeightFormat;
+use crate::linear::Adapter;
 use crate::quantized_file::QuantizedFile;
 
 enum Source {
@@ -36,6 +37,17 @@ pub struct Weights {
     quantized: Option<QuantizedFile>,
     /// Collects every matrix that is quantized, by its published name.
     made: Option<Mutex<Vec<Made>>>,
+    adapters: Option<Adapters>,
+}
+
+/// Low-rank updates of linear layers: a layer P gets `P.lora_A.weight` (rank, in) and `P.lora_B.weight` (out, rank), if
+/// they are there. Names of no layer are not looked at; whoever reads a folder checks them.
+#[derive(Debug, Clone)]
+pub struct Adapters {
+    /// Tensors by name, used as they are.
+    pub tensors: BTreeMap<String, Tensor>,
+    /// Factor of every update.
+    pub scale: f64,
 }
 
 /// A quantized matrix and its published name.
@@ -97,7 +109,47 @@ impl Weights {
     fn new(source: Source, nested_names: bool, device: &Device, format: WeightFormat) -> Self {
         let source = Arc::new(source);
         let device = device.clone();
-        Self { source, nested_names, device, format, on_quantized: None, quantized: None, made: None }
+        Self {
+            source,
+            nested_names,
+            device,
+            format,
+            on_quantized: None,
+            quantized: None,
+            made: None,
+            adapters: None,
+        }
+    }
+
+    /// Adds `adapters` to the layers they name.
+    #[must_use]
+    pub fn adapted(self, adapters: Adapters) -> Self {
+        Self { adapters: Some(adapters), ..self }
+    }
+
+    /// The adapter of the layer `prefix`, if it has one.
+    pub(crate) fn adapter(
+        &self,
+        prefix: &str,
+        n_out: usize,
+        n_in: usize,
+    ) -> Result<Option<Adapter>, EngineError> {
+        let Some(Adapters { tensors, scale }) = &self.adapters else { return Ok(None) };
+        let [of_a, of_b] = ["A", "B"].map(|part| format!("{prefix}.lora_{part}.weight"));
+        let (a, b) = match (tensors.get(&of_a), tensors.get(&of_b)) {
+            (None, None) => return Ok(None),
+            (None, _) => return Err(EngineError::MissingTensor { name: of_a }),
+            (_, None) => return Err(EngineError::MissingTensor { name: of_b }),
+            (Some(a), Some(b)) => (a, b),
+        };
+        let rank = a.dims().first().copied().unwrap_or_default();
+        for (name, tensor, expected) in [(of_a, a, [rank, n_in]), (of_b, b, [n_out, rank])] {
+            if tensor.dims() != expected {
+                let (expected, got) = (expected.to_vec(), tensor.dims().to_vec());
+                return Err(EngineError::Shape { name, expected, got });
+            }
+        }
+        Ok(Some(Adapter { a: a.clone(), b: b.clone(), scale: *scale }))
     }
 
     /// Takes matrices from `file` instead of quantizing them.

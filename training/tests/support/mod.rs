@@ -11,8 +11,9 @@ use vigorl_tasks::sources::Part;
 use vigorl_training::config::{Freeze, InitConfig, Objective, QuestionMix, SftConfig};
 use vigorl_training::fresh;
 use vigorl_training::lessons::LessonSet;
-use vigorl_training::sample::Encoder;
-use vigorl_training::work::Trained;
+use vigorl_training::sample::{AskedPage, Encoder, MicroBatch};
+use vigorl_training::seed::stream;
+use vigorl_training::work::{Trained, asked_page, turns_loss};
 
 /// Side of a page.
 pub(crate) const SIDE: u32 = 64;
@@ -75,6 +76,21 @@ pub(crate) fn model(config: &SftConfig) -> Trained {
 /// The encoder of a model.
 pub(crate) fn encoder(trained: &Trained, config: &SftConfig) -> Encoder {
     Encoder::new(&trained.files, config.policy.preset(), &config.loss).unwrap()
+}
+
+/// The loss of a batch, summed over its weighted targets.
+pub(crate) fn weighted_loss(trained: &Trained, batch: &MicroBatch, encoder: &Encoder) -> f64 {
+    let loss = turns_loss(&trained.model, batch, encoder).unwrap();
+    loss.outcomes.iter().map(|o| f64::from(o.divergence) * f64::from(o.weight)).sum()
+}
+
+/// Three questions of any form about each of the first `n` pages.
+pub(crate) fn some_pages(encoder: &Encoder, data: &LessonSet, n: usize) -> Vec<AskedPage> {
+    let asked = |index: usize| {
+        let mut rng = stream(5, &[index as u64]);
+        asked_page(encoder, data, index, &every_form(), 3, None, &mut rng).unwrap()
+    };
+    (0..n).map(asked).collect()
 }
 
 /// Writes `n` pages into `dir/pages` and opens them.
