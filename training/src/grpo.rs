@@ -36,9 +36,11 @@ use vigorl_qwen::{Checkpoint, Model, ModelSource, WeightFormat};
 use vigorl_rollouts::{Ended, Sample, SampleKey, Wanted};
 use vigorl_tasks::sources::Part;
 
+use crate::adapter::Lora;
 use crate::advantage::{advantages, has_variance};
 use crate::checkpoint::{
-    Best, Checkpoints, Precision, TrainerState, export, named_weights, read_trainer, read_weights,
+    Best, Checkpoints, Precision, TrainerState, export, export_tensors, named_weights, read_trainer,
+    read_weights,
 };
 use crate::error::TrainingError;
 use crate::files::ModelFiles;
@@ -53,7 +55,7 @@ use crate::schedule::lr_share;
 use crate::seed::stream;
 use crate::step::{Stepped, take_step};
 use crate::trees::{Tree, micro_batches, pack, places, trees};
-use crate::work::{Contribution, Seen, Trained};
+use crate::work::{Contribution, Seen, Trained, frozen_model};
 use crate::workers::Workers;
 
 /// How far the ratio of a token may be from 1 before its first update: sampler and trainer run the same modules in f32.
@@ -127,7 +129,7 @@ pub fn run_grpo(
         }
     }
     run.save_checkpoint()?;
-    export(&run.folder("model"), &run.trained.files, &run.trained.parameters, Precision::Half)?;
+    run.export("model")?;
     Ok(GrpoEnd::Finished { step: run.state.step })
 }
 
@@ -173,17 +175,33 @@ impl<'a> Run<'a> {
         let first = || -> Result<_, TrainingError> {
             named_weights(&checkpoint.weights(&Device::Cpu, WeightFormat::Dense(DType::F32))?, &shapes)
         };
-        let reference = match config.objective.kl > 0.0 {
-            true => Some(Trained::new(files.clone(), first()?, config.optimizer.freeze)?.sampler()?),
-            false => None,
-        };
         let checkpoints = Checkpoints::of_run(&dir);
         let newest = checkpoints.newest()?;
-        let weights = match &newest {
-            Some(folder) => read_weights(folder, &shapes)?,
-            None => first()?,
+        let (mut trained, reference) = match config.adapters() {
+            Some(lora) => {
+                let base = first()?;
+                let adapters = match &newest {
+                    Some(folder) => Lora::read(folder, &checkpoint.config)?,
+                    None => Lora::fresh(lora.clone(), &checkpoint.config, config.run.seed)?,
+                };
+                // The reference is the same memory without adapters.
+                let reference = frozen_model(&files, &base, None)?;
+                (Trained::with_adapters(files, &base, &adapters)?, Some(reference))
+            }
+            None => {
+                let weights = match &newest {
+                    Some(folder) => read_weights(folder, &shapes)?,
+                    None => first()?,
+                };
+                let reference = match config.objective.kl > 0.0 {
+                    true => Some(frozen_model(&files, &first()?, None)?),
+                    false => None,
+                };
+                (Trained::new(files, weights, config.optimizer.freeze)?, reference)
+            }
         };
-        let trained = Trained::new(files, weights, config.optimizer.freeze)?;
+        let reference = reference.filter(|_| config.objective.kl > 0.0);
+        trained.is_checkpointed = config.update.recompute_layers;
         let mut optimizer = Optimizer::new(&trained.moving, &config.optimizer)?;
         let mut state = TrainerState::start(config.run.seed);
         if let Some(folder) = &newest {
@@ -538,7 +556,7 @@ impl<'a> Run<'a> {
         let Some(&success) = record.values.get(&held_out_key(&first.name, "greedy")) else { return Ok(()) };
         if self.state.reward.best.is_none_or(|best| success > best.success) {
             self.state.reward.best = Some(Best { step: record.step, success });
-            export(&self.folder("best"), &self.trained.files, &self.trained.parameters, Precision::Half)?;
+            self.export("best")?;
         }
         Ok(())
     }
@@ -571,8 +589,30 @@ impl<'a> Run<'a> {
     fn save_checkpoint(&mut self) -> Result<(), TrainingError> {
         let optimizer = self.optimizer.state(&self.trained.moving);
         let Trained { files, parameters, .. } = &self.trained;
-        self.checkpoints.save(files, parameters, &optimizer, &self.state, &[])?;
+        match self.trained.adapters() {
+            Some(adapters) => {
+                let base = &self.config.init.model;
+                self.checkpoints.save_adapters(&adapters, base, &optimizer, &self.state, &[])?;
+            }
+            None => {
+                self.checkpoints.save(files, parameters, &optimizer, &self.state, &[])?;
+            }
+        }
         Ok(())
+    }
+
+    /// Writes the model as it is now, for use; adapters are merged into it, and lie beside it as PEFT reads them.
+    fn export(&self, name: &str) -> Result<(), TrainingError> {
+        let Trained { files, parameters, base, .. } = &self.trained;
+        let folder = self.folder(name);
+        match self.trained.adapters() {
+            Some(adapters) => {
+                let merged = adapters.merged(base)?;
+                export_tensors(&folder, files, merged, Precision::Half)?;
+                adapters.write(&self.folder(&format!("{name}-adapter")), &self.config.init.model)
+            }
+            None => export(&folder, files, parameters, Precision::Half),
+        }
     }
 
     fn players(&self) -> Players<'_> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 use vigorl_policy::Preset;
 
+use crate::adapter::LoraConfig;
 use crate::advantage::Scale;
 use crate::config::{Check, OptimizerConfig};
 use crate::error::TrainingError;
@@ -33,6 +34,9 @@ pub struct GrpoConfig {
     pub sampling: SamplingConfig,
     /// What is compared with what.
     pub group: GroupConfig,
+    /// Low-rank adapters that move instead of the weights; without this table, or with rank 0, the weights do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraConfig>,
     /// How tokens count.
     pub objective: ObjectiveConfig,
     /// How the samples of a step are taken in.
@@ -148,6 +152,8 @@ pub struct UpdateConfig {
     pub micro_batch_tokens: usize,
     /// Tokens of a row at most: a group's screenshot and what its samples said behind it.
     pub row_tokens: usize,
+    /// Whether layers are computed again in the backward pass: less memory, a third more time.
+    pub recompute_layers: bool,
 }
 
 /// A measurement on held-out episodes.
@@ -182,6 +188,11 @@ impl HeldOutConfig {
 }
 
 impl GrpoConfig {
+    /// The adapters, if they are what moves.
+    pub(crate) fn adapters(&self) -> Option<&LoraConfig> {
+        self.lora.as_ref().filter(|lora| lora.rank > 0)
+    }
+
     /// Reads a file over the preset that it names, with `key=value` settings over both.
     ///
     /// # Errors

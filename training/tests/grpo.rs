@@ -398,3 +398,33 @@ fn a_tree_is_its_branches_and_padding_and_the_cut_into_micro_batches_change_noth
         assert!((drift / n as f64).abs() < 1e-6, "a lost factor would show here: {}", drift / n as f64);
     }
 }
+
+#[test]
+fn adapters_learn_with_layers_computed_again_and_a_resumed_run_is_the_unbroken_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [
+        "run.steps=2",
+        "lora.rank=4",
+        "lora.alpha=8.0",
+        "lora.targets=[\"q_proj\", \"down_proj\"]",
+        "update.recompute_layers=true",
+        "objective.kl=0.01",
+    ];
+    let (whole, parted) = (dir.path().join("whole"), dir.path().join("parted"));
+    let (end, records, _) = run(config(&whole, &settings), 0, None);
+    end.unwrap();
+    assert_eq!(
+        records[1].values["policy/kl"], 0.0,
+        "before the first update the policy is its own reference"
+    );
+    assert!(records[1].values["policy/ratio_error"] < 1e-4);
+    run(config(&parted, &settings), 0, Some(1)).0.unwrap();
+    run(config(&parted, &settings), 0, None).0.unwrap();
+    let (learned, before) = (weights(&whole.join("run/model")), weights_of_nano());
+    assert_eq!(learned, weights(&parted.join("run/model")));
+    for (name, values) in &learned {
+        let is_target = name.contains("q_proj.weight") || name.contains("down_proj.weight");
+        assert_eq!(values != &before[name], is_target && name.starts_with("model."), "{name}");
+    }
+    assert!(whole.join("run/model-adapter/adapter_model.safetensors").exists());
+}
