@@ -159,7 +159,7 @@ fn judges_are_listed_with_what_they_read_and_write() {
         assert_eq!(judge["input"], r#"{"response": str, "ground_truth": str}"#);
         assert!(text.contains(judge["name"].as_str().unwrap()));
     }
-    assert_eq!(json["modes"][1]["differences"].as_array().unwrap().len(), 7);
+    assert_eq!(json["modes"][1]["differences"].as_array().unwrap().len(), 9);
 }
 
 #[test]
