@@ -226,7 +226,10 @@ fn pixels_that_differ_are_named_by_their_rectangle() {
     let checked = check(&source, stage(None, &|| false), &mut Blind, HOW).unwrap();
     let same = checked.iter().find(|said| said.check.starts_with("the same seed")).unwrap();
     let detail = same.detail.as_ref().unwrap();
-    assert!(detail.contains("different pixels in the rectangle from (40, 30) to (60, 40), 200 of"), "{detail}");
+    assert!(
+        detail.contains("different pixels in the rectangle from (40, 30) to (60, 40), 200 of"),
+        "{detail}"
+    );
 }
 
 #[test]

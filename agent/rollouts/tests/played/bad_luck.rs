@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::{open, played, played_within};
 use vigorl_policy::Preset;
-use vigorl_rollouts::Ended;
+use vigorl_rollouts::{ClickSource, Ended};
 use vigorl_tasks::scripted::ScriptedTask;
 use vigorl_tasks::sources::TaskSource;
 
@@ -98,6 +98,24 @@ fn a_dialog_is_dismissed_and_noted_and_the_episode_is_judged_as_usual() {
     let sample = &samples[0];
     assert_eq!((sample.paid, sample.ended, sample.actions.len()), (Some(0.0), Ended::StepLimit, 3));
     assert!(sample.detail.as_ref().unwrap().contains("3 dialogs were dismissed, the last one: no"));
+}
+
+#[test]
+fn a_dialog_in_front_of_a_click_of_a_task_is_dismissed() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = "<!doctype html><title>x</title><button id=b style='position:fixed;inset:0'>Go</button>\
+                <script>alert('hello'); b.onclick = () => alert('clicked')</script>";
+    fs::write(folder.path().join("page.html"), page).unwrap();
+    let yaml = "name: go\nstart: { url: page.html, viewport: 480x320 }\n\
+                steps: [{ click: { what: the Go button, selector: '#b' } }]\nexpect: [{ title_contains: x }]\n";
+    let (task, root) = (ScriptedTask::parse(yaml).unwrap(), folder.path().to_owned());
+    let secret = Arc::new(|_: &str| None);
+    let cap = Duration::from_secs(2);
+    let source = ClickSource::new("go#1", task, 0, root, cap, Arc::new(open), secret).unwrap();
+    let (samples, collected) = played(&source, CLICK, &Preset::web_grounding().for_rollouts(), 1);
+    assert_eq!((samples.len(), collected.n_errors), (1, 0), "{collected:?}");
+    assert_eq!((samples[0].paid, samples[0].ended), (Some(1.0), Ended::Judged));
+    assert!(samples[0].first_screenshot.is_some());
 }
 
 #[test]

@@ -234,7 +234,11 @@ fn a_failed_world_is_tried_once_more_and_is_never_a_reward_of_0() {
         let (groups, collected) = played(&fails, 3, 1, &Cancel::default());
         let collected = collected.unwrap();
         assert_eq!((collected.n_samples, collected.n_errors, collected.failed.len()), (12, 1, 0));
-        assert_eq!(collected.errors.values().collect::<Vec<_>>(), [&1], "also what went well the second time");
+        assert_eq!(
+            collected.errors.values().collect::<Vec<_>>(),
+            [&1],
+            "also what went well the second time"
+        );
         let (well, _) = played(&Pictures::default(), 3, 1, &Cancel::default());
         assert!(samples(&groups).iter().zip(&samples(&well)).all(|(a, b)| compare(a, b).is_none()));
     }
