@@ -174,14 +174,15 @@ pub(crate) fn check(args: &EnvCheckArgs, settings: &Settings, form: Form) -> any
         }
         names.extend(of_name);
     }
+    // What was named wrong is known before the first one is played.
+    let opened = names.iter().map(|name| open(name, settings)).collect::<anyhow::Result<Vec<_>>>()?;
     for name in &empty {
         match form {
             Form::Json => all.push(json!({ "name": name, "about": NO_CLICK, "checks": [] })),
             Form::Text => terminal::data(&format!("{name}: nothing to check: {NO_CLICK}")),
         }
     }
-    for name in &names {
-        let source = open(name, settings)?;
+    for (name, source) in names.iter().zip(&opened) {
         let mut driver = source.viewport().map(|viewport| browser::start(settings, viewport)).transpose()?;
         let mut senses = senses(settings)?;
         let is_cancelled = || cancel.is_set();
@@ -190,7 +191,7 @@ pub(crate) fn check(args: &EnvCheckArgs, settings: &Settings, form: Form) -> any
             device_pixel_ratio: settings.device_pixel_ratio,
             is_cancelled: &is_cancelled,
         };
-        let checked = sources::check(&*source, stage, &mut *senses, how);
+        let checked = sources::check(&**source, stage, &mut *senses, how);
         let checked = checked.map_err(anyhow::Error::from_boxed).with_context(|| format!("`{name}`"))?;
         if cancel.is_set() {
             return Ok(Ending::Interrupted);
