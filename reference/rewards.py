@@ -1,7 +1,7 @@
 """The rewards of the specification's section 3 in Python, and answers to compare them on.
 
 Invariant: mode `reference` is written with Python's own `re`, `ast` and `json`, because these decide the corner cases;
-mode `fixed` differs in the seven places that docs/rewards.md names. Nothing here is taken from other code.
+mode `fixed` differs in the nine places that docs/rewards.md names. Nothing here is taken from other code.
 
     python3 reference/rewards.py > fixtures/rewards/generated.jsonl     the committed lines
     python3 reference/rewards.py --n 20000 --seed 7 > many.jsonl        more of them
@@ -20,6 +20,7 @@ import warnings
 
 warnings.filterwarnings("ignore")
 DOT_ALL = re.DOTALL
+MOST_ZOOMS = 4
 FORM = re.compile(r"<think>.*?</think>\s*<answer>.*?</answer>", DOT_ALL)
 
 
@@ -52,7 +53,7 @@ def grounded(response, fixed):
 def tags(kind, response, fixed):
     if not FORM.fullmatch(response):
         return False
-    inner = re.search(r"<answer>(.*?)</answer>", response, DOT_ALL).group(1).strip()
+    inner = answer(response, True) if fixed else re.search(r"<answer>(.*?)</answer>", response, DOT_ALL).group(1).strip()
     if kind == "point":
         point = literal(inner, 2, fixed)
         return inner.startswith("(") and inner.endswith(")") and isinstance(point, tuple)
@@ -207,6 +208,7 @@ def judge(name, mode, response, truth):
         diversity = form(kind, response, fixed)
         kept, diversity = float(diversity is not None), diversity or 0.0
         if fixed:
+            diversity = min(diversity, 0.2 * (MOST_ZOOMS - 1))
             return [0.6 * right + 0.4 * kept + 0.4 * (diversity * right), kept, right]
         return [0.6 * right + 0.4 * (kept + diversity), kept + diversity, right]
     kept = float(tags(kind, response, fixed)) * float(shape == "plain" or grounded(response, fixed))

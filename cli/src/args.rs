@@ -642,15 +642,24 @@ pub(crate) struct EnvCheckArgs {
     /// Episodes of each part that are played
     #[arg(long, default_value_t = 3, value_parser = at_least_one())]
     pub(crate) seeds: u64,
-    /// Episodes of each part whose first screenshots are compared with the other part's
-    #[arg(long, default_value_t = 20, value_parser = at_least_one())]
-    pub(crate) compared: u64,
+    /// Episodes of each part whose first screenshots are compared with the other part's [default: all of a file of
+    /// screenshots, 20 of others]
+    #[arg(long, value_parser = at_least_one())]
+    pub(crate) compared: Option<u64>,
     #[command(flatten)]
     pub(crate) browser: BrowserArgs,
 }
 
 /// `vigorl rollout`
 #[derive(Debug, ClapArgs)]
+#[command(
+    mut_arg("seed", |arg| arg.help("Seed of what the policy draws; --first chooses the episodes [default: 0]")),
+    mut_arg("temperature", |arg| arg.help("0 is greedy, and teaches nothing [default: 1]")),
+    mut_arg("top_p", |arg| arg.help("Nucleus mass, 1 keeps all [default: 0.99]")),
+    mut_arg("constrain", |arg| {
+        arg.help("Refused if it is on: what a form asks for was not drawn, and nothing can be learned from it")
+    })
+)]
 pub(crate) struct RolloutArgs {
     /// The environment, as `vigorl env list` names it
     #[arg(value_name = "NAME")]
@@ -661,7 +670,7 @@ pub(crate) struct RolloutArgs {
     /// Samples of each
     #[arg(long, default_value_t = 8, value_parser = at_least_one())]
     pub(crate) group_size: u64,
-    /// The number of the first episode
+    /// The number of the first episode: it chooses what is played, and --seed what is drawn in it
     #[arg(long, default_value_t = 0)]
     pub(crate) first: u64,
     /// Episodes to learn from, or those that are held out
@@ -670,7 +679,7 @@ pub(crate) struct RolloutArgs {
     /// Episodes that are played at once, each in a browser of its own
     #[arg(long, default_value_t = 2, value_parser = at_least_one())]
     pub(crate) at_once: u64,
-    /// Longest time of an episode in seconds
+    /// Longest time of an episode in seconds; one that takes longer is an error of the world, and no sample
     #[arg(long, value_name = "SECS", default_value_t = 120.0)]
     pub(crate) episode_secs: f64,
     /// A file of rewards: who says what a sample is worth, and what counts how much, as for `vigorl judge`; the world says
@@ -746,7 +755,7 @@ pub(crate) struct ExportRolloutsArgs {
     #[arg(long, value_name = "JSONL")]
     pub(crate) output: PathBuf,
     /// Leave out episodes that are worth less [default: none]
-    #[arg(long, value_name = "REWARD", allow_negative_numbers = true)]
+    #[arg(long, value_name = "REWARD", allow_negative_numbers = true, value_parser = finite)]
     pub(crate) min_reward: Option<f64>,
     /// Episodes to learn from, or those that are held out
     #[arg(long, value_enum, default_value_t = PartArg::Train)]
@@ -754,6 +763,14 @@ pub(crate) struct ExportRolloutsArgs {
     /// Write absolute paths of pictures instead of paths that begin in the folder of the written file
     #[arg(long)]
     pub(crate) absolute_paths: bool,
+}
+
+/// A number that others can be compared with.
+fn finite(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite())
+        .ok_or_else(|| "it is no finite number".to_owned())
 }
 
 /// Trainers elsewhere.

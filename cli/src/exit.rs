@@ -35,8 +35,14 @@ pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(Usage(message.into()))
 }
 
-/// Reports a failure and gives the exit code.
+/// Reports a failure and gives the exit code. Data that could not be written is a failure of whatever was done.
 pub(crate) fn code(result: anyhow::Result<Ending>) -> ExitCode {
+    if let Some(why) = terminal::unwritten() {
+        terminal::error(&why);
+        if result.is_ok() {
+            return ExitCode::from(1);
+        }
+    }
     match result {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::NotDone) => ExitCode::from(1),

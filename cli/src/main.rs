@@ -46,7 +46,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     keep_freed_memory();
-    let args = args::Args::parse();
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) if error.use_stderr() => error.exit(),
+        Err(help) => {
+            return exit::code(
+                terminal::help(&help).map_err(anyhow::Error::msg).map(|()| exit::Ending::Done),
+            );
+        }
+    };
     say_n_threads(args.command.n_threads());
     let running = args.command.acts().then(|| running::Running::mark(&env::command_line()));
     let code = exit::code(commands::run(args));

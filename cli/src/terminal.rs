@@ -1,7 +1,9 @@
 //! Talks to people and programs. Invariants: the only place that uses the standard streams; what a screen, a page or a
-//! policy says does nothing to a terminal but to be shown there.
+//! policy says does nothing to a terminal but to be shown there. Data that could not be written is a failure of the command,
+//! unless nobody wants to read it any more: a pipe that was closed.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -24,15 +26,41 @@ pub(crate) fn is_verbose() -> bool {
     VERBOSITY.load(Ordering::Relaxed) > 1
 }
 
-/// Data for whoever reads standard output. A closed pipe is not an error.
+/// Why data could not be written; behind it nothing more is.
+static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
+
+/// Data for whoever reads standard output. What cannot be written is the command's failure at its end.
 pub(crate) fn data(text: &str) {
-    try_data(text).ok();
+    try_data(text);
 }
 
-/// The same, for whoever goes on writing only as long as somebody reads.
-pub(crate) fn try_data(text: &str) -> io::Result<()> {
+/// The same, for whoever goes on writing only as long as somebody reads: whether they do.
+pub(crate) fn try_data(text: &str) -> bool {
+    if UNWRITTEN.get().is_some() {
+        return false;
+    }
     let (mut out, text) = (io::stdout().lock(), harmless(text));
-    out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush())
+    let written =
+        out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+    written.map_err(|error| UNWRITTEN.set(error)).is_ok()
+}
+
+/// Why data could not be written, where that is a failure: a disk that is full, and not a reader who has seen enough.
+pub(crate) fn unwritten() -> Option<String> {
+    let error = UNWRITTEN.get().filter(|error| error.kind() != ErrorKind::BrokenPipe)?;
+    Some(cannot_write(error))
+}
+
+fn cannot_write(error: &io::Error) -> String {
+    format!("cannot write to standard output: {error}")
+}
+
+/// Help and versions, as clap words them; or why they could not be written.
+pub(crate) fn help(text: &clap::Error) -> Result<(), String> {
+    match text.print().and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(cannot_write(&error)),
+        _ => Ok(()),
+    }
 }
 
 /// A line for people.

@@ -5,7 +5,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 fn vigorl(folder: &Path, args: &[&str], environment: &[(&str, &str)]) -> Output {
@@ -265,4 +265,51 @@ fn the_doctor_advises_what_the_failure_asks_for() {
     let output = vigorl(folder.path(), &["doctor", "--chromedriver", "./none"], &[]);
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("apt-get install chromium chromium-driver"), "{said}");
+}
+
+/// Data that is written to a disk without room is a failure; a reader who has seen enough is none.
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_an_error_and_a_closed_pipe_is_none() {
+    use std::io::Write as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let commands: [&[&str]; 9] = [
+        &["env", "list"],
+        &["env", "list", "--json"],
+        &["judge", "--list"],
+        &["judge", "string_match"],
+        &["licenses"],
+        &["schema"],
+        &["doctor", "--show-settings"],
+        &["rollout", "--help"],
+        &["--version"],
+    ];
+    let line = b"{\"response\": \"left\", \"ground_truth\": \"left\"}\n";
+    let run = |args: &[&str], out: Stdio, is_closed: bool| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
+        command.args(args).current_dir(folder.path()).env("XDG_CONFIG_HOME", folder.path().join("user"));
+        command.stdin(Stdio::piped()).stdout(out).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        if is_closed {
+            drop(child.stdout.take());
+        }
+        // It may have ended before all was written.
+        child.stdin.take().unwrap().write_all(&line.repeat(2_000)).ok();
+        child.wait_with_output().unwrap()
+    };
+    for args in commands {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = run(args, Stdio::from(full), false);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+        assert!(
+            said.contains("cannot write to standard output: No space left on device"),
+            "{args:?}: {said}"
+        );
+        assert_eq!(said.matches("cannot write").count(), 1, "{args:?}: {said}");
+        let output = run(args, Stdio::piped(), true);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*said), (Some(0), ""), "{args:?}");
+    }
 }

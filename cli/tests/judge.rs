@@ -149,10 +149,7 @@ fn a_verdict_comes_before_the_next_line() {
 #[test]
 fn judges_are_listed_with_what_they_read_and_write() {
     let text = String::from_utf8(vigorl().arg("--list").output().unwrap().stdout).unwrap();
-    assert!(
-        text.contains("--mode fixed") && text.contains("7. diversity is paid only if the answer is right"),
-        "{text}"
-    );
+    assert!(text.contains("--mode fixed") && text.contains("9. diversity is worth 0.6 at most"), "{text}");
     let json: Value =
         serde_json::from_slice(&vigorl().args(["--list", "--json"]).output().unwrap().stdout).unwrap();
     let listed: Vec<&str> =
@@ -162,7 +159,7 @@ fn judges_are_listed_with_what_they_read_and_write() {
         assert_eq!(judge["input"], r#"{"response": str, "ground_truth": str}"#);
         assert!(text.contains(judge["name"].as_str().unwrap()));
     }
-    assert_eq!(json["modes"][1]["differences"].as_array().unwrap().len(), 7);
+    assert_eq!(json["modes"][1]["differences"].as_array().unwrap().len(), 9);
 }
 
 #[test]

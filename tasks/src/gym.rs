@@ -1,7 +1,7 @@
 //! An environment played action by action, in gymnasium's words.
 //!
-//! Invariants: a step is to perform, to observe the world as soon as it is quiet, and to judge once; nothing waits for a verdict that may
-//! still change. Only a limit truncates, only the judge terminates, and behind an end nothing is performed until the next
+//! Invariants: a step is to perform, to observe the world as soon as it is quiet, and to judge once; nothing waits for a verdict
+//! that may still change. A dialog is dismissed before the world is looked at. Only a limit truncates, only the judge terminates, and behind an end nothing is performed until the next
 //! reset. A failure of the world is an error, never a reward.
 
 use std::fmt;
@@ -12,7 +12,7 @@ use vigorl_interface::Action;
 use crate::environment::{
     Allowance, Environment, Failure, Observation, Performed, Senses, Start, behind_dialog,
 };
-use crate::{Verdict, Verification};
+use crate::{Undisturbed, Verdict, Verification};
 
 /// What a step led to.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ pub enum StepError {
 
 /// An environment, and how far its episode has come.
 pub struct Gym<'e> {
-    env: &'e mut dyn Environment,
+    env: Undisturbed<'e>,
     senses: &'e mut dyn Senses,
     settle_cap: Duration,
     state: State,
@@ -78,7 +78,7 @@ impl<'e> Gym<'e> {
     /// Before the first episode. `senses` look at pixels for the judge; a page may take `settle_cap` to become quiet behind
     /// an action.
     pub fn new(env: &'e mut dyn Environment, senses: &'e mut dyn Senses, settle_cap: Duration) -> Self {
-        Self { env, senses, settle_cap, state: State::NotReset }
+        Self { env: Undisturbed::new(env, settle_cap), senses, settle_cap, state: State::NotReset }
     }
 
     /// Begins an episode. The same seed gives the same first screenshot.

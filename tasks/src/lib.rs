@@ -17,8 +17,10 @@ pub mod picture;
 pub mod practice;
 pub mod scripted;
 pub mod sources;
+mod undisturbed;
 pub mod unjudged;
 mod verdict;
 
 pub use environment::{Allowance, Blind, Environment, Failure, Observation, Performed, Senses, Start};
+pub use undisturbed::{Undisturbed, dismiss_dialogs};
 pub use verdict::{Verdict, Verification};

@@ -18,7 +18,7 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -125,6 +125,31 @@ impl Start {
             ),
         )
     }
+}
+
+/// The file of an address, or of a path that begins in `folder`, if it is one and is not there.
+pub(crate) fn missing_file(url: &str, folder: &Path) -> Option<PathBuf> {
+    let path = url.split(['?', '#']).next().unwrap_or(url);
+    let file = match path.strip_prefix("file://") {
+        Some(absolute) => PathBuf::from(unescaped(absolute)),
+        None if path.contains(':') => return None,
+        None => std::path::absolute(folder.join(path)).ok()?,
+    };
+    (!file.exists()).then_some(file)
+}
+
+/// A path that was written in an address.
+fn unescaped(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let [first, behind @ ..] = rest {
+        let code = behind.get(..2).filter(|_| *first == b'%').and_then(|code| {
+            let code = std::str::from_utf8(code).ok()?;
+            u8::from_str_radix(code, 16).ok()
+        });
+        bytes.push(code.unwrap_or(*first));
+        rest = if code.is_some() { &behind[2..] } else { behind };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// A path as it is written in an address.

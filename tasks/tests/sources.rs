@@ -22,7 +22,7 @@ use vigorl_tasks::{Allowance, Blind, Environment, Failure, Observation, Performe
 use vigorl_webdriver::{Options, WebDriver};
 
 const SETTLE: Duration = Duration::from_secs(5);
-const HOW: Thoroughness = Thoroughness { n_seeds: 2, n_compared: 20, settle_cap: SETTLE };
+const HOW: Thoroughness = Thoroughness { n_seeds: 2, n_compared: None, settle_cap: SETTLE };
 
 fn stage<'w>(driver: Option<&'w mut dyn Driver>, is_cancelled: &'w dyn Fn() -> bool) -> Stage<'w> {
     Stage { driver, device_pixel_ratio: DevicePixelRatio::ONE, is_cancelled }
@@ -117,9 +117,22 @@ fn a_line_that_is_wrong_is_named_before_anything_is_played() {
         (r#"{"problem": "<image>x", "answer": "Save", "images": ["0.png"]}"#, "no box of four"),
         (r#"{"problem": "x", "answer": "(1, 2, 3, 4)", "images": []}"#, "0 images"),
         (r#"{"problem": "<image>", "answer": "(1, 2, 3, 4)", "images": ["0.png"]}"#, "asks for nothing"),
+        (r#"{"image": "0.png", "instruction": "x", "box": [200, 0, 300, 4]}"#, "which has 100x80 pixels"),
+        (r#"{"image": "0.png", "instruction": "x", "box": [-9, -9, -1, -1]}"#, "lies outside of"),
+        (r#"{"problem": "<image>x", "answer": "(1, 90, 3, 94)", "images": ["0.png"]}"#, "lies outside of"),
+        (r#"{"image": "bad.png", "instruction": "x", "box": [1, 1, 2, 2]}"#, "cannot be read"),
+        (
+            r#"{"image": "0.png", "instruction": "x", "box": [1, 1, 2, 2], "split": "test"}"#,
+            r#"its split is "test": a split is "train" or "held_out""#,
+        ),
+        (
+            r#"{"image": "0.png", "instruction": "x", "box": [1, 1, 2, 2], "split": 1}"#,
+            r#"its split is 1: a split is "train" or "held_out""#,
+        ),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let good = r#"{"image": "0.png", "instruction": "x", "box": [1, 1, 2, 2]}"#;
+        fs::write(folder.path().join("bad.png"), "no picture").unwrap();
         let list = write_pictures(folder.path(), &[good, line]);
         let error = PictureSource::open("list", &list).unwrap_err();
         assert!(error.contains("line 2") && error.contains(words), "{line}: {error}");
@@ -127,15 +140,118 @@ fn a_line_that_is_wrong_is_named_before_anything_is_played() {
     let folder = tempfile::tempdir().unwrap();
     let list = write_pictures(folder.path(), &[""]);
     assert!(PictureSource::open("list", &list).unwrap_err().contains("no line"));
-    // A box beside the picture, and a picture that is none, are errors of their episodes.
-    let outside = r#"{"image": "0.png", "instruction": "x", "box": [200, 0, 300, 4]}"#;
-    let source = PictureSource::open("list", &write_pictures(folder.path(), &[outside])).unwrap();
+    // Both spellings of what is held out are read.
+    let line = |split: &str| {
+        format!(r#"{{"image": "0.png", "instruction": "x", "box": [1, 1, 2, 2], "split": "{split}"}}"#)
+    };
+    for (split, part) in [("train", Part::Train), ("held_out", Part::HeldOut), ("held-out", Part::HeldOut)] {
+        let source = PictureSource::open("list", &write_pictures(folder.path(), &[&line(split)])).unwrap();
+        assert_eq!(source.n_episodes(part), Some(1), "{split}");
+    }
+    // A picture that is spoilt later is an error of its episodes.
+    let source = PictureSource::open("list", &write_pictures(folder.path(), &[&line("train")])).unwrap();
     let never = || false;
-    let error = source.world(stage(None, &never)).unwrap().reset(0).unwrap_err();
-    assert!(error.to_string().contains("outside of"), "{error}");
     fs::write(folder.path().join("0.png"), "no picture").unwrap();
     let error = source.world(stage(None, &never)).unwrap().reset(0).unwrap_err();
     assert!(error.to_string().contains("cannot be read"), "{error}");
+}
+
+#[test]
+fn a_file_is_compared_whole_and_the_check_says_how_much_it_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    // The last line that is held out shows and asks what the last one to learn from does.
+    let line = |n: usize, split: &str| {
+        format!(r#"{{"image": "0.png", "instruction": "box {n}", "box": [1, 1, 5, 5], "split": "{split}"}}"#)
+    };
+    let mut lines: Vec<String> = (0..30).map(|n| line(n, "train")).collect();
+    lines.extend((100..124).map(|n| line(n, "held-out")));
+    let said = |lines: &[String], n_compared: Option<u64>| {
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let source = PictureSource::open("list", &write_pictures(folder.path(), &lines)).unwrap();
+        let how = Thoroughness { n_compared, ..HOW };
+        check(&source, stage(None, &|| false), &mut Blind, how).unwrap().pop().unwrap()
+    };
+    let apart = said(&lines, None);
+    assert_eq!(apart.outcome, Outcome::Passed);
+    assert_eq!(apart.detail.unwrap(), "compared were 30 of 30 to learn from with 24 of 24 held out");
+    lines.push(line(29, "held_out"));
+    let both = said(&lines, None);
+    assert_eq!(both.outcome, Outcome::Failed, "{both:?}");
+    let some = said(&lines, Some(20));
+    assert_eq!(some.outcome, Outcome::Passed, "only some were asked for");
+    assert_eq!(some.detail.unwrap(), "compared were 20 of 30 to learn from with 20 of 25 held out");
+}
+
+/// A task on a page of its own.
+fn on_page(folder: &Path, page: &str, url: &str) -> TaskSource {
+    fs::write(folder.join("page.html"), page).unwrap();
+    let yaml = format!(
+        "name: go\ndraw: {{ word: [a, b] }}\nstart: {{ url: '{url}', viewport: 480x320 }}\ngoal: go to ${{word}}\n\
+         expect: [{{ title_contains: done }}]\n"
+    );
+    let task = ScriptedTask::parse(&yaml).unwrap();
+    let open = |_: &ScriptedTask| -> Result<Opened, Failure> {
+        Ok(Opened { driver: Box::new(browser(480, 320)), version: "a browser".to_owned() })
+    };
+    TaskSource::new("go.yaml", task, folder.to_owned(), SETTLE, 4, Arc::new(open)).unwrap()
+}
+
+#[test]
+fn a_page_that_is_not_there_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let absolute = format!("file://{}/no%20page.html", folder.path().display());
+    for (url, file) in [
+        ("gone.html", "gone.html"),
+        ("gone.html?q=1#top", "gone.html"),
+        ("sub/gone.html", "sub/gone.html"),
+        (&absolute, "no page.html"),
+    ] {
+        let source = on_page(folder.path(), "<title>x</title>", url);
+        let checked = check(&source, stage(None, &|| false), &mut Blind, HOW).unwrap();
+        let file = folder.path().join(file);
+        let words = format!("there is no file `{}`", file.display());
+        let failed: Vec<&Checked> = checked.iter().filter(|said| said.outcome == Outcome::Failed).collect();
+        assert!(!failed.is_empty());
+        assert!(failed.iter().all(|said| said.detail.as_ref().unwrap().contains(&words)), "{failed:#?}");
+    }
+}
+
+#[test]
+fn pixels_that_differ_are_named_by_their_rectangle() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = "<title>x</title><body style='margin:0'><div id=d style='position:absolute;left:40px;top:30px;width:20px;\
+                height:10px'></div><script>d.style.background = '#' + String(performance.timeOrigin * 1000 % 1e6 | 0)\
+                .padStart(6, '0')</script>";
+    let source = on_page(folder.path(), page, "page.html");
+    let checked = check(&source, stage(None, &|| false), &mut Blind, HOW).unwrap();
+    let same = checked.iter().find(|said| said.check.starts_with("the same seed")).unwrap();
+    let detail = same.detail.as_ref().unwrap();
+    assert!(
+        detail.contains("different pixels in the rectangle from (40, 30) to (60, 40), 200 of"),
+        "{detail}"
+    );
+}
+
+#[test]
+fn a_dialog_is_dismissed_before_the_world_is_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = "<title>x</title><button style='position:fixed;inset:0'>Go</button><script>alert('hello');\
+                document.querySelector('button').onclick = () => { if (!confirm('sure?')) document.title = 'done' }</script>";
+    let source = on_page(folder.path(), page, "page.html");
+    let never = || false;
+    none_failed(&check(&source, stage(None, &never), &mut Blind, HOW).unwrap());
+    let (mut world, mut blind) = (source.world(stage(None, &never)).unwrap(), Blind);
+    let mut gym = Gym::new(&mut *world, &mut blind, SETTLE);
+    for _ in 0..2 {
+        let (_, seen) = gym.reset(0).unwrap();
+        assert!(seen.screenshot.is_some() && seen.page.dialog.is_none());
+        let click = Action::Click { at: Point::new(240.0, 160.0), button: MouseButton::Left, count: 1 };
+        let done = gym.step(Some(&click)).unwrap();
+        assert_eq!((done.reward, done.terminated, done.truncated), (Some(1.0), true, false));
+        assert!(done.observation.screenshot.is_some());
+        let detail = done.info.verdict.detail.unwrap();
+        assert!(detail.contains("2 dialogs were dismissed, the last one: sure?"), "{detail}");
+    }
 }
 
 /// Chooses a person, a size, and confirms: three clicks on one page without a server.

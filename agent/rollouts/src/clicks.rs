@@ -15,7 +15,9 @@ use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_interface::{Act, Action, Driver};
 use vigorl_tasks::scripted::{Place, Plan, Script, ScriptedTask, ScriptedWorld, Step, Surroundings, Target};
 use vigorl_tasks::sources::{OpenTask, Part, Source, Stage};
-use vigorl_tasks::{Allowance, Blind, Environment, Failure, Observation, Performed, Senses, Start, Verdict};
+use vigorl_tasks::{
+    Allowance, Blind, Environment, Failure, Observation, Performed, Senses, Start, Verdict, dismiss_dialogs,
+};
 
 /// Knows secrets by their names.
 pub type KnowsSecrets = dyn Fn(&str) -> Option<String> + Send + Sync;
@@ -119,7 +121,7 @@ impl Source for ClickSource {
     }
 
     fn seed(&self, part: Part, number: u64) -> u64 {
-        part.seed(number)
+        part.seed(self.task.nth_drawn(part, number))
     }
 
     fn animated(&self) -> Option<&str> {
@@ -206,6 +208,9 @@ impl Environment for ClickWorld<'_> {
         }
         self.clicked = None;
         self.lead_up(&task, seed)?;
+        if let Some(driver) = self.begun()?.driver() {
+            dismiss_dialogs(driver, source.settle_cap)?;
+        }
         let seen = self.begun()?.observe()?;
         let screenshot = seen.screenshot.ok_or("a dialog covers the page in front of the click")?;
         let place = target.place.as_ref().ok_or("the click names no place")?;

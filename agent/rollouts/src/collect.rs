@@ -1,8 +1,9 @@
 //! Plays episodes of a source side by side, each with the draws of its key.
 //!
-//! Invariants: an episode in which the world failed is tried once more in a fresh world, and then counted as failed; it is no
-//! sample. Groups are handed over in their order, each when its last episode has ended. When somebody asks to stop, or a
-//! group cannot be kept, what was played whole is handed over and no thread is left.
+//! Invariants: an episode in which the world failed, or took too long, is tried once more in a fresh world, and then counted as
+//! failed; it is no sample. A dialog that a page opens is dismissed and noted, and the episode goes on. Groups are handed over in
+//! their order, each when its last episode has ended. When somebody asks to stop, or a group cannot be kept, what was played
+//! whole is handed over and no thread is left.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +12,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use vigorl_agent::{
-    Agent, Cancel, Checks, Ending, Eyes, Hands, Leash, NamesTexts, ToldEyes, TowardsGoal, WatchError,
+    Agent, Cancel, Checks, Ending, Eyes, Hands, Held, Leash, NamesTexts, ToldEyes, TowardsGoal, WatchError,
     run_episode,
 };
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
@@ -19,7 +20,7 @@ use vigorl_interface::Driver;
 use vigorl_judges::Rewards;
 use vigorl_policy::{Policy, Preset, Sampling};
 use vigorl_tasks::sources::{Part, Source, Stage};
-use vigorl_tasks::{Environment, Failure, Senses};
+use vigorl_tasks::{Environment, Failure, Senses, Undisturbed};
 
 use crate::noted::{Noted, Notes};
 use crate::sample::{Around, SaidBy, Sample, Times, millis};
@@ -83,7 +84,7 @@ pub struct Collecting<'a> {
     pub images: &'a Images,
     /// Longest wait for a quiet page.
     pub settle_cap: Duration,
-    /// Longest time of an episode.
+    /// Longest time of an episode; one that takes longer has failed.
     pub max_time: Option<Duration>,
     /// Ends it all.
     pub cancel: &'a Cancel,
@@ -169,10 +170,19 @@ pub struct Collected {
     pub n_samples: usize,
     /// Episodes that failed, also those that were played again.
     pub n_errors: usize,
+    /// What they failed of, each with how often.
+    pub errors: BTreeMap<String, usize>,
     /// Episodes that failed for good, by their source.
     pub failed: BTreeMap<String, usize>,
     /// Whether somebody ended it.
     pub is_cancelled: bool,
+}
+
+impl Collected {
+    fn failed_of(&mut self, error: String) {
+        self.n_errors += 1;
+        *self.errors.entry(error).or_default() += 1;
+    }
 }
 
 /// Why it ended early.
@@ -250,8 +260,8 @@ enum Said {
         /// Why a reward of one's own has none for it.
         unrewarded: Option<String>,
     },
-    /// The first try failed, and there is another one.
-    Again,
+    /// The first try failed of this, and there is another one.
+    Again(String),
     Failed {
         idx: usize,
         failed: Failed,
@@ -294,7 +304,7 @@ impl<'a> Gathering<'a> {
     ) -> Result<(), CollectError> {
         match said {
             Said::Stopped(error) => return Err(error.into()),
-            Said::Again => self.collected.n_errors += 1,
+            Said::Again(error) => self.collected.failed_of(error),
             Said::Played { idx, played, unrewarded } => {
                 self.n_in_a_row = 0;
                 self.group(idx).samples.push(*played);
@@ -309,10 +319,10 @@ impl<'a> Gathering<'a> {
                 }
             }
             Said::Failed { idx, failed } => {
-                self.collected.n_errors += 1;
+                let error = failed.error.clone();
+                self.collected.failed_of(error.clone());
                 self.n_in_a_row += 1;
                 *self.collected.failed.entry(failed.key.source.clone()).or_default() += 1;
-                let error = failed.error.clone();
                 self.group(idx).failed.push(failed);
                 if self.n_in_a_row >= MAX_FAILURES_IN_A_ROW {
                     return Err(CollectError::KeepsFailing { n: self.n_in_a_row, error });
@@ -429,7 +439,7 @@ fn work(
             Said::Failed { idx, failed: Failed { key: wanted[idx].key.clone(), error } }
         } else {
             again = Some(idx);
-            Said::Again
+            Said::Again(error)
         };
         if send.send(said).is_err() {
             return;
@@ -453,7 +463,8 @@ fn play(
     texts: Option<&mut (dyn NamesTexts + '_)>,
 ) -> Result<Played, Unplayed> {
     let clock = Instant::now();
-    let mut noted = Noted::new(world);
+    let mut undisturbed = Undisturbed::new(world, how.settle_cap);
+    let mut noted = Noted::new(&mut undisturbed);
     let mut eyes = SamplingEyes::new(policy, how.preset, how.sampling, &wanted.key);
     let mut tape = Tape::default();
     let mut told;
@@ -480,6 +491,10 @@ fn play(
         Ending::Cancelled => return Err(Unplayed::Cancelled),
         Ending::Error(error) => return Err(Unplayed::World(error.clone())),
         Ending::Judged | Ending::StepLimit | Ending::TokenLimit => {}
+    }
+    // Steps and tokens bound the policy, so that only the world can be too slow: what it took is no fault to learn from.
+    if let Some(held @ Held::OutOfTime(_)) = episode.steps.iter().find_map(|step| step.held) {
+        return Err(Unplayed::World(format!("the episode is {held}")));
     }
     let inference =
         episode.steps.iter().flat_map(|step| &step.sightings).flat_map(|said| &said.grounding.turns);

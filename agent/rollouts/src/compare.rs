@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::sample::Sample;
+use crate::sample::{Ended, Sample};
 
 /// Where two samples part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,8 @@ pub fn compare(recorded: &Sample, again: &Sample) -> Option<Difference> {
             ));
         }
         if one.answer != other.answer {
-            return differs(format!("action {n} answered {:?}, and now {:?}", one.answer, other.answer));
+            let [one, other] = [one.answer, other.answer].map(place);
+            return differs(format!("action {n} answered {one}, and now {other}"));
         }
     }
     if recorded.actions.len() != again.actions.len() {
@@ -67,13 +68,29 @@ pub fn compare(recorded: &Sample, again: &Sample) -> Option<Difference> {
         ));
     }
     if (recorded.ended, recorded.success, recorded.paid()) != (again.ended, again.success, again.paid()) {
-        return differs(format!(
-            "it ended {:?} and was paid {:?}, and now {:?} and {:?}",
-            recorded.ended,
-            recorded.paid(),
-            again.ended,
-            again.paid()
-        ));
+        return differs(format!("it {}, and now it {}", end(recorded), end(again)));
     }
     None
+}
+
+/// Where somebody answered, in words.
+fn place(answer: Option<[f64; 2]>) -> String {
+    answer.map_or_else(|| "nothing".to_owned(), |[x, y]| format!("({x}, {y})"))
+}
+
+/// How a sample ended, in words.
+fn end(sample: &Sample) -> String {
+    let how = match sample.ended {
+        Ended::Judged => "was ended by the judge",
+        Ended::StepLimit => "ended at the limit of steps",
+        Ended::TokenLimit => "ended at the limit of tokens",
+    };
+    let success = match sample.success {
+        Some(true) => "solved",
+        Some(false) => "not solved",
+        None => "nobody could tell whether it was solved",
+    };
+    let paid =
+        sample.paid().map_or_else(|| "nothing is known of its pay".to_owned(), |paid| format!("paid {paid}"));
+    format!("{how}, {success}, {paid}")
 }

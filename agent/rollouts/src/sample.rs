@@ -218,7 +218,9 @@ impl Sample {
             let sighting = step.sightings.first();
             let grounding = sighting.map(|sighting| &sighting.grounding);
             actions.push(ActionSample {
-                is_trainable: !spoken.calls.is_empty()
+                // What is greedy was not drawn: it has no probability to learn from.
+                is_trainable: around.sampling.temperature > 0.0
+                    && !spoken.calls.is_empty()
                     && spoken.calls.iter().map(|call| &call.completion).all(|said| {
                         let n = said.token_ids.len();
                         n > 0 && said.forced.is_empty() && said.logprobs.len() == n

@@ -1,22 +1,24 @@
 //! `vigorl data app`: screenshots of somebody's own app with names and boxes of what stands there, labelled by nobody.
 //!
-//! Invariants: what a step of a task asks for is no pair; a pair's instruction names one thing on its picture; pages of
-//! held-out episodes are held out.
+//! Invariants: what a step of a task asks for is no pair, by its words, its name or its place; a pair's instruction names one
+//! thing on its picture; pages of held-out episodes are held out; a command that fails leaves nothing behind.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde_json::json;
 use vigorl_files::write_whole;
-use vigorl_geometry::Point;
-use vigorl_interface::{Action, Screenshot};
+use vigorl_geometry::{Point, Rect, Screen};
+use vigorl_interface::{Act, Action, Screenshot};
 use vigorl_rollouts::Images;
 use vigorl_runs::ReadTexts;
-use vigorl_tasks::Environment as _;
-use vigorl_tasks::scripted::{Plan, ScriptedTask, ScriptedWorld, Step, things};
+use vigorl_tasks::scripted::{
+    Place, Plan, Script, ScriptedTask, ScriptedWorld, Step, Surroundings, Target, What, things,
+};
 use vigorl_tasks::sources::Part;
+use vigorl_tasks::{Environment as _, Senses, dismiss_dialogs};
 
 use crate::args::DataAppArgs;
 use crate::commands::run::folder_of;
@@ -42,8 +44,10 @@ pub(crate) fn app(args: &DataAppArgs, settings: &Settings, form: Form) -> anyhow
     if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(usage(format!("`{}` is not empty: name a new folder", folder.display())));
     }
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
+    let tasks: Vec<App<'_>> = args.tasks.iter().map(|file| App::open(file)).collect::<anyhow::Result<_>>()?;
     let reader = reading::is_there().then(LoadedReader::load).transpose()?.map(|reader| reader.for_record());
+    let mut senses = sources::senses(settings)?;
+    let unfinished = Unfinished::create(folder)?;
     let mut pairs = Pairs {
         images: Images::under(folder),
         reader,
@@ -51,12 +55,8 @@ pub(crate) fn app(args: &DataAppArgs, settings: &Settings, form: Form) -> anyhow
         shown: BTreeSet::new(),
         n: BTreeMap::new(),
     };
-    let bar = terminal::bar(args.tasks.len() as u64, "tasks");
-    'tasks: for file in &args.tasks {
-        let name = file.display().to_string();
-        let task = sources::read_task(&name)?;
-        let asked: BTreeSet<String> =
-            task.steps().iter().flat_map(Step::targets).map(|target| folded(&target.description)).collect();
+    let bar = terminal::bar(tasks.len() as u64, "tasks");
+    'tasks: for App { file, name, task } in &tasks {
         let is_cancelled = || cancel.is_set();
         let mut world: Option<ScriptedWorld<'_>> = None;
         for part in Part::ALL {
@@ -64,13 +64,15 @@ pub(crate) fn app(args: &DataAppArgs, settings: &Settings, form: Form) -> anyhow
                 if cancel.is_set() {
                     break 'tasks;
                 }
-                let shown = filled(&task, part, number).with_context(|| format!("`{name}`"))?;
+                let number = task.nth_drawn(part, number);
+                let shown = filled(task, part, number).with_context(|| format!("`{name}`"))?;
+                let asked = asked_for(task, part, number, &folder_of(name));
                 show(&mut world, shown, file, settings, number, &is_cancelled)
                     .map_err(anyhow::Error::from_boxed)
                     .with_context(|| format!("`{name}`"))?;
                 let Some(world) = &mut world else { continue };
                 pairs
-                    .of_page(world, part, args.scrolls, settings, &asked)
+                    .of_page(world, part, args.scrolls, settings, &asked, &mut *senses)
                     .map_err(anyhow::Error::from_boxed)?;
                 bar.set_message(format!("{} pairs", pairs.lines.len()));
             }
@@ -80,8 +82,16 @@ pub(crate) fn app(args: &DataAppArgs, settings: &Settings, form: Form) -> anyhow
     bar.finish_and_clear();
     let list = folder.join(LIST);
     let text: String = pairs.lines.iter().map(|line| format!("{line}\n")).collect();
-    write_whole(&list, text.as_bytes()).with_context(|| format!("cannot write `{}`", list.display()))?;
     let (n, n_pictures) = (pairs.lines.len(), pairs.shown.len());
+    if n == 0 && !cancel.is_set() {
+        anyhow::bail!(
+            "nothing on {n_pictures} pictures has a name that stands there once and that no step asks for: \
+             `{}` is not written",
+            list.display()
+        );
+    }
+    write_whole(&list, text.as_bytes()).with_context(|| format!("cannot write `{}`", list.display()))?;
+    unfinished.keep();
     terminal::data(&match form {
         Form::Json => pretty(&json!({ "list": list, "n_pairs": n, "n_pictures": n_pictures, "by": pairs.n })),
         Form::Text => {
@@ -89,10 +99,123 @@ pub(crate) fn app(args: &DataAppArgs, settings: &Settings, form: Form) -> anyhow
             format!("{n} pairs on {n_pictures} pictures in {}: {}", list.display(), by.join(", "))
         }
     });
-    Ok(match n {
-        _ if cancel.is_set() => Ending::Interrupted,
-        0 => Ending::NotDone,
-        _ => Ending::Done,
+    Ok(if cancel.is_set() { Ending::Interrupted } else { Ending::Done })
+}
+
+/// A task whose app is shown.
+struct App<'a> {
+    file: &'a Path,
+    name: String,
+    task: ScriptedTask,
+}
+
+impl<'a> App<'a> {
+    /// Reads the task and looks whether it can be filled in, before anything is written.
+    fn open(file: &'a Path) -> anyhow::Result<Self> {
+        let name = file.display().to_string();
+        let task = sources::read_task(&name)?;
+        for part in Part::ALL.into_iter().filter(|part| task.n_drawn(*part) > 0) {
+            filled(&task, part, 0).map_err(|error| usage(format!("`{name}`: {error:#}")))?;
+        }
+        Ok(Self { file, name, task })
+    }
+}
+
+/// A folder that is taken away again, with what was made in it and for it, unless it is kept.
+struct Unfinished<'f> {
+    folder: &'f Path,
+    /// Folders that were not there, the innermost first.
+    made: Vec<PathBuf>,
+    is_kept: bool,
+}
+
+impl<'f> Unfinished<'f> {
+    fn create(folder: &'f Path) -> anyhow::Result<Self> {
+        let is_new = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+        let made = folder.ancestors().take_while(is_new).map(Path::to_owned).collect();
+        let unfinished = Self { folder, made, is_kept: false };
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
+        Ok(unfinished)
+    }
+
+    fn keep(mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
+        // It was empty before, so that all in it is of this command. What cannot be removed stays.
+        for entry in self.folder.read_dir().into_iter().flatten().flatten() {
+            let path = entry.path();
+            let removed =
+                if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            removed.ok();
+        }
+        for folder in &self.made {
+            std::fs::remove_dir(folder).ok();
+        }
+    }
+}
+
+/// What the steps of an episode ask for, filled in as far as that is known before they are done.
+fn asked_for(task: &ScriptedTask, part: Part, number: u64, folder: &Path) -> Vec<Target> {
+    let drawn = task.drawn(part, number);
+    let surroundings = Surroundings { folder: folder.to_owned(), temporary: None };
+    let filled = |target: &Target| {
+        let step = Step::Act(Act::click(target.clone()));
+        let mut alone = ScriptedTask { plan: Plan::Steps(vec![step]), expect: Vec::new(), ..drawn.clone() };
+        alone.fill(&BTreeMap::new(), &|name| env::secret(name)).ok()?;
+        match Script::new(&alone, &surroundings).next(None).ok()??.what {
+            What::Act(Act::Click { at, .. }) => Some(at),
+            _ => None,
+        }
+    };
+    let targets = task.steps().iter().flat_map(Step::targets);
+    targets.map(|target| filled(target).unwrap_or_else(|| target.within(folder))).collect()
+}
+
+/// Whether a step means what is called so on its page, by its own words or by the name that it gives: rather once too often.
+fn is_asked_for(name: &str, targets: &[Target]) -> bool {
+    targets.iter().any(|target| {
+        let is_named = match &target.place {
+            Some(Place::Named { name: wanted, .. }) => has_words(name, wanted) || has_words(wanted, name),
+            Some(Place::Text(place)) => {
+                let is_text = |text: &String| has_words(name, text) || has_words(text, name);
+                place.text.as_ref().is_some_and(is_text)
+            }
+            Some(Place::Selector(_) | Place::Picture { .. } | Place::At(_)) | None => false,
+        };
+        is_named || has_words(&target.description, name) || has_words(name, &essence(&target.description))
+    })
+}
+
+/// Whether a text says all words of another one, in a row.
+fn has_words(text: &str, words: &str) -> bool {
+    let [text, words] = [text, words].map(folded);
+    !words.is_empty() && format!(" {text} ").contains(&format!(" {words} "))
+}
+
+/// A description without the words that say what kind of thing it is.
+fn essence(description: &str) -> String {
+    const KINDS: [&str; 20] = [
+        "the", "a", "an", "button", "link", "field", "dropdown", "menu", "item", "checkbox", "box", "tab",
+        "radio", "option", "icon", "list", "entry", "row", "switch", "slider",
+    ];
+    let folded = folded(description);
+    folded.split(' ').filter(|word| !KINDS.contains(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a step acts there: in the middle of one lies the middle of the other, and neither is only a small part of it.
+fn is_place_of(rect: Rect<Screen>, asked: &[Rect<Screen>]) -> bool {
+    /// Smaller shares are things of their own, in a page or a list that is scrolled.
+    const SHARE: f64 = 0.1;
+    asked.iter().any(|place| {
+        let is_part = rect.size().area() >= SHARE * place.size().area();
+        rect.touches(place.center()) || (is_part && place.touches(rect.center()))
     })
 }
 
@@ -155,9 +278,14 @@ impl Pairs {
         part: Part,
         n_scrolls: u64,
         settings: &Settings,
-        asked: &BTreeSet<String>,
+        asked: &[Target],
+        senses: &mut dyn Senses,
     ) -> Result<(), vigorl_tasks::Failure> {
+        senses.begin();
         for _ in 0..=n_scrolls {
+            if let Some(driver) = world.driver() {
+                dismiss_dialogs(driver, settings.settle_cap)?;
+            }
             let Some(screenshot) = world.observe()?.screenshot else { return Ok(()) };
             let name = self.images.keep(&screenshot.pixels)?;
             // The end of the page, or a page that draws the same every time.
@@ -166,26 +294,25 @@ impl Pairs {
             }
             let Some(driver) = world.driver() else { return Ok(()) };
             let named = things(driver, &screenshot)?;
-            let mut pairs: Vec<(&'static str, String, [f64; 4])> = named
-                .iter()
-                .map(|thing| {
-                    let rect = thing.rect;
-                    (
-                        "page",
-                        in_words(&thing.role, &thing.name),
-                        [rect.left, rect.top, rect.right, rect.bottom],
-                    )
-                })
-                .collect();
-            pairs.extend(
-                self.read(&screenshot)?
-                    .into_iter()
-                    .map(|(text, rect)| ("reader", format!("\"{text}\""), rect)),
-            );
-            for (by, instruction, rect) in pairs {
-                if asked.contains(&folded(&instruction)) {
+            senses.saw(&screenshot);
+            let mut places = Vec::new();
+            for place in asked.iter().filter_map(|target| target.place.as_ref()) {
+                places.extend(place.locate(world.driver(), senses, &screenshot)?.ok());
+            }
+            let of_page = named.into_iter().map(|thing| {
+                let instruction = in_words(&thing.role, &thing.name);
+                ("page", thing.name, instruction, thing.rect)
+            });
+            let read = self.read(&screenshot)?.into_iter().map(|(text, [left, top, right, bottom])| {
+                let instruction = format!("\"{text}\"");
+                ("reader", text, instruction, Rect::new(left, top, right, bottom))
+            });
+            let pairs: Vec<_> = of_page.chain(read).collect();
+            for (by, own_name, instruction, rect) in pairs {
+                if is_asked_for(&own_name, asked) || is_place_of(rect, &places) {
                     continue;
                 }
+                let rect = [rect.left, rect.top, rect.right, rect.bottom];
                 *self.n.entry(by).or_default() += 1;
                 self.lines.push(json!({ "image": name, "instruction": instruction, "box": rect.map(f64::round), "split": part, "by": by }));
             }
@@ -231,4 +358,76 @@ fn in_words(role: &str, name: &str) -> String {
 fn folded(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
     text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn targets(steps: &str) -> Vec<Target> {
+        let yaml = format!(
+            "name: n\ndraw: {{ who: [Ada, Ada B] }}\nstart: {{ url: x.html }}\nsteps:\n{steps}\nexpect: [title_contains: x]\n"
+        );
+        let task = ScriptedTask::parse(&yaml).unwrap();
+        asked_for(&task, Part::Train, 0, Path::new("folder"))
+    }
+
+    #[test]
+    fn what_a_step_asks_for_is_left_out_by_its_words_and_its_name() {
+        for (step, left_out, kept) in [
+            ("click: First", &["First", "first!"][..], &["Second", "Fir"][..]),
+            ("click: the First button", &["First", "First name"], &["Second"]),
+            ("click: { what: the Preview button, name: Preview }", &["Preview"], &["Submit"]),
+            ("click: { what: the left one, name: Save }", &["Save", "Save as"], &["Open"]),
+            ("click: { what: it, text: Send now }", &["Send now", "Send"], &["Open"]),
+            ("click: the field for ${who}", &["Ada"], &["Alan"]),
+            ("drag: { from: the Box item, to: the Bin }", &["Box", "Bin"], &["Bag"]),
+            ("within: { secs: 9, steps: [ { click: Deep } ] }", &["Deep"], &["Shallow"]),
+        ] {
+            let targets = targets(&format!("  - {step}"));
+            for name in left_out {
+                assert!(is_asked_for(name, &targets), "{step}: {name}");
+            }
+            for name in kept {
+                assert!(!is_asked_for(name, &targets), "{step}: {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_stands_where_a_step_acts_is_left_out() {
+        let button = Rect::new(100.0, 100.0, 180.0, 130.0);
+        let is_place = |rect| is_place_of(rect, &[button]);
+        assert!(is_place(button));
+        assert!(is_place(Rect::new(120.0, 108.0, 160.0, 122.0)), "its text");
+        assert!(is_place(Rect::new(90.0, 90.0, 300.0, 200.0)), "what it stands in the middle of");
+        assert!(!is_place(Rect::new(100.0, 140.0, 180.0, 170.0)));
+        let page = Rect::new(0.0, 0.0, 1000.0, 800.0);
+        assert!(!is_place_of(button, &[page]), "a page that is scrolled is not all that stands on it");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_kept_leaves_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("a/b/c");
+        let made = |folder: &Path| {
+            std::fs::create_dir(folder.join("images")).unwrap();
+            std::fs::write(folder.join("images/x.png"), "x").unwrap();
+            std::fs::write(folder.join(LIST), "x").unwrap();
+        };
+        let unfinished = Unfinished::create(&folder).unwrap();
+        made(&folder);
+        drop(unfinished);
+        assert_eq!(root.path().read_dir().unwrap().count(), 0);
+        // What was there before stays.
+        std::fs::create_dir_all(&folder).unwrap();
+        let unfinished = Unfinished::create(&folder).unwrap();
+        made(&folder);
+        drop(unfinished);
+        assert_eq!(folder.read_dir().unwrap().count(), 0);
+        let unfinished = Unfinished::create(&folder).unwrap();
+        made(&folder);
+        unfinished.keep();
+        assert_eq!(folder.read_dir().unwrap().count(), 2);
+    }
 }

@@ -37,6 +37,7 @@ pub(crate) fn judge(args: &JudgeArgs, form: Form) -> anyhow::Result<Ending> {
                 Some(json!({ "error": format!("line {}: {why}", lines.n) }))
             }
         };
+        // Nobody reads any more, or nothing can be written: the terminal knows which.
         if said.is_some_and(|said| !is_written(&said)) {
             return Ok(Ending::Done);
         }
@@ -101,7 +102,7 @@ fn said(judge: &mut dyn Lines, line: Result<&[u8], String>) -> Result<Option<Val
 
 /// Writes a verdict. Whether somebody still reads.
 fn is_written(said: &Value) -> bool {
-    terminal::try_data(&said.to_string()).is_ok()
+    terminal::try_data(&said.to_string())
 }
 
 /// Lines of a file or of standard input, one at a time.

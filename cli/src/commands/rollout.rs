@@ -11,8 +11,8 @@ use vigorl_judges::{Rewards, RewardsConfig};
 use vigorl_policy::{Policy, Preset, Sampling, share};
 use vigorl_report::write_report;
 use vigorl_rollouts::{
-    Collected, Collecting, Ended, Group, Images, Kit, SaidBy, Sample, Store, Wanted, collect, compare,
-    read_samples,
+    CollectError, Collected, Collecting, Ended, Group, Images, Kit, SaidBy, Sample, Store, Wanted, collect,
+    compare, read_samples,
 };
 use vigorl_runs::record::InputRecord;
 use vigorl_tasks::sources::{Part, Source};
@@ -29,6 +29,8 @@ use crate::{eyes, interrupt, record, terminal};
 
 /// Groups, where nobody says how many.
 const GROUPS: u64 = 8;
+/// More errors are told to programs alone.
+const MOST_ERRORS: usize = 10;
 /// What is sampled, where nobody says otherwise: as the reference learns.
 const TEMPERATURE: f64 = 1.0;
 /// As above.
@@ -61,6 +63,13 @@ impl Kit for Tools<'_> {
 /// Samples groups, and prints what they are worth.
 pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
+    if settings.constrain {
+        return Err(usage(format!(
+            "{} holds turns to a form, and what a form asks for was not drawn: nothing could be learned from it; \
+             --constrain off samples freely",
+            settings.origin_of("constrain")
+        )));
+    }
     let source = sources::open(&args.name, settings)?;
     let part = match args.part {
         PartArg::Train => Part::Train,
@@ -96,7 +105,7 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
     };
     let title = format!("rollout {}", args.name);
     let run_record = record::of_run(&title, input, said, settings, "see the episodes".to_owned());
-    let slug = format!("rollout-{}", args.name.replace(['/', '.'], "-"));
+    let slug = format!("rollout-{}", args.name.replace(['/', '.', '@', ','], "-"));
     let mut run = record::begin(settings, &slug, &run_record, &[], &loaded)?;
     let root = run.path().context("a rollout is recorded")?.to_owned();
     let (mut store, images) = (Store::create(&root)?, Images::under(&root));
@@ -138,6 +147,13 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
     if !matches!(&collected, Ok(collected) if !collected.is_cancelled) {
         run.interrupt();
     }
+    match &collected {
+        Ok(collected) if !collected.failed.is_empty() => run.fail(&errors_in_words(collected).join("; "))?,
+        Err(error @ (CollectError::KeepsFailing { .. } | CollectError::NoReward { .. })) => {
+            run.fail(&error.to_string())?;
+        }
+        _ => {}
+    }
     let (_, path) = run.finish()?;
     let collected = collected?;
     if let Some(path) = path {
@@ -147,7 +163,12 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
         Form::Json => pretty(&totals.to_json(&collected, &root)),
         Form::Text => totals.told(&collected, &root),
     });
-    Ok(if collected.is_cancelled { Ending::Interrupted } else { Ending::Done })
+    Ok(match collected.is_cancelled {
+        true => Ending::Interrupted,
+        // A group without a sample teaches nothing, and nobody asked for one.
+        false if totals.n_empty > 0 => Ending::NotDone,
+        false => Ending::Done,
+    })
 }
 
 /// How many groups there are to play.
@@ -193,6 +214,8 @@ struct Totals {
     unrewarded: Option<String>,
     ended: BTreeMap<&'static str, usize>,
     n_groups: usize,
+    /// Groups whose episodes all failed.
+    n_empty: usize,
     n_with_variance: usize,
     n_other_start: usize,
     millis: [f64; 3],
@@ -221,6 +244,7 @@ impl Totals {
         self.n_rewarded += rewards.len();
         self.reward += rewards.iter().sum::<f64>();
         self.n_groups += 1;
+        self.n_empty += usize::from(group.samples.is_empty());
         self.n_with_variance += usize::from(rewards.iter().any(|reward| *reward != rewards[0]));
         self.n_other_start += usize::from(!group.is_same_start);
     }
@@ -250,10 +274,12 @@ impl Totals {
             "without_reward_because": self.unrewarded,
             "mean_terms": self.mean_terms(),
             "n_groups": self.n_groups,
+            "n_empty_groups": self.n_empty,
             "n_groups_with_variance": self.n_with_variance,
             "n_groups_with_other_starts": self.n_other_start,
             "ended": self.ended,
             "n_errors": collected.n_errors,
+            "errors": collected.errors,
             "failed": collected.failed,
             "millis_per_episode": { "total": total, "world": world, "inference": inference,
                                     "rest": total - world - inference },
@@ -272,7 +298,7 @@ impl Totals {
             format!("{n_with_variance} groups have different rewards; only those teach something"),
             format!(
                 "ended: {}; {} errors of the world, {n_failed} episodes lost to them",
-                ended.join(", "),
+                if ended.is_empty() { "none".to_owned() } else { ended.join(", ") },
                 collected.n_errors
             ),
             format!(
@@ -287,6 +313,11 @@ impl Totals {
         if let Some(why) = &self.unrewarded {
             lines.push(format!("{} samples have no reward, the last one: {why}", n - self.n_rewarded));
         }
+        lines.extend(errors_in_words(collected));
+        if self.n_empty > 0 {
+            lines
+                .push(format!("{} groups have no sample: each of their episodes failed twice", self.n_empty));
+        }
         if *n_other_start > 0 {
             lines.push(format!(
                 "{n_other_start} groups did not begin with the same pixels: `vigorl env check` says why"
@@ -295,6 +326,15 @@ impl Totals {
         lines.push(format!("rollouts  {}", root.join("rollouts.jsonl").display()));
         lines.join("\n")
     }
+}
+
+/// What episodes failed of, the most frequent first.
+fn errors_in_words(collected: &Collected) -> Vec<String> {
+    let mut errors: Vec<(&String, usize)> = collected.errors.iter().map(|(error, n)| (error, *n)).collect();
+    errors.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    let told = errors.iter().take(MOST_ERRORS).map(|(error, n)| format!("failed {n} times: {error}"));
+    let more = errors.len().saturating_sub(MOST_ERRORS);
+    told.chain((more > 0).then(|| format!("{more} other errors: --json tells them all"))).collect()
 }
 
 fn word(ended: Ended) -> &'static str {
@@ -308,6 +348,12 @@ fn word(ended: Ended) -> &'static str {
 /// Plays recorded samples again.
 pub(crate) fn replay(args: &ReplayRolloutArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
+    for name in ["seed", "temperature", "top_p", "constrain", "preset"] {
+        if settings.is_typed(name) {
+            let flag = settings.origin_of(name);
+            return Err(usage(format!("samples are drawn again as they were recorded: leave out {flag}")));
+        }
+    }
     let mut samples = read_samples(&args.dir).map_err(|error| usage(error.to_string()))?;
     samples.truncate(args.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)));
     let first = samples.first().context("there is no sample")?;

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use serde_json::json;
 use vigorl_interface::Driver;
 use vigorl_rollouts::{ClickSource, clicks};
-use vigorl_tasks::miniwob::{Area, DEFAULT_FOLDER};
+use vigorl_tasks::miniwob::DEFAULT_FOLDER;
 use vigorl_tasks::practice::{PageSpec, Split, Tier};
 use vigorl_tasks::scripted::{Opened, Plan, ScriptedTask, World};
 use vigorl_tasks::sources::{
@@ -30,12 +30,16 @@ const VOCABULARY: usize = 40;
 const MAX_STEPS: usize = 10;
 
 /// What names look like, and what they are.
-const NAMED: [(&str, &str); 6] = [
+const NAMED: [(&str, &str); 7] = [
     ("practice", "generated pages of coloured shapes and marks; one click decides"),
     ("practice/words", "generated pages of buttons, links and fields with a word each; one click decides"),
     (
         "miniwob/TASK",
         "one of the 125 tasks of MiniWoB++, 10 clicks at most; `scripts/setup.sh miniwob` fetches the pages",
+    ),
+    (
+        "miniwob/TASK@area",
+        "the same, the task area alone; behind @ may also stand `page` and a protocol: browsergym, pix2act, seeclick",
     ),
     (
         "FILE.jsonl",
@@ -57,7 +61,7 @@ pub(crate) fn open(name: &str, settings: &Settings) -> anyhow::Result<Box<dyn So
         ("practice/words", _) => Box::new(PracticeSource::new(name, words(page))),
         (name, _) if name.starts_with("miniwob/") => {
             let task = name.trim_start_matches("miniwob/");
-            let source = MiniWobSource::open(name, task, Area::Page, Path::new(DEFAULT_FOLDER));
+            let source = MiniWobSource::open(name, task, Path::new(DEFAULT_FOLDER));
             Box::new(source.map_err(usage)?)
         }
         (_, Some("jsonl")) => Box::new(PictureSource::open(name, Path::new(name)).map_err(usage)?),
@@ -70,7 +74,7 @@ pub(crate) fn open(name: &str, settings: &Settings) -> anyhow::Result<Box<dyn So
     })
 }
 
-/// Several environments of one name: a task with steps has one for each of its clicks.
+/// Several environments of one name: a task with steps has one for each of its clicks, which may be none.
 fn expanded(name: &str) -> anyhow::Result<Vec<String>> {
     if !name.ends_with(".yaml") {
         return Ok(vec![name.to_owned()]);
@@ -79,14 +83,11 @@ fn expanded(name: &str) -> anyhow::Result<Vec<String>> {
     if matches!(task.plan, Plan::Goal(_)) {
         return Ok(vec![name.to_owned()]);
     }
-    let all: Vec<String> = clicks(&task).iter().map(|step| format!("{name}#{}", step + 1)).collect();
-    if all.is_empty() {
-        return Err(usage(format!(
-            "`{name}` has no `goal`, and none of its steps is a click on a place with an extent: there is nothing to sample"
-        )));
-    }
-    Ok(all)
+    Ok(clicks(&task).iter().map(|step| format!("{name}#{}", step + 1)).collect())
 }
+
+/// Why a task is no environment, if it has neither a goal nor such a click.
+const NO_CLICK: &str = "it has no `goal`, and none of its steps is a click on a place with an extent";
 
 pub(crate) fn read_task(name: &str) -> anyhow::Result<ScriptedTask> {
     let text =
@@ -97,10 +98,11 @@ pub(crate) fn read_task(name: &str) -> anyhow::Result<ScriptedTask> {
 fn task(name: &str, settings: &Settings) -> anyhow::Result<TaskSource> {
     let task = read_task(name)?;
     if matches!(task.plan, Plan::Steps(_)) {
-        return Err(usage(format!(
-            "`{name}` has steps: say which click of it, {}",
-            expanded(name)?.join(", ")
-        )));
+        let clicks = expanded(name)?.join(", ");
+        return Err(usage(match clicks.is_empty() {
+            true => format!("there is nothing to sample in `{name}`: {NO_CLICK}"),
+            false => format!("`{name}` has steps: say which click of it, {clicks}"),
+        }));
     }
     let (folder, cap) = (folder_of(name), settings.settle_cap);
     let max_steps = settings.max_steps.unwrap_or(MAX_STEPS);
@@ -153,7 +155,7 @@ pub(crate) fn list(form: Form) -> Ending {
             let named = NAMED.map(|(name, about)| json!({ "name": name, "about": about }));
             pretty(&json!(named))
         }
-        Form::Text => NAMED.map(|(name, about)| format!("{name:<16}{about}")).join("\n"),
+        Form::Text => NAMED.map(|(name, about)| format!("{name:<19}{about}")).join("\n"),
     });
     Ending::Done
 }
@@ -164,9 +166,23 @@ pub(crate) fn check(args: &EnvCheckArgs, settings: &Settings, form: Form) -> any
     let how =
         Thoroughness { n_seeds: args.seeds, n_compared: args.compared, settle_cap: settings.settle_cap };
     let (mut all, mut has_failed) = (Vec::new(), false);
-    let names = args.names.iter().map(|name| expanded(name)).collect::<anyhow::Result<Vec<_>>>()?.concat();
-    for name in &names {
-        let source = open(name, settings)?;
+    let (mut names, mut empty) = (Vec::new(), Vec::new());
+    for name in &args.names {
+        let of_name = expanded(name)?;
+        if of_name.is_empty() {
+            empty.push(name);
+        }
+        names.extend(of_name);
+    }
+    // What was named wrong is known before the first one is played.
+    let opened = names.iter().map(|name| open(name, settings)).collect::<anyhow::Result<Vec<_>>>()?;
+    for name in &empty {
+        match form {
+            Form::Json => all.push(json!({ "name": name, "about": NO_CLICK, "checks": [] })),
+            Form::Text => terminal::data(&format!("{name}: nothing to check: {NO_CLICK}")),
+        }
+    }
+    for (name, source) in names.iter().zip(&opened) {
         let mut driver = source.viewport().map(|viewport| browser::start(settings, viewport)).transpose()?;
         let mut senses = senses(settings)?;
         let is_cancelled = || cancel.is_set();
@@ -175,7 +191,7 @@ pub(crate) fn check(args: &EnvCheckArgs, settings: &Settings, form: Form) -> any
             device_pixel_ratio: settings.device_pixel_ratio,
             is_cancelled: &is_cancelled,
         };
-        let checked = sources::check(&*source, stage, &mut *senses, how);
+        let checked = sources::check(&**source, stage, &mut *senses, how);
         let checked = checked.map_err(anyhow::Error::from_boxed).with_context(|| format!("`{name}`"))?;
         if cancel.is_set() {
             return Ok(Ending::Interrupted);
@@ -188,6 +204,11 @@ pub(crate) fn check(args: &EnvCheckArgs, settings: &Settings, form: Form) -> any
     }
     if form == Form::Json {
         terminal::data(&pretty(&json!(all)));
+    }
+    if names.is_empty() {
+        return Err(usage(
+            "nothing could be checked: a task needs a `goal`, or a click on a place with an extent",
+        ));
     }
     Ok(if has_failed { Ending::NotDone } else { Ending::Done })
 }

@@ -124,6 +124,15 @@ impl Run {
         self.interrupted = true;
     }
 
+    /// Notes that the world failed where no episode is recorded.
+    ///
+    /// # Errors
+    /// [`WatchError`](vigorl_agent::WatchError) if that cannot be written.
+    pub fn fail(&mut self, error: &str) -> Watched {
+        self.failure.get_or_insert(error.to_owned());
+        self.event(&Event::RunFailed { err_msg: error.to_owned() })
+    }
+
     /// Where the time of all steps so far went.
     pub fn timings(&self) -> Timings {
         self.totals.timings
@@ -317,8 +326,7 @@ impl Watch for Run {
 
     fn episode_ended(&mut self, episode: &Episode) -> Watched {
         if let (None, Some(error)) = (&episode.start, episode.error()) {
-            self.failure.get_or_insert(error.to_owned());
-            return self.event(&Event::RunFailed { err_msg: error.to_owned() });
+            return self.fail(error);
         }
         let record = episode_record(episode, self.n_of_episode);
         self.event(&Event::EpisodeEnded { episode: self.episode_number(), outcome: record.clone() })?;

@@ -28,11 +28,11 @@ impl Mode {
     /// All of them, by their names.
     pub const NAMED: [(&str, Self, &str); 2] = [
         ("reference", Self::Reference, "exactly as the published rewards are, with what is wrong with them"),
-        ("fixed", Self::Fixed, "repaired in seven places, which --list names"),
+        ("fixed", Self::Fixed, "repaired in nine places, which --list names"),
     ];
 
     /// What mode `fixed` does differently, in words.
-    pub const DIFFERENCES: [&str; 7] = [
+    pub const DIFFERENCES: [&str; 9] = [
         "an answer may go over several lines",
         "the truth of string_match_grounded_thinking and string_match is compared without regard to case",
         "an action is the first word of an answer, not any part of it",
@@ -40,6 +40,8 @@ impl Mode {
         "numbers with fractions are accepted wherever a coordinate is read",
         "the format is worth 1 at most; distinct coordinates are a term of their own, diversity",
         "diversity is paid only if the answer is right",
+        "the form of a single turn is that of the answer that is compared, not of another one",
+        "diversity is worth 0.6 at most: four distinct coordinates, as many as the reference's turns allow",
     ];
 }
 
@@ -212,13 +214,15 @@ impl Reward {
                 let form = turns::form(response, wanted, mode);
                 let (kept, diversity, most) =
                     form.map_or((0.0, 0.0, 0.0), |form| (1.0, form.diversity, form.most));
+                let bound = turns::MOST_DIVERSITY;
                 if mode == Mode::Reference {
                     entries.push(Entry::worth(FORMAT, kept + diversity, [0.0, 1.0 + most]));
                 } else {
                     entries.push(Entry::worth(FORMAT, kept, ONE));
                     entries.push(match accuracy {
                         Ok((accuracy, _)) => {
-                            Entry::worth(DIVERSITY, diversity * accuracy.max(0.0), [0.0, most])
+                            let right = accuracy.clamp(0.0, 1.0);
+                            Entry::worth(DIVERSITY, diversity.min(bound) * right, [0.0, bound])
                         }
                         Err(why) => Entry::failed(DIVERSITY, why),
                     });
@@ -250,7 +254,12 @@ fn answer(response: &str, mode: Mode) -> &str {
 
 /// Whether a response is thoughts and an answer of this kind, and nothing else.
 fn has_answer_of(answered: Answered, response: &str, mode: Mode) -> bool {
-    let answer = strip(over_lines(response).unwrap_or_default());
+    let answer = match mode {
+        Mode::Reference => over_lines(response),
+        // The answer whose accuracy is judged: two answers could otherwise earn one half each.
+        Mode::Fixed => first(response, mode),
+    };
+    let answer = strip(answer.unwrap_or_default());
     let fits = || match answered {
         Answered::Point => {
             let is_tuple = |point: Numbers<2>| point.is_tuple;

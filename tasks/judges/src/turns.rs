@@ -13,6 +13,10 @@ use crate::toolcall;
 
 /// What every coordinate but the first one is worth.
 const WORTH_OF_A_COORDINATE: f64 = 0.2;
+/// Zooms of a conversation, as the reference's turns allow: five turns, of which the last one answers.
+const MOST_ZOOMS: usize = 4;
+/// What distinct coordinates are worth at most in mode `fixed`, however many calls a response spells.
+pub(crate) const MOST_DIVERSITY: f64 = worth(MOST_ZOOMS);
 
 /// What the last turn must say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,10 +49,12 @@ pub(crate) fn form(text: &str, wanted: Wanted, mode: Mode) -> Option<Form> {
         Wanted::Point => has_point(text, mode),
         Wanted::Text => in_any_case(text).is_some_and(|answer| !strip(answer).is_empty()),
     };
-    is_answered.then(|| {
-        let worth = |n: usize| WORTH_OF_A_COORDINATE * n.saturating_sub(1) as f64;
-        Form { diversity: worth(n_distinct(&calls)), most: worth(calls.len()) }
-    })
+    is_answered.then(|| Form { diversity: worth(n_distinct(&calls)), most: worth(calls.len()) })
+}
+
+/// What so many distinct coordinates are worth.
+const fn worth(n: usize) -> f64 {
+    WORTH_OF_A_COORDINATE * n.saturating_sub(1) as f64
 }
 
 /// Whether the tags come in the one order that is allowed. What stands between them does not matter.

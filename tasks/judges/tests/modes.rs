@@ -110,6 +110,43 @@ fn diversity_is_paid_only_if_the_answer_is_right() {
     check("string_match_multiturn", &text, "BLUE", [1.08, 1.2, 1.0], [1.08, 1.0, 1.0]);
 }
 
+#[test]
+fn format_and_accuracy_are_of_the_same_answer() {
+    let two = |first: &str, second: &str| {
+        format!("<think>a (1,2)</think><answer>{first}</answer><answer>{second}</answer>")
+    };
+    let name = "point_in_bbox_grounded_thinking";
+    check(name, &two("(0,\n0)", "[5,5]"), BOX, [1.0; 3], [0.5, 0.0, 1.0]);
+    check(name, &two("(0,\n0)", "5,5"), BOX, [1.0; 3], [0.5, 0.0, 1.0]);
+    check(name, &two("[0,\n0]", "(5,5)"), BOX, [0.5, 0.0, 1.0], [1.0; 3]);
+    check("point_in_bbox", &two("(0,\n0)", "[5,5]"), BOX, [1.0; 3], [0.5, 0.0, 1.0]);
+    check("string_match", &two("le\nft", ""), "left", [0.5, 1.0, 0.0], [0.0; 3]);
+    // Over several lines alone, or on one line alone, it is the first one.
+    check(name, &two("[0,\n0]", "(50,\n5)"), BOX, [0.0; 3], [0.5, 0.0, 1.0]);
+    check(name, &two("(5,5)", "[5,\n5]"), BOX, [1.0; 3], [1.0; 3]);
+}
+
+#[test]
+fn diversity_has_a_bound_that_no_response_moves() {
+    let name = "point_in_bbox_multicrop";
+    let spelled = |n: usize| {
+        let places: Vec<String> = (0..n).map(|n| format!("{}, 0", 50 * n)).collect();
+        turns(&places.iter().map(String::as_str).collect::<Vec<_>>(), "(5, 5)")
+    };
+    for n in [4, 5, 6, 300] {
+        let text = spelled(n);
+        let fixed = judged(name, Mode::Fixed, &text, BOX);
+        assert!((fixed[0] - 1.24).abs() < 1e-12 && fixed[1..] == [1.0, 1.0], "{n}: {fixed:?}");
+        let reference = judged(name, Mode::Reference, &text, BOX);
+        assert!((reference[1] - (0.8 + 0.2 * n as f64)).abs() < 1e-9, "as many as there are: {reference:?}");
+    }
+    let bounds = |text: &str| match Reward::PointInBboxMulticrop.judge(Mode::Fixed, text, BOX).entries.pop() {
+        Some(vigorl_judges::Entry { said: vigorl_judges::Said::Worth { bounds, .. }, .. }) => bounds,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(bounds(&spelled(300)), bounds("no form"));
+}
+
 /// Answers that lie outside of all differences: on one line, in whole numbers, with the action first, and truths in small
 /// letters.
 fn plain_answer() -> impl Strategy<Value = (&'static str, String, String)> {

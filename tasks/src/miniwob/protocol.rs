@@ -174,6 +174,22 @@ impl Protocol {
     }
 }
 
+impl Protocol {
+    /// The seeds of pages that it measures a task with, each once: of BrowserGym's all that there are.
+    pub fn measured_seeds(self, task: &Task) -> Vec<u64> {
+        if self == Self::Browsergym {
+            return browsergym_page_seeds();
+        }
+        let mut seeds = Vec::new();
+        for seed in (0..self.n_episodes()).map(|episode| self.page_seed(task, episode)) {
+            if !seeds.contains(&seed) {
+                seeds.push(seed);
+            }
+        }
+        seeds
+    }
+}
+
 /// The seed of a page of BrowserGym, from that of the task.
 fn in_page(task_seed: u32) -> u64 {
     u64::from(RandomState::new(task_seed).below(N_PAGE_SEEDS))

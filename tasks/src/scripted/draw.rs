@@ -16,8 +16,10 @@ const HELD_OUT_IN: usize = 5;
 const MAX_NUMBERS: u64 = 10_000;
 /// Longer products are not counted.
 const MAX_EPISODES: u64 = 1 << 32;
-/// The episodes of a task come in an order that mixes the values of all its variables: so many apart, if there are more.
+/// What the combinations of a number are counted by. It is part of what a seed means: a recorded episode can be played again.
 const STRIDE: u64 = 2_654_435_761;
+/// The golden ratio's share of a whole: steps of it meet every region of the combinations early.
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
 
 /// What a variable is drawn from.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -86,13 +88,21 @@ impl ScriptedTask {
         counts.fold(1_u64, |n, count| n.saturating_mul(count).min(MAX_EPISODES))
     }
 
+    /// The number of the episode that comes `nth`, from 0, in an order in which the first few differ in all variables; behind
+    /// the last one it begins again.
+    pub fn nth_drawn(&self, part: Part, nth: u64) -> u64 {
+        let n = self.n_drawn(part).max(1);
+        // The combination that a number stands for is fixed, so the order is made of the numbers.
+        times(times(nth % n, golden(n), n), inverse(coprime(n) % n, n), n)
+    }
+
     /// The same task with the drawn variables of an episode among its variables; different numbers below
     /// [`n_drawn`](Self::n_drawn) are different episodes.
     #[must_use]
     pub fn drawn(&self, part: Part, number: u64) -> Self {
         let mut task = self.clone();
         let n = self.n_drawn(part).max(1);
-        let mut rest = ((u128::from(number % n) * u128::from(coprime(n))) % u128::from(n)) as u64;
+        let mut rest = times(number % n, coprime(n), n);
         let drawn: BTreeMap<String, String> = std::mem::take(&mut task.draw)
             .into_iter()
             .map(|(name, drawn)| {
@@ -109,13 +119,36 @@ impl ScriptedTask {
 
 /// A stride through `n` things that meets all of them.
 fn coprime(n: u64) -> u64 {
-    let gcd = |mut a: u64, mut b: u64| {
-        while b > 0 {
-            (a, b) = (b, a % b);
-        }
-        a
-    };
     (STRIDE..).find(|stride| gcd(*stride, n) == 1).unwrap_or(1)
+}
+
+fn gcd(mut a: u64, mut b: u64) -> u64 {
+    while b > 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+/// The stride that is nearest to the golden ratio's share of `n` and meets all of them.
+fn golden(n: u64) -> u64 {
+    let near = (n as f64 * GOLDEN).round() as u64;
+    let mut around = (0..n).flat_map(|away| [near.checked_sub(away), near.checked_add(away)]).flatten();
+    around.find(|stride| (1..n).contains(stride) && gcd(*stride, n) == 1).unwrap_or(1)
+}
+
+/// What `a` is multiplied by to give 1 modulo `n`, to which it is coprime.
+fn inverse(a: u64, n: u64) -> u64 {
+    let (n, mut old, mut new) = (i128::from(n), (i128::from(a), 1_i128), (i128::from(n), 0_i128));
+    while new.0 != 0 {
+        let times = old.0 / new.0;
+        (old, new) = (new, (old.0 - times * new.0, old.1 - times * new.1));
+    }
+    u64::try_from(old.1.rem_euclid(n.max(1))).unwrap_or_default()
+}
+
+/// `a` times `b`, modulo `n`.
+fn times(a: u64, b: u64, n: u64) -> u64 {
+    ((u128::from(a) * u128::from(b)) % u128::from(n)) as u64
 }
 
 #[cfg(test)]
@@ -151,6 +184,47 @@ mod tests {
             assert!(train.iter().all(|(other, m)| other != who && m != n), "{who} {n}");
         }
         assert_eq!(task.drawn(Part::Train, 3), task.drawn(Part::Train, 3 + 28), "it begins again");
+    }
+
+    #[test]
+    fn the_first_episodes_show_different_values_of_every_variable() {
+        let lists = |sizes: &[usize]| {
+            let draw = sizes.iter().enumerate().map(|(idx, size)| {
+                let values: Vec<String> = (0..*size).map(|n| format!("v{idx}x{n}")).collect();
+                format!("{}: [{}]", ["who", "b", "c"][idx], values.join(", "))
+            });
+            task(&draw.collect::<Vec<_>>().join(", ")).unwrap()
+        };
+        let shapes: [&[usize]; 9] =
+            [&[2], &[20], &[3, 10], &[10, 3], &[5, 5], &[20, 2], &[2, 20], &[4, 5, 6], &[25, 25, 25]];
+        for shape in shapes {
+            let task = lists(shape);
+            for part in Part::ALL {
+                let n = task.n_drawn(part);
+                let order: Vec<u64> = (0..n).map(|nth| task.nth_drawn(part, nth)).collect();
+                assert_eq!(order.iter().collect::<BTreeSet<_>>().len() as u64, n, "{shape:?}: all are met");
+                assert!(order.iter().all(|number| *number < n));
+                assert_eq!(task.nth_drawn(part, n + 1), task.nth_drawn(part, 1), "it begins again");
+                let first: Vec<ScriptedTask> =
+                    order.iter().take(8).map(|number| task.drawn(part, *number)).collect();
+                for name in task.draw.keys() {
+                    let values: BTreeSet<&String> = first.iter().map(|drawn| &drawn.vars[name]).collect();
+                    let most = task.draw[name].values(part).len().min(first.len());
+                    // Half of what could be seen, at least, and two if there are two.
+                    assert!(
+                        values.len() >= most.div_ceil(2).max(most.min(2)),
+                        "{shape:?} {name}: {values:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_recorded_number_stays_the_same_episode() {
+        let task = task("who: [Ada, Grace, Alan, Edsger, Barbara, Donald], n: { from: 1, to: 9 }").unwrap();
+        let drawn = task.drawn(Part::Train, 5);
+        assert_eq!((&*drawn.vars["who"], &*drawn.vars["n"]), ("Donald", "1"));
     }
 
     #[test]

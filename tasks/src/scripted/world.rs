@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use vigorl_interface::{Action, Driver};
 
-use super::{Check, Clause, Plan, Programs, ReadStep, Scene, ScriptedTask, Surroundings, Values};
+use super::{
+    Check, Clause, Plan, Programs, ReadStep, Scene, ScriptedTask, Surroundings, Values, missing_file,
+};
 use crate::Verdict;
 use crate::environment::{
-    Allowance, Environment, Failure, Observation, Performed, Senses, Start, observe, perform,
+    Allowance, Environment, Failure, Observation, Performed, Senses, Start, behind_dialog, observe, perform,
 };
 
 /// A browser or a desktop that was opened.
@@ -127,12 +129,19 @@ impl<'a> ScriptedWorld<'a> {
         let Some(url) = &self.url else { return Ok(()) };
         let (driver, cap) = (&mut *self.opened.driver, self.settle_cap);
         let show = || -> Result<(), Failure> {
-            driver.act(&Action::Navigate { url: url.clone() })?;
-            driver.settle(cap)?;
+            // A page that greets with a dialog is shown; whoever acts answers it.
+            behind_dialog(driver.act(&Action::Navigate { url: url.clone() }))?;
+            behind_dialog(driver.settle(cap))?;
             Ok(())
         };
         let shown = Programs::until_ready(self.programs.as_ref(), self.is_cancelled, show);
-        shown.map_err(|error| format!("cannot open `{url}`: {error}").into())
+        shown.map_err(|error| match missing_file(url, &self.surroundings.folder) {
+            Some(file) => {
+                format!("cannot open `{url}`: there is no file `{}`; `start.url` names it", file.display())
+                    .into()
+            }
+            None => format!("cannot open `{url}`: {error}").into(),
+        })
     }
 
     fn scene<'s>(&'s mut self, senses: &'s mut dyn Senses, allowance: &Allowance<'s>) -> Scene<'s> {

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
-use vigorl_geometry::{Point, Screen};
-use vigorl_interface::{Action, MouseButton, Screenshot, same_but_for_a_caret};
+use vigorl_geometry::{Point, Rect, Screen};
+use vigorl_interface::{Action, MouseButton, Screenshot, pixel_change, same_but_for_a_caret};
 
 use super::{Part, Source, Stage, stable_hash};
 use crate::Verification;
@@ -21,7 +21,7 @@ pub struct Checked {
     pub check: &'static str,
     /// Whether it holds.
     pub outcome: Outcome,
-    /// What was found instead, or why there is nothing to check.
+    /// What was found, or what instead, or why there is nothing to check.
     pub detail: Option<String>,
 }
 
@@ -42,8 +42,9 @@ pub enum Outcome {
 pub struct Thoroughness {
     /// Episodes of each part that are played.
     pub n_seeds: u64,
-    /// Episodes of each part whose first screenshots are compared with those of the other one.
-    pub n_compared: u64,
+    /// Episodes of each part whose first screenshots are compared with those of the other one; by itself all of a source
+    /// that is a list, and twenty of another one.
+    pub n_compared: Option<u64>,
     /// Longest wait for a quiet page.
     pub settle_cap: Duration,
 }
@@ -51,7 +52,10 @@ pub struct Thoroughness {
 /// Steps after which an episode without an end has none.
 const MOST_STEPS: usize = 200;
 
-/// What a check says: nothing if it holds.
+/// Episodes that are compared of a source that is no list.
+const COMPARED: u64 = 20;
+
+/// What a check says: nothing if it simply holds.
 type Found = Result<Option<Checked>, String>;
 
 /// Checks a source; every check has its line.
@@ -93,7 +97,8 @@ pub fn check<'w>(
     run("doing nothing earns nothing", each(&played, |seed| checking.nothing_earns_nothing(seed)));
     run("only a limit truncates", each(&played, |seed| checking.only_a_limit_truncates(seed)));
     run("an oracle earns 1", each(&played, |seed| checking.oracle(seed)));
-    let compared = Part::ALL.map(|part| seeds(part, how.n_compared));
+    let most = if source.is_list() { u64::MAX } else { COMPARED };
+    let compared = Part::ALL.map(|part| seeds(part, how.n_compared.unwrap_or(most)));
     run("nothing that is held out is learned from", checking.held_out_is_apart(&compared));
     Ok(all)
 }
@@ -112,6 +117,10 @@ fn each(seeds: &[u64], mut check: impl FnMut(u64) -> Found) -> Found {
 
 fn not_applicable(detail: impl Into<String>) -> Found {
     Ok(Some(Checked { check: "", outcome: Outcome::NotApplicable, detail: Some(detail.into()) }))
+}
+
+fn passed(detail: String) -> Found {
+    Ok(Some(Checked { check: "", outcome: Outcome::Passed, detail: Some(detail) }))
 }
 
 struct Checking<'c> {
@@ -159,10 +168,18 @@ impl Checking<'_> {
         if first.goal != second.goal {
             return Err(format!("it asks for `{}`, and then for `{}`", first.goal, second.goal));
         }
-        match same_but_for_a_caret(&one.pixels, &other.pixels, one.device_pixel_ratio) {
-            true => Ok(None),
-            false => Err("two resets show different pixels".to_owned()),
+        if same_but_for_a_caret(&one.pixels, &other.pixels, one.device_pixel_ratio) {
+            return Ok(None);
         }
+        let where_to = pixel_change(&one.pixels, &other.pixels).map_or_else(String::new, |change| {
+            let Rect { left, top, right, bottom, .. } = change.bounds;
+            format!(
+                " in the rectangle from ({left}, {top}) to ({right}, {bottom}), {} of them; if that moves by itself, \
+                 `animated` says why",
+                change.n_pixels
+            )
+        });
+        Err(format!("two resets show different pixels{where_to}"))
     }
 
     fn nothing_earns_nothing(&mut self, seed: u64) -> Found {
@@ -245,7 +262,11 @@ impl Checking<'_> {
                 };
             }
         }
-        Ok(None)
+        let [n_train, n_held_out] = [(Part::Train, train), (Part::HeldOut, held_out)].map(|(part, seeds)| {
+            let all = self.source.n_episodes(part).map_or_else(|| "any number".to_owned(), |n| n.to_string());
+            format!("{} of {all}", seeds.len())
+        });
+        passed(format!("compared were {n_train} to learn from with {n_held_out} held out"))
     }
 
     /// What an episode asks, and what it shows first.

@@ -101,6 +101,11 @@ pub trait Source: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether its episodes are a list that is there, and cheap to look at from one end to the other.
+    fn is_list(&self) -> bool {
+        false
+    }
+
     /// Whether a protocol that others publish numbers by holds out seeds alone: two seeds may then show and ask the same.
     fn is_held_out_by_seed(&self) -> bool {
         false

@@ -4,20 +4,22 @@
 //!
 //! - the reference's: `{"problem": "<image>\nthe Save button", "answer": "(10, 20, 110, 50)", "images": ["a.png"]}`
 //!   (specification, section 7.2)
-//! - ours: `{"image": "a.png", "instruction": "the Save button", "box": [10, 20, 110, 50]}`, and `"split": "train"` or
-//!   `"held_out"` where the file says it
+//! - ours: `{"image": "a.png", "instruction": "the Save button", "box": [10, 20, 110, 50]}`, and `"split": "train"`,
+//!   `"held_out"` or `"held-out"` where the file says it
 //!
 //! What is not on its picture is no episode: every answer that cannot be read would be right.
 //!
 //! Boxes are left, top, right and bottom in pixels of the picture, whose edges belong to them. Paths begin in the folder of
 //! the file. Invariant: a line that is wrong is an error with its number before anything is played.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use image::RgbImage;
 use serde::Deserialize;
-use vigorl_geometry::{DevicePixelRatio, Rect, Screen};
+use vigorl_geometry::{DevicePixelRatio, Rect, Screen, Size};
 use vigorl_interface::{Action, Screenshot};
 
 use super::{Part, Source, Stage, stable_hash};
@@ -61,12 +63,12 @@ enum Written {
         #[serde(rename = "box")]
         rect: [f64; 4],
         #[serde(default)]
-        split: Option<Part>,
+        split: serde_json::Value,
     },
 }
 
 impl PictureSource {
-    /// Reads the list; the pictures are read when they are shown.
+    /// Reads the list, and of its pictures how large they are; their pixels are read when they are shown.
     ///
     /// # Errors
     /// What is wrong with which line, for people.
@@ -75,9 +77,10 @@ impl PictureSource {
         let text = fs::read_to_string(file).map_err(|error| format!("`{shown}` cannot be read: {error}"))?;
         let folder = file.parent().unwrap_or(Path::new(""));
         let (mut rows, mut parts) = (Vec::new(), [Vec::new(), Vec::new()]);
+        let mut sizes = Sizes::default();
         for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-            let (row, part) =
-                row(line, folder).map_err(|error| format!("`{shown}`, line {number}: {error}"))?;
+            let (row, part) = row(line, folder, &mut sizes)
+                .map_err(|error| format!("`{shown}`, line {number}: {error}"))?;
             parts[usize::from(part == Part::HeldOut)].push(rows.len() as u64);
             rows.push(row);
         }
@@ -95,13 +98,45 @@ impl PictureSource {
     }
 }
 
-fn row(line: &str, folder: &Path) -> Result<(Row, Part), String> {
+/// How large pictures are; many lines ask for something on the same one.
+#[derive(Default)]
+struct Sizes(BTreeMap<PathBuf, Size<Screen>>);
+
+impl Sizes {
+    fn of(&mut self, file: &Path) -> Result<Size<Screen>, String> {
+        if let Some(size) = self.0.get(file) {
+            return Ok(*size);
+        }
+        if !file.is_file() {
+            return Err(format!("there is no picture `{}`", file.display()));
+        }
+        let (width, height) = image::image_dimensions(file)
+            .map_err(|error| format!("the picture `{}` cannot be read: {error}", file.display()))?;
+        let size = Size::of_pixels(width, height);
+        self.0.insert(file.to_owned(), size);
+        Ok(size)
+    }
+}
+
+/// The part that a line names, if it names one.
+fn split_of(written: &serde_json::Value) -> Result<Option<Part>, String> {
+    match written {
+        serde_json::Value::Null => Ok(None),
+        serde_json::Value::String(word) if word == "train" => Ok(Some(Part::Train)),
+        serde_json::Value::String(word) if word == "held_out" || word == "held-out" => {
+            Ok(Some(Part::HeldOut))
+        }
+        other => Err(format!("its split is {other}: a split is \"train\" or \"held_out\"")),
+    }
+}
+
+fn row(line: &str, folder: &Path, sizes: &mut Sizes) -> Result<(Row, Part), String> {
     let written: Written = serde_json::from_str(line).map_err(|_| {
         "it is neither {\"problem\", \"answer\", \"images\"} nor {\"image\", \"instruction\", \"box\"}"
             .to_owned()
     })?;
     let (image, instruction, rect, split) = match written {
-        Written::Own { image, instruction, rect, split } => (image, instruction, rect, split),
+        Written::Own { image, instruction, rect, split } => (image, instruction, rect, split_of(&split)?),
         Written::Reference { problem, answer, images } => {
             let [image] = &images[..] else { return Err(format!("it has {} images, not one", images.len())) };
             (image.clone(), problem.replace(IMAGE_MARK, "").trim().to_owned(), edges(&answer)?, None)
@@ -116,13 +151,20 @@ fn row(line: &str, folder: &Path) -> Result<(Row, Part), String> {
             .to_owned());
     }
     let place = folder.join(&image);
-    if !place.is_file() {
-        return Err(format!("there is no picture `{}`", place.display()));
+    let (size, target) = (sizes.of(&place)?, Rect::new(left, top, right, bottom));
+    // Screenshots of pages have things that go on beyond their edge.
+    if !size.contains(target.center()) {
+        return Err(format!(
+            "its box [{left}, {top}, {right}, {bottom}] lies outside of `{}`, which has {}x{} pixels",
+            place.display(),
+            size.width,
+            size.height
+        ));
     }
     // All that is asked of a picture is in one part.
     let hashed = stable_hash(image.to_string_lossy().as_bytes()).is_multiple_of(HELD_OUT_IN);
     let part = split.unwrap_or(if hashed { Part::HeldOut } else { Part::Train });
-    Ok((Row { image: place, instruction, target: Rect::new(left, top, right, bottom) }, part))
+    Ok((Row { image: place, instruction, target }, part))
 }
 
 /// The box in the reference's answer.
@@ -158,17 +200,36 @@ impl Source for PictureSource {
     }
 
     fn world<'w>(&'w self, _stage: Stage<'w>) -> Result<Box<dyn Environment + 'w>, Failure> {
-        Ok(Box::new(Pictures { rows: &self.rows, shown: None }))
+        Ok(Box::new(Pictures { rows: &self.rows, decoded: None, shown: None }))
+    }
+
+    fn is_list(&self) -> bool {
+        true
     }
 }
 
 /// One of the pictures at a time.
 struct Pictures<'s> {
     rows: &'s [Row],
+    /// The picture that was read last: rows of one picture stand together.
+    decoded: Option<(&'s Path, Arc<RgbImage>)>,
     shown: Option<(u64, PictureWorld)>,
 }
 
 impl Pictures<'_> {
+    fn pixels(&mut self, row: usize) -> Result<Arc<RgbImage>, Failure> {
+        let rows = self.rows;
+        let file = &*rows[row].image;
+        if let Some((_, pixels)) = self.decoded.as_ref().filter(|(decoded, _)| *decoded == file) {
+            return Ok(Arc::clone(pixels));
+        }
+        let pixels =
+            image::open(file).map_err(|error| format!("`{}` cannot be read: {error}", file.display()))?;
+        let pixels = Arc::new(pixels.into_rgb8());
+        self.decoded = Some((file, Arc::clone(&pixels)));
+        Ok(pixels)
+    }
+
     fn shown(&mut self) -> Result<&mut PictureWorld, Failure> {
         let shown = self.shown.as_mut().map(|(_, world)| world);
         shown.ok_or_else(|| "no picture is shown: reset the environment first".into())
@@ -179,22 +240,13 @@ impl Environment for Pictures<'_> {
     fn reset(&mut self, seed: u64) -> Result<Start, Failure> {
         if self.shown.as_ref().is_none_or(|(shown, _)| *shown != seed) {
             self.shown = None;
-            let row = usize::try_from(seed).ok().and_then(|n| self.rows.get(n)).ok_or_else(|| {
+            let number = usize::try_from(seed).ok().filter(|number| *number < self.rows.len());
+            let number = number.ok_or_else(|| {
                 format!("there is no row {seed}: this part of the file is empty, or the seed is none of it")
             })?;
-            let image = row.image.display();
-            let pixels =
-                image::open(&row.image).map_err(|error| format!("`{image}` cannot be read: {error}"))?;
-            let pixels = Arc::new(pixels.into_rgb8());
-            let screenshot = Screenshot { pixels, device_pixel_ratio: DevicePixelRatio::ONE };
-            if !screenshot.size().contains(row.target.center()) {
-                let size = screenshot.size();
-                return Err(format!(
-                    "the box of `{}` lies outside of `{image}`, which has {}x{} pixels",
-                    row.instruction, size.width, size.height
-                )
-                .into());
-            }
+            let screenshot =
+                Screenshot { pixels: self.pixels(number)?, device_pixel_ratio: DevicePixelRatio::ONE };
+            let row = &self.rows[number];
             self.shown =
                 Some((seed, PictureWorld::new(screenshot, row.instruction.clone(), vec![row.target])));
         }

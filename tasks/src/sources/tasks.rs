@@ -87,7 +87,7 @@ impl Source for TaskSource {
     }
 
     fn seed(&self, part: Part, number: u64) -> u64 {
-        part.seed(number)
+        part.seed(self.task.nth_drawn(part, number))
     }
 
     fn animated(&self) -> Option<&str> {

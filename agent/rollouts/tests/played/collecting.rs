@@ -153,15 +153,26 @@ fn played_with(
     n_at_once: usize,
     cancel: &Cancel,
 ) -> (Vec<Group>, Result<Collected, CollectError>) {
-    let preset = Preset::web_grounding_multiturn().for_rollouts();
     let sampling = Sampling { temperature: 1.0, top_p: 0.99, ..Sampling::greedy(100) };
+    played_as(kit, source, n_groups, n_at_once, cancel, &sampling)
+}
+
+fn played_as(
+    kit: &Tools,
+    source: &Pictures,
+    n_groups: u64,
+    n_at_once: usize,
+    cancel: &Cancel,
+    sampling: &Sampling,
+) -> (Vec<Group>, Result<Collected, CollectError>) {
+    let preset = Preset::web_grounding_multiturn().for_rollouts();
     let said_by = SaidBy { policy: "drawing".to_owned(), ..SaidBy::default() };
     let how = Collecting {
         source,
         kit,
         policy: &|| Box::new(Drawing),
         preset: &preset,
-        sampling: &sampling,
+        sampling,
         said_by: &said_by,
         images: &Images::nowhere(),
         settle_cap: Duration::ZERO,
@@ -223,6 +234,11 @@ fn a_failed_world_is_tried_once_more_and_is_never_a_reward_of_0() {
         let (groups, collected) = played(&fails, 3, 1, &Cancel::default());
         let collected = collected.unwrap();
         assert_eq!((collected.n_samples, collected.n_errors, collected.failed.len()), (12, 1, 0));
+        assert_eq!(
+            collected.errors.values().collect::<Vec<_>>(),
+            [&1],
+            "also what went well the second time"
+        );
         let (well, _) = played(&Pictures::default(), 3, 1, &Cancel::default());
         assert!(samples(&groups).iter().zip(&samples(&well)).all(|(a, b)| compare(a, b).is_none()));
     }
@@ -231,6 +247,7 @@ fn a_failed_world_is_tried_once_more_and_is_never_a_reward_of_0() {
     let (groups, collected) = played(&fails, 3, 1, &Cancel::default());
     let collected = collected.unwrap();
     assert_eq!((collected.n_samples, collected.n_errors, collected.failed["pictures"]), (11, 2, 1));
+    assert_eq!(collected.errors.into_iter().collect::<Vec<_>>(), [("no judge".to_owned(), 2)]);
     assert_eq!((groups[0].samples.len(), groups[0].failed.len()), (3, 1));
     assert_eq!(groups[0].failed[0].error, "no judge");
     assert!(groups[0].samples.iter().all(|played| played.sample.key.sample != 0));
@@ -282,6 +299,40 @@ fn lines_are_read_back_and_a_torn_last_one_loses_nothing_else() {
 }
 
 #[test]
+fn numbers_are_read_back_to_the_last_bit() {
+    let (groups, _) = played(&Pictures::default(), 1, 1, &Cancel::default());
+    let sample = samples(&groups).into_iter().find(|sample| sample.actions[0].done).unwrap();
+    // Neighbours of what a sloppy reader makes of their digits.
+    let mut numbers = vec![127.062_500_000_000_01, 0.1 + 0.2, 5e-324, 1.0 / 3.0, 64.062_500_000_000_01];
+    let mut state = 1_u64;
+    for _ in 0..20_000 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        numbers.push((state >> 11) as f64 / 4_398_046_511_104.0);
+    }
+    for number in numbers {
+        let mut written = sample.clone();
+        written.actions[0].answer = Some([number, -number]);
+        (written.paid, written.reward) = (Some(number), Some(number));
+        written.actions[0].turns[0].logprobs[0] = number as f32;
+        let read: Sample = serde_json::from_str(&serde_json::to_string(&written).unwrap()).unwrap();
+        assert_eq!(read, written, "{number}");
+        assert_eq!(compare(&written, &read), None);
+    }
+}
+
+#[test]
+fn what_is_greedy_was_not_drawn_and_teaches_nothing() {
+    for (temperature, is_trainable) in [(1.0, true), (0.3, true), (0.0, false)] {
+        let sampling = Sampling { temperature, ..Sampling::greedy(100) };
+        let (groups, _) =
+            played_as(&Tools::default(), &Pictures::default(), 2, 1, &Cancel::default(), &sampling);
+        let all = samples(&groups);
+        assert_eq!(all.len(), 8);
+        assert!(all.iter().all(|sample| sample.actions[0].is_trainable == is_trainable), "{temperature}");
+    }
+}
+
+#[test]
 fn a_picture_is_kept_once_and_before_it_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let images = Images::under(folder.path());
@@ -311,12 +362,20 @@ fn what_differs_in_a_repetition_is_named() {
         (&|s| s.first_screenshot = None, "first screenshot"),
         (&|s| s.actions[0].turns[0].ids[2] += 1, "token 3 is another one"),
         (&|s| s.actions[0].turns[0].messages.clear(), "it was asked something else"),
-        (&|s| s.actions[0].answer = None, "answered"),
+        (&|s| s.actions[0].answer = None, "and now nothing"),
+        (&|s| s.actions[0].answer = Some([1.5, 2.0]), "and now (1.5, 2)"),
         (&|s| s.actions.clear(), "had 1 actions"),
-        (&|s| (s.paid, s.reward) = (Some(7.0), None), "it ended"),
-        (&|s| (s.paid, s.reward) = (None, None), "it ended"),
+        (&|s| (s.paid, s.reward) = (Some(7.0), None), "and now it was ended by the judge, "),
+        (&|s| (s.paid, s.reward) = (Some(7.0), None), ", paid 7"),
+        (&|s| (s.paid, s.reward) = (None, None), "nothing is known of its pay"),
+        (&|s| s.ended = Ended::TokenLimit, "and now it ended at the limit of tokens"),
+        (&|s| s.success = None, "nobody could tell whether it was solved"),
     ] {
-        assert!(changed(change).contains(words), "{words}: {}", changed(change));
+        let said = changed(change);
+        assert!(said.contains(words), "{words}: {said}");
+        for debug in ["Some", "None", "StepLimit", "TokenLimit", "Judged", "[", "true", "false"] {
+            assert!(!said.contains(debug), "as a program would say it: {said}");
+        }
     }
     // What a clock decides does not count, nor what rewards of one's own make of it.
     assert_eq!(changed(&|s| s.millis.total += 5.0), "");

@@ -90,6 +90,17 @@ pub(crate) fn played(
     preset: &Preset,
     n_groups: u64,
 ) -> (Vec<Sample>, Collected) {
+    played_within(Duration::from_secs(60), source, said, preset, n_groups)
+}
+
+/// The same, where an episode may take as long as this.
+pub(crate) fn played_within(
+    max_time: Duration,
+    source: &dyn Source,
+    said: &'static str,
+    preset: &Preset,
+    n_groups: u64,
+) -> (Vec<Sample>, Collected) {
     let how = Collecting {
         source,
         kit: &Tools,
@@ -99,7 +110,7 @@ pub(crate) fn played(
         said_by: &SaidBy::default(),
         images: &Images::nowhere(),
         settle_cap: Duration::from_secs(2),
-        max_time: Some(Duration::from_secs(60)),
+        max_time: Some(max_time),
         cancel: &Cancel::default(),
         n_at_once: 1,
     };
