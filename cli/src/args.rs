@@ -726,7 +726,7 @@ pub(crate) enum TrainCommand {
                             preset = \"nano\"\n  [run]\n  output_dir = \"data/shop\"\n  [[environment]]\n  name = \"shop.yaml\"\n  weight = 1\n\n\
                             The presets are training/configs/grpo_*.toml; docs/learning.md explains each value."
     )]
-    Grpo(TrainGrpoArgs),
+    Grpo(Box<TrainGrpoArgs>),
     /// Put trainings side by side: what each came to, and seeds of one configuration as a group
     #[command(after_help = "Examples:\n  vigorl train compare data/icons-1 data/icons-2 data/icons-3\n  \
                       vigorl train compare data/low-* data/high-* --measure pass_at_k --output compare.html\n\n\

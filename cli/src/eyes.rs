@@ -44,7 +44,8 @@ pub(crate) struct Together {
 pub(crate) enum LoadedEyes {
     Auto(LoadedReader, Box<LoadedPolicy>, Together),
     Reader(LoadedReader),
-    Policy(Box<LoadedPolicy>),
+    /// With whoever tells it where the words of its instruction stand, if it is told.
+    Policy(Box<LoadedPolicy>, Option<LoadedReader>),
     Places,
 }
 
@@ -64,7 +65,11 @@ impl LoadedEyes {
                 let together = Together { min_confidence, suggests_regions };
                 Self::Auto(load_reader(settings)?, Box::new(model::load(settings)?), together)
             }
-            _ => Self::Policy(Box::new(model::load(settings)?)),
+            _ => {
+                let policy = model::load(settings)?;
+                let reader = policy.told_texts.then(|| load_reader(settings)).transpose()?;
+                Self::Policy(Box::new(policy), reader)
+            }
         })
     }
 
@@ -73,7 +78,9 @@ impl LoadedEyes {
         match self {
             Self::Auto(reader, policy, how) => Self::Auto(reader.beside(), Box::new(policy.beside()), *how),
             Self::Reader(reader) => Self::Reader(reader.beside()),
-            Self::Policy(policy) => Self::Policy(Box::new(policy.beside())),
+            Self::Policy(policy, reader) => {
+                Self::Policy(Box::new(policy.beside()), reader.as_ref().map(LoadedReader::beside))
+            }
             Self::Places => Self::Places,
         }
     }
@@ -81,7 +88,7 @@ impl LoadedEyes {
     /// The same with other random draws.
     pub(crate) fn with_seed(&mut self, seed: u64) {
         match self {
-            Self::Policy(policy) | Self::Auto(_, policy, _) => policy.sampling.seed = seed,
+            Self::Policy(policy, _) | Self::Auto(_, policy, _) => policy.sampling.seed = seed,
             Self::Places | Self::Reader(_) => {}
         }
     }
@@ -89,7 +96,7 @@ impl LoadedEyes {
     /// Keeps the turns of the policy among them from now on.
     pub(crate) fn keep_turns(&mut self) -> Calls {
         let calls = Calls::default();
-        if let Self::Policy(policy) | Self::Auto(_, policy, _) = self {
+        if let Self::Policy(policy, _) | Self::Auto(_, policy, _) = self {
             policy.policy.calls = Some(calls.clone());
         }
         calls
@@ -103,9 +110,16 @@ impl LoadedEyes {
     /// The same with another preset for the policy among them.
     pub(crate) fn spoken_to<'a>(&'a mut self, preset: Option<&'a Preset>) -> Box<dyn Eyes + 'a> {
         match self {
-            Self::Auto(reader, policy, how) => reader.with_policy(policy.spoken_to(preset), *how),
+            Self::Auto(reader, policy, how) => {
+                let is_told = policy.told_texts;
+                let eyes = reader.with_policy(policy.spoken_to(preset), *how);
+                if is_told { reader.telling(eyes) } else { eyes }
+            }
             Self::Reader(reader) => reader.eyes(),
-            Self::Policy(policy) => Box::new(policy.spoken_to(preset)),
+            Self::Policy(policy, reader) => {
+                let eyes: Box<dyn Eyes> = Box::new(policy.spoken_to(preset));
+                reader.iter().fold(eyes, |eyes, reader| reader.telling(eyes))
+            }
             Self::Places => Box::new(PlaceEyes),
         }
     }
@@ -113,7 +127,7 @@ impl LoadedEyes {
     /// The policy among them, if there is one.
     pub(crate) fn policy(&self) -> Option<&LoadedPolicy> {
         match self {
-            Self::Auto(_, policy, _) | Self::Policy(policy) => Some(policy),
+            Self::Auto(_, policy, _) | Self::Policy(policy, _) => Some(policy),
             Self::Reader(_) | Self::Places => None,
         }
     }
@@ -122,8 +136,8 @@ impl LoadedEyes {
     pub(crate) fn senses(&self, settings: &Settings) -> anyhow::Result<Box<dyn Senses>> {
         Ok(match self {
             Self::Auto(reader, ..) | Self::Reader(reader) => reader.senses(),
-            Self::Policy(_) | Self::Places if reading::is_there() => load_reader(settings)?.senses(),
-            Self::Policy(_) | Self::Places => Box::new(Blind),
+            Self::Policy(..) | Self::Places if reading::is_there() => load_reader(settings)?.senses(),
+            Self::Policy(..) | Self::Places => Box::new(Blind),
         })
     }
 
@@ -131,7 +145,7 @@ impl LoadedEyes {
     pub(crate) fn for_record(&self, settings: &Settings) -> anyhow::Result<Box<dyn ReadTexts>> {
         Ok(match self {
             Self::Auto(reader, ..) | Self::Reader(reader) => reader.for_record(),
-            Self::Policy(_) | Self::Places => load_reader(settings)?.for_record(),
+            Self::Policy(..) | Self::Places => load_reader(settings)?.for_record(),
         })
     }
 
@@ -142,7 +156,7 @@ impl LoadedEyes {
                 let record = policy.record()?;
                 Ok(ModelRecord { name: format!("{AUTO}({})", record.name), ..record })
             }
-            Self::Policy(policy) => policy.record(),
+            Self::Policy(policy, _) => policy.record(),
             Self::Reader(_) => Ok(ModelRecord { name: READER.to_owned(), ..ModelRecord::default() }),
             Self::Places => Ok(ModelRecord { name: PLACES.to_owned(), ..ModelRecord::default() }),
         }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use indicatif::ProgressBar;
 use vigorl_agent::{ConfidenceMap, PolicyEyes};
 use vigorl_geometry::fit::FitError;
-use vigorl_policy::{Preset, Sampling, Turns, View};
+use vigorl_policy::{Preset, Sampling, SpokenTo, Turns, View};
 use vigorl_qwen::{
     Checkpoint, Engine, LoadOptions, ModelSource, OnQuantized, Place, Processor, WeightFormat,
 };
@@ -28,17 +28,29 @@ pub(crate) struct LoadedPolicy {
     pub(crate) sampling: Sampling,
     /// What its confidence means.
     pub(crate) maps: Vec<ConfidenceMap>,
+    /// Whether it is told where the words of its instruction stand.
+    pub(crate) told_texts: bool,
     name: String,
 }
 
 /// Loads the policy that the settings name.
 pub(crate) fn load(settings: &Settings) -> anyhow::Result<LoadedPolicy> {
-    source(&settings.model)?;
-    let preset = preset(settings)?;
-    let policy = load_engine(settings)?;
+    let checkpoint = open(&source(&settings.model)?)?;
+    let spoken_to = spoken_to(&checkpoint)?;
+    let preset = preset(settings, spoken_to.as_ref())?;
+    let policy = engine_of(checkpoint, settings)?;
     let maps = confidence::of_policy(policy.checkpoint())?;
     let policy = Kept { policy, calls: None };
-    Ok(LoadedPolicy { policy, preset, sampling: sampling(settings), maps, name: settings.model.clone() })
+    let told_texts = spoken_to.is_some_and(|spoken_to| spoken_to.told_texts);
+    let (sampling, name) = (sampling(settings), settings.model.clone());
+    Ok(LoadedPolicy { policy, preset, sampling, maps, told_texts, name })
+}
+
+/// What the checkpoint itself says of how it is spoken to.
+fn spoken_to(checkpoint: &Checkpoint) -> anyhow::Result<Option<SpokenTo>> {
+    let cannot_read = || format!("cannot read the {} of `{}`", SpokenTo::FILE, checkpoint.name);
+    let Some(text) = checkpoint.text_of(SpokenTo::FILE).with_context(cannot_read)? else { return Ok(None) };
+    serde_json::from_str(&text).map(Some).map_err(|error| usage(format!("{}: {error}", cannot_read())))
 }
 
 /// How large a screenshot is seen.
@@ -77,13 +89,14 @@ impl LoadedPolicy {
 
     /// The same policy for a thread beside this one, on the same weights.
     pub(crate) fn beside(&self) -> Self {
-        let Self { policy, preset, sampling, maps, name } = self;
+        let Self { policy, preset, sampling, maps, told_texts, name } = self;
         let (preset, sampling, maps) = (preset.clone(), sampling.clone(), maps.clone());
         Self {
             policy: Kept { policy: policy.policy.beside(), calls: None },
             preset,
             sampling,
             maps,
+            told_texts: *told_texts,
             name: name.clone(),
         }
     }
@@ -194,7 +207,10 @@ pub(crate) fn quantizing() -> (ProgressBar, OnQuantized) {
 
 /// Loads the engine alone.
 pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
-    let source = source(&settings.model)?;
+    engine_of(open(&source(&settings.model)?)?, settings)
+}
+
+fn engine_of(checkpoint: Checkpoint, settings: &Settings) -> anyhow::Result<Engine> {
     let device = place(settings.device, settings.dtype)?.device().context("--device")?;
     let (bar, on_quantized) = quantizing();
     let options = LoadOptions {
@@ -204,13 +220,13 @@ pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
         on_quantized: Some(on_quantized),
         ..LoadOptions::default()
     };
-    let checkpoint = open(&source)?;
     if let Some(max_pixels) = settings.max_pixels {
         let fits = checkpoint.processor.with_max_pixels(max_pixels);
         fits.map_err(|error| usage(format!("{}: {error}", settings.origin_of("max_pixels"))))?;
     }
+    let name = checkpoint.name.clone();
     let engine =
-        Engine::from_checkpoint(checkpoint, &options).with_context(|| format!("cannot use `{source}`"))?;
+        Engine::from_checkpoint(checkpoint, &options).with_context(|| format!("cannot use `{name}`"))?;
     bar.finish_and_clear();
     Ok(engine)
 }
@@ -246,9 +262,10 @@ fn is_hub_name(text: &str) -> bool {
     parts.len() == 2 && parts.iter().all(|p| !p.is_empty() && !p.starts_with('.') && p.chars().all(allowed))
 }
 
-/// The preset of the settings or of the checkpoint's name, with single values replaced.
-fn preset(settings: &Settings) -> anyhow::Result<Preset> {
-    let mut preset = match &settings.preset {
+/// The preset of the settings, of the checkpoint, or of its name, with single values replaced.
+fn preset(settings: &Settings, spoken_to: Option<&SpokenTo>) -> anyhow::Result<Preset> {
+    let of_checkpoint = spoken_to.map(|spoken_to| &spoken_to.preset);
+    let mut preset = match settings.preset.as_ref().or(of_checkpoint) {
         Some(name) => Preset::named(name).with_context(|| format!("there is no preset `{name}`"))?,
         None => Preset::for_checkpoint(&full_name(&settings.model)).ok_or_else(|| {
             usage(format!(

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use image::RgbImage;
-use vigorl_agent::{Eyes, PolicyEyes};
+use vigorl_agent::{Eyes, NamesTexts, PolicyEyes};
 use vigorl_reader::{Line, NAME, Reader, Reading, Weights, file_names};
 use vigorl_runs::ReadTexts;
 use vigorl_runs::record::{LineRecord, box4};
-use vigorl_sight::{AutoEyes, ReaderEyes, ReaderSenses, SharedReader};
+use vigorl_sight::{AutoEyes, ReaderEyes, ReaderSenses, SharedReader, ToldByReader};
 use vigorl_tasks::Senses;
 
 use crate::env;
@@ -114,6 +114,16 @@ impl LoadedReader {
     pub(crate) fn with_policy<'a>(&self, policy: PolicyEyes<'a>, together: Together) -> Box<dyn Eyes + 'a> {
         let eyes = AutoEyes::new(self.0.clone(), policy, together.min_confidence);
         Box::new(eyes.suggesting_regions(together.suggests_regions))
+    }
+
+    /// Eyes whose policy it tells where the words of an instruction stand.
+    pub(crate) fn telling<'a>(&self, eyes: Box<dyn Eyes + 'a>) -> Box<dyn Eyes + 'a> {
+        Box::new(ToldByReader { eyes, reader: self.0.clone() })
+    }
+
+    /// It, for a policy that is told.
+    pub(crate) fn named_texts(&self) -> Box<dyn NamesTexts> {
+        Box::new(self.0.clone())
     }
 
     /// It, for clauses about pixels.

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 #[cfg(feature = "desktop")]
 use image::RgbImage;
-use vigorl_agent::{Eyes, PolicyEyes};
+use vigorl_agent::{Eyes, NamesTexts, PolicyEyes};
 use vigorl_runs::ReadTexts;
 use vigorl_tasks::Senses;
 
@@ -58,6 +58,14 @@ impl LoadedReader {
     }
 
     pub(crate) fn with_policy<'a>(&self, _: PolicyEyes<'a>, _: Together) -> Box<dyn Eyes + 'a> {
+        match self.0 {}
+    }
+
+    pub(crate) fn telling<'a>(&self, _: Box<dyn Eyes + 'a>) -> Box<dyn Eyes + 'a> {
+        match self.0 {}
+    }
+
+    pub(crate) fn named_texts(&self) -> Box<dyn NamesTexts> {
         match self.0 {}
     }
 

@@ -7,6 +7,8 @@
 //! whoever computes the conversations one by one must come to the same numbers. Old and reference log-probabilities are set
 //! beside the recorded ones by amounts that follow from the token's number, so that every branch of the loss is taken.
 
+#![expect(clippy::print_stdout, reason = "an example talks")]
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -59,6 +59,8 @@ pub struct PolicyConfig {
     pub crop_offset_px: u32,
     /// Side of a crop as shown.
     pub crop_side_px: u32,
+    /// Whether it is told which words of an instruction stand on the screen, and where.
+    pub told_texts: bool,
 }
 
 impl PolicyConfig {

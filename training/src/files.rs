@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
-use vigorl_policy::ChatTemplate;
+use vigorl_policy::{ChatTemplate, SpokenTo};
 use vigorl_qwen::{Config, EngineError, NANO_FILES, Processor};
 
 use crate::error::TrainingError;
@@ -22,7 +22,8 @@ impl ModelFiles {
     /// # Errors
     /// [`TrainingError::File`].
     pub fn read(dir: &Path) -> Result<Self, TrainingError> {
-        const NAMES: [&str; 11] = [
+        const NAMES: [&str; 12] = [
+            SpokenTo::FILE,
             "config.json",
             "generation_config.json",
             "preprocessor_config.json",
@@ -56,6 +57,11 @@ impl ModelFiles {
     /// Adds or replaces a JSON file.
     pub fn set_json(&mut self, name: &str, value: &Value) {
         self.0.insert(name.to_owned(), format!("{value:#}\n").into_bytes());
+    }
+
+    /// Says how the model is spoken to from now on.
+    pub fn set_spoken_to(&mut self, preset: &str, told_texts: bool) {
+        self.set_json(SpokenTo::FILE, &serde_json::json!({ "preset": preset, "told_texts": told_texts }));
     }
 
     /// Gives the processor another pixel budget; everything else of its file stays as it is.

@@ -171,6 +171,7 @@ impl<'a> Run<'a> {
             checkpoint.processor = checkpoint.processor.with_max_pixels(max_pixels)?;
             files.set_max_pixels(max_pixels)?;
         }
+        files.set_spoken_to(&config.init.preset, config.init.told_texts);
         let shapes = tensor_shapes(&checkpoint.config);
         let first = || -> Result<_, TrainingError> {
             named_weights(&checkpoint.weights(&Device::Cpu, WeightFormat::Dense(DType::F32))?, &shapes)

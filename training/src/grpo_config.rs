@@ -83,6 +83,10 @@ pub struct InitConfig {
     /// New pixel budget of the processor, also of what is learned; its own if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_pixels: Option<u64>,
+    /// Whether it is told which words of the goal stand on the screen, and where, as a reader finds them: for a policy that
+    /// cannot read, and can copy a number.
+    #[serde(default)]
+    pub told_texts: bool,
 }
 
 /// Where it learns.

@@ -4,9 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use image::RgbImage;
-use vigorl_geometry::{Rect, Screen};
+use vigorl_agent::NamesTexts;
+use vigorl_geometry::{DevicePixelRatio, Rect, Screen};
+use vigorl_interface::Screenshot;
+use vigorl_policy::wire::ReadText;
 use vigorl_tasks::practice::dataset::{Dataset, Record};
 use vigorl_tasks::practice::{PixelBox, SizeClass};
 use vigorl_tasks::sources::{Part, PictureSource};
@@ -25,16 +29,18 @@ pub struct Labelled {
 }
 
 /// What is asked about a screen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LabelledTask {
     /// "click the red circle".
     pub instruction: String,
     /// Index into the screen's things.
     pub target: usize,
+    /// Which words of the instruction stand on the screen, where somebody has told.
+    pub read: Vec<ReadText>,
 }
 
 /// A screen and what is known of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LabelledPage {
     /// Everything that has a name.
     pub things: Vec<Labelled>,
@@ -98,6 +104,23 @@ impl LessonSet {
         Ok(Self { pages, images: ImagesOf::Files(images) })
     }
 
+    /// Has everything read that is asked, screen by screen.
+    ///
+    /// # Errors
+    /// If a picture cannot be opened or nobody can read.
+    pub fn tell(&mut self, texts: &mut dyn NamesTexts) -> Result<(), TrainingError> {
+        for index in 0..self.len() {
+            let pixels = Arc::new(self.image(index)?);
+            let screenshot = Screenshot { pixels, device_pixel_ratio: DevicePixelRatio::ONE };
+            for task in &mut self.pages[index].tasks {
+                task.read = texts
+                    .named_texts(&screenshot, &task.instruction)
+                    .map_err(|error| TrainingError::Row(error.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// How many screens there are.
     pub fn len(&self) -> usize {
         self.pages.len()
@@ -156,7 +179,7 @@ impl LabelledPage {
             self.things.push(thing);
             self.things.len() - 1
         });
-        self.tasks.push(LabelledTask { instruction: instruction.to_owned(), target });
+        self.tasks.push(LabelledTask { instruction: instruction.to_owned(), target, read: Vec::new() });
     }
 }
 
@@ -181,10 +204,11 @@ impl From<&Record> for LabelledPage {
                 traits: traits.into_iter().flatten().collect(),
             }
         });
-        let tasks = record
-            .tasks
-            .iter()
-            .map(|task| LabelledTask { instruction: task.instruction.clone(), target: task.target });
+        let tasks = record.tasks.iter().map(|task| LabelledTask {
+            instruction: task.instruction.clone(),
+            target: task.target,
+            read: Vec::new(),
+        });
         Self { things: things.collect(), tasks: tasks.collect(), is_complete: true }
     }
 }

@@ -11,6 +11,7 @@ use vigorl_qwen::{Checkpoint, Engine, LoadOptions};
 use vigorl_rollouts::{
     CollectError, Collected, Collecting, Group, Images, Kit, SaidBy, Sample, Store, Wanted, collect,
 };
+use vigorl_tasks::Failure;
 use vigorl_tasks::sources::{Part, Source};
 
 use crate::error::TrainingError;
@@ -19,10 +20,13 @@ use crate::grpo_config::{GrpoConfig, HeldOutConfig};
 use crate::metrics::{Record, held_out_key};
 use crate::work::Trained;
 
+/// Opens an environment by its name, or says why that cannot be done.
+pub type OpenSource<'a> = dyn Fn(&str) -> Result<Box<dyn Source>, Failure> + 'a;
+
 /// What a training needs of the world.
 pub struct Worlds<'a> {
     /// Opens an environment by its name.
-    pub open: &'a dyn Fn(&str) -> Result<Box<dyn Source>, Box<dyn std::error::Error + Send + Sync>>,
+    pub open: &'a OpenSource<'a>,
     /// Browsers and judges for threads.
     pub kit: &'a dyn Kit,
     /// Ends it all.

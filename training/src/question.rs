@@ -15,7 +15,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_policy::grammar::{Action, AnswerForm, Coordinate, Reply};
-use vigorl_policy::wire::{ANSWER_CLOSE, FORCED_FINAL_PREFIX};
+use vigorl_policy::wire::{ANSWER_CLOSE, FORCED_FINAL_PREFIX, ReadText};
 use vigorl_policy::{Message, Preset, Role, View};
 use vigorl_tasks::practice::{PixelBox, SizeClass};
 
@@ -88,9 +88,7 @@ pub fn every_point(
     let author = Author { page, view, preset, stray: 0.0 };
     // Nothing is drawn for this form.
     let mut rng = stream(0, &[]);
-    let ask = |task: &LabelledTask| {
-        author.write(QuestionForm::Point, &task.instruction, task.target, &[], &mut rng)
-    };
+    let ask = |task: &LabelledTask| author.write(QuestionForm::Point, task, &[], &mut rng);
     page.tasks.iter().map(ask).collect()
 }
 
@@ -129,7 +127,7 @@ pub fn draw_questions(
             continue;
         }
         asked.push((form, task.target));
-        questions.push(author.write(form, &task.instruction, task.target, mistakes_of(task_idx), rng)?);
+        questions.push(author.write(form, task, mistakes_of(task_idx), rng)?);
     }
     Ok(questions)
 }
@@ -163,14 +161,14 @@ impl Author<'_> {
     fn write(
         &self,
         form: QuestionForm,
-        instruction: &str,
-        target: usize,
+        task: &LabelledTask,
         mistakes: &[usize],
         rng: &mut ChaCha8Rng,
     ) -> Result<Question, TrainingError> {
+        let target = task.target;
         let widget = &self.page.things[target];
         let center = self.center(widget);
-        let mut dialog = Dialog::open(self, instruction);
+        let mut dialog = Dialog::open(self, &task.instruction, &task.read);
         match form {
             QuestionForm::Name => dialog = self.name(widget, rng),
             QuestionForm::Point => dialog.answer_at_once(center),
@@ -193,7 +191,7 @@ impl Author<'_> {
     fn name(&self, widget: &Labelled, rng: &mut ChaCha8Rng) -> Dialog<'_> {
         let at = self.beside(widget, 0.25, rng);
         let name = widget.name.clone();
-        let mut dialog = Dialog::open(self, &format!("what is at {at}"));
+        let mut dialog = Dialog::open(self, &format!("what is at {at}"), &[]);
         let action = Action::Answer { text: name.clone(), point: None, form: AnswerForm::Tagged };
         let reply = Reply { thoughts: Vec::new(), action };
         dialog.say(reply.to_string(), Lesson::Learned { mentions: Vec::new(), words: name });
@@ -341,8 +339,9 @@ struct Dialog<'a> {
 }
 
 impl<'a> Dialog<'a> {
-    fn open(author: &'a Author<'a>, instruction: &str) -> Self {
-        let opening = author.preset.opening(author.view.image().clone(), instruction);
+    fn open(author: &'a Author<'a>, instruction: &str, read: &[ReadText]) -> Self {
+        let (image, read) = (author.view.image().clone(), author.view.texts_written(read));
+        let opening = author.preset.opening_with(image, instruction, &read);
         Self { author, messages: opening.messages, lessons: Vec::new(), crops: Vec::new(), says_point: false }
     }
 

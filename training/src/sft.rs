@@ -4,6 +4,7 @@
 //! run that was interrupted and resumed writes the same numbers as one that was not.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +12,10 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 use rand::RngExt;
+use vigorl_agent::NamesTexts;
 use vigorl_files::write_whole;
 use vigorl_qwen::{Checkpoint, Model, ModelSource, WeightFormat};
+use vigorl_tasks::Failure;
 use vigorl_tasks::sources::Part;
 
 use crate::checkpoint::{
@@ -67,17 +70,18 @@ pub enum SftEnd {
 
 /// Trains as the configuration file says, resuming the run in its output folder if there is one.
 ///
-/// `cancelled` is looked at between steps.
+/// `cancelled` is looked at between steps; `texts` loads whoever reads for a policy that is told texts.
 ///
 /// # Errors
 /// [`TrainingError`]; everything up to the last checkpoint stays usable.
 pub fn run_sft(
     config_path: &Path,
+    texts: &mut dyn FnMut() -> Result<Box<dyn NamesTexts>, Failure>,
     cancelled: &AtomicBool,
     progress: &mut dyn FnMut(&SftProgress),
 ) -> Result<SftEnd, TrainingError> {
     let config = SftConfig::read(config_path)?;
-    let mut run = Run::prepare(config)?;
+    let mut run = Run::prepare(config, texts)?;
     let total = run.config.total_steps();
     while run.state.step < total {
         if cancelled.load(Ordering::Relaxed) {
@@ -118,7 +122,10 @@ struct SinceLog {
 }
 
 impl Run {
-    fn prepare(config: SftConfig) -> Result<Self, TrainingError> {
+    fn prepare(
+        config: SftConfig,
+        texts: &mut dyn FnMut() -> Result<Box<dyn NamesTexts>, Failure>,
+    ) -> Result<Self, TrainingError> {
         let dir = config.run.output_dir.clone();
         fs::create_dir_all(&dir).map_err(TrainingError::file("create", &dir))?;
         let checkpoints = Checkpoints::of_run(&dir);
@@ -137,6 +144,8 @@ impl Run {
                 (files, weights)
             }
         };
+        let mut files = files;
+        files.set_spoken_to(&config.policy.preset, config.policy.told_texts);
         let trained = Trained::new(files, weights, config.optimizer.freeze)?;
         let mut optimizer = Optimizer::new(&trained.moving, &config.optimizer)?;
         let mut state = TrainerState::start(config.run.seed);
@@ -147,7 +156,11 @@ impl Run {
             optimizer.resume(&trained.moving, &saved.0, state.step, folder)?;
         }
         let encoder = Encoder::new(&trained.files, config.policy.preset(), &config.loss)?;
-        let data = open_data(&config)?;
+        let mut data = open_data(&config)?;
+        if config.policy.told_texts {
+            let mut texts = texts().map_err(|error| TrainingError::Row(error.to_string()))?;
+            data.values_mut().try_for_each(|set| set.tell(&mut *texts))?;
+        }
         let workers = Workers::new(config.run.workers)?;
         let log = MetricsLog::open(&dir.join("metrics.jsonl"), state.step)?;
         write_settings(&config, state.step)?;
@@ -319,9 +332,8 @@ fn open_data(config: &SftConfig) -> Result<Data, TrainingError> {
     let measured = config.heldout.iter().map(|set| (&set.data, Part::HeldOut));
     let mut opened = BTreeMap::new();
     for (path, part) in taught.chain(measured) {
-        let key = (path.clone(), part);
-        if !opened.contains_key(&key) {
-            opened.insert(key, LessonSet::open(path, part)?);
+        if let Entry::Vacant(set) = opened.entry((path.clone(), part)) {
+            set.insert(LessonSet::open(path, part)?);
         }
     }
     Ok(opened)

@@ -84,7 +84,7 @@ fn run(config: &SftConfig, stop_after: Option<u64>) -> (SftEnd, Vec<f64>) {
     std::fs::write(&path, toml::to_string(config).unwrap()).unwrap();
     let cancelled = AtomicBool::new(false);
     let mut losses = Vec::new();
-    let end = run_sft(&path, &cancelled, &mut |progress| {
+    let end = run_sft(&path, &mut || Err("nobody reads".into()), &cancelled, &mut |progress| {
         losses.push(progress.loss);
         cancelled.store(Some(progress.step) == stop_after, Ordering::Relaxed);
     });
@@ -172,7 +172,9 @@ fn a_resume_keeps_the_seed_and_what_the_configuration_was() {
     config.run.seed += 1;
     let path = dir.path().join("config.toml");
     std::fs::write(&path, toml::to_string(&config).unwrap()).unwrap();
-    let refused = run_sft(&path, &AtomicBool::new(false), &mut |_| {}).unwrap_err().to_string();
+    let refused = run_sft(&path, &mut || Err("nobody reads".into()), &AtomicBool::new(false), &mut |_| {})
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("began with seed 1") && refused.contains("says 2"), "{refused}");
 }
 

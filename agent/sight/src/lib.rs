@@ -18,6 +18,7 @@ use vigorl_reader::{Reader, ReaderError, Reading};
 pub use auto::AutoEyes;
 pub use reader::{READER, ReaderEyes, Seen, look};
 pub use senses::ReaderSenses;
+pub use told::ToldByReader;
 
 /// A reader that eyes and senses of one agent share, and with it what is known of the last screenshot.
 #[derive(Debug, Clone)]

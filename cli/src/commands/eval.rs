@@ -339,7 +339,7 @@ impl<'a> Table<'a> {
     fn fit(&self, path: &Path, domain: &str) -> anyhow::Result<String> {
         let weights = match &self.eyes {
             LoadedEyes::Reader(_) => reading::sha256(),
-            LoadedEyes::Policy(policy) => policy.record()?.sha256.context("these weights have no hash")?,
+            LoadedEyes::Policy(policy, _) => policy.record()?.sha256.context("these weights have no hash")?,
             LoadedEyes::Auto(..) | LoadedEyes::Places => {
                 return Err(usage("--fit-confidence fits one pair of eyes: --eyes reader or --eyes policy"));
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::json;
+use vigorl_agent::NamesTexts;
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::Driver;
 use vigorl_judges::{Rewards, RewardsConfig};
@@ -23,7 +24,7 @@ use crate::commands::judge::rewards_config;
 use crate::commands::{Form, browser, pretty, sources};
 use crate::exit::{Ending, usage};
 use crate::eyes::LoadedEyes;
-use crate::model;
+use crate::reading::LoadedReader;
 use crate::settings::Settings;
 use crate::{eyes, interrupt, record, terminal};
 
@@ -40,6 +41,8 @@ const TOP_P: f64 = 0.99;
 pub(crate) struct Tools<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) rewards: Option<&'a RewardsConfig>,
+    /// Who tells the policy where the words of a goal stand, if it is told.
+    pub(crate) reader: Option<LoadedReader>,
 }
 
 impl Kit for Tools<'_> {
@@ -53,6 +56,10 @@ impl Kit for Tools<'_> {
 
     fn device_pixel_ratio(&self) -> DevicePixelRatio {
         self.settings.device_pixel_ratio
+    }
+
+    fn named_texts(&self) -> Result<Option<Box<dyn NamesTexts>>, Failure> {
+        Ok(self.reader.as_ref().map(|reader| reader.beside().named_texts()))
     }
 
     fn rewards(&self) -> Result<Option<Rewards>, Failure> {
@@ -84,7 +91,8 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
     }
     record::check_output(settings)?;
     let loaded = LoadedEyes::load(eyes::POLICY, settings)?;
-    let LoadedEyes::Policy(policy) = &loaded else { unreachable!("a policy was asked for") };
+    let LoadedEyes::Policy(policy, reader) = &loaded else { unreachable!("a policy was asked for") };
+    let reader = reader.clone();
     let said = policy.record()?;
     let preset = policy.preset.clone().for_rollouts();
     let sampling = sampling(settings, &policy.sampling);
@@ -110,7 +118,7 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
     let root = run.path().context("a rollout is recorded")?.to_owned();
     let (mut store, images) = (Store::create(&root)?, Images::under(&root));
     let wanted = Wanted::groups(&*source, part, args.first, n_groups, args.group_size, settings.seed, 0);
-    let LoadedEyes::Policy(mut policy) = loaded else { unreachable!("a policy was asked for") };
+    let LoadedEyes::Policy(mut policy, _) = loaded else { unreachable!("a policy was asked for") };
     let n_at_once = usize::try_from(args.at_once)?;
     let bar = terminal::bar(wanted.len() as u64, "episodes");
     let (mut totals, mut n_episodes) = (Totals::default(), 0);
@@ -126,7 +134,7 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
         Ok(())
     };
     let collected = share(&mut policy.policy.policy, |policy| {
-        let tools = Tools { settings, rewards: rewards.as_ref() };
+        let tools = Tools { settings, rewards: rewards.as_ref(), reader: reader.clone() };
         let of_thread = || Box::new(policy.clone()) as Box<dyn Policy + Send>;
         let how = Collecting {
             source: &*source,
@@ -357,7 +365,9 @@ pub(crate) fn replay(args: &ReplayRolloutArgs, settings: &Settings, form: Form) 
     let mut samples = read_samples(&args.dir).map_err(|error| usage(error.to_string()))?;
     samples.truncate(args.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)));
     let first = samples.first().context("there is no sample")?;
-    let mut policy = model::load(settings)?;
+    let LoadedEyes::Policy(mut policy, reader) = LoadedEyes::load(eyes::POLICY, settings)? else {
+        unreachable!("a policy was asked for")
+    };
     let weights = policy.record()?.sha256;
     if first.said_by.weights_sha256 != weights {
         let name = &first.said_by.policy;
@@ -405,7 +415,7 @@ pub(crate) fn replay(args: &ReplayRolloutArgs, settings: &Settings, form: Form) 
             Ok(())
         };
         let collected = share(&mut policy.policy.policy, |policy| {
-            let tools = Tools { settings, rewards: None };
+            let tools = Tools { settings, rewards: None, reader: reader.clone() };
             let of_thread = || Box::new(policy.clone()) as Box<dyn Policy + Send>;
             let how = Collecting {
                 source: &*source,

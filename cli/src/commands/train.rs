@@ -17,6 +17,7 @@ use crate::commands::judge::rewards_config;
 use crate::commands::rollout::Tools;
 use crate::commands::{Form, bench, sources};
 use crate::exit::{Ending, usage};
+use crate::reading::LoadedReader;
 use crate::settings::Settings;
 use crate::training_bar::{RewardBar, TrainingBar};
 use crate::{interrupt, terminal};
@@ -29,7 +30,12 @@ pub(crate) fn sft(args: &TrainSftArgs) -> anyhow::Result<Ending> {
     }
     let cancel = interrupt::install()?;
     let mut bar = TrainingBar::default();
-    let end = run_sft(&args.config, cancel.flag(), &mut |progress| bar.show(progress))?;
+    let end = run_sft(
+        &args.config,
+        &mut || Ok(LoadedReader::load()?.named_texts()),
+        cancel.flag(),
+        &mut |progress| bar.show(progress),
+    )?;
     let folder = SftConfig::read(&args.config)?.run.output_dir;
     let report = write_training_report(&folder).context("the training is done; its report is not")?;
     terminal::note(&format!("report: {}", report.display()));
@@ -57,7 +63,8 @@ pub(crate) fn grpo(args: &TrainGrpoArgs, settings: &Settings) -> anyhow::Result<
     let mut settings = settings.clone();
     settings.max_steps = config.play.max_steps.or(settings.max_steps);
     let cancel = interrupt::install()?;
-    let tools = Tools { settings: &settings, rewards: rewards.as_ref() };
+    let reader = config.init.told_texts.then(LoadedReader::load).transpose()?;
+    let tools = Tools { settings: &settings, rewards: rewards.as_ref(), reader };
     let open = |name: &str| sources::open(name, &settings).map_err(Into::into);
     let worlds = Worlds { open: &open, kit: &tools, cancel: &cancel };
     let folder = config.run.output_dir.clone();

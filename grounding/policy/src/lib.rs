@@ -13,6 +13,7 @@ mod preset;
 pub mod resize;
 mod scripted;
 mod shared;
+mod spoken_to;
 mod template;
 mod view;
 pub mod wire;
@@ -28,5 +29,6 @@ pub use policy::{
 pub use preset::{AnswerKind, Conduct, ImageGap, Limits, Preset, Query, Search, Turns};
 pub use scripted::{ScriptBreaksForm, ScriptExhausted, ScriptedPolicy};
 pub use shared::{PolicyEnded, SharedPolicy, share};
+pub use spoken_to::SpokenTo;
 pub use template::{ChatTemplate, RenderedPrompt, TEMPLATE_FILES, assistant_words, without_control_tokens};
 pub use view::{AnswerSpace, View};
