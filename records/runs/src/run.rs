@@ -127,7 +127,7 @@ impl Run {
     /// Notes that the world failed where no episode is recorded.
     ///
     /// # Errors
-    /// [`WatchError`](vigorl_agent::WatchError) if that cannot be written.
+    /// [`WatchError`] if that cannot be written.
     pub fn fail(&mut self, error: &str) -> Watched {
         self.failure.get_or_insert(error.to_owned());
         self.event(&Event::RunFailed { err_msg: error.to_owned() })
