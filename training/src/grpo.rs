@@ -4,13 +4,13 @@
 //! what was said -> loss -> move the weights. Source: GRPO (arXiv 2402.03300) as ViGoRL uses it (arXiv 2505.23678, section
 //! 4.2 and table A3). What differs, and what is decided here where papers are silent:
 //!
-//! - The loss is a mean over all tokens of an update ([`Denominator::Global`]): one micro-batch of eight rows is eight of
-//!   one. The reference takes the mean of each micro-batch and then the mean of these ([`Denominator::MicroBatch`]).
+//! - The loss is a mean over all tokens of an update ([`Denominator::Global`](crate::objective::Denominator::Global)): one micro-batch of eight rows is eight of
+//!   one. The reference takes the mean of each micro-batch and then the mean of these ([`Denominator::MicroBatch`](crate::objective::Denominator::MicroBatch)).
 //! - Groups whose rewards do not differ have no advantage. Their tokens count in the denominator all the same, as in the
 //!   reference, so a step of which little can be learned is a small one; `groups/with_variance` is their counterpart. With
 //!   dynamic sampling (`group.rounds` above 1) they are left out altogether.
 //! - An episode that ends at the limit of steps is a sample like others: it was paid what it was paid. One that a limit of
-//!   tokens cut off counts in its group with its reward, and its tokens teach nothing ([`CutOff::Mask`], as in the
+//!   tokens cut off counts in its group with its reward, and its tokens teach nothing ([`CutOff::Mask`](crate::objective::CutOff::Mask), as in the
 //!   reference). One in which the world failed is no sample: the group is smaller, and below two samples it is dropped.
 //! - The distance to the reference is that to the model that the run began with, with whatever adapter it had merged.
 //! - Old log-probabilities are the trainer's own. In the first update of a step they are the value itself, so the ratio is
@@ -21,52 +21,41 @@
 //! only, so a run that was killed and resumed loses the step that was under way at most. The weights stand still while a
 //! step is played.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use candle_core::{DType, Device};
-use image::RgbImage;
-use rand::RngExt;
-use rand::seq::SliceRandom as _;
 use vigorl_files::write_whole;
 use vigorl_qwen::{Checkpoint, Model, ModelSource, WeightFormat};
-use vigorl_rollouts::{Ended, Sample, SampleKey, Wanted};
-use vigorl_tasks::sources::Part;
 
 use crate::adapter::Lora;
-use crate::advantage::{advantages, has_variance};
 use crate::checkpoint::{
     Best, Checkpoints, Precision, TrainerState, export, export_tensors, named_weights, read_trainer,
     read_weights,
 };
+use crate::compared::{Compared, n_with_variance};
+use crate::drawn::{remember_success, wanted};
 use crate::error::TrainingError;
 use crate::files::ModelFiles;
 use crate::fresh::tensor_shapes;
 use crate::grpo_config::GrpoConfig;
 use crate::metrics::{MetricsLog, Record, held_out_key};
-use crate::objective::{CutOff, Denominator, Drawn, Objective, TokenOutcome, logprobs, policy_loss};
+use crate::objective::policy_loss;
 use crate::optim::Optimizer;
 use crate::play::{PlayedStep, Players, Sources, Worlds};
 use crate::plot;
 use crate::schedule::lr_share;
-use crate::seed::stream;
 use crate::step::{Stepped, take_step};
-use crate::trees::{Tree, micro_batches, pack, places, trees};
-use crate::work::{Contribution, Seen, Trained, frozen_model};
+use crate::trees::{pack, places};
+use crate::update::{Batches, Job, Reinforced};
+use crate::work::{Contribution, Seen as _, Trained, frozen_model};
 use crate::workers::Workers;
 
 /// How far the ratio of a token may be from 1 before its first update: sampler and trainer run the same modules in f32.
 const RATIO_TOLERANCE: f64 = 1e-3;
 /// Below this share of groups with different rewards a run learns little, and says so.
 const LEAST_VARIANCE: f64 = 0.2;
-/// How fast the success of an environment is forgotten, for the curriculum.
-const FORGETTING: f64 = 0.2;
-/// Chance of an environment that is always or never solved, relative to one that is solved half of the time.
-const LEAST_CHANCE: f64 = 0.1;
-
 /// How far a run has come.
 #[derive(Debug, Clone)]
 pub enum GrpoProgress {
@@ -240,7 +229,7 @@ impl<'a> Run<'a> {
         let updates = self.learn(&step)?;
         self.state.step += 1;
         self.state.reward.n_episodes += step.samples.len() as u64;
-        self.remember_success(&step);
+        remember_success(&mut self.state.reward, &step.samples);
         let mut record = self.record(&step, &updates);
         record.set("time/rollout_secs", rollout_secs);
         record.set("time/update_secs", clock.elapsed().as_secs_f64() - rollout_secs);
@@ -269,10 +258,10 @@ impl<'a> Run<'a> {
         progress: &mut dyn FnMut(&GrpoProgress),
     ) -> Result<Option<Vec<PlayedStep>>, TrainingError> {
         let GrpoConfig { group, .. } = &self.config;
-        let (mut rounds, mut n_with_variance) = (Vec::new(), 0);
+        let (mut rounds, mut n_teaching) = (Vec::new(), 0);
         for round in 0..group.rounds {
             let folder = self.folder_of_round(self.state.step, round);
-            let wanted = self.wanted(round);
+            let wanted = wanted(&self.config, self.sources, &self.state, round);
             let of = wanted.len();
             let what = format!("step {}", self.state.step + 1);
             let played = match Players::read(&folder)? {
@@ -282,85 +271,33 @@ impl<'a> Run<'a> {
                 })?,
             };
             let Some(played) = played else { return Ok(None) };
-            let groups = groups_of(&played.samples);
-            n_with_variance +=
-                groups.values().filter(|group| has_variance(&rewards_of(group))).count() as u64;
+            n_teaching += n_with_variance(&played.samples);
             rounds.push(played);
-            if n_with_variance >= group.per_step {
+            if n_teaching >= group.per_step {
                 break;
             }
         }
         Ok(Some(rounds))
     }
 
-    /// Which episodes a round plays, and in which environment.
-    fn wanted(&self, round: u64) -> Vec<(usize, Wanted)> {
-        let GrpoConfig { run, group, .. } = &self.config;
-        let chances = self.chances();
-        let mut drawn: Vec<(usize, u64)> = Vec::new();
-        let mut rng = stream(run.seed, &[self.state.step, round, 0]);
-        let mut wanted = Vec::new();
-        for number in 0..group.per_step {
-            // The same episode twice would be the same samples twice; a small set may have no other.
-            let mut episode = (0, 0);
-            for _ in 0..100 {
-                let index = draw(&chances, rng.random());
-                let source = &self.sources.training[index];
-                let n = source.n_episodes(Part::Train).unwrap_or(1 << 40);
-                episode = (index, source.seed(Part::Train, rng.random_range(0..n)));
-                if !drawn.contains(&episode) {
-                    break;
-                }
-            }
-            drawn.push(episode);
-            let (index, seed) = episode;
-            let source = self.sources.training[index].name().to_owned();
-            wanted.extend((0..group.size).map(|sample| {
-                // Each round has draws of its own, and so has an episode that comes twice.
-                let sample = (round * group.per_step + number) * group.size + sample;
-                let key =
-                    SampleKey { run: run.seed, step: self.state.step, source: source.clone(), seed, sample };
-                (index, Wanted { key, part: Part::Train, group: number })
-            }));
-        }
-        wanted
-    }
-
-    /// The chance of each environment, not normalised.
-    fn chances(&self) -> Vec<f64> {
-        let of_environment = |environment: &crate::grpo_config::EnvironmentConfig| {
-            let success = self.state.reward.success.get(&environment.name).copied().unwrap_or(0.5);
-            match self.config.group.curriculum {
-                true => environment.weight * (LEAST_CHANCE + 4.0 * success * (1.0 - success)),
-                false => environment.weight,
-            }
-        };
-        self.config.environments.iter().map(of_environment).collect()
-    }
-
-    fn remember_success(&mut self, step: &Compared) {
-        let mut of_source: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-        for sample in &step.samples {
-            let (n, solved) = of_source.entry(&sample.key.source).or_default();
-            *n += 1.0;
-            *solved += f64::from(u8::from(sample.success == Some(true)));
-        }
-        for (source, (n, solved)) in of_source {
-            let known = self.state.reward.success.entry(source.to_owned()).or_insert(solved / n);
-            *known += FORGETTING * (solved / n - *known);
-        }
-    }
-
     /// Moves the weights, once for each share of the groups.
     fn learn(&mut self, step: &Compared) -> Result<Vec<Stepped<Reinforced>>, TrainingError> {
         let GrpoConfig { update, objective, sampling, .. } = &self.config;
         let n_shares = update.per_step.clamp(1, step.groups.len().max(1));
+        let batches = Batches {
+            config: &self.config,
+            checkpoint: &self.checkpoint,
+            reference: self.reference.as_ref(),
+            workers: &self.workers,
+        };
+        // Behind the first of several moves the weights are others than those that were sampled.
+        let old = (n_shares > 1).then(|| self.trained.sampler()).transpose()?;
         let mut jobs_of_share = Vec::new();
-        let mut first_use = true;
         for share in 0..n_shares {
             let groups = step.groups.iter().skip(share).step_by(n_shares);
-            jobs_of_share.push(self.jobs(step, groups, n_shares > 1)?);
+            jobs_of_share.push(batches.jobs(step, groups, old.as_ref())?);
         }
+        let mut first_use = true;
         let n_steps = self.config.run.steps;
         let lr = lr_share(self.state.step, n_steps, &self.config.optimizer.schedule);
         let mut updates = Vec::new();
@@ -393,91 +330,6 @@ impl<'a> Run<'a> {
             updates.push(stepped);
         }
         Ok(updates)
-    }
-
-    /// The micro-batches of some groups, and the weight of tokens that need no computing.
-    fn jobs<'g>(
-        &self,
-        step: &Compared,
-        groups: impl Iterator<Item = &'g GroupOfStep>,
-        is_one_of_several: bool,
-    ) -> Result<(Vec<Job>, f64), TrainingError> {
-        let GrpoConfig { objective, update, sampling, .. } = &self.config;
-        let mut taught = Vec::new();
-        let mut n_beside = 0;
-        for of_group in groups {
-            for &(sample, advantage) in &of_group.advantages {
-                let said = &step.samples[sample];
-                if said.ended == Ended::TokenLimit && objective.token_limit == CutOff::Mask {
-                    continue;
-                }
-                let actions = said.actions.iter().filter(|action| action.is_trainable);
-                if advantage != 0.0 || objective.kl > 0.0 {
-                    taught.extend(actions.map(|action| (sample, action)));
-                } else if objective.objective == Objective::Grpo {
-                    n_beside += actions.flat_map(|a| &a.turns).map(|turn| turn.ids.len()).sum::<usize>();
-                }
-            }
-        }
-        let mut known: BTreeMap<(PathBuf, String), Arc<RgbImage>> = BTreeMap::new();
-        let mut rows = Vec::new();
-        // Pictures lie beside the lines of the round that they were played in.
-        for folder in &step.folders {
-            let of_folder =
-                taught.iter().filter(|(sample, _)| step.folder_of[*sample] == *folder).map(|(s, a)| (*s, *a));
-            let mut open = |name: &str| open_image(&mut known, folder, name);
-            rows.extend(trees(&self.checkpoint, of_folder, update.row_tokens, &mut open)?);
-        }
-        let batches = micro_batches(rows, update.micro_batch_tokens);
-        let n_tokens: usize = batches.iter().flatten().map(|row| row.tokens.len()).sum();
-        let n_batches = batches.len() as f64;
-        let mut jobs = Vec::new();
-        for rows in batches {
-            let n: usize = rows.iter().map(|row| row.tokens.len()).sum();
-            let weight = match objective.denominator {
-                Denominator::Global => 1.0,
-                Denominator::MicroBatch => n_tokens as f64 / (n as f64 * n_batches),
-            };
-            let tokens = rows.iter().flat_map(|row| &row.tokens);
-            let drawn = tokens.map(|token| Drawn {
-                id: token.id,
-                old_logprob: None,
-                reference_logprob: None,
-                advantage: step.advantage_of[&token.sample] as f32,
-                weight: weight as f32,
-            });
-            let drawn = drawn.collect();
-            jobs.push(Job { rows, drawn });
-        }
-        if let Some(reference) = &self.reference {
-            let found = self.score(reference, &jobs, sampling.temperature)?;
-            for (job, found) in jobs.iter_mut().zip(found) {
-                job.drawn.iter_mut().zip(found).for_each(|(drawn, at)| drawn.reference_logprob = Some(at));
-            }
-        }
-        if is_one_of_several {
-            let found = self.score(&self.trained.sampler()?, &jobs, sampling.temperature)?;
-            for (job, found) in jobs.iter_mut().zip(found) {
-                job.drawn.iter_mut().zip(found).for_each(|(drawn, at)| drawn.old_logprob = Some(at));
-            }
-        }
-        let n_beside = match objective.denominator {
-            Denominator::Global => n_beside as f64,
-            Denominator::MicroBatch => 0.0,
-        };
-        Ok((jobs, n_beside))
-    }
-
-    /// The log-probabilities of what was said under a model, job by job.
-    fn score(&self, model: &Model, jobs: &[Job], temperature: f64) -> Result<Vec<Vec<f32>>, TrainingError> {
-        let checkpoint = &self.checkpoint;
-        let score = |job: &Job| -> Result<Vec<f32>, TrainingError> {
-            let batch = pack(checkpoint, &job.rows, &Device::Cpu, DType::F32)?;
-            let pass = model.packed(&batch)?;
-            let ids: Vec<u32> = job.drawn.iter().map(|drawn| drawn.id).collect();
-            Ok(logprobs(&model.logits_at(&pass, &places(&job.rows))?, &ids, temperature)?)
-        };
-        self.workers.map(jobs, score).into_iter().collect()
     }
 
     fn record(&self, step: &Compared, updates: &[Stepped<Reinforced>]) -> Record {
@@ -652,226 +504,4 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
-}
-
-/// What is left of a group: its samples and their advantages.
-struct GroupOfStep {
-    /// By the number of the sample.
-    advantages: Vec<(usize, f64)>,
-}
-
-/// A step that was played, each sample beside its group.
-struct Compared {
-    samples: Vec<Sample>,
-    folders: Vec<PathBuf>,
-    folder_of: Vec<PathBuf>,
-    groups: Vec<GroupOfStep>,
-    advantage_of: BTreeMap<usize, f64>,
-    n_errors: usize,
-    n_groups: usize,
-    n_dropped: usize,
-    n_with_variance: usize,
-    n_solved: usize,
-    n_failed: usize,
-}
-
-impl Compared {
-    fn new(played: Vec<PlayedStep>, config: &GrpoConfig, step: u64) -> Self {
-        let mut compared = Self {
-            samples: Vec::new(),
-            folders: played.iter().map(|round| round.folder.clone()).collect(),
-            folder_of: Vec::new(),
-            groups: Vec::new(),
-            advantage_of: BTreeMap::new(),
-            n_errors: played.iter().map(|round| round.n_errors).sum(),
-            n_groups: 0,
-            n_dropped: 0,
-            n_with_variance: 0,
-            n_solved: 0,
-            n_failed: 0,
-        };
-        for round in played {
-            compared.folder_of.extend(round.samples.iter().map(|_| round.folder.clone()));
-            compared.samples.extend(round.samples);
-        }
-        if config.control.permute_rewards {
-            let mut rewards: Vec<Option<f64>> = compared.samples.iter().map(|sample| sample.reward).collect();
-            rewards.shuffle(&mut stream(config.run.seed, &[step, u64::MAX, 1]));
-            compared.samples.iter_mut().zip(rewards).for_each(|(sample, reward)| sample.reward = reward);
-        }
-        for numbers in numbers_of_groups(&compared.samples, &compared.folder_of) {
-            compared.compare(&numbers, config);
-        }
-        compared
-    }
-
-    fn compare(&mut self, numbers: &[usize], config: &GrpoConfig) {
-        self.n_groups += 1;
-        let of_group = |n: &usize| self.samples[*n].reward.map(|reward| (*n, reward));
-        let known: Vec<(usize, f64)> = numbers.iter().filter_map(of_group).collect();
-        let rewards: Vec<f64> = known.iter().map(|(_, reward)| *reward).collect();
-        let solved = numbers.iter().filter(|n| self.samples[**n].success == Some(true)).count();
-        self.n_solved += usize::from(solved == numbers.len());
-        self.n_failed += usize::from(solved == 0);
-        let differs = has_variance(&rewards);
-        self.n_with_variance += usize::from(differs);
-        let Some(of_group) = advantages(&rewards, config.group.scale) else {
-            self.n_dropped += 1;
-            return;
-        };
-        if !differs && config.group.rounds > 1 {
-            return;
-        }
-        let best = rewards.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let taught = known.iter().zip(of_group).map(|(&(number, reward), advantage)| {
-            let advantage = match config.objective.objective {
-                Objective::Grpo => advantage,
-                Objective::BestOfGroup => f64::from(u8::from(differs && reward == best)),
-            };
-            (number, advantage)
-        });
-        let advantages: Vec<(usize, f64)> = taught.collect();
-        self.advantage_of.extend(advantages.iter().copied());
-        self.groups.push(GroupOfStep { advantages });
-    }
-
-    fn record(&self, record: &mut Record) {
-        let n = self.samples.len().max(1) as f64;
-        let rewards: Vec<f64> = self.samples.iter().filter_map(|sample| sample.reward).collect();
-        if !rewards.is_empty() {
-            let mean = rewards.iter().sum::<f64>() / rewards.len() as f64;
-            let variance = rewards.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / rewards.len() as f64;
-            record.set("reward/mean", mean);
-            record.set("reward/std", variance.sqrt());
-        }
-        let mut terms: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-        for entry in self.samples.iter().flat_map(|s| &s.judged).flat_map(|judged| &judged.entries) {
-            if let Ok(value) = entry.value() {
-                let (n, sum) = terms.entry(&entry.name).or_default();
-                (*n, *sum) = (*n + 1.0, *sum + value);
-            }
-        }
-        for (name, (n, sum)) in terms {
-            record.set(format!("reward/term/{name}"), sum / n);
-        }
-        let share = |of: &dyn Fn(&Sample) -> bool| self.samples.iter().filter(|s| of(s)).count() as f64 / n;
-        record.set("success/train", share(&|sample| sample.success == Some(true)));
-        record.set("ends/judged", share(&|sample| sample.ended == Ended::Judged));
-        record.set("ends/step_limit", share(&|sample| sample.ended == Ended::StepLimit));
-        record.set("ends/token_limit", share(&|sample| sample.ended == Ended::TokenLimit));
-        record.set("ends/errors", self.n_errors as f64);
-        let n_groups = self.n_groups.max(1) as f64;
-        record.set("groups/with_variance", self.n_with_variance as f64 / n_groups);
-        record.set("groups/solved", self.n_solved as f64 / n_groups);
-        record.set("groups/failed", self.n_failed as f64 / n_groups);
-        record.set("groups/dropped", self.n_dropped as f64);
-        let turns = || self.samples.iter().flat_map(|s| &s.actions).flat_map(|action| &action.turns);
-        record.set("rollout/tokens_per_sample", turns().map(|turn| turn.ids.len()).sum::<usize>() as f64 / n);
-        record.set("rollout/turns_per_sample", turns().count() as f64 / n);
-        let n_actions: usize = self.samples.iter().map(|sample| sample.actions.len()).sum();
-        record.set("rollout/actions_per_sample", n_actions as f64 / n);
-    }
-}
-
-/// One micro-batch.
-struct Job {
-    rows: Vec<Tree>,
-    drawn: Vec<Drawn>,
-}
-
-impl Job {
-    fn contribution(
-        &self,
-        gradients: Vec<Option<candle_core::Tensor>>,
-        outcomes: &[TokenOutcome],
-        kl: f64,
-    ) -> Contribution<Reinforced> {
-        let mut seen = Reinforced::default();
-        let (mut weight, mut loss) = (0.0, 0.0);
-        let tokens = self.rows.iter().flat_map(|row| &row.tokens);
-        for ((outcome, drawn), token) in outcomes.iter().zip(&self.drawn).zip(tokens) {
-            let of_token = f64::from(drawn.weight);
-            weight += of_token;
-            loss += of_token * (f64::from(outcome.loss) + kl * f64::from(outcome.kl));
-            seen.n_tokens += 1;
-            seen.n_clipped += u64::from(outcome.is_clipped);
-            seen.n_dual_clipped += u64::from(outcome.is_dual_clipped);
-            seen.kl += f64::from(outcome.kl);
-            seen.entropy += f64::from(outcome.entropy);
-            let error = f64::from(outcome.logprob - token.logprob).exp() - 1.0;
-            seen.ratio_error = seen.ratio_error.max(error.abs());
-        }
-        Contribution { gradients, weight, loss, seen }
-    }
-}
-
-/// What an update saw of its tokens; sums.
-#[derive(Debug, Clone, Default)]
-pub struct Reinforced {
-    n_tokens: u64,
-    n_clipped: u64,
-    n_dual_clipped: u64,
-    kl: f64,
-    entropy: f64,
-    /// Largest distance from 1 of a token's probability over the one that the sampler recorded.
-    ratio_error: f64,
-}
-
-impl Seen for Reinforced {
-    fn merge(&mut self, other: &Self) {
-        self.n_tokens += other.n_tokens;
-        self.n_clipped += other.n_clipped;
-        self.n_dual_clipped += other.n_dual_clipped;
-        self.kl += other.kl;
-        self.entropy += other.entropy;
-        self.ratio_error = self.ratio_error.max(other.ratio_error);
-    }
-}
-
-/// Samples by their environment and group.
-fn groups_of(samples: &[Sample]) -> BTreeMap<(&str, u64), Vec<&Sample>> {
-    let mut groups: BTreeMap<(&str, u64), Vec<&Sample>> = BTreeMap::new();
-    for sample in samples {
-        groups.entry((&sample.key.source, sample.group)).or_default().push(sample);
-    }
-    groups
-}
-
-fn rewards_of(group: &[&Sample]) -> Vec<f64> {
-    group.iter().filter_map(|sample| sample.reward).collect()
-}
-
-/// The numbers of the samples of each group; a group is of one round.
-fn numbers_of_groups(samples: &[Sample], folder_of: &[PathBuf]) -> Vec<Vec<usize>> {
-    let mut groups: BTreeMap<(&Path, u64, &str), Vec<usize>> = BTreeMap::new();
-    for (number, (sample, folder)) in samples.iter().zip(folder_of).enumerate() {
-        groups.entry((folder, sample.group, &sample.key.source)).or_default().push(number);
-    }
-    groups.into_values().collect()
-}
-
-/// Which of the chances a number from 0 to 1 falls on.
-fn draw(chances: &[f64], at: f64) -> usize {
-    let mut left = at * chances.iter().sum::<f64>();
-    for (index, chance) in chances.iter().enumerate() {
-        left -= chance;
-        if left < 0.0 {
-            return index;
-        }
-    }
-    chances.len() - 1
-}
-
-fn open_image(
-    known: &mut BTreeMap<(PathBuf, String), Arc<RgbImage>>,
-    folder: &Path,
-    name: &str,
-) -> Result<Arc<RgbImage>, TrainingError> {
-    let key = (folder.to_owned(), name.to_owned());
-    if let Some(image) = known.get(&key) {
-        return Ok(Arc::clone(image));
-    }
-    let path = folder.join(name);
-    let image = image::open(&path).map_err(TrainingError::content(&path))?.to_rgb8();
-    Ok(Arc::clone(known.entry(key).or_insert_with(|| Arc::new(image))))
 }

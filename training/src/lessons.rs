@@ -229,6 +229,35 @@ mod tests {
         }
     }
 
+    /// Reads the first word of an instruction in the corner of each picture.
+    struct FirstWord;
+
+    impl NamesTexts for FirstWord {
+        fn named_texts(
+            &mut self,
+            screenshot: &Screenshot,
+            instruction: &str,
+        ) -> Result<Vec<ReadText>, vigorl_policy::PolicyError> {
+            let text = instruction.split(' ').next().unwrap_or_default().to_owned();
+            let at = vigorl_geometry::Point::new(f64::from(screenshot.pixels.width()) - 1.0, 2.0);
+            Ok(vec![ReadText { text, at }])
+        }
+    }
+
+    #[test]
+    fn what_is_asked_is_told_with_what_stands_on_the_screen() {
+        let dir = tempfile::tempdir().unwrap();
+        RgbImage::new(40, 30).save(dir.path().join("a.png")).unwrap();
+        let file = dir.path().join("pairs.jsonl");
+        let line = r#"{"image":"a.png","instruction":"Save it","box":[10,5,19,14],"split":"train"}"#;
+        std::fs::write(&file, line).unwrap();
+        let mut set = LessonSet::open(&file, Part::Train).unwrap();
+        assert!(set.page(0).tasks[0].read.is_empty());
+        set.tell(&mut FirstWord).unwrap();
+        let told = &set.page(0).tasks[0].read[0];
+        assert_eq!((told.text.as_str(), told.at.x, told.at.y), ("Save", 39.0, 2.0));
+    }
+
     #[test]
     fn a_file_is_taught_by_its_part_and_its_edges_belong_to_its_boxes() {
         let dir = tempfile::tempdir().unwrap();

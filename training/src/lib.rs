@@ -1,6 +1,6 @@
-//! Trains policies: the supervised warm start.
+//! Trains policies: the supervised warm start, and learning by reward.
 //!
-//! Start reading at [`sft`]: the loop, told as the algorithm. Around it:
+//! Start reading at [`sft`] or [`mod@grpo`]: each is the loop, told as the algorithm. Around them:
 //!
 //! | module | does |
 //! |---|---|
@@ -14,6 +14,9 @@
 //! | [`adapter`] | low-rank adapters, in and out as PEFT writes them |
 //! | [`fresh`], [`tokenizer`] | a model that does not exist yet |
 //! | [`published`] | random checkpoints of the published sizes, for measuring speed |
+//! | [`grpo`], [`grpo_config`], [`play`] | learning by reward: the loop, its file, its episodes |
+//! | [`advantage`], [`objective`], [`trees`] | how much better than its group; the loss of a sampled token; rows of what was said |
+//! | [`lessons`] | screens with named boxes, to teach with |
 //! | [`mod@bench`] | a fixed step of the embedded policy, to measure and to hand to another program |
 //! | [`work`], [`step`] | a model under training; what a micro-batch contributes; one step of the optimizer |
 //! | [`seed`], [`workers`] | random streams; threads that compute whole micro-batches |
@@ -24,7 +27,9 @@ pub mod adapter;
 pub mod advantage;
 pub mod bench;
 pub mod checkpoint;
+mod compared;
 pub mod config;
+mod drawn;
 mod error;
 pub mod evaluate;
 pub mod events;
@@ -51,6 +56,7 @@ pub mod step;
 pub mod tokenizer;
 pub mod transcript;
 pub mod trees;
+mod update;
 pub mod work;
 pub mod workers;
 

@@ -21,7 +21,7 @@ use vigorl_training::checkpoint::{named_weights, read_weights};
 use vigorl_training::config::Freeze;
 use vigorl_training::files::ModelFiles;
 use vigorl_training::fresh::tensor_shapes;
-use vigorl_training::metrics::Record;
+use vigorl_training::metrics::{Kind, Record};
 use vigorl_training::objective::{CutOff, Denominator, Drawn, Objective, ObjectiveConfig, policy_loss};
 use vigorl_training::trees::{Tree, micro_batches, pack, places, trees};
 use vigorl_training::work::Trained;
@@ -162,6 +162,9 @@ fn what_is_rewarded_becomes_more_likely() {
     let (end, records, warnings) = run(config, 0, None);
     assert_eq!(end.unwrap(), GrpoEnd::Finished { step: 12 });
     assert!(warnings.is_empty(), "{warnings:?}");
+    for name in records.iter().flat_map(|record| record.values.keys()) {
+        assert!(Kind::ByReward.metric(name).is_some(), "`{name}` is logged and means nothing");
+    }
     let success = |records: &[Record]| {
         records.iter().map(|record| record.values["success/train"]).sum::<f64>() / records.len() as f64
     };
@@ -413,10 +416,7 @@ fn adapters_learn_with_layers_computed_again_and_a_resumed_run_is_the_unbroken_o
     let (whole, parted) = (dir.path().join("whole"), dir.path().join("parted"));
     let (end, records, _) = run(config(&whole, &settings), 0, None);
     end.unwrap();
-    assert_eq!(
-        records[1].values["policy/kl"], 0.0,
-        "before the first update the policy is its own reference"
-    );
+    assert!(records[1].values["policy/kl"] < 1e-9, "before the first update the policy is its own reference");
     assert!(records[1].values["policy/ratio_error"] < 1e-4);
     run(config(&parted, &settings), 0, Some(1)).0.unwrap();
     run(config(&parted, &settings), 0, None).0.unwrap();

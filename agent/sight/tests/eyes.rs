@@ -7,9 +7,9 @@ use std::sync::{Arc, LazyLock};
 use vigorl_agent::{Ask, Eyes, Finding, PolicyEyes, Sighting};
 use vigorl_geometry::DevicePixelRatio;
 use vigorl_interface::Screenshot;
-use vigorl_policy::{PolicyError, Preset, Sampling, ScriptedPolicy};
+use vigorl_policy::{Part, PolicyError, Preset, Sampling, ScriptedPolicy};
 use vigorl_reader::Reader;
-use vigorl_sight::{AutoEyes, ReaderEyes, SharedReader};
+use vigorl_sight::{AutoEyes, ReaderEyes, SharedReader, ToldByReader};
 use vigorl_tasks::scripted::Target;
 
 static READER: LazyLock<SharedReader> = LazyLock::new(|| {
@@ -225,4 +225,27 @@ fn where_readings_are_not_sure_the_policy_is_shown_what_is_around_them() {
     let (sighting, n_asked) = auto_in(&large(), "the green rectangle", &[&said], true);
     assert!(sighting.unwrap().grounding.turns.iter().all(|turn| turn.crop.is_none()));
     assert_eq!(n_asked, 1);
+}
+
+#[test]
+fn a_policy_is_told_where_words_of_the_instruction_stand_in_its_own_numbers() {
+    let mut policy = ScriptedPolicy::new(["<think> there (5, 5) </think>\n<answer> (5, 5) </answer>"]);
+    let (preset, sampling) = (Preset::web_grounding().without_zooms(), Sampling::greedy(512));
+    let (screenshot, target) = (page(), Target::from("open the page of Members"));
+    let ask = Ask { screenshot: &screenshot, target: &target, place: None, nth: 0, in_vain: None, read: &[] };
+    {
+        let eyes = PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling, maps: &[] };
+        let mut eyes = ToldByReader { eyes: Box::new(eyes), reader: READER.beside() };
+        eyes.find(&ask, &mut ()).unwrap();
+    }
+    let (conversation, _) = &policy.asked()[0];
+    let asked: String = conversation.messages.iter().flat_map(|m| &m.parts).filter_map(Part::text).collect();
+    let told = asked.split_once("Members (").expect(&asked).1;
+    let (x, y) = told.split_once(')').unwrap().0.split_once(", ").unwrap();
+    let reading = READER.beside().read(&screenshot.pixels).unwrap();
+    let line = reading.lines.iter().find(|line| line.text == "Members").unwrap();
+    let at = vigorl_geometry::Point::new(x.parse().unwrap(), y.parse().unwrap());
+    assert!(line.rect.contains(at), "{at:?} is not in {:?}", line.rect);
+    // Everyday words are not told, and nothing that the instruction does not say.
+    assert_eq!(told.lines().count(), 1, "{asked}");
 }
