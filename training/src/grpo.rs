@@ -45,6 +45,7 @@ use crate::objective::policy_loss;
 use crate::optim::Optimizer;
 use crate::play::{PlayedStep, Players, Sources, Worlds};
 use crate::plot;
+use crate::said::said;
 use crate::schedule::lr_share;
 use crate::step::{Stepped, take_step};
 use crate::trees::{pack, places};
@@ -297,6 +298,9 @@ impl<'a> Run<'a> {
             let groups = step.groups.iter().skip(share).step_by(n_shares);
             jobs_of_share.push(batches.jobs(step, groups, old.as_ref())?);
         }
+        if self.state.step.is_multiple_of(self.config.run.eval_every) {
+            self.write_rows(step, &jobs_of_share[0].0)?;
+        }
         let mut first_use = true;
         let n_steps = self.config.run.steps;
         let lr = lr_share(self.state.step, n_steps, &self.config.optimizer.schedule);
@@ -330,6 +334,15 @@ impl<'a> Run<'a> {
             updates.push(stepped);
         }
         Ok(updates)
+    }
+
+    /// A few rows of the step, for a person to look at.
+    fn write_rows(&self, step: &Compared, jobs: &[Job]) -> Result<(), TrainingError> {
+        const ROWS: usize = 4;
+        let rows: Vec<_> = jobs.iter().flat_map(|job| &job.rows).take(ROWS).collect();
+        let page = said(&self.checkpoint, &rows, &step.advantage_of, self.state.step + 1);
+        let path = self.folder("rows.html");
+        write_whole(&path, page.as_bytes()).map_err(TrainingError::file("write", &path))
     }
 
     fn record(&self, step: &Compared, updates: &[Stepped<Reinforced>]) -> Record {

@@ -48,6 +48,7 @@ pub mod play;
 pub mod plot;
 pub mod published;
 pub mod question;
+mod said;
 pub mod sample;
 pub mod schedule;
 pub mod seed;

@@ -184,6 +184,10 @@ fn what_is_rewarded_becomes_more_likely() {
     );
     assert!(dir.path().join("run/model/model.safetensors").exists());
     assert!(dir.path().join("run/curves.png").exists());
+    let rows = std::fs::read_to_string(dir.path().join("run/rows.html")).unwrap();
+    assert!(
+        rows.contains("class=\"up\"") && rows.contains("class=\"down\"") && rows.contains("visual tokens]")
+    );
 }
 
 #[test]
