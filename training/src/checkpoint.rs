@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
+use safetensors::SafeTensorError;
 use serde::{Deserialize, Serialize};
 use vigorl_qwen::{WeightFormat, Weights};
 
@@ -284,7 +285,10 @@ fn write_model(
 /// Writes safetensors with the metadata that transformers insists on.
 pub(crate) fn write_tensors(path: &Path, tensors: Vec<(String, Tensor)>) -> Result<(), TrainingError> {
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize_to_file(tensors, Some(metadata), path).map_err(TrainingError::content(path))
+    safetensors::serialize_to_file(tensors, Some(metadata), path).map_err(|error| match error {
+        SafeTensorError::IoError(source) => TrainingError::file("write", path)(source),
+        error => TrainingError::content(path)(error),
+    })
 }
 
 pub(crate) fn write_atomically(
