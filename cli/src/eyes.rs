@@ -117,8 +117,11 @@ impl LoadedEyes {
             }
             Self::Reader(reader) => reader.eyes(),
             Self::Policy(policy, reader) => {
-                let eyes: Box<dyn Eyes> = Box::new(policy.spoken_to(preset));
-                reader.iter().fold(eyes, |eyes, reader| reader.telling(eyes))
+                let eyes = Box::new(policy.spoken_to(preset));
+                match reader {
+                    Some(reader) => reader.telling(eyes),
+                    None => eyes,
+                }
             }
             Self::Places => Box::new(PlaceEyes),
         }
@@ -135,17 +138,19 @@ impl LoadedEyes {
     /// Whoever can look at pixels for clauses.
     pub(crate) fn senses(&self, settings: &Settings) -> anyhow::Result<Box<dyn Senses>> {
         Ok(match self {
-            Self::Auto(reader, ..) | Self::Reader(reader) => reader.senses(),
-            Self::Policy(..) | Self::Places if reading::is_there() => load_reader(settings)?.senses(),
-            Self::Policy(..) | Self::Places => Box::new(Blind),
+            Self::Auto(reader, ..) | Self::Reader(reader) | Self::Policy(_, Some(reader)) => reader.senses(),
+            Self::Policy(_, None) | Self::Places if reading::is_there() => load_reader(settings)?.senses(),
+            Self::Policy(_, None) | Self::Places => Box::new(Blind),
         })
     }
 
     /// Whoever reads all text for a record.
     pub(crate) fn for_record(&self, settings: &Settings) -> anyhow::Result<Box<dyn ReadTexts>> {
         Ok(match self {
-            Self::Auto(reader, ..) | Self::Reader(reader) => reader.for_record(),
-            Self::Policy(..) | Self::Places => load_reader(settings)?.for_record(),
+            Self::Auto(reader, ..) | Self::Reader(reader) | Self::Policy(_, Some(reader)) => {
+                reader.for_record()
+            }
+            Self::Policy(_, None) | Self::Places => load_reader(settings)?.for_record(),
         })
     }
 

@@ -14,7 +14,7 @@ use candle_core::{DType, Device, Tensor};
 use image::{Rgb, RgbImage};
 use rand::RngExt;
 use serde_json::{Value, json};
-use support::{config, encoder, model, pages, some_pages, weighted_loss};
+use support::{check_slopes, config, encoder, model, pages, some_pages};
 use vigorl_policy::{Conversation, Message, Part, Policy as _, Role, Sampling};
 use vigorl_qwen::{
     Checkpoint, Engine, KvCache, LoadOptions, Model, ModelSource, Probe, WeightFormat, inspect_forward,
@@ -89,22 +89,7 @@ fn gradients_of_adapters_are_those_of_finite_differences() {
     let gradients = contribution(&trained, &Work::Turns(batch.clone()), &encoder).unwrap().gradients;
     // Seven projections in two layers; two in the tower's two blocks, and one of the merger.
     assert_eq!(gradients.len(), 2 * (7 * 2 + 2 * 2 + 1));
-    for (parameter, gradient) in trained.moving.iter().zip(&gradients) {
-        let gradient = gradient.as_ref().unwrap();
-        let length = f64::from(gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap()).sqrt();
-        assert!(length > 0.0, "{} has no gradient", parameter.name);
-        let original = parameter.var.as_tensor().copy().unwrap();
-        let step = 2e-3;
-        let at = |sign: f64| {
-            let moved = (&original + (gradient * (sign * step / length)).unwrap()).unwrap();
-            parameter.var.set(&moved).unwrap();
-            weighted_loss(&trained, &batch, &encoder)
-        };
-        let slope = (at(1.0) - at(-1.0)) / (2.0 * step);
-        parameter.var.set(&original).unwrap();
-        let difference = (slope - length).abs();
-        assert!(difference < 0.02 * length + 0.02, "{}: slope {slope}, gradient {length}", parameter.name);
-    }
+    check_slopes(&trained, &batch, &encoder, &gradients);
 }
 
 /// Logits of a text that is read in three parts: many tokens, one, and a few.

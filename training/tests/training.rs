@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Tensor;
-use support::{config, encoder, model, pages, some_pages, weighted_loss};
+use support::{check_slopes, config, encoder, model, pages, some_pages, weighted_loss};
 use vigorl_training::checkpoint::read_weights;
 use vigorl_training::config::{Freeze, QuestionMix, SftConfig};
 use vigorl_training::fresh::tensor_shapes;
@@ -31,24 +31,7 @@ fn gradients_are_those_of_finite_differences() {
     let batch = encoder.pack(&some_pages(&encoder, &data, 2)).unwrap();
     let work = Work::Turns(batch.clone());
     let gradients = contribution(&trained, &work, &encoder).unwrap().gradients;
-    // Along the gradient itself the slope is its squared length; single entries would drown in f32 noise.
-    for (parameter, gradient) in trained.moving.iter().zip(&gradients) {
-        let gradient = gradient.as_ref().unwrap();
-        let squared = gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
-        assert!(squared > 0.0, "{} has no gradient", parameter.name);
-        let original = parameter.var.as_tensor().copy().unwrap();
-        let length = f64::from(squared).sqrt();
-        let step = 2e-3;
-        let at = |sign: f64| {
-            let moved = (&original + (gradient * (sign * step / length)).unwrap()).unwrap();
-            parameter.var.set(&moved).unwrap();
-            weighted_loss(&trained, &batch, &encoder)
-        };
-        let slope = (at(1.0) - at(-1.0)) / (2.0 * step);
-        parameter.var.set(&original).unwrap();
-        let difference = (slope - length).abs();
-        assert!(difference < 0.02 * length + 0.02, "{}: slope {slope}, gradient {length}", parameter.name);
-    }
+    check_slopes(&trained, &batch, &encoder, &gradients);
 }
 
 #[test]

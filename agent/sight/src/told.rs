@@ -18,7 +18,7 @@ impl NamesTexts for SharedReader {
             Ok(reading) => reading,
             // Then the policy looks without.
             Err(ReaderError::TooLarge { .. } | ReaderError::Stopped) => return Ok(Vec::new()),
-            Err(error) => return Err(PolicyError::Backend(Box::new(error))),
+            Err(error) => return Err(PolicyError::Beside(error.into())),
         };
         let named = named_texts(&reading, instruction).into_iter();
         Ok(named.map(|named| ReadText { text: named.text, at: named.at }).collect())
