@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
 
+#[path = "support/slopes.rs"]
+mod slopes;
 mod support;
 
 use std::collections::BTreeMap;
@@ -14,7 +16,8 @@ use candle_core::{DType, Device, Tensor};
 use image::{Rgb, RgbImage};
 use rand::RngExt;
 use serde_json::{Value, json};
-use support::{check_slopes, config, encoder, model, pages, some_pages};
+use slopes::check_slopes;
+use support::{config, encoder, model, pages, some_pages};
 use vigorl_policy::{Conversation, Message, Part, Policy as _, Role, Sampling};
 use vigorl_qwen::{
     Checkpoint, Engine, KvCache, LoadOptions, Model, ModelSource, Probe, WeightFormat, inspect_forward,

@@ -2,13 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
 
+#[path = "support/slopes.rs"]
+mod slopes;
 mod support;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Tensor;
-use support::{check_slopes, config, encoder, model, pages, some_pages, weighted_loss};
+use slopes::check_slopes;
+use support::{config, encoder, model, pages, some_pages};
 use vigorl_training::checkpoint::read_weights;
 use vigorl_training::config::{Freeze, QuestionMix, SftConfig};
 use vigorl_training::fresh::tensor_shapes;
