@@ -3,6 +3,8 @@
 //! Invariant: eyes look and say what they found; they act on nothing. What a policy says is data, so an answer that
 //! cannot be read is a [`Finding`], never an error.
 
+use std::sync::Arc;
+
 use vigorl_geometry::crop::PlannedCrop;
 use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_interface::Screenshot;
@@ -280,6 +282,40 @@ impl Eyes for ToldEyes<'_> {
     fn find(&mut self, ask: &Ask<'_>, observer: &mut dyn GroundObserver) -> Result<Sighting, PolicyError> {
         let read = self.texts.named_texts(ask.screenshot, &ask.target.description)?;
         self.eyes.find(&Ask { read: &read, in_vain: ask.in_vain.clone(), ..*ask }, observer)
+    }
+
+    fn may_err(&self) -> bool {
+        self.eyes.may_err()
+    }
+
+    fn may_differ(&self) -> bool {
+        self.eyes.may_differ()
+    }
+}
+
+/// Eyes that are shown an empty screen instead of the one that is there: whatever is solved so was not seen.
+pub struct BlindfoldedEyes<'a> {
+    /// Who looks.
+    pub eyes: &'a mut dyn Eyes,
+}
+
+impl std::fmt::Debug for BlindfoldedEyes<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BlindfoldedEyes").field("eyes", &self.eyes.name()).finish()
+    }
+}
+
+impl Eyes for BlindfoldedEyes<'_> {
+    fn name(&self) -> &str {
+        self.eyes.name()
+    }
+
+    fn find(&mut self, ask: &Ask<'_>, observer: &mut dyn GroundObserver) -> Result<Sighting, PolicyError> {
+        const GRAY: image::Rgb<u8> = image::Rgb([128; 3]);
+        let (width, height) = ask.screenshot.pixels.dimensions();
+        let pixels = Arc::new(image::RgbImage::from_pixel(width, height, GRAY));
+        let screenshot = Screenshot { pixels, ..ask.screenshot.clone() };
+        self.eyes.find(&Ask { screenshot: &screenshot, in_vain: ask.in_vain.clone(), ..*ask }, observer)
     }
 
     fn may_err(&self) -> bool {

@@ -853,10 +853,10 @@ pub(crate) enum DataCommand {
 pub(crate) struct DataAppArgs {
     /// The folder to write, which must be new or empty
     pub(crate) folder: PathBuf,
-    /// Task files; of each, the page that it starts on is shown
-    #[arg(value_name = "TASK", required = true)]
-    pub(crate) tasks: Vec<PathBuf>,
-    /// Episodes of each part of each task, if it draws variables
+    /// Task files or other environments (`vigorl env list`); of each, the page that it starts on is shown
+    #[arg(value_name = "NAME", required = true)]
+    pub(crate) names: Vec<String>,
+    /// Episodes of each part of each, if there are so many
     #[arg(long, default_value_t = 8, value_parser = at_least_one())]
     pub(crate) episodes: u64,
     /// How often each page is scrolled down

@@ -49,7 +49,8 @@ use crate::said::said;
 use crate::schedule::lr_share;
 use crate::step::{Stepped, take_step};
 use crate::trees::{pack, places};
-use crate::update::{Batches, Job, Reinforced};
+use crate::update::{Batches, Job, Reinforced, Said};
+use crate::warm_start::Lessons;
 use crate::work::{Contribution, Seen as _, Trained, frozen_model};
 use crate::workers::Workers;
 
@@ -133,6 +134,10 @@ struct Run<'a> {
     trained: Trained,
     /// The model that the run began with, if the distance to it counts.
     reference: Option<Model>,
+    /// What is taught beside rewards.
+    lessons: Option<Lessons>,
+    /// The model that the run began with, by its name.
+    begins_with: String,
     optimizer: Optimizer,
     workers: Workers,
     checkpoints: Checkpoints,
@@ -148,7 +153,8 @@ impl<'a> Run<'a> {
     ) -> Result<Self, TrainingError> {
         let dir = config.run.output_dir.clone();
         fs::create_dir_all(&dir).map_err(TrainingError::file("create", &dir))?;
-        let source = match &*config.init.model {
+        let begins_with = config.begins_with()?;
+        let source = match &*begins_with {
             "nano" => ModelSource::Nano,
             folder => ModelSource::Dir(PathBuf::from(folder)),
         };
@@ -201,6 +207,7 @@ impl<'a> Run<'a> {
             state.check_seed(config.run.seed, &dir)?;
             optimizer.resume(&trained.moving, &saved.0, state.reward.n_moves, folder)?;
         }
+        let lessons = Lessons::open(&config, &trained.files, worlds)?;
         let workers = Workers::new(config.run.workers)?;
         let log = MetricsLog::open(&dir.join("metrics.jsonl"), state.step)?;
         let path = dir.join("config.toml");
@@ -213,6 +220,8 @@ impl<'a> Run<'a> {
             checkpoint,
             trained,
             reference,
+            lessons,
+            begins_with,
             optimizer,
             workers,
             checkpoints,
@@ -305,12 +314,22 @@ impl<'a> Run<'a> {
         let n_steps = self.config.run.steps;
         let lr = lr_share(self.state.step, n_steps, &self.config.optimizer.schedule);
         let mut updates = Vec::new();
-        for (jobs, n_beside) in jobs_of_share {
+        for (share, (jobs, n_beside)) in jobs_of_share.into_iter().enumerate() {
             if jobs.is_empty() {
                 continue;
             }
-            let Self { trained, optimizer, workers, checkpoint, .. } = self;
+            let Self { trained, optimizer, workers, checkpoint, lessons, .. } = self;
+            let weight = jobs.iter().map(Said::weight).sum::<f64>() + n_beside;
+            let n_lessons = lessons.as_ref().map_or(0, |lessons| lessons.per_move as u64);
+            let path = [self.state.step, share as u64 * n_lessons];
+            let taught = (0..n_lessons).map(|number| Job::Taught([path[0], path[1] + number]));
+            let jobs: Vec<Job> = jobs.into_iter().map(Job::Said).chain(taught).collect();
             let compute = |job: &Job| -> Result<Contribution<Reinforced>, TrainingError> {
+                let job = match (job, lessons.as_ref()) {
+                    (Job::Said(job), _) => job,
+                    (Job::Taught(path), Some(lessons)) => return lessons.contribution(trained, *path, weight),
+                    (Job::Taught(_), None) => unreachable!("lessons are numbered where there are some"),
+                };
                 let batch = pack(checkpoint, &job.rows, &Device::Cpu, DType::F32)?;
                 let (gradients, outcomes) = trained.gradients(&batch, |pass| {
                     let logits = trained.model.logits_at(pass, &places(&job.rows))?;
@@ -337,7 +356,7 @@ impl<'a> Run<'a> {
     }
 
     /// A few rows of the step, for a person to look at.
-    fn write_rows(&self, step: &Compared, jobs: &[Job]) -> Result<(), TrainingError> {
+    fn write_rows(&self, step: &Compared, jobs: &[Said]) -> Result<(), TrainingError> {
         const ROWS: usize = 4;
         let rows: Vec<_> = jobs.iter().flat_map(|job| &job.rows).take(ROWS).collect();
         let page = said(&self.checkpoint, &rows, &step.advantage_of, self.state.step + 1);
@@ -363,6 +382,9 @@ impl<'a> Run<'a> {
             record.set("policy/clip_share", share(seen.n_clipped as f64));
             record.set("policy/dual_clip_share", share(seen.n_dual_clipped as f64));
             record.set("policy/entropy", share(seen.entropy));
+        }
+        if seen.n_lessons > 0 {
+            record.set("loss/lessons", seen.lessons_loss / seen.n_lessons as f64);
         }
         record.set("optim/skipped_steps", self.state.reward.n_skipped as f64);
         record.set(
@@ -457,7 +479,7 @@ impl<'a> Run<'a> {
         let Trained { files, parameters, .. } = &self.trained;
         match self.trained.adapters() {
             Some(adapters) => {
-                let base = &self.config.init.model;
+                let base = &self.begins_with;
                 self.checkpoints.save_adapters(&adapters, base, &optimizer, &self.state, &[])?;
             }
             None => {
@@ -475,7 +497,7 @@ impl<'a> Run<'a> {
             Some(adapters) => {
                 let merged = adapters.merged(base)?;
                 export_tensors(&folder, files, merged, Precision::Half)?;
-                adapters.write(&self.folder(&format!("{name}-adapter")), &self.config.init.model)
+                adapters.write(&self.folder(&format!("{name}-adapter")), &self.begins_with)
             }
             None => export(&folder, files, parameters, Precision::Half),
         }

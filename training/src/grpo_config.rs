@@ -12,6 +12,7 @@ use crate::advantage::Scale;
 use crate::config::{Check, OptimizerConfig};
 use crate::error::TrainingError;
 use crate::objective::ObjectiveConfig;
+use crate::warm_start::WarmStartConfig;
 
 /// What a file may begin with: `preset = "nano"`.
 pub const PRESETS: [(&str, &str); 2] =
@@ -46,6 +47,9 @@ pub struct GrpoConfig {
     /// What is measured on episodes that are never learned from.
     #[serde(default)]
     pub heldout: Vec<HeldOutConfig>,
+    /// What is taught before anything is learned from reward.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_start: Option<WarmStartConfig>,
     /// What turns the run into a control of itself.
     pub control: ControlConfig,
 }
@@ -182,6 +186,9 @@ pub struct HeldOutConfig {
 pub struct ControlConfig {
     /// Rewards change hands among all samples of a step before anything is learned from them.
     pub permute_rewards: bool,
+    /// Policy and reader are shown an empty screen, in learning and in measuring.
+    #[serde(default)]
+    pub blank_screen: bool,
 }
 
 impl HeldOutConfig {
@@ -192,6 +199,18 @@ impl HeldOutConfig {
 }
 
 impl GrpoConfig {
+    /// The model that learning by reward begins with: what the warm start made, or the one that was named.
+    ///
+    /// # Errors
+    /// If the recipe of the warm start cannot be used.
+    pub fn begins_with(&self) -> Result<String, TrainingError> {
+        let warm_start = self.warm_start()?;
+        Ok(warm_start.map_or_else(
+            || self.init.model.clone(),
+            |warm_start| warm_start.model().display().to_string(),
+        ))
+    }
+
     /// The adapters, if they are what moves.
     pub(crate) fn adapters(&self) -> Option<&LoraConfig> {
         self.lora.as_ref().filter(|lora| lora.rank > 0)
@@ -270,6 +289,12 @@ impl GrpoConfig {
         check.optimizer(&self.optimizer)?;
         for (index, set) in self.heldout.iter().enumerate() {
             check.positive(&format!("heldout[{index}].episodes"), set.episodes as f64)?;
+        }
+        if let Some(warm_start) = &self.warm_start {
+            check.positive("warm_start.episodes", warm_start.episodes as f64)?;
+            check.share("warm_start.practice_share", warm_start.practice_share)?;
+            check.not_negative("warm_start.lessons_weight", warm_start.lessons_weight)?;
+            check.positive("warm_start.lessons_per_move", warm_start.lessons_per_move as f64)?;
         }
         Ok(())
     }

@@ -183,8 +183,11 @@ impl LabelledPage {
     }
 }
 
-/// What an instruction asks for, without the verb.
+/// What an instruction asks for, without the verb; of a thing in a row, the row, which says it in fewer words.
 fn name_in(instruction: &str) -> &str {
+    if let Some((_, row)) = instruction.split_once(" in the row of ") {
+        return row.trim_end_matches('.');
+    }
     let without_verb = ["click on ", "click ", "Click on ", "Click "]
         .iter()
         .find_map(|verb| instruction.strip_prefix(verb))
@@ -224,6 +227,7 @@ mod tests {
             ("Click on the Save button.", "Save button"),
             ("the bold icon", "bold icon"),
             ("clickable area", "clickable area"),
+            ("the Edit button in the row of Red Fox", "Red Fox"),
         ] {
             assert_eq!(name_in(instruction), name);
         }

@@ -16,7 +16,7 @@
 //! | [`published`] | random checkpoints of the published sizes, for measuring speed |
 //! | [`grpo`], [`grpo_config`], [`play`] | learning by reward: the loop, its file, its episodes |
 //! | [`advantage`], [`objective`], [`trees`] | how much better than its group; the loss of a sampled token; rows of what was said |
-//! | [`lessons`] | screens with named boxes, to teach with |
+//! | [`lessons`], [`warm_start`] | screens with named boxes, to teach with; what is taught before reward |
 //! | [`mod@bench`] | a fixed step of the embedded policy, to measure and to hand to another program |
 //! | [`work`], [`step`] | a model under training; what a micro-batch contributes; one step of the optimizer |
 //! | [`seed`], [`workers`] | random streams; threads that compute whole micro-batches |
@@ -57,7 +57,9 @@ pub mod step;
 pub mod tokenizer;
 pub mod transcript;
 pub mod trees;
+mod teacher;
 mod update;
+pub mod warm_start;
 pub mod work;
 pub mod workers;
 
@@ -67,3 +69,5 @@ pub use grpo::{GrpoEnd, GrpoProgress, run_grpo};
 pub use grpo_config::GrpoConfig;
 pub use play::Worlds;
 pub use sft::{SftEnd, SftProgress, run_sft};
+pub use teacher::LoadTexts;
+pub use warm_start::WarmStart;

@@ -245,6 +245,7 @@ impl Players<'_> {
                 policy: &of_thread,
                 preset,
                 sampling,
+                is_blindfolded: self.config.control.blank_screen,
                 said_by: &said_by,
                 images,
                 settle_cap: Duration::from_secs_f64(play.settle_secs),

@@ -4,19 +4,14 @@
 //! run that was interrupted and resumed writes the same numbers as one that was not.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
-use rand::RngExt;
-use vigorl_agent::NamesTexts;
 use vigorl_files::write_whole;
 use vigorl_qwen::{Checkpoint, Model, ModelSource, WeightFormat};
-use vigorl_tasks::Failure;
-use vigorl_tasks::sources::Part;
 
 use crate::checkpoint::{
     Checkpoints, Precision, TrainerState, export, named_weights, read_trainer, read_weights,
@@ -26,17 +21,15 @@ use crate::error::TrainingError;
 use crate::evaluate::evaluate;
 use crate::files::ModelFiles;
 use crate::fresh;
-use crate::lessons::LessonSet;
 use crate::loss::TokenKind;
 use crate::metrics::{MetricsLog, Record, Tally};
 use crate::optim::Optimizer;
 use crate::plot;
-use crate::sample::Encoder;
 use crate::schedule::lr_share;
-use crate::seed::stream;
 use crate::step::{Stepped, take_step};
+use crate::teacher::{LoadTexts, Teacher};
 use crate::transcript::transcript;
-use crate::work::{Taught, Trained, Work, contribution, draw_work};
+use crate::work::{Taught, Trained, Work, draw_work};
 use crate::workers::Workers;
 
 /// How far a run has come, after every step.
@@ -68,19 +61,18 @@ pub enum SftEnd {
     },
 }
 
-/// Trains as the configuration file says, resuming the run in its output folder if there is one.
+/// Trains as the configuration says, resuming the run in its output folder if there is one.
 ///
 /// `cancelled` is looked at between steps; `texts` loads whoever reads for a policy that is told texts.
 ///
 /// # Errors
 /// [`TrainingError`]; everything up to the last checkpoint stays usable.
 pub fn run_sft(
-    config_path: &Path,
-    texts: &mut dyn FnMut() -> Result<Box<dyn NamesTexts>, Failure>,
+    config: SftConfig,
+    texts: &mut LoadTexts<'_>,
     cancelled: &AtomicBool,
     progress: &mut dyn FnMut(&SftProgress),
 ) -> Result<SftEnd, TrainingError> {
-    let config = SftConfig::read(config_path)?;
     let mut run = Run::prepare(config, texts)?;
     let total = run.config.total_steps();
     while run.state.step < total {
@@ -101,8 +93,7 @@ struct Run {
     config: SftConfig,
     trained: Trained,
     optimizer: Optimizer,
-    encoder: Encoder,
-    data: Data,
+    teacher: Teacher,
     workers: Workers,
     checkpoints: Checkpoints,
     log: MetricsLog,
@@ -124,7 +115,7 @@ struct SinceLog {
 impl Run {
     fn prepare(
         config: SftConfig,
-        texts: &mut dyn FnMut() -> Result<Box<dyn NamesTexts>, Failure>,
+        texts: &mut LoadTexts<'_>,
     ) -> Result<Self, TrainingError> {
         let dir = config.run.output_dir.clone();
         fs::create_dir_all(&dir).map_err(TrainingError::file("create", &dir))?;
@@ -155,22 +146,16 @@ impl Run {
             state.check_seed(config.run.seed, &dir)?;
             optimizer.resume(&trained.moving, &saved.0, state.step, folder)?;
         }
-        let encoder = Encoder::new(&trained.files, config.policy.preset(), &config.loss)?;
-        let mut data = open_data(&config)?;
-        if config.policy.told_texts {
-            let mut texts = texts().map_err(|error| TrainingError::Row(error.to_string()))?;
-            data.values_mut().try_for_each(|set| set.tell(&mut *texts))?;
-        }
+        let teacher = Teacher::new(&config, &trained.files, texts)?;
         let workers = Workers::new(config.run.workers)?;
         let log = MetricsLog::open(&dir.join("metrics.jsonl"), state.step)?;
         write_settings(&config, state.step)?;
-        write_rows(&config, &encoder, &trained.model, &data)?;
+        write_rows(&config, &teacher, &trained.model)?;
         Ok(Self {
             config,
             trained,
             optimizer,
-            encoder,
-            data,
+            teacher,
             workers,
             checkpoints,
             log,
@@ -185,20 +170,8 @@ impl Run {
         let step = self.state.step;
         let stage = self.config.stage_at(step).1.clone();
         let share = self.lr_share(step, &stage);
-        let Self { config, trained, optimizer, encoder, data, workers, .. } = self;
-        let compute = |&micro: &u64| {
-            let seed = config.run.seed;
-            let mix = drawn_mix(&stage.mixes, stream(seed, &[step, micro, u64::MAX]).random());
-            let work = draw_work(
-                encoder,
-                &trained.model,
-                &data[&(mix.data.clone(), Part::Train)],
-                mix,
-                seed,
-                &[step, micro],
-            )?;
-            contribution(trained, &work, encoder)
-        };
+        let Self { config, trained, optimizer, teacher, workers, .. } = self;
+        let compute = |&micro: &u64| teacher.lesson(trained, &stage.mixes, config.run.seed, [step, micro]);
         let numbers: Vec<u64> = (0..stage.micro_batches as u64).collect();
         let stepped = take_step(trained, optimizer, workers, share, &numbers, 0.0, compute)?;
         if stepped.is_skipped {
@@ -253,8 +226,8 @@ impl Run {
             for set in &self.config.heldout {
                 evaluate(
                     &self.trained.model,
-                    &self.encoder,
-                    &self.data[&(set.data.clone(), Part::HeldOut)],
+                    &self.teacher.encoder,
+                    self.teacher.measured(&set.data),
                     set,
                     &self.workers,
                     &mut record,
@@ -324,21 +297,6 @@ fn read_model(folder: &Path) -> Result<(ModelFiles, BTreeMap<String, Tensor>), T
     Ok((files, weights))
 }
 
-/// Lesson sets by where they lie and which part of them is meant.
-type Data = BTreeMap<(PathBuf, Part), LessonSet>;
-
-fn open_data(config: &SftConfig) -> Result<Data, TrainingError> {
-    let taught = config.stages.iter().flat_map(|stage| &stage.mixes).map(|mix| (&mix.data, Part::Train));
-    let measured = config.heldout.iter().map(|set| (&set.data, Part::HeldOut));
-    let mut opened = BTreeMap::new();
-    for (path, part) in taught.chain(measured) {
-        if let Entry::Vacant(set) = opened.entry((path.clone(), part)) {
-            set.insert(LessonSet::open(path, part)?);
-        }
-    }
-    Ok(opened)
-}
-
 /// The resolved configuration, beside what it led to. One that was changed for a resume stays under the name
 /// of the step up to which it held.
 fn write_settings(config: &SftConfig, step: u64) -> Result<(), TrainingError> {
@@ -352,42 +310,21 @@ fn write_settings(config: &SftConfig, step: u64) -> Result<(), TrainingError> {
 }
 
 /// A few rows of every stage, for a person to look at.
-fn write_rows(
-    config: &SftConfig,
-    encoder: &Encoder,
-    model: &Model,
-    data: &Data,
-) -> Result<(), TrainingError> {
+fn write_rows(config: &SftConfig, teacher: &Teacher, model: &Model) -> Result<(), TrainingError> {
+    let encoder = &teacher.encoder;
     let mut batches = Vec::new();
     for (number, stage) in config.stages.iter().enumerate() {
         for (index, mix) in stage.mixes.iter().enumerate() {
             let few = MixConfig { pages: mix.pages.min(2), ..mix.clone() };
             let path = [u64::MAX, number as u64, index as u64];
-            if let Work::Turns(batch) = draw_work(
-                encoder,
-                model,
-                &data[&(mix.data.clone(), Part::Train)],
-                &few,
-                config.run.seed,
-                &path,
-            )? {
+            let (data, seed) = (teacher.taught(mix), config.run.seed);
+            if let Work::Turns(batch) = draw_work(encoder, model, data, &few, seed, &path)? {
                 batches.push((format!("stage {}, {}", stage.name, mix.data.display()), batch));
             }
         }
     }
     let path = config.run.output_dir.join("rows.html");
     write_whole(&path, transcript(encoder, &batches).as_bytes()).map_err(TrainingError::file("write", &path))
-}
-
-/// The mixture at `at` (0 to 1) of the weights laid end to end.
-fn drawn_mix(mixes: &[MixConfig], at: f64) -> &MixConfig {
-    let total: f64 = mixes.iter().map(|mix| mix.weight).sum();
-    let mut left = at * total;
-    let drawn = mixes.iter().find(|mix| {
-        left -= mix.weight;
-        left < 0.0
-    });
-    drawn.unwrap_or(&mixes[mixes.len() - 1])
 }
 
 /// The step at which each stage ends and the name of the next.

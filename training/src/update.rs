@@ -38,7 +38,7 @@ impl Batches<'_> {
         step: &Compared,
         groups: impl Iterator<Item = &'g GroupOfStep>,
         old: Option<&Model>,
-    ) -> Result<(Vec<Job>, f64), TrainingError> {
+    ) -> Result<(Vec<Said>, f64), TrainingError> {
         let GrpoConfig { objective, update, sampling, .. } = self.config;
         let mut taught = Vec::new();
         let mut n_beside = 0;
@@ -84,7 +84,7 @@ impl Batches<'_> {
                 weight: weight as f32,
             });
             let drawn = drawn.collect();
-            jobs.push(Job { rows, drawn });
+            jobs.push(Said { rows, drawn });
         }
         if let Some(reference) = self.reference {
             let found = self.score(reference, &jobs, sampling.temperature)?;
@@ -106,9 +106,9 @@ impl Batches<'_> {
     }
 
     /// The log-probabilities of what was said under a model, job by job.
-    fn score(&self, model: &Model, jobs: &[Job], temperature: f64) -> Result<Vec<Vec<f32>>, TrainingError> {
+    fn score(&self, model: &Model, jobs: &[Said], temperature: f64) -> Result<Vec<Vec<f32>>, TrainingError> {
         let checkpoint = self.checkpoint;
-        let score = |job: &Job| -> Result<Vec<f32>, TrainingError> {
+        let score = |job: &Said| -> Result<Vec<f32>, TrainingError> {
             let batch = pack(checkpoint, &job.rows, &Device::Cpu, DType::F32)?;
             let pass = model.packed(&batch)?;
             let ids: Vec<u32> = job.drawn.iter().map(|drawn| drawn.id).collect();
@@ -118,13 +118,18 @@ impl Batches<'_> {
     }
 }
 
-/// One micro-batch.
-pub(crate) struct Job {
+/// One micro-batch of what was said.
+pub(crate) struct Said {
     pub(crate) rows: Vec<Tree>,
     pub(crate) drawn: Vec<Drawn>,
 }
 
-impl Job {
+impl Said {
+    /// The weight of all its tokens.
+    pub(crate) fn weight(&self) -> f64 {
+        self.drawn.iter().map(|drawn| f64::from(drawn.weight)).sum()
+    }
+
     pub(crate) fn contribution(
         &self,
         gradients: Vec<Option<Tensor>>,
@@ -150,6 +155,14 @@ impl Job {
     }
 }
 
+/// One micro-batch of a move of the weights.
+pub(crate) enum Job {
+    /// Of what was said.
+    Said(Said),
+    /// The lesson of this number.
+    Taught([u64; 2]),
+}
+
 /// What an update saw of its tokens; sums.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reinforced {
@@ -160,6 +173,9 @@ pub(crate) struct Reinforced {
     pub(crate) entropy: f64,
     /// Largest distance from 1 of a token's probability over the one that the sampler recorded.
     pub(crate) ratio_error: f64,
+    /// Mean losses of lessons, added up, and how many there were.
+    pub(crate) lessons_loss: f64,
+    pub(crate) n_lessons: u64,
 }
 
 impl Seen for Reinforced {
@@ -170,6 +186,8 @@ impl Seen for Reinforced {
         self.kl += other.kl;
         self.entropy += other.entropy;
         self.ratio_error = self.ratio_error.max(other.ratio_error);
+        self.lessons_loss += other.lessons_loss;
+        self.n_lessons += other.n_lessons;
     }
 }
 

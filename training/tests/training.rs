@@ -66,11 +66,9 @@ fn two_micro_batches_of_one_page_are_one_of_two() {
 }
 
 fn run(config: &SftConfig, stop_after: Option<u64>) -> (SftEnd, Vec<f64>) {
-    let path = config.run.output_dir.parent().unwrap().join("config.toml");
-    std::fs::write(&path, toml::to_string(config).unwrap()).unwrap();
     let cancelled = AtomicBool::new(false);
     let mut losses = Vec::new();
-    let end = run_sft(&path, &mut || Err("nobody reads".into()), &cancelled, &mut |progress| {
+    let end = run_sft(config.clone(), &mut || Err("nobody reads".into()), &cancelled, &mut |progress| {
         losses.push(progress.loss);
         cancelled.store(Some(progress.step) == stop_after, Ordering::Relaxed);
     });
@@ -156,9 +154,7 @@ fn a_resume_keeps_the_seed_and_what_the_configuration_was() {
     assert!(read("config.toml").contains("clip_norm = 0.5"));
 
     config.run.seed += 1;
-    let path = dir.path().join("config.toml");
-    std::fs::write(&path, toml::to_string(&config).unwrap()).unwrap();
-    let refused = run_sft(&path, &mut || Err("nobody reads".into()), &AtomicBool::new(false), &mut |_| {})
+    let refused = run_sft(config, &mut || Err("nobody reads".into()), &AtomicBool::new(false), &mut |_| {})
         .unwrap_err()
         .to_string();
     assert!(refused.contains("began with seed 1") && refused.contains("says 2"), "{refused}");

@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use vigorl_agent::{
-    Agent, Cancel, Checks, Ending, Eyes, Hands, Held, Leash, NamesTexts, ToldEyes, TowardsGoal, WatchError,
+    Agent, BlindfoldedEyes, Cancel, Checks, Ending, Eyes, Hands, Held, Leash, NamesTexts, ToldEyes, TowardsGoal, WatchError,
     run_episode,
 };
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
@@ -78,6 +78,8 @@ pub struct Collecting<'a> {
     pub preset: &'a Preset,
     /// How it is sampled; seeds are those of the keys.
     pub sampling: &'a Sampling,
+    /// Whether policy and reader are shown an empty screen: a control.
+    pub is_blindfolded: bool,
     /// Who it is.
     pub said_by: &'a SaidBy,
     /// Where pictures are kept.
@@ -474,6 +476,13 @@ fn play(
             &mut told
         }
         None => &mut eyes,
+    };
+    let mut blindfolded;
+    let looking: &mut dyn Eyes = if how.is_blindfolded {
+        blindfolded = BlindfoldedEyes { eyes: looking };
+        &mut blindfolded
+    } else {
+        looking
     };
     let mut agent = Agent {
         eyes: looking,

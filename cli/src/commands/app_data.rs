@@ -11,25 +11,25 @@ use anyhow::Context as _;
 use serde_json::json;
 use vigorl_files::write_whole;
 use vigorl_geometry::{Point, Rect, Screen};
-use vigorl_interface::{Act, Action, Screenshot};
+use vigorl_interface::{Act, Action, Driver, Screenshot};
 use vigorl_rollouts::Images;
 use vigorl_runs::ReadTexts;
 use vigorl_tasks::scripted::{
-    Place, Plan, Script, ScriptedTask, ScriptedWorld, Step, Surroundings, Target, What, things,
+    Place, Plan, Script, ScriptedTask, ScriptedWorld, Step, Surroundings, Target, Thing, What, things,
 };
-use vigorl_tasks::sources::Part;
-use vigorl_tasks::{Environment as _, Senses, dismiss_dialogs};
+use vigorl_tasks::sources::{Part, Source, Stage};
+use vigorl_tasks::{Environment, Failure, Senses, dismiss_dialogs};
 
 use crate::args::DataAppArgs;
 use crate::commands::run::folder_of;
-use crate::commands::{Form, pretty, sources};
+use crate::commands::{Form, browser, pretty, sources};
 use crate::exit::{Ending, usage};
 use crate::reading::{self, LoadedReader};
 use crate::settings::Settings;
 use crate::{env, interrupt, terminal};
 
 /// The list of pairs: an environment of its own (`vigorl env list`).
-const LIST: &str = "pairs.jsonl";
+pub(crate) const LIST: &str = "pairs.jsonl";
 /// Lines that are read less surely are no pairs.
 const MIN_CONFIDENCE: f32 = 0.9;
 /// Longer lines are sentences.
@@ -37,14 +37,55 @@ const MAX_CHARACTERS: usize = 40;
 /// Share of what is on view by which a page is scrolled.
 const SCROLLED: f64 = 0.8;
 
-/// Writes the pairs of all tasks.
+/// `vigorl data app`: writes the pairs of all that was named.
 pub(crate) fn app(args: &DataAppArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
-    let folder = &args.folder;
+    let wanted = Wanted { names: &args.names, episodes: args.episodes, scrolls: args.scrolls };
+    let written = write(&args.folder, &wanted, settings, &|| cancel.is_set())?;
+    let Written { list, n_pairs, n_pictures, by } = &written;
+    terminal::data(&match form {
+        Form::Json => {
+            pretty(&json!({ "list": list, "n_pairs": n_pairs, "n_pictures": n_pictures, "by": by }))
+        }
+        Form::Text => {
+            let by: Vec<String> = by.iter().map(|(by, n)| format!("{n} by {by}")).collect();
+            format!("{n_pairs} pairs on {n_pictures} pictures in {}: {}", list.display(), by.join(", "))
+        }
+    });
+    Ok(if cancel.is_set() { Ending::Interrupted } else { Ending::Done })
+}
+
+/// What is shown.
+pub(crate) struct Wanted<'a> {
+    /// Tasks and environments.
+    pub(crate) names: &'a [String],
+    /// Episodes of each part of each, if there are so many.
+    pub(crate) episodes: u64,
+    /// How often each page is scrolled down.
+    pub(crate) scrolls: u64,
+}
+
+/// What came of it.
+pub(crate) struct Written {
+    pub(crate) list: PathBuf,
+    pub(crate) n_pairs: usize,
+    pub(crate) n_pictures: usize,
+    /// How many pairs who named.
+    pub(crate) by: BTreeMap<&'static str, usize>,
+}
+
+/// Writes pairs into a new folder; what was found until somebody asked to stop.
+pub(crate) fn write(
+    folder: &Path,
+    wanted: &Wanted<'_>,
+    settings: &Settings,
+    is_cancelled: &dyn Fn() -> bool,
+) -> anyhow::Result<Written> {
     if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(usage(format!("`{}` is not empty: name a new folder", folder.display())));
     }
-    let tasks: Vec<App<'_>> = args.tasks.iter().map(|file| App::open(file)).collect::<anyhow::Result<_>>()?;
+    let apps: Vec<App> =
+        wanted.names.iter().map(|name| App::open(name, settings)).collect::<anyhow::Result<_>>()?;
     let reader = reading::is_there().then(LoadedReader::load).transpose()?.map(|reader| reader.for_record());
     let mut senses = sources::senses(settings)?;
     let unfinished = Unfinished::create(folder)?;
@@ -55,35 +96,23 @@ pub(crate) fn app(args: &DataAppArgs, settings: &Settings, form: Form) -> anyhow
         shown: BTreeSet::new(),
         n: BTreeMap::new(),
     };
-    let bar = terminal::bar(tasks.len() as u64, "tasks");
-    'tasks: for App { file, name, task } in &tasks {
-        let is_cancelled = || cancel.is_set();
-        let mut world: Option<ScriptedWorld<'_>> = None;
-        for part in Part::ALL {
-            for number in 0..task.n_drawn(part).min(args.episodes) {
-                if cancel.is_set() {
-                    break 'tasks;
-                }
-                let number = task.nth_drawn(part, number);
-                let shown = filled(task, part, number).with_context(|| format!("`{name}`"))?;
-                let asked = asked_for(task, part, number, &folder_of(name));
-                show(&mut world, shown, file, settings, number, &is_cancelled)
-                    .map_err(anyhow::Error::from_boxed)
-                    .with_context(|| format!("`{name}`"))?;
-                let Some(world) = &mut world else { continue };
-                pairs
-                    .of_page(world, part, args.scrolls, settings, &asked, &mut *senses)
-                    .map_err(anyhow::Error::from_boxed)?;
-                bar.set_message(format!("{} pairs", pairs.lines.len()));
-            }
-        }
-        bar.inc(1);
+    let n_pages = apps.iter().flat_map(|app| Part::ALL.map(|part| app.n_pages(part, wanted.episodes))).sum();
+    let bar = terminal::bar(n_pages, "pages");
+    for app in &apps {
+        let mut show = |page: &mut dyn Environment, part: Part, asked: &[Target]| {
+            bar.inc(1);
+            bar.set_message(format!("{} pairs", pairs.lines.len()));
+            pairs.of_page(page, part, wanted.scrolls, settings, asked, &mut *senses)
+        };
+        app.each_page(wanted.episodes, settings, is_cancelled, &mut show)
+            .map_err(anyhow::Error::from_boxed)
+            .with_context(|| format!("`{}`", app.name))?;
     }
     bar.finish_and_clear();
     let list = folder.join(LIST);
     let text: String = pairs.lines.iter().map(|line| format!("{line}\n")).collect();
-    let (n, n_pictures) = (pairs.lines.len(), pairs.shown.len());
-    if n == 0 && !cancel.is_set() {
+    let (n_pairs, n_pictures) = (pairs.lines.len(), pairs.shown.len());
+    if n_pairs == 0 && !is_cancelled() {
         anyhow::bail!(
             "nothing on {n_pictures} pictures has a name that stands there once and that no step asks for: \
              `{}` is not written",
@@ -92,32 +121,95 @@ pub(crate) fn app(args: &DataAppArgs, settings: &Settings, form: Form) -> anyhow
     }
     write_whole(&list, text.as_bytes()).with_context(|| format!("cannot write `{}`", list.display()))?;
     unfinished.keep();
-    terminal::data(&match form {
-        Form::Json => pretty(&json!({ "list": list, "n_pairs": n, "n_pictures": n_pictures, "by": pairs.n })),
-        Form::Text => {
-            let by: Vec<String> = pairs.n.iter().map(|(by, n)| format!("{n} by {by}")).collect();
-            format!("{n} pairs on {n_pictures} pictures in {}: {}", list.display(), by.join(", "))
-        }
-    });
-    Ok(if cancel.is_set() { Ending::Interrupted } else { Ending::Done })
+    Ok(Written { list, n_pairs, n_pictures, by: pairs.n })
 }
 
-/// A task whose app is shown.
-struct App<'a> {
-    file: &'a Path,
+/// Something that begins on a page.
+struct App {
     name: String,
-    task: ScriptedTask,
+    begins: Begins,
 }
 
-impl<'a> App<'a> {
-    /// Reads the task and looks whether it can be filled in, before anything is written.
-    fn open(file: &'a Path) -> anyhow::Result<Self> {
-        let name = file.display().to_string();
-        let task = sources::read_task(&name)?;
-        for part in Part::ALL.into_iter().filter(|part| task.n_drawn(*part) > 0) {
-            filled(&task, part, 0).map_err(|error| usage(format!("`{name}`: {error:#}")))?;
+/// Who opens the page.
+enum Begins {
+    /// A task with steps, which ask for things on it.
+    Task(ScriptedTask),
+    /// An environment.
+    Environment(Box<dyn Source>),
+}
+
+/// Takes a page that is shown, which part it belongs to, and what is asked for on it.
+type OnPage<'p> = dyn FnMut(&mut dyn Environment, Part, &[Target]) -> Result<(), Failure> + 'p;
+
+impl App {
+    /// Reads it and looks whether it can be filled in, before anything is written.
+    fn open(name: &str, settings: &Settings) -> anyhow::Result<Self> {
+        let is_task = [".yaml", ".yml"].iter().any(|end| name.ends_with(end));
+        let task = is_task.then(|| sources::read_task(name)).transpose()?;
+        let begins = match task {
+            Some(task) if matches!(task.plan, Plan::Steps(_)) => {
+                for part in Part::ALL.into_iter().filter(|part| task.n_drawn(*part) > 0) {
+                    filled(&task, part, 0).map_err(|error| usage(format!("`{name}`: {error:#}")))?;
+                }
+                Begins::Task(task)
+            }
+            _ => Begins::Environment(sources::open(name, settings)?),
+        };
+        Ok(Self { name: name.to_owned(), begins })
+    }
+
+    /// How many pages of a part are shown, of `most` at most.
+    fn n_pages(&self, part: Part, most: u64) -> u64 {
+        match &self.begins {
+            Begins::Task(task) => task.n_drawn(part).min(most),
+            Begins::Environment(source) => source.n_episodes(part).map_or(most, |n| n.min(most)),
         }
-        Ok(Self { file, name, task })
+    }
+
+    fn each_page(
+        &self,
+        most: u64,
+        settings: &Settings,
+        is_cancelled: &dyn Fn() -> bool,
+        on_page: &mut OnPage<'_>,
+    ) -> Result<(), Failure> {
+        let numbers =
+            || Part::ALL.into_iter().flat_map(|part| (0..self.n_pages(part, most)).map(move |n| (part, n)));
+        match &self.begins {
+            Begins::Task(task) => {
+                let folder = folder_of(&self.name);
+                let mut world: Option<ScriptedWorld<'_>> = None;
+                for (part, number) in numbers() {
+                    if is_cancelled() {
+                        return Ok(());
+                    }
+                    let number = task.nth_drawn(part, number);
+                    let shown = filled(task, part, number)?;
+                    show(&mut world, shown, &folder, settings, number, is_cancelled)?;
+                    if let Some(world) = &mut world {
+                        on_page(world, part, &asked_for(task, part, number, &folder))?;
+                    }
+                }
+            }
+            Begins::Environment(source) => {
+                let viewport = source.viewport();
+                let mut driver = viewport.map(|viewport| browser::start(settings, viewport)).transpose()?;
+                let stage = Stage {
+                    driver: driver.as_mut().map(|driver| driver as &mut dyn Driver),
+                    device_pixel_ratio: settings.device_pixel_ratio,
+                    is_cancelled,
+                };
+                let mut world = source.world(stage)?;
+                for (part, number) in numbers() {
+                    if is_cancelled() {
+                        return Ok(());
+                    }
+                    world.reset(source.seed(part, number))?;
+                    on_page(&mut *world, part, &[])?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -232,13 +324,12 @@ fn filled(task: &ScriptedTask, part: Part, number: u64) -> anyhow::Result<Script
 fn show<'w>(
     world: &mut Option<ScriptedWorld<'w>>,
     task: ScriptedTask,
-    file: &Path,
+    folder: &Path,
     settings: &Settings,
     seed: u64,
     is_cancelled: &'w dyn Fn() -> bool,
-) -> Result<(), vigorl_tasks::Failure> {
-    let folder = folder_of(&file.display().to_string());
-    let url = task.start.address(&folder);
+) -> Result<(), Failure> {
+    let url = task.start.address(folder);
     let world = match world {
         Some(world) => {
             world.change(Cow::Owned(task), url);
@@ -249,7 +340,7 @@ fn show<'w>(
             let open = Box::new(move || open(&first));
             none.insert(ScriptedWorld::start(
                 Cow::Owned(task),
-                folder,
+                folder.to_owned(),
                 url,
                 settings.settle_cap,
                 is_cancelled,
@@ -274,13 +365,13 @@ impl Pairs {
     /// The page that is shown, from where it is down.
     fn of_page(
         &mut self,
-        world: &mut ScriptedWorld<'_>,
+        world: &mut dyn Environment,
         part: Part,
         n_scrolls: u64,
         settings: &Settings,
         asked: &[Target],
         senses: &mut dyn Senses,
-    ) -> Result<(), vigorl_tasks::Failure> {
+    ) -> Result<(), Failure> {
         senses.begin();
         for _ in 0..=n_scrolls {
             if let Some(driver) = world.driver() {
@@ -300,7 +391,7 @@ impl Pairs {
                 places.extend(place.locate(world.driver(), senses, &screenshot)?.ok());
             }
             let of_page = named.into_iter().map(|thing| {
-                let instruction = in_words(&thing.role, &thing.name);
+                let instruction = in_words(&thing);
                 ("page", thing.name, instruction, thing.rect)
             });
             let read = self.read(&screenshot)?.into_iter().map(|(text, [left, top, right, bottom])| {
@@ -327,7 +418,7 @@ impl Pairs {
     }
 
     /// Short lines that are read for sure, and stand on the picture once.
-    fn read(&mut self, screenshot: &Screenshot) -> Result<Vec<(String, [f64; 4])>, vigorl_tasks::Failure> {
+    fn read(&mut self, screenshot: &Screenshot) -> Result<Vec<(String, [f64; 4])>, Failure> {
         let Some(reader) = &mut self.reader else { return Ok(Vec::new()) };
         let lines = reader.lines(&screenshot.pixels)?;
         let all: Vec<String> = lines.iter().map(|line| folded(&line.text)).collect();
@@ -344,14 +435,15 @@ impl Pairs {
 }
 
 /// What people call a thing.
-fn in_words(role: &str, name: &str) -> String {
-    let kind = match role {
+fn in_words(thing: &Thing) -> String {
+    let kind = match &*thing.role {
         "textbox" | "searchbox" | "spinbutton" => "field",
         "combobox" | "listbox" => "dropdown",
         "menuitem" => "menu item",
         other => other,
     };
-    format!("the {name} {kind}")
+    let row = thing.row.as_ref().map_or_else(String::new, |row| format!(" in the row of {row}"));
+    format!("the {} {kind}{row}", thing.name)
 }
 
 /// Letters and digits alone, in small letters.

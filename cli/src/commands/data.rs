@@ -1,9 +1,11 @@
 //! `vigorl data practice`: renders practice pages with their truth.
 
+use std::path::Path;
+
 use serde_json::json;
 use vigorl_benchmarks::PracticeSet;
-use vigorl_tasks::practice::Split;
-use vigorl_tasks::practice::dataset::{Dataset, DatasetSpec, render_dataset};
+use vigorl_tasks::practice::dataset::{Dataset, DatasetSpec, Manifest, render_dataset};
+use vigorl_tasks::practice::{PageSpec, Split};
 
 use crate::args::DataPracticeArgs;
 use crate::commands::{Form, browser, pages, pretty};
@@ -14,14 +16,7 @@ use crate::terminal;
 /// Renders what is missing of the data set.
 pub(crate) fn practice(args: &DataPracticeArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let first = pages::first_page(&args.page, settings, Split::Train)?;
-    PracticeSet::new(first, args.pages).map_err(usage)?;
-    let spec = DatasetSpec { first, pages: args.pages };
-    let mut driver = browser::start(settings, settings.viewport)?;
-    let bar = terminal::bar(args.pages, "pages");
-    let manifest = render_dataset(&mut driver, &spec, &args.folder, &mut |progress| {
-        bar.set_position(progress.done);
-    })?;
-    bar.finish_and_clear();
+    let manifest = render(first, args.pages, &args.folder, settings)?;
     if args.screens {
         let bar = terminal::bar(args.pages, "screenshots");
         let path =
@@ -40,4 +35,21 @@ pub(crate) fn practice(args: &DataPracticeArgs, settings: &Settings, form: Form)
         ),
     });
     Ok(Ending::Done)
+}
+
+/// Renders what is missing of a data set, and shows how far it is.
+pub(crate) fn render(
+    first: PageSpec,
+    pages: u64,
+    folder: &Path,
+    settings: &Settings,
+) -> anyhow::Result<Manifest> {
+    PracticeSet::new(first, pages).map_err(usage)?;
+    let spec = DatasetSpec { first, pages };
+    let mut driver = browser::start(settings, settings.viewport)?;
+    let bar = terminal::bar(pages, "pages");
+    let manifest =
+        render_dataset(&mut driver, &spec, folder, &mut |progress| bar.set_position(progress.done))?;
+    bar.finish_and_clear();
+    Ok(manifest)
 }

@@ -7,36 +7,38 @@ mod compare;
 use std::path::Path;
 
 use anyhow::Context as _;
+use vigorl_agent::Cancel;
 use vigorl_judges::Rewards;
 use vigorl_report::write_training_report;
+use vigorl_tasks::practice::{PageSpec, Split};
 use vigorl_training::published::{self, PublishedSize};
 use vigorl_training::{GrpoConfig, GrpoEnd, SftConfig, SftEnd, TrainingError, Worlds, run_grpo, run_sft};
 
 use crate::args::{BenchTrainArgs, TrainCompareArgs, TrainGrpoArgs, TrainSftArgs};
 use crate::commands::judge::rewards_config;
 use crate::commands::rollout::Tools;
-use crate::commands::{Form, bench, sources};
+use crate::commands::{Form, app_data, bench, data, sources};
 use crate::exit::{Ending, usage};
 use crate::reading::LoadedReader;
 use crate::settings::Settings;
 use crate::training_bar::{RewardBar, TrainingBar};
 use crate::{interrupt, terminal};
 
-/// The supervised warm start.
+/// Supervised learning.
 pub(crate) fn sft(args: &TrainSftArgs) -> anyhow::Result<Ending> {
     if !args.config.is_file() {
         let shown = args.config.display();
         return Err(usage(format!("`{shown}` is no file; an example is training/configs/nano.toml")));
     }
     let cancel = interrupt::install()?;
+    supervised(SftConfig::read(&args.config)?, &cancel)
+}
+
+fn supervised(config: SftConfig, cancel: &Cancel) -> anyhow::Result<Ending> {
+    let folder = config.run.output_dir.clone();
     let mut bar = TrainingBar::default();
-    let end = run_sft(
-        &args.config,
-        &mut || Ok(LoadedReader::load()?.named_texts()),
-        cancel.flag(),
-        &mut |progress| bar.show(progress),
-    )?;
-    let folder = SftConfig::read(&args.config)?.run.output_dir;
+    let mut reader = || Ok(LoadedReader::load()?.named_texts());
+    let end = run_sft(config, &mut reader, cancel.flag(), &mut |progress| bar.show(progress))?;
     let report = write_training_report(&folder).context("the training is done; its report is not")?;
     terminal::note(&format!("report: {}", report.display()));
     Ok(match end {
@@ -46,6 +48,31 @@ pub(crate) fn sft(args: &TrainSftArgs) -> anyhow::Result<Ending> {
             Ending::Interrupted
         }
     })
+}
+
+/// What a run learns before it learns from reward; what is there of it is not made again.
+fn warm_start(config: &GrpoConfig, settings: &Settings, cancel: &Cancel) -> anyhow::Result<Ending> {
+    let (Some(of), Some(warm_start)) = (&config.warm_start, config.warm_start()?) else { return Ok(Ending::Done) };
+    if warm_start.model().is_dir() {
+        return Ok(Ending::Done);
+    }
+    if !warm_start.screens.join(app_data::LIST).is_file() {
+        let names: Vec<String> = config.environments.iter().map(|of| of.name.clone()).collect();
+        let wanted = app_data::Wanted { names: &names, episodes: of.episodes, scrolls: 0 };
+        let written = app_data::write(&warm_start.screens, &wanted, settings, &|| cancel.is_set())?;
+        if cancel.is_set() {
+            // A list that is not whole would be taken for one.
+            std::fs::remove_dir_all(&warm_start.screens)?;
+            return Ok(Ending::Interrupted);
+        }
+        let app_data::Written { n_pairs, n_pictures, .. } = written;
+        terminal::note(&format!("warm start: {n_pairs} names and places on {n_pictures} screenshots"));
+    }
+    if let Some(folder) = &warm_start.practice {
+        let first = PageSpec::icons(settings.seed, Split::Train);
+        data::render(first, of.practice_pages, folder, settings)?;
+    }
+    supervised(warm_start.config, cancel)
 }
 
 /// Learning by reward.
@@ -63,6 +90,10 @@ pub(crate) fn grpo(args: &TrainGrpoArgs, settings: &Settings) -> anyhow::Result<
     let mut settings = settings.clone();
     settings.max_steps = config.play.max_steps.or(settings.max_steps);
     let cancel = interrupt::install()?;
+    match warm_start(&config, &settings, &cancel)? {
+        Ending::Done => {}
+        ended => return Ok(ended),
+    }
     let reader = config.init.told_texts.then(LoadedReader::load).transpose()?;
     let tools = Tools { settings: &settings, rewards: rewards.as_ref(), reader };
     let open = |name: &str| sources::open(name, &settings).map_err(Into::into);

@@ -101,15 +101,35 @@ const hasState = ({ selector, name, role, is }) => {
   if (is === 'enabled' || is === 'disabled') return isOff === (is === 'disabled');
   return element.matches(':focus');
 };
-// All that has a role and a name of its own on view, and can be clicked.
+// All that has a role and a name on view, and can be clicked: by its name alone, or by its name and the text that its row
+// begins with.
 const things = () => {
   const named = [...document.querySelectorAll(`${ACTS}, ${TYPED}`)]
     .filter((element) => element.checkVisibility({ visibilityProperty: true }) && !element.matches(':disabled'))
     .map((element) => ({ role: roleOf(element), name: nameOf(element), element }))
     .filter(({ role, name }) => role && name);
-  const isAlone = ({ role, name }) => named.filter((other) => other.role === role && other.name === name).length === 1;
-  return named.filter(isAlone).map(({ role, name, element }) => ({ role, name, ...partOf(element, name) }))
-    .filter(({ reason }) => !reason);
+  const alike = ({ role, name }) => named.filter((other) => other.role === role && other.name === name);
+  const told = [];
+  for (const thing of named) {
+    const others = alike(thing);
+    const row = others.length === 1 ? null : rowOf(thing.element);
+    if (others.length > 1 && (!row || others.filter((other) => rowOf(other.element) === row).length > 1)) continue;
+    told.push({ role: thing.role, name: thing.name, row, ...partOf(thing.element, thing.name) });
+  }
+  return told.filter(({ reason }) => !reason);
+};
+// What the row of a list or a table begins with, if it is short.
+const rowOf = (element) => {
+  const row = closestOf(element, 'tr, li, [role=row], [role=listitem], [role=treeitem]');
+  if (!row) return null;
+  const texts = document.createTreeWalker(row, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const text = texts.currentNode.data.replace(/\s+/g, ' ').trim();
+    if (/[\p{L}\p{N}]{2}/u.test(text) && texts.currentNode.parentElement.checkVisibility({ visibilityProperty: true })) {
+      return text.length <= 40 ? text : null;
+    }
+  }
+  return null;
 };
 // What acts, what one types into, and words without signs.
 const ACTS = 'a[href], button, input, select, textarea, summary, [role=button], [role=link], [role=tab], [role=menuitem], '

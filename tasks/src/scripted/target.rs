@@ -403,19 +403,21 @@ fn located(
     })
 }
 
-/// A thing of a page that has a name of its own.
+/// A thing of a page that its name tells from all others, or its name and its row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Thing {
     /// `button`, `link`, `textbox`, …
     pub role: String,
     /// As assistive software would say it.
     pub name: String,
+    /// The text that its row of a list or a table begins with, where its name alone does not tell.
+    pub row: Option<String>,
     /// The part of it that is on view.
     pub rect: Rect<Screen>,
 }
 
-/// All things of the page that are on view, can be clicked, and have a role and a name that no other one has; none where
-/// there is no page.
+/// All things of the page that are on view, can be clicked, and have a role and a name that no other one has, or none in
+/// another row; none where there is no page.
 ///
 /// # Errors
 /// Only if the world failed.
@@ -424,6 +426,7 @@ pub fn things(driver: &mut dyn Driver, screenshot: &Screenshot) -> Result<Vec<Th
     struct Said {
         role: String,
         name: String,
+        row: Option<String>,
         left: f64,
         top: f64,
         right: f64,
@@ -433,9 +436,10 @@ pub fn things(driver: &mut dyn Driver, screenshot: &Screenshot) -> Result<Vec<Th
     let Ok(said) = told(driver.evaluate(&script))? else { return Ok(Vec::new()) };
     let said: Vec<Said> = serde_json::from_str(&said).unwrap_or_default();
     let screen_from_viewport = screenshot.viewport_from_screen().inverse();
-    let thing = |Said { role, name, left, top, right, bottom }| Thing {
+    let thing = |Said { role, name, row, left, top, right, bottom }| Thing {
         role,
         name,
+        row,
         rect: screen_from_viewport.apply_rect(Rect::<Viewport>::new(left, top, right, bottom)),
     };
     Ok(said.into_iter().map(thing).collect())

@@ -173,6 +173,7 @@ fn played_as(
         policy: &|| Box::new(Drawing),
         preset: &preset,
         sampling,
+        is_blindfolded: false,
         said_by: &said_by,
         images: &Images::nowhere(),
         settle_cap: Duration::ZERO,

@@ -107,6 +107,7 @@ pub(crate) fn played_within(
         policy: &|| Box::new(Saying(said)),
         preset,
         sampling: &Sampling { temperature: 1.0, ..Sampling::greedy(400) },
+        is_blindfolded: false,
         said_by: &SaidBy::default(),
         images: &Images::nowhere(),
         settle_cap: Duration::from_secs(2),
