@@ -81,6 +81,9 @@ const RIDGE: f64 = 0.3;
 const STEPS: usize = 40;
 
 impl ConfidenceMap {
+    /// The file of a checkpoint that holds its maps: the first one that holds for a screenshot is used.
+    pub const FILE: &str = "confidence.json";
+
     /// Whether it was fitted on screenshots like one of this size.
     fn holds_for(&self, size: Size<Screen>) -> bool {
         self.max_size.is_none_or(|[width, height]| size.width <= width && size.height <= height)

@@ -125,6 +125,9 @@ pub struct Sighting {
     pub candidates: Vec<Candidate>,
     /// Who decided: [`Eyes::name`].
     pub decided_by: String,
+    /// Whether the eyes learned from reward what is right here, and tell how sure they are of it by what they learned:
+    /// nothing else contradicts a point that they are sure of.
+    pub is_learned: bool,
     /// What was said on the way.
     pub grounding: Grounding,
 }
@@ -153,6 +156,8 @@ pub struct PolicyEyes<'a> {
     pub sampling: &'a Sampling,
     /// What its confidence means, where that was measured.
     pub maps: &'a [ConfidenceMap],
+    /// Whether it learned from reward what is right where it is asked.
+    pub learned_from_reward: bool,
 }
 
 impl std::fmt::Debug for PolicyEyes<'_> {
@@ -220,8 +225,10 @@ impl PolicyEyes<'_> {
             let maps = maps.iter().filter(|map| map.single_turn == self.preset.is_single_turn());
             Confidence::new(maps, size, [("log_odds".to_owned(), log_odds)].into(), raw)
         });
+        let is_calibrated = confidence.as_ref().is_some_and(|confidence| confidence.domain.is_some());
+        let is_learned = self.learned_from_reward && is_calibrated;
         let decided_by = self.policy.name().to_owned();
-        Sighting { finding, confidence, candidates: Vec::new(), decided_by, grounding }
+        Sighting { finding, confidence, candidates: Vec::new(), decided_by, is_learned, grounding }
     }
 }
 
@@ -348,6 +355,7 @@ impl Eyes for PlaceEyes {
         };
         let grounding = Grounding::known(finding.point().ok());
         let decided_by = self.name().to_owned();
-        Ok(Sighting { finding, confidence: None, candidates: Vec::new(), decided_by, grounding })
+        let (confidence, is_learned) = (None, false);
+        Ok(Sighting { finding, confidence, candidates: Vec::new(), decided_by, is_learned, grounding })
     }
 }

@@ -152,6 +152,10 @@ fn uncontradicted(
     outcome: &mut StepOutcome,
 ) -> Result<Result<Point<Screen>, String>, StepError> {
     let Finding::Found(at) = found else { return Ok(sure_or_asked(agent, found, outcome)) };
+    // A page's words say what things are called, and reward said what they are for.
+    if outcome.sightings.last().is_some_and(|sighting| sighting.is_learned) {
+        return Ok(Ok(at));
+    }
     match veto(agent, env, search, at, outcome)? {
         None => return Ok(Ok(at)),
         Some(reason) if !agent.eyes.may_differ() => return Ok(Err(reason)),

@@ -9,8 +9,7 @@ use vigorl_qwen::Checkpoint;
 use crate::exit::usage;
 use crate::terminal;
 
-/// The file of a checkpoint that holds its maps: the first one that holds for a screenshot is used.
-pub(crate) const FILE: &str = "confidence.json";
+const FILE: &str = ConfidenceMap::FILE;
 
 /// The maps of a checkpoint; none if it has no such file, or was trained on since they were fitted.
 pub(crate) fn of_policy(checkpoint: &Checkpoint) -> anyhow::Result<Vec<ConfidenceMap>> {

@@ -30,6 +30,8 @@ pub(crate) struct LoadedPolicy {
     pub(crate) maps: Vec<ConfidenceMap>,
     /// Whether it is told where the words of its instruction stand.
     pub(crate) told_texts: bool,
+    /// Whether it learned from reward what is right where it is used.
+    learned_from_reward: bool,
     name: String,
 }
 
@@ -41,9 +43,10 @@ pub(crate) fn load(settings: &Settings) -> anyhow::Result<LoadedPolicy> {
     let policy = engine_of(checkpoint, settings)?;
     let maps = confidence::of_policy(policy.checkpoint())?;
     let policy = Kept { policy, calls: None };
-    let told_texts = spoken_to.is_some_and(|spoken_to| spoken_to.told_texts);
+    let told_texts = spoken_to.as_ref().is_some_and(|spoken_to| spoken_to.told_texts);
+    let learned_from_reward = spoken_to.is_some_and(|spoken_to| spoken_to.learned_from_reward);
     let (sampling, name) = (sampling(settings), settings.model.clone());
-    Ok(LoadedPolicy { policy, preset, sampling, maps, told_texts, name })
+    Ok(LoadedPolicy { policy, preset, sampling, maps, told_texts, learned_from_reward, name })
 }
 
 /// What the checkpoint itself says of how it is spoken to.
@@ -83,13 +86,14 @@ impl LoadedPolicy {
 
     /// The same with another preset.
     pub(crate) fn spoken_to<'a>(&'a mut self, preset: Option<&'a Preset>) -> PolicyEyes<'a> {
-        let Self { policy, preset: own, sampling, maps, .. } = self;
-        PolicyEyes { policy, preset: preset.unwrap_or(own), sampling, maps }
+        let Self { policy, preset: own, sampling, maps, learned_from_reward, .. } = self;
+        let learned_from_reward = *learned_from_reward;
+        PolicyEyes { policy, preset: preset.unwrap_or(own), sampling, maps, learned_from_reward }
     }
 
     /// The same policy for a thread beside this one, on the same weights.
     pub(crate) fn beside(&self) -> Self {
-        let Self { policy, preset, sampling, maps, told_texts, name } = self;
+        let Self { policy, preset, sampling, maps, told_texts, learned_from_reward, name } = self;
         let (preset, sampling, maps) = (preset.clone(), sampling.clone(), maps.clone());
         Self {
             policy: Kept { policy: policy.policy.beside(), calls: None },
@@ -97,6 +101,7 @@ impl LoadedPolicy {
             sampling,
             maps,
             told_texts: *told_texts,
+            learned_from_reward: *learned_from_reward,
             name: name.clone(),
         }
     }

@@ -106,6 +106,9 @@ pub enum TrainingError {
         /// Largest distance of a ratio from 1.
         error: f64,
     },
+    /// Episodes could not be recorded for people to look at.
+    #[error("cannot record what was measured: {0}")]
+    Film(String),
     /// The curves could not be drawn.
     #[error("cannot draw `{path}`: {detail}")]
     Plot {

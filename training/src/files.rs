@@ -60,8 +60,8 @@ impl ModelFiles {
     }
 
     /// Says how the model is spoken to from now on.
-    pub fn set_spoken_to(&mut self, preset: &str, told_texts: bool) {
-        self.set_json(SpokenTo::FILE, &serde_json::json!({ "preset": preset, "told_texts": told_texts }));
+    pub fn set_spoken_to(&mut self, spoken_to: &SpokenTo) {
+        self.set_json(SpokenTo::FILE, &serde_json::json!(spoken_to));
     }
 
     /// Gives the processor another pixel budget; everything else of its file stays as it is.

@@ -27,6 +27,7 @@ use std::time::Instant;
 
 use candle_core::{DType, Device};
 use vigorl_files::write_whole;
+use vigorl_policy::SpokenTo;
 use vigorl_qwen::{Checkpoint, Model, ModelSource, WeightFormat};
 
 use crate::adapter::Lora;
@@ -43,7 +44,7 @@ use crate::grpo_config::GrpoConfig;
 use crate::metrics::{MetricsLog, Record, held_out_key};
 use crate::objective::policy_loss;
 use crate::optim::Optimizer;
-use crate::play::{PlayedStep, Players, Sources, Worlds};
+use crate::play::{PlayedStep, Player, Players, Sources, Worlds, source_of};
 use crate::plot;
 use crate::said::said;
 use crate::schedule::lr_share;
@@ -58,6 +59,11 @@ use crate::workers::Workers;
 const RATIO_TOLERANCE: f64 = 1e-3;
 /// Below this share of groups with different rewards a run learns little, and says so.
 const LEAST_VARIANCE: f64 = 0.2;
+/// Names of films: the policy as it was given, behind its warm start, and as it was measured last.
+const BEFORE: &str = "before";
+const WARM_START: &str = "warm-start";
+const AFTER: &str = "after";
+
 /// How far a run has come.
 #[derive(Debug, Clone)]
 pub enum GrpoProgress {
@@ -111,7 +117,7 @@ pub fn run_grpo(
 ) -> Result<GrpoEnd, TrainingError> {
     let sources = Sources::open(&config, worlds)?;
     let mut run = Run::prepare(config, worlds, &sources)?;
-    if run.state.step == 0 && !run.measure_and_log(Record::at(0), progress)? {
+    if run.state.step == 0 && !run.measure_start(progress)? {
         return run.interrupted();
     }
     while !run.is_over() {
@@ -121,6 +127,9 @@ pub fn run_grpo(
     }
     run.save_checkpoint()?;
     run.export("model")?;
+    if !run.calibrate(progress)? {
+        return run.interrupted();
+    }
     Ok(GrpoEnd::Finished { step: run.state.step })
 }
 
@@ -154,10 +163,7 @@ impl<'a> Run<'a> {
         let dir = config.run.output_dir.clone();
         fs::create_dir_all(&dir).map_err(TrainingError::file("create", &dir))?;
         let begins_with = config.begins_with()?;
-        let source = match &*begins_with {
-            "nano" => ModelSource::Nano,
-            folder => ModelSource::Dir(PathBuf::from(folder)),
-        };
+        let source = source_of(&begins_with);
         let mut checkpoint = Checkpoint::open(&source)?;
         let mut files = match &source {
             ModelSource::Nano => ModelFiles::embedded(),
@@ -167,7 +173,11 @@ impl<'a> Run<'a> {
             checkpoint.processor = checkpoint.processor.with_max_pixels(max_pixels)?;
             files.set_max_pixels(max_pixels)?;
         }
-        files.set_spoken_to(&config.init.preset, config.init.told_texts);
+        files.set_spoken_to(&SpokenTo {
+            preset: config.init.preset.clone(),
+            told_texts: config.init.told_texts,
+            learned_from_reward: true,
+        });
         let shapes = tensor_shapes(&checkpoint.config);
         let first = || -> Result<_, TrainingError> {
             named_weights(&checkpoint.weights(&Device::Cpu, WeightFormat::Dense(DType::F32))?, &shapes)
@@ -250,7 +260,7 @@ impl<'a> Run<'a> {
         self.state.secs += clock.elapsed().as_secs_f64();
         self.forget_rollouts()?;
         let is_due = self.state.step.is_multiple_of(self.config.run.eval_every) || self.is_over();
-        if is_due && !self.measure_and_log(record.clone(), progress)? {
+        if is_due && !self.measure_and_log(record.clone(), AFTER, progress)? {
             return Ok(false);
         }
         if !is_due {
@@ -414,27 +424,70 @@ impl<'a> Run<'a> {
         )));
     }
 
+    /// Measures the policy that was given, where a warm start made another one of it, and then the one that learns.
+    fn measure_start(&mut self, progress: &mut dyn FnMut(&GrpoProgress)) -> Result<bool, TrainingError> {
+        let mut record = Record::at(0);
+        let is_other = self.begins_with != self.config.init.model;
+        if is_other {
+            let given = Players { player: Player::Given, ..self.players() };
+            if !self.measure(&given, BEFORE, &mut record, progress)? {
+                return Ok(false);
+            }
+        }
+        self.measure_and_log(record, if is_other { WARM_START } else { BEFORE }, progress)
+    }
+
     /// Measures what is held out, keeps the best model, and logs; false if somebody ended it.
     fn measure_and_log(
         &mut self,
         mut record: Record,
+        film: &str,
         progress: &mut dyn FnMut(&GrpoProgress),
     ) -> Result<bool, TrainingError> {
         let clock = Instant::now();
-        for set in 0..self.config.heldout.len() {
-            let of = &self.config.heldout[set];
+        let is_whole = self.measure(&self.players(), film, &mut record, progress)?;
+        self.state.secs += clock.elapsed().as_secs_f64();
+        if is_whole {
+            self.keep_best(&record)?;
+        }
+        self.append(record, progress)?;
+        Ok(is_whole)
+    }
+
+    /// Measures players on what is held out; false if somebody ended it.
+    fn measure(
+        &self,
+        players: &Players<'_>,
+        film: &str,
+        record: &mut Record,
+        progress: &mut dyn FnMut(&GrpoProgress),
+    ) -> Result<bool, TrainingError> {
+        let mut tapes = Vec::new();
+        for (set, of) in self.config.heldout.iter().enumerate() {
             let (what, n_of) = (format!("held out: {}", of.name), of.n_played());
-            let mut playing = |n| {
-                progress(&GrpoProgress::Playing { what: what.clone(), n, of: n_of });
-            };
-            if !self.players().measure(set, &mut record, &mut playing)? {
-                self.append(record, progress)?;
+            let mut playing = |n| progress(&GrpoProgress::Playing { what: what.clone(), n, of: n_of });
+            if !players.measure(set, record, &mut tapes, &mut playing)? {
                 return Ok(false);
             }
         }
-        self.state.secs += clock.elapsed().as_secs_f64();
-        self.keep_best(&record)?;
-        self.append(record, progress)?;
+        if !tapes.is_empty() {
+            (self.worlds.film)(film, &tapes).map_err(|error| TrainingError::Film(error.to_string()))?;
+        }
+        Ok(true)
+    }
+
+    /// Fits what the confidences of the written models mean, on episodes to learn from; false if somebody ended it.
+    fn calibrate(&self, progress: &mut dyn FnMut(&GrpoProgress)) -> Result<bool, TrainingError> {
+        for name in ["model", "best"] {
+            let folder = self.folder(name);
+            if !folder.is_dir() {
+                continue;
+            }
+            let players = Players { player: Player::Written(folder.clone()), ..self.players() };
+            let mut playing = |n, of| progress(&GrpoProgress::Playing { what: format!("how sure it is: {name}"), n, of });
+            let Some(answers) = players.answers(&mut playing)? else { return Ok(false) };
+            answers.write(&folder)?;
+        }
         Ok(true)
     }
 
@@ -508,9 +561,11 @@ impl<'a> Run<'a> {
             config: &self.config,
             worlds: self.worlds,
             sources: self.sources,
-            checkpoint: &self.checkpoint,
-            trained: &self.trained,
-            version: self.state.reward.n_moves,
+            player: Player::Trained {
+                checkpoint: &self.checkpoint,
+                trained: &self.trained,
+                version: self.state.reward.n_moves,
+            },
         }
     }
 

@@ -54,6 +54,7 @@ pub mod schedule;
 pub mod seed;
 pub mod sft;
 pub mod step;
+mod sureness;
 pub mod tokenizer;
 pub mod transcript;
 pub mod trees;

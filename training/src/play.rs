@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use vigorl_agent::Cancel;
 use vigorl_policy::{Policy, Preset, Sampling, share};
-use vigorl_qwen::{Checkpoint, Engine, LoadOptions};
+use vigorl_qwen::{Checkpoint, Engine, LoadOptions, ModelSource};
 use vigorl_rollouts::{
-    CollectError, Collected, Collecting, Group, Images, Kit, SaidBy, Sample, Store, Wanted, collect,
+    CollectError, Collected, Collecting, Group, Images, Kit, SaidBy, Sample, Store, Tape, Wanted, collect,
 };
 use vigorl_tasks::Failure;
 use vigorl_tasks::sources::{Part, Source};
@@ -29,9 +29,14 @@ pub struct Worlds<'a> {
     pub open: &'a OpenSource<'a>,
     /// Browsers and judges for threads.
     pub kit: &'a dyn Kit,
+    /// Records episodes under a name, for people to look at: `before` and `after`.
+    pub film: &'a Film<'a>,
     /// Ends it all.
     pub cancel: &'a Cancel,
 }
+
+/// Records episodes under a name.
+pub type Film<'a> = dyn Fn(&str, &[Tape]) -> Result<(), Failure> + 'a;
 
 impl std::fmt::Debug for Worlds<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -77,15 +82,27 @@ impl Sources {
     }
 }
 
-/// Everything that playing needs besides the weights.
+/// Who plays.
+pub(crate) enum Player<'a> {
+    /// The policy under training.
+    Trained {
+        checkpoint: &'a Checkpoint,
+        trained: &'a Trained,
+        /// Updates behind the weights.
+        version: u64,
+    },
+    /// The policy that the run was given, as it is: with its own eyes, and told nothing.
+    Given,
+    /// A policy that the run has written, by its folder.
+    Written(PathBuf),
+}
+
+/// Everything that playing needs.
 pub(crate) struct Players<'a> {
     pub(crate) config: &'a GrpoConfig,
     pub(crate) worlds: &'a Worlds<'a>,
     pub(crate) sources: &'a Sources,
-    pub(crate) checkpoint: &'a Checkpoint,
-    pub(crate) trained: &'a Trained,
-    /// Updates behind the weights.
-    pub(crate) version: u64,
+    pub(crate) player: Player<'a>,
 }
 
 /// The samples of a step, in a folder.
@@ -154,19 +171,22 @@ impl Players<'_> {
         Ok(Some(PlayedStep { folder: folder.to_owned(), samples, n_errors }))
     }
 
-    /// Measures the policy on the first held-out episodes of a set; false if somebody ended it.
+    /// Measures the policy on the first held-out episodes of a set, and keeps some of them; false if somebody ended it.
     pub(crate) fn measure(
         &self,
         set: usize,
         record: &mut Record,
+        film: &mut Vec<Tape>,
         progress: &mut dyn FnMut(usize),
     ) -> Result<bool, TrainingError> {
         let (set, source) = (&self.config.heldout[set], &*self.sources.heldout[set]);
-        let mut ways = vec![("greedy", self.preset().for_rollouts(), greedy(self.sampling()), 1)];
-        if set.search {
+        let is_given = matches!(self.player, Player::Given);
+        let greedily = if is_given { "given" } else { "greedy" };
+        let mut ways = vec![(greedily, self.preset().for_rollouts(), greedy(self.sampling()), 1)];
+        if set.search && !is_given {
             ways.push(("greedy_search", self.preset(), greedy(self.sampling()), 1));
         }
-        if set.samples > 0 {
+        if set.samples > 0 && !is_given {
             ways.push(("at_k", self.preset().for_rollouts(), self.sampling(), set.samples));
         }
         let mut n_played = 0;
@@ -177,6 +197,9 @@ impl Players<'_> {
                 // What nobody could tell was not solved, as far as anybody knows.
                 let solved = group.samples.iter().map(|played| played.sample.success == Some(true));
                 groups.push(solved.collect());
+                if name == greedily && groups.len() <= FILMED {
+                    film.extend(group.samples.iter().map(|played| played.tape.clone()));
+                }
                 n_played += group.samples.len() + group.failed.len();
                 progress(n_played);
                 Ok(())
@@ -198,7 +221,9 @@ impl Players<'_> {
                 put("pass_at_k", share(groups.iter().filter(|group| group.contains(&true)).count()));
             } else {
                 put(name, share(groups.iter().filter(|group| group[0]).count()));
-                put("n", groups.len() as f64);
+                if !is_given {
+                    put("n", groups.len() as f64);
+                }
             }
         }
         Ok(true)
@@ -209,17 +234,33 @@ impl Players<'_> {
         Wanted::groups(source, Part::HeldOut, 0, n, size, self.config.run.seed, 0)
     }
 
-    fn preset(&self) -> Preset {
+    pub(crate) fn preset(&self) -> Preset {
         let name = &self.config.init.preset;
         Preset::named(name).unwrap_or_else(|| unreachable!("reading a configuration checks `{name}`"))
     }
 
-    fn sampling(&self) -> Sampling {
+    pub(crate) fn sampling(&self) -> Sampling {
         let of = &self.config.sampling;
         Sampling { temperature: of.temperature, top_p: of.top_p, ..Sampling::greedy(of.max_new_tokens) }
     }
 
-    fn collect(
+    /// The engine, its name and the updates behind its weights.
+    fn engine(&self) -> Result<(Engine, String, u64), TrainingError> {
+        let (options, config) = (LoadOptions::default(), self.config);
+        match &self.player {
+            Player::Trained { checkpoint, trained, version } => {
+                let engine = Engine::from_model((*checkpoint).clone(), trained.sampler()?, &options)?;
+                Ok((engine, checkpoint.name.clone(), *version))
+            }
+            Player::Given => Ok((Engine::load(&source_of(&config.init.model), &options)?, config.init.model.clone(), 0)),
+            Player::Written(folder) => {
+                let engine = Engine::load(&ModelSource::Dir(folder.clone()), &options)?;
+                Ok((engine, folder.display().to_string(), 0))
+            }
+        }
+    }
+
+    pub(crate) fn collect(
         &self,
         source: &dyn Source,
         preset: &Preset,
@@ -228,15 +269,10 @@ impl Players<'_> {
         wanted: &[Wanted],
         hand_over: &mut dyn FnMut(Group) -> Result<(), CollectError>,
     ) -> Result<Collected, TrainingError> {
-        let model = self.trained.sampler()?;
-        let mut engine = Engine::from_model(self.checkpoint.clone(), model, &LoadOptions::default())?;
-        let said_by = SaidBy {
-            policy: self.checkpoint.name.clone(),
-            weights_sha256: None,
-            weights_version: self.version,
-            preset: preset.name.to_owned(),
-        };
-        let play = &self.config.play;
+        let (mut engine, policy, weights_version) = self.engine()?;
+        let preset_name = preset.name.to_owned();
+        let said_by = SaidBy { policy, weights_sha256: None, weights_version, preset: preset_name };
+        let GrpoConfig { play, init, control, .. } = self.config;
         let collected = share(&mut engine, |policy| {
             let of_thread = || Box::new(policy.clone()) as Box<dyn Policy + Send>;
             let how = Collecting {
@@ -245,7 +281,8 @@ impl Players<'_> {
                 policy: &of_thread,
                 preset,
                 sampling,
-                is_blindfolded: self.config.control.blank_screen,
+                is_told: init.told_texts && !matches!(self.player, Player::Given),
+                is_blindfolded: control.blank_screen,
                 said_by: &said_by,
                 images,
                 settle_cap: Duration::from_secs_f64(play.settle_secs),
@@ -262,9 +299,19 @@ impl Players<'_> {
     }
 }
 
+/// Where the weights of a name are: those of `nano` are in the program.
+pub(crate) fn source_of(name: &str) -> ModelSource {
+    match name {
+        "nano" => ModelSource::Nano,
+        folder => ModelSource::Dir(PathBuf::from(folder)),
+    }
+}
+
+/// Held-out episodes of each set that are kept of a measurement, for people to look at.
+const FILMED: usize = 8;
 /// How many episodes of a step the world failed, beside its samples.
 const ERRORS: &str = "errors";
 
-fn greedy(sampling: Sampling) -> Sampling {
+pub(crate) fn greedy(sampling: Sampling) -> Sampling {
     Sampling { temperature: 0.0, ..sampling }
 }

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 use vigorl_files::write_whole;
+use vigorl_policy::SpokenTo;
 use vigorl_qwen::{Checkpoint, Model, ModelSource, WeightFormat};
 
 use crate::checkpoint::{
@@ -136,7 +137,11 @@ impl Run {
             }
         };
         let mut files = files;
-        files.set_spoken_to(&config.policy.preset, config.policy.told_texts);
+        files.set_spoken_to(&SpokenTo {
+            preset: config.policy.preset.clone(),
+            told_texts: config.policy.told_texts,
+            learned_from_reward: false,
+        });
         let trained = Trained::new(files, weights, config.optimizer.freeze)?;
         let mut optimizer = Optimizer::new(&trained.moving, &config.optimizer)?;
         let mut state = TrainerState::start(config.run.seed);

@@ -121,7 +121,7 @@ fn run(
 ) -> (Result<GrpoEnd, TrainingError>, Vec<Record>, Vec<String>) {
     let cancel = Cancel::default();
     let open = |_: &str| Ok(Box::new(LeftHalf { fail: fail.into() }) as Box<dyn Source>);
-    let worlds = Worlds { open: &open, kit: &NoBrowser, cancel: &cancel };
+    let worlds = Worlds { open: &open, kit: &NoBrowser, film: &|_, _| Ok(()), cancel: &cancel };
     let (mut records, mut warnings) = (Vec::new(), Vec::new());
     let end = run_grpo(config, &worlds, &mut |progress| match progress {
         GrpoProgress::Stepped { step, record, .. } => {

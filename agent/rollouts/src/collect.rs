@@ -78,6 +78,8 @@ pub struct Collecting<'a> {
     pub preset: &'a Preset,
     /// How it is sampled; seeds are those of the keys.
     pub sampling: &'a Sampling,
+    /// Whether the policy is told where the words of the goal stand, by [`Kit::named_texts`].
+    pub is_told: bool,
     /// Whether policy and reader are shown an empty screen: a control.
     pub is_blindfolded: bool,
     /// Who it is.
@@ -385,7 +387,11 @@ fn work(
         let mut driver = None;
         let opened = how.source.viewport().map(|viewport| how.kit.driver(viewport)).transpose();
         let begun = opened.and_then(|opened| {
-            let (senses, texts) = (how.kit.senses()?, how.kit.named_texts()?);
+            let senses = how.kit.senses()?;
+            let texts = match how.is_told {
+                true => Some(how.kit.named_texts()?.ok_or("nobody here tells the policy what stands on the screen")?),
+                false => None,
+            };
             Ok((driver.insert(opened), senses, texts, how.kit.rewards()?))
         });
         let mut take = || {

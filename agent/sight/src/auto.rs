@@ -1,6 +1,7 @@
 //! The mixture: the reader where a text is named, the policy for everything else.
 //!
-//! A sure reading is the answer. Otherwise the policy looks, and what it answers must not contradict the reader: where an
+//! A policy that learned from reward what is right where it is used is asked first, and what it is sure of is the answer.
+//! Otherwise a sure reading is the answer. Otherwise the policy looks, and what it answers must not contradict the reader: where an
 //! instruction names a text, a point on another text is no answer, and a text in quotes that is written nowhere is absent.
 //! Where readings are not sure, the policy may be shown what is around them first, and the whole only if that leads nowhere.
 //! A picture that one half cannot look at is the other half's; only where neither can, that is an error.
@@ -56,6 +57,13 @@ impl Eyes for AutoEyes<'_> {
             }
         }
         let is_repeated = in_vain.is_some();
+        let mut first = match self.policy.learned_from_reward && !is_repeated && ask.nth == 0 {
+            true => Some(self.policy.find(ask, observer)?),
+            false => None,
+        };
+        if let Some(said) = first.take_if(|said| self.is_known(said)) {
+            return Ok(said);
+        }
         let seen = match look(&self.reader, &ask.screenshot.pixels, &ask.target.description) {
             Ok(seen) => seen,
             Err(error @ ReaderError::TooLarge { .. }) => return self.unread(ask, error, observer),
@@ -75,7 +83,8 @@ impl Eyes for AutoEyes<'_> {
             Some(said) if is_answer || said.grounding.cancelled => said,
             in_part => {
                 turns.extend(in_part.into_iter().flat_map(|said| said.grounding.turns));
-                match self.policy.find(ask, observer) {
+                let said = first.map_or_else(|| self.policy.find(ask, observer), Ok);
+                match said {
                     Err(error) if error.is_of_image() => return Ok(not_shown(read, &error, observer)),
                     said => said?,
                 }
@@ -111,6 +120,12 @@ impl AutoEyes<'_> {
         let mut said = self.policy.find_in(ask, part, observer)?;
         said.grounding.turns.insert(0, turn);
         Ok(Some(said))
+    }
+
+    /// Whether the policy learned what it says, and is sure of it.
+    fn is_known(&self, said: &Sighting) -> bool {
+        let is_sure = || matches!(said.clone().held_to(self.min_confidence).finding, Finding::Found(_));
+        said.grounding.cancelled || (said.is_learned && is_sure())
     }
 
     /// Whether an answer on a part of the screen needs no look at the whole.

@@ -121,6 +121,7 @@ impl Seen {
             candidates: candidates.collect(),
             confidence: confidence.clone(),
             decided_by: READER.to_owned(),
+            is_learned: false,
             grounding: grounding(self, answer, confidence.as_ref().map(|sure| sure.value)),
             finding,
         }
@@ -163,6 +164,7 @@ pub(crate) fn broken_off() -> Sighting {
         confidence: None,
         candidates: Vec::new(),
         decided_by: READER.to_owned(),
+        is_learned: false,
         grounding: Grounding { cancelled: true, ..Grounding::known(None) },
     }
 }

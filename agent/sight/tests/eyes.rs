@@ -60,7 +60,7 @@ fn auto_in(
         seed: 0,
         form: None,
     };
-    let looks = PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling, maps: &[] };
+    let looks = PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling, maps: &[], learned_from_reward: false };
     let target = Target::from(instruction);
     let ask = Ask { screenshot, target: &target, place: None, nth: 0, in_vain: None, read: &[] };
     let mut eyes = AutoEyes::new(READER.beside(), looks, 0.7).suggesting_regions(suggests_regions);
@@ -234,7 +234,7 @@ fn a_policy_is_told_where_words_of_the_instruction_stand_in_its_own_numbers() {
     let (screenshot, target) = (page(), Target::from("open the page of Members"));
     let ask = Ask { screenshot: &screenshot, target: &target, place: None, nth: 0, in_vain: None, read: &[] };
     {
-        let eyes = PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling, maps: &[] };
+        let eyes = PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling, maps: &[], learned_from_reward: false };
         let mut eyes = ToldByReader { eyes: Box::new(eyes), reader: READER.beside() };
         eyes.find(&ask, &mut ()).unwrap();
     }

@@ -373,7 +373,7 @@ impl Pairs {
         senses: &mut dyn Senses,
     ) -> Result<(), Failure> {
         senses.begin();
-        for _ in 0..=n_scrolls {
+        for n_scrolled in 0..=n_scrolls {
             if let Some(driver) = world.driver() {
                 dismiss_dialogs(driver, settings.settle_cap)?;
             }
@@ -406,6 +406,9 @@ impl Pairs {
                 let rect = [rect.left, rect.top, rect.right, rect.bottom];
                 *self.n.entry(by).or_default() += 1;
                 self.lines.push(json!({ "image": name, "instruction": instruction, "box": rect.map(f64::round), "split": part, "by": by }));
+            }
+            if n_scrolled == n_scrolls {
+                return Ok(());
             }
             let size = screenshot.size();
             let at = Point::new((size.width / 2.0).floor(), (size.height / 2.0).floor());

@@ -9,7 +9,11 @@ use std::path::Path;
 use anyhow::Context as _;
 use vigorl_agent::Cancel;
 use vigorl_judges::Rewards;
-use vigorl_report::write_training_report;
+use serde_json::json;
+use vigorl_report::{write_report, write_training_report};
+use vigorl_rollouts::Tape;
+use vigorl_runs::Run;
+use vigorl_runs::record::{InputRecord, ModelRecord};
 use vigorl_tasks::practice::{PageSpec, Split};
 use vigorl_training::published::{self, PublishedSize};
 use vigorl_training::{GrpoConfig, GrpoEnd, SftConfig, SftEnd, TrainingError, Worlds, run_grpo, run_sft};
@@ -22,7 +26,7 @@ use crate::exit::{Ending, usage};
 use crate::reading::LoadedReader;
 use crate::settings::Settings;
 use crate::training_bar::{RewardBar, TrainingBar};
-use crate::{interrupt, terminal};
+use crate::{interrupt, record, terminal};
 
 /// Supervised learning.
 pub(crate) fn sft(args: &TrainSftArgs) -> anyhow::Result<Ending> {
@@ -97,8 +101,9 @@ pub(crate) fn grpo(args: &TrainGrpoArgs, settings: &Settings) -> anyhow::Result<
     let reader = config.init.told_texts.then(LoadedReader::load).transpose()?;
     let tools = Tools { settings: &settings, rewards: rewards.as_ref(), reader };
     let open = |name: &str| sources::open(name, &settings).map_err(Into::into);
-    let worlds = Worlds { open: &open, kit: &tools, cancel: &cancel };
     let folder = config.run.output_dir.clone();
+    let film = |name: &str, tapes: &[Tape]| Ok(film(&folder, name, tapes, &settings)?);
+    let worlds = Worlds { open: &open, kit: &tools, film: &film, cancel: &cancel };
     let mut bar = RewardBar::new(config.run.minutes);
     let end = run_grpo(config, &worlds, &mut |progress| bar.show(progress));
     bar.finish();
@@ -115,6 +120,28 @@ pub(crate) fn grpo(args: &TrainGrpoArgs, settings: &Settings) -> anyhow::Result<
             Ending::Interrupted
         }
     })
+}
+
+/// Records episodes of a measurement in the folder of a training, instead of those that were recorded there before.
+fn film(folder: &Path, name: &str, tapes: &[Tape], settings: &Settings) -> anyhow::Result<()> {
+    let told = format!("the policy {}", name.replace('-', " "));
+    let evaluation = Some(json!({ "id": "training/1", "training": folder, "film": name }));
+    let input = InputRecord { evaluation, ..InputRecord::default() };
+    let model = ModelRecord { name: told.clone(), ..ModelRecord::default() };
+    let record = record::of_run(&told, input, model, settings, "see the episodes".to_owned());
+    let mut run = Run::recorded(folder, name, &record, &[])?;
+    for tape in tapes {
+        tape.tell(&mut run)?;
+    }
+    let (_, path) = run.finish()?;
+    let path = path.context("a film is recorded")?;
+    let kept = folder.join(name);
+    if kept.exists() {
+        std::fs::remove_dir_all(&kept)?;
+    }
+    std::fs::rename(path, &kept)?;
+    write_report(&kept)?;
+    Ok(())
 }
 
 /// Several trainings side by side.

@@ -12,6 +12,10 @@ pub struct SpokenTo {
     /// Whether it was told which words of its instruction stand on the screen, and where.
     #[serde(default)]
     pub told_texts: bool,
+    /// Whether it learned from reward what is right where it is used: then it is asked before a reader, and what it is sure
+    /// of is not overruled.
+    #[serde(default)]
+    pub learned_from_reward: bool,
 }
 
 impl SpokenTo {

@@ -10,8 +10,9 @@ use vigorl_metrics::Training;
 use crate::html::{Shown, dotted};
 
 /// The folders that are looked into, and what is in them.
-const PARTS: [(&str, &str); 3] = [
+const PARTS: [(&str, &str); 4] = [
     ("before", "Before the training"),
+    ("warm-start", "Behind the warm start"),
     ("after", "After the training"),
     ("rollouts", "Episodes it learned from"),
 ];
