@@ -126,11 +126,20 @@ impl LoadedReader {
         Box::new(self.0.clone())
     }
 
+    /// It, for policies that are told, in threads that show the same screenshots.
+    pub(crate) fn shared_texts(&self) -> SharedTexts {
+        let shared = vigorl_sight::SharedTexts::new(self.0.clone());
+        Box::new(move || Box::new(shared.beside()))
+    }
+
     /// It, for clauses about pixels.
     pub(crate) fn senses(&self) -> Box<dyn Senses> {
         Box::new(ReaderSenses::new(self.0.clone()))
     }
 }
+
+/// Gives each thread a reader that knows what the others have read.
+pub(crate) type SharedTexts = Box<dyn Fn() -> Box<dyn NamesTexts> + Send + Sync>;
 
 impl ReadTexts for LoadedReader {
     fn lines(&mut self, picture: &RgbImage) -> Result<Vec<LineRecord>, String> {

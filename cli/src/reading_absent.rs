@@ -27,6 +27,8 @@ pub(crate) fn sha256() -> String {
     String::new()
 }
 
+pub(crate) type SharedTexts = Box<dyn Fn() -> Box<dyn NamesTexts> + Send + Sync>;
+
 impl LoadedReader {
     pub(crate) fn load() -> anyhow::Result<Self> {
         Err(Part::Reader.missing())
@@ -66,6 +68,10 @@ impl LoadedReader {
     }
 
     pub(crate) fn named_texts(&self) -> Box<dyn NamesTexts> {
+        match self.0 {}
+    }
+
+    pub(crate) fn shared_texts(&self) -> SharedTexts {
         match self.0 {}
     }
 

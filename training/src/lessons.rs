@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use image::RgbImage;
 use vigorl_agent::NamesTexts;
-use vigorl_geometry::{DevicePixelRatio, Rect, Screen};
+use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen};
 use vigorl_interface::Screenshot;
 use vigorl_policy::wire::ReadText;
 use vigorl_tasks::practice::dataset::{Dataset, Record};
 use vigorl_tasks::practice::{PixelBox, SizeClass};
-use vigorl_tasks::sources::{Part, PictureSource};
+use vigorl_tasks::sources::{Pair, Part, PictureSource, Told};
 
 use crate::error::TrainingError;
 
@@ -37,6 +37,8 @@ pub struct LabelledTask {
     pub target: usize,
     /// Which words of the instruction stand on the screen, where somebody has told.
     pub read: Vec<ReadText>,
+    /// The same, if it is known: it is told only to a policy that is told.
+    pub known: Option<Vec<ReadText>>,
 }
 
 /// A screen and what is known of it.
@@ -92,30 +94,41 @@ impl LessonSet {
         let content = |detail| TrainingError::Content { path: path.to_owned(), detail };
         let source = PictureSource::open(path.to_string_lossy(), path).map_err(content)?;
         let mut of_image: BTreeMap<PathBuf, LabelledPage> = BTreeMap::new();
-        for (image, instruction, target) in source.labelled(part) {
-            let page = of_image.entry(image.to_owned()).or_insert_with(|| LabelledPage {
+        for pair in source.labelled(part) {
+            let page = of_image.entry(pair.image.to_owned()).or_insert_with(|| LabelledPage {
                 things: Vec::new(),
                 tasks: Vec::new(),
                 is_complete: false,
             });
-            page.ask(instruction, target);
+            page.ask(pair);
         }
         let (images, pages) = of_image.into_iter().unzip();
         Ok(Self { pages, images: ImagesOf::Files(images) })
     }
 
-    /// Has everything read that is asked, screen by screen.
+    /// Tells what of everything that is asked stands on its screen; what the file does not know is read.
     ///
     /// # Errors
     /// If a picture cannot be opened or nobody can read.
     pub fn tell(&mut self, texts: &mut dyn NamesTexts) -> Result<(), TrainingError> {
         for index in 0..self.len() {
-            let pixels = Arc::new(self.image(index)?);
-            let screenshot = Screenshot { pixels, device_pixel_ratio: DevicePixelRatio::ONE };
+            let is_unknown = |task: &LabelledTask| task.known.is_none();
+            // Only what is read needs its pixels.
+            let screenshot = match self.pages[index].tasks.iter().any(is_unknown) {
+                true => Some(Screenshot {
+                    pixels: Arc::new(self.image(index)?),
+                    device_pixel_ratio: DevicePixelRatio::ONE,
+                }),
+                false => None,
+            };
             for task in &mut self.pages[index].tasks {
-                task.read = texts
-                    .named_texts(&screenshot, &task.instruction)
-                    .map_err(|error| TrainingError::Row(error.to_string()))?;
+                task.read = match (&task.known, &screenshot) {
+                    (Some(known), _) => known.clone(),
+                    (None, Some(screenshot)) => texts
+                        .named_texts(screenshot, &task.instruction)
+                        .map_err(|error| TrainingError::Row(error.to_string()))?,
+                    (None, None) => Vec::new(),
+                };
             }
         }
         Ok(())
@@ -166,7 +179,7 @@ impl Labelled {
 
 impl LabelledPage {
     /// Adds something that a file asks for. The edges of its box belong to it.
-    fn ask(&mut self, instruction: &str, target: Rect<Screen>) {
+    fn ask(&mut self, Pair { instruction, target, told, .. }: Pair<'_>) {
         let pixel = |edge: f64| edge.round() as i32;
         let bounds = PixelBox {
             left: pixel(target.left),
@@ -179,7 +192,9 @@ impl LabelledPage {
             self.things.push(thing);
             self.things.len() - 1
         });
-        self.tasks.push(LabelledTask { instruction: instruction.to_owned(), target, read: Vec::new() });
+        let read = |(text, x, y): &Told| ReadText { text: text.clone(), at: Point::new(*x, *y) };
+        let known = told.map(|told| told.iter().map(read).collect());
+        self.tasks.push(LabelledTask { instruction: instruction.to_owned(), target, read: Vec::new(), known });
     }
 }
 
@@ -207,10 +222,13 @@ impl From<&Record> for LabelledPage {
                 traits: traits.into_iter().flatten().collect(),
             }
         });
+        // A page of shapes has nothing to read.
+        let known = record.widgets.iter().all(|widget| widget.label.is_none()).then(Vec::new);
         let tasks = record.tasks.iter().map(|task| LabelledTask {
             instruction: task.instruction.clone(),
             target: task.target,
             read: Vec::new(),
+            known: known.clone(),
         });
         Self { things: things.collect(), tasks: tasks.collect(), is_complete: true }
     }

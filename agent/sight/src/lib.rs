@@ -18,7 +18,7 @@ use vigorl_reader::{Reader, ReaderError, Reading};
 pub use auto::AutoEyes;
 pub use reader::{READER, ReaderEyes, Seen, look};
 pub use senses::ReaderSenses;
-pub use told::ToldByReader;
+pub use told::{SharedTexts, ToldByReader};
 
 /// A reader that eyes and senses of one agent share, and with it what is known of the last screenshot.
 #[derive(Debug, Clone)]
@@ -56,6 +56,11 @@ impl SharedReader {
     /// As [`Reader::read`].
     pub fn read(&self, picture: &RgbImage) -> Result<Arc<Reading>, ReaderError> {
         self.lock().read(picture)
+    }
+
+    /// The same, where nothing is taken from memory.
+    pub(crate) fn read_anew(&self, picture: &RgbImage) -> Result<Arc<Reading>, ReaderError> {
+        self.lock().read_anew(picture)
     }
 
     fn lock(&self) -> MutexGuard<'_, Reader> {

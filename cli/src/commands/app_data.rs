@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde_json::json;
+use vigorl_agent::NamesTexts;
 use vigorl_files::write_whole;
 use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_interface::{Act, Action, Driver, Screenshot};
@@ -86,12 +87,13 @@ pub(crate) fn write(
     }
     let apps: Vec<App> =
         wanted.names.iter().map(|name| App::open(name, settings)).collect::<anyhow::Result<_>>()?;
-    let reader = reading::is_there().then(LoadedReader::load).transpose()?.map(|reader| reader.for_record());
+    let reader = reading::is_there().then(LoadedReader::load).transpose()?;
     let mut senses = sources::senses(settings)?;
     let unfinished = Unfinished::create(folder)?;
     let mut pairs = Pairs {
         images: Images::under(folder),
-        reader,
+        texts: reader.as_ref().map(LoadedReader::named_texts),
+        reader: reader.as_ref().map(LoadedReader::for_record),
         lines: Vec::new(),
         shown: BTreeSet::new(),
         n: BTreeMap::new(),
@@ -355,6 +357,8 @@ fn show<'w>(
 struct Pairs {
     images: Images,
     reader: Option<Box<dyn ReadTexts>>,
+    /// The same reader, for what it tells of an instruction.
+    texts: Option<Box<dyn NamesTexts>>,
     lines: Vec<serde_json::Value>,
     /// Pictures by their names: the same one is not labelled twice.
     shown: BTreeSet<String>,
@@ -405,7 +409,12 @@ impl Pairs {
                 }
                 let rect = [rect.left, rect.top, rect.right, rect.bottom];
                 *self.n.entry(by).or_default() += 1;
-                self.lines.push(json!({ "image": name, "instruction": instruction, "box": rect.map(f64::round), "split": part, "by": by }));
+                let mut line = json!({ "image": name, "instruction": instruction, "box": rect.map(f64::round), "split": part, "by": by });
+                if let Some(texts) = &mut self.texts {
+                    let told = texts.named_texts(&screenshot, &instruction)?;
+                    line["told"] = told.iter().map(|told| json!([told.text, told.at.x, told.at.y])).collect();
+                }
+                self.lines.push(line);
             }
             if n_scrolled == n_scrolls {
                 return Ok(());

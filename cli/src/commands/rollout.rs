@@ -24,7 +24,7 @@ use crate::commands::judge::rewards_config;
 use crate::commands::{Form, browser, pretty, sources};
 use crate::exit::{Ending, usage};
 use crate::eyes::LoadedEyes;
-use crate::reading::LoadedReader;
+use crate::reading::{LoadedReader, SharedTexts};
 use crate::settings::Settings;
 use crate::{eyes, interrupt, record, terminal};
 
@@ -42,7 +42,7 @@ pub(crate) struct Tools<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) rewards: Option<&'a RewardsConfig>,
     /// Who tells the policy where the words of a goal stand, if it is told.
-    pub(crate) reader: Option<LoadedReader>,
+    pub(crate) texts: Option<SharedTexts>,
 }
 
 impl Kit for Tools<'_> {
@@ -59,7 +59,7 @@ impl Kit for Tools<'_> {
     }
 
     fn named_texts(&self) -> Result<Option<Box<dyn NamesTexts>>, Failure> {
-        Ok(self.reader.as_ref().map(|reader| reader.beside().named_texts()))
+        Ok(self.texts.as_ref().map(|texts| texts()))
     }
 
     fn rewards(&self) -> Result<Option<Rewards>, Failure> {
@@ -134,7 +134,8 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
         Ok(())
     };
     let collected = share(&mut policy.policy.policy, |policy| {
-        let tools = Tools { settings, rewards: rewards.as_ref(), reader: reader.clone() };
+        let texts = reader.as_ref().map(LoadedReader::shared_texts);
+        let tools = Tools { settings, rewards: rewards.as_ref(), texts };
         let of_thread = || Box::new(policy.clone()) as Box<dyn Policy + Send>;
         let how = Collecting {
             source: &*source,
@@ -417,7 +418,8 @@ pub(crate) fn replay(args: &ReplayRolloutArgs, settings: &Settings, form: Form) 
             Ok(())
         };
         let collected = share(&mut policy.policy.policy, |policy| {
-            let tools = Tools { settings, rewards: None, reader: reader.clone() };
+            let texts = reader.as_ref().map(LoadedReader::shared_texts);
+            let tools = Tools { settings, rewards: None, texts };
             let of_thread = || Box::new(policy.clone()) as Box<dyn Policy + Send>;
             let how = Collecting {
                 source: &*source,

@@ -99,7 +99,8 @@ pub(crate) fn grpo(args: &TrainGrpoArgs, settings: &Settings) -> anyhow::Result<
         ended => return Ok(ended),
     }
     let reader = config.init.told_texts.then(LoadedReader::load).transpose()?;
-    let tools = Tools { settings: &settings, rewards: rewards.as_ref(), reader };
+    let texts = reader.as_ref().map(LoadedReader::shared_texts);
+    let tools = Tools { settings: &settings, rewards: rewards.as_ref(), texts };
     let open = |name: &str| sources::open(name, &settings).map_err(Into::into);
     let folder = config.run.output_dir.clone();
     let film = |name: &str, tapes: &[Tape]| Ok(film(&folder, name, tapes, &settings)?);

@@ -18,7 +18,7 @@ use vigorl_interface::Driver;
 
 pub use check::{Checked, Outcome, Thoroughness, check};
 pub use miniwob::MiniWobSource;
-pub use pictures::PictureSource;
+pub use pictures::{Pair, PictureSource, Told};
 pub use practice::PracticeSource;
 pub use tasks::{OpenTask, TaskSource};
 

@@ -46,6 +46,23 @@ struct Row {
     image: PathBuf,
     instruction: String,
     target: Rect<Screen>,
+    told: Option<Vec<Told>>,
+}
+
+/// A text of the picture that stands in the instruction, and its middle.
+pub type Told = (String, f64, f64);
+
+/// What is asked of a picture.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair<'s> {
+    /// The file of the picture.
+    pub image: &'s Path,
+    /// In words.
+    pub instruction: &'s str,
+    /// What is meant.
+    pub target: Rect<Screen>,
+    /// Texts of the picture that stand in the instruction, if the file says that somebody has looked.
+    pub told: Option<&'s [Told]>,
 }
 
 /// A line of a file.
@@ -64,6 +81,8 @@ enum Written {
         rect: [f64; 4],
         #[serde(default)]
         split: serde_json::Value,
+        #[serde(default)]
+        told: Option<Vec<Told>>,
     },
 }
 
@@ -91,10 +110,15 @@ impl PictureSource {
     }
 
     /// The rows of a part: picture, instruction, and the box, whose edges belong to it.
-    pub fn labelled(&self, part: Part) -> impl Iterator<Item = (&Path, &str, Rect<Screen>)> {
+    pub fn labelled(&self, part: Part) -> impl Iterator<Item = Pair<'_>> {
         let rows =
             self.parts[usize::from(part == Part::HeldOut)].iter().map(|number| &self.rows[*number as usize]);
-        rows.map(|row| (row.image.as_path(), row.instruction.as_str(), row.target))
+        rows.map(|row| Pair {
+            image: &row.image,
+            instruction: &row.instruction,
+            target: row.target,
+            told: row.told.as_deref(),
+        })
     }
 }
 
@@ -135,11 +159,13 @@ fn row(line: &str, folder: &Path, sizes: &mut Sizes) -> Result<(Row, Part), Stri
         "it is neither {\"problem\", \"answer\", \"images\"} nor {\"image\", \"instruction\", \"box\"}"
             .to_owned()
     })?;
-    let (image, instruction, rect, split) = match written {
-        Written::Own { image, instruction, rect, split } => (image, instruction, rect, split_of(&split)?),
+    let (image, instruction, rect, split, told) = match written {
+        Written::Own { image, instruction, rect, split, told } => {
+            (image, instruction, rect, split_of(&split)?, told)
+        }
         Written::Reference { problem, answer, images } => {
             let [image] = &images[..] else { return Err(format!("it has {} images, not one", images.len())) };
-            (image.clone(), problem.replace(IMAGE_MARK, "").trim().to_owned(), edges(&answer)?, None)
+            (image.clone(), problem.replace(IMAGE_MARK, "").trim().to_owned(), edges(&answer)?, None, None)
         }
     };
     if instruction.trim().is_empty() {
@@ -164,7 +190,7 @@ fn row(line: &str, folder: &Path, sizes: &mut Sizes) -> Result<(Row, Part), Stri
     // All that is asked of a picture is in one part.
     let hashed = stable_hash(image.to_string_lossy().as_bytes()).is_multiple_of(HELD_OUT_IN);
     let part = split.unwrap_or(if hashed { Part::HeldOut } else { Part::Train });
-    Ok((Row { image: place, instruction, target }, part))
+    Ok((Row { image: place, instruction, target, told }, part))
 }
 
 /// The box in the reference's answer.
