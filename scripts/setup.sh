@@ -6,6 +6,7 @@
 #   scripts/setup.sh build tests   and the applications that tests and examples use
 #   scripts/setup.sh build venv    and what makes the Python of `make parity`
 #   scripts/setup.sh miniwob       the pages of MiniWoB++, which `tests` fetches, too
+#   scripts/setup.sh learn         the app of examples/learn, which `tests` fetches, too
 #
 # Invariant: nothing is guessed. Each check asks what the build or the program itself will ask, and is asked again
 # after the installation. Whatever cannot be installed ends this in one line that names it and the cure.
@@ -130,11 +131,11 @@ look() {
     look_for_demo
     for part in "$@"; do
         case $part in
-        demo | miniwob) ;;
+        demo | miniwob | learn) ;;
         build) look_for_build ;;
         tests) look_for_tests ;;
         venv) look_for_venv ;;
-        *) fail "there is no part $part: demo, build, tests, venv, miniwob" ;;
+        *) fail "there is no part $part: demo, build, tests, venv, miniwob, learn" ;;
         esac
     done
 }
@@ -200,13 +201,20 @@ fetch_reader() {
     why=$(python3 scripts/reader_weights.py 2>&1) || say "no text models ($why): the program will be built without a reader"
 }
 
-# The pages are no part of the program. Without them their tests fail, and `vigorl eval miniwob` says what is missing.
+# Pages are no part of the program. Without them their tests fail, and whoever needs them says what is missing.
 fetch_pages() {
     for part in "$@"; do
-        case $part in miniwob | tests) ;; *) continue ;; esac
-        why=$(python3 scripts/miniwob_pages.py 2>&1) && continue
-        [ "$part" = tests ] || fail "no pages of MiniWoB++: $why"
-        say "no pages of MiniWoB++ ($why): their tests will fail"
+        case $part in
+            miniwob) pages=miniwob ;;
+            learn) pages=json-editor ;;
+            tests) pages="miniwob json-editor" ;;
+            *) continue ;;
+        esac
+        for name in $pages; do
+            why=$(python3 scripts/pages.py "$name" 2>&1) && continue
+            [ "$part" = tests ] || fail "no pages of $name: $why"
+            say "no pages of $name ($why): their tests will fail"
+        done
     done
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use image::RgbImage;
 use vigorl_agent::NamesTexts;
-use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen};
+use vigorl_geometry::{DevicePixelRatio, Point};
 use vigorl_interface::Screenshot;
 use vigorl_policy::wire::ReadText;
 use vigorl_tasks::practice::dataset::{Dataset, Record};

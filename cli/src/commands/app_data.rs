@@ -455,7 +455,13 @@ fn in_words(thing: &Thing) -> String {
         other => other,
     };
     let row = thing.row.as_ref().map_or_else(String::new, |row| format!(" in the row of {row}"));
-    format!("the {} {kind}{row}", thing.name)
+    format!("the {} {kind}{row}", short(&thing.name))
+}
+
+/// A name without what explains it: a shortcut in brackets, further sentences.
+fn short(name: &str) -> &str {
+    let end = [" (", ". ", ": "].iter().filter_map(|sign| name.find(sign)).filter(|end| *end > 0).min();
+    name[..end.unwrap_or(name.len())].trim_end_matches('.')
 }
 
 /// Letters and digits alone, in small letters.
@@ -474,6 +480,19 @@ mod tests {
         );
         let task = ScriptedTask::parse(&yaml).unwrap();
         asked_for(&task, Part::Train, 0, Path::new("folder"))
+    }
+
+    #[test]
+    fn a_name_is_said_without_what_explains_it() {
+        for (name, said) in [
+            ("Save", "Save"),
+            ("Undo (Ctrl+Z)", "Undo"),
+            ("Opens this. With Ctrl, all of it.", "Opens this"),
+            ("(none)", "(none)"),
+            ("version 1.2", "version 1.2"),
+        ] {
+            assert_eq!(short(name), said);
+        }
     }
 
     #[test]
