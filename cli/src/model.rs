@@ -280,6 +280,7 @@ fn preset(settings: &Settings, spoken_to: Option<&SpokenTo>) -> anyhow::Result<P
             ))
         })?,
     };
+    preset = preset.seeing(spoken_to.and_then(|spoken_to| spoken_to.max_image_pixels));
     if let Some(max_turns) = settings.max_turns {
         allow_turns(&mut preset, max_turns);
     }

@@ -50,6 +50,8 @@ pub struct ScriptedTask {
     pub draw: BTreeMap<String, Drawn>,
     /// Why it does not begin with the same picture each time, if it does not.
     pub animated: Option<String>,
+    /// Steps of an episode at most, if the task says so.
+    pub max_steps: Option<usize>,
     /// Where it starts.
     pub start: Start,
     /// What is to be done.
@@ -299,6 +301,10 @@ struct Written {
     /// Why the same start does not show the same picture each time, such as a clock: then nobody checks that it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     animated: Option<String>,
+    /// Actions towards a goal at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    max_steps: Option<usize>,
     start: Start,
     /// What is to be done, in order; instead of a goal.
     #[serde(
@@ -336,7 +342,8 @@ impl ScriptedTask {
             let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
             ScriptError { message, at }
         })?;
-        let Written { name, vars, draw, animated, start, steps, goal, expect, reward, wait_secs } = written;
+        let Written { name, vars, draw, animated, max_steps, start, steps, goal, expect, reward, wait_secs } =
+            written;
         let fault = |message: &str| Err(ScriptError { message: message.to_owned(), at: None });
         let plan = match (goal, steps) {
             (Some(goal), steps) if steps.is_empty() => Plan::Goal(goal),
@@ -353,6 +360,11 @@ impl ScriptedTask {
             if let Some(wrong) = drawn.fault() {
                 return fault(&format!("`draw`, `{variable}`: {wrong}"));
             }
+        }
+        match (max_steps, &plan) {
+            (Some(0), _) => return fault("`max_steps` is a whole number from 1 on"),
+            (Some(_), Plan::Steps(_)) => return fault("`max_steps` limits what is done for a `goal`; `steps` are counted"),
+            _ => {}
         }
         if expect.is_empty() {
             return fault("`expect` needs at least one clause, otherwise nothing can be judged");
@@ -372,6 +384,7 @@ impl ScriptedTask {
             vars,
             draw,
             animated,
+            max_steps,
             start,
             plan,
             expect,
@@ -391,14 +404,16 @@ impl ScriptedTask {
     /// # Errors
     /// [`ScriptError`] if a text cannot be written as YAML.
     pub fn to_yaml(&self) -> Result<String, ScriptError> {
-        let Self { name, vars, draw, animated, start, plan, expect, reward, patience, .. } = self.clone();
+        let Self { name, vars, draw, animated, max_steps, start, plan, expect, reward, patience, .. } =
+            self.clone();
         let (steps, goal) = match plan {
             Plan::Steps(steps) => (steps, None),
             Plan::Goal(goal) => (Vec::new(), Some(goal)),
         };
         let secs = patience.as_secs_f64();
         let wait_secs = (secs != PATIENCE_SECS).then_some(secs);
-        let written = Written { name, vars, draw, animated, start, steps, goal, expect, reward, wait_secs };
+        let written =
+            Written { name, vars, draw, animated, max_steps, start, steps, goal, expect, reward, wait_secs };
         serde_norway::to_string(&written)
             .map_err(|error| ScriptError { message: error.to_string(), at: None })
     }

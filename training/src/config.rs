@@ -61,6 +61,23 @@ pub struct PolicyConfig {
     pub crop_side_px: u32,
     /// Whether it is told which words of an instruction stand on the screen, and where.
     pub told_texts: bool,
+    /// Pixels of a screenshot that it is shown at most, if they are more than its preset shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_image_pixels: Option<u64>,
+    /// What it calls things in its thoughts.
+    #[serde(default)]
+    pub thinks_of: ThinksOf,
+}
+
+/// What a policy calls things of a file of screenshots in its thoughts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThinksOf {
+    /// Whatever the instruction calls them.
+    #[default]
+    Names,
+    /// Their kind alone, such as "button": for a policy that cannot spell.
+    Kinds,
 }
 
 impl PolicyConfig {
@@ -70,6 +87,7 @@ impl PolicyConfig {
     /// If there is no preset of that name (reading a file checks that there is).
     pub fn preset(&self) -> Preset {
         let Some(mut preset) = Preset::named(&self.preset) else { panic!("no preset `{}`", self.preset) };
+        preset = preset.seeing(self.max_image_pixels);
         preset.crop =
             CropSettings { offset_px: self.crop_offset_px, side_px: self.crop_side_px, ..preset.crop };
         preset
@@ -327,6 +345,9 @@ pub struct QuestionMix {
     /// Share of `zoom` questions whose first look goes astray: anywhere where the crop still shows the whole
     /// widget, which is then answered from the crop.
     pub stray: f64,
+    /// Share of the questions behind an earlier action, somewhere on the screen.
+    #[serde(default)]
+    pub earlier: f64,
 }
 
 /// A measurement on pages that are never trained on.

@@ -176,6 +176,7 @@ impl<'a> Run<'a> {
         files.set_spoken_to(&SpokenTo {
             preset: config.init.preset.clone(),
             told_texts: config.init.told_texts,
+            max_image_pixels: config.init.max_pixels,
             learned_from_reward: true,
         });
         let shapes = tensor_shapes(&checkpoint.config);

@@ -134,6 +134,19 @@ impl LessonSet {
         Ok(())
     }
 
+    /// The same, where things of a file are called by their kind alone.
+    #[must_use]
+    pub fn called_by_kind(mut self) -> Self {
+        if matches!(self.images, ImagesOf::Files(_)) {
+            for LabelledPage { things, tasks, .. } in &mut self.pages {
+                for task in tasks {
+                    things[task.target].name = kind_in(&task.instruction).to_owned();
+                }
+            }
+        }
+        self
+    }
+
     /// How many screens there are.
     pub fn len(&self) -> usize {
         self.pages.len()
@@ -210,6 +223,21 @@ fn name_in(instruction: &str) -> &str {
     without_verb.strip_prefix("the ").unwrap_or(without_verb).trim_end_matches('.')
 }
 
+/// The kind of what an instruction asks for: its last word, if that is one; of a text in quotes, "text".
+fn kind_in(instruction: &str) -> &str {
+    const KINDS: [&str; 13] = [
+        "button", "link", "field", "checkbox", "radio", "tab", "dropdown", "item", "option", "switch", "slider", "icon",
+        "label",
+    ];
+    let thing = instruction.split(" in the row of ").next().unwrap_or(instruction);
+    let last = thing.trim_end_matches('.').rsplit(' ').next().unwrap_or(thing);
+    match KINDS.contains(&last) {
+        true => last,
+        false if thing.contains('"') => "text",
+        false => name_in(instruction),
+    }
+}
+
 impl From<&Record> for LabelledPage {
     fn from(record: &Record) -> Self {
         let things = record.widgets.iter().map(|widget| {
@@ -248,6 +276,18 @@ mod tests {
             ("the Edit button in the row of Red Fox", "Red Fox"),
         ] {
             assert_eq!(name_in(instruction), name);
+        }
+    }
+
+    #[test]
+    fn a_kind_is_the_last_word_of_what_is_asked() {
+        for (instruction, kind) in [
+            ("the Edit button in the row of Red Fox", "button"),
+            ("the Save link.", "link"),
+            ("\"Red Fox\"", "text"),
+            ("the pencil", "pencil"),
+        ] {
+            assert_eq!(kind_in(instruction), kind);
         }
     }
 

@@ -236,7 +236,12 @@ impl Players<'_> {
 
     pub(crate) fn preset(&self) -> Preset {
         let name = &self.config.init.preset;
-        Preset::named(name).unwrap_or_else(|| unreachable!("reading a configuration checks `{name}`"))
+        let preset =
+            Preset::named(name).unwrap_or_else(|| unreachable!("reading a configuration checks `{name}`"));
+        match self.player {
+            Player::Given => preset,
+            Player::Trained { .. } | Player::Written(_) => preset.seeing(self.config.init.max_pixels),
+        }
     }
 
     pub(crate) fn sampling(&self) -> Sampling {

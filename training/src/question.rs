@@ -15,7 +15,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_policy::grammar::{Action, AnswerForm, Coordinate, Reply};
-use vigorl_policy::wire::{ANSWER_CLOSE, FORCED_FINAL_PREFIX, ReadText};
+use vigorl_policy::wire::{ANSWER_CLOSE, FORCED_FINAL_PREFIX, Question as Asked};
 use vigorl_policy::{Message, Preset, Role, View};
 use vigorl_tasks::practice::{PixelBox, SizeClass};
 
@@ -85,7 +85,7 @@ pub fn every_point(
     view: &View,
     preset: &Preset,
 ) -> Result<Vec<Question>, TrainingError> {
-    let author = Author { page, view, preset, stray: 0.0 };
+    let author = Author { page, view, preset, stray: 0.0, earlier: 0.0 };
     // Nothing is drawn for this form.
     let mut rng = stream(0, &[]);
     let ask = |task: &LabelledTask| author.write(QuestionForm::Point, task, &[], &mut rng);
@@ -106,7 +106,7 @@ pub fn draw_questions(
     mistakes: Option<&[Vec<usize>]>,
     rng: &mut ChaCha8Rng,
 ) -> Result<Vec<Question>, TrainingError> {
-    let author = Author { page, view, preset, stray: mix.stray };
+    let author = Author { page, view, preset, stray: mix.stray, earlier: mix.earlier };
     let mistakes_of = |task: usize| mistakes.map_or(&[][..], |mistakes| &mistakes[task]);
     let mistaken: Vec<usize> = (0..page.tasks.len()).filter(|&task| !mistakes_of(task).is_empty()).collect();
     let mut asked: Vec<(QuestionForm, usize)> = Vec::new();
@@ -155,6 +155,8 @@ struct Author<'a> {
     preset: &'a Preset,
     /// See [`QuestionMix::stray`].
     stray: f64,
+    /// See [`QuestionMix::earlier`].
+    earlier: f64,
 }
 
 impl Author<'_> {
@@ -168,7 +170,10 @@ impl Author<'_> {
         let target = task.target;
         let widget = &self.page.things[target];
         let center = self.center(widget);
-        let mut dialog = Dialog::open(self, &task.instruction, &task.read);
+        let earlier = self.earlier_action(rng);
+        let asked =
+            Asked { instruction: &task.instruction, earlier: earlier.as_slice(), read: &task.read };
+        let mut dialog = Dialog::open(self, asked);
         match form {
             QuestionForm::Name => dialog = self.name(widget, rng),
             QuestionForm::Point => dialog.answer_at_once(center),
@@ -187,11 +192,27 @@ impl Author<'_> {
         })
     }
 
+    /// As an episode tells of an action that it began with.
+    fn earlier_action(&self, rng: &mut ChaCha8Rng) -> Option<String> {
+        // Nothing is drawn where there is none, so that other lessons stay what they were.
+        if self.earlier <= 0.0 || !rng.random_bool(self.earlier) {
+            return None;
+        }
+        let (width, height) = self.view.image().dimensions();
+        let at = Coordinate {
+            x: rng.random_range(0..width).into(),
+            y: rng.random_range(0..height).into(),
+        };
+        let end = if rng.random_bool(0.5) { ": nothing changed" } else { "" };
+        Some(format!("click {at}{end}"))
+    }
+
     /// "what is at (x, y)", for a point somewhere in the middle half of the widget.
     fn name(&self, widget: &Labelled, rng: &mut ChaCha8Rng) -> Dialog<'_> {
         let at = self.beside(widget, 0.25, rng);
         let name = widget.name.clone();
-        let mut dialog = Dialog::open(self, &format!("what is at {at}"), &[]);
+        let instruction = format!("what is at {at}");
+        let mut dialog = Dialog::open(self, Asked::from(&instruction));
         let action = Action::Answer { text: name.clone(), point: None, form: AnswerForm::Tagged };
         let reply = Reply { thoughts: Vec::new(), action };
         dialog.say(reply.to_string(), Lesson::Learned { mentions: Vec::new(), words: name });
@@ -339,9 +360,9 @@ struct Dialog<'a> {
 }
 
 impl<'a> Dialog<'a> {
-    fn open(author: &'a Author<'a>, instruction: &str, read: &[ReadText]) -> Self {
-        let (image, read) = (author.view.image().clone(), author.view.texts_written(read));
-        let opening = author.preset.opening_with(image, instruction, &read);
+    fn open(author: &'a Author<'a>, asked: Asked<'_>) -> Self {
+        let (image, read) = (author.view.image().clone(), author.view.texts_written(asked.read));
+        let opening = author.preset.opening_with(image, asked, &read);
         Self { author, messages: opening.messages, lessons: Vec::new(), crops: Vec::new(), says_point: false }
     }
 

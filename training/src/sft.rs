@@ -140,6 +140,7 @@ impl Run {
         files.set_spoken_to(&SpokenTo {
             preset: config.policy.preset.clone(),
             told_texts: config.policy.told_texts,
+            max_image_pixels: config.policy.max_image_pixels,
             learned_from_reward: false,
         });
         let trained = Trained::new(files, weights, config.optimizer.freeze)?;

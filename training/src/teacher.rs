@@ -12,7 +12,7 @@ use vigorl_agent::NamesTexts;
 use vigorl_tasks::Failure;
 use vigorl_tasks::sources::Part;
 
-use crate::config::{MixConfig, SftConfig};
+use crate::config::{MixConfig, SftConfig, ThinksOf};
 use crate::error::TrainingError;
 use crate::files::ModelFiles;
 use crate::lessons::LessonSet;
@@ -79,7 +79,11 @@ fn open_data(config: &SftConfig) -> Result<Data, TrainingError> {
     let mut opened = BTreeMap::new();
     for (path, part) in taught.chain(measured) {
         if let Entry::Vacant(set) = opened.entry((path.clone(), part)) {
-            set.insert(LessonSet::open(path, part)?);
+            let opened = LessonSet::open(path, part)?;
+            set.insert(match config.policy.thinks_of {
+                ThinksOf::Names => opened,
+                ThinksOf::Kinds => opened.called_by_kind(),
+            });
         }
     }
     Ok(opened)

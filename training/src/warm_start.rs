@@ -70,6 +70,7 @@ impl GrpoConfig {
         config.run.output_dir = folder.clone();
         config.policy.preset.clone_from(&self.init.preset);
         config.policy.told_texts = self.init.told_texts;
+        config.policy.max_image_pixels = self.init.max_pixels;
         if let InitConfig::Checkpoint(from) = &mut config.init {
             from.folder = PathBuf::from(&self.init.model);
             from.max_pixels = self.init.max_pixels;

@@ -455,7 +455,9 @@ fn in_words(thing: &Thing) -> String {
         other => other,
     };
     let row = thing.row.as_ref().map_or_else(String::new, |row| format!(" in the row of {row}"));
-    format!("the {} {kind}{row}", short(&thing.name))
+    let name = short(&thing.name);
+    let gap = if name.is_empty() { "" } else { " " };
+    format!("the {name}{gap}{kind}{row}")
 }
 
 /// A name without what explains it: a shortcut in brackets, further sentences.

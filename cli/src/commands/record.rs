@@ -69,6 +69,7 @@ pub(crate) fn record(args: &RecordArgs, settings: &Settings, form: Form) -> anyh
         vars: BTreeMap::new(),
         draw: BTreeMap::new(),
         animated: None,
+        max_steps: None,
         start,
         plan: Plan::Steps(steps),
         expect,

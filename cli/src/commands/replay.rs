@@ -202,6 +202,7 @@ fn single_step(recorded: &Recorded, steps: &[RecordedStep]) -> anyhow::Result<Sc
         vars: BTreeMap::new(),
         draw: BTreeMap::new(),
         animated: None,
+        max_steps: None,
         start: Start {
             driver,
             programs: Vec::new(),

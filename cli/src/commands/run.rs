@@ -156,7 +156,7 @@ fn world<'a>(
     };
     let cap = settings.settle_cap;
     match ScriptedWorld::start(Cow::Borrowed(&job.task), job.folder.clone(), url, cap, is_cancelled, open) {
-        Ok(world) => Ok(Some(world.with_max_steps(settings.max_steps))),
+        Ok(world) => Ok(Some(world.with_max_steps(settings.max_steps.or(job.task.max_steps)))),
         Err(_) if is_cancelled() && matches!(job.place, Place::Desktop(_)) => Ok(None),
         Err(error) => Err(anyhow::Error::from_boxed(error)),
     }
@@ -386,6 +386,7 @@ fn one_click(what: &str) -> ScriptedTask {
         vars: BTreeMap::new(),
         draw: BTreeMap::new(),
         animated: None,
+        max_steps: None,
         start: Start::default(),
         plan: Plan::Steps(vec![Step::Act(Act::click(target))]),
         expect: Vec::new(),

@@ -298,6 +298,13 @@ impl Preset {
         }
     }
 
+    /// The same, shown as many pixels of a screenshot as it was taught to see, if that is more.
+    #[must_use]
+    pub fn seeing(mut self, max_image_pixels: Option<u64>) -> Self {
+        self.max_image_pixels = self.max_image_pixels.max(max_image_pixels.unwrap_or(0));
+        self
+    }
+
     /// The same policy without zooms: a single-turn policy as it is, a multi-turn one made to answer at once.
     pub fn without_zooms(mut self) -> Self {
         if self.turns == Turns::Multi {

@@ -12,6 +12,9 @@ pub struct SpokenTo {
     /// Whether it was told which words of its instruction stand on the screen, and where.
     #[serde(default)]
     pub told_texts: bool,
+    /// Pixels of a screenshot that it was taught to see, if they are more than its preset shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_image_pixels: Option<u64>,
     /// Whether it learned from reward what is right where it is used: then it is asked before a reader, and what it is sure
     /// of is not overruled.
     #[serde(default)]

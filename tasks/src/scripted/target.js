@@ -101,19 +101,20 @@ const hasState = ({ selector, name, role, is }) => {
   if (is === 'enabled' || is === 'disabled') return isOff === (is === 'disabled');
   return element.matches(':focus');
 };
-// All that has a role and a name on view, and can be clicked: by its name alone, or by its name and the text that its row
-// begins with.
+// All that has a role on view, and can be clicked: by a name of its own, or by its name, if it has one, and the text that its
+// row begins with.
 const things = () => {
   const named = [...document.querySelectorAll(`${ACTS}, ${TYPED}`)]
     .filter((element) => element.checkVisibility({ visibilityProperty: true }) && !element.matches(':disabled'))
     .map((element) => ({ role: roleOf(element), name: nameOf(element), element }))
-    .filter(({ role, name }) => role && name);
+    .filter(({ role, name, element }) => role && (name || rowOf(element)));
   const alike = ({ role, name }) => named.filter((other) => other.role === role && other.name === name);
   const told = [];
   for (const thing of named) {
     const others = alike(thing);
-    const row = others.length === 1 ? null : rowOf(thing.element);
-    if (others.length > 1 && (!row || others.filter((other) => rowOf(other.element) === row).length > 1)) continue;
+    const isAlone = thing.name && others.length === 1;
+    const row = isAlone ? null : rowOf(thing.element);
+    if (!isAlone && (!row || others.filter((other) => rowOf(other.element) === row).length > 1)) continue;
     told.push({ role: thing.role, name: thing.name, row, ...partOf(thing.element, thing.name) });
   }
   return told.filter(({ reason }) => !reason);

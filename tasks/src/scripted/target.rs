@@ -408,7 +408,7 @@ fn located(
 pub struct Thing {
     /// `button`, `link`, `textbox`, …
     pub role: String,
-    /// As assistive software would say it.
+    /// As assistive software would say it; nothing where only the row is known.
     pub name: String,
     /// The text that its row of a list or a table begins with, where its name alone does not tell.
     pub row: Option<String>,

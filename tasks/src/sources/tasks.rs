@@ -47,6 +47,7 @@ impl TaskSource {
         max_steps: usize,
         open: Arc<OpenTask>,
     ) -> Result<Self, String> {
+        let max_steps = task.max_steps.map_or(max_steps, |of_task| of_task.min(max_steps));
         let source = Self { name: name.into(), task, folder, settle_cap, max_steps, open };
         if matches!(source.task.plan, Plan::Steps(_)) {
             return Err("it has steps; an environment needs a `goal`".to_owned());
