@@ -27,7 +27,9 @@ pub use cancel::Cancel;
 pub use confidence::{Confidence, ConfidenceMap, Features, Told};
 pub use episode::run_episode;
 pub use error::{StepError, WatchError};
-pub use eyes::{Ask, BlindfoldedEyes, Candidate, Eyes, Finding, NamesTexts, PlaceEyes, PolicyEyes, Sighting, ToldEyes};
+pub use eyes::{
+    Ask, BlindfoldedEyes, Candidate, Eyes, Finding, NamesTexts, PlaceEyes, PolicyEyes, Sighting, ToldEyes,
+};
 pub use leash::{Confirm, Consent, Held, Leash, Question};
 pub use outcome::{Ending, Episode, StepOutcome, StepTimes};
 pub use plan::{Decide, Decision, InOrder, Planned, Scripted, TowardsGoal};

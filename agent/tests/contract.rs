@@ -57,7 +57,8 @@ fn play(
 /// One click of a policy that says `replies`.
 fn click(policy: &mut dyn Policy, env: &mut dyn Environment, watch: &mut dyn Watch) -> Episode {
     let preset = Preset::web_grounding_multiturn();
-    let mut eyes = PolicyEyes { policy, preset: &preset, sampling: &sampling(), maps: &[], learned_from_reward: false };
+    let mut eyes =
+        PolicyEyes { policy, preset: &preset, sampling: &sampling(), maps: &[], learned_from_reward: false };
     play(&mut eyes, &mut InOrder::click("the box"), env, watch, &Cancel::default()).unwrap()
 }
 
@@ -131,25 +132,28 @@ fn a_world_without_a_driver_is_played_and_watchers_keep_the_pictures() {
     assert!(episode.steps[0].sightings[0].grounding.turns[0].crop.is_some(), "its plan stays");
 }
 
-/// Finds what it is told to find.
-struct Told(Finding);
+/// Says always the same.
+struct Says(Sighting);
 
-impl Eyes for Told {
+impl Eyes for Says {
     fn name(&self) -> &str {
         "told"
     }
     fn find(&mut self, _ask: &Ask<'_>, _observer: &mut dyn GroundObserver) -> Result<Sighting, PolicyError> {
-        let grounding = Grounding::known(self.0.point().ok());
-        let other =
-            Candidate { at: Point::new(90.0, 90.0), why: "it looks alike".to_owned(), confidence: None };
-        Ok(Sighting {
-            finding: self.0.clone(),
-            confidence: Some(Confidence { value: 0.5, domain: None, features: Features::new() }),
-            candidates: vec![other],
-            decided_by: self.name().to_owned(),
-            is_learned: false,
-            grounding,
-        })
+        Ok(self.0.clone())
+    }
+}
+
+/// What [`Says`] finds.
+fn told(finding: Finding) -> Sighting {
+    let other = Candidate { at: Point::new(90.0, 90.0), why: "it looks alike".to_owned(), confidence: None };
+    Sighting {
+        grounding: Grounding::known(finding.point().ok()),
+        finding,
+        confidence: Some(Confidence { value: 0.5, domain: None, features: Features::new() }),
+        candidates: vec![other],
+        decided_by: "told".to_owned(),
+        is_learned: false,
     }
 }
 
@@ -165,7 +169,8 @@ fn only_what_was_found_is_acted_on() {
     ] {
         let plan = &mut InOrder::click("the box");
         let episode =
-            play(&mut Told(finding.clone()), plan, &mut picture(), &mut (), &Cancel::default()).unwrap();
+            play(&mut Says(told(finding.clone())), plan, &mut picture(), &mut (), &Cancel::default())
+                .unwrap();
         let step = &episode.steps[0];
         assert_eq!(
             (step.detail.as_deref(), step.action.is_some()),
@@ -175,6 +180,46 @@ fn only_what_was_found_is_acted_on() {
         assert_eq!(episode.reward, Some(if detail.is_none() { 1.0 } else { 0.0 }), "{finding:?}");
         assert_eq!((step.sightings[0].decided_by.as_str(), step.sightings[0].candidates.len()), ("told", 1));
     }
+}
+
+/// Sees something else wherever it is asked.
+struct Contradicting;
+
+impl Senses for Contradicting {
+    fn contradicts(
+        &mut self,
+        _screenshot: &Screenshot,
+        _instruction: &str,
+        _at: Point<Screen>,
+    ) -> Result<Option<String>, Failure> {
+        Ok(Some("something else is written there".to_owned()))
+    }
+}
+
+#[test]
+fn what_was_learned_from_reward_is_not_contradicted_by_what_is_written_there() {
+    for (is_learned, is_done) in [(true, true), (false, false)] {
+        let sighting = Sighting { is_learned, ..told(Finding::Found(Point::new(15.0, 15.0))) };
+        let mut agent = Agent {
+            eyes: &mut Says(sighting),
+            min_confidence: 0.5,
+            checks: Checks::Elements,
+            senses: &mut Contradicting,
+            settle_cap: Duration::ZERO,
+            hands: Hands::Act,
+            cancel: &Cancel::default(),
+            leash: Leash::default(),
+        };
+        let plan = &mut InOrder::click("the box");
+        let episode = run_episode(&mut agent, plan, &mut picture(), 0, &mut ()).unwrap();
+        assert_eq!(episode.steps[0].is_done(), is_done, "{:?}", episode.steps[0].detail);
+    }
+    // Being learned is not being sure.
+    let unsure = Finding::Unsure(Point::new(15.0, 15.0), "it is blurred".to_owned());
+    let sighting = Sighting { is_learned: true, ..told(unsure) };
+    let plan = &mut InOrder::click("the box");
+    let episode = play(&mut Says(sighting), plan, &mut picture(), &mut (), &Cancel::default()).unwrap();
+    assert!(!episode.steps[0].is_done());
 }
 
 /// Looks before it decides, and has a last word.
@@ -217,10 +262,10 @@ impl Environment for Asks {
 
 #[test]
 fn a_plan_decides_from_what_became_of_its_steps_and_its_last_word_is_judged() {
-    let found = &mut Told(Finding::Found(Point::new(15.0, 15.0)));
+    let found = &mut Says(told(Finding::Found(Point::new(15.0, 15.0))));
     let episode = play(found, &mut Planner, &mut Asks(picture()), &mut (), &Cancel::default()).unwrap();
     assert_eq!((episode.success, episode.steps.len(), episode.ending), (Some(true), 1, Ending::Judged));
-    let absent = &mut Told(Finding::Absent("nowhere".to_owned()));
+    let absent = &mut Says(told(Finding::Absent("nowhere".to_owned())));
     let episode = play(absent, &mut Planner, &mut Asks(picture()), &mut (), &Cancel::default()).unwrap();
     assert_eq!((episode.success, episode.reward, episode.steps.len()), (Some(false), Some(0.0), 2));
     let words: Vec<&str> = episode.steps.iter().map(|step| step.instruction.as_str()).collect();
@@ -290,7 +335,7 @@ fn an_ending_says_whether_it_was_the_judge_a_limit_somebody_or_the_world() {
     assert_eq!((cut.ending.clone(), cut.success, cut.reward), (Ending::TokenLimit, Some(false), Some(0.0)));
     assert!(cut.is_truncated() && cut.error().is_none());
 
-    let (found, cancel) = (&mut Told(Finding::Found(Point::new(15.0, 15.0))), Cancel::default());
+    let (found, cancel) = (&mut Says(told(Finding::Found(Point::new(15.0, 15.0)))), Cancel::default());
     struct Limited(PictureWorld);
     impl Environment for Limited {
         fn reset(&mut self, seed: u64) -> Result<Start, Failure> {
@@ -343,7 +388,13 @@ fn a_watcher_that_fails_ends_the_episode() {
     }
     for place in ["acting", "turn"] {
         let (mut policy, preset) = (ScriptedPolicy::new([HIT]), Preset::web_grounding_multiturn());
-        let mut eyes = PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling(), maps: &[], learned_from_reward: false };
+        let mut eyes = PolicyEyes {
+            policy: &mut policy,
+            preset: &preset,
+            sampling: &sampling(),
+            maps: &[],
+            learned_from_reward: false,
+        };
         let mut world = picture();
         let plan = &mut InOrder::click("the box");
         let failed = play(&mut eyes, plan, &mut world, &mut Full(place), &Cancel::default()).unwrap_err();
@@ -409,7 +460,7 @@ fn play_sensing(eyes: &mut dyn Eyes, senses: &mut Reads, acts: Vec<Act<Target>>)
 #[test]
 fn a_target_by_text_is_where_it_is_read_whoever_the_eyes_are() {
     // Eyes that would point elsewhere are not asked.
-    let elsewhere = &mut Told(Finding::Found(Point::new(150.0, 50.0)));
+    let elsewhere = &mut Says(told(Finding::Found(Point::new(150.0, 50.0))));
     let found = play_sensing(elsewhere, &mut Reads::default(), vec![Act::click(by_text("Save"))]);
     assert_eq!((found.success, found.steps[0].answer()), (Some(true), Some(Point::new(15.0, 15.0))));
     let absent = play_sensing(elsewhere, &mut Reads::default(), vec![Act::click(by_text("Cancel"))]);
@@ -428,7 +479,7 @@ fn senses_are_told_of_the_episode() {
         Act::Press { chord: vec![Key::Char('a')] },
         Act::Press { chord: vec![Key::Control, Key::Char('c')] },
     ];
-    play_sensing(&mut Told(Finding::Found(Point::new(15.0, 15.0))), &mut senses, acts);
+    play_sensing(&mut Says(told(Finding::Found(Point::new(15.0, 15.0)))), &mut senses, acts);
     // The picture refuses keys, which ends the episode; what was about to be typed is known all the same.
     assert_eq!(senses.told, ["begin", "saw", "saw", "saw", "typed a"]);
 }
@@ -451,7 +502,7 @@ fn half_sure(min_confidence: f64, person: Option<&mut Person>) -> Episode {
     let cancel = Cancel::default();
     let confirm = person.map(|person| person as &mut dyn Confirm);
     let mut agent = Agent {
-        eyes: &mut Told(Finding::Found(Point::new(15.0, 15.0))),
+        eyes: &mut Says(told(Finding::Found(Point::new(15.0, 15.0)))),
         min_confidence,
         checks: Checks::Elements,
         senses: &mut Blind,
@@ -540,7 +591,7 @@ impl Eyes for OneByOne {
     }
     fn find(&mut self, ask: &Ask<'_>, observer: &mut dyn GroundObserver) -> Result<Sighting, PolicyError> {
         self.asked.push(ask.target.clone());
-        Told(self.findings[self.asked.len() - 1].clone()).find(ask, observer)
+        Says(told(self.findings[self.asked.len() - 1].clone())).find(ask, observer)
     }
 }
 
@@ -579,7 +630,13 @@ fn the_judge_or_a_limit_ends_an_episode_towards_a_goal_and_not_the_eyes() {
     assert!(limited.is_truncated() && limited.steps.len() == 4);
 
     let preset = Preset::web_grounding_multiturn();
-    let mut eyes = PolicyEyes { policy: &mut Cut, preset: &preset, sampling: &sampling(), maps: &[], learned_from_reward: false };
+    let mut eyes = PolicyEyes {
+        policy: &mut Cut,
+        preset: &preset,
+        sampling: &sampling(),
+        maps: &[],
+        learned_from_reward: false,
+    };
     let cut = towards_goal(&mut eyes, &mut Three::new());
     assert_eq!((cut.ending.clone(), cut.reward, cut.steps.len()), (Ending::TokenLimit, Some(0.0), 1));
 

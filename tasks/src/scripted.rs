@@ -363,7 +363,9 @@ impl ScriptedTask {
         }
         match (max_steps, &plan) {
             (Some(0), _) => return fault("`max_steps` is a whole number from 1 on"),
-            (Some(_), Plan::Steps(_)) => return fault("`max_steps` limits what is done for a `goal`; `steps` are counted"),
+            (Some(_), Plan::Steps(_)) => {
+                return fault("`max_steps` limits what is done for a `goal`; `steps` are counted");
+            }
             _ => {}
         }
         if expect.is_empty() {

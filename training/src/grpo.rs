@@ -312,12 +312,13 @@ impl<'a> Run<'a> {
             workers: &self.workers,
         };
         // Behind the first of several moves the weights are others than those that were sampled.
-        let old = (n_shares > 1).then(|| self.trained.sampler()).transpose()?;
+        let old = (n_shares * update.epochs > 1).then(|| self.trained.sampler()).transpose()?;
         let mut jobs_of_share = Vec::new();
         for share in 0..n_shares {
             let groups = step.groups.iter().skip(share).step_by(n_shares);
             jobs_of_share.push(batches.jobs(step, groups, old.as_ref())?);
         }
+        let moves = (0..update.epochs).flat_map(|_| &jobs_of_share);
         if self.state.step.is_multiple_of(self.config.run.eval_every) {
             self.write_rows(step, &jobs_of_share[0].0)?;
         }
@@ -325,20 +326,22 @@ impl<'a> Run<'a> {
         let n_steps = self.config.run.steps;
         let lr = lr_share(self.state.step, n_steps, &self.config.optimizer.schedule);
         let mut updates = Vec::new();
-        for (share, (jobs, n_beside)) in jobs_of_share.into_iter().enumerate() {
-            if jobs.is_empty() {
+        for (number, (said, n_beside)) in moves.enumerate() {
+            if said.is_empty() {
                 continue;
             }
             let Self { trained, optimizer, workers, checkpoint, lessons, .. } = self;
-            let weight = jobs.iter().map(Said::weight).sum::<f64>() + n_beside;
+            let weight = said.iter().map(Said::weight).sum::<f64>() + n_beside;
             let n_lessons = lessons.as_ref().map_or(0, |lessons| lessons.per_move as u64);
-            let path = [self.state.step, share as u64 * n_lessons];
+            let path = [self.state.step, number as u64 * n_lessons];
             let taught = (0..n_lessons).map(|number| Job::Taught([path[0], path[1] + number]));
-            let jobs: Vec<Job> = jobs.into_iter().map(Job::Said).chain(taught).collect();
-            let compute = |job: &Job| -> Result<Contribution<Reinforced>, TrainingError> {
+            let jobs: Vec<Job<'_>> = said.iter().map(Job::Said).chain(taught).collect();
+            let compute = |job: &Job<'_>| -> Result<Contribution<Reinforced>, TrainingError> {
                 let job = match (job, lessons.as_ref()) {
                     (Job::Said(job), _) => job,
-                    (Job::Taught(path), Some(lessons)) => return lessons.contribution(trained, *path, weight),
+                    (Job::Taught(path), Some(lessons)) => {
+                        return lessons.contribution(trained, *path, weight);
+                    }
                     (Job::Taught(_), None) => unreachable!("lessons are numbered where there are some"),
                 };
                 let batch = pack(checkpoint, &job.rows, &Device::Cpu, DType::F32)?;
@@ -349,7 +352,7 @@ impl<'a> Run<'a> {
                 })?;
                 Ok(job.contribution(gradients, &outcomes, objective.kl))
             };
-            let stepped = take_step(trained, optimizer, workers, lr, &jobs, n_beside, compute)?;
+            let stepped = take_step(trained, optimizer, workers, lr, &jobs, *n_beside, compute)?;
             if stepped.is_skipped {
                 self.state.reward.n_skipped += 1;
             } else {
@@ -429,7 +432,8 @@ impl<'a> Run<'a> {
     fn measure_start(&mut self, progress: &mut dyn FnMut(&GrpoProgress)) -> Result<bool, TrainingError> {
         let mut record = Record::at(0);
         let is_other = self.begins_with != self.config.init.model;
-        if is_other {
+        // A run that was killed here has done so already.
+        if is_other && !self.folder(BEFORE).exists() {
             let given = Players { player: Player::Given, ..self.players() };
             if !self.measure(&given, BEFORE, &mut record, progress)? {
                 return Ok(false);
@@ -485,7 +489,8 @@ impl<'a> Run<'a> {
                 continue;
             }
             let players = Players { player: Player::Written(folder.clone()), ..self.players() };
-            let mut playing = |n, of| progress(&GrpoProgress::Playing { what: format!("how sure it is: {name}"), n, of });
+            let mut playing =
+                |n, of| progress(&GrpoProgress::Playing { what: format!("how sure it is: {name}"), n, of });
             let Some(answers) = players.answers(&mut playing)? else { return Ok(false) };
             answers.write(&folder)?;
         }

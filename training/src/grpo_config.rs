@@ -156,6 +156,8 @@ pub struct GroupConfig {
 pub struct UpdateConfig {
     /// Moves of the weights in a step; each takes its share of the groups.
     pub per_step: usize,
+    /// How often a step's groups are gone through: behind the first time, clips hold the policy near the one that played.
+    pub epochs: usize,
     /// Tokens of a micro-batch at most, padding included.
     pub micro_batch_tokens: usize,
     /// Tokens of a row at most: a group's screenshot and what its samples said behind it.
@@ -205,10 +207,8 @@ impl GrpoConfig {
     /// If the recipe of the warm start cannot be used.
     pub fn begins_with(&self) -> Result<String, TrainingError> {
         let warm_start = self.warm_start()?;
-        Ok(warm_start.map_or_else(
-            || self.init.model.clone(),
-            |warm_start| warm_start.model().display().to_string(),
-        ))
+        Ok(warm_start
+            .map_or_else(|| self.init.model.clone(), |warm_start| warm_start.model().display().to_string()))
     }
 
     /// The adapters, if they are what moves.
@@ -284,6 +284,7 @@ impl GrpoConfig {
         check.not_negative("objective.kl", self.objective.kl)?;
         check.positive("objective.kl_clamp", self.objective.kl_clamp)?;
         check.positive("update.per_step", self.update.per_step as f64)?;
+        check.positive("update.epochs", self.update.epochs as f64)?;
         check.positive("update.micro_batch_tokens", self.update.micro_batch_tokens as f64)?;
         check.positive("update.row_tokens", self.update.row_tokens as f64)?;
         check.optimizer(&self.optimizer)?;

@@ -207,7 +207,12 @@ impl LabelledPage {
         });
         let read = |(text, x, y): &Told| ReadText { text: text.clone(), at: Point::new(*x, *y) };
         let known = told.map(|told| told.iter().map(read).collect());
-        self.tasks.push(LabelledTask { instruction: instruction.to_owned(), target, read: Vec::new(), known });
+        self.tasks.push(LabelledTask {
+            instruction: instruction.to_owned(),
+            target,
+            read: Vec::new(),
+            known,
+        });
     }
 }
 
@@ -226,8 +231,8 @@ fn name_in(instruction: &str) -> &str {
 /// The kind of what an instruction asks for: its last word, if that is one; of a text in quotes, "text".
 fn kind_in(instruction: &str) -> &str {
     const KINDS: [&str; 13] = [
-        "button", "link", "field", "checkbox", "radio", "tab", "dropdown", "item", "option", "switch", "slider", "icon",
-        "label",
+        "button", "link", "field", "checkbox", "radio", "tab", "dropdown", "item", "option", "switch",
+        "slider", "icon", "label",
     ];
     let thing = instruction.split(" in the row of ").next().unwrap_or(instruction);
     let last = thing.trim_end_matches('.').rsplit(' ').next().unwrap_or(thing);

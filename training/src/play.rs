@@ -257,7 +257,9 @@ impl Players<'_> {
                 let engine = Engine::from_model((*checkpoint).clone(), trained.sampler()?, &options)?;
                 Ok((engine, checkpoint.name.clone(), *version))
             }
-            Player::Given => Ok((Engine::load(&source_of(&config.init.model), &options)?, config.init.model.clone(), 0)),
+            Player::Given => {
+                Ok((Engine::load(&source_of(&config.init.model), &options)?, config.init.model.clone(), 0))
+            }
             Player::Written(folder) => {
                 let engine = Engine::load(&ModelSource::Dir(folder.clone()), &options)?;
                 Ok((engine, folder.display().to_string(), 0))

@@ -171,8 +171,7 @@ impl Author<'_> {
         let widget = &self.page.things[target];
         let center = self.center(widget);
         let earlier = self.earlier_action(rng);
-        let asked =
-            Asked { instruction: &task.instruction, earlier: earlier.as_slice(), read: &task.read };
+        let asked = Asked { instruction: &task.instruction, earlier: earlier.as_slice(), read: &task.read };
         let mut dialog = Dialog::open(self, asked);
         match form {
             QuestionForm::Name => dialog = self.name(widget, rng),
@@ -199,10 +198,7 @@ impl Author<'_> {
             return None;
         }
         let (width, height) = self.view.image().dimensions();
-        let at = Coordinate {
-            x: rng.random_range(0..width).into(),
-            y: rng.random_range(0..height).into(),
-        };
+        let at = Coordinate { x: rng.random_range(0..width).into(), y: rng.random_range(0..height).into() };
         let end = if rng.random_bool(0.5) { ": nothing changed" } else { "" };
         Some(format!("click {at}{end}"))
     }

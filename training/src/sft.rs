@@ -114,10 +114,7 @@ struct SinceLog {
 }
 
 impl Run {
-    fn prepare(
-        config: SftConfig,
-        texts: &mut LoadTexts<'_>,
-    ) -> Result<Self, TrainingError> {
+    fn prepare(config: SftConfig, texts: &mut LoadTexts<'_>) -> Result<Self, TrainingError> {
         let dir = config.run.output_dir.clone();
         fs::create_dir_all(&dir).map_err(TrainingError::file("create", &dir))?;
         let checkpoints = Checkpoints::of_run(&dir);

@@ -156,9 +156,9 @@ impl Said {
 }
 
 /// One micro-batch of a move of the weights.
-pub(crate) enum Job {
+pub(crate) enum Job<'s> {
     /// Of what was said.
-    Said(Said),
+    Said(&'s Said),
     /// The lesson of this number.
     Taught([u64; 2]),
 }

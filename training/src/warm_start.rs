@@ -137,13 +137,11 @@ impl Lessons {
         let (mixes, seed) = (&self.config.stages[0].mixes, self.config.run.seed);
         let lesson = self.teacher.lesson(trained, mixes, seed, path)?;
         let share = self.weight * weight / (self.per_move as f64 * lesson.weight);
-        let scaled = |gradient: Option<Tensor>| gradient.map(|gradient| gradient.affine(share, 0.0)).transpose();
+        let scaled =
+            |gradient: Option<Tensor>| gradient.map(|gradient| gradient.affine(share, 0.0)).transpose();
         let gradients = lesson.gradients.into_iter().map(scaled).collect::<Result<_, _>>()?;
-        let seen = Reinforced {
-            lessons_loss: lesson.loss / lesson.weight,
-            n_lessons: 1,
-            ..Reinforced::default()
-        };
+        let seen =
+            Reinforced { lessons_loss: lesson.loss / lesson.weight, n_lessons: 1, ..Reinforced::default() };
         Ok(Contribution { gradients, weight: 0.0, loss: share * lesson.loss, seen })
     }
 }

@@ -12,8 +12,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use vigorl_agent::{
-    Agent, BlindfoldedEyes, Cancel, Checks, Ending, Eyes, Hands, Held, Leash, NamesTexts, ToldEyes, TowardsGoal, WatchError,
-    run_episode,
+    Agent, BlindfoldedEyes, Cancel, Checks, Ending, Eyes, Hands, Held, Leash, NamesTexts, ToldEyes,
+    TowardsGoal, WatchError, run_episode,
 };
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::Driver;
@@ -45,6 +45,9 @@ pub trait Kit: Sync {
     /// # Errors
     /// If they cannot look.
     fn senses(&self) -> Result<Box<dyn Senses>, Failure>;
+
+    /// The world of this thread has failed, so that the next one is to be another one, with another browser.
+    fn world_failed(&self) {}
 
     /// The browsers' device pixel ratio.
     fn device_pixel_ratio(&self) -> DevicePixelRatio;
@@ -389,7 +392,9 @@ fn work(
         let begun = opened.and_then(|opened| {
             let senses = how.kit.senses()?;
             let texts = match how.is_told {
-                true => Some(how.kit.named_texts()?.ok_or("nobody here tells the policy what stands on the screen")?),
+                true => Some(
+                    how.kit.named_texts()?.ok_or("nobody here tells the policy what stands on the screen")?,
+                ),
                 false => None,
             };
             Ok((driver.insert(opened), senses, texts, how.kit.rewards()?))
@@ -432,7 +437,10 @@ fn work(
                             }
                             Err(Unplayed::Cancelled) => return,
                             Err(Unplayed::Store(error)) => Said::Stopped(error),
-                            Err(Unplayed::World(error)) => break Some((idx, is_again, error)),
+                            Err(Unplayed::World(error)) => {
+                                how.kit.world_failed();
+                                break Some((idx, is_again, error));
+                            }
                         };
                         let is_last = matches!(said, Said::Stopped(_));
                         if send.send(said).is_err() || is_last {

@@ -4,12 +4,12 @@
 
 use std::sync::{Arc, LazyLock};
 
-use vigorl_agent::{Ask, Eyes, Finding, PolicyEyes, Sighting};
+use vigorl_agent::{Ask, ConfidenceMap, Eyes, Finding, NamesTexts as _, PolicyEyes, Sighting};
 use vigorl_geometry::DevicePixelRatio;
 use vigorl_interface::Screenshot;
 use vigorl_policy::{Part, PolicyError, Preset, Sampling, ScriptedPolicy};
 use vigorl_reader::Reader;
-use vigorl_sight::{AutoEyes, ReaderEyes, SharedReader, ToldByReader};
+use vigorl_sight::{AutoEyes, ReaderEyes, SharedReader, SharedTexts, ToldByReader};
 use vigorl_tasks::scripted::Target;
 
 static READER: LazyLock<SharedReader> = LazyLock::new(|| {
@@ -60,7 +60,13 @@ fn auto_in(
         seed: 0,
         form: None,
     };
-    let looks = PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling, maps: &[], learned_from_reward: false };
+    let looks = PolicyEyes {
+        policy: &mut policy,
+        preset: &preset,
+        sampling: &sampling,
+        maps: &[],
+        learned_from_reward: false,
+    };
     let target = Target::from(instruction);
     let ask = Ask { screenshot, target: &target, place: None, nth: 0, in_vain: None, read: &[] };
     let mut eyes = AutoEyes::new(READER.beside(), looks, 0.7).suggesting_regions(suggests_regions);
@@ -118,6 +124,61 @@ fn a_sure_reading_is_the_answer_and_the_policy_is_not_asked() {
     let (sighting, n_asked) = auto("the Delete button", "<think> x </think>\n<answer> (5, 5) </answer>");
     assert!(matches!(sighting.finding, Finding::Found(_)), "{:?}", sighting.finding);
     assert_eq!((sighting.decided_by.as_str(), n_asked), ("reader", 0));
+}
+
+/// What both find where the policy learned from reward, and is as sure of it as a map with this intercept says.
+fn learned(instruction: &str, policy_says: &str, intercept: f64) -> (Sighting, usize) {
+    let mut policy = ScriptedPolicy::new([policy_says]);
+    let (preset, sampling) = (Preset::web_grounding().without_zooms(), Sampling::greedy(512));
+    let maps = [ConfidenceMap {
+        domain: "an app".to_owned(),
+        max_size: None,
+        single_turn: preset.is_single_turn(),
+        weights_sha256: String::new(),
+        n: 100,
+        intercept,
+        slopes: [].into(),
+    }];
+    let looks = PolicyEyes {
+        policy: &mut policy,
+        preset: &preset,
+        sampling: &sampling,
+        maps: &maps,
+        learned_from_reward: true,
+    };
+    let sighting = ask(&mut AutoEyes::new(READER.beside(), looks, 0.7), instruction);
+    (sighting, policy.asked().len())
+}
+
+#[test]
+fn what_was_learned_from_reward_goes_before_a_sure_reading_if_it_is_sure() {
+    let said = "<think> x </think>\n<answer> (5, 5) </answer>";
+    for instruction in ["the Delete button", "\"Delete\"", "the green rectangle"] {
+        let (sighting, n_asked) = learned(instruction, said, 4.0);
+        let at = sighting.finding.point().unwrap();
+        assert_eq!((at.x, at.y, n_asked), (5.0, 5.0, 1), "{instruction}");
+        assert!(sighting.is_learned && sighting.decided_by != "reader", "{instruction}");
+    }
+    // One that is not sure is asked once, and the reading is the answer.
+    let (sighting, n_asked) = learned("the Delete button", said, -4.0);
+    assert_eq!((sighting.decided_by.as_str(), sighting.is_learned, n_asked), ("reader", false, 1));
+    // Where nothing is read, either, it stays unsure, and was not asked twice.
+    let (sighting, n_asked) = learned("the green rectangle", said, -4.0);
+    assert!(matches!(sighting.finding, Finding::Unsure(..)), "{:?}", sighting.finding);
+    assert_eq!(n_asked, 1);
+}
+
+#[test]
+fn threads_are_told_what_one_of_them_has_read() {
+    let (mut one, screenshot) = (SharedTexts::new(READER.beside()), page());
+    let mut other = one.beside();
+    let told = one.named_texts(&screenshot, "open the page of Members").unwrap();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(other.named_texts(&screenshot, "open the page of Members").unwrap(), told);
+    // Another screenshot is read for itself, and so is the first one behind it.
+    let blank = Screenshot { pixels: Arc::new(image::RgbImage::new(200, 100)), ..screenshot.clone() };
+    assert!(other.named_texts(&blank, "open the page of Members").unwrap().is_empty());
+    assert_eq!(one.named_texts(&screenshot, "open the page of Members").unwrap(), told);
 }
 
 #[test]
@@ -234,7 +295,13 @@ fn a_policy_is_told_where_words_of_the_instruction_stand_in_its_own_numbers() {
     let (screenshot, target) = (page(), Target::from("open the page of Members"));
     let ask = Ask { screenshot: &screenshot, target: &target, place: None, nth: 0, in_vain: None, read: &[] };
     {
-        let eyes = PolicyEyes { policy: &mut policy, preset: &preset, sampling: &sampling, maps: &[], learned_from_reward: false };
+        let eyes = PolicyEyes {
+            policy: &mut policy,
+            preset: &preset,
+            sampling: &sampling,
+            maps: &[],
+            learned_from_reward: false,
+        };
         let mut eyes = ToldByReader { eyes: Box::new(eyes), reader: READER.beside() };
         eyes.find(&ask, &mut ()).unwrap();
     }

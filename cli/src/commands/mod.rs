@@ -3,6 +3,7 @@
 mod app_data;
 mod bench;
 mod browser;
+mod browsers;
 mod calibrate;
 mod data;
 mod demo;

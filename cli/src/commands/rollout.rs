@@ -1,6 +1,7 @@
 //! `vigorl rollout`: groups of sampled episodes in a run directory; and `vigorl train replay-rollout`, which plays them again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -20,8 +21,9 @@ use vigorl_tasks::sources::{Part, Source};
 use vigorl_tasks::{Failure, Senses};
 
 use crate::args::{PartArg, ReplayRolloutArgs, RolloutArgs};
+use crate::commands::browsers::Browsers;
 use crate::commands::judge::rewards_config;
-use crate::commands::{Form, browser, pretty, sources};
+use crate::commands::{Form, pretty, sources};
 use crate::exit::{Ending, usage};
 use crate::eyes::LoadedEyes;
 use crate::reading::{LoadedReader, SharedTexts};
@@ -40,6 +42,7 @@ const TOP_P: f64 = 0.99;
 /// Browsers for threads, and who says what a sample is worth.
 pub(crate) struct Tools<'a> {
     pub(crate) settings: &'a Settings,
+    pub(crate) browsers: Arc<Browsers>,
     pub(crate) rewards: Option<&'a RewardsConfig>,
     /// Who tells the policy where the words of a goal stand, if it is told.
     pub(crate) texts: Option<SharedTexts>,
@@ -47,7 +50,11 @@ pub(crate) struct Tools<'a> {
 
 impl Kit for Tools<'_> {
     fn driver(&self, viewport: Size<Viewport>) -> Result<Box<dyn Driver>, Failure> {
-        Ok(Box::new(browser::start(self.settings, viewport)?))
+        Ok(Box::new(self.browsers.lend(viewport)?))
+    }
+
+    fn world_failed(&self) {
+        self.browsers.world_failed();
     }
 
     fn senses(&self) -> Result<Box<dyn Senses>, Failure> {
@@ -135,7 +142,8 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
     };
     let collected = share(&mut policy.policy.policy, |policy| {
         let texts = reader.as_ref().map(LoadedReader::shared_texts);
-        let tools = Tools { settings, rewards: rewards.as_ref(), texts };
+        let browsers = Browsers::new(settings);
+        let tools = Tools { settings, browsers, rewards: rewards.as_ref(), texts };
         let of_thread = || Box::new(policy.clone()) as Box<dyn Policy + Send>;
         let how = Collecting {
             source: &*source,
@@ -144,7 +152,7 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
             preset: &preset,
             sampling: &sampling,
             is_told: reader.is_some(),
-is_blindfolded: false,
+            is_blindfolded: false,
             said_by: &said_by,
             images: &images,
             settle_cap: settings.settle_cap,
@@ -419,7 +427,8 @@ pub(crate) fn replay(args: &ReplayRolloutArgs, settings: &Settings, form: Form) 
         };
         let collected = share(&mut policy.policy.policy, |policy| {
             let texts = reader.as_ref().map(LoadedReader::shared_texts);
-            let tools = Tools { settings, rewards: None, texts };
+            let browsers = Browsers::new(settings);
+            let tools = Tools { settings, browsers, rewards: None, texts };
             let of_thread = || Box::new(policy.clone()) as Box<dyn Policy + Send>;
             let how = Collecting {
                 source: &*source,
@@ -428,7 +437,7 @@ pub(crate) fn replay(args: &ReplayRolloutArgs, settings: &Settings, form: Form) 
                 preset: &preset,
                 sampling: &sampling,
                 is_told: reader.is_some(),
-is_blindfolded: false,
+                is_blindfolded: false,
                 said_by: &first.said_by,
                 images: &images,
                 settle_cap: settings.settle_cap,

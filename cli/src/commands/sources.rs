@@ -54,6 +54,15 @@ const NAMED: [(&str, &str); 7] = [
 
 /// The environment of a name.
 pub(crate) fn open(name: &str, settings: &Settings) -> anyhow::Result<Box<dyn Source>> {
+    open_in(name, settings, &opener(settings))
+}
+
+/// The same, whose tasks are opened by somebody else.
+pub(crate) fn open_in(
+    name: &str,
+    settings: &Settings,
+    opener: &Arc<OpenTask>,
+) -> anyhow::Result<Box<dyn Source>> {
     let words = |spec: PageSpec| PageSpec { tier: Tier::Words { vocabulary: VOCABULARY }, ..spec };
     let page = PageSpec::icons(0, Split::Train);
     Ok(match (name, Path::new(name).extension().and_then(|extension| extension.to_str())) {
@@ -65,8 +74,8 @@ pub(crate) fn open(name: &str, settings: &Settings) -> anyhow::Result<Box<dyn So
             Box::new(source.map_err(usage)?)
         }
         (_, Some("jsonl")) => Box::new(PictureSource::open(name, Path::new(name)).map_err(usage)?),
-        (_, Some("yaml" | "yml")) => Box::new(task(name, settings)?),
-        (_, Some(extension)) if extension.starts_with("yaml#") => Box::new(click(name, settings)?),
+        (_, Some("yaml" | "yml")) => Box::new(task(name, settings, opener)?),
+        (_, Some(extension)) if extension.starts_with("yaml#") => Box::new(click(name, settings, opener)?),
         _ => {
             let names: Vec<&str> = NAMED.iter().map(|(name, _)| *name).collect();
             return Err(usage(format!("`{name}` is no environment; there are {}", names.join(", "))));
@@ -95,7 +104,7 @@ pub(crate) fn read_task(name: &str) -> anyhow::Result<ScriptedTask> {
     ScriptedTask::parse(&text).map_err(|error| usage(format!("`{name}`: {error}")))
 }
 
-fn task(name: &str, settings: &Settings) -> anyhow::Result<TaskSource> {
+fn task(name: &str, settings: &Settings, opener: &Arc<OpenTask>) -> anyhow::Result<TaskSource> {
     let task = read_task(name)?;
     if matches!(task.plan, Plan::Steps(_)) {
         let clicks = expanded(name)?.join(", ");
@@ -106,11 +115,11 @@ fn task(name: &str, settings: &Settings) -> anyhow::Result<TaskSource> {
     }
     let (folder, cap) = (folder_of(name), settings.settle_cap);
     let max_steps = settings.max_steps.unwrap_or(MAX_STEPS);
-    TaskSource::new(name, task, folder, cap, max_steps, opener(settings))
+    TaskSource::new(name, task, folder, cap, max_steps, Arc::clone(opener))
         .map_err(|error| usage(format!("`{name}`: {error}")))
 }
 
-fn click(name: &str, settings: &Settings) -> anyhow::Result<ClickSource> {
+fn click(name: &str, settings: &Settings, opener: &Arc<OpenTask>) -> anyhow::Result<ClickSource> {
     let (file, step) = name.rsplit_once('#').unwrap_or((name, ""));
     let step: usize = step
         .parse()
@@ -119,7 +128,15 @@ fn click(name: &str, settings: &Settings) -> anyhow::Result<ClickSource> {
         .ok_or_else(|| usage(format!("`{name}`: behind # stands the number of a step, from 1")))?;
     let task = read_task(file)?;
     let secret = Arc::new(|name: &str| env::secret(name));
-    ClickSource::new(name, task, step - 1, folder_of(file), settings.settle_cap, opener(settings), secret)
+    ClickSource::new(
+        name,
+        task,
+        step - 1,
+        folder_of(file),
+        settings.settle_cap,
+        Arc::clone(opener),
+        secret,
+    )
         .map_err(|error| usage(format!("`{name}`: {error}")))
 }
 

@@ -7,9 +7,9 @@ mod compare;
 use std::path::Path;
 
 use anyhow::Context as _;
+use serde_json::json;
 use vigorl_agent::Cancel;
 use vigorl_judges::Rewards;
-use serde_json::json;
 use vigorl_report::{write_report, write_training_report};
 use vigorl_rollouts::Tape;
 use vigorl_runs::Run;
@@ -20,6 +20,7 @@ use vigorl_training::{GrpoConfig, GrpoEnd, SftConfig, SftEnd, TrainingError, Wor
 
 use crate::args::{BenchTrainArgs, TrainCompareArgs, TrainGrpoArgs, TrainSftArgs};
 use crate::commands::judge::rewards_config;
+use crate::commands::browsers::Browsers;
 use crate::commands::rollout::Tools;
 use crate::commands::{Form, app_data, bench, data, sources};
 use crate::exit::{Ending, usage};
@@ -56,7 +57,9 @@ fn supervised(config: SftConfig, cancel: &Cancel) -> anyhow::Result<Ending> {
 
 /// What a run learns before it learns from reward; what is there of it is not made again.
 fn warm_start(config: &GrpoConfig, settings: &Settings, cancel: &Cancel) -> anyhow::Result<Ending> {
-    let (Some(of), Some(warm_start)) = (&config.warm_start, config.warm_start()?) else { return Ok(Ending::Done) };
+    let (Some(of), Some(warm_start)) = (&config.warm_start, config.warm_start()?) else {
+        return Ok(Ending::Done);
+    };
     if warm_start.model().is_dir() {
         return Ok(Ending::Done);
     }
@@ -100,8 +103,10 @@ pub(crate) fn grpo(args: &TrainGrpoArgs, settings: &Settings) -> anyhow::Result<
     }
     let reader = config.init.told_texts.then(LoadedReader::load).transpose()?;
     let texts = reader.as_ref().map(LoadedReader::shared_texts);
-    let tools = Tools { settings: &settings, rewards: rewards.as_ref(), texts };
-    let open = |name: &str| sources::open(name, &settings).map_err(Into::into);
+    let browsers = Browsers::new(&settings);
+    let opener = browsers.opener();
+    let tools = Tools { settings: &settings, browsers, rewards: rewards.as_ref(), texts };
+    let open = |name: &str| sources::open_in(name, &settings, &opener).map_err(Into::into);
     let folder = config.run.output_dir.clone();
     let film = |name: &str, tapes: &[Tape]| Ok(film(&folder, name, tapes, &settings)?);
     let worlds = Worlds { open: &open, kit: &tools, film: &film, cancel: &cancel };

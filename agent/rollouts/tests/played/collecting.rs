@@ -174,7 +174,7 @@ fn played_as(
         preset: &preset,
         sampling,
         is_told: false,
-is_blindfolded: false,
+        is_blindfolded: false,
         said_by: &said_by,
         images: &Images::nowhere(),
         settle_cap: Duration::ZERO,

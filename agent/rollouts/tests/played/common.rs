@@ -108,7 +108,7 @@ pub(crate) fn played_within(
         preset,
         sampling: &Sampling { temperature: 1.0, ..Sampling::greedy(400) },
         is_told: false,
-is_blindfolded: false,
+        is_blindfolded: false,
         said_by: &SaidBy::default(),
         images: &Images::nowhere(),
         settle_cap: Duration::from_secs(2),
