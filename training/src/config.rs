@@ -348,6 +348,10 @@ pub struct QuestionMix {
     /// Share of the questions behind an earlier action, somewhere on the screen.
     #[serde(default)]
     pub earlier: f64,
+    /// Share of the questions about a thing in a row that say the row, and of the thing a word without a meaning. Who learned
+    /// from them tries what stands in a row where it does not know what is wanted of it: then reward can tell.
+    #[serde(default)]
+    pub unknown: f64,
 }
 
 /// A measurement on pages that are never trained on.

@@ -17,6 +17,9 @@ use vigorl_tasks::sources::{Pair, Part, PictureSource, Told};
 
 use crate::error::TrainingError;
 
+/// What an instruction says between a thing and its row.
+pub(crate) const IN_ROW: &str = " in the row of ";
+
 /// A thing on a screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labelled {
@@ -218,7 +221,7 @@ impl LabelledPage {
 
 /// What an instruction asks for, without the verb; of a thing in a row, the row, which says it in fewer words.
 fn name_in(instruction: &str) -> &str {
-    if let Some((_, row)) = instruction.split_once(" in the row of ") {
+    if let Some((_, row)) = instruction.split_once(IN_ROW) {
         return row.trim_end_matches('.');
     }
     let without_verb = ["click on ", "click ", "Click on ", "Click "]
@@ -234,7 +237,7 @@ fn kind_in(instruction: &str) -> &str {
         "button", "link", "field", "checkbox", "radio", "tab", "dropdown", "item", "option", "switch",
         "slider", "icon", "label",
     ];
-    let thing = instruction.split(" in the row of ").next().unwrap_or(instruction);
+    let thing = instruction.split(IN_ROW).next().unwrap_or(instruction);
     let last = thing.trim_end_matches('.').rsplit(' ').next().unwrap_or(thing);
     match KINDS.contains(&last) {
         true => last,

@@ -15,13 +15,13 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_policy::grammar::{Action, AnswerForm, Coordinate, Reply};
-use vigorl_policy::wire::{ANSWER_CLOSE, FORCED_FINAL_PREFIX, Question as Asked};
+use vigorl_policy::wire::{ANSWER_CLOSE, FORCED_FINAL_PREFIX, Question as Asked, ReadText};
 use vigorl_policy::{Message, Preset, Role, View};
 use vigorl_tasks::practice::{PixelBox, SizeClass};
 
 use crate::config::{QuestionForm, QuestionMix};
 use crate::error::TrainingError;
-use crate::lessons::{Labelled, LabelledPage, LabelledTask};
+use crate::lessons::{IN_ROW, Labelled, LabelledPage, LabelledTask};
 use crate::patches::NamedImage;
 use crate::seed::stream;
 
@@ -85,7 +85,7 @@ pub fn every_point(
     view: &View,
     preset: &Preset,
 ) -> Result<Vec<Question>, TrainingError> {
-    let author = Author { page, view, preset, stray: 0.0, earlier: 0.0 };
+    let author = Author { page, view, preset, stray: 0.0, earlier: 0.0, unknown: 0.0 };
     // Nothing is drawn for this form.
     let mut rng = stream(0, &[]);
     let ask = |task: &LabelledTask| author.write(QuestionForm::Point, task, &[], &mut rng);
@@ -106,7 +106,7 @@ pub fn draw_questions(
     mistakes: Option<&[Vec<usize>]>,
     rng: &mut ChaCha8Rng,
 ) -> Result<Vec<Question>, TrainingError> {
-    let author = Author { page, view, preset, stray: mix.stray, earlier: mix.earlier };
+    let author = Author { page, view, preset, stray: mix.stray, earlier: mix.earlier, unknown: mix.unknown };
     let mistakes_of = |task: usize| mistakes.map_or(&[][..], |mistakes| &mistakes[task]);
     let mistaken: Vec<usize> = (0..page.tasks.len()).filter(|&task| !mistakes_of(task).is_empty()).collect();
     let mut asked: Vec<(QuestionForm, usize)> = Vec::new();
@@ -157,6 +157,8 @@ struct Author<'a> {
     stray: f64,
     /// See [`QuestionMix::earlier`].
     earlier: f64,
+    /// See [`QuestionMix::unknown`].
+    unknown: f64,
 }
 
 impl Author<'_> {
@@ -171,8 +173,12 @@ impl Author<'_> {
         let widget = &self.page.things[target];
         let center = self.center(widget);
         let earlier = self.earlier_action(rng);
-        let asked = Asked { instruction: &task.instruction, earlier: earlier.as_slice(), read: &task.read };
-        let mut dialog = Dialog::open(self, asked);
+        let unknown = self.unknown_of(task, rng);
+        let (instruction, read) = match &unknown {
+            Some((instruction, read)) => (instruction, read),
+            None => (&task.instruction, &task.read),
+        };
+        let mut dialog = Dialog::open(self, Asked { instruction, earlier: earlier.as_slice(), read });
         match form {
             QuestionForm::Name => dialog = self.name(widget, rng),
             QuestionForm::Point => dialog.answer_at_once(center),
@@ -189,6 +195,23 @@ impl Author<'_> {
             crops: dialog.crops,
             size_class: widget.size_class(),
         })
+    }
+
+    /// Another instruction for a thing in a row, and what of it stands on the screen; nothing if it is asked for as it is.
+    fn unknown_of(&self, task: &LabelledTask, rng: &mut ChaCha8Rng) -> Option<(String, Vec<ReadText>)> {
+        let (_, row) = task.instruction.split_once(IN_ROW)?;
+        if self.unknown <= 0.0 || !rng.random_bool(self.unknown) {
+            return None;
+        }
+        let word: String =
+            (0..rng.random_range(3..8)).map(|_| char::from(rng.random_range(b'a'..=b'z'))).collect();
+        let instruction = match rng.random_bool(0.5) {
+            true => format!("{word} {row}"),
+            false => format!("{word} of {row}"),
+        };
+        // Of what was told, the row is still said.
+        let is_said = |read: &&ReadText| row.contains(&read.text) || read.text.contains(row);
+        Some((instruction, task.read.iter().filter(is_said).cloned().collect()))
     }
 
     /// As an episode tells of an action that it began with.

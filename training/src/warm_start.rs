@@ -30,6 +30,9 @@ pub struct WarmStartConfig {
     pub steps: u64,
     /// Episodes of each environment, and of each part, whose first page is labelled.
     pub episodes: u64,
+    /// Whether texts that are read are taught as places of their own. Where what is written is not what is clicked, a policy
+    /// that was taught them clicks on them first.
+    pub texts: bool,
     /// Practice pages that are taught beside them, so that they are not forgotten; 0 teaches none.
     pub practice_pages: u64,
     /// Share of the lessons that are about practice pages.

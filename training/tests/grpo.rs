@@ -17,7 +17,7 @@ use vigorl_rollouts::{Kit, Sample, read_samples};
 use vigorl_tasks::picture::PictureWorld;
 use vigorl_tasks::sources::{Part, Source, Stage};
 use vigorl_tasks::{Allowance, Blind, Environment, Failure, Observation, Performed, Senses, Start, Verdict};
-use vigorl_training::checkpoint::{named_weights, read_weights};
+use vigorl_training::checkpoint::{Precision, export, named_weights, read_weights};
 use vigorl_training::config::Freeze;
 use vigorl_training::files::ModelFiles;
 use vigorl_training::fresh::tensor_shapes;
@@ -188,6 +188,124 @@ fn what_is_rewarded_becomes_more_likely() {
     assert!(
         rows.contains("class=\"up\"") && rows.contains("class=\"down\"") && rows.contains("visual tokens]")
     );
+}
+
+#[test]
+fn samples_that_are_learned_from_again_meet_the_clip() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = ["run.steps=2", "group.size=8", "update.epochs=4", "optimizer.matrix_lr=1e-3"];
+    let (end, records, _) = run(config(dir.path(), &settings), 0, None);
+    end.unwrap();
+    let clipped: Vec<f64> =
+        records.iter().filter_map(|record| record.values.get("policy/clip_share").copied()).collect();
+    assert!(clipped.iter().any(|share| *share > 0.0), "{clipped:?}");
+    // What the sampler recorded is compared before the first move.
+    assert!(records.iter().filter_map(|r| r.values.get("policy/ratio_error")).all(|error| *error < 1e-4));
+}
+
+#[test]
+fn behind_a_blindfold_nothing_is_shown_and_all_else_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (end, records, _) = run(config(dir.path(), &["run.steps=1", "control.blank_screen=true"]), 0, None);
+    end.unwrap();
+    assert!(records.last().unwrap().values.contains_key("success/train"));
+    let rollouts = dir.path().join("run/rollouts/step-00000001-0");
+    // Crops are gray, too; their borders need not be.
+    let is_empty = |picture: &RgbImage| picture.pixels().all(|pixel| pixel == picture.get_pixel(0, 0));
+    let pictures: Vec<RgbImage> = std::fs::read_dir(rollouts.join("images"))
+        .unwrap()
+        .map(|entry| image::open(entry.unwrap().path()).unwrap().into_rgb8())
+        .collect();
+    let screens: Vec<&RgbImage> = pictures.iter().filter(|picture| picture.dimensions() == SIZE).collect();
+    assert!(!screens.is_empty() && screens.into_iter().all(is_empty));
+}
+
+/// A folder as a warm start leaves it: the embedded policy, and a few screens with names.
+fn warm_start(folder: &Path) {
+    let checkpoint = Checkpoint::open(&ModelSource::Nano).unwrap();
+    let weights = checkpoint.weights(&Device::Cpu, WeightFormat::Dense(DType::F32)).unwrap();
+    let weights = named_weights(&weights, &tensor_shapes(&checkpoint.config)).unwrap();
+    let trained = Trained::new(ModelFiles::embedded(), weights, Freeze::Nothing).unwrap();
+    export(&folder.join("model"), &trained.files, &trained.parameters, Precision::Half).unwrap();
+    std::fs::create_dir_all(folder.join("screens")).unwrap();
+    let mut lines = Vec::new();
+    for seed in 0..4 {
+        let name = format!("{seed}.png");
+        let shown = screen(seed).observe().unwrap().screenshot.unwrap();
+        shown.pixels.save(folder.join("screens").join(&name)).unwrap();
+        let split = if seed == 3 { "held_out" } else { "train" };
+        let (image, left, top) = (&name, 78 + seed * 37 % 12, 8 + seed * 23 % 120);
+        lines.push(format!(
+            r#"{{"image":"{image}","instruction":"the red button","box":[{left},{top},{},{}],"split":"{split}"}}"#,
+            left + 23,
+            top + 23
+        ));
+    }
+    std::fs::write(folder.join("screens/pairs.jsonl"), lines.join("\n")).unwrap();
+}
+
+const WARM_START: [&str; 8] = [
+    "warm_start.steps=10",
+    "warm_start.episodes=4",
+    "warm_start.texts=false",
+    "warm_start.practice_pages=0",
+    "warm_start.practice_share=0.0",
+    "warm_start.lessons_weight=0.5",
+    "warm_start.lessons_per_move=2",
+    "run.steps=2",
+];
+
+#[test]
+fn behind_a_warm_start_lessons_go_on_and_all_three_policies_are_measured_and_filmed() {
+    let dir = tempfile::tempdir().unwrap();
+    warm_start(&dir.path().join("run/warm_start"));
+    let heldout =
+        "heldout=[{name='left', environment='left', episodes=6, samples=0, search=false}]";
+    let settings: Vec<&str> = WARM_START.into_iter().chain([heldout]).collect();
+    let config = config(dir.path(), &settings);
+    assert!(config.begins_with().unwrap().ends_with("warm_start/model"));
+    let cancel = Cancel::default();
+    let open = |_: &str| Ok(Box::<LeftHalf>::default() as Box<dyn Source>);
+    let films = std::cell::RefCell::new(Vec::new());
+    let film = |name: &str, tapes: &[vigorl_rollouts::Tape]| {
+        films.borrow_mut().push((name.to_owned(), tapes.len()));
+        Ok(())
+    };
+    let worlds = Worlds { open: &open, kit: &NoBrowser, film: &film, cancel: &cancel };
+    let mut records = Vec::new();
+    let mut keep = |progress: &GrpoProgress| {
+        if let GrpoProgress::Stepped { record, .. } = progress {
+            records.push(record.clone());
+        }
+    };
+    run_grpo(config, &worlds, &mut keep).unwrap();
+    let filmed: Vec<(String, usize)> = films.into_inner();
+    let names: Vec<&str> = filmed.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["before", "warm-start", "after"]);
+    assert!(filmed.iter().all(|(_, n)| *n == 6), "{filmed:?}");
+    let start = &records[0].values;
+    // Both are the embedded policy here.
+    assert_eq!(start["heldout/left/given"], start["heldout/left/greedy"]);
+    assert!(records.iter().filter(|r| r.values.contains_key("policy/loss")).all(|r| r.values["loss/lessons"] > 0.0));
+    for name in records.iter().flat_map(|record| record.values.keys()) {
+        assert!(Kind::ByReward.metric(name).is_some(), "`{name}` is logged and means nothing");
+    }
+}
+
+#[test]
+fn what_was_learned_says_so_and_how_sure_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (end, _, _) = run(config(dir.path(), &["run.steps=1"]), 0, None);
+    end.unwrap();
+    let read = |name: &str| std::fs::read_to_string(dir.path().join("run/model").join(name)).unwrap();
+    let spoken_to: vigorl_policy::SpokenTo = serde_json::from_str(&read("vigorl.json")).unwrap();
+    assert!(spoken_to.learned_from_reward && !spoken_to.told_texts);
+    let maps: Vec<vigorl_agent::ConfidenceMap> = serde_json::from_str(&read("confidence.json")).unwrap();
+    let [map] = &maps[..] else { panic!("{maps:?}") };
+    assert_eq!((map.domain.as_str(), map.max_size), ("left", Some([192.0, 160.0])));
+    let model = Checkpoint::open(&ModelSource::Dir(dir.path().join("run/model"))).unwrap();
+    assert_eq!(map.weights_sha256, model.weights_sha256().unwrap());
+    assert!(map.n >= 100, "{map:?}");
 }
 
 #[test]

@@ -123,6 +123,7 @@ fn on_a_page_shown_smaller_the_policy_is_taught_to_look_where_the_widget_stands(
         zoom_below_px: 0.0,
         stray: 0.0,
         earlier: 0.0,
+        unknown: 0.0,
     };
     for index in 0..4 {
         let page = asked_page(&encoder, &data, index, &points, 3, None, &mut stream(1, &[])).unwrap();
@@ -173,6 +174,7 @@ fn the_policys_own_mistakes_are_shown_in_its_order_and_not_learned() {
         zoom_below_px: 0.0,
         stray: 0.0,
         earlier: 0.0,
+        unknown: 0.0,
     };
     let page = data.page(0);
     // Whatever is asked for, the policy prefers the two other widgets, the last one first.
@@ -211,6 +213,7 @@ fn a_stray_look_shows_the_whole_widget_anywhere_in_its_crop_and_is_answered_from
         zoom_below_px: 0.0,
         stray: 1.0,
         earlier: 0.0,
+        unknown: 0.0,
     };
     let mut farthest = 0.0_f64;
     for seed in 0..60 {

@@ -197,6 +197,7 @@ fn a_tiny_model_learns_two_pages_by_heart() {
         zoom_below_px: 0.0,
         stray: 0.0,
         earlier: 0.0,
+        unknown: 0.0,
     };
     let asked = |index: usize| {
         let page = asked_page(&encoder, &data, index, &mix, 3, None, &mut stream(4, &[index as u64]));

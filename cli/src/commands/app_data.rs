@@ -41,7 +41,7 @@ const SCROLLED: f64 = 0.8;
 /// `vigorl data app`: writes the pairs of all that was named.
 pub(crate) fn app(args: &DataAppArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
-    let wanted = Wanted { names: &args.names, episodes: args.episodes, scrolls: args.scrolls };
+    let wanted = Wanted { names: &args.names, episodes: args.episodes, scrolls: args.scrolls, texts: true };
     let written = write(&args.folder, &wanted, settings, &|| cancel.is_set())?;
     let Written { list, n_pairs, n_pictures, by } = &written;
     terminal::data(&match form {
@@ -64,6 +64,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) episodes: u64,
     /// How often each page is scrolled down.
     pub(crate) scrolls: u64,
+    /// Whether what is read is a pair of its own, too.
+    pub(crate) texts: bool,
 }
 
 /// What came of it.
@@ -93,7 +95,7 @@ pub(crate) fn write(
     let mut pairs = Pairs {
         images: Images::under(folder),
         texts: reader.as_ref().map(LoadedReader::named_texts),
-        reader: reader.as_ref().map(LoadedReader::for_record),
+        reader: reader.as_ref().filter(|_| wanted.texts).map(LoadedReader::for_record),
         lines: Vec::new(),
         shown: BTreeSet::new(),
         n: BTreeMap::new(),

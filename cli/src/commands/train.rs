@@ -65,7 +65,7 @@ fn warm_start(config: &GrpoConfig, settings: &Settings, cancel: &Cancel) -> anyh
     }
     if !warm_start.screens.join(app_data::LIST).is_file() {
         let names: Vec<String> = config.environments.iter().map(|of| of.name.clone()).collect();
-        let wanted = app_data::Wanted { names: &names, episodes: of.episodes, scrolls: 0 };
+        let wanted = app_data::Wanted { names: &names, episodes: of.episodes, scrolls: 0, texts: of.texts };
         let written = app_data::write(&warm_start.screens, &wanted, settings, &|| cancel.is_set())?;
         if cancel.is_set() {
             // A list that is not whole would be taken for one.

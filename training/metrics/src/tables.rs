@@ -336,7 +336,7 @@ pub const SUPERVISED_HELD_OUT: [Metric; 10] = [
 ];
 
 /// Metrics of steps that learn from reward. Shares of samples are of those whose episode the world did not lose.
-pub const BY_REWARD: [Metric; 29] = [
+pub const BY_REWARD: [Metric; 30] = [
     drawn("reward/mean", Unit::Plain, Panel::Reward, "reward", "mean reward of the samples"),
     listed("reward/std", Unit::Plain, "standard deviation of the samples' rewards"),
     drawn(
@@ -441,6 +441,7 @@ pub const BY_REWARD: [Metric; 29] = [
         "before clipping",
         "length of the gradient before clipping",
     ),
+    listed("loss/lessons", Unit::Nats, "mean loss of the lessons beside reward"),
     listed("optim/lr_share", Unit::Share, "learning rate as a share of its peak"),
     listed(
         "optim/skipped_steps",
@@ -461,13 +462,18 @@ pub const BY_REWARD: [Metric; 29] = [
 ];
 
 /// Held-out measurements of a training by reward.
-pub const BY_REWARD_HELD_OUT: [Metric; 5] = [
+pub const BY_REWARD_HELD_OUT: [Metric; 6] = [
     drawn(
         "greedy",
         Unit::Share,
         Panel::Success,
         "greedy",
         "share of episodes solved by the likeliest tokens",
+    ),
+    listed(
+        "given",
+        Unit::Share,
+        "share of episodes that the policy solved as it was given, before its warm start",
     ),
     drawn(
         "greedy_search",
