@@ -259,8 +259,7 @@ const WARM_START: [&str; 8] = [
 fn behind_a_warm_start_lessons_go_on_and_all_three_policies_are_measured_and_filmed() {
     let dir = tempfile::tempdir().unwrap();
     warm_start(&dir.path().join("run/warm_start"));
-    let heldout =
-        "heldout=[{name='left', environment='left', episodes=6, samples=0, search=false}]";
+    let heldout = "heldout=[{name='left', environment='left', episodes=6, samples=0, search=false}]";
     let settings: Vec<&str> = WARM_START.into_iter().chain([heldout]).collect();
     let config = config(dir.path(), &settings);
     assert!(config.begins_with().unwrap().ends_with("warm_start/model"));
@@ -286,7 +285,12 @@ fn behind_a_warm_start_lessons_go_on_and_all_three_policies_are_measured_and_fil
     let start = &records[0].values;
     // Both are the embedded policy here.
     assert_eq!(start["heldout/left/given"], start["heldout/left/greedy"]);
-    assert!(records.iter().filter(|r| r.values.contains_key("policy/loss")).all(|r| r.values["loss/lessons"] > 0.0));
+    assert!(
+        records
+            .iter()
+            .filter(|r| r.values.contains_key("policy/loss"))
+            .all(|r| r.values["loss/lessons"] > 0.0)
+    );
     for name in records.iter().flat_map(|record| record.values.keys()) {
         assert!(Kind::ByReward.metric(name).is_some(), "`{name}` is logged and means nothing");
     }

@@ -128,15 +128,7 @@ fn click(name: &str, settings: &Settings, opener: &Arc<OpenTask>) -> anyhow::Res
         .ok_or_else(|| usage(format!("`{name}`: behind # stands the number of a step, from 1")))?;
     let task = read_task(file)?;
     let secret = Arc::new(|name: &str| env::secret(name));
-    ClickSource::new(
-        name,
-        task,
-        step - 1,
-        folder_of(file),
-        settings.settle_cap,
-        Arc::clone(opener),
-        secret,
-    )
+    ClickSource::new(name, task, step - 1, folder_of(file), settings.settle_cap, Arc::clone(opener), secret)
         .map_err(|error| usage(format!("`{name}`: {error}")))
 }
 

@@ -19,8 +19,8 @@ use vigorl_training::published::{self, PublishedSize};
 use vigorl_training::{GrpoConfig, GrpoEnd, SftConfig, SftEnd, TrainingError, Worlds, run_grpo, run_sft};
 
 use crate::args::{BenchTrainArgs, TrainCompareArgs, TrainGrpoArgs, TrainSftArgs};
-use crate::commands::judge::rewards_config;
 use crate::commands::browsers::Browsers;
+use crate::commands::judge::rewards_config;
 use crate::commands::rollout::Tools;
 use crate::commands::{Form, app_data, bench, data, sources};
 use crate::exit::{Ending, usage};
@@ -97,11 +97,12 @@ pub(crate) fn grpo(args: &TrainGrpoArgs, settings: &Settings) -> anyhow::Result<
     let mut settings = settings.clone();
     settings.max_steps = config.play.max_steps.or(settings.max_steps);
     let cancel = interrupt::install()?;
+    // Who cannot read finds out before anything slow begins.
+    let reader = config.init.told_texts.then(LoadedReader::load).transpose()?;
     match warm_start(&config, &settings, &cancel)? {
         Ending::Done => {}
         ended => return Ok(ended),
     }
-    let reader = config.init.told_texts.then(LoadedReader::load).transpose()?;
     let texts = reader.as_ref().map(LoadedReader::shared_texts);
     let browsers = Browsers::new(&settings);
     let opener = browsers.opener();
@@ -130,7 +131,11 @@ pub(crate) fn grpo(args: &TrainGrpoArgs, settings: &Settings) -> anyhow::Result<
 
 /// Records episodes of a measurement in the folder of a training, instead of those that were recorded there before.
 fn film(folder: &Path, name: &str, tapes: &[Tape], settings: &Settings) -> anyhow::Result<()> {
-    let told = format!("the policy {}", name.replace('-', " "));
+    let told = match name {
+        "before" => "before the training".to_owned(),
+        "after" => "after the training".to_owned(),
+        name => format!("behind the {}", name.replace('-', " ")),
+    };
     let evaluation = Some(json!({ "id": "training/1", "training": folder, "film": name }));
     let input = InputRecord { evaluation, ..InputRecord::default() };
     let model = ModelRecord { name: told.clone(), ..ModelRecord::default() };
