@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rand::RngExt;
 use vigorl_agent::NamesTexts;
@@ -55,8 +55,8 @@ impl Teacher {
     }
 
     /// What is measured of a place.
-    pub(crate) fn measured(&self, place: &PathBuf) -> &LessonSet {
-        &self.data[&(place.clone(), Part::HeldOut)]
+    pub(crate) fn measured(&self, place: &Path) -> &LessonSet {
+        &self.data[&(place.to_owned(), Part::HeldOut)]
     }
 
     /// What one lesson of the mixtures contributes. `path` numbers it.

@@ -137,7 +137,7 @@ struct App {
 /// Who opens the page.
 enum Begins {
     /// A task with steps, which ask for things on it.
-    Task(ScriptedTask),
+    Task(Box<ScriptedTask>),
     /// An environment.
     Environment(Box<dyn Source>),
 }
@@ -155,7 +155,7 @@ impl App {
                 for part in Part::ALL.into_iter().filter(|part| task.n_drawn(*part) > 0) {
                     filled(&task, part, 0).map_err(|error| usage(format!("`{name}`: {error:#}")))?;
                 }
-                Begins::Task(task)
+                Begins::Task(Box::new(task))
             }
             _ => Begins::Environment(sources::open(name, settings)?),
         };
