@@ -55,6 +55,10 @@ impl Browsers {
     }
 
     /// Opens tasks in these browsers; desktops as ever.
+    #[cfg_attr(
+        not(feature = "training"),
+        expect(dead_code, reason = "only a training opens its tasks in them")
+    )]
     pub(crate) fn opener(self: &Arc<Self>) -> Arc<OpenTask> {
         let (browsers, others) = (Arc::clone(self), sources::opener(&self.settings));
         Arc::new(move |task: &ScriptedTask| match task.start.driver {
