@@ -166,6 +166,13 @@ impl std::fmt::Debug for PolicyEyes<'_> {
     }
 }
 
+impl<'a> PolicyEyes<'a> {
+    /// A policy of whose confidence nothing is known.
+    pub fn new(policy: &'a mut dyn Policy, preset: &'a Preset, sampling: &'a Sampling) -> Self {
+        Self { policy, preset, sampling, maps: &[], learned_from_reward: false }
+    }
+}
+
 impl PolicyEyes<'_> {
     /// The same question has the same greedy answer, so others are drawn when it is asked again.
     fn sampling(&self, nth: u64) -> Sampling {

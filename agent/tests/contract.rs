@@ -57,8 +57,8 @@ fn play(
 /// One click of a policy that says `replies`.
 fn click(policy: &mut dyn Policy, env: &mut dyn Environment, watch: &mut dyn Watch) -> Episode {
     let preset = Preset::web_grounding_multiturn();
-    let mut eyes =
-        PolicyEyes { policy, preset: &preset, sampling: &sampling(), maps: &[], learned_from_reward: false };
+    let sampling = sampling();
+    let mut eyes = PolicyEyes::new(policy, &preset, &sampling);
     play(&mut eyes, &mut InOrder::click("the box"), env, watch, &Cancel::default()).unwrap()
 }
 
@@ -388,13 +388,8 @@ fn a_watcher_that_fails_ends_the_episode() {
     }
     for place in ["acting", "turn"] {
         let (mut policy, preset) = (ScriptedPolicy::new([HIT]), Preset::web_grounding_multiturn());
-        let mut eyes = PolicyEyes {
-            policy: &mut policy,
-            preset: &preset,
-            sampling: &sampling(),
-            maps: &[],
-            learned_from_reward: false,
-        };
+        let sampling = sampling();
+        let mut eyes = PolicyEyes::new(&mut policy, &preset, &sampling);
         let mut world = picture();
         let plan = &mut InOrder::click("the box");
         let failed = play(&mut eyes, plan, &mut world, &mut Full(place), &Cancel::default()).unwrap_err();
@@ -630,13 +625,8 @@ fn the_judge_or_a_limit_ends_an_episode_towards_a_goal_and_not_the_eyes() {
     assert!(limited.is_truncated() && limited.steps.len() == 4);
 
     let preset = Preset::web_grounding_multiturn();
-    let mut eyes = PolicyEyes {
-        policy: &mut Cut,
-        preset: &preset,
-        sampling: &sampling(),
-        maps: &[],
-        learned_from_reward: false,
-    };
+    let (sampling, mut cut) = (sampling(), Cut);
+    let mut eyes = PolicyEyes::new(&mut cut, &preset, &sampling);
     let cut = towards_goal(&mut eyes, &mut Three::new());
     assert_eq!((cut.ending.clone(), cut.reward, cut.steps.len()), (Ending::TokenLimit, Some(0.0), 1));
 

@@ -328,8 +328,8 @@ pub enum Objective {
     NameCrops,
 }
 
-/// Relative frequency of each form of question.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// Relative frequency of each form of question; by default none is asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QuestionMix {
     /// What is at this point?

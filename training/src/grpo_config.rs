@@ -48,8 +48,7 @@ pub struct GrpoConfig {
     #[serde(default)]
     pub heldout: Vec<HeldOutConfig>,
     /// What is taught before anything is learned from reward.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub warm_start: Option<WarmStartConfig>,
+    pub warm_start: WarmStartConfig,
     /// What turns the run into a control of itself.
     pub control: ControlConfig,
 }
@@ -291,11 +290,15 @@ impl GrpoConfig {
         for (index, set) in self.heldout.iter().enumerate() {
             check.positive(&format!("heldout[{index}].episodes"), set.episodes as f64)?;
         }
-        if let Some(warm_start) = &self.warm_start {
-            check.positive("warm_start.episodes", warm_start.episodes as f64)?;
-            check.share("warm_start.practice_share", warm_start.practice_share)?;
-            check.not_negative("warm_start.lessons_weight", warm_start.lessons_weight)?;
-            check.positive("warm_start.lessons_per_move", warm_start.lessons_per_move as f64)?;
+        let warm_start = &self.warm_start;
+        check.positive("warm_start.episodes", warm_start.episodes as f64)?;
+        check.share("warm_start.practice_share", warm_start.practice_share)?;
+        check.not_negative("warm_start.lessons_weight", warm_start.lessons_weight)?;
+        check.positive("warm_start.lessons_per_move", warm_start.lessons_per_move as f64)?;
+        if warm_start.steps > 0 && self.init.preset != "nano" {
+            // Its rates would destroy a published checkpoint.
+            let wanted = "0: a warm start is made for `nano`; others begin with `vigorl train sft`";
+            check.fail("warm_start.steps", warm_start.steps.to_string(), wanted)?;
         }
         Ok(())
     }
@@ -379,6 +382,17 @@ size = 4
     }
 
     #[test]
+    fn every_example_to_learn_from_can_be_read() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/learn");
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let read: Vec<GrpoConfig> = files
+            .filter(|file| file.extension().is_some_and(|extension| extension == "toml"))
+            .map(|file| GrpoConfig::read(&file, &[]).unwrap())
+            .collect();
+        assert!(read.len() >= 2 && read.iter().all(|config| config.warm_start.steps > 0));
+    }
+
+    #[test]
     fn every_preset_is_whole_but_for_what_only_its_user_knows() {
         for (name, _) in PRESETS {
             let text = OWN.replace("nano", name);
@@ -396,6 +410,7 @@ size = 4
             (&["objective.objective=ppo"], "ppo"),
             (&["run.seed.more=1"], "`seed` has no parts"),
             (&["init.preset=other"], "init.preset"),
+            (&["init.preset=web-grounding", "warm_start.steps=5"], "`vigorl train sft`"),
         ] {
             let error = parse(OWN, settings).unwrap_err();
             assert!(error.contains(wanted), "{settings:?}: {error}");

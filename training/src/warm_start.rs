@@ -63,9 +63,10 @@ impl GrpoConfig {
     /// # Errors
     /// If the recipe cannot be used.
     pub fn warm_start(&self) -> Result<Option<WarmStart>, TrainingError> {
-        let Some(warm_start) = self.warm_start.as_ref().filter(|warm_start| warm_start.steps > 0) else {
+        let warm_start = &self.warm_start;
+        if warm_start.steps == 0 {
             return Ok(None);
-        };
+        }
         let folder = self.run.output_dir.join("warm_start");
         let mut config = SftConfig::parse(RECIPE, Path::new("warm_start.toml"))?;
         config.run.seed = self.run.seed;
@@ -122,8 +123,10 @@ impl Lessons {
         files: &ModelFiles,
         worlds: &Worlds<'_>,
     ) -> Result<Option<Self>, TrainingError> {
-        let of = config.warm_start.as_ref().filter(|of| of.lessons_weight > 0.0);
-        let (Some(of), Some(WarmStart { config, .. })) = (of, config.warm_start()?) else { return Ok(None) };
+        let of = &config.warm_start;
+        let Some(WarmStart { config, .. }) = config.warm_start()?.filter(|_| of.lessons_weight > 0.0) else {
+            return Ok(None);
+        };
         let mut texts = || worlds.kit.named_texts()?.ok_or_else(|| "nobody reads".into());
         let teacher = Teacher::new(&config, files, &mut texts)?;
         Ok(Some(Self { config, teacher, weight: of.lessons_weight, per_move: of.lessons_per_move }))

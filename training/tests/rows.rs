@@ -115,16 +115,7 @@ fn on_a_page_shown_smaller_the_policy_is_taught_to_look_where_the_widget_stands(
     let trained = model(&config);
     let preset = Preset { answer_space: AnswerSpace::Image, ..config.policy.preset() };
     let encoder = Encoder::new(&trained.files, preset, &config.loss).unwrap();
-    let points = QuestionMix {
-        name: 0.0,
-        point: 1.0,
-        think: 0.0,
-        zoom: 0.0,
-        zoom_below_px: 0.0,
-        stray: 0.0,
-        earlier: 0.0,
-        unknown: 0.0,
-    };
+    let points = QuestionMix { point: 1.0, ..QuestionMix::default() };
     for index in 0..4 {
         let page = asked_page(&encoder, &data, index, &points, 3, None, &mut stream(1, &[])).unwrap();
         assert_eq!(page.view.image().dimensions(), (32, 32));
@@ -166,16 +157,7 @@ fn the_policys_own_mistakes_are_shown_in_its_order_and_not_learned() {
     // So small that a crop hardly shows more than one widget.
     config.policy.crop_offset_px = 8;
     let encoder = encoder(&model(&config), &config);
-    let zooms = QuestionMix {
-        name: 0.0,
-        point: 0.0,
-        think: 0.0,
-        zoom: 1.0,
-        zoom_below_px: 0.0,
-        stray: 0.0,
-        earlier: 0.0,
-        unknown: 0.0,
-    };
+    let zooms = QuestionMix { zoom: 1.0, ..QuestionMix::default() };
     let page = data.page(0);
     // Whatever is asked for, the policy prefers the two other widgets, the last one first.
     let others = |target: usize| (0..page.things.len()).rev().filter(|i| *i != target).take(2).collect();
@@ -205,16 +187,7 @@ fn a_stray_look_shows_the_whole_widget_anywhere_in_its_crop_and_is_answered_from
     let (mut config, data) = (config(dir.path()), pages(dir.path(), 4));
     config.policy.crop_offset_px = 16;
     let encoder = encoder(&model(&config), &config);
-    let zooms = QuestionMix {
-        name: 0.0,
-        point: 0.0,
-        think: 0.0,
-        zoom: 1.0,
-        zoom_below_px: 0.0,
-        stray: 1.0,
-        earlier: 0.0,
-        unknown: 0.0,
-    };
+    let zooms = QuestionMix { zoom: 1.0, stray: 1.0, ..QuestionMix::default() };
     let mut farthest = 0.0_f64;
     for seed in 0..60 {
         let mut rng = stream(seed, &[]);

@@ -189,16 +189,7 @@ fn a_tiny_model_learns_two_pages_by_heart() {
     let trained = model(&config);
     let encoder = encoder(&trained, &config);
     let workers = Workers::new(2).unwrap();
-    let mix = QuestionMix {
-        name: 0.0,
-        point: 1.0,
-        think: 1.0,
-        zoom: 0.0,
-        zoom_below_px: 0.0,
-        stray: 0.0,
-        earlier: 0.0,
-        unknown: 0.0,
-    };
+    let mix = QuestionMix { point: 1.0, think: 1.0, ..QuestionMix::default() };
     let asked = |index: usize| {
         let page = asked_page(&encoder, &data, index, &mix, 3, None, &mut stream(4, &[index as u64]));
         Work::Turns(encoder.pack(&[page.unwrap()]).unwrap())

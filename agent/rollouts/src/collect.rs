@@ -415,7 +415,10 @@ fn work(
                     is_cancelled: &is_cancelled,
                 };
                 match how.source.world(stage) {
-                    Err(error) => take().map(|(idx, is_again)| (idx, is_again, error.to_string())),
+                    Err(error) => {
+                        how.kit.world_failed();
+                        take().map(|(idx, is_again)| (idx, is_again, error.to_string()))
+                    }
                     Ok(mut world) => loop {
                         if is_over() {
                             return;

@@ -116,13 +116,7 @@ impl Eyes for SamplingEyes<'_> {
         let sampling = Sampling { seed, ..self.sampling.clone() };
         let calls = Calls::default();
         let mut policy = Kept { policy: &mut *self.policy, calls: Some(calls.clone()) };
-        let mut eyes = PolicyEyes {
-            policy: &mut policy,
-            preset: self.preset,
-            sampling: &sampling,
-            maps: &[],
-            learned_from_reward: false,
-        };
+        let mut eyes = PolicyEyes::new(&mut policy, self.preset, &sampling);
         let sighting = eyes.find(ask, observer)?;
         self.actions.push(Spoken { calls: calls.take() });
         Ok(sighting)

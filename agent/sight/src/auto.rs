@@ -1,7 +1,7 @@
 //! The mixture: the reader where a text is named, the policy for everything else.
 //!
 //! A policy that learned from reward what is right where it is used is asked first, and what it is sure of is the answer.
-//! Otherwise a sure reading is the answer. Otherwise the policy looks, and what it answers must not contradict the reader: where an
+//! Otherwise a sure reading is. Otherwise the policy looks, and what it answers must not contradict the reader: where an
 //! instruction names a text, a point on another text is no answer, and a text in quotes that is written nowhere is absent.
 //! Where readings are not sure, the policy may be shown what is around them first, and the whole only if that leads nowhere.
 //! A picture that one half cannot look at is the other half's; only where neither can, that is an error.
@@ -57,21 +57,27 @@ impl Eyes for AutoEyes<'_> {
             }
         }
         let is_repeated = in_vain.is_some();
-        let mut first = match self.policy.learned_from_reward && !is_repeated && ask.nth == 0 {
-            true => Some(self.policy.find(ask, observer)?),
-            false => None,
-        };
-        if let Some(said) = first.take_if(|said| self.is_known(said)) {
-            return Ok(said);
+        // Nobody is asked the same twice.
+        let mut first = None;
+        if self.policy.learned_from_reward && !is_repeated && ask.nth == 0 {
+            match self.policy.find(ask, observer) {
+                Ok(said) if self.is_known(&said) => return Ok(said),
+                Err(error) if !error.is_of_image() => return Err(error),
+                said => first = Some(said),
+            }
         }
         let seen = match look(&self.reader, &ask.screenshot.pixels, &ask.target.description) {
             Ok(seen) => seen,
-            Err(error @ ReaderError::TooLarge { .. }) => return self.unread(ask, error, observer),
+            Err(error @ ReaderError::TooLarge { .. }) => return self.unread(ask, first, error, observer),
             Err(ReaderError::Stopped) => return Ok(broken_off()),
             Err(error) => return Err(PolicyError::Beside(error.into())),
         };
-        let read = seen.sighting().held_to(self.min_confidence);
+        let mut read = seen.sighting().held_to(self.min_confidence);
         read.grounding.turns.iter().for_each(|turn| observer.turn_ended(turn));
+        if let Some(Ok(said)) = &mut first {
+            let said = std::mem::take(&mut said.grounding.turns);
+            read.grounding.turns.splice(0..0, said);
+        }
         if is_repeated || (ask.nth == 0 && is_settled(&seen, &read)) {
             return Ok(read);
         }
@@ -83,8 +89,7 @@ impl Eyes for AutoEyes<'_> {
             Some(said) if is_answer || said.grounding.cancelled => said,
             in_part => {
                 turns.extend(in_part.into_iter().flat_map(|said| said.grounding.turns));
-                let said = first.map_or_else(|| self.policy.find(ask, observer), Ok);
-                match said {
+                match first.unwrap_or_else(|| self.policy.find(ask, observer)) {
                     Err(error) if error.is_of_image() => return Ok(not_shown(read, &error, observer)),
                     said => said?,
                 }
@@ -138,12 +143,14 @@ impl AutoEyes<'_> {
     fn unread(
         &mut self,
         ask: &Ask<'_>,
+        first: Option<Result<Sighting, PolicyError>>,
         reader: ReaderError,
         observer: &mut dyn GroundObserver,
     ) -> Result<Sighting, PolicyError> {
         let turn = remark(format!("I cannot read here: {reader}."));
         observer.turn_ended(&turn);
-        let mut said = self.policy.find(ask, observer).map_err(|policy| match policy.is_of_image() {
+        let said = first.unwrap_or_else(|| self.policy.find(ask, observer));
+        let mut said = said.map_err(|policy| match policy.is_of_image() {
             true => PolicyError::Beside(NobodyLooks { reader, policy }.into()),
             false => policy,
         })?;

@@ -60,13 +60,7 @@ fn auto_in(
         seed: 0,
         form: None,
     };
-    let looks = PolicyEyes {
-        policy: &mut policy,
-        preset: &preset,
-        sampling: &sampling,
-        maps: &[],
-        learned_from_reward: false,
-    };
+    let looks = PolicyEyes::new(&mut policy, &preset, &sampling);
     let target = Target::from(instruction);
     let ask = Ask { screenshot, target: &target, place: None, nth: 0, in_vain: None, read: &[] };
     let mut eyes = AutoEyes::new(READER.beside(), looks, 0.7).suggesting_regions(suggests_regions);
@@ -128,6 +122,16 @@ fn a_sure_reading_is_the_answer_and_the_policy_is_not_asked() {
 
 /// What both find where the policy learned from reward, and is as sure of it as a map with this intercept says.
 fn learned(instruction: &str, policy_says: &str, intercept: f64) -> (Sighting, usize) {
+    let (sighting, n_asked) = learned_on(&page(), instruction, policy_says, intercept);
+    (sighting.unwrap(), n_asked)
+}
+
+fn learned_on(
+    screenshot: &Screenshot,
+    instruction: &str,
+    policy_says: &str,
+    intercept: f64,
+) -> (Result<Sighting, PolicyError>, usize) {
     let mut policy = ScriptedPolicy::new([policy_says]);
     let (preset, sampling) = (Preset::web_grounding().without_zooms(), Sampling::greedy(512));
     let maps = [ConfidenceMap {
@@ -146,7 +150,9 @@ fn learned(instruction: &str, policy_says: &str, intercept: f64) -> (Sighting, u
         maps: &maps,
         learned_from_reward: true,
     };
-    let sighting = ask(&mut AutoEyes::new(READER.beside(), looks, 0.7), instruction);
+    let target = Target::from(instruction);
+    let ask = Ask { screenshot, target: &target, place: None, nth: 0, in_vain: None, read: &[] };
+    let sighting = AutoEyes::new(READER.beside(), looks, 0.7).find(&ask, &mut ());
     (sighting, policy.asked().len())
 }
 
@@ -162,10 +168,26 @@ fn what_was_learned_from_reward_goes_before_a_sure_reading_if_it_is_sure() {
     // One that is not sure is asked once, and the reading is the answer.
     let (sighting, n_asked) = learned("the Delete button", said, -4.0);
     assert_eq!((sighting.decided_by.as_str(), sighting.is_learned, n_asked), ("reader", false, 1));
+    assert_eq!(sighting.grounding.turns.len(), 2, "what the policy said is kept, and the reading is last");
+    assert!(sighting.grounding.turns[1].thoughts[0].text.contains("`Delete`"));
     // Where nothing is read, either, it stays unsure, and was not asked twice.
     let (sighting, n_asked) = learned("the green rectangle", said, -4.0);
     assert!(matches!(sighting.finding, Finding::Unsure(..)), "{:?}", sighting.finding);
     assert_eq!(n_asked, 1);
+}
+
+#[test]
+fn a_picture_that_one_half_cannot_look_at_is_the_other_halfs_also_where_the_policy_is_asked_first() {
+    // Too thin for the policy.
+    let (sighting, n_asked) = learned_on(&strip(20_000, 40), "the Save button", "", 4.0);
+    assert_eq!((sighting.unwrap().decided_by.as_str(), n_asked), ("reader", 0));
+    // Too large for the reader: the policy, which is not sure, is not asked again.
+    let says = "<think> x </think>\n<answer> (54, 20) </answer>";
+    let (sighting, n_asked) = learned_on(&strip(8_001, 8_000), "the Save button", says, -4.0);
+    assert!(remarks(&sighting.unwrap()).contains("I cannot read here"));
+    assert_eq!(n_asked, 1);
+    let (failed, _) = learned_on(&strip(3_300_000, 20), "the Save button", "", 4.0);
+    assert!(failed.unwrap_err().to_string().contains("64 million pixels"));
 }
 
 #[test]
@@ -295,13 +317,7 @@ fn a_policy_is_told_where_words_of_the_instruction_stand_in_its_own_numbers() {
     let (screenshot, target) = (page(), Target::from("open the page of Members"));
     let ask = Ask { screenshot: &screenshot, target: &target, place: None, nth: 0, in_vain: None, read: &[] };
     {
-        let eyes = PolicyEyes {
-            policy: &mut policy,
-            preset: &preset,
-            sampling: &sampling,
-            maps: &[],
-            learned_from_reward: false,
-        };
+        let eyes = PolicyEyes::new(&mut policy, &preset, &sampling);
         let mut eyes = ToldByReader { eyes: Box::new(eyes), reader: READER.beside() };
         eyes.find(&ask, &mut ()).unwrap();
     }

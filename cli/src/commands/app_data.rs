@@ -396,10 +396,7 @@ impl Pairs {
             for place in asked.iter().filter_map(|target| target.place.as_ref()) {
                 places.extend(place.locate(world.driver(), senses, &screenshot)?.ok());
             }
-            let of_page = named.into_iter().map(|thing| {
-                let instruction = in_words(&thing);
-                ("page", thing.name, instruction, thing.rect)
-            });
+            let of_page = called(named).map(|(thing, words)| ("page", thing.name, words, thing.rect));
             let read = self.read(&screenshot)?.into_iter().map(|(text, [left, top, right, bottom])| {
                 let instruction = format!("\"{text}\"");
                 ("reader", text, instruction, Rect::new(left, top, right, bottom))
@@ -448,8 +445,18 @@ impl Pairs {
     }
 }
 
-/// What people call a thing.
-fn in_words(thing: &Thing) -> String {
+/// Things and what people call them: in few words, unless these mean another one as well.
+fn called(things: Vec<Thing>) -> impl Iterator<Item = (Thing, String)> {
+    let in_few: Vec<String> = things.iter().map(|thing| in_words(thing, short(&thing.name))).collect();
+    let mut n_of: BTreeMap<String, usize> = BTreeMap::new();
+    in_few.iter().for_each(|words| *n_of.entry(words.clone()).or_default() += 1);
+    things.into_iter().zip(in_few).map(move |(thing, words)| {
+        let words = if n_of[&words] > 1 { in_words(&thing, &thing.name) } else { words };
+        (thing, words)
+    })
+}
+
+fn in_words(thing: &Thing, name: &str) -> String {
     let kind = match &*thing.role {
         "textbox" | "searchbox" | "spinbutton" => "field",
         "combobox" | "listbox" => "dropdown",
@@ -457,7 +464,6 @@ fn in_words(thing: &Thing) -> String {
         other => other,
     };
     let row = thing.row.as_ref().map_or_else(String::new, |row| format!(" in the row of {row}"));
-    let name = short(&thing.name);
     let gap = if name.is_empty() { "" } else { " " };
     format!("the {name}{gap}{kind}{row}")
 }
@@ -497,6 +503,36 @@ mod tests {
         ] {
             assert_eq!(short(name), said);
         }
+    }
+
+    #[test]
+    fn what_few_words_cannot_tell_apart_is_called_in_full() {
+        let thing = |name: &str, row: Option<&str>| Thing {
+            role: "button".to_owned(),
+            name: name.to_owned(),
+            row: row.map(str::to_owned),
+            rect: Rect::new(0.0, 0.0, 1.0, 1.0),
+        };
+        let things = vec![
+            thing("Size: small", None),
+            thing("Size: large", None),
+            thing("Undo (Ctrl+Z)", None),
+            thing("Edit (E)", Some("Red Fox")),
+            thing("Edit (E)", Some("Hare")),
+            thing("", Some("Hare")),
+        ];
+        let words: Vec<String> = called(things).map(|(_, words)| words).collect();
+        assert_eq!(
+            words,
+            [
+                "the Size: small button",
+                "the Size: large button",
+                "the Undo button",
+                "the Edit button in the row of Red Fox",
+                "the Edit button in the row of Hare",
+                "the button in the row of Hare",
+            ]
+        );
     }
 
     #[test]

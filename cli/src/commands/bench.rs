@@ -70,13 +70,7 @@ pub(crate) fn step(args: &BenchStepArgs, settings: &Settings, form: Form) -> any
     let sampling = Sampling::greedy(usize::MAX);
     let preset = Preset::web_grounding_multiturn();
     let mut agent = Agent {
-        eyes: &mut PolicyEyes {
-            policy: &mut policy,
-            preset: &preset,
-            sampling: &sampling,
-            maps: &[],
-            learned_from_reward: false,
-        },
+        eyes: &mut PolicyEyes::new(&mut policy, &preset, &sampling),
         min_confidence: 0.0,
         checks: Checks::Nobody,
         senses: &mut Blind,

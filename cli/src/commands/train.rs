@@ -57,9 +57,8 @@ fn supervised(config: SftConfig, cancel: &Cancel) -> anyhow::Result<Ending> {
 
 /// What a run learns before it learns from reward; what is there of it is not made again.
 fn warm_start(config: &GrpoConfig, settings: &Settings, cancel: &Cancel) -> anyhow::Result<Ending> {
-    let (Some(of), Some(warm_start)) = (&config.warm_start, config.warm_start()?) else {
-        return Ok(Ending::Done);
-    };
+    let of = &config.warm_start;
+    let Some(warm_start) = config.warm_start()? else { return Ok(Ending::Done) };
     if warm_start.model().is_dir() {
         return Ok(Ending::Done);
     }

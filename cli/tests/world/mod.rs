@@ -98,13 +98,7 @@ pub(crate) fn click_in(
     let mut run = Run::recorded(output, "live", &record, &[]).unwrap();
     let (preset, sampling, cancel) = (Preset::web_grounding_multiturn(), sampling(), Cancel::default());
     let mut agent = Agent {
-        eyes: &mut PolicyEyes {
-            policy,
-            preset: &preset,
-            sampling: &sampling,
-            maps: &[],
-            learned_from_reward: false,
-        },
+        eyes: &mut PolicyEyes::new(policy, &preset, &sampling),
         min_confidence: 0.0,
         checks: Checks::Nobody,
         senses: &mut Blind,
@@ -130,13 +124,7 @@ pub(crate) fn play(
     let mut policy = ScriptedPolicy::new(replies.iter().cloned());
     let (preset, sampling, cancel) = (Preset::web_grounding_multiturn(), sampling(), Cancel::default());
     let mut agent = Agent {
-        eyes: &mut PolicyEyes {
-            policy: &mut policy,
-            preset: &preset,
-            sampling: &sampling,
-            maps: &[],
-            learned_from_reward: false,
-        },
+        eyes: &mut PolicyEyes::new(&mut policy, &preset, &sampling),
         min_confidence: 0.0,
         checks: Checks::Nobody,
         senses: &mut Blind,

@@ -98,14 +98,9 @@ fn leashed(
     let confirm = confirm.map(|confirm| confirm as &mut dyn Confirm);
     let mut run = Run::recorded(output.path(), "click the box", &run_record(), &[]).unwrap();
     let preset = Preset::web_grounding_multiturn();
+    let sampling = sampling();
     let mut agent = Agent {
-        eyes: &mut PolicyEyes {
-            policy,
-            preset: &preset,
-            sampling: &sampling(),
-            maps: &[],
-            learned_from_reward: false,
-        },
+        eyes: &mut PolicyEyes::new(policy, &preset, &sampling),
         min_confidence: 0.0,
         checks: Checks::Nobody,
         senses: &mut Blind,
@@ -133,13 +128,7 @@ fn scripted(driver: Fake, replies: Option<&[&str]>, yaml: &str) -> (EpisodeRecor
     let mut run = Run::recorded(output.path(), "task", &run_record(), &[]).unwrap();
     let mut policy = ScriptedPolicy::new(replies.unwrap_or_default().iter().copied());
     let (preset, sampling) = (Preset::web_grounding_multiturn(), sampling());
-    let mut looks = PolicyEyes {
-        policy: &mut policy,
-        preset: &preset,
-        sampling: &sampling,
-        maps: &[],
-        learned_from_reward: false,
-    };
+    let mut looks = PolicyEyes::new(&mut policy, &preset, &sampling);
     let mut agent = Agent {
         eyes: if replies.is_some() { &mut looks } else { &mut PlaceEyes },
         min_confidence: 0.0,
@@ -948,13 +937,7 @@ fn a_folder_that_vanishes_during_the_run_is_an_error_of_the_run() {
     let (mut driver, mut policy) = (Fake::default(), ScriptedPolicy::new([HIT]));
     let (preset, sampling, cancel) = (Preset::web_grounding_multiturn(), sampling(), Cancel::default());
     let mut agent = Agent {
-        eyes: &mut PolicyEyes {
-            policy: &mut policy,
-            preset: &preset,
-            sampling: &sampling,
-            maps: &[],
-            learned_from_reward: false,
-        },
+        eyes: &mut PolicyEyes::new(&mut policy, &preset, &sampling),
         min_confidence: 0.0,
         checks: Checks::Nobody,
         senses: &mut Blind,

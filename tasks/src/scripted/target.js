@@ -108,16 +108,22 @@ const things = () => {
     .filter((element) => element.checkVisibility({ visibilityProperty: true }) && !element.matches(':disabled'))
     .map((element) => ({ role: roleOf(element), name: nameOf(element), element }))
     .filter(({ role, name, element }) => role && (name || rowOf(element)));
-  const alike = ({ role, name }) => named.filter((other) => other.role === role && other.name === name);
-  const told = [];
-  for (const thing of named) {
-    const others = alike(thing);
-    const isAlone = thing.name && others.length === 1;
-    const row = isAlone ? null : rowOf(thing.element);
-    if (!isAlone && (!row || others.filter((other) => rowOf(other.element) === row).length > 1)) continue;
-    told.push({ role: thing.role, name: thing.name, row, ...partOf(thing.element, thing.name) });
-  }
-  return told.filter(({ reason }) => !reason);
+  // How often something is called so; a table may have hundreds of controls of one name.
+  const counts = new Map();
+  const count = (...words) => {
+    const key = JSON.stringify(words);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+    return () => counts.get(key);
+  };
+  const called = named.map((thing) => ({ ...thing, n: count(thing.role, thing.name) }));
+  const placed = called.map((thing) => {
+    if (thing.name && thing.n() === 1) return { ...thing, row: null };
+    const row = rowOf(thing.element);
+    return { ...thing, row, n: row ? count(thing.role, thing.name, row) : () => 0 };
+  });
+  return placed.filter(({ n }) => n() === 1)
+    .map(({ role, name, row, element }) => ({ role, name, row, ...partOf(element, name) }))
+    .filter(({ reason }) => !reason);
 };
 // What the row of a list or a table begins with, if it is short.
 const rowOf = (element) => {

@@ -74,8 +74,15 @@ impl ScriptedTask {
         overrides: &BTreeMap<String, String>,
         secret: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Vec<Secret>, ScriptError> {
+        for (name, value) in overrides {
+            if self.draw.remove(name).is_some() {
+                self.vars.insert(name.clone(), value.clone());
+            }
+        }
         if let Some(left) = self.draw.keys().next() {
-            return fault(format!("`{left}` is drawn for each episode, and was not"));
+            return fault(format!(
+                "`{left}` is drawn for each episode, and was not: say what it is (--var {left}=…)"
+            ));
         }
         if let Some(unknown) = overrides.keys().find(|name| !self.vars.contains_key(*name)) {
             let names: Vec<&str> = self.vars.keys().map(String::as_str).collect();

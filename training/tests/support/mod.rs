@@ -60,16 +60,7 @@ pub(crate) fn config(dir: &Path) -> SftConfig {
 
 /// All forms of questions.
 pub(crate) fn every_form() -> QuestionMix {
-    QuestionMix {
-        name: 1.0,
-        point: 1.0,
-        think: 1.0,
-        zoom: 1.0,
-        zoom_below_px: 0.0,
-        stray: 0.0,
-        earlier: 0.0,
-        unknown: 0.0,
-    }
+    QuestionMix { name: 1.0, point: 1.0, think: 1.0, zoom: 1.0, ..QuestionMix::default() }
 }
 
 /// A fresh tiny model.

@@ -30,13 +30,7 @@ fn played(asked_as: Option<(&Sampling, &Preset)>, hide: &dyn Fn(&str) -> String)
     let calls = Calls::default();
     let mut policy = Kept { policy: Saying(CLICK), calls: Some(calls.clone()) };
     let mut eyes: Box<dyn Eyes + '_> = match asked_as {
-        Some((sampling, preset)) => Box::new(PolicyEyes {
-            policy: &mut policy,
-            preset,
-            sampling,
-            maps: &[],
-            learned_from_reward: false,
-        }),
+        Some((sampling, preset)) => Box::new(PolicyEyes::new(&mut policy, preset, sampling)),
         None => Box::new(PlaceEyes),
     };
     let (mut world, mut nobody) = (world(), ());
