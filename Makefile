@@ -73,6 +73,6 @@ replay-golden-write: setup-tests
 	cargo build --release --workspace
 	python3 reference/replay golden target/release/vigorl --write
 
-# Makes the embedded policy again: data sets, then the training. Hours on two cores.
+# Makes the embedded policies again: data sets, then the training. Hours on two cores.
 nano: build
 	scripts/nano.sh

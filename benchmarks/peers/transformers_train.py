@@ -1,6 +1,6 @@
 """Times transformers on the training step of `vigorl bench train`: the same rows, losses, clip and AdamW.
 
-Usage: python benchmarks/peers/transformers_train.py FOLDER [--steps N]
+Usage: python benchmarks/peers/transformers_train.py FOLDER [--steps N] [--device cuda]
 
 FOLDER is what the command writes: `model/`, `rows.safetensors`, `step.json` (their content: training/src/bench.rs).
 A step is timed in two ways: micro-batch by micro-batch with gradients adding up, and all rows in one batch. What does
@@ -143,12 +143,13 @@ def optimizer_of(model, settings):
     return torch.optim.AdamW(groups, betas=settings["betas"], eps=settings["epsilon"])
 
 
-def measure(folder, settings, n_steps, at_once):
-    model = load(folder / "model")
+def measure(folder, settings, n_steps, at_once, device):
+    model = load(folder / "model").to(device)
     batches = micro_batches(folder, settings["n_micro_batches"])
     batches = [in_one(batches, model)] if at_once else batches
     for batch in batches:
         batch["mask"] = visible(batch["segments"])
+    batches = [{name: tensor.to(device) for name, tensor in batch.items()} for batch in batches]
     looked = sum(len(batch["look_places"]) for batch in batches) * settings["look_weight"]
     total = looked + sum(float(batch["weights"].sum() + batch["named_weights"].sum()) for batch in batches)
     optimizer = optimizer_of(model, settings)
@@ -163,6 +164,8 @@ def measure(folder, settings, n_steps, at_once):
             loss += part.item()
         length = torch.nn.utils.clip_grad_norm_(model.parameters(), settings["clip_norm"])
         optimizer.step()
+        if device == "cuda":
+            torch.cuda.synchronize()
         secs.append(time.perf_counter() - start)
         processor.append(time.process_time() - used)
         losses.append(loss)
@@ -184,9 +187,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     args = parser.parse_args()
     settings = json.loads((args.folder / "step.json").read_text())
-    measured = [measure(args.folder, settings, args.steps, at_once) for at_once in (False, True)]
+    measured = [measure(args.folder, settings, args.steps, at_once, args.device) for at_once in (False, True)]
     system = f"transformers {transformers.__version__}, torch {torch.__version__}"
     print(json.dumps({"system": system, "n_threads": torch.get_num_threads(), "measured": measured}))
 

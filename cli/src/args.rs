@@ -194,6 +194,14 @@ impl Command {
     }
 }
 
+/// The memory of a card.
+fn gib(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(gib) if gib.is_finite() && gib > 0.0 => Ok(gib),
+        _ => Err("a number of GiB above 0, such as 80".to_owned()),
+    }
+}
+
 /// A count of something that is pointless without any.
 fn at_least_one() -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(1..)
@@ -804,6 +812,20 @@ pub(crate) struct ReplayRolloutArgs {
 pub(crate) struct TrainSftArgs {
     /// The configuration
     pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+}
+
+/// Where a training computes.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(crate) struct ComputeArgs {
+    /// Where to compute; cuda must be built in, with the feature of that name [default: cpu]
+    #[arg(long, value_parser = ["cpu", "cuda", "metal"])]
+    pub(crate) device: Option<String>,
+    /// Numbers of the weights that stay as they are beside the adapters of `train grpo` ([lora]); what moves is f32
+    /// [default: f32]
+    #[arg(long, value_parser = ["f32", "bf16"])]
+    pub(crate) dtype: Option<String>,
 }
 
 /// `vigorl train grpo`
@@ -814,6 +836,12 @@ pub(crate) struct TrainGrpoArgs {
     /// A value that is other than in the file, by its dotted name; repeat for several
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+    /// Learn nothing: say how much memory it would take on a card, part by part, and whether one of N GiB (without N: 80)
+    /// has so much
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "80", value_parser = gib)]
+    pub(crate) memory: Option<f64>,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
     #[command(flatten)]
     pub(crate) browser: BrowserArgs,
 }
@@ -862,6 +890,10 @@ pub(crate) struct DataAppArgs {
     /// How often each page is scrolled down
     #[arg(long, default_value_t = 4)]
     pub(crate) scrolls: u64,
+    /// Clicks behind each first page, on things that have a name there; the pages that they lead to are shown, too. Whatever
+    /// the clicks do is done: name an app that may be clicked around in
+    #[arg(long, default_value_t = 0)]
+    pub(crate) clicks: u64,
     #[command(flatten)]
     pub(crate) browser: BrowserArgs,
 }
@@ -1112,6 +1144,8 @@ pub(crate) struct BenchBatchArgs {
 /// `vigorl bench train`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct BenchTrainArgs {
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
     /// Counted steps, behind two that are not
     #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) steps: u16,
@@ -1170,7 +1204,7 @@ pub(crate) struct DoctorArgs {
 #[derive(Debug, Clone, Default, ClapArgs)]
 #[command(next_help_heading = "Policy")]
 pub(crate) struct PolicyArgs {
-    /// `nano` (embedded), a checkpoint folder, or ORG/NAME on the hub [default: nano]
+    /// `nano` or `nano-full` (embedded), a checkpoint folder, or ORG/NAME on the hub [default: nano]
     #[arg(long, value_name = "nano|DIR|ORG/NAME")]
     pub(crate) model: Option<String>,
     /// How the checkpoint is spoken to [default: by its name]

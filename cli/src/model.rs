@@ -1,7 +1,7 @@
 //! Which eyes: the one place that turns `--model` and its companions into a policy.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -248,14 +248,13 @@ pub(crate) fn place(device: Device, format: WeightFormat) -> anyhow::Result<Plac
     }
 }
 
-/// Where the checkpoint is: `nano`, a folder that exists, or a name on the hub, in this order.
+/// Where the checkpoint is: a policy of the binary, a folder that exists, or a name on the hub, in this order.
 pub(crate) fn source(model: &str) -> anyhow::Result<Source> {
     match model {
-        "nano" => Ok(Source::Here(ModelSource::Nano)),
-        _ if Path::new(model).is_dir() => Ok(Source::Here(ModelSource::Dir(PathBuf::from(model)))),
+        _ if ModelSource::named(model).is_there() => Ok(Source::Here(ModelSource::named(model))),
         _ if is_hub_name(model) => Part::Hub.needed().map(|()| Source::Hub(model.to_owned())),
         _ => Err(usage(format!(
-            "`{model}` is no folder and no hub name; --model takes `nano`, a checkpoint folder, or ORG/NAME"
+            "`{model}` is no folder and no hub name; --model takes `nano`, `nano-full`, a checkpoint folder, or ORG/NAME"
         ))),
     }
 }

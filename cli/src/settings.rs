@@ -18,7 +18,7 @@ use vigorl_tasks::scripted::World;
 use vigorl_webdriver::AllowedHosts;
 
 use crate::args::{
-    BrowserArgs, EpisodeArgs, LimitArgs, PolicyArgs, RecordTextArgs, RunDirArgs, SurenessArgs,
+    BrowserArgs, ComputeArgs, EpisodeArgs, LimitArgs, PolicyArgs, RecordTextArgs, RunDirArgs, SurenessArgs,
 };
 use crate::confirm::{KINDS_HELP, Kinds};
 use crate::env;
@@ -509,6 +509,13 @@ impl Typed for PolicyArgs {
         add(layer, "crop_offset_px", self.crop_offset_px.as_ref());
         add(layer, "crop_size_px", self.crop_size_px.as_ref());
         add(layer, "dot", self.dot.as_ref());
+    }
+}
+
+impl Typed for ComputeArgs {
+    fn add_to(&self, layer: &mut Layer) {
+        add(layer, "dtype", self.dtype.as_ref());
+        add(layer, "device", self.device.as_ref());
     }
 }
 

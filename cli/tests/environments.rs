@@ -183,3 +183,38 @@ fn what_a_step_asks_for_is_no_pair_and_a_failure_leaves_nothing() {
     let gone = format!("there is no file `{}`", folder.path().join("gone.html").display());
     check(folder.path(), &["env", "check", "gone.yaml"], 1, &[&gone]);
 }
+
+const MENU: &str =
+    "<!doctype html><title>menu</title><style>button { display: block; width: 200px; height: 40px }</style>
+<button onclick='inner.hidden = false'>Menu</button>
+<div id=inner hidden><button onclick='location = &quot;other.html&quot;'>Archive</button></div>";
+
+#[test]
+fn what_a_click_opens_is_taken_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("menu.html"), MENU).unwrap();
+    fs::write(
+        folder.path().join("other.html"),
+        "<!doctype html><title>other</title><button>Restore</button>",
+    )
+    .unwrap();
+    let task = "name: menu\nstart: { url: menu.html, viewport: 480x320 }\nmax_steps: 3\ngoal: find it\n\
+                expect: [title_contains: nothing]\n";
+    fs::write(folder.path().join("menu.yaml"), task).unwrap();
+    // A click behind the other opens the menu, and what is in it, and goes where that leads.
+    for (clicks, seen) in
+        [("0", &["Menu"][..]), ("1", &["Menu", "Archive"][..]), ("9", &["Menu", "Archive", "Restore"])]
+    {
+        let out = format!("out-{clicks}");
+        check(
+            folder.path(),
+            &["data", "app", &out, "menu.yaml", "--clicks", clicks, "--episodes", "1"],
+            0,
+            &["pairs on"],
+        );
+        let pairs = fs::read_to_string(folder.path().join(out).join("pairs.jsonl")).unwrap();
+        for name in ["Menu", "Archive", "Restore"] {
+            assert_eq!(pairs.contains(name), seen.contains(&name), "{clicks} clicks, {name}: {pairs}");
+        }
+    }
+}

@@ -157,3 +157,39 @@ fn a_task_that_takes_too_long_is_ended_and_not_done() {
     assert_eq!(summary["n_steps"], 2, "nothing was done after it");
     assert_eq!(recorded(folder.path(), "run.json")["settings"]["max_secs"]["origin"], "vigorl.toml");
 }
+
+/// A shape that the words mean, and a button that says them.
+const NAMESAKES: &str = "<!doctype html><title>none</title>
+<style>* { margin: 0 } body { background: #fff } div, button { position: absolute; cursor: pointer }</style>
+<div style='left: 30px; top: 30px; width: 40px; height: 40px; border-radius: 50%; background: #d62728'
+  onclick='document.title = `shape`'></div>
+<div style='left: 120px; top: 40px; width: 36px; height: 36px; background: #1f77b4'></div>
+<button style='left: 60px; top: 110px; font: 14px DejaVu Sans' onclick='document.title = `text`'>red circle</button>";
+
+/// A policy that learned from reward is asked before the reader, and neither a sure reading nor the veto overrules what it
+/// is sure enough of. The same weights without that are asked behind it.
+#[test]
+#[cfg(feature = "reader")]
+fn what_was_learned_from_reward_is_asked_first() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("page.html"), NAMESAKES).unwrap();
+    let yaml = "name: which\nstart: { url: page.html, viewport: 192x160 }\nsteps: [click: the red circle]\n\
+                expect: [title_contains: shape]\n";
+    fs::write(folder.path().join("task.yaml"), yaml).unwrap();
+    let embedded = Path::new(env!("CARGO_MANIFEST_DIR")).join("../grounding/qwen/assets/nano");
+    for (name, learned, code) in [("learned", true, 0), ("supervised", false, 1)] {
+        let model = folder.path().join(name);
+        fs::create_dir(&model).unwrap();
+        for file in fs::read_dir(&embedded).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), model.join(file.file_name())).unwrap();
+        }
+        let said = json!({ "preset": "nano", "told_texts": false, "learned_from_reward": learned });
+        fs::write(model.join("vigorl.json"), said.to_string()).unwrap();
+        // On a page that is none of its practice pages, it is hardly sure of anything.
+        let flags = ["run", "task.yaml", "--model", &format!("./{name}"), "--min-confidence", "0.02"];
+        let output = vigorl(folder.path(), &flags);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{name}: {said}");
+    }
+}

@@ -1,4 +1,4 @@
-//! `vigorl train sft` on a terminal: what is drawn there.
+//! `vigorl train`: what is drawn on a terminal, and what a kill costs.
 
 #![cfg(feature = "training")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
@@ -10,7 +10,9 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
@@ -51,4 +53,70 @@ fn a_quiet_training_draws_nothing() {
     let said = said_on_a_terminal(&[]);
     assert!(said.contains("2/2 steps") && said.contains("step 2: "), "{said}");
     assert_eq!(said_on_a_terminal(&["--quiet"]), "");
+}
+
+/// A training that learns from practice pages in a browser; two steps, with a checkpoint behind each.
+fn learning(folder: &Path, name: &str) -> Child {
+    let text = format!(
+        "preset = 'nano'\n[run]\noutput_dir = '{name}'\nsteps = 2\nminutes = 0.0\ncheckpoint_every = 1\n\
+         [group]\nsize = 3\nper_step = 3\n[play]\nat_once = 2\n[[environment]]\nname = 'practice'\nweight = 1\n"
+    );
+    let file = folder.join(format!("{name}.toml"));
+    fs::write(&file, text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
+    command.args(["train", "grpo"]).arg(&file).current_dir(folder).env("XDG_CONFIG_HOME", folder);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
+}
+
+/// Waits until something is there, and then ends the training as nothing can be ended more rudely.
+#[track_caller]
+fn kill_once_there(mut training: Child, path: &Path) {
+    let began = Instant::now();
+    while !path.exists() {
+        assert!(training.try_wait().unwrap().is_none(), "it ended before {} was there", path.display());
+        assert!(began.elapsed() < Duration::from_secs(300), "{} never came", path.display());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    training.kill().unwrap();
+    training.wait().unwrap();
+}
+
+#[test]
+fn a_training_in_a_browser_that_was_killed_and_resumed_is_the_unbroken_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let second = |name: &str| folder.path().join(name).join("checkpoints/step-00000002");
+    kill_once_there(learning(folder.path(), "whole"), &second("whole"));
+    // In the middle of the second step's episodes.
+    let partial = folder.path().join("broken/rollouts/step-00000002-0.partial");
+    kill_once_there(learning(folder.path(), "broken"), &partial);
+    assert!(!second("broken").exists());
+    kill_once_there(learning(folder.path(), "broken"), &second("broken"));
+    let read = |name: &str, file: &str| fs::read(second(name).join(file)).unwrap();
+    for file in ["model.safetensors", "optimizer.safetensors"] {
+        assert!(read("whole", file) == read("broken", file), "{file} differs");
+    }
+}
+
+#[test]
+fn a_count_of_memory_says_whether_a_card_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "preset = '3b'\n[run]\noutput_dir = 'x'\n[[environment]]\nname = 'y'\nweight = 1\n";
+    fs::write(folder.path().join("large.toml"), text).unwrap();
+    let counted = |flags: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
+        command.args(["train", "grpo", "large.toml", "--json"]).args(flags).current_dir(folder.path());
+        let output = command.env("XDG_CONFIG_HOME", folder.path()).stdin(Stdio::null()).output().unwrap();
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), said)
+    };
+    let (code, said) = counted(&["--memory", "--dtype", "bf16"]);
+    assert_eq!((code, &said["fits"], &said["card_gib"]), (Some(0), &true.into(), &80.0.into()), "{said}");
+    assert_eq!(said["shapes_of"], "Qwen2.5-VL-3B");
+    let bytes = |said: &serde_json::Value| said["parts"]["always"][0]["bytes"].as_u64().unwrap();
+    // 3.75 billion weights of two bytes, and a few adapters.
+    assert!((7_500_000_000..8_100_000_000).contains(&bytes(&said)), "{said}");
+    let (code, in_f32) = counted(&["--memory=16"]);
+    assert_eq!((code, &in_f32["fits"]), (Some(1), &false.into()), "{in_f32}");
+    assert!(bytes(&in_f32) > bytes(&said) + 7_000_000_000);
+    assert!(folder.path().read_dir().unwrap().count() == 1, "nothing is written");
 }

@@ -104,7 +104,7 @@ fn write_sequences(
     let mut described = Vec::new();
     for (number, row) in rows(checkpoint, folder, samples, 1)?.into_iter().enumerate() {
         let of_row = [row];
-        let batch = pack(checkpoint, &of_row, &Device::Cpu, DType::F32)?;
+        let batch = pack(checkpoint, &of_row)?;
         tensors.push((format!("{number}.patches"), batch.patches.clone()));
         let tokens: Vec<_> = numbered(&of_row)
             .into_iter()
@@ -135,7 +135,7 @@ fn write_gradients(
     let (mut loss, mut n_tokens) = (0.0, 0_usize);
     let (mut n_clipped, mut n_dual_clipped) = (0, 0);
     for rows in micro_batches(rows(checkpoint, folder, samples, 4096)?, 8192) {
-        let batch = pack(checkpoint, &rows, &Device::Cpu, DType::F32)?;
+        let batch = pack(checkpoint, &rows)?;
         let drawn: Vec<Drawn> = numbered(&rows).iter().map(|(token, n)| drawn(token, *n)).collect();
         let (gradients, outcomes) = trained.gradients(&batch, |pass| {
             let logits = trained.model.logits_at(pass, &places(&rows))?;

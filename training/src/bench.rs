@@ -18,6 +18,7 @@ use vigorl_tasks::practice::dataset::{DatasetError, Record};
 use vigorl_tasks::practice::{PageSpec, PracticePage, Split};
 
 use crate::checkpoint::{Precision, export, named_weights, write_tensors};
+use crate::compute::Compute;
 use crate::config::{MatrixRule, SftConfig};
 use crate::error::TrainingError;
 use crate::files::ModelFiles;
@@ -102,18 +103,19 @@ impl Workload {
     ///
     /// # Errors
     /// [`TrainingError`]; none is expected of embedded files.
-    pub fn nano(matrices: MatrixRule) -> Result<Self, TrainingError> {
+    pub fn nano(matrices: MatrixRule, compute: &Compute) -> Result<Self, TrainingError> {
         let mut config = SftConfig::parse(RECIPE, Path::new("nano_small.toml"))?;
         config.optimizer.matrix_rule = matrices;
         let files = ModelFiles::embedded();
         let shapes = tensor_shapes(&files.config()?);
         let checkpoint = Checkpoint::open(&ModelSource::Nano)?;
         let weights = checkpoint.weights(&Device::Cpu, WeightFormat::Dense(DType::F32))?;
-        let trained = Trained::new(files, named_weights(&weights, &shapes)?, config.optimizer.freeze)?;
+        let weights = compute.placed(named_weights(&weights, &shapes)?)?;
+        let trained = Trained::new(files, weights, config.optimizer.freeze)?;
         let optimizer = Optimizer::new(&trained.moving, &config.optimizer)?;
         let encoder = Encoder::new(&trained.files, config.policy.preset(), &config.loss)?;
-        let n_workers = config.run.workers;
-        let workers = Workers::new(n_workers)?;
+        let workers = compute.workers(config.run.workers)?;
+        let n_workers = workers.n();
         let (stage, seed) = (&config.stages[0], config.run.seed);
         let mix = &stage.mixes[0];
         let micro_batches: Vec<u64> = (0..stage.micro_batches as u64).collect();
@@ -130,7 +132,18 @@ impl Workload {
         Ok(Self { trained, optimizer, encoder, workers, n_workers, work })
     }
 
-    /// Threads that compute, as the recipe says.
+    /// Whether it is computed on an NVIDIA card.
+    pub fn is_on_card(&self) -> bool {
+        self.trained.moving.iter().any(|parameter| parameter.var.device().is_cuda())
+    }
+
+    /// Until a card has done what it was asked.
+    fn wait(&self) -> Result<(), TrainingError> {
+        let first = self.trained.moving.first();
+        Ok(first.map_or(Ok(()), |parameter| parameter.var.device().synchronize())?)
+    }
+
+    /// Threads that compute: on the processor as many as the recipe says, on a card one.
     pub fn n_workers(&self) -> usize {
         self.n_workers
     }
@@ -157,6 +170,7 @@ impl Workload {
         for _ in 0..WARM_UP + n_steps {
             let (start, used) = (Instant::now(), processor_secs());
             let stepped = self.step()?;
+            self.wait()?;
             secs.push(start.elapsed().as_secs_f64());
             processor.push(processor_secs() - used);
             losses.push(stepped.loss);
@@ -338,7 +352,7 @@ mod tests {
     fn the_workload_is_a_step_of_the_recipe_and_the_same_each_time() {
         let config = SftConfig::parse(RECIPE, Path::new("nano_small.toml")).unwrap();
         let (stage, mix) = (&config.stages[0], &config.stages[0].mixes[0]);
-        let workload = Workload::nano(MatrixRule::Muon).unwrap();
+        let workload = Workload::nano(MatrixRule::Muon, &Compute::CPU).unwrap();
         let size = workload.size();
         assert_eq!(workload.n_workers(), config.run.workers);
         assert_eq!(size.n_micro_batches, stage.micro_batches);
@@ -353,7 +367,7 @@ mod tests {
         assert_eq!(4 * size.n_visual_tokens, size.n_patches);
         assert_eq!(size.n_named, size.n_visual_tokens);
         assert!(0 < size.n_looks && size.n_looks < size.n_targets && size.n_targets < size.n_tokens);
-        let again = Workload::nano(MatrixRule::AdamW).unwrap();
+        let again = Workload::nano(MatrixRule::AdamW, &Compute::CPU).unwrap();
         assert_eq!(again.size(), size);
         let both = workload.batches().zip(again.batches());
         assert!(both.into_iter().all(|(a, b)| a.packed.ids == b.packed.ids && a.targets == b.targets));
@@ -362,7 +376,7 @@ mod tests {
     #[test]
     fn a_step_learns_and_another_program_gets_the_same_rows() {
         let dir = tempfile::tempdir().unwrap();
-        let mut workload = Workload::nano(MatrixRule::AdamW).unwrap();
+        let mut workload = Workload::nano(MatrixRule::AdamW, &Compute::CPU).unwrap();
         workload.write(dir.path()).unwrap();
         let size = workload.size();
         let tensors =

@@ -108,7 +108,7 @@ pub enum InitConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FromCheckpoint {
-    /// Folder in Hugging Face layout, or `nano` for the embedded policy.
+    /// Folder in Hugging Face layout; `nano` and `nano-full` are policies of the binary.
     pub folder: PathBuf,
     /// New pixel budget of the processor, for training and for the exported checkpoint; its own if absent.
     pub max_pixels: Option<u64>,
@@ -348,8 +348,9 @@ pub struct QuestionMix {
     /// Share of the questions behind an earlier action, somewhere on the screen.
     #[serde(default)]
     pub earlier: f64,
-    /// Share of the questions about a thing in a row that say the row, and of the thing a word without a meaning. Who learned
-    /// from them tries what stands in a row where it does not know what is wanted of it: then reward can tell.
+    /// Share of the questions about a thing in a row that say the row, and instead of the thing a word without a meaning or
+    /// another row. Who learned from them tries what stands in a row where it does not know what is wanted of it: then
+    /// reward can tell.
     #[serde(default)]
     pub unknown: f64,
 }

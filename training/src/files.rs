@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use vigorl_policy::{ChatTemplate, SpokenTo};
-use vigorl_qwen::{Config, EngineError, NANO_FILES, Processor};
+use vigorl_qwen::{Config, EngineError, ModelSource, Processor};
 
 use crate::error::TrainingError;
 
@@ -51,7 +51,20 @@ impl ModelFiles {
 
     /// The files of the embedded policy `nano`.
     pub fn embedded() -> Self {
-        Self(NANO_FILES.map(|(name, bytes)| (name.to_owned(), bytes.to_vec())).into())
+        let files = ModelSource::Nano.embedded_files().unwrap_or_else(|| unreachable!("it is in the binary"));
+        Self(files.map(|(name, bytes)| (name.to_owned(), bytes.to_vec())).into())
+    }
+
+    /// Those of a policy in the binary, or of a folder.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn of(source: &ModelSource) -> Result<Self, TrainingError> {
+        match (source.embedded_files(), source) {
+            (Some(files), _) => Ok(Self(files.map(|(name, bytes)| (name.to_owned(), bytes.to_vec())).into())),
+            (None, ModelSource::Dir(folder)) => Self::read(folder),
+            (None, ModelSource::Nano | ModelSource::NanoFull) => unreachable!("they are in the binary"),
+        }
     }
 
     /// Adds or replaces a JSON file.

@@ -10,7 +10,7 @@
 //!
 //! Invariant: nothing is added to the model; a policy trained without this has the same tensors.
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 use vigorl_qwen::PackedPass;
 
 use crate::loss::{Loss, Outcome, TokenKind};
@@ -36,6 +36,7 @@ pub struct Gaze<'a> {
 /// Only if the tensor library fails.
 pub fn gaze_loss(scores: &Tensor, pass: &PackedPass, gazes: &[Gaze<'_>], weight: f32) -> Result<Loss> {
     let (k, t) = scores.dims2()?;
+    let scores = &scores.to_dtype(DType::F32)?;
     // (K, T), turned in place from scores into the gradient with respect to them.
     let mut gradient = scores.flatten_all()?.to_vec1::<f32>()?;
     let rows = gradient.chunks_mut(t.max(1)).zip(gazes);

@@ -22,10 +22,10 @@
 //! step is played.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use candle_core::{DType, Device};
+use candle_core::DType;
 use vigorl_files::write_whole;
 use vigorl_policy::SpokenTo;
 use vigorl_qwen::{Checkpoint, Model, ModelSource, WeightFormat};
@@ -44,7 +44,7 @@ use crate::grpo_config::GrpoConfig;
 use crate::metrics::{MetricsLog, Record, held_out_key};
 use crate::objective::policy_loss;
 use crate::optim::Optimizer;
-use crate::play::{PlayedStep, Player, Players, Sources, Worlds, source_of};
+use crate::play::{PlayedStep, Player, Players, Sources, Worlds};
 use crate::plot;
 use crate::said::said;
 use crate::schedule::lr_share;
@@ -57,6 +57,8 @@ use crate::workers::Workers;
 
 /// How far the ratio of a token may be from 1 before its first update: sampler and trainer run the same modules in f32.
 const RATIO_TOLERANCE: f64 = 1e-3;
+/// In bf16, whose numbers have 8 bits, how far that of all tokens may be in the mean: a single one may be far off.
+const MEAN_TOLERANCE_BF16: f64 = 0.05;
 /// Below this share of groups with different rewards a run learns little, and says so.
 const LEAST_VARIANCE: f64 = 0.2;
 /// Names of films: the policy as it was given, behind its warm start, and as it was measured last.
@@ -133,6 +135,14 @@ pub fn run_grpo(
     Ok(GrpoEnd::Finished { step: run.state.step })
 }
 
+/// What a checkpoint says of how it wants to be spoken to, if it says anything.
+pub(crate) fn spoken_to(source: &ModelSource) -> Result<Option<SpokenTo>, TrainingError> {
+    let path = Path::new(SpokenTo::FILE);
+    let text =
+        Checkpoint::open(source)?.text_of(SpokenTo::FILE).map_err(TrainingError::file("read", path))?;
+    text.map(|text| serde_json::from_str(&text)).transpose().map_err(TrainingError::content(path))
+}
+
 /// A run between two steps.
 struct Run<'a> {
     config: GrpoConfig,
@@ -147,6 +157,8 @@ struct Run<'a> {
     lessons: Option<Lessons>,
     /// The model that the run began with, by its name.
     begins_with: String,
+    /// What the one that it was given says of itself.
+    given: Option<SpokenTo>,
     optimizer: Optimizer,
     workers: Workers,
     checkpoints: Checkpoints,
@@ -163,12 +175,10 @@ impl<'a> Run<'a> {
         let dir = config.run.output_dir.clone();
         fs::create_dir_all(&dir).map_err(TrainingError::file("create", &dir))?;
         let begins_with = config.begins_with()?;
-        let source = source_of(&begins_with);
+        let given = spoken_to(&ModelSource::named(&config.init.model))?;
+        let source = ModelSource::named(&begins_with);
         let mut checkpoint = Checkpoint::open(&source)?;
-        let mut files = match &source {
-            ModelSource::Nano => ModelFiles::embedded(),
-            ModelSource::Dir(folder) => ModelFiles::read(folder)?,
-        };
+        let mut files = ModelFiles::of(&source)?;
         if let Some(max_pixels) = config.init.max_pixels {
             checkpoint.processor = checkpoint.processor.with_max_pixels(max_pixels)?;
             files.set_max_pixels(max_pixels)?;
@@ -180,14 +190,15 @@ impl<'a> Run<'a> {
             learned_from_reward: true,
         });
         let shapes = tensor_shapes(&checkpoint.config);
-        let first = || -> Result<_, TrainingError> {
-            named_weights(&checkpoint.weights(&Device::Cpu, WeightFormat::Dense(DType::F32))?, &shapes)
+        let compute = worlds.compute;
+        let first = |dtype: DType| -> Result<_, TrainingError> {
+            named_weights(&checkpoint.weights(&compute.device, WeightFormat::Dense(dtype))?, &shapes)
         };
         let checkpoints = Checkpoints::of_run(&dir);
         let newest = checkpoints.newest()?;
         let (mut trained, reference) = match config.adapters() {
             Some(lora) => {
-                let base = first()?;
+                let base = first(compute.frozen)?;
                 let adapters = match &newest {
                     Some(folder) => Lora::read(folder, &checkpoint.config)?,
                     None => Lora::fresh(lora.clone(), &checkpoint.config, config.run.seed)?,
@@ -198,11 +209,11 @@ impl<'a> Run<'a> {
             }
             None => {
                 let weights = match &newest {
-                    Some(folder) => read_weights(folder, &shapes)?,
-                    None => first()?,
+                    Some(folder) => compute.placed(read_weights(folder, &shapes)?)?,
+                    None => first(DType::F32)?,
                 };
                 let reference = match config.objective.kl > 0.0 {
-                    true => Some(frozen_model(&files, &first()?, None)?),
+                    true => Some(frozen_model(&files, &first(DType::F32)?, None)?),
                     false => None,
                 };
                 (Trained::new(files, weights, config.optimizer.freeze)?, reference)
@@ -219,7 +230,7 @@ impl<'a> Run<'a> {
             optimizer.resume(&trained.moving, &saved.0, state.reward.n_moves, folder)?;
         }
         let lessons = Lessons::open(&config, &trained.files, worlds)?;
-        let workers = Workers::new(config.run.workers)?;
+        let workers = compute.workers(config.run.workers)?;
         let log = MetricsLog::open(&dir.join("metrics.jsonl"), state.step)?;
         let path = dir.join("config.toml");
         let text = toml::to_string_pretty(&config).map_err(TrainingError::content(&path))?;
@@ -233,6 +244,7 @@ impl<'a> Run<'a> {
             reference,
             lessons,
             begins_with,
+            given,
             optimizer,
             workers,
             checkpoints,
@@ -344,7 +356,7 @@ impl<'a> Run<'a> {
                     }
                     (Job::Taught(_), None) => unreachable!("lessons are numbered where there are some"),
                 };
-                let batch = pack(checkpoint, &job.rows, &Device::Cpu, DType::F32)?;
+                let batch = pack(checkpoint, &job.rows)?;
                 let (gradients, outcomes) = trained.gradients(&batch, |pass| {
                     let logits = trained.model.logits_at(pass, &places(&job.rows))?;
                     let loss = policy_loss(&logits, &job.drawn, objective, sampling.temperature)?;
@@ -359,8 +371,12 @@ impl<'a> Run<'a> {
                 self.state.reward.n_moves += 1;
             }
             // Recorded log-probabilities are those of temperature 1; with another one there is nothing to compare.
-            let error = stepped.sum.seen.ratio_error;
-            if first_use && sampling.temperature == 1.0 && error > RATIO_TOLERANCE {
+            let seen = &stepped.sum.seen;
+            let (error, tolerance) = match trained.dtype() {
+                DType::F32 => (seen.ratio_error, RATIO_TOLERANCE),
+                _ => (seen.ratio_errors / seen.n_tokens.max(1) as f64, MEAN_TOLERANCE_BF16),
+            };
+            if first_use && sampling.temperature == 1.0 && error > tolerance {
                 return Err(TrainingError::Mismatch { step: self.state.step, error });
             }
             first_use = false;
@@ -567,6 +583,7 @@ impl<'a> Run<'a> {
             config: &self.config,
             worlds: self.worlds,
             sources: self.sources,
+            given: &self.given,
             player: Player::Trained {
                 checkpoint: &self.checkpoint,
                 trained: &self.trained,

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 use vigorl_policy::Preset;
+use vigorl_qwen::ModelSource;
 
 use crate::adapter::LoraConfig;
 use crate::advantage::Scale;
 use crate::config::{Check, OptimizerConfig};
 use crate::error::TrainingError;
+use crate::grpo::spoken_to;
 use crate::objective::ObjectiveConfig;
 use crate::warm_start::WarmStartConfig;
 
@@ -79,7 +81,7 @@ pub struct RunConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InitConfig {
-    /// `nano`, or a folder in Hugging Face layout.
+    /// `nano`, `nano-full`, or a folder in Hugging Face layout.
     pub model: String,
     /// How it is spoken to: one of [`Preset::NAMES`].
     pub preset: String,
@@ -208,6 +210,15 @@ impl GrpoConfig {
         let warm_start = self.warm_start()?;
         Ok(warm_start
             .map_or_else(|| self.init.model.clone(), |warm_start| warm_start.model().display().to_string()))
+    }
+
+    /// Whether somebody has to read for the policy: for the one that learns, or for the one that the run is given.
+    ///
+    /// # Errors
+    /// If the model that the run is given cannot be opened.
+    pub fn needs_reader(&self) -> Result<bool, TrainingError> {
+        let given = spoken_to(&ModelSource::named(&self.init.model))?;
+        Ok(self.init.told_texts || given.is_some_and(|given| given.told_texts))
     }
 
     /// The adapters, if they are what moves.

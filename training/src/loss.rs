@@ -5,7 +5,7 @@
 //! over the number tokens. The reported value is the divergence (cross entropy minus the target's own
 //! entropy), so that 0 is perfect for soft and hard targets alike.
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 /// What a supervised token is for; decides its weight and where it is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,7 +80,7 @@ impl Loss {
 /// Computes loss and outcomes of `logits` against one target per row.
 ///
 /// # Shapes
-/// `logits`: (K, V) f32 for K targets.
+/// `logits`: (K, V) for K targets.
 ///
 /// # Errors
 /// Only if the tensor library fails.
@@ -90,6 +90,7 @@ impl Loss {
 pub fn soft_cross_entropy(logits: &Tensor, targets: &[Target]) -> Result<Loss> {
     let (k, v) = logits.dims2()?;
     assert_eq!(k, targets.len(), "one target per row of logits");
+    let logits = &logits.to_dtype(DType::F32)?;
     // (K, V), turned in place from logits into weight * (softmax - target).
     let mut gradient = logits.flatten_all()?.to_vec1::<f32>()?;
     let outcomes =

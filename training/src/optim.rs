@@ -49,6 +49,8 @@ enum State {
     },
 }
 
+/// Tensors that are moved, or scaled, between two times at which memory is given back.
+const AT_ONCE: usize = 16;
 const COEFFICIENTS: (f64, f64, f64) = (3.4445, -4.7750, 2.0315);
 pub(crate) const ADAM_EPSILON: f64 = 1e-8;
 
@@ -101,10 +103,13 @@ impl Optimizer {
         self.n_steps += 1;
         let present = gradients.iter().enumerate().filter_map(|(i, g)| Some((i, g.as_ref()?)));
         let jobs: Vec<(usize, &Tensor)> = present.collect();
-        let updates =
-            workers.map(&jobs, |&(i, g)| self.update(&parameters[i].var, &self.states[i], g, share));
-        for ((i, _), update) in jobs.into_iter().zip(updates) {
-            self.states[i] = update?;
+        // A few at a time, so that not all old states are held beside all new ones.
+        for jobs in jobs.chunks(AT_ONCE) {
+            let updates =
+                workers.map(jobs, |&(i, g)| self.update(&parameters[i].var, &self.states[i], g, share));
+            for ((i, _), update) in jobs.iter().zip(updates) {
+                self.states[*i] = update?;
+            }
         }
         Ok(())
     }
@@ -184,8 +189,8 @@ impl Optimizer {
     ) -> std::result::Result<(), String> {
         let find = |what: &str, parameter: &Parameter| {
             let name = format!("{what}.{}", parameter.name);
-            let found = saved.get(&name).filter(|t| t.shape() == parameter.var.shape()).cloned();
-            found.ok_or(name)
+            let found = saved.get(&name).filter(|t| t.shape() == parameter.var.shape());
+            found.and_then(|t| t.to_device(parameter.var.device()).ok()).ok_or(name)
         };
         for (state, parameter) in self.states.iter_mut().zip(parameters) {
             match state {
@@ -267,9 +272,11 @@ pub fn normalize_and_clip(
     let squares: Vec<f32> = workers.map(gradients, square).into_iter().collect::<Result<_>>()?;
     let norm = squares.iter().map(|&s| f64::from(s)).sum::<f64>().sqrt() / divisor;
     let scale = (clip_norm / norm.max(1e-12)).min(1.0) / divisor;
-    let scaled = workers.map(gradients, |g| g.as_ref().map(|g| g * scale).transpose());
-    for (gradient, scaled) in gradients.iter_mut().zip(scaled) {
-        *gradient = scaled?;
+    for gradients in gradients.chunks_mut(AT_ONCE) {
+        let scaled = workers.map(gradients, |g| g.as_ref().map(|g| g * scale).transpose());
+        for (gradient, scaled) in gradients.iter_mut().zip(scaled) {
+            *gradient = scaled?;
+        }
     }
     Ok(norm)
 }

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use vigorl_agent::Cancel;
-use vigorl_policy::{Policy, Preset, Sampling, share};
-use vigorl_qwen::{Checkpoint, Engine, LoadOptions, ModelSource};
+use vigorl_policy::{Policy, Preset, Sampling, SpokenTo, share};
+use vigorl_qwen::{Checkpoint, Engine, ModelSource};
 use vigorl_rollouts::{
     CollectError, Collected, Collecting, Group, Images, Kit, SaidBy, Sample, Store, Tape, Wanted, collect,
 };
 use vigorl_tasks::Failure;
 use vigorl_tasks::sources::{Part, Source};
 
+use crate::compute::Compute;
 use crate::error::TrainingError;
 use crate::files::TEMPORARY;
 use crate::grpo_config::{GrpoConfig, HeldOutConfig};
@@ -31,6 +32,8 @@ pub struct Worlds<'a> {
     pub kit: &'a dyn Kit,
     /// Records episodes under a name, for people to look at: `before` and `after`.
     pub film: &'a Film<'a>,
+    /// Where the policy is computed, while it plays and while it learns.
+    pub compute: &'a Compute,
     /// Ends it all.
     pub cancel: &'a Cancel,
 }
@@ -91,7 +94,7 @@ pub(crate) enum Player<'a> {
         /// Updates behind the weights.
         version: u64,
     },
-    /// The policy that the run was given, as it is: with its own eyes, and told nothing.
+    /// The policy that the run was given, as it is: with its own eyes, and told what it says that it wants to be told.
     Given,
     /// A policy that the run has written, by its folder.
     Written(PathBuf),
@@ -103,6 +106,8 @@ pub(crate) struct Players<'a> {
     pub(crate) worlds: &'a Worlds<'a>,
     pub(crate) sources: &'a Sources,
     pub(crate) player: Player<'a>,
+    /// What the policy that the run was given says of itself.
+    pub(crate) given: &'a Option<SpokenTo>,
 }
 
 /// The samples of a step, in a folder.
@@ -239,8 +244,19 @@ impl Players<'_> {
         let preset =
             Preset::named(name).unwrap_or_else(|| unreachable!("reading a configuration checks `{name}`"));
         match self.player {
-            Player::Given => preset,
+            // As it says of itself.
+            Player::Given => match &self.given {
+                Some(spoken_to) => preset.seeing(spoken_to.max_image_pixels),
+                None => preset,
+            },
             Player::Trained { .. } | Player::Written(_) => preset.seeing(self.config.init.max_pixels),
+        }
+    }
+
+    fn is_told(&self) -> bool {
+        match self.player {
+            Player::Given => self.given.as_ref().is_some_and(|spoken_to| spoken_to.told_texts),
+            Player::Trained { .. } | Player::Written(_) => self.config.init.told_texts,
         }
     }
 
@@ -251,17 +267,22 @@ impl Players<'_> {
 
     /// The engine, its name and the updates behind its weights.
     fn engine(&self) -> Result<(Engine, String, u64), TrainingError> {
-        let (options, config) = (LoadOptions::default(), self.config);
+        let (config, compute) = (self.config, self.worlds.compute);
         match &self.player {
             Player::Trained { checkpoint, trained, version } => {
+                // It computes in the numbers of what is trained.
+                let options = compute.engine(trained.dtype());
                 let engine = Engine::from_model((*checkpoint).clone(), trained.sampler()?, &options)?;
                 Ok((engine, checkpoint.name.clone(), *version))
             }
             Player::Given => {
-                Ok((Engine::load(&source_of(&config.init.model), &options)?, config.init.model.clone(), 0))
+                let engine =
+                    Engine::load(&ModelSource::named(&config.init.model), &compute.engine(compute.frozen))?;
+                Ok((engine, config.init.model.clone(), 0))
             }
             Player::Written(folder) => {
-                let engine = Engine::load(&ModelSource::Dir(folder.clone()), &options)?;
+                let source = ModelSource::Dir(folder.clone());
+                let engine = Engine::load(&source, &compute.engine(compute.frozen))?;
                 Ok((engine, folder.display().to_string(), 0))
             }
         }
@@ -279,7 +300,7 @@ impl Players<'_> {
         let (mut engine, policy, weights_version) = self.engine()?;
         let preset_name = preset.name.to_owned();
         let said_by = SaidBy { policy, weights_sha256: None, weights_version, preset: preset_name };
-        let GrpoConfig { play, init, control, .. } = self.config;
+        let GrpoConfig { play, control, .. } = self.config;
         let collected = share(&mut engine, |policy| {
             let of_thread = || Box::new(policy.clone()) as Box<dyn Policy + Send>;
             let how = Collecting {
@@ -288,7 +309,7 @@ impl Players<'_> {
                 policy: &of_thread,
                 preset,
                 sampling,
-                is_told: init.told_texts && !matches!(self.player, Player::Given),
+                is_told: self.is_told(),
                 is_blindfolded: control.blank_screen,
                 said_by: &said_by,
                 images,
@@ -303,14 +324,6 @@ impl Players<'_> {
             name: source.name().to_owned(),
             detail: error.to_string(),
         })
-    }
-}
-
-/// Where the weights of a name are: those of `nano` are in the program.
-pub(crate) fn source_of(name: &str) -> ModelSource {
-    match name {
-        "nano" => ModelSource::Nano,
-        folder => ModelSource::Dir(PathBuf::from(folder)),
     }
 }
 

@@ -12,11 +12,15 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use vigorl_files::write_whole_with;
-use vigorl_qwen::{RopeScaling, TextConfig, VisionConfig};
+use vigorl_qwen::{Config, RopeScaling, TextConfig, VisionConfig};
 
 use crate::config::{InitConfig, SftConfig};
 use crate::error::TrainingError;
+use crate::files::ModelFiles;
 use crate::fresh;
+
+/// What the published processor takes at most.
+pub const MAX_PIXELS: u64 = 12_845_056;
 
 /// A published size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +61,15 @@ impl PublishedSize {
         }
     }
 
+    /// All of its shapes.
+    ///
+    /// # Errors
+    /// None is expected of embedded files.
+    pub fn shapes(self) -> Result<Config, TrainingError> {
+        let config = ModelFiles::embedded().config()?;
+        Ok(Config { text: self.text(), vision: self.vision(), ..config })
+    }
+
     fn vision(self) -> VisionConfig {
         VisionConfig {
             depth: 32,
@@ -89,7 +102,7 @@ pub fn write_random(
         unreachable!("the recipe of the embedded policy starts from random weights")
     };
     (new.text, new.vision) = (size.text(), size.vision());
-    new.processor.max_pixels = 12_845_056;
+    new.processor.max_pixels = MAX_PIXELS;
     let mut files = fresh::files(&new)?;
     let mut config = files.config()?;
     config.text.vocab_size = size.text().vocab_size;

@@ -203,15 +203,41 @@ impl Author<'_> {
         if self.unknown <= 0.0 || !rng.random_bool(self.unknown) {
             return None;
         }
-        let word: String =
-            (0..rng.random_range(3..8)).map(|_| char::from(rng.random_range(b'a'..=b'z'))).collect();
-        let instruction = match rng.random_bool(0.5) {
-            true => format!("{word} {row}"),
-            false => format!("{word} of {row}"),
+        // Of what was told, rows are still said.
+        let is_said = |row: &str, read: &ReadText| row.contains(&read.text) || read.text.contains(row);
+        let of_row = |task: &LabelledTask, row: &str| -> Vec<ReadText> {
+            task.read.iter().filter(|read| is_said(row, read)).cloned().collect()
         };
-        // Of what was told, the row is still said.
-        let is_said = |read: &&ReadText| row.contains(&read.text) || read.text.contains(row);
-        Some((instruction, task.read.iter().filter(is_said).cloned().collect()))
+        let mut read = of_row(task, row);
+        let others: Vec<(&LabelledTask, &str)> = self
+            .page
+            .tasks
+            .iter()
+            .filter_map(|other| {
+                let (_, other_row) = other.instruction.split_once(IN_ROW)?;
+                let is_apart = row.split(' ').all(|word| other_row.split(' ').all(|other| word != other));
+                is_apart.then_some((other, other_row))
+            })
+            .collect();
+        let named = if others.is_empty() || rng.random_bool(0.5) {
+            let word =
+                (0..rng.random_range(3..8)).map(|_| char::from(rng.random_range(b'a'..=b'z'))).collect();
+            [word, row.to_owned()]
+        } else {
+            // What stands in either of two rows may be meant.
+            let (other, other_row) = others[rng.random_range(0..others.len())];
+            read.extend(of_row(other, other_row));
+            // As a reader tells them: those of most letters first, then from top to bottom.
+            let n_letters = |read: &ReadText| read.text.chars().filter(|c| c.is_alphanumeric()).count();
+            read.sort_by(|a, b| n_letters(b).cmp(&n_letters(a)).then(a.at.y.total_cmp(&b.at.y)));
+            let mut rows = [other_row.to_owned(), row.to_owned()];
+            if rng.random_bool(0.5) {
+                rows.reverse();
+            }
+            rows
+        };
+        let of = if rng.random_bool(0.5) { " of " } else { " " };
+        Some((named.join(of), read))
     }
 
     /// As an episode tells of an action that it began with.

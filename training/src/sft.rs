@@ -17,6 +17,7 @@ use vigorl_qwen::{Checkpoint, Model, ModelSource, WeightFormat};
 use crate::checkpoint::{
     Checkpoints, Precision, TrainerState, export, named_weights, read_trainer, read_weights,
 };
+use crate::compute::Compute;
 use crate::config::{InitConfig, MixConfig, SftConfig, StageConfig};
 use crate::error::TrainingError;
 use crate::evaluate::evaluate;
@@ -72,9 +73,10 @@ pub fn run_sft(
     config: SftConfig,
     texts: &mut LoadTexts<'_>,
     cancelled: &AtomicBool,
+    compute: &Compute,
     progress: &mut dyn FnMut(&SftProgress),
 ) -> Result<SftEnd, TrainingError> {
-    let mut run = Run::prepare(config, texts)?;
+    let mut run = Run::prepare(config, texts, compute)?;
     let total = run.config.total_steps();
     while run.state.step < total {
         if cancelled.load(Ordering::Relaxed) {
@@ -114,7 +116,11 @@ struct SinceLog {
 }
 
 impl Run {
-    fn prepare(config: SftConfig, texts: &mut LoadTexts<'_>) -> Result<Self, TrainingError> {
+    fn prepare(
+        config: SftConfig,
+        texts: &mut LoadTexts<'_>,
+        compute: &Compute,
+    ) -> Result<Self, TrainingError> {
         let dir = config.run.output_dir.clone();
         fs::create_dir_all(&dir).map_err(TrainingError::file("create", &dir))?;
         let checkpoints = Checkpoints::of_run(&dir);
@@ -140,7 +146,7 @@ impl Run {
             max_image_pixels: config.policy.max_image_pixels,
             learned_from_reward: false,
         });
-        let trained = Trained::new(files, weights, config.optimizer.freeze)?;
+        let trained = Trained::new(files, compute.placed(weights)?, config.optimizer.freeze)?;
         let mut optimizer = Optimizer::new(&trained.moving, &config.optimizer)?;
         let mut state = TrainerState::start(config.run.seed);
         if let Some(folder) = &newest {
@@ -150,7 +156,7 @@ impl Run {
             optimizer.resume(&trained.moving, &saved.0, state.step, folder)?;
         }
         let teacher = Teacher::new(&config, &trained.files, texts)?;
-        let workers = Workers::new(config.run.workers)?;
+        let workers = compute.workers(config.run.workers)?;
         let log = MetricsLog::open(&dir.join("metrics.jsonl"), state.step)?;
         write_settings(&config, state.step)?;
         write_rows(&config, &teacher, &trained.model)?;
@@ -285,18 +291,19 @@ impl Run {
     }
 }
 
-/// A checkpoint's files and weights; the folder `nano` is the embedded policy.
+/// A checkpoint's files and weights; a folder that is called like a policy of the binary is that policy.
 fn read_model(folder: &Path) -> Result<(ModelFiles, BTreeMap<String, Tensor>), TrainingError> {
-    if folder == Path::new("nano") {
-        let checkpoint = Checkpoint::open(&ModelSource::Nano)?;
-        let weights = checkpoint.weights(&Device::Cpu, WeightFormat::Dense(DType::F32))?;
-        return Ok((
-            ModelFiles::embedded(),
-            named_weights(&weights, &fresh::tensor_shapes(&checkpoint.config))?,
-        ));
-    }
-    let files = ModelFiles::read(folder)?;
-    let weights = read_weights(folder, &fresh::tensor_shapes(&files.config()?))?;
+    let source = ModelSource::named(&folder.to_string_lossy());
+    let files = ModelFiles::of(&source)?;
+    let shapes = fresh::tensor_shapes(&files.config()?);
+    let weights = match source {
+        ModelSource::Dir(folder) => read_weights(&folder, &shapes)?,
+        embedded => {
+            let weights =
+                Checkpoint::open(&embedded)?.weights(&Device::Cpu, WeightFormat::Dense(DType::F32))?;
+            named_weights(&weights, &shapes)?
+        }
+    };
     Ok((files, weights))
 }
 

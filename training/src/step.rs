@@ -5,7 +5,7 @@
 
 use crate::error::TrainingError;
 use crate::optim::{Optimizer, normalize_and_clip};
-use crate::work::{Contribution, Seen, Trained, add_up};
+use crate::work::{Contribution, Seen, Trained};
 use crate::workers::Workers;
 
 /// What a step saw before it moved the weights.
@@ -38,8 +38,15 @@ pub fn take_step<J: Sync, S: Seen>(
     weight_beside: f64,
     compute: impl Fn(&J) -> Result<Contribution<S>, TrainingError> + Sync,
 ) -> Result<Stepped<S>, TrainingError> {
-    let parts = workers.map(jobs, compute);
-    let mut sum = add_up(parts.into_iter().collect::<Result<_, _>>()?, workers)?;
+    let mut sum: Option<Result<Contribution<S>, TrainingError>> = None;
+    workers.each(jobs, compute, |part| {
+        sum = Some(match sum.take() {
+            None => part,
+            Some(sum) => sum.and_then(|sum| sum.and(part?)),
+        });
+    });
+    let Some(sum) = sum else { panic!("a step needs a job") };
+    let mut sum = sum?;
     let weight = sum.weight + weight_beside;
     let loss = sum.loss / weight;
     let clip_norm = optimizer.config().clip_norm;

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use image::RgbImage;
 use vigorl_policy::{Conversation, Message};
 use vigorl_qwen::mrope::next_position;
@@ -192,12 +192,7 @@ pub fn places(rows: &[Tree]) -> Vec<(usize, usize)> {
 ///
 /// # Errors
 /// If the processor refuses a picture that it took when it was sampled.
-pub fn pack(
-    checkpoint: &Checkpoint,
-    rows: &[Tree],
-    device: &Device,
-    dtype: DType,
-) -> Result<PackedBatch, TrainingError> {
+pub fn pack(checkpoint: &Checkpoint, rows: &[Tree]) -> Result<PackedBatch, TrainingError> {
     let longest = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
     let padded = |row: &Tree| longest - row.ids.len();
     let mut patches = Vec::new();
@@ -219,6 +214,6 @@ pub fn pack(
         positions.push(of_positions);
         segments.push(of_segments);
     }
-    let patches = Tensor::from_vec(patches, (n_patches, width), device)?.to_dtype(dtype)?;
+    let patches = Tensor::from_vec(patches, (n_patches, width), &Device::Cpu)?;
     Ok(PackedBatch { ids, positions, segments, patches, grids })
 }

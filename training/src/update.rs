@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use image::RgbImage;
 use vigorl_qwen::{Checkpoint, Model};
 use vigorl_rollouts::Ended;
@@ -109,7 +109,7 @@ impl Batches<'_> {
     fn score(&self, model: &Model, jobs: &[Said], temperature: f64) -> Result<Vec<Vec<f32>>, TrainingError> {
         let checkpoint = self.checkpoint;
         let score = |job: &Said| -> Result<Vec<f32>, TrainingError> {
-            let batch = pack(checkpoint, &job.rows, &Device::Cpu, DType::F32)?;
+            let batch = pack(checkpoint, &job.rows)?;
             let pass = model.packed(&batch)?;
             let ids: Vec<u32> = job.drawn.iter().map(|drawn| drawn.id).collect();
             Ok(logprobs(&model.logits_at(&pass, &places(&job.rows))?, &ids, temperature)?)
@@ -150,6 +150,7 @@ impl Said {
             seen.entropy += f64::from(outcome.entropy);
             let error = f64::from(outcome.logprob - token.logprob).exp() - 1.0;
             seen.ratio_error = seen.ratio_error.max(error.abs());
+            seen.ratio_errors += error.abs();
         }
         Contribution { gradients, weight, loss, seen }
     }
@@ -173,6 +174,8 @@ pub(crate) struct Reinforced {
     pub(crate) entropy: f64,
     /// Largest distance from 1 of a token's probability over the one that the sampler recorded.
     pub(crate) ratio_error: f64,
+    /// All of these distances.
+    pub(crate) ratio_errors: f64,
     /// Mean losses of lessons, added up, and how many there were.
     pub(crate) lessons_loss: f64,
     pub(crate) n_lessons: u64,
@@ -186,6 +189,7 @@ impl Seen for Reinforced {
         self.kl += other.kl;
         self.entropy += other.entropy;
         self.ratio_error = self.ratio_error.max(other.ratio_error);
+        self.ratio_errors += other.ratio_errors;
         self.lessons_loss += other.lessons_loss;
         self.n_lessons += other.n_lessons;
     }

@@ -30,6 +30,9 @@ pub struct WarmStartConfig {
     pub steps: u64,
     /// Episodes of each environment, and of each part, whose first page is labelled.
     pub episodes: u64,
+    /// Clicks behind each of these pages, on what has a name there, whose pages are labelled as well.
+    #[serde(default)]
+    pub clicks: u64,
     /// Whether texts that are read are taught as places of their own. Where what is written is not what is clicked, a policy
     /// that was taught them clicks on them first.
     pub texts: bool,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use vigorl_policy::View;
@@ -25,7 +25,6 @@ use crate::patches::{NamedImage, PatchBatch, name_logits, patch_batch};
 use crate::question::{draw_questions, every_point};
 use crate::sample::{AskedPage, Axis, Encoder, MicroBatch};
 use crate::seed::stream;
-use crate::workers::Workers;
 
 /// Wrong proposals in a row that a question may show.
 const MOST_MISTAKES: usize = 2;
@@ -69,7 +68,9 @@ impl Trained {
             let tensor = if is_moving(&p) { p.var.as_tensor().clone() } else { p.var.as_detached_tensor() };
             (p.name.clone(), tensor)
         });
-        let weights = Weights::shared(shared.collect(), &Device::Cpu);
+        let shared: BTreeMap<_, _> = shared.collect();
+        let device = device_of(&shared);
+        let weights = Weights::shared(shared, &device);
         let model = Model::load(&files.config()?, &weights)?;
         let base = detached(&parameters);
         Ok(Self { files, parameters, moving, model, base, lora: None, is_checkpointed: false })
@@ -127,6 +128,11 @@ impl Trained {
         Ok(self.moving.iter().map(take).collect::<Result<_, candle_core::Error>>()?)
     }
 
+    /// The numbers that the modules compute in.
+    pub(crate) fn dtype(&self) -> DType {
+        self.base.values().next().map_or(DType::F32, Tensor::dtype)
+    }
+
     /// The adapters as they are now, if they are what moves.
     pub fn adapters(&self) -> Option<Lora> {
         self.lora.clone().map(|config| Lora { config, tensors: detached(&self.parameters) })
@@ -178,6 +184,24 @@ pub struct Contribution<S> {
     pub loss: f64,
     /// What else is known of it.
     pub seen: S,
+}
+
+impl<S: Seen> Contribution<S> {
+    /// Both together.
+    ///
+    /// # Errors
+    /// Only if the tensor library fails.
+    pub fn and(self, other: Self) -> Result<Self, TrainingError> {
+        let sum = |(a, b): (Option<Tensor>, Option<Tensor>)| match (a, b) {
+            (Some(a), Some(b)) => (a + b).map(Some),
+            (a, b) => Ok(a.or(b)),
+        };
+        let gradients = self.gradients.into_iter().zip(other.gradients).map(sum);
+        let gradients = gradients.collect::<Result<_, candle_core::Error>>()?;
+        let mut seen = self.seen;
+        seen.merge(&other.seen);
+        Ok(Self { gradients, weight: self.weight + other.weight, loss: self.loss + other.loss, seen })
+    }
 }
 
 /// What is known of a micro-batch besides its gradient.
@@ -281,32 +305,6 @@ fn loss_of_pass(
     Ok(loss)
 }
 
-/// Adds up contributions, in their order.
-///
-/// # Errors
-/// Only if the tensor library fails.
-///
-/// # Panics
-/// If there is none (caller's bug).
-pub fn add_up<S: Seen>(
-    parts: Vec<Contribution<S>>,
-    workers: &Workers,
-) -> Result<Contribution<S>, TrainingError> {
-    let mut seen = S::default();
-    parts.iter().for_each(|part| seen.merge(&part.seen));
-    let weight = parts.iter().map(|part| part.weight).sum();
-    let loss = parts.iter().map(|part| part.loss).sum();
-    let gradients: Vec<&Vec<Option<Tensor>>> = parts.iter().map(|part| &part.gradients).collect();
-    let indices: Vec<usize> = (0..gradients[0].len()).collect();
-    let sums = workers.map(&indices, |&i| {
-        let mut present = gradients.iter().filter_map(|of_part| of_part[i].as_ref());
-        let Some(first) = present.next() else { return Ok(None) };
-        present.try_fold(first.clone(), |sum, gradient| sum + gradient).map(Some)
-    });
-    let gradients = sums.into_iter().collect::<Result<_, candle_core::Error>>()?;
-    Ok(Contribution { gradients, weight, loss, seen })
-}
-
 /// Draws pages, and questions if the objective asks any, for one micro-batch. `model` is asked for its own
 /// mistakes where the mixture wants them.
 ///
@@ -377,7 +375,7 @@ fn mistakes(
     let first = ids.iter().position(|&id| id == encoder.config().image_token_id).unwrap_or(0);
     let grid = batch.packed.grids[0];
     let n_slots = grid.n_tokens(encoder.config().vision.spatial_merge_size);
-    let rows = scores.to_vec2::<f32>()?;
+    let rows = scores.to_dtype(DType::F32)?.to_vec2::<f32>()?;
     let of_task = rows.iter().zip(targets).map(|(row, target)| {
         let slots = &row[first..first + n_slots];
         let mut tokens: Vec<usize> = (0..n_slots).collect();

@@ -5,8 +5,9 @@
 //! pool of its own with one thread. Results come back in the order of the jobs, whoever computed them, so
 //! sums over results do not depend on timing.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::TrainingError;
 
@@ -27,17 +28,30 @@ impl Workers {
         Ok(Self { pools: pools.map_err(candle_core::Error::wrap)? })
     }
 
+    /// How many there are.
+    pub fn n(&self) -> usize {
+        self.pools.len()
+    }
+
     /// Applies `f` to every job; the workers take jobs as they become free.
     pub fn map<T: Sync, R: Send>(&self, jobs: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
+        let mut results = Vec::with_capacity(jobs.len());
+        self.each(jobs, f, |result| results.push(result));
+        results
+    }
+
+    /// Applies `f` to every job and hands each result over as soon as those before it are there: what is made of a result
+    /// at once need not be kept until the last one is there.
+    pub fn each<T: Sync, R: Send>(&self, jobs: &[T], f: impl Fn(&T) -> R + Sync, take: impl FnMut(R) + Send) {
         let next = AtomicUsize::new(0);
-        let results: Vec<Mutex<Option<R>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
+        let ordered = Mutex::new(Ordered { waiting: BTreeMap::new(), n_taken: 0, take });
         let work = || {
-            while let Some((job, slot)) = {
+            while let Some((index, job)) = {
                 let index = next.fetch_add(1, Ordering::Relaxed);
-                jobs.get(index).zip(results.get(index))
+                jobs.get(index).map(|job| (index, job))
             } {
                 let result = f(job);
-                *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
+                ordered.lock().unwrap_or_else(PoisonError::into_inner).put(index, result);
             }
         };
         std::thread::scope(|scope| {
@@ -45,10 +59,23 @@ impl Workers {
                 scope.spawn(|| pool.install(work));
             }
         });
-        let filled = results
-            .into_iter()
-            .filter_map(|slot| slot.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner));
-        filled.collect()
+    }
+}
+
+/// Results that came before those of earlier jobs.
+struct Ordered<R, F> {
+    waiting: BTreeMap<usize, R>,
+    n_taken: usize,
+    take: F,
+}
+
+impl<R, F: FnMut(R)> Ordered<R, F> {
+    fn put(&mut self, index: usize, result: R) {
+        self.waiting.insert(index, result);
+        while let Some(result) = self.waiting.remove(&self.n_taken) {
+            self.n_taken += 1;
+            (self.take)(result);
+        }
     }
 }
 
@@ -65,5 +92,26 @@ mod tests {
             n * n
         });
         assert_eq!(squares, jobs.iter().map(|n| n * n).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_result_is_handed_over_as_soon_as_those_before_it_are() {
+        let workers = Workers::new(2).unwrap();
+        let (n_taken, taken) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        let jobs: Vec<usize> = (0..6).collect();
+        // Each job but the first three begins only when somebody has taken what the third before it said.
+        let compute = |&n: &usize| {
+            let began = std::time::Instant::now();
+            while n_taken.load(Ordering::SeqCst) + 3 <= n {
+                assert!(began.elapsed().as_secs() < 60, "results are kept until the last one is there");
+                std::thread::yield_now();
+            }
+            n
+        };
+        workers.each(&jobs, compute, |n| {
+            taken.lock().unwrap().push(n);
+            n_taken.fetch_add(1, Ordering::SeqCst);
+        });
+        assert_eq!(taken.into_inner().unwrap(), jobs);
     }
 }

@@ -4,16 +4,19 @@
 
 mod support;
 
+use image::RgbImage;
 use support::{config, encoder, model, pages};
+use vigorl_geometry::Point;
 use vigorl_policy::grammar::{Action, AnswerForm, Coordinate, parse};
-use vigorl_policy::wire::{ANSWER_CLOSE, FORCED_FINAL_PREFIX, IM_END, TOOL_CALL_CLOSE};
+use vigorl_policy::wire::{ANSWER_CLOSE, FORCED_FINAL_PREFIX, IM_END, ReadText, TOOL_CALL_CLOSE};
 use vigorl_policy::{AnswerSpace, Preset};
 use vigorl_policy::{Message, Part, Role};
+use vigorl_tasks::practice::PixelBox;
 use vigorl_training::config::InitConfig;
 use vigorl_training::config::{QuestionForm, QuestionMix};
-use vigorl_training::lessons::Labelled;
+use vigorl_training::lessons::{Labelled, LabelledPage, LabelledTask};
 use vigorl_training::loss::TokenKind;
-use vigorl_training::question::{Lesson, Question};
+use vigorl_training::question::{Lesson, Question, draw_questions};
 use vigorl_training::sample::{AskedPage, Axis, Encoder, MicroBatch};
 use vigorl_training::seed::stream;
 use vigorl_training::work::asked_page;
@@ -103,6 +106,61 @@ fn the_answers_coordinates_are_soft_around_the_middle_of_the_box_and_hit_it() {
             other => assert_eq!((asked.form, other), (QuestionForm::Name, (None, None))),
         }
     }
+}
+
+/// A page with three rows of two things each, of which somebody has told where the row's name stands.
+fn page_of_rows() -> LabelledPage {
+    let rows = ["Red Fox", "Hare", "Blue Jay"];
+    let (mut things, mut tasks) = (Vec::new(), Vec::new());
+    for (number, row) in (0..).zip(rows) {
+        for (at, kind) in [(30, "button"), (45, "checkbox")] {
+            let (left, top) = (at, 20 * number);
+            let bounds = PixelBox { left, top, right: left + 10, bottom: top + 10 };
+            things.push(Labelled { bounds, name: kind.to_owned(), traits: Vec::new() });
+            let read = vec![ReadText { text: row.to_owned(), at: Point::new(10.0, f64::from(top) + 5.0) }];
+            let instruction = format!("the {kind} in the row of {row}");
+            tasks.push(LabelledTask { instruction, target: things.len() - 1, read, known: None });
+        }
+    }
+    LabelledPage { things, tasks, is_complete: false }
+}
+
+#[test]
+fn an_unknown_word_or_another_row_leads_into_the_rows_that_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path());
+    let trained = model(&config);
+    let encoder = encoder(&trained, &config);
+    let view = encoder.view(RgbImage::new(support::SIDE, support::SIDE)).unwrap();
+    let page = page_of_rows();
+    let names = ["Red Fox", "Hare", "Blue Jay"];
+    let mix = QuestionMix { think: 1.0, unknown: 1.0, ..QuestionMix::default() };
+    let (mut n_words, mut n_first, mut n_last) = (0, 0, 0);
+    for index in 0..60 {
+        let rng = &mut stream(3, &[index]);
+        let drawn = draw_questions(&page, &view, encoder.preset(), &mix, 1, None, rng).unwrap();
+        let Part::Text(asked) =
+            drawn[0].messages.iter().rev().find(|m| m.role == Role::User).unwrap().parts.last().unwrap()
+        else {
+            panic!("a question ends with its words")
+        };
+        let mut lines = asked.trim_start().lines();
+        let instruction = lines.next().unwrap();
+        let told: Vec<&str> = lines.map(|line| line.split(" (").next().unwrap()).collect();
+        let named: Vec<&str> = names.into_iter().filter(|name| instruction.contains(name)).collect();
+        let row = names[drawn[0].target / 2];
+        assert!(named.contains(&row), "{instruction}: what is in {row} is meant");
+        // What is told is what is named, the longest first.
+        let mut wanted = named.clone();
+        wanted.sort_by_key(|name| std::cmp::Reverse(name.len()));
+        assert_eq!(told, wanted, "{asked}");
+        match named.len() {
+            1 => n_words += 1,
+            _ if instruction.starts_with(row) => n_first += 1,
+            _ => n_last += 1,
+        }
+    }
+    assert!(n_words > 10 && n_first > 5 && n_last > 5, "{n_words} {n_first} {n_last}");
 }
 
 #[test]

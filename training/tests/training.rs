@@ -21,9 +21,9 @@ use vigorl_training::optim::{Optimizer, normalize_and_clip};
 use vigorl_training::patches::{NamedImage, patch_batch};
 use vigorl_training::sample::AskedPage;
 use vigorl_training::seed::stream;
-use vigorl_training::work::{Work, add_up, asked_page, contribution};
+use vigorl_training::work::{Contribution, Taught, Work, asked_page, contribution};
 use vigorl_training::workers::Workers;
-use vigorl_training::{SftEnd, run_sft};
+use vigorl_training::{Compute, SftEnd, run_sft};
 
 #[test]
 fn gradients_are_those_of_finite_differences() {
@@ -35,6 +35,10 @@ fn gradients_are_those_of_finite_differences() {
     let work = Work::Turns(batch.clone());
     let gradients = contribution(&trained, &work, &encoder).unwrap().gradients;
     check_slopes(&trained, &batch, &encoder, &gradients);
+}
+
+fn together(parts: Vec<Contribution<Taught>>) -> Contribution<Taught> {
+    parts.into_iter().reduce(|sum, part| sum.and(part).unwrap()).unwrap()
 }
 
 #[test]
@@ -50,7 +54,7 @@ fn two_micro_batches_of_one_page_are_one_of_two() {
             let work = Work::Turns(encoder.pack(pages).unwrap());
             contribution(&trained, &work, &encoder).unwrap()
         });
-        let mut sum = add_up(parts, &workers).unwrap();
+        let mut sum = together(parts);
         let weight = sum.weight;
         normalize_and_clip(&mut sum.gradients, weight, 1e9, &workers).unwrap();
         sum.gradients.into_iter().map(Option::unwrap).collect::<Vec<_>>()
@@ -68,10 +72,16 @@ fn two_micro_batches_of_one_page_are_one_of_two() {
 fn run(config: &SftConfig, stop_after: Option<u64>) -> (SftEnd, Vec<f64>) {
     let cancelled = AtomicBool::new(false);
     let mut losses = Vec::new();
-    let end = run_sft(config.clone(), &mut || Err("nobody reads".into()), &cancelled, &mut |progress| {
-        losses.push(progress.loss);
-        cancelled.store(Some(progress.step) == stop_after, Ordering::Relaxed);
-    });
+    let end = run_sft(
+        config.clone(),
+        &mut || Err("nobody reads".into()),
+        &cancelled,
+        &Compute::CPU,
+        &mut |progress| {
+            losses.push(progress.loss);
+            cancelled.store(Some(progress.step) == stop_after, Ordering::Relaxed);
+        },
+    );
     (end.unwrap(), losses)
 }
 
@@ -154,9 +164,15 @@ fn a_resume_keeps_the_seed_and_what_the_configuration_was() {
     assert!(read("config.toml").contains("clip_norm = 0.5"));
 
     config.run.seed += 1;
-    let refused = run_sft(config, &mut || Err("nobody reads".into()), &AtomicBool::new(false), &mut |_| {})
-        .unwrap_err()
-        .to_string();
+    let refused = run_sft(
+        config,
+        &mut || Err("nobody reads".into()),
+        &AtomicBool::new(false),
+        &Compute::CPU,
+        &mut |_| {},
+    )
+    .unwrap_err()
+    .to_string();
     assert!(refused.contains("began with seed 1") && refused.contains("says 2"), "{refused}");
 }
 
@@ -199,7 +215,7 @@ fn a_tiny_model_learns_two_pages_by_heart() {
     let mut losses = Vec::new();
     for _ in 0..120 {
         let parts = workers.map(&batches, |b| contribution(&trained, b, &encoder).unwrap());
-        let mut sum = add_up(parts, &workers).unwrap();
+        let mut sum = together(parts);
         losses.push(sum.loss / sum.weight);
         let weight = sum.weight;
         normalize_and_clip(&mut sum.gradients, weight, 1.0, &workers).unwrap();
@@ -229,7 +245,7 @@ fn visual_tokens_learn_to_name_what_they_show() {
     let mut accuracies = Vec::new();
     for _ in 0..80 {
         let parts = workers.map(&work, |w| contribution(&trained, w, &encoder).unwrap());
-        let mut sum = add_up(parts, &workers).unwrap();
+        let mut sum = together(parts);
         // The decoder's layers take no part; its embedding does.
         let part =
             |name: &str| trained.moving.iter().zip(&sum.gradients).find(|(p, _)| p.name == name).unwrap().1;

@@ -6,20 +6,24 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::available_parallelism;
 
 use anyhow::Context as _;
 use serde_json::json;
 use vigorl_agent::NamesTexts;
 use vigorl_files::write_whole;
 use vigorl_geometry::{Point, Rect, Screen};
-use vigorl_interface::{Act, Action, Driver, Screenshot};
+use vigorl_interface::{Act, Action, Driver, MouseButton, Screenshot};
 use vigorl_rollouts::Images;
 use vigorl_runs::ReadTexts;
+use vigorl_tasks::environment::behind_dialog;
 use vigorl_tasks::scripted::{
     Place, Plan, Script, ScriptedTask, ScriptedWorld, Step, Surroundings, Target, Thing, What, things,
 };
 use vigorl_tasks::sources::{Part, Source, Stage};
-use vigorl_tasks::{Environment, Failure, Senses, dismiss_dialogs};
+use vigorl_tasks::{Allowance, Environment, Failure, Senses, dismiss_dialogs};
 
 use crate::args::DataAppArgs;
 use crate::commands::run::folder_of;
@@ -37,11 +41,19 @@ const MIN_CONFIDENCE: f32 = 0.9;
 const MAX_CHARACTERS: usize = 40;
 /// Share of what is on view by which a page is scrolled.
 const SCROLLED: f64 = 0.8;
+/// The golden section: its multiples, without what stands before the point, fall evenly into every part of 0 to 1.
+const SECTION: f64 = 0.618_033_988_749_895;
 
 /// `vigorl data app`: writes the pairs of all that was named.
 pub(crate) fn app(args: &DataAppArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
-    let wanted = Wanted { names: &args.names, episodes: args.episodes, scrolls: args.scrolls, texts: true };
+    let wanted = Wanted {
+        names: &args.names,
+        episodes: args.episodes,
+        scrolls: args.scrolls,
+        clicks: args.clicks,
+        texts: true,
+    };
     let written = write(&args.folder, &wanted, settings, &|| cancel.is_set())?;
     let Written { list, n_pairs, n_pictures, by } = &written;
     terminal::data(&match form {
@@ -64,6 +76,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) episodes: u64,
     /// How often each page is scrolled down.
     pub(crate) scrolls: u64,
+    /// Clicks behind each first page, on what has a name there, whose pages are shown as well.
+    pub(crate) clicks: u64,
     /// Whether what is read is a pair of its own, too.
     pub(crate) texts: bool,
 }
@@ -82,7 +96,7 @@ pub(crate) fn write(
     folder: &Path,
     wanted: &Wanted<'_>,
     settings: &Settings,
-    is_cancelled: &dyn Fn() -> bool,
+    is_cancelled: &(dyn Fn() -> bool + Sync),
 ) -> anyhow::Result<Written> {
     if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(usage(format!("`{}` is not empty: name a new folder", folder.display())));
@@ -90,32 +104,45 @@ pub(crate) fn write(
     let apps: Vec<App> =
         wanted.names.iter().map(|name| App::open(name, settings)).collect::<anyhow::Result<_>>()?;
     let reader = reading::is_there().then(LoadedReader::load).transpose()?;
-    let mut senses = sources::senses(settings)?;
     let unfinished = Unfinished::create(folder)?;
-    let mut pairs = Pairs {
-        images: Images::under(folder),
-        texts: reader.as_ref().map(LoadedReader::named_texts),
-        reader: reader.as_ref().filter(|_| wanted.texts).map(LoadedReader::for_record),
-        lines: Vec::new(),
-        shown: BTreeSet::new(),
-        n: BTreeMap::new(),
-    };
     let n_pages = apps.iter().flat_map(|app| Part::ALL.map(|part| app.n_pages(part, wanted.episodes))).sum();
     let bar = terminal::bar(n_pages, "pages");
-    for app in &apps {
+    let of_app = |app: &App| -> anyhow::Result<(Vec<PairLine>, Vec<String>)> {
+        let reader = reader.as_ref().map(LoadedReader::beside);
+        let mut senses = sources::senses(settings)?;
+        let mut pairs = Pairs {
+            images: Images::under(folder),
+            texts: reader.as_ref().map(LoadedReader::named_texts),
+            reader: reader.as_ref().filter(|_| wanted.texts).map(LoadedReader::for_record),
+            lines: Vec::new(),
+            shown: BTreeMap::new(),
+            n_clicks: 0,
+        };
         let mut show = |page: &mut dyn Environment, part: Part, asked: &[Target]| {
             bar.inc(1);
-            bar.set_message(format!("{} pairs", pairs.lines.len()));
-            pairs.of_page(page, part, wanted.scrolls, settings, asked, &mut *senses)
+            bar.set_message(format!("{} pairs of {}", pairs.lines.len(), app.name));
+            pairs.of_episode(page, part, wanted, settings, asked, &mut *senses)
         };
         app.each_page(wanted.episodes, settings, is_cancelled, &mut show)
             .map_err(anyhow::Error::from_boxed)
             .with_context(|| format!("`{}`", app.name))?;
-    }
+        Ok((pairs.lines, pairs.shown.into_keys().collect()))
+    };
+    let found = side_by_side(&apps, of_app)?;
     bar.finish_and_clear();
     let list = folder.join(LIST);
-    let text: String = pairs.lines.iter().map(|line| format!("{line}\n")).collect();
-    let (n_pairs, n_pictures) = (pairs.lines.len(), pairs.shown.len());
+    let (mut text, mut n_pairs, mut by) = (String::new(), 0, BTreeMap::new());
+    let mut shown: BTreeSet<String> = BTreeSet::new();
+    for (lines, pictures) in found {
+        // What another app has shown already has its lines.
+        for line in lines.iter().filter(|line| !shown.contains(&line.image)) {
+            text += &format!("{}\n", line.line);
+            n_pairs += 1;
+            *by.entry(line.by).or_default() += 1;
+        }
+        shown.extend(pictures);
+    }
+    let n_pictures = shown.len();
     if n_pairs == 0 && !is_cancelled() {
         anyhow::bail!(
             "nothing on {n_pictures} pictures has a name that stands there once and that no step asks for: \
@@ -125,7 +152,32 @@ pub(crate) fn write(
     }
     write_whole(&list, text.as_bytes()).with_context(|| format!("cannot write `{}`", list.display()))?;
     unfinished.keep();
-    Ok(Written { list, n_pairs, n_pictures, by: pairs.n })
+    Ok(Written { list, n_pairs, n_pictures, by })
+}
+
+/// What `of` says of each app, in their order; several are asked at once, each in a browser of its own.
+fn side_by_side<R: Send>(
+    apps: &[App],
+    of: impl Fn(&App) -> anyhow::Result<R> + Sync,
+) -> anyhow::Result<Vec<R>> {
+    let (next, n_threads) = (AtomicUsize::new(0), available_parallelism().map_or(1, usize::from));
+    let found: Mutex<BTreeMap<usize, anyhow::Result<R>>> = Mutex::default();
+    let is_failed = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..n_threads.min(apps.len()) {
+            scope.spawn(|| {
+                while let Some((number, app)) = {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    apps.get(number).filter(|_| !is_failed.load(Ordering::Relaxed)).map(|app| (number, app))
+                } {
+                    let said = of(app);
+                    is_failed.fetch_or(said.is_err(), Ordering::Relaxed);
+                    found.lock().unwrap_or_else(PoisonError::into_inner).insert(number, said);
+                }
+            });
+        }
+    });
+    found.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
 /// Something that begins on a page.
@@ -361,14 +413,57 @@ struct Pairs {
     reader: Option<Box<dyn ReadTexts>>,
     /// The same reader, for what it tells of an instruction.
     texts: Option<Box<dyn NamesTexts>>,
-    lines: Vec<serde_json::Value>,
-    /// Pictures by their names: the same one is not labelled twice.
-    shown: BTreeSet<String>,
-    n: BTreeMap<&'static str, usize>,
+    lines: Vec<PairLine>,
+    /// What may be clicked on pictures, by their names: the same one is not labelled twice.
+    shown: BTreeMap<String, Vec<Rect<Screen>>>,
+    /// Clicks so far.
+    n_clicks: u64,
+}
+
+/// A line of the list.
+struct PairLine {
+    /// The picture, by its name.
+    image: String,
+    /// Who named the thing.
+    by: &'static str,
+    line: serde_json::Value,
 }
 
 impl Pairs {
-    /// The page that is shown, from where it is down.
+    /// The page that an episode begins with, and those behind clicks on what stands there. Whatever else the clicks did is
+    /// undone by the next reset; what ends the episode, or leaves the app, ends them.
+    fn of_episode(
+        &mut self,
+        world: &mut dyn Environment,
+        part: Part,
+        wanted: &Wanted<'_>,
+        settings: &Settings,
+        asked: &[Target],
+        senses: &mut dyn Senses,
+    ) -> Result<(), Failure> {
+        senses.begin();
+        let mut places = self.of_page(world, part, wanted.scrolls, settings, asked, senses)?;
+        let began_on = world.observe()?.page.url;
+        for _ in 0..wanted.clicks {
+            let section = (self.n_clicks as f64 * SECTION).fract();
+            let Some(place) = places.get((section * places.len() as f64) as usize) else { return Ok(()) };
+            self.n_clicks += 1;
+            let at = place.center();
+            world.perform(&Action::Click { at, button: MouseButton::Left, count: 1 })?;
+            if let Some(driver) = world.driver() {
+                dismiss_dialogs(driver, settings.settle_cap)?;
+                behind_dialog(driver.settle(settings.settle_cap))?;
+            }
+            let is_over = world.judge(None, senses, &Allowance::UNLIMITED)?.is_final;
+            if is_over || !is_same_place(began_on.as_deref(), world.observe()?.page.url.as_deref()) {
+                return Ok(());
+            }
+            places = self.of_page(world, part, 0, settings, asked, senses)?;
+        }
+        Ok(())
+    }
+
+    /// The page that is shown, from where it is down; what may be clicked on its last picture.
     fn of_page(
         &mut self,
         world: &mut dyn Environment,
@@ -377,19 +472,19 @@ impl Pairs {
         settings: &Settings,
         asked: &[Target],
         senses: &mut dyn Senses,
-    ) -> Result<(), Failure> {
-        senses.begin();
+    ) -> Result<Vec<Rect<Screen>>, Failure> {
+        let mut clickable = Vec::new();
         for n_scrolled in 0..=n_scrolls {
             if let Some(driver) = world.driver() {
                 dismiss_dialogs(driver, settings.settle_cap)?;
             }
-            let Some(screenshot) = world.observe()?.screenshot else { return Ok(()) };
+            let Some(screenshot) = world.observe()?.screenshot else { return Ok(Vec::new()) };
             let name = self.images.keep(&screenshot.pixels)?;
             // The end of the page, or a page that draws the same every time.
-            if !self.shown.insert(name.clone()) {
-                return Ok(());
+            if let Some(known) = self.shown.get(&name) {
+                return Ok(known.clone());
             }
-            let Some(driver) = world.driver() else { return Ok(()) };
+            let Some(driver) = world.driver() else { return Ok(Vec::new()) };
             let named = things(driver, &screenshot)?;
             senses.saw(&screenshot);
             let mut places = Vec::new();
@@ -402,21 +497,25 @@ impl Pairs {
                 ("reader", text, instruction, Rect::new(left, top, right, bottom))
             });
             let pairs: Vec<_> = of_page.chain(read).collect();
+            clickable.clear();
             for (by, own_name, instruction, rect) in pairs {
                 if is_asked_for(&own_name, asked) || is_place_of(rect, &places) {
                     continue;
                 }
+                if by == "page" {
+                    clickable.push(rect);
+                }
                 let rect = [rect.left, rect.top, rect.right, rect.bottom];
-                *self.n.entry(by).or_default() += 1;
                 let mut line = json!({ "image": name, "instruction": instruction, "box": rect.map(f64::round), "split": part, "by": by });
                 if let Some(texts) = &mut self.texts {
                     let told = texts.named_texts(&screenshot, &instruction)?;
                     line["told"] = told.iter().map(|told| json!([told.text, told.at.x, told.at.y])).collect();
                 }
-                self.lines.push(line);
+                self.lines.push(PairLine { image: name.clone(), by, line });
             }
+            self.shown.insert(name, clickable.clone());
             if n_scrolled == n_scrolls {
-                return Ok(());
+                break;
             }
             let size = screenshot.size();
             let at = Point::new((size.width / 2.0).floor(), (size.height / 2.0).floor());
@@ -425,7 +524,7 @@ impl Pairs {
                 driver.settle(settings.settle_cap)?;
             }
         }
-        Ok(())
+        Ok(clickable)
     }
 
     /// Short lines that are read for sure, and stand on the picture once.
@@ -443,6 +542,12 @@ impl Pairs {
         let sure = lines.iter().filter(|line| line.confidence >= MIN_CONFIDENCE && is_pair(&line.text));
         Ok(sure.map(|line| (line.text.clone(), line.rect.map(|edge| edge.0))).collect())
     }
+}
+
+/// Whether two addresses are of one app: the same scheme and host, as far as there are such.
+fn is_same_place(one: Option<&str>, other: Option<&str>) -> bool {
+    let host = |url: &str| url.split('/').take(3).map(str::to_owned).collect::<Vec<_>>();
+    one.map(host) == other.map(host)
 }
 
 /// Things and what people call them: in few words, unless these mean another one as well.
@@ -533,6 +638,20 @@ mod tests {
                 "the button in the row of Hare",
             ]
         );
+    }
+
+    #[test]
+    fn an_app_ends_where_its_host_does() {
+        for (one, other, is_same) in [
+            ("https://a.example/x", "https://a.example/y?z#w", true),
+            ("https://a.example/x", "https://b.example/x", false),
+            ("https://a.example/x", "http://a.example/x", false),
+            ("file:///a/b.html", "file:///c.html", true),
+            ("file:///a/b.html", "https://a.example/b.html", false),
+        ] {
+            assert_eq!(is_same_place(Some(one), Some(other)), is_same, "{one} {other}");
+        }
+        assert!(is_same_place(None, None), "a desktop has no addresses");
     }
 
     #[test]

@@ -90,8 +90,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Env(EnvCommand::Check(args)) => sources::check(args, &settings, form),
         Command::Rollout(args) => rollout::rollout(args, &settings, form),
         Command::Judge(args) => judge::judge(args, form),
-        Command::Train(TrainCommand::Sft(args)) => train::sft(args),
-        Command::Train(TrainCommand::Grpo(args)) => train::grpo(args, &settings),
+        Command::Train(TrainCommand::Sft(args)) => train::sft(args, &settings),
+        Command::Train(TrainCommand::Grpo(args)) => train::grpo(args, &settings, form),
         Command::Train(TrainCommand::Compare(args)) => train::compare(args, form),
         Command::Train(TrainCommand::ReplayRollout(args)) => rollout::replay(args, &settings, form),
         Command::Train(TrainCommand::ExportRollouts(args)) => export::export(args, form),
@@ -104,7 +104,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Bench(BenchCommand::Step(args)) => bench::step(args, &settings, form),
         Command::Bench(BenchCommand::Engine(args)) => bench::engine::engine(args, form),
         Command::Bench(BenchCommand::Batch(args)) => bench::batch::batch(args, form),
-        Command::Bench(BenchCommand::Train(args)) => train::bench(args, form),
+        Command::Bench(BenchCommand::Train(args)) => train::bench(args, &settings, form),
         Command::Bench(BenchCommand::Read(args)) => bench::read::read(args, form),
         Command::Doctor(_) => doctor::doctor(&settings, form),
     }
@@ -138,7 +138,9 @@ fn layer_of(command: &Command) -> Layer {
         Command::Env(EnvCommand::Check(args)) => vec![&args.browser],
         Command::Rollout(args) => vec![&args.limit, &args.policy, &args.browser, &args.run],
         Command::Train(TrainCommand::ReplayRollout(args)) => vec![&args.policy, &args.browser],
-        Command::Train(TrainCommand::Grpo(args)) => vec![&args.browser],
+        Command::Train(TrainCommand::Grpo(args)) => vec![&args.compute, &args.browser],
+        Command::Train(TrainCommand::Sft(args)) => vec![&args.compute],
+        Command::Bench(BenchCommand::Train(args)) => vec![&args.compute],
         Command::Bench(BenchCommand::Step(args)) => vec![&args.browser, &args.run],
         Command::Doctor(args) => vec![&args.policy, &args.browser, &args.run],
         Command::Read(_)
@@ -148,13 +150,11 @@ fn layer_of(command: &Command) -> Layer {
         | Command::View(_)
         | Command::Stop(_)
         | Command::Env(EnvCommand::List)
-        | Command::Train(TrainCommand::Sft(_) | TrainCommand::Compare(_) | TrainCommand::ExportRollouts(_))
+        | Command::Train(TrainCommand::Compare(_) | TrainCommand::ExportRollouts(_))
         | Command::Judge(_)
         | Command::Quantize(_)
         | Command::Fetch(_)
-        | Command::Bench(
-            BenchCommand::Engine(_) | BenchCommand::Batch(_) | BenchCommand::Train(_) | BenchCommand::Read(_),
-        ) => {
+        | Command::Bench(BenchCommand::Engine(_) | BenchCommand::Batch(_) | BenchCommand::Read(_)) => {
             vec![]
         }
     };

@@ -3,6 +3,7 @@
 //! Invariant: `train_absent.rs` has the same functions, for a program without the trainer, and each of them fails.
 
 mod compare;
+mod memory;
 
 use std::path::Path;
 
@@ -10,13 +11,16 @@ use anyhow::Context as _;
 use serde_json::json;
 use vigorl_agent::Cancel;
 use vigorl_judges::Rewards;
+use vigorl_qwen::WeightFormat;
 use vigorl_report::{write_report, write_training_report};
 use vigorl_rollouts::Tape;
 use vigorl_runs::Run;
 use vigorl_runs::record::{InputRecord, ModelRecord};
 use vigorl_tasks::practice::{PageSpec, Split};
 use vigorl_training::published::{self, PublishedSize};
-use vigorl_training::{GrpoConfig, GrpoEnd, SftConfig, SftEnd, TrainingError, Worlds, run_grpo, run_sft};
+use vigorl_training::{
+    Compute, GrpoConfig, GrpoEnd, SftConfig, SftEnd, TrainingError, Worlds, run_grpo, run_sft,
+};
 
 use crate::args::{BenchTrainArgs, TrainCompareArgs, TrainGrpoArgs, TrainSftArgs};
 use crate::commands::browsers::Browsers;
@@ -24,26 +28,46 @@ use crate::commands::judge::rewards_config;
 use crate::commands::rollout::Tools;
 use crate::commands::{Form, app_data, bench, data, sources};
 use crate::exit::{Ending, usage};
+use crate::model::place;
 use crate::reading::LoadedReader;
 use crate::settings::Settings;
 use crate::training_bar::{RewardBar, TrainingBar};
 use crate::{interrupt, record, terminal};
 
 /// Supervised learning.
-pub(crate) fn sft(args: &TrainSftArgs) -> anyhow::Result<Ending> {
+pub(crate) fn sft(args: &TrainSftArgs, settings: &Settings) -> anyhow::Result<Ending> {
     if !args.config.is_file() {
         let shown = args.config.display();
         return Err(usage(format!("`{shown}` is no file; an example is training/configs/nano.toml")));
     }
+    let config = SftConfig::read(&args.config)?;
+    let compute = compute(settings, false)?;
     let cancel = interrupt::install()?;
-    supervised(SftConfig::read(&args.config)?, &cancel)
+    supervised(config, &compute, &cancel)
 }
 
-fn supervised(config: SftConfig, cancel: &Cancel) -> anyhow::Result<Ending> {
+/// Where it is computed; numbers narrower than f32 are for weights that stay as they are beside adapters.
+fn compute(settings: &Settings, has_adapters: bool) -> anyhow::Result<Compute> {
+    let device = place(settings.device, format(settings))?.device().context("--device")?;
+    Ok(Compute { device, ..numbers(settings, has_adapters)? })
+}
+
+/// The same on the processor, which need not be asked whether it is there.
+fn numbers(settings: &Settings, has_adapters: bool) -> anyhow::Result<Compute> {
+    Compute::on_cpu(format(settings), has_adapters)
+        .map_err(|reason| usage(format!("{}: {reason}", settings.origin_of("dtype"))))
+}
+
+/// As it was typed: what somebody prefers elsewhere is for looking, not for learning.
+fn format(settings: &Settings) -> WeightFormat {
+    if settings.is_typed("dtype") { settings.dtype } else { WeightFormat::default() }
+}
+
+fn supervised(config: SftConfig, compute: &Compute, cancel: &Cancel) -> anyhow::Result<Ending> {
     let folder = config.run.output_dir.clone();
     let mut bar = TrainingBar::default();
     let mut reader = || Ok(LoadedReader::load()?.named_texts());
-    let end = run_sft(config, &mut reader, cancel.flag(), &mut |progress| bar.show(progress))?;
+    let end = run_sft(config, &mut reader, cancel.flag(), compute, &mut |progress| bar.show(progress))?;
     let report = write_training_report(&folder).context("the training is done; its report is not")?;
     terminal::note(&format!("report: {}", report.display()));
     Ok(match end {
@@ -56,7 +80,12 @@ fn supervised(config: SftConfig, cancel: &Cancel) -> anyhow::Result<Ending> {
 }
 
 /// What a run learns before it learns from reward; what is there of it is not made again.
-fn warm_start(config: &GrpoConfig, settings: &Settings, cancel: &Cancel) -> anyhow::Result<Ending> {
+fn warm_start(
+    config: &GrpoConfig,
+    settings: &Settings,
+    compute: &Compute,
+    cancel: &Cancel,
+) -> anyhow::Result<Ending> {
     let of = &config.warm_start;
     let Some(warm_start) = config.warm_start()? else { return Ok(Ending::Done) };
     if warm_start.model().is_dir() {
@@ -64,7 +93,13 @@ fn warm_start(config: &GrpoConfig, settings: &Settings, cancel: &Cancel) -> anyh
     }
     if !warm_start.screens.join(app_data::LIST).is_file() {
         let names: Vec<String> = config.environments.iter().map(|of| of.name.clone()).collect();
-        let wanted = app_data::Wanted { names: &names, episodes: of.episodes, scrolls: 0, texts: of.texts };
+        let wanted = app_data::Wanted {
+            names: &names,
+            episodes: of.episodes,
+            scrolls: 0,
+            clicks: of.clicks,
+            texts: of.texts,
+        };
         let written = app_data::write(&warm_start.screens, &wanted, settings, &|| cancel.is_set())?;
         if cancel.is_set() {
             // A list that is not whole would be taken for one.
@@ -78,17 +113,22 @@ fn warm_start(config: &GrpoConfig, settings: &Settings, cancel: &Cancel) -> anyh
         let first = PageSpec::icons(settings.seed, Split::Train);
         data::render(first, of.practice_pages, folder, settings)?;
     }
-    supervised(warm_start.config, cancel)
+    supervised(warm_start.config, compute, cancel)
 }
 
 /// Learning by reward.
-pub(crate) fn grpo(args: &TrainGrpoArgs, settings: &Settings) -> anyhow::Result<Ending> {
+pub(crate) fn grpo(args: &TrainGrpoArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let config = GrpoConfig::read(&args.config, &args.set).map_err(|error| match error {
         error @ (TrainingError::Syntax { .. } | TrainingError::Value { .. } | TrainingError::File { .. }) => {
             usage(error.to_string())
         }
         error => error.into(),
     })?;
+    let has_adapters = config.lora.as_ref().is_some_and(|lora| lora.rank > 0);
+    if let Some(gib) = args.memory {
+        return memory::memory(&config, &numbers(settings, has_adapters)?, gib, form);
+    }
+    let compute = compute(settings, has_adapters)?;
     let rewards = config.play.rewards.as_deref().map(rewards_config).transpose()?;
     if let (Some(rewards), Some(path)) = (&rewards, &config.play.rewards) {
         Rewards::in_worlds(rewards).map_err(|error| usage(format!("`{}`: {error}", path.display())))?;
@@ -97,8 +137,8 @@ pub(crate) fn grpo(args: &TrainGrpoArgs, settings: &Settings) -> anyhow::Result<
     settings.max_steps = config.play.max_steps.or(settings.max_steps);
     let cancel = interrupt::install()?;
     // Who cannot read finds out before anything slow begins.
-    let reader = config.init.told_texts.then(LoadedReader::load).transpose()?;
-    match warm_start(&config, &settings, &cancel)? {
+    let reader = config.needs_reader()?.then(LoadedReader::load).transpose()?;
+    match warm_start(&config, &settings, &compute, &cancel)? {
         Ending::Done => {}
         ended => return Ok(ended),
     }
@@ -109,7 +149,7 @@ pub(crate) fn grpo(args: &TrainGrpoArgs, settings: &Settings) -> anyhow::Result<
     let open = |name: &str| sources::open_in(name, &settings, &opener).map_err(Into::into);
     let folder = config.run.output_dir.clone();
     let film = |name: &str, tapes: &[Tape]| Ok(film(&folder, name, tapes, &settings)?);
-    let worlds = Worlds { open: &open, kit: &tools, film: &film, cancel: &cancel };
+    let worlds = Worlds { open: &open, kit: &tools, film: &film, compute: &compute, cancel: &cancel };
     let mut bar = RewardBar::new(config.run.minutes);
     let end = run_grpo(config, &worlds, &mut |progress| bar.show(progress));
     bar.finish();
@@ -160,8 +200,8 @@ pub(crate) fn compare(args: &TrainCompareArgs, form: Form) -> anyhow::Result<End
 }
 
 /// How long a step of the trainer takes.
-pub(crate) fn bench(args: &BenchTrainArgs, form: Form) -> anyhow::Result<Ending> {
-    bench::train::train(args, form)
+pub(crate) fn bench(args: &BenchTrainArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
+    bench::train::train(args, &compute(settings, false)?, form)
 }
 
 /// Writes a checkpoint of a published size, `3b` or `7b`, with random weights.

@@ -10,11 +10,11 @@ use crate::exit::Ending;
 use crate::parts::Part;
 use crate::settings::Settings;
 
-pub(crate) fn sft(_: &TrainSftArgs) -> anyhow::Result<Ending> {
+pub(crate) fn sft(_: &TrainSftArgs, _: &Settings) -> anyhow::Result<Ending> {
     Err(Part::Training.missing())
 }
 
-pub(crate) fn grpo(_: &TrainGrpoArgs, _: &Settings) -> anyhow::Result<Ending> {
+pub(crate) fn grpo(_: &TrainGrpoArgs, _: &Settings, _: Form) -> anyhow::Result<Ending> {
     Err(Part::Training.missing())
 }
 
@@ -22,7 +22,7 @@ pub(crate) fn compare(_: &TrainCompareArgs, _: Form) -> anyhow::Result<Ending> {
     Err(Part::Training.missing())
 }
 
-pub(crate) fn bench(_: &BenchTrainArgs, _: Form) -> anyhow::Result<Ending> {
+pub(crate) fn bench(_: &BenchTrainArgs, _: &Settings, _: Form) -> anyhow::Result<Ending> {
     Err(Part::Training.missing())
 }
 

@@ -12,7 +12,7 @@ use crate::error::EngineError;
 use crate::format::WeightFormat;
 use crate::memory;
 use crate::model::Model;
-use crate::nano;
+use crate::nano::{self, Embedded};
 use crate::processor::Processor;
 use crate::quantized_file::{self, OnWritten, QuantizedFile};
 use crate::tokenizer::Tokenizer;
@@ -23,6 +23,8 @@ use crate::weights::{OnQuantized, Weights};
 pub enum ModelSource {
     /// The policy embedded in the binary.
     Nano,
+    /// The one that learns in an app: it sees small pages as they are.
+    NanoFull,
     /// A checkpoint folder.
     Dir(PathBuf),
 }
@@ -30,10 +32,50 @@ pub enum ModelSource {
 impl std::fmt::Display for ModelSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Nano => f.write_str("nano"),
+            Self::Nano => f.write_str(nano::NANO.name),
+            Self::NanoFull => f.write_str(nano::NANO_FULL.name),
             Self::Dir(dir) => write!(f, "{}", dir.display()),
         }
     }
+}
+
+impl ModelSource {
+    /// Those in the binary.
+    pub const EMBEDDED: [Self; 2] = [Self::Nano, Self::NanoFull];
+
+    /// A policy of the binary by its name, or a folder.
+    pub fn named(name: &str) -> Self {
+        let embedded = Self::EMBEDDED.into_iter().find(|source| source.to_string() == name);
+        embedded.unwrap_or_else(|| Self::Dir(PathBuf::from(name)))
+    }
+
+    /// Whether it is one of the binary, or a folder that exists.
+    pub fn is_there(&self) -> bool {
+        match self {
+            Self::Nano | Self::NanoFull => true,
+            Self::Dir(folder) => folder.is_dir(),
+        }
+    }
+
+    /// The files of a policy in the binary besides its weights, by name: what a copy of it needs. Nothing of a folder.
+    pub fn embedded_files(&self) -> Option<[(&'static str, &'static [u8]); 6]> {
+        self.embedded().map(Embedded::files)
+    }
+
+    fn embedded(&self) -> Option<&'static Embedded> {
+        match self {
+            Self::Nano => Some(&nano::NANO),
+            Self::NanoFull => Some(&nano::NANO_FULL),
+            Self::Dir(_) => None,
+        }
+    }
+}
+
+/// Where the weights are.
+#[derive(Debug, Clone)]
+enum Stored {
+    In(PathBuf),
+    Embedded(&'static Embedded),
 }
 
 /// Everything of a checkpoint but the built model.
@@ -49,7 +91,7 @@ pub struct Checkpoint {
     pub tokenizer: Tokenizer,
     /// Chat template, which holds the default system prompt.
     pub template: ChatTemplate,
-    folder: Option<PathBuf>,
+    stored: Stored,
     /// Of the weights, once somebody has asked; clones ask once together.
     sha256: Arc<Mutex<Option<String>>>,
 }
@@ -61,7 +103,8 @@ impl Checkpoint {
     /// [`EngineError`] names the file and the cure.
     pub fn open(source: &ModelSource) -> Result<Self, EngineError> {
         match source {
-            ModelSource::Nano => Self::embedded(),
+            ModelSource::Nano => Self::embedded(&nano::NANO),
+            ModelSource::NanoFull => Self::embedded(&nano::NANO_FULL),
             ModelSource::Dir(dir) => Self::open_dir(dir, source.to_string()),
         }
     }
@@ -75,21 +118,21 @@ impl Checkpoint {
         let processor = read_processor(dir)?;
         let tokenizer = Tokenizer::open(dir)?;
         let template = ChatTemplate::from_folder(dir).map_err(|e| EngineError::Template(e.to_string()))?;
-        let folder = Some(dir.to_owned());
+        let stored = Stored::In(dir.to_owned());
         let sha256 = Arc::default();
-        Self { name, config, processor, tokenizer, template, folder, sha256 }.checked()
+        Self { name, config, processor, tokenizer, template, stored, sha256 }.checked()
     }
 
-    fn embedded() -> Result<Self, EngineError> {
+    fn embedded(policy: &'static Embedded) -> Result<Self, EngineError> {
         let template =
             ChatTemplate::new(nano::chat_template()?).map_err(|e| EngineError::Template(e.to_string()))?;
         let checkpoint = Self {
-            name: "nano".to_owned(),
+            name: policy.name.to_owned(),
             config: Config::from_json(nano::CONFIG)?,
-            processor: Processor::from_json(nano::PREPROCESSOR)?,
+            processor: Processor::from_json(policy.preprocessor)?,
             tokenizer: Tokenizer::from_bytes(nano::TOKENIZER)?,
             template,
-            folder: None,
+            stored: Stored::Embedded(policy),
             sha256: Arc::default(),
         };
         checkpoint.checked()
@@ -100,7 +143,10 @@ impl Checkpoint {
     /// # Errors
     /// If it is there and cannot be read.
     pub fn text_of(&self, name: &str) -> std::io::Result<Option<String>> {
-        let Some(dir) = &self.folder else { return Ok(nano::beside(name).map(str::to_owned)) };
+        let dir = match &self.stored {
+            Stored::In(dir) => dir,
+            Stored::Embedded(policy) => return Ok(policy.beside(name).map(str::to_owned)),
+        };
         match std::fs::read_to_string(dir.join(name)) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -113,9 +159,11 @@ impl Checkpoint {
     /// # Errors
     /// Missing, truncated or broken weight files, or too little memory for them.
     pub fn weights(&self, device: &Device, format: WeightFormat) -> Result<Weights, EngineError> {
-        let weights = match &self.folder {
-            Some(dir) => Weights::open(dir, device, format)?.quantized_before(self.quantized_file(format)?),
-            None => Weights::from_bytes(nano::WEIGHTS.to_vec(), device, format)?,
+        let weights = match &self.stored {
+            Stored::In(dir) => {
+                Weights::open(dir, device, format)?.quantized_before(self.quantized_file(format)?)
+            }
+            Stored::Embedded(policy) => Weights::from_bytes(policy.weights.to_vec(), device, format)?,
         };
         if matches!(device, Device::Cpu) {
             let working = memory::working_bytes(&self.config, &self.processor, format.compute_dtype());
@@ -125,8 +173,8 @@ impl Checkpoint {
     }
 
     fn quantized_file(&self, format: WeightFormat) -> Result<Option<QuantizedFile>, EngineError> {
-        match (&self.folder, format.of_layer()) {
-            (Some(dir), Some(_)) => QuantizedFile::open(dir, format),
+        match (&self.stored, format.of_layer()) {
+            (Stored::In(dir), Some(_)) => QuantizedFile::open(dir, format),
             _ => Ok(None),
         }
     }
@@ -143,7 +191,7 @@ impl Checkpoint {
         on_quantized: Option<OnQuantized>,
         on_bytes: OnWritten<'_>,
     ) -> Result<Option<PathBuf>, EngineError> {
-        let (Some(dir), Some(_)) = (&self.folder, format.of_layer()) else {
+        let (Stored::In(dir), Some(_)) = (&self.stored, format.of_layer()) else {
             return Err(EngineError::NothingToQuantize);
         };
         let weights = self.weights(&Device::Cpu, format)?.quantized_before(None);
@@ -172,9 +220,9 @@ impl Checkpoint {
     fn hashed_weights(&self) -> Result<String, EngineError> {
         use sha2::{Digest, Sha256};
         let mut hasher = Sha256::new();
-        match &self.folder {
-            None => hasher.update(nano::WEIGHTS),
-            Some(dir) => {
+        match &self.stored {
+            Stored::Embedded(policy) => hasher.update(policy.weights),
+            Stored::In(dir) => {
                 if let Some(known) = quantized_file::known_sha256(dir) {
                     return Ok(known);
                 }

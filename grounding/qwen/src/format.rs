@@ -14,6 +14,12 @@ pub enum WeightFormat {
     Int4,
 }
 
+impl Default for WeightFormat {
+    fn default() -> Self {
+        Self::Dense(DType::F32)
+    }
+}
+
 impl WeightFormat {
     /// Every format by its name on the command line.
     pub const NAMED: [(&str, Self); 5] = [

@@ -47,7 +47,6 @@ pub use inspect::{Inspection, inspect_forward};
 pub use kv_cache::KvCache;
 pub use model::{Model, OnLayer, PackedBatch, PackedPass, Probe};
 pub use mrope::Grid;
-pub use nano::NANO_FILES;
 pub use place::Place;
 pub use processor::{Patches, Processor};
 pub use prompt::{Prompt, PromptImage};

@@ -146,7 +146,9 @@ impl Model {
     pub fn embed_images(&self, patches: &Tensor, grids: &[Grid], probe: &mut Probe<'_>) -> Result<Tensor> {
         let mut ignore = |_: usize, _: &Tensor| {};
         let each_block = probe.vision_block.as_deref_mut().unwrap_or(&mut ignore);
-        self.threads.run(|| self.vision.forward(patches, grids, each_block))
+        // Whoever makes patches need not know where they are computed with, and in which numbers.
+        let patches = patches.to_device(self.decoder.embedding.device())?.to_dtype(self.decoder.dtype())?;
+        self.threads.run(|| self.vision.forward(&patches, grids, each_block))
     }
 
     /// Visual tokens of each picture, on this thread's pool; what one gets does not depend on those beside it.

@@ -1,8 +1,8 @@
 //! Fused element-wise operations with their own backward passes.
 //!
 //! Invariant: on the CPU in f32 each of these is one pass over memory, forward and backward; on an NVIDIA card it is
-//! one kernel, if nothing is differentiated; elsewhere the same function is composed of the tensor library's
-//! differentiable operations. All agree (see the tests).
+//! one kernel, if nothing is differentiated, and the softmax in any case; elsewhere the same function is composed of the
+//! tensor library's differentiable operations. All agree (see the tests).
 
 use std::sync::Arc;
 
@@ -85,11 +85,9 @@ impl Mask {
 /// # Errors
 /// Only if the tensor library fails.
 pub fn masked_softmax(scores: &Tensor, mask: Option<&Mask>) -> Result<Tensor> {
-    if is_fused(scores) {
+    // On a card, too, its slope follows from what came out: nothing between needs to be kept.
+    if is_fused(scores) || is_on_card(scores) {
         return scores.contiguous()?.apply_op1(MaskedSoftmax { mask: mask.cloned() });
-    }
-    if has_kernels(scores) {
-        return scores.contiguous()?.apply_op1_no_bwd(&MaskedSoftmax { mask: mask.cloned() });
     }
     let dtype = scores.dtype();
     let scores = widened(scores)?;
@@ -183,9 +181,13 @@ pub(crate) fn add_to_rows(x: &Tensor, row: &Tensor) -> Result<Tensor> {
     x.broadcast_add(row)
 }
 
-/// Whether there is a kernel for an NVIDIA card; none has a backward pass.
+/// Whether there is a kernel for an NVIDIA card that has no backward pass.
 fn has_kernels(x: &Tensor) -> bool {
-    x.device().is_cuda() && !x.track_op() && matches!(x.dtype(), DType::F32 | DType::BF16 | DType::F16)
+    is_on_card(x) && !x.track_op()
+}
+
+fn is_on_card(x: &Tensor) -> bool {
+    x.device().is_cuda() && matches!(x.dtype(), DType::F32 | DType::BF16 | DType::F16)
 }
 
 pub(crate) fn is_fused(x: &Tensor) -> bool {
@@ -274,6 +276,9 @@ impl CustomOp1 for MaskedSoftmax {
 
     /// dS = P * (dP - sum(dP * P)); invisible keys have P = 0 and so no gradient.
     fn bwd(&self, _: &Tensor, probabilities: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        if !is_fused(probabilities) {
+            return softmax_slope(probabilities, grad).map(Some);
+        }
         let n_keys = probabilities.dim(D::Minus1)?;
         let out = with_values(probabilities, |p| {
             with_values(grad, |g| {
@@ -290,6 +295,13 @@ impl CustomOp1 for MaskedSoftmax {
         })?;
         Ok(Some(Tensor::from_vec(out, probabilities.shape(), probabilities.device())?))
     }
+}
+
+/// P * (dP - sum(dP * P)) by the tensor library's own operations, in f32.
+fn softmax_slope(probabilities: &Tensor, grad: &Tensor) -> Result<Tensor> {
+    let (p, g) = (widened(&probabilities.detach())?, widened(grad)?);
+    let dot = (&p * &g)?.sum_keepdim(D::Minus1)?;
+    (p * g.broadcast_sub(&dot)?)?.to_dtype(probabilities.dtype())
 }
 
 struct RmsNorm {
@@ -481,5 +493,28 @@ impl CustomOp1 for Rotary {
     fn bwd(&self, _: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let backwards = Rotary { table: Arc::new(self.table.reversed()) };
         Ok(Some(grad.contiguous()?.apply_op1_no_bwd(&backwards)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Var;
+
+    use super::*;
+
+    /// What a card's backward pass is composed of is the same as the pass over memory of the CPU.
+    #[test]
+    fn the_composed_slope_of_a_softmax_is_that_of_one_pass() {
+        let values =
+            |seed: u32, n: usize| (0..n).map(|i| ((i as u32 * 37 + seed) % 23) as f32 / 7.0 - 1.5).collect();
+        let tensor = |seed| Tensor::from_vec(values(seed, 2 * 3 * 5), (1, 2, 3, 5), &Device::Cpu).unwrap();
+        let (scores, grad) = (Var::from_tensor(&tensor(1)).unwrap(), tensor(2));
+        let mask = Mask::causal(2, 3);
+        let p = masked_softmax(scores.as_tensor(), Some(&mask)).unwrap();
+        let mut found = (&p * &grad).unwrap().sum_all().unwrap().backward().unwrap();
+        let one_pass = found.remove(scores.as_tensor()).unwrap();
+        let composed = softmax_slope(&p, &grad).unwrap();
+        let difference = (one_pass - composed).unwrap().abs().unwrap().max_all().unwrap();
+        assert!(difference.to_scalar::<f32>().unwrap() < 1e-6);
     }
 }

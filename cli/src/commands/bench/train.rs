@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use vigorl_files::write_whole;
+use vigorl_training::Compute;
 use vigorl_training::bench::{StepSpeed, WARM_UP, Workload, WorkloadSize};
 use vigorl_training::config::MatrixRule;
 
@@ -50,10 +51,10 @@ struct PeerMeasured {
 }
 
 /// Measures and prints.
-pub(crate) fn train(args: &BenchTrainArgs, form: Form) -> anyhow::Result<Ending> {
+pub(crate) fn train(args: &BenchTrainArgs, compute: &Compute, form: Form) -> anyhow::Result<Ending> {
     let mut workloads = Vec::new();
     for (name, rule) in RULES {
-        workloads.push((name, Workload::nano(rule)?));
+        workloads.push((name, Workload::nano(rule, compute)?));
     }
     let (_, first) = workloads.first().context("which optimizer?")?;
     let (size, n_workers) = (first.size(), first.n_workers());
@@ -96,7 +97,14 @@ fn ask(args: &BenchTrainArgs, name: &str, workload: &Workload) -> anyhow::Result
     workload.write(folder.path())?;
     terminal::note(&format!("{name}: twice {} steps", WARM_UP + usize::from(args.steps)));
     let n_steps = args.steps.to_string();
-    let of_peer = [folder.path().as_os_str(), "--steps".as_ref(), n_steps.as_ref()];
+    let device = if workload.is_on_card() { "cuda" } else { "cpu" };
+    let of_peer = [
+        folder.path().as_os_str(),
+        "--steps".as_ref(),
+        n_steps.as_ref(),
+        "--device".as_ref(),
+        device.as_ref(),
+    ];
     peer::ask((name, peer::TORCH), &args.python, TRANSFORMERS, &of_peer)
 }
 
