@@ -15,7 +15,8 @@ arms begin with the same one:
     blank       policy and reader are shown an empty screen
 
 What is measured is held out, greedy, at the start and at the end of a run, by the run itself. An arm that has finished is not
-run again; one that was killed goes on where it stopped.
+run again; one that was killed goes on where it stopped. With --keep DIR the log of each finished arm is kept there, and an arm
+whose log is there counts as finished: so a queue of hours can go on on another machine.
 """
 import argparse
 import json
@@ -60,34 +61,40 @@ def in_words(found):
     return f"{k} of {n} = {100 * k / max(n, 1):.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def told(folder):
+def told(name, log, is_finished):
     """A row of the table."""
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
     first = next((line for line in lines if measured(line, "greedy")), {})
     last = next((line for line in reversed(lines) if measured(line, "greedy")), {})
     variance = [line["groups/with_variance"] for line in lines if "groups/with_variance" in line][:10]
     share = f"{100 * sum(variance) / len(variance):.0f} %" if variance else "–"
-    steps = f"{lines[-1]['step']}{'' if (folder / 'model').is_dir() else ' so far'}"
+    steps = f"{lines[-1]['step']}{'' if is_finished else ' so far'}"
     cells = [in_words(measured(first, "given")), in_words(measured(first, "greedy")), in_words(measured(last, "greedy"))]
-    return [folder.name, *cells, steps, share]
+    return [name, *cells, steps, share]
 
 
-def table(root, name):
+def table(root, keep, name):
     print("| run | as given | at the start | at the end | steps | groups with different rewards, first ten steps |")
     print("|---|---|---|---|---|---|")
-    for folder in sorted(root.glob(f"{name}-*")):
+    logs = {log.stem: (log, True) for log in (keep.glob(f"{name}-*.jsonl") if keep else [])}
+    for folder in root.glob(f"{name}-*"):
         if (folder / "metrics.jsonl").is_file():
-            print("| " + " | ".join(told(folder)) + " |")
+            logs[folder.name] = (folder / "metrics.jsonl", (folder / "model").is_dir())
+    for name, (log, is_finished) in sorted(logs.items()):
+        print("| " + " | ".join(told(name, log, is_finished)) + " |")
 
 
 def run(args, root, name, seed, arm):
     folder, base = root / f"{name}-{seed}-{arm}", root / f"{name}-{seed}-learned"
-    if (folder / "model").is_dir():
+    kept = args.keep / f"{folder.name}.jsonl" if args.keep else None
+    if (folder / "model").is_dir() or (kept and kept.is_file()):
         return
     if arm not in ("learned", "alone") and not (folder / "warm_start").is_dir():
-        if not (base / "warm_start" / "model").is_dir():
+        if not (base / "warm_start" / "model").is_dir() and not kept:
             sys.exit(f"{folder.name} begins with the warm start of {base.name}: run the arm `learned` first")
-        shutil.copytree(base / "warm_start", folder / "warm_start")
+        # Where only the log of that arm was kept, the same seed makes it again.
+        if (base / "warm_start" / "model").is_dir():
+            shutil.copytree(base / "warm_start", folder / "warm_start")
         # The policy that was given has been measured once.
         if (base / "before").is_dir():
             shutil.copytree(base / "before", folder / "before")
@@ -99,6 +106,9 @@ def run(args, root, name, seed, arm):
         command += ["--set", setting]
     print(" ".join(command), flush=True)
     subprocess.run(command, check=True)
+    if kept:
+        args.keep.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "metrics.jsonl", kept)
 
 
 def main():
@@ -110,6 +120,7 @@ def main():
     parser.add_argument("--program", default="target/release/vigorl")
     parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path("data/learn"))
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE, for every arm")
+    parser.add_argument("--keep", type=pathlib.Path, help="a folder for the logs of finished arms")
     parser.add_argument("--table", action="store_true", help="run nothing")
     args = parser.parse_args()
     name = args.file.stem
@@ -122,7 +133,7 @@ def main():
         for seed in args.seeds.split(","):
             for arm in args.arms.split(","):
                 run(args, args.root, name, seed, arm)
-    table(args.root, name)
+    table(args.root, args.keep, name)
 
 
 if __name__ == "__main__":

@@ -549,13 +549,14 @@ fn adapters_learn_beside_weights_of_16_bits() {
         "lora.rank=4",
         "lora.alpha=8.0",
         "lora.targets=[\"q_proj\", \"down_proj\"]",
-        "group.per_step=2",
+        "group.per_step=1",
         "objective.kl=0.01",
     ];
     let compute = Compute { frozen: DType::BF16, ..Compute::CPU };
-    let (end, records, _) = run_in(config(dir.path(), &settings), &compute, 0, None);
+    // Behind one step, because 16 bits are slow on a processor.
+    let (end, records, _) = run_in(config(dir.path(), &settings), &compute, 0, Some(1));
     end.unwrap();
-    let adapters = dir.path().join("run/model-adapter/adapter_model.safetensors");
+    let adapters = dir.path().join("run/checkpoints/step-00000001/adapter_model.safetensors");
     let moved = candle_core::safetensors::load(adapters, &Device::Cpu).unwrap();
     let length = |tensor: &Tensor| tensor.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
     let is_moved = |name: &str| moved.iter().any(|(at, tensor)| at.contains(name) && length(tensor) > 0.0);
