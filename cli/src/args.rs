@@ -822,8 +822,7 @@ pub(crate) struct ComputeArgs {
     /// Where to compute; cuda must be built in, with the feature of that name [default: cpu]
     #[arg(long, value_parser = ["cpu", "cuda", "metal"])]
     pub(crate) device: Option<String>,
-    /// Numbers of the weights that stay as they are beside the adapters of `train grpo` ([lora]); what moves is f32
-    /// [default: f32]
+    /// Numbers of the weights that stay as they are beside the adapters of `train grpo`; what moves is f32 [default: f32]
     #[arg(long, value_parser = ["f32", "bf16"])]
     pub(crate) dtype: Option<String>,
 }

@@ -159,6 +159,7 @@ fn a_task_that_takes_too_long_is_ended_and_not_done() {
 }
 
 /// A shape that the words mean, and a button that says them.
+#[cfg(feature = "reader")]
 const NAMESAKES: &str = "<!doctype html><title>none</title>
 <style>* { margin: 0 } body { background: #fff } div, button { position: absolute; cursor: pointer }</style>
 <div style='left: 30px; top: 30px; width: 40px; height: 40px; border-radius: 50%; background: #d62728'

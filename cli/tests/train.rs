@@ -9,12 +9,14 @@ mod support;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use vigorl_interface::wait_until;
 
 /// Two steps of a tiny model, with standard error on a terminal: what the terminal shows.
 fn said_on_a_terminal(flags: &[&str]) -> String {
@@ -71,12 +73,15 @@ fn learning(folder: &Path, name: &str) -> Child {
 /// Waits until something is there, and then ends the training as nothing can be ended more rudely.
 #[track_caller]
 fn kill_once_there(mut training: Child, path: &Path) {
-    let began = Instant::now();
-    while !path.exists() {
-        assert!(training.try_wait().unwrap().is_none(), "it ended before {} was there", path.display());
-        assert!(began.elapsed() < Duration::from_secs(300), "{} never came", path.display());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let end = Instant::now() + Duration::from_secs(300);
+    let there = wait_until(Some(end), || {
+        if path.exists() {
+            return Ok(ControlFlow::Break(()));
+        }
+        assert!(training.try_wait()?.is_none(), "it ended before {} was there", path.display());
+        Ok::<_, std::io::Error>(ControlFlow::Continue(Duration::from_millis(20)))
+    });
+    assert!(there.unwrap().is_some(), "{} never came", path.display());
     training.kill().unwrap();
     training.wait().unwrap();
 }
