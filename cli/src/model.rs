@@ -38,7 +38,7 @@ pub(crate) struct LoadedPolicy {
 /// Loads the policy that the settings name.
 pub(crate) fn load(settings: &Settings) -> anyhow::Result<LoadedPolicy> {
     let checkpoint = open(&source(&settings.model)?)?;
-    let spoken_to = spoken_to(&checkpoint)?;
+    let spoken_to = checkpoint.spoken_to()?;
     let preset = preset(settings, spoken_to.as_ref())?;
     let policy = engine_of(checkpoint, settings)?;
     let maps = confidence::of_policy(policy.checkpoint())?;
@@ -47,13 +47,6 @@ pub(crate) fn load(settings: &Settings) -> anyhow::Result<LoadedPolicy> {
     let learned_from_reward = spoken_to.is_some_and(|spoken_to| spoken_to.learned_from_reward);
     let (sampling, name) = (sampling(settings), settings.model.clone());
     Ok(LoadedPolicy { policy, preset, sampling, maps, told_texts, learned_from_reward, name })
-}
-
-/// What the checkpoint itself says of how it is spoken to.
-fn spoken_to(checkpoint: &Checkpoint) -> anyhow::Result<Option<SpokenTo>> {
-    let cannot_read = || format!("cannot read the {} of `{}`", SpokenTo::FILE, checkpoint.name);
-    let Some(text) = checkpoint.text_of(SpokenTo::FILE).with_context(cannot_read)? else { return Ok(None) };
-    serde_json::from_str(&text).map(Some).map_err(|error| usage(format!("{}: {error}", cannot_read())))
 }
 
 /// How large a screenshot is seen.

@@ -57,11 +57,13 @@ fn a_quiet_training_draws_nothing() {
     assert_eq!(said_on_a_terminal(&["--quiet"]), "");
 }
 
-/// A training that learns from practice pages in a browser; two steps, with a checkpoint behind each.
+/// A training that learns from practice pages in a browser; two steps, with a checkpoint behind each. At this temperature the
+/// samples of a group earn different rewards, so each step moves the weights.
 fn learning(folder: &Path, name: &str) -> Child {
     let text = format!(
         "preset = 'nano'\n[run]\noutput_dir = '{name}'\nsteps = 2\nminutes = 0.0\ncheckpoint_every = 1\n\
-         [group]\nsize = 3\nper_step = 3\n[play]\nat_once = 2\n[[environment]]\nname = 'practice'\nweight = 1\n"
+         [group]\nsize = 4\nper_step = 4\n[sampling]\ntemperature = 2.0\n\
+         [play]\nat_once = 2\n[[environment]]\nname = 'practice'\nweight = 1\n"
     );
     let file = folder.join(format!("{name}.toml"));
     fs::write(&file, text).unwrap();
@@ -89,16 +91,18 @@ fn kill_once_there(mut training: Child, path: &Path) {
 #[test]
 fn a_training_in_a_browser_that_was_killed_and_resumed_is_the_unbroken_one() {
     let folder = tempfile::tempdir().unwrap();
-    let second = |name: &str| folder.path().join(name).join("checkpoints/step-00000002");
+    let step = |name: &str, n: u32| folder.path().join(name).join(format!("checkpoints/step-0000000{n}"));
+    let second = |name: &str| step(name, 2);
     kill_once_there(learning(folder.path(), "whole"), &second("whole"));
     // In the middle of the second step's episodes.
     let partial = folder.path().join("broken/rollouts/step-00000002-0.partial");
     kill_once_there(learning(folder.path(), "broken"), &partial);
     assert!(!second("broken").exists());
     kill_once_there(learning(folder.path(), "broken"), &second("broken"));
-    let read = |name: &str, file: &str| fs::read(second(name).join(file)).unwrap();
+    let read = |name: &str, n: u32, file: &str| fs::read(step(name, n).join(file)).unwrap();
     for file in ["model.safetensors", "optimizer.safetensors"] {
-        assert!(read("whole", file) == read("broken", file), "{file} differs");
+        assert!(read("whole", 2, file) == read("broken", 2, file), "{file} differs");
+        assert!(read("whole", 1, file) != read("whole", 2, file), "{file} did not move");
     }
 }
 
@@ -124,4 +128,11 @@ fn a_count_of_memory_says_whether_a_card_has_it() {
     assert_eq!((code, &in_f32["fits"]), (Some(1), &false.into()), "{in_f32}");
     assert!(bytes(&in_f32) > bytes(&said) + 7_000_000_000);
     assert!(folder.path().read_dir().unwrap().count() == 1, "nothing is written");
+    // Another model that is not there is not counted as if it were a published one.
+    let mut nowhere = Command::new(env!("CARGO_BIN_EXE_vigorl"));
+    nowhere.args(["train", "grpo", "large.toml", "--memory", "--set", "init.model=nowhere"]);
+    nowhere.current_dir(folder.path()).env("XDG_CONFIG_HOME", folder.path()).stdin(Stdio::null());
+    let output = nowhere.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("nowhere/config.json"), "{said}");
 }

@@ -239,7 +239,8 @@ impl Workload {
         }
         write_tensors(&dir.join("rows.safetensors"), tensors)?;
         let (rule, loss) = (self.optimizer.config(), self.encoder.loss());
-        let matrices = self.trained.moving.iter().filter(|p| is_matrix(p)).map(|p| p.name.as_str());
+        let matrices =
+            self.trained.moving.iter().filter(|p| is_matrix(&p.name, p.var.rank())).map(|p| p.name.as_str());
         let step = json!({
             "n_micro_batches": self.work.len(),
             "matrices": matrices.collect::<Vec<_>>(),

@@ -58,8 +58,9 @@ pub struct RewardState {
     pub n_skipped: u64,
     /// The best model so far.
     pub best: Option<Best>,
-    /// Success in each environment, as the curriculum sees it.
-    pub success: BTreeMap<String, f64>,
+    /// The share of each environment's groups that have different rewards, as the curriculum sees it.
+    #[serde(default)]
+    pub teaching: BTreeMap<String, f64>,
 }
 
 /// The best model of a run.

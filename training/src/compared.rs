@@ -34,6 +34,8 @@ pub(crate) struct Compared {
     pub(crate) folder_of: Vec<PathBuf>,
     pub(crate) groups: Vec<GroupOfStep>,
     pub(crate) advantage_of: BTreeMap<usize, f64>,
+    /// Groups of each environment, and how many of them have different rewards.
+    pub(crate) teaching_of: BTreeMap<String, (usize, usize)>,
     n_errors: usize,
     n_groups: usize,
     n_dropped: usize,
@@ -50,6 +52,7 @@ impl Compared {
             folder_of: Vec::new(),
             groups: Vec::new(),
             advantage_of: BTreeMap::new(),
+            teaching_of: BTreeMap::new(),
             n_errors: played.iter().map(|round| round.n_errors).sum(),
             n_groups: 0,
             n_dropped: 0,
@@ -82,6 +85,9 @@ impl Compared {
         self.n_failed += usize::from(solved == 0);
         let differs = has_variance(&rewards);
         self.n_with_variance += usize::from(differs);
+        let source = self.samples[numbers[0]].key.source.clone();
+        let (n, n_teaching) = self.teaching_of.entry(source).or_default();
+        (*n, *n_teaching) = (*n + 1, *n_teaching + usize::from(differs));
         let Some(of_group) = advantages(&rewards, config.group.scale) else {
             self.n_dropped += 1;
             return;

@@ -252,6 +252,16 @@ pub enum Freeze {
     Vision,
 }
 
+impl Freeze {
+    /// Whether the tensor of this name moves.
+    pub(crate) fn moves(self, name: &str) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Vision => !name.starts_with("visual."),
+        }
+    }
+}
+
 /// How the learning rates run over the whole curriculum.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

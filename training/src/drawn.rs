@@ -1,11 +1,11 @@
 //! Which episodes a step of learning by reward plays.
 //!
-//! Invariant: they follow from the seed, the step and, with a curriculum, from how often environments were solved.
+//! Invariant: they follow from the seed, the step and, with a curriculum, from how often environments taught anything.
 
 use std::collections::BTreeMap;
 
 use rand::RngExt;
-use vigorl_rollouts::{Sample, SampleKey, Wanted};
+use vigorl_rollouts::{SampleKey, Wanted};
 use vigorl_tasks::sources::Part;
 
 use crate::checkpoint::{RewardState, TrainerState};
@@ -13,9 +13,9 @@ use crate::grpo_config::{EnvironmentConfig, GrpoConfig};
 use crate::play::Sources;
 use crate::seed::stream;
 
-/// How fast the success of an environment is forgotten, for the curriculum.
+/// How fast it is forgotten how much an environment taught, for the curriculum.
 const FORGETTING: f64 = 0.2;
-/// Chance of an environment that is always or never solved, relative to one that is solved half of the time.
+/// Chance of an environment that teaches nothing, relative to one whose every group does.
 const LEAST_CHANCE: f64 = 0.1;
 
 /// Which episodes a round plays, and in which environment.
@@ -58,26 +58,22 @@ pub(crate) fn wanted(
 /// The chance of each environment, not normalised.
 fn chances(config: &GrpoConfig, known: &RewardState) -> Vec<f64> {
     let of_environment = |environment: &EnvironmentConfig| {
-        let success = known.success.get(&environment.name).copied().unwrap_or(0.5);
+        let teaching = known.teaching.get(&environment.name).copied().unwrap_or(1.0);
         match config.group.curriculum {
-            true => environment.weight * (LEAST_CHANCE + 4.0 * success * (1.0 - success)),
+            true => environment.weight * (LEAST_CHANCE + (1.0 - LEAST_CHANCE) * teaching),
             false => environment.weight,
         }
     };
     config.environments.iter().map(of_environment).collect()
 }
 
-/// Takes in how often each environment was solved in a step.
-pub(crate) fn remember_success(known: &mut RewardState, samples: &[Sample]) {
-    let mut of_source: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-    for sample in samples {
-        let (n, solved) = of_source.entry(&sample.key.source).or_default();
-        *n += 1.0;
-        *solved += f64::from(u8::from(sample.success == Some(true)));
-    }
-    for (source, (n, solved)) in of_source {
-        let known = known.success.entry(source.to_owned()).or_insert(solved / n);
-        *known += FORGETTING * (solved / n - *known);
+/// Takes in how much each environment taught in a step: its groups, and how many of them have different rewards. Rewards that
+/// are paid in parts teach before anything is solved, so success would say less.
+pub(crate) fn remember_teaching(known: &mut RewardState, teaching_of: &BTreeMap<String, (usize, usize)>) {
+    for (source, (n, n_teaching)) in teaching_of {
+        let share = *n_teaching as f64 / *n as f64;
+        let known = known.teaching.entry(source.clone()).or_insert(share);
+        *known += FORGETTING * (share - *known);
     }
 }
 
@@ -107,13 +103,18 @@ mod tests {
     }
 
     #[test]
-    fn a_curriculum_draws_what_is_neither_always_nor_never_solved() {
+    fn a_curriculum_draws_what_teaches() {
         let mut known = RewardState::default();
-        known.success.insert("easy".to_owned(), 1.0);
-        known.success.insert("half".to_owned(), 0.5);
+        let of =
+            |easy, half| BTreeMap::from([("easy".to_owned(), (4, easy)), ("half".to_owned(), (4, half))]);
+        remember_teaching(&mut known, &of(0, 2));
         assert_eq!(chances(&config(false), &known), [1.0, 1.0, 2.0]);
-        // What nobody has seen yet counts as half solved.
-        assert_eq!(chances(&config(true), &known), [0.1, 1.1, 2.2]);
+        // What nobody has played yet may teach.
+        assert_eq!(chances(&config(true), &known), [0.1, 0.55, 2.0]);
+        // What stops to teach is forgotten slowly.
+        remember_teaching(&mut known, &of(0, 0));
+        let half = chances(&config(true), &known)[1];
+        assert!((half - (0.1 + 0.9 * 0.4)).abs() < 1e-12, "{half}");
     }
 
     #[test]

@@ -22,7 +22,7 @@
 //! step is played.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use candle_core::DType;
@@ -36,7 +36,7 @@ use crate::checkpoint::{
     read_weights,
 };
 use crate::compared::{Compared, n_with_variance};
-use crate::drawn::{remember_success, wanted};
+use crate::drawn::{remember_teaching, wanted};
 use crate::error::TrainingError;
 use crate::files::ModelFiles;
 use crate::fresh::tensor_shapes;
@@ -135,14 +135,6 @@ pub fn run_grpo(
     Ok(GrpoEnd::Finished { step: run.state.step })
 }
 
-/// What a checkpoint says of how it wants to be spoken to, if it says anything.
-pub(crate) fn spoken_to(source: &ModelSource) -> Result<Option<SpokenTo>, TrainingError> {
-    let path = Path::new(SpokenTo::FILE);
-    let text =
-        Checkpoint::open(source)?.text_of(SpokenTo::FILE).map_err(TrainingError::file("read", path))?;
-    text.map(|text| serde_json::from_str(&text)).transpose().map_err(TrainingError::content(path))
-}
-
 /// A run between two steps.
 struct Run<'a> {
     config: GrpoConfig,
@@ -175,7 +167,7 @@ impl<'a> Run<'a> {
         let dir = config.run.output_dir.clone();
         fs::create_dir_all(&dir).map_err(TrainingError::file("create", &dir))?;
         let begins_with = config.begins_with()?;
-        let given = spoken_to(&ModelSource::named(&config.init.model))?;
+        let given = Checkpoint::open(&ModelSource::named(&config.init.model))?.spoken_to()?;
         let source = ModelSource::named(&begins_with);
         let mut checkpoint = Checkpoint::open(&source)?;
         let mut files = ModelFiles::of(&source)?;
@@ -262,7 +254,7 @@ impl<'a> Run<'a> {
         let updates = self.learn(&step)?;
         self.state.step += 1;
         self.state.reward.n_episodes += step.samples.len() as u64;
-        remember_success(&mut self.state.reward, &step.samples);
+        remember_teaching(&mut self.state.reward, &step.teaching_of);
         let mut record = self.record(&step, &updates);
         record.set("time/rollout_secs", rollout_secs);
         record.set("time/update_secs", clock.elapsed().as_secs_f64() - rollout_secs);

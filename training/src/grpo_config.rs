@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 use vigorl_policy::Preset;
-use vigorl_qwen::ModelSource;
+use vigorl_qwen::{Checkpoint, ModelSource};
 
 use crate::adapter::LoraConfig;
 use crate::advantage::Scale;
 use crate::config::{Check, OptimizerConfig};
 use crate::error::TrainingError;
-use crate::grpo::spoken_to;
 use crate::objective::ObjectiveConfig;
 use crate::warm_start::WarmStartConfig;
 
@@ -147,7 +146,7 @@ pub struct GroupConfig {
     /// Dynamic sampling: groups are played up to so many times over, until `per_step` of them have different rewards; those
     /// without are then left out. 1 takes them as they come.
     pub rounds: u64,
-    /// Whether environments are drawn more often the nearer their success is to one half.
+    /// Whether environments are drawn more often the more of their groups have different rewards.
     pub curriculum: bool,
 }
 
@@ -217,7 +216,7 @@ impl GrpoConfig {
     /// # Errors
     /// If the model that the run is given cannot be opened.
     pub fn needs_reader(&self) -> Result<bool, TrainingError> {
-        let given = spoken_to(&ModelSource::named(&self.init.model))?;
+        let given = Checkpoint::open(&ModelSource::named(&self.init.model))?.spoken_to()?;
         Ok(self.init.told_texts || given.is_some_and(|given| given.told_texts))
     }
 

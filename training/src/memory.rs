@@ -5,7 +5,7 @@
 //! what to change. What the card's own libraries take is not counted.
 
 use serde::Serialize;
-use vigorl_qwen::{Checkpoint, Config, ModelSource};
+use vigorl_qwen::{Checkpoint, Config, MAX_SCORES, ModelSource};
 
 use crate::adapter::LoraConfig;
 use crate::compute::Compute;
@@ -13,12 +13,15 @@ use crate::config::{Freeze, MatrixRule};
 use crate::error::TrainingError;
 use crate::fresh::tensor_shapes;
 use crate::grpo_config::GrpoConfig;
+use crate::optim::is_matrix;
 use crate::published::{MAX_PIXELS, PublishedSize};
 
 /// Bytes of a number of 32 bits.
 const F32: u64 = 4;
 /// Scores of an attention that are computed at once.
-const SCORES_AT_ONCE: u64 = 64 << 20;
+const SCORES_AT_ONCE: u64 = MAX_SCORES as u64;
+/// The model that the preset `3b` names: where it is not there, the shapes of the published one are counted.
+const OF_PRESET_3B: &str = "models/vigorl-3b";
 /// Tensors of a softmax's size, in f32, that are there at once while its slope is computed.
 const N_SLOPES: u64 = 5;
 /// Tensors of the logits' size, in f32, that are there at once in the backward pass of the loss.
@@ -53,7 +56,7 @@ impl Memory {
         sum(&self.always) + sum(&self.update).max(sum(&self.play))
     }
 
-    /// Of a run of this configuration; and whose shapes were counted, if the model that it is given is not there.
+    /// Of a run of this configuration; and whose shapes were counted, if the model of the preset `3b` is not there.
     ///
     /// # Errors
     /// If the model cannot be opened, or the adapters cannot be of it.
@@ -62,11 +65,11 @@ impl Memory {
         compute: &Compute,
     ) -> Result<(Self, Option<&'static str>), TrainingError> {
         let source = ModelSource::named(&config.init.model);
-        let (model, max_pixels, instead) = if source.is_there() {
+        let (model, max_pixels, instead) = if !source.is_there() && config.init.model == OF_PRESET_3B {
+            (PublishedSize::B3.shapes()?, MAX_PIXELS, Some("Qwen2.5-VL-3B"))
+        } else {
             let checkpoint = Checkpoint::open(&source)?;
             (checkpoint.config.clone(), checkpoint.processor.max_pixels, None)
-        } else {
-            (PublishedSize::B3.shapes()?, MAX_PIXELS, Some("Qwen2.5-VL-3B"))
         };
         let max_pixels = config.init.max_pixels.unwrap_or(max_pixels);
         Ok((Self::of(config, &model, max_pixels, compute)?, instead))
@@ -128,15 +131,12 @@ impl Moving {
             let n = layers.values().map(|[n_out, n_in]| (lora.rank * (n_out + n_in)) as u64).sum();
             return Ok(Self { all: n, matrices: n });
         }
-        let is_moving =
-            |name: &str| config.optimizer.freeze == Freeze::Nothing || !name.starts_with("visual.");
         let shapes = tensor_shapes(model);
         let mut moving = Self { all: 0, matrices: 0 };
-        for (name, shape) in shapes.iter().filter(|(name, _)| is_moving(name)) {
+        for (name, shape) in shapes.iter().filter(|(name, _)| config.optimizer.freeze.moves(name)) {
             let n = elements(shape);
-            let is_table = name.contains("embed_tokens") || name.contains("lm_head");
             moving.all += n;
-            moving.matrices += if shape.len() >= 2 && !is_table { n } else { 0 };
+            moving.matrices += if is_matrix(name, shape.len()) { n } else { 0 };
         }
         Ok(moving)
     }

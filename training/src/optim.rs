@@ -62,7 +62,7 @@ impl Optimizer {
     pub fn new(parameters: &[Parameter], config: &OptimizerConfig) -> Result<Self> {
         let fresh = |parameter: &Parameter| {
             let zeros = parameter.var.zeros_like()?;
-            let (is_matrix, first) = (is_matrix(parameter), zeros.clone());
+            let (is_matrix, first) = (is_matrix(&parameter.name, parameter.var.rank()), zeros.clone());
             Ok(match config.matrix_rule {
                 MatrixRule::Muon if is_matrix => {
                     State::Matrix { momentum: zeros, n_parts: n_parts(&parameter.name) }
@@ -205,10 +205,10 @@ impl Optimizer {
     }
 }
 
-/// Matrices that act on activations; tables of embeddings are not such.
-pub(crate) fn is_matrix(parameter: &Parameter) -> bool {
-    let is_table = parameter.name.contains("embed_tokens") || parameter.name.contains("lm_head");
-    parameter.var.rank() >= 2 && !is_table
+/// Whether a tensor is a matrix that acts on activations; tables of embeddings are not such.
+pub(crate) fn is_matrix(name: &str, rank: usize) -> bool {
+    let is_table = name.contains("embed_tokens") || name.contains("lm_head");
+    rank >= 2 && !is_table
 }
 
 /// Blocks of rows that are orthogonalized on their own.

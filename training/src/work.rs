@@ -62,10 +62,10 @@ impl Trained {
         let named =
             weights.into_iter().map(|(name, tensor)| Ok(Parameter { name, var: Var::from_tensor(&tensor)? }));
         let parameters = named.collect::<Result<Vec<_>, candle_core::Error>>()?;
-        let is_moving = |p: &&Parameter| freeze == Freeze::Nothing || !p.name.starts_with("visual.");
-        let moving: Vec<Parameter> = parameters.iter().filter(is_moving).cloned().collect();
+        let moving: Vec<Parameter> = parameters.iter().filter(|p| freeze.moves(&p.name)).cloned().collect();
         let shared = parameters.iter().map(|p| {
-            let tensor = if is_moving(&p) { p.var.as_tensor().clone() } else { p.var.as_detached_tensor() };
+            let tensor =
+                if freeze.moves(&p.name) { p.var.as_tensor().clone() } else { p.var.as_detached_tensor() };
             (p.name.clone(), tensor)
         });
         let shared: BTreeMap<_, _> = shared.collect();

@@ -540,18 +540,15 @@ fn a_tree_is_its_branches_and_padding_and_the_cut_into_micro_batches_change_noth
     }
 }
 
+/// What moves in a run with adapters.
+const ADAPTERS: [&str; 3] = ["lora.rank=4", "lora.alpha=8.0", "lora.targets=[\"q_proj\", \"down_proj\"]"];
+
 /// What stays as it is in 16 bits, what moves in 32: as on a card, by the operations that are composed for one.
 #[test]
 fn adapters_learn_beside_weights_of_16_bits() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = [
-        "run.steps=2",
-        "lora.rank=4",
-        "lora.alpha=8.0",
-        "lora.targets=[\"q_proj\", \"down_proj\"]",
-        "group.per_step=1",
-        "objective.kl=0.01",
-    ];
+    let settings =
+        ["run.steps=2", ADAPTERS[0], ADAPTERS[1], ADAPTERS[2], "group.per_step=1", "objective.kl=0.01"];
     let compute = Compute { frozen: DType::BF16, ..Compute::CPU };
     // Behind one step, because 16 bits are slow on a processor.
     let (end, records, _) = run_in(config(dir.path(), &settings), &compute, 0, Some(1));
@@ -571,9 +568,9 @@ fn adapters_learn_with_layers_computed_again_and_a_resumed_run_is_the_unbroken_o
     let dir = tempfile::tempdir().unwrap();
     let settings = [
         "run.steps=2",
-        "lora.rank=4",
-        "lora.alpha=8.0",
-        "lora.targets=[\"q_proj\", \"down_proj\"]",
+        ADAPTERS[0],
+        ADAPTERS[1],
+        ADAPTERS[2],
         "update.recompute_layers=true",
         "objective.kl=0.01",
     ];

@@ -430,8 +430,8 @@ struct PairLine {
 }
 
 impl Pairs {
-    /// The page that an episode begins with, and those behind clicks on what stands there. Whatever else the clicks did is
-    /// undone by the next reset; what ends the episode, or leaves the app, ends them.
+    /// The page that an episode begins with, and those behind clicks on what stands there. A click that ends the episode, or
+    /// leaves the app, is the last. What the clicks changed is undone by the next reset.
     fn of_episode(
         &mut self,
         world: &mut dyn Environment,

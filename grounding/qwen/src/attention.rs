@@ -13,8 +13,8 @@ use vigorl_kernels::{AttentionShape, Heads, Isa, Operands, Sequence, Stretch, at
 use crate::kv_cache::KvCache;
 use crate::ops::{Mask, Visible, is_fused, masked_softmax, with_values};
 
-/// Scores held at once, in values: 64 Mi x 4 bytes = 256 MB.
-pub(crate) const MAX_SCORES: usize = 64 << 20;
+/// Scores of an attention held at once, in values: 64 Mi x 4 bytes = 256 MB.
+pub const MAX_SCORES: usize = 64 << 20;
 
 /// Attention of `q` over `k` and `v`.
 ///

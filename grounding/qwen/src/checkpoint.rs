@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::Device;
-use vigorl_policy::ChatTemplate;
+use vigorl_policy::{ChatTemplate, SpokenTo};
 
 use crate::config::Config;
 use crate::error::EngineError;
@@ -136,6 +136,23 @@ impl Checkpoint {
             sha256: Arc::default(),
         };
         checkpoint.checked()
+    }
+
+    /// What it says itself of how it is spoken to; nothing if it says nothing.
+    ///
+    /// # Errors
+    /// If it says something that cannot be read or understood.
+    pub fn spoken_to(&self) -> Result<Option<SpokenTo>, EngineError> {
+        let name = SpokenTo::FILE;
+        let path = match &self.stored {
+            Stored::In(dir) => dir.join(name),
+            Stored::Embedded(_) => PathBuf::from(name),
+        };
+        let text = self.text_of(name);
+        let text =
+            text.map_err(|error| EngineError::Read { path: path.clone(), detail: error.to_string() })?;
+        let read = text.map(|text| serde_json::from_str(&text)).transpose();
+        read.map_err(|error| EngineError::config(&path.display().to_string(), error))
     }
 
     /// A text file of the checkpoint that the engine itself does not need; nothing if there is none.

@@ -38,6 +38,7 @@ mod tokenizer;
 mod vision;
 mod weights;
 
+pub use attention::MAX_SCORES;
 pub use checkpoint::{Checkpoint, ModelSource};
 pub use config::{Config, RopeScaling, TextConfig, VisionConfig};
 pub use engine::{Engine, LoadOptions};
