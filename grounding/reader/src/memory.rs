@@ -176,32 +176,58 @@ fn hash(bytes: &[u8]) -> u64 {
     all ^ all >> 32
 }
 
-/// Lines by their pictures.
+/// Pictures of lines that are kept besides those of the last screenshot, in bytes: some hundreds of lines of text.
+const MAX_KEPT: usize = 16 << 20;
+
+/// Lines by their pictures: those of the last screenshot, and as many of those before it as there is room for.
 #[derive(Default)]
 pub(crate) struct KnownLines {
-    lines: HashMap<u64, Vec<(RgbImage, Option<Line>)>>,
-    next: HashMap<u64, Vec<(RgbImage, Option<Line>)>>,
+    lines: HashMap<u64, Vec<Known>>,
+    n_bytes: usize,
+    /// The number of the screenshot whose lines are read.
+    page: u64,
+}
+
+struct Known {
+    picture: RgbImage,
+    line: Option<Line>,
+    /// The last screenshot that showed it.
+    page: u64,
 }
 
 impl KnownLines {
     /// What the same picture said, at another place.
     pub(crate) fn recall(&self, picture: &RgbImage, rect: (u32, u32)) -> Option<Option<Line>> {
-        let key = hash(picture.as_raw());
-        let known = [&self.next, &self.lines].into_iter().filter_map(|lines| lines.get(&key)).flatten();
-        let (_, line) = known.into_iter().find(|(known, _)| known == picture)?;
-        Some(line.as_ref().map(|line| moved(line, rect)))
+        let known =
+            self.lines.get(&hash(picture.as_raw()))?.iter().find(|known| known.picture == *picture)?;
+        Some(known.line.as_ref().map(|line| moved(line, rect)))
     }
 
     pub(crate) fn remember(&mut self, picture: RgbImage, line: Option<Line>) {
-        let known = self.next.entry(hash(picture.as_raw())).or_default();
-        if known.iter().all(|(other, _)| *other != picture) {
-            known.push((picture, line));
+        let known = self.lines.entry(hash(picture.as_raw())).or_default();
+        match known.iter_mut().find(|known| known.picture == picture) {
+            Some(known) => known.page = self.page,
+            None => {
+                self.n_bytes += picture.len();
+                known.push(Known { picture, line, page: self.page });
+            }
         }
     }
 
-    /// What was neither read nor recalled since the last call is forgotten.
+    /// All lines of a screenshot were read or recalled. What was not seen for longest is forgotten, if there is too much.
     pub(crate) fn turn_page(&mut self) {
-        self.lines = std::mem::take(&mut self.next);
+        while self.n_bytes > MAX_KEPT {
+            let Some(oldest) = self.lines.values().flatten().map(|known| known.page).min() else { break };
+            if oldest == self.page {
+                break;
+            }
+            self.lines.retain(|_, known| {
+                known.retain(|known| known.page > oldest);
+                !known.is_empty()
+            });
+            self.n_bytes = self.lines.values().flatten().map(|known| known.picture.len()).sum();
+        }
+        self.page += 1;
     }
 }
 
@@ -216,5 +242,40 @@ fn moved(line: &Line, (left, top): (u32, u32)) -> Line {
             .map(|glyph| Glyph { left: glyph.left + dx, right: glyph.right + dx, ..*glyph })
             .collect(),
         ..line.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image::Rgb;
+
+    use super::*;
+
+    /// A picture of a colour, as many bytes as are asked for.
+    fn picture(colour: u8, n_bytes: usize) -> RgbImage {
+        RgbImage::from_pixel((n_bytes / 3) as u32, 1, Rgb([colour; 3]))
+    }
+
+    #[test]
+    fn lines_are_known_until_others_need_their_room_and_those_of_the_last_screenshot_always() {
+        let mut known = KnownLines::default();
+        let is_known = |known: &KnownLines, colour, n_bytes| {
+            known.recall(&picture(colour, n_bytes), (0, 0)) == Some(None)
+        };
+        let half = MAX_KEPT / 2 - 3;
+        for colour in [1, 2] {
+            known.remember(picture(colour, half), None);
+            known.turn_page();
+        }
+        assert!(is_known(&known, 1, half) && is_known(&known, 2, half), "both have room");
+        // The first one is seen again, so the second is the one to go.
+        known.remember(picture(1, half), None);
+        known.remember(picture(3, half), None);
+        known.turn_page();
+        assert!(is_known(&known, 1, half) && is_known(&known, 3, half) && !is_known(&known, 2, half));
+        known.remember(picture(4, 3 * MAX_KEPT), None);
+        known.turn_page();
+        assert!(is_known(&known, 4, 3 * MAX_KEPT), "what is shown now is known, however much it is");
+        assert!(!is_known(&known, 1, half) && !is_known(&known, 3, half));
     }
 }
