@@ -363,6 +363,10 @@ pub struct QuestionMix {
     /// reward can tell.
     #[serde(default)]
     pub unknown: f64,
+    /// How much more often small things are asked for than large ones: the chance of each goes with the area of its box to
+    /// the power of minus this. 0 asks for all alike.
+    #[serde(default)]
+    pub favors_small: f64,
 }
 
 /// A measurement on pages that are never trained on.
@@ -506,7 +510,10 @@ impl Check<'_> {
 
     fn questions(&self, key: &str, mix: QuestionMix) -> Result<(), TrainingError> {
         self.not_negative(&format!("{key}.zoom_below_px"), mix.zoom_below_px)?;
-        self.share(&format!("{key}.stray"), mix.stray)?;
+        self.not_negative(&format!("{key}.favors_small"), mix.favors_small)?;
+        for (name, share) in [("stray", mix.stray), ("earlier", mix.earlier), ("unknown", mix.unknown)] {
+            self.share(&format!("{key}.{name}"), share)?;
+        }
         for (form, weight) in mix.weights() {
             self.not_negative(&format!("{key}.{}", form.name()), weight)?;
         }

@@ -315,8 +315,8 @@ impl<'a> Run<'a> {
             reference: self.reference.as_ref(),
             workers: &self.workers,
         };
-        // Behind the first of several moves the weights are others than those that were sampled.
-        let old = (n_shares * update.epochs > 1).then(|| self.trained.sampler()).transpose()?;
+        // Behind the first of several shares the weights are others than those that were sampled.
+        let old = (n_shares > 1).then(|| self.trained.sampler()).transpose()?;
         let mut jobs_of_share = Vec::new();
         for share in 0..n_shares {
             let groups = step.groups.iter().skip(share).step_by(n_shares);
@@ -351,9 +351,10 @@ impl<'a> Run<'a> {
                 let batch = pack(checkpoint, &job.rows)?;
                 let (gradients, outcomes) = trained.gradients(&batch, |pass| {
                     let logits = trained.model.logits_at(pass, &places(&job.rows))?;
-                    let loss = policy_loss(&logits, &job.drawn, objective, sampling.temperature)?;
+                    let loss = policy_loss(&logits, &job.compared(), objective, sampling.temperature)?;
                     Ok((loss.surrogate, loss.outcomes))
                 })?;
+                job.keep(&outcomes);
                 Ok(job.contribution(gradients, &outcomes, objective.kl))
             };
             let stepped = take_step(trained, optimizer, workers, lr, &jobs, *n_beside, compute)?;

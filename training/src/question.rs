@@ -29,6 +29,8 @@ use crate::seed::stream;
 const NEAR: f64 = 0.5;
 /// Chance that a wrong proposal is followed by another one, where there is one.
 const WRONG_TWICE: f64 = 0.5;
+/// What is smaller is asked for as if it had this area: slivers at the edge of a screen are not what anybody clicks.
+const LEAST_AREA_PX: f64 = 100.0;
 /// Chance that a question is drawn among the tasks that the policy gets wrong, where there are such.
 const MISTAKEN: f64 = 0.7;
 
@@ -118,7 +120,7 @@ pub fn draw_questions(
         }
         let task_idx = match mistaken.len() {
             n if n > 0 && rng.random_bool(MISTAKEN) => mistaken[rng.random_range(0..n)],
-            _ => rng.random_range(0..page.tasks.len()),
+            _ => drawn_task(page, mix.favors_small, rng),
         };
         let task = &page.tasks[task_idx];
         let widget = &page.things[task.target];
@@ -130,6 +132,24 @@ pub fn draw_questions(
         questions.push(author.write(form, task, mistakes_of(task_idx), rng)?);
     }
     Ok(questions)
+}
+
+/// Which task of a page is asked.
+fn drawn_task(page: &LabelledPage, favors_small: f64, rng: &mut ChaCha8Rng) -> usize {
+    let n = page.tasks.len();
+    if favors_small == 0.0 {
+        return rng.random_range(0..n);
+    }
+    let weight = |task: &LabelledTask| {
+        let bounds = page.things[task.target].bounds;
+        f64::from(bounds.width() * bounds.height()).max(LEAST_AREA_PX).powf(-favors_small)
+    };
+    let mut left = rng.random::<f64>() * page.tasks.iter().map(weight).sum::<f64>();
+    let drawn = page.tasks.iter().position(|task| {
+        left -= weight(task);
+        left < 0.0
+    });
+    drawn.unwrap_or(n - 1)
 }
 
 /// A form by weight. Whether to zoom is no matter of chance but of size, so that it can be learned.
@@ -449,5 +469,41 @@ impl<'a> Dialog<'a> {
         self.messages.push(self.author.preset.observation_of(&crop));
         self.crops.push(NamedImage::of_crop(&crop, self.author.page));
         Ok(Window(crop.plan.window))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+
+    use super::*;
+
+    #[test]
+    fn small_things_are_asked_for_more_often_where_that_is_wanted() {
+        let thing = |right, bottom| Labelled {
+            bounds: PixelBox { left: 0, top: 0, right, bottom },
+            name: String::new(),
+            traits: Vec::new(),
+        };
+        let task =
+            |target| LabelledTask { instruction: String::new(), target, read: Vec::new(), known: None };
+        let page = LabelledPage {
+            things: vec![thing(20, 20), thing(10, 10), thing(1, 1)],
+            tasks: (0..3).map(task).collect(),
+            is_complete: false,
+        };
+        let drawn = |favors_small| {
+            let mut rng = ChaCha8Rng::seed_from_u64(1);
+            let mut n = [0; 3];
+            (0..9000).for_each(|_| n[drawn_task(&page, favors_small, &mut rng)] += 1);
+            n
+        };
+        let near = |found: [i32; 3], wanted: [i32; 3]| {
+            let is_near = found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() < 200);
+            assert!(is_near, "{found:?}, not {wanted:?}");
+        };
+        near(drawn(0.0), [3000, 3000, 3000]);
+        // A fourth of the area: four times as often; a sliver counts as what can be clicked.
+        near(drawn(1.0), [1000, 4000, 4000]);
     }
 }

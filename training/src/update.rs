@@ -4,9 +4,10 @@
 //! Invariant: a token's weight follows from the whole update, never from the micro-batch that it happens to be in, unless
 //! the configuration says so.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use candle_core::Tensor;
 use image::RgbImage;
@@ -84,7 +85,7 @@ impl Batches<'_> {
                 weight: weight as f32,
             });
             let drawn = drawn.collect();
-            jobs.push(Said { rows, drawn });
+            jobs.push(Said { rows, drawn, at_first: OnceLock::new() });
         }
         if let Some(reference) = self.reference {
             let found = self.score(reference, &jobs, sampling.temperature)?;
@@ -122,9 +123,27 @@ impl Batches<'_> {
 pub(crate) struct Said {
     pub(crate) rows: Vec<Tree>,
     pub(crate) drawn: Vec<Drawn>,
+    /// The log-probabilities of its tokens when they were gone through for the first time.
+    at_first: OnceLock<Vec<f32>>,
 }
 
 impl Said {
+    /// Its tokens. What was gone through before, and is not compared with anything else, is compared with the first time: the
+    /// weights had not moved then.
+    pub(crate) fn compared(&self) -> Cow<'_, [Drawn]> {
+        let Some(at_first) = self.at_first.get() else { return Cow::Borrowed(&self.drawn) };
+        let with_first = |(drawn, at): (&Drawn, &f32)| Drawn {
+            old_logprob: Some(drawn.old_logprob.unwrap_or(*at)),
+            ..*drawn
+        };
+        Cow::Owned(self.drawn.iter().zip(at_first).map(with_first).collect())
+    }
+
+    /// Keeps what its tokens were worth, if this is the first time.
+    pub(crate) fn keep(&self, outcomes: &[TokenOutcome]) {
+        self.at_first.get_or_init(|| outcomes.iter().map(|outcome| outcome.logprob).collect());
+    }
+
     /// The weight of all its tokens.
     pub(crate) fn weight(&self) -> f64 {
         self.drawn.iter().map(|drawn| f64::from(drawn.weight)).sum()
