@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use vigorl_judges::Mode;
+use vigorl_judges::scoring::Parser;
 use vigorl_qwen::WeightFormat;
 
 const ALL_DTYPES: [&str; 5] = ["f32", "bf16", "f16", "int8", "int4"];
@@ -145,16 +146,18 @@ pub(crate) enum Command {
                       `rollouts.jsonl`, one line for each sample, and a report in which the samples of a group stand side by side."
     )]
     Rollout(RolloutArgs),
-    /// Judge answers, one a line: the rewards that training pays
+    /// Judge answers, one a line: the rewards that training pays, and the published rules of benchmarks
     #[command(
         after_help = "A line is {\"response\": \"…\", \"ground_truth\": \"…\"}, its verdict {\"overall\": 1.0, \"format\": 1.0, \"accuracy\": 1.0}. Verdicts come in the order \
                       of the lines, each as soon as it is known. A line that cannot be judged gives {\"error\": \"…\"}; the others are judged, and the \
                       exit code is 1.\n\nA file of rewards mixes them with rewards of your own, by a command or an address:\n  \
                       judge = \"point_in_bbox_multicrop\"\n  mode = \"fixed\"\n  [weights]\n  accuracy = 0.6\n  format = 0.4\n  brief = 0.1\n  [own.brief]\n  \
-                      command = \"python3 brief.py\"\n  limit_secs = 5\n  bounds = [0, 1]\n\nExamples:\n  vigorl judge --list\n  \
+                      command = \"python3 brief.py\"\n  limit_secs = 5\n  bounds = [0, 1]\n\nJudges of benchmarks read and write other lines, which --list names: `screenspot` says \
+                      {\"correctness\": \"correct|wrong|wrong_format\"}, and `screenspot-pro-metrics` counts such verdicts.\n\nExamples:\n  vigorl judge --list\n  \
                       vigorl judge point_in_bbox_multicrop answers.jsonl --mode fixed\n  \
                       echo '{\"response\": \"(5, 5)\", \"ground_truth\": \"(0, 0, 10, 10)\"}' | vigorl judge point_in_bbox\n  \
-                      vigorl judge rewards.toml answers.jsonl | jq .overall"
+                      vigorl judge rewards.toml answers.jsonl | jq .overall\n  \
+                      echo '{\"bbox\": [10, 20, 30, 40], \"img_size\": [100, 200], \"response\": \"(0.2, 0.15)\"}' | vigorl judge screenspot --parser seeclick"
     )]
     Judge(JudgeArgs),
     /// Train a policy
@@ -604,7 +607,10 @@ pub(crate) struct JudgeArgs {
     /// How exactly the published rewards are followed [default: reference]
     #[arg(long, value_name = "MODE", value_parser = reward_modes())]
     pub(crate) mode: Option<String>,
-    /// Print the names of all judges, what they read and write, and what the modes do
+    /// How `screenspot` reads a point in a response
+    #[arg(long, value_name = "PARSER", value_parser = parsers())]
+    pub(crate) parser: Option<String>,
+    /// Print the names of all judges, what they read and write, what the modes do, and what the parsers read
     #[arg(long)]
     pub(crate) list: bool,
 }
@@ -613,6 +619,12 @@ pub(crate) struct JudgeArgs {
 fn reward_modes() -> PossibleValuesParser {
     let value = |(name, _, about): (&'static str, Mode, &'static str)| PossibleValue::new(name).help(about);
     PossibleValuesParser::new(Mode::NAMED.map(value))
+}
+
+/// The parsers of responses, with what they read.
+fn parsers() -> PossibleValuesParser {
+    let value = |(name, _, about): (&'static str, Parser, &'static str)| PossibleValue::new(name).help(about);
+    PossibleValuesParser::new(Parser::NAMED.map(value))
 }
 
 /// Which modes are measured.

@@ -10,7 +10,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-const JUDGES: [&str; 8] = [
+/// The published rewards.
+const REWARDS: [&str; 8] = [
     "point_in_bbox_grounded_thinking",
     "point_in_bbox_multicrop",
     "string_match_grounded_thinking",
@@ -20,6 +21,9 @@ const JUDGES: [&str; 8] = [
     "string_match",
     "web_action",
 ];
+
+/// The judges of benchmarks.
+const SCORING: [&str; 4] = ["screenspot", "screenspot-pro-metrics", "vigorl-grounding", "vigorl-text"];
 
 fn vigorl() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
@@ -54,7 +58,7 @@ fn answers_of_the_specification_have_their_worth_in_both_modes() {
     let vectors: Vec<Value> =
         fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let mut n_judged = 0;
-    for name in JUDGES {
+    for name in REWARDS {
         let of_judge: Vec<&Value> = vectors.iter().filter(|vector| vector["judge"] == name).collect();
         let lines: String = of_judge.iter().map(|vector| format!("{vector}\n")).collect();
         for mode in ["reference", "fixed"] {
@@ -154,11 +158,19 @@ fn judges_are_listed_with_what_they_read_and_write() {
         serde_json::from_slice(&vigorl().args(["--list", "--json"]).output().unwrap().stdout).unwrap();
     let listed: Vec<&str> =
         json["judges"].as_array().unwrap().iter().map(|judge| judge["name"].as_str().unwrap()).collect();
-    assert_eq!(listed, JUDGES);
+    assert_eq!(listed, [&REWARDS[..], &SCORING].concat());
     for judge in json["judges"].as_array().unwrap() {
-        assert_eq!(judge["input"], r#"{"response": str, "ground_truth": str}"#);
-        assert!(text.contains(judge["name"].as_str().unwrap()));
+        let name = judge["name"].as_str().unwrap();
+        let is_reward = judge["input"] == r#"{"response": str, "ground_truth": str}"#;
+        assert_eq!((is_reward, &judge["modes"]), (REWARDS.contains(&name), &json!(is_reward)), "{judge}");
+        assert_eq!(judge["parsers"], name == "screenspot");
+        assert!(text.contains(name));
     }
+    let parsers = json["parsers"].as_array().unwrap();
+    assert_eq!(parsers.len(), 5);
+    assert!(
+        parsers.iter().all(|parser| text.contains(&format!("--parser {}", parser["name"].as_str().unwrap())))
+    );
     assert_eq!(json["modes"][1]["differences"].as_array().unwrap().len(), 9);
 }
 
@@ -172,6 +184,10 @@ fn what_is_typed_wrong_says_how_it_is_right() {
         (vec!["point"], 2, "there is no judge `point`: there are point_in_bbox_grounded_thinking"),
         (vec![], 2, "NAME|REWARDS.toml"),
         (vec!["web_action", "--mode", "new"], 2, "reference"),
+        (vec!["web_action", "--parser", "numbers"], 2, "`web_action` has no parsers: leave out --parser"),
+        (vec!["screenspot", "--mode", "fixed"], 2, "`screenspot` has no modes: leave out --mode"),
+        (vec!["screenspot", "--parser", "qwen"], 2, "qwen-tool-call"),
+        (vec![&path("bad.toml"), "--parser", "numbers"], 2, "has no parsers"),
         (vec!["web_action", "no-such-file"], 1, "cannot read `no-such-file`"),
         (vec!["web_action", "/"], 1, "cannot read `/` behind line 0"),
         (vec![&path("bad.toml")], 2, "nobody says `speed`"),
@@ -184,6 +200,68 @@ fn what_is_typed_wrong_says_how_it_is_right() {
         assert!(errors(&output).contains(words), "{args:?}: {}", errors(&output));
         assert!(output.stdout.is_empty());
     }
+}
+
+#[test]
+fn points_are_scored_and_a_line_of_no_meaning_has_no_verdict() {
+    let lines = br#"{"bbox": [10, 20, 30, 40], "img_size": [100, 200], "response": "(0.1, 0.2)"}
+{"bbox": [10, 20, 30, 40], "img_size": [100, 200], "response": "(0.1, 0.3)"}
+{"bbox": [30, 20, 10, 40], "img_size": [100, 200], "response": "(0.1, 0.2)"}
+{"bbox": [10, 20, 30, 40], "img_size": [100, 200], "response": "somewhere"}
+{"bbox": [10, 20, 30, 1e999], "img_size": [100, 200], "response": "(0.1, 0.2)"}
+{"bbox": [10, 20, 30, 40], "img_size": [100, 200], "point": null}
+"#;
+    let output = judge(&["screenspot", "--parser", "seeclick"], lines);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("2 of 6 lines could not be judged, the first of them line 3"));
+    let verdicts = verdicts(&output);
+    for (verdict, expected) in
+        verdicts.iter().zip(["correct", "wrong", "", "wrong_format", "", "wrong_format"])
+    {
+        match expected {
+            "" => assert_eq!(verdict.as_object().unwrap().len(), 1, "{verdict}"),
+            _ => assert_eq!(verdict, &json!({ "correctness": expected })),
+        }
+    }
+    assert!(
+        verdicts[2]["error"].as_str().unwrap().starts_with("line 3: `bbox` is swapped"),
+        "{}",
+        verdicts[2]
+    );
+    assert!(verdicts[4]["error"].as_str().unwrap().starts_with("line 5: it is no JSON"), "{}", verdicts[4]);
+}
+
+#[test]
+fn metrics_come_behind_the_last_row_and_only_of_all_rows() {
+    let row = |correctness: &str| {
+        format!(
+            "{{\"group\": \"CAD\", \"platform\": \"windows\", \"application\": \"autocad\", \"instruction_style\": \
+             \"instruction\", \"gt_type\": \"positive\", \"ui_type\": \"text\", \"correctness\": \"{correctness}\"}}\n"
+        )
+    };
+    let rows = row("correct") + &row("wrong_format");
+    let output = judge(&["screenspot-pro-metrics"], rows.as_bytes());
+    assert!(output.status.success(), "{}", errors(&output));
+    let said = verdicts(&output);
+    assert_eq!(said.len(), 1);
+    let all = json!({
+        "num_correct_action": 1, "num_total": 2, "wrong_format_num": 1, "action_acc": 0.5, "text_acc": 0.5, "icon_acc": null,
+    });
+    assert_eq!(said[0]["overall"], all);
+    assert_eq!(said[0]["leaderboard_simple_style"], json!({ "group:CAD": all }));
+
+    // A row that cannot be read, in words or as JSON, would make the denominators too small.
+    for broken in [row("right"), "{\n".to_owned()] {
+        let output = judge(&["screenspot-pro-metrics"], (rows.clone() + &broken).as_bytes());
+        assert_eq!(output.status.code(), Some(1));
+        let said = verdicts(&output);
+        assert_eq!(said.len(), 2);
+        assert!(said[0]["error"].as_str().unwrap().starts_with("line 3: "), "{}", said[0]);
+        assert!(said[1]["error"].as_str().unwrap().contains("there are no metrics"), "{}", said[1]);
+    }
+    let output = judge(&["screenspot-pro-metrics"], b"");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("there is no row"), "{}", errors(&output));
 }
 
 /// The verdict on one answer, with this reward of one's own.

@@ -1,7 +1,8 @@
 //! `vigorl judge NAME`: one verdict a line, in the order of the lines.
 //!
 //! Invariants: as many verdicts come out as lines go in, unless the judge answers after the last one; a line that cannot be
-//! judged says so in its place and changes nothing for the others; memory holds one line.
+//! judged says so in its place and changes nothing for the others; a judge that answers after the last one knows how many
+//! there were; memory holds one line.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read as _};
@@ -9,7 +10,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use vigorl_judges::{JUDGES, Lines, Mode, Named, Rewards, RewardsConfig, find};
+use vigorl_judges::scoring::Parser;
+use vigorl_judges::{Choices, JUDGES, Lines, Mode, Named, Rewards, RewardsConfig, find};
 
 use crate::args::JudgeArgs;
 use crate::commands::{Form, pretty};
@@ -25,7 +27,7 @@ pub(crate) fn judge(args: &JudgeArgs, form: Form) -> anyhow::Result<Ending> {
         terminal::data(&list(form));
         return Ok(Ending::Done);
     };
-    let mut judge = open(name, args.mode.as_deref())?;
+    let mut judge = open(name, args)?;
     let mut lines = Input::open(&args.file)?;
     let (mut n_refused, mut first_refused) = (0_u64, 0);
     while let Some(line) = lines.next()? {
@@ -42,13 +44,17 @@ pub(crate) fn judge(args: &JudgeArgs, form: Form) -> anyhow::Result<Ending> {
             return Ok(Ending::Done);
         }
     }
-    if let Some(said) = judge.end() {
-        is_written(&said);
+    let end = judge.end(n_refused);
+    let said = end.clone().unwrap_or_else(|why| Some(json!({ "error": why })));
+    // Again, the terminal knows whether that was written.
+    if said.is_some_and(|said| !is_written(&said)) {
+        return Ok(Ending::Done);
     }
     if n_refused > 0 {
         let n = lines.n;
         anyhow::bail!("{n_refused} of {n} lines could not be judged, the first of them line {first_refused}");
     }
+    end.map_err(anyhow::Error::msg)?;
     Ok(Ending::Done)
 }
 
@@ -60,11 +66,15 @@ pub(crate) fn rewards_config(path: &Path) -> anyhow::Result<RewardsConfig> {
 }
 
 /// Whoever judges: one of this program's, or what a file of rewards says.
-fn open(name: &str, mode: Option<&str>) -> anyhow::Result<Box<dyn Lines>> {
+fn open(name: &str, JudgeArgs { mode, parser, .. }: &JudgeArgs) -> anyhow::Result<Box<dyn Lines>> {
     let path = Path::new(name);
+    let has_no_parsers = || Err(usage(format!("`{name}` has no parsers: leave out --parser")));
     if path.extension().is_some_and(|extension| extension == "toml") {
         if mode.is_some() {
             return Err(usage(format!("`{name}` names the mode itself: leave out --mode")));
+        }
+        if parser.is_some() {
+            return has_no_parsers();
         }
         let config = rewards_config(path)?;
         let rewards = Rewards::try_new(&config).map_err(|error| usage(format!("`{name}`: {error}")))?;
@@ -77,11 +87,15 @@ fn open(name: &str, mode: Option<&str>) -> anyhow::Result<Box<dyn Lines>> {
             names()
         ))
     })?;
-    let mode = mode.and_then(|mode| Mode::NAMED.into_iter().find(|(known, ..)| *known == mode));
     if mode.is_some() && !named.has_modes() {
         return Err(usage(format!("`{name}` has no modes: leave out --mode")));
     }
-    Ok(named.open(mode.map(|(_, mode, _)| mode)))
+    if parser.is_some() && !named.has_parsers() {
+        return has_no_parsers();
+    }
+    let mode = mode.as_ref().and_then(|mode| Mode::NAMED.into_iter().find(|(known, ..)| known == mode));
+    let parser = parser.as_deref().and_then(Parser::named);
+    Ok(named.open(Choices { mode: mode.map(|(_, mode, _)| mode), parser }))
 }
 
 /// The verdict on a line, or why there is none.
@@ -169,18 +183,23 @@ fn skip_line(source: &mut impl BufRead) -> io::Result<()> {
     }
 }
 
-/// All judges, and what the modes do.
+/// All judges, what the modes do, and what the parsers read.
 fn list(form: Form) -> String {
     if form == Form::Json {
         let judges = JUDGES.iter().map(|named| {
             let Named { name, about, input, output, .. } = named;
-            json!({ "name": name, "about": about, "input": input, "output": output, "modes": named.has_modes() })
+            let (modes, parsers) = (named.has_modes(), named.has_parsers());
+            json!({
+                "name": name, "about": about, "input": input, "output": output, "modes": modes, "parsers": parsers,
+            })
         });
         let modes = Mode::NAMED.map(|(name, mode, about)| {
             let differences: &[&str] = if mode == Mode::Fixed { &Mode::DIFFERENCES } else { &[] };
             json!({ "name": name, "about": about, "differences": differences })
         });
-        return pretty(&json!({ "judges": judges.collect::<Vec<_>>(), "modes": modes }));
+        let parsers = Parser::NAMED.map(|(name, _, about)| json!({ "name": name, "about": about }));
+        let judges: Vec<Value> = judges.collect();
+        return pretty(&json!({ "judges": judges, "modes": modes, "parsers": parsers }));
     }
     let mut lines = Vec::new();
     for Named { name, about, input, output, .. } in &JUDGES {
@@ -192,5 +211,6 @@ fn list(form: Form) -> String {
     let differences =
         Mode::DIFFERENCES.iter().enumerate().map(|(idx, what)| format!("    {}. {what}", idx + 1));
     lines.extend(differences);
+    lines.extend(Parser::NAMED.map(|(name, _, about)| format!("--parser {name}\n    {about}")));
     lines.join("\n")
 }

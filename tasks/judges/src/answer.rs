@@ -4,10 +4,11 @@
 //! unless a function says otherwise.
 //! Source: grounded-rl@e7970c0, as summarised in the specification's sections 3.1 and 3.3 to 3.5.
 
-use crate::python::{skip_digits, skip_spaces};
+use crate::python::{skip_digits, skip_spaces, strip};
 use crate::reward::Mode;
 
-const ANSWER: &str = "<answer>";
+/// The tag behind which an answer stands.
+pub(crate) const ANSWER: &str = "<answer>";
 const END_ANSWER: &str = "</answer>";
 const THINK: &str = "<think>";
 const END_THINK: &str = "</think>";
@@ -43,6 +44,19 @@ pub(crate) fn in_any_case(text: &str) -> Option<&str> {
     let inner = &text[start..];
     let end = inner.match_indices('<').find(|(at, _)| tag_at(&inner[*at..], "/answer>").is_some())?;
     Some(&inner[..end.0])
+}
+
+/// What the evaluation of the reference takes for the final answer: what stands behind the first `<answer>`, up to the next
+/// `</answer>`, or all of it where that does not come.
+/// Source: the specification's section 1.9.
+pub(crate) fn final_answer(text: &str) -> Option<&str> {
+    let (_, inner) = text.split_once(ANSWER)?;
+    Some(strip(inner.split_once(END_ANSWER).map_or(inner, |(inner, _)| inner)))
+}
+
+/// Whether both tags of thoughts are somewhere in a text.
+pub(crate) fn has_thoughts(text: &str) -> bool {
+    text.contains(THINK) && text.contains(END_THINK)
 }
 
 /// What is left behind `<` and this name in whatever letters, as Python's `re.IGNORECASE` compares them.
@@ -147,6 +161,13 @@ mod tests {
         assert_eq!(first("<answer>a\rb\u{2028}</answer>", Mode::Reference), Some("a\rb\u{2028}"));
         assert_eq!(first("<answer>a<answer>b</answer>", Mode::Reference), Some("a<answer>b"));
         assert_eq!(first("<answer>a\n<answer>b</answer>", Mode::Reference), Some("b"));
+    }
+
+    #[test]
+    fn a_final_answer_need_not_end() {
+        assert_eq!(final_answer("a <answer>\u{a0}b\nc \n</answer> d</answer>"), Some("b\nc"));
+        assert_eq!(final_answer("<answer> b <answer>"), Some("b <answer>"));
+        assert_eq!(final_answer("b</answer>"), None);
     }
 
     #[test]

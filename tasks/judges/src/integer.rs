@@ -167,7 +167,8 @@ impl Number {
         }
     }
 
-    fn to_float(&self) -> f64 {
+    /// As a float; a whole number beyond every float is infinite.
+    pub(crate) fn to_float(&self) -> f64 {
         match self {
             Self::Whole(whole) => whole.to_float(),
             Self::Float(float) => *float,

@@ -1,8 +1,10 @@
-//! What an answer is worth: the rewards of the reference, their repaired forms, mixtures of them, and rewards of one's own.
+//! What an answer is worth: the rewards of the reference, their repaired forms, mixtures of them, rewards of one's own, and
+//! the verdicts of benchmarks.
 //!
 //! Start reading here:
 //! - [`Reward`]: the functions of the reference, each in two modes ([`Mode`])
 //! - [`Judgement`] and [`Mixture`]: what was said about an answer, and the number that is made of it
+//! - [`scoring`]: the published rules of benchmarks: verdicts, parsers, metrics, and whether a printed row can be true
 //! - [`JUDGES`]: the home of every judge that reads lines and writes verdicts
 //! - [`own`]: rewards by a command or an address, the only part that talks to anything
 //!
@@ -19,10 +21,11 @@ pub mod own;
 mod python;
 mod record;
 mod reward;
+pub mod scoring;
 mod toolcall;
 mod turns;
 
 pub use config::{CLAUSES, ConfigError, ENVIRONMENT, InWorld, OwnConfig, Rewards, RewardsConfig};
-pub use home::{JUDGES, Lines, Named, find};
+pub use home::{Choices, JUDGES, Lines, Named, find};
 pub use record::{Entry, Judgement, Mixture, Said, Unrewarded, Verification};
 pub use reward::{Mode, Reward, Worth};

@@ -71,6 +71,27 @@ pub(crate) fn is_finite_float(text: &str) -> bool {
     known && is_even && plain.replace('_', "").parse::<f64>().is_ok_and(f64::is_finite)
 }
 
+/// What `float` makes of digits, a sign and a point. A number beyond every other one is infinite, as in Python.
+pub(crate) fn float(text: &str) -> Option<f64> {
+    plain_number(text)?.parse().ok()
+}
+
+/// Every `-?\d+\.?\d*` of a text, from left to right.
+pub(crate) fn numbers_in(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| digit(c).is_some()) {
+        // A minus belongs to the number behind it, if no number before has taken it: none ends with one.
+        let start = if rest[..at].ends_with('-') { at - 1 } else { at };
+        let behind = skip_digits(&rest[at..]).unwrap_or_default();
+        let behind =
+            behind.strip_prefix('.').map_or(behind, |fraction| skip_digits(fraction).unwrap_or(fraction));
+        found.push(&rest[start..rest.len() - behind.len()]);
+        rest = behind;
+    }
+    found
+}
+
 /// Digits in groups that single `_` part.
 pub(crate) fn is_digits(text: &str) -> bool {
     text.split('_').all(|group| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit()))
@@ -110,6 +131,24 @@ mod tests {
     fn finite_numbers_only() {
         assert!(["5", "5.", ".5", "1e3", "-1_0.5"].into_iter().all(is_finite_float));
         assert!(!["", ".", "nan", "inf", "1e999", "1_.5", "0x1", "1 2"].into_iter().any(is_finite_float));
+    }
+
+    #[test]
+    fn numbers_are_found_as_the_pattern_finds_them() {
+        for (text, expected) in [
+            ("(0.5, 0.25)", &["0.5", "0.25"][..]),
+            ("5-3", &["5", "-3"]),
+            ("1.2.3", &["1.2", "3"]),
+            ("1. -.5 --7", &["1.", "5", "-7"]),
+            ("1e3", &["1", "3"]),
+            ("\u{2212}5,\u{665}.\u{665}", &["5", "\u{665}.\u{665}"]),
+            ("- 5", &["5"]),
+            ("none", &[]),
+        ] {
+            assert_eq!(numbers_in(text), expected, "{text:?}");
+        }
+        assert_eq!(["1.", "-0.5", "\u{665}.5"].map(float), [1.0, -0.5, 5.5].map(Some));
+        assert_eq!(float(&"9".repeat(400)), Some(f64::INFINITY));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The JSON of a tool call, as Python's `json.loads` reads it, as far as its coordinate goes.
 //!
-//! Invariant: exactly those texts are accepted that Python reads as an object whose `arguments.coordinate` is a list of two
-//! whole numbers (in mode `fixed`, of two finite numbers). Of a repeated key the last one counts; `NaN` and `Infinity` are
-//! numbers; whole numbers have any size up to Python's limit.
+//! Invariant: exactly those texts are accepted that Python reads as an object whose `arguments.coordinate` is a list of the
+//! numbers that are asked for: two whole ones, in mode `fixed` two finite ones, or any. Of a repeated key the last one
+//! counts; `NaN` and `Infinity` are numbers; whole numbers have any size up to Python's limit.
 
 use crate::integer::{Integer, Number};
 use crate::python::MAX_DIGITS;
@@ -13,14 +13,6 @@ const MAX_DEPTH: usize = 990;
 
 /// The coordinate of a tool call.
 pub(crate) fn coordinate(json: &str, mode: Mode) -> Option<[Number; 2]> {
-    let mut reader = Reader { text: json, depth: 0 };
-    reader.skip_spaces();
-    let call = reader.value()?;
-    reader.skip_spaces();
-    if !reader.text.is_empty() {
-        return None;
-    }
-    let Json::List(items) = call.get("arguments")?.get("coordinate")? else { return None };
     let number = |item: &Json| match item {
         Json::Whole(whole) => Some(Number::Whole(whole.clone())),
         Json::Float(float) if mode == Mode::Fixed && float.is_finite() => Some(Number::Float(*float)),
@@ -28,8 +20,35 @@ pub(crate) fn coordinate(json: &str, mode: Mode) -> Option<[Number; 2]> {
         Json::Bool(value) => Some(Number::Whole(Integer::of_digits(if *value { "1" } else { "0" }, 10))),
         _ => None,
     };
-    match items.as_slice() {
+    match items(json)?.as_slice() {
         [x, y] => Some([number(x)?, number(y)?]),
+        _ => None,
+    }
+}
+
+/// The numbers of a tool call's coordinate as floats, however many there are. `NaN` and `Infinity` are floats; a whole number
+/// beyond every float is none, because Python cannot divide it.
+pub(crate) fn floats(json: &str) -> Option<Vec<f64>> {
+    let number = |item: &Json| match item {
+        Json::Whole(whole) => Some(Number::Whole(whole.clone()).to_float()).filter(|float| float.is_finite()),
+        Json::Float(float) => Some(*float),
+        Json::Bool(value) => Some(f64::from(*value)),
+        _ => None,
+    };
+    items(json)?.iter().map(number).collect()
+}
+
+/// What stands in the list `arguments.coordinate`.
+fn items(json: &str) -> Option<Vec<Json>> {
+    let mut reader = Reader { text: json, depth: 0 };
+    reader.skip_spaces();
+    let mut call = reader.value()?;
+    reader.skip_spaces();
+    if !reader.text.is_empty() {
+        return None;
+    }
+    match call.take("arguments")?.take("coordinate")? {
+        Json::List(items) => Some(items),
         _ => None,
     }
 }
@@ -46,9 +65,11 @@ enum Json {
 }
 
 impl Json {
-    fn get(&self, key: &str) -> Option<&Json> {
+    /// Takes the last value of a key out of an object.
+    fn take(&mut self, key: &str) -> Option<Json> {
         let Self::Object(entries) = self else { return None };
-        entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
+        let at = entries.iter().rposition(|(name, _)| name == key)?;
+        Some(entries.swap_remove(at).1)
     }
 }
 
@@ -297,5 +318,18 @@ mod tests {
             let json = call(&format!("{{\"coordinate\": {pair}}}"));
             assert!(coordinate(&json, Mode::Fixed).is_none(), "{json}");
         }
+    }
+
+    #[test]
+    fn floats_are_as_many_as_there_are() {
+        let read = |list: &str| floats(&call(&format!("{{\"coordinate\": {list}}}")));
+        assert_eq!(read("[1, 2.5, true, -0]"), Some(vec![1.0, 2.5, 1.0, 0.0]));
+        assert_eq!(read("[]"), Some(vec![]));
+        assert!(read("[NaN, -Infinity]").unwrap().iter().all(|float| !float.is_finite()));
+        assert_eq!(read("[1e999, 2]"), Some(vec![f64::INFINITY, 2.0]));
+        for list in ["[\"1\", 2]", "[[1], 2]", "[null, 2]", "\"12\"", "{\"x\": 1}"] {
+            assert_eq!(read(list), None, "{list}");
+        }
+        assert_eq!(read(&format!("[{}, 2]", "9".repeat(400))), None);
     }
 }

@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
 
 use serde::Deserialize;
-use vigorl_judges::{Mode, Reward};
+use serde_json::Value;
+use vigorl_judges::scoring::Parser;
+use vigorl_judges::{Choices, Mode, Reward, find};
 
 #[derive(Debug, Deserialize)]
 struct Vector {
@@ -52,5 +54,42 @@ fn generated_answers_are_worth_what_python_says() {
     for vector in &vectors {
         vector.check(Mode::Reference, vector.reference);
         vector.check(Mode::Fixed, vector.fixed);
+    }
+}
+
+/// A line of a judge of benchmarks, with its verdict, or with the key that its error names.
+#[derive(Debug, Deserialize)]
+struct Scored {
+    judge: String,
+    parser: Option<String>,
+    line: Value,
+    verdict: Option<Value>,
+    error: Option<String>,
+}
+
+impl Scored {
+    #[track_caller]
+    fn check(&self) {
+        let parser = self.parser.as_deref().map(|name| Parser::named(name).unwrap());
+        let mut judge = find(&self.judge).unwrap().open(Choices { parser, mode: None });
+        match (judge.line(&self.line), &self.verdict, &self.error) {
+            (Ok(Some(said)), Some(verdict), None) => assert_eq!(said, *verdict, "{self:#?}"),
+            (Err(why), None, Some(key)) => assert!(why.contains(&format!("`{key}")), "{why}\n{self:#?}"),
+            (said, ..) => panic!("{said:?}\n{self:#?}"),
+        }
+    }
+}
+
+/// The committed lines of judges of benchmarks. `vectors.jsonl` was written by hand from the specification; `generated.jsonl`
+/// by `reference/screenspot.py`, which computes with fractions and reads formats with Python's own patterns.
+#[test]
+fn lines_of_benchmarks_have_their_verdicts() {
+    for (text, n) in [
+        (include_str!("../../../fixtures/scoring/vectors.jsonl"), 47),
+        (include_str!("../../../fixtures/scoring/generated.jsonl"), 540),
+    ] {
+        let lines: Vec<Scored> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), n);
+        lines.iter().for_each(Scored::check);
     }
 }
