@@ -1242,7 +1242,7 @@ pub(crate) struct PolicyArgs {
     #[arg(long, value_name = "on|off", num_args = 0..=1, default_missing_value = "on", value_parser = ["on", "off"])]
     pub(crate) constrain: Option<String>,
     /// Reduce larger screenshots and crops to this many pixels: fewer visual tokens, so less time and memory, but
-    /// small things blur; `locate -v` and `doctor` say what it saves [default: by checkpoint]
+    /// small things blur; `locate -v` and `doctor` say what it saves [default: by preset or checkpoint]
     #[arg(long, value_name = "N")]
     pub(crate) max_pixels: Option<u64>,
     /// Turns at most, the answer included; 1 forbids zooming [default: by preset]

@@ -37,9 +37,12 @@ pub(crate) struct LoadedPolicy {
 
 /// Loads the policy that the settings name.
 pub(crate) fn load(settings: &Settings) -> anyhow::Result<LoadedPolicy> {
-    let checkpoint = open(&source(&settings.model)?)?;
+    let mut checkpoint = open(&source(&settings.model)?)?;
     let spoken_to = checkpoint.spoken_to()?;
     let preset = preset(settings, spoken_to.as_ref())?;
+    if let Some(limits) = preset.pixels {
+        checkpoint.processor = checkpoint.processor.with_limits(limits)?;
+    }
     let policy = engine_of(checkpoint, settings)?;
     let maps = confidence::of_policy(policy.checkpoint())?;
     let policy = Kept { policy, calls: None };
@@ -274,6 +277,13 @@ fn preset(settings: &Settings, spoken_to: Option<&SpokenTo>) -> anyhow::Result<P
     };
     preset = preset.seeing(spoken_to.and_then(|spoken_to| spoken_to.max_image_pixels));
     if let Some(max_turns) = settings.max_turns {
+        if max_turns > 1 && !preset.can_zoom() {
+            return Err(usage(format!(
+                "{}: the preset `{}` answers in one turn and never zooms; leave it out, or set it to 1",
+                settings.origin_of("max_turns"),
+                preset.name
+            )));
+        }
         allow_turns(&mut preset, max_turns);
     }
     preset.constrain = settings.constrain;

@@ -111,6 +111,26 @@ fn a_preset_that_asks_for_text_gets_its_text() {
 }
 
 #[test]
+fn a_grounder_is_shown_what_its_makers_show_and_answers_in_one_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    page(192, 160).save(folder.path().join("page.png")).unwrap();
+    let json = |more: &[&str]| -> serde_json::Value {
+        let output = locate(folder.path(), "page.png", &[&["--json", "--preset", "gta1"], more].concat());
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    // By its own file, `nano` would see 80x64.
+    let shown = json(&[]);
+    assert_eq!(shown["seen"]["size"], serde_json::json!([192, 160]));
+    assert_eq!(shown["model"]["max_pixels"], 4_096 * 2_160);
+    assert_eq!(shown["turns"].as_array().unwrap().len(), 1);
+    assert_eq!(json(&["--max-pixels", "6400"])["seen"]["size"], serde_json::json!([80, 64]));
+    let output = locate(folder.path(), "page.png", &["--preset", "gta1", "--max-turns", "3"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("--max-turns: the preset `gta1` answers in one turn"), "{said}");
+}
+
+#[test]
 fn an_overlay_that_cannot_be_written_is_said_before_anything_is_loaded() {
     let folder = tempfile::tempdir().unwrap();
     page(192, 160).save(folder.path().join("page.png")).unwrap();

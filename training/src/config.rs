@@ -436,8 +436,15 @@ impl SftConfig {
         check.positive("run.checkpoint_every", self.run.checkpoint_every as f64)?;
         check.positive("policy.crop_offset_px", self.policy.crop_offset_px.into())?;
         check.positive("policy.crop_side_px", self.policy.crop_side_px.into())?;
-        if Preset::named(&self.policy.preset).is_none() {
-            check.fail("policy.preset", self.policy.preset.clone(), "the name of a preset")?;
+        let wanted = match Preset::named(&self.policy.preset) {
+            None => Some("the name of a preset"),
+            Some(preset) if !preset.answer_form.has_protocol_tags() => {
+                Some("a preset of ViGoRL, of Qwen2.5-VL or of `nano`: lessons are written in their tags")
+            }
+            Some(_) => None,
+        };
+        if let Some(wanted) = wanted {
+            check.fail("policy.preset", self.policy.preset.clone(), wanted)?;
         }
         check.optimizer(&self.optimizer)?;
         check.not_negative("loss.number_sigma_min_px", self.loss.number_sigma_min_px)?;
@@ -624,6 +631,11 @@ mod tests {
         refused("vocab_size = 0", "vocab_size = 9", &["init.new.text.vocab_size", "tokenizer"]);
         refused("gaze_layer = 2", "gaze_layer = 4", &["loss.gaze_layer", "a layer of the decoder"]);
         refused("preset = \"nano\"", "preset = \"mini\"", &["policy.preset", "mini", "name of a preset"]);
+        refused(
+            "preset = \"nano\"",
+            "preset = \"gta1\"",
+            &["policy.preset", "gta1", "written in their tags"],
+        );
         refused("pages = 2", "pages = 0", &["stage[0].mix[0].pages", "above 0"]);
     }
 

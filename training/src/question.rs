@@ -426,8 +426,7 @@ struct Dialog<'a> {
 
 impl<'a> Dialog<'a> {
     fn open(author: &'a Author<'a>, asked: Asked<'_>) -> Self {
-        let (image, read) = (author.view.image().clone(), author.view.texts_written(asked.read));
-        let opening = author.preset.opening_with(image, asked, &read);
+        let opening = author.preset.opening_in(author.view, asked);
         Self { author, messages: opening.messages, lessons: Vec::new(), crops: Vec::new(), says_point: false }
     }
 

@@ -224,8 +224,15 @@ impl<'a> Table<'a> {
         let start = |viewport| browser::start_at(settings, viewport, device_pixel_ratio);
         let mut driver = evaluation.viewport().map(start).transpose()?;
         let by_itself = if args.is_practice() { TurnsArg::Both } else { TurnsArg::Multi };
+        let never_zooms = eyes.policy().is_some_and(|policy| !policy.preset.can_zoom());
         let wanted: &[Mode] = match args.turns.unwrap_or(by_itself) {
             _ if eyes.policy().is_none() => &[Mode::Reading],
+            TurnsArg::Multi | TurnsArg::Both if never_zooms && args.turns.is_some() => {
+                return Err(usage(
+                    "--turns: the preset of this model answers in one turn and never zooms; leave it out, or choose single",
+                ));
+            }
+            _ if never_zooms => &[Mode::SingleTurn],
             TurnsArg::Multi => &[Mode::MultiTurn],
             TurnsArg::Single => &[Mode::SingleTurn],
             TurnsArg::Both => &[Mode::MultiTurn, Mode::SingleTurn],

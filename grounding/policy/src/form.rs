@@ -5,13 +5,14 @@
 //! alone decide.
 //!
 //! The form is narrower than the grammar, which reads whatever a policy wrote: it is what the weights were trained
-//! to write (specification, section 1.1). One thought, then one action; coordinates are whole numbers. In a thought
-//! everything may be said but the other tags.
+//! to write (specification, section 1.1). One thought, if the family thinks, then one action; coordinates are whole
+//! numbers. In a thought everything may be said but the other tags.
 
 use std::borrow::Cow;
 
+use crate::acts::{CALL, Part, WORDS, filled, point_in_form};
 use crate::grammar::AnswerForm;
-use crate::preset::{AnswerKind, Preset, Turns};
+use crate::preset::{AnswerKind, Preset};
 use crate::view::View;
 use crate::wire::{ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, TOOL_CALL_CLOSE, TOOL_CALL_OPEN};
 
@@ -24,6 +25,8 @@ pub struct TurnForm {
     pub may_zoom: bool,
     /// What is answered.
     pub answer: AnswerKind,
+    /// How a point is written as the answer.
+    pub written: AnswerForm,
     /// The first number of a coordinate is below this, and the second below that.
     pub below: [u32; 2],
 }
@@ -35,7 +38,7 @@ pub enum Opening {
     Thought,
     /// Behind `<answer>`, which was said for the policy.
     Answer,
-    /// With a point as the answer, without tags.
+    /// With a point as the answer, without a thought.
     Bare,
 }
 
@@ -58,35 +61,6 @@ pub enum Next {
     /// Nothing: the turn is complete.
     End,
 }
-
-/// A piece of the form behind the thought.
-#[derive(Debug, Clone, Copy)]
-enum Part {
-    Text(&'static str),
-    /// A whole number, along this axis.
-    Number(usize),
-    /// Words, and the closing tag.
-    Words,
-}
-
-// The tests hold these to what the grammar prints.
-const CALL: [Part; 5] = [
-    Part::Text("\n<tool_call>\n{\"name\": \"search_coordinate\", \"arguments\": {\"coordinate\": ["),
-    Part::Number(0),
-    Part::Text(", "),
-    Part::Number(1),
-    Part::Text("]}}\n</tool_call>"),
-];
-const POINT: [Part; 5] = [
-    Part::Text("\n<answer> ("),
-    Part::Number(0),
-    Part::Text(", "),
-    Part::Number(1),
-    Part::Text(") </answer>"),
-];
-const WORDS: [Part; 2] = [Part::Text("\n<answer>"), Part::Words];
-const BARE_POINT: [Part; 5] =
-    [Part::Text("("), Part::Number(0), Part::Text(", "), Part::Number(1), Part::Text(")")];
 
 /// Stands before the text of a turn whose answer was opened for the policy.
 const OPENED: &str = "\n<answer>";
@@ -123,11 +97,16 @@ impl TurnForm {
     pub fn of_turn(preset: &Preset, view: &View, forced: bool) -> Option<Self> {
         let opening = match (forced, preset.answer_form) {
             (true, _) => Opening::Answer,
-            (false, AnswerForm::Tagged) => Opening::Thought,
-            (false, AnswerForm::Bare) => Opening::Bare,
+            (false, AnswerForm::Tagged | AnswerForm::PointsJson) => Opening::Thought,
+            (false, _) => Opening::Bare,
         };
-        let may_zoom = preset.turns == Turns::Multi && opening == Opening::Thought;
-        let form = Self { opening, may_zoom, answer: preset.answer_kind, below: view.written_below() };
+        let form = Self {
+            opening,
+            may_zoom: preset.zooms() && opening == Opening::Thought,
+            answer: preset.answer_kind,
+            written: if forced { AnswerForm::Tagged } else { preset.answer_form },
+            below: view.written_below(),
+        };
         (opening != Opening::Bare || form.answer == AnswerKind::Point).then_some(form)
     }
 
@@ -164,7 +143,7 @@ impl TurnForm {
             return Next::Free;
         }
         let closing = overlap(rest, " </think>");
-        let literals = self.acts().iter().filter_map(|parts| match stand(parts, "", self.below) {
+        let literals = self.acts().filter_map(|parts| match stand(parts, "", self.below) {
             Stand::Literal(text, then) => Some((text, then)),
             _ => None,
         });
@@ -209,28 +188,26 @@ impl TurnForm {
     }
 
     fn acts_allow(&self, acts: &str) -> bool {
-        self.acts().iter().any(|parts| !matches!(stand(parts, acts, self.below), Stand::Outside))
+        self.acts().any(|parts| !matches!(stand(parts, acts, self.below), Stand::Outside))
     }
 
     /// Whether the turn may end behind `said`: also behind an answer in words that was not closed.
     pub fn may_end(&self, said: &str) -> bool {
         let Split::Act(acts) = self.split(said) else { return false };
-        self.acts().iter().any(|parts| {
+        self.acts().any(|parts| {
             matches!(stand(parts, &acts, self.below), Stand::Complete | Stand::Words(WordsStand::Said))
         })
     }
 
     /// The longest text that a turn in haste still has to say.
     pub fn longest_ending(&self) -> String {
-        let [x, y] = self.below.map(|below| below.saturating_sub(1));
+        let last = self.below.map(|below| below.saturating_sub(1));
+        let point = filled(point_in_form(self.written), last);
         match (self.opening, self.may_zoom) {
-            (Opening::Bare, _) => format!("({x}, {y})"),
-            (Opening::Answer, _) => format!(" ({x}, {y}) {ANSWER_CLOSE}"),
-            (Opening::Thought, false) => format!(" {THINK_CLOSE}\n{ANSWER_OPEN} ({x}, {y}) {ANSWER_CLOSE}"),
-            (Opening::Thought, true) => {
-                let Part::Text(open) = CALL[0] else { unreachable!("a call begins with its literal") };
-                format!(" {THINK_CLOSE}{open}{x}, {y}]}}}}\n{TOOL_CALL_CLOSE}")
-            }
+            (Opening::Bare, _) => point,
+            (Opening::Answer, _) => point.strip_prefix(OPENED).unwrap_or(&point).to_owned(),
+            (Opening::Thought, false) => format!(" {THINK_CLOSE}{point}"),
+            (Opening::Thought, true) => format!(" {THINK_CLOSE}{}", filled(&CALL, last)),
         }
     }
 
@@ -238,18 +215,17 @@ impl TurnForm {
     pub fn is_protocol_char(c: char) -> bool {
         let of_parts =
             |parts: &[Part]| parts.iter().any(|part| matches!(part, Part::Text(text) if text.contains(c)));
-        c.is_ascii_digit() || THINK_OPEN.contains(c) || of_parts(&CALL) || of_parts(&POINT)
+        let mut points = AnswerForm::ALL.into_iter().map(point_in_form);
+        c.is_ascii_digit() || THINK_OPEN.contains(c) || of_parts(&CALL) || points.any(of_parts)
     }
 
     /// The actions that the turn may end in, as they are written.
-    fn acts(&self) -> &'static [&'static [Part]] {
-        match (self.opening, self.answer, self.may_zoom) {
-            (Opening::Bare, ..) => &[&BARE_POINT],
-            (Opening::Answer, AnswerKind::Point, _) | (_, AnswerKind::Point, false) => &[&POINT],
-            (Opening::Answer, AnswerKind::Text, _) | (_, AnswerKind::Text, false) => &[&WORDS],
-            (Opening::Thought, AnswerKind::Point, true) => &[&CALL, &POINT],
-            (Opening::Thought, AnswerKind::Text, true) => &[&CALL, &WORDS],
-        }
+    fn acts(&self) -> impl Iterator<Item = &'static [Part]> {
+        let answer = match self.answer {
+            AnswerKind::Point => point_in_form(self.written),
+            AnswerKind::Text => &WORDS,
+        };
+        self.may_zoom.then_some(CALL.as_slice()).into_iter().chain([answer])
     }
 
     /// Thought and action of the text of a turn.
@@ -379,8 +355,15 @@ mod tests {
     use super::*;
     use crate::grammar::{Action, Coordinate, Reply, parse};
 
-    const ZOOMING: TurnForm =
-        TurnForm { opening: Opening::Thought, may_zoom: true, answer: AnswerKind::Point, below: [192, 160] };
+    const ZOOMING: TurnForm = TurnForm {
+        opening: Opening::Thought,
+        may_zoom: true,
+        answer: AnswerKind::Point,
+        written: AnswerForm::Tagged,
+        below: [192, 160],
+    };
+    const BARE: TurnForm =
+        TurnForm { opening: Opening::Bare, may_zoom: false, written: AnswerForm::Bare, ..ZOOMING };
 
     fn answering(opening: Opening, answer: AnswerKind) -> TurnForm {
         TurnForm { opening, may_zoom: false, answer, ..ZOOMING }
@@ -417,8 +400,11 @@ mod tests {
             (TurnForm { answer: AnswerKind::Text, ..ZOOMING }, zoom),
             (answering(Opening::Answer, AnswerKind::Point), tail(&answer)),
             (answering(Opening::Answer, AnswerKind::Text), tail(&words)),
-            (answering(Opening::Bare, AnswerKind::Point), at.to_string()),
-        ] {
+            (BARE, at.to_string()),
+        ]
+        .into_iter()
+        .chain(other_families())
+        {
             for end in 0..=text.len() {
                 let said = &text[..end];
                 assert!(form.allows("", said), "{said:?}");
@@ -438,6 +424,22 @@ mod tests {
         }
     }
 
+    /// A turn that may end in no other way than with a point written so, and one such turn.
+    fn other_families() -> Vec<(TurnForm, String)> {
+        let forms = AnswerForm::ALL.into_iter().filter(|written| !written.has_protocol_tags());
+        let turn = |written| {
+            let point = filled(point_in_form(written), [100, 7]);
+            match written {
+                AnswerForm::PointsJson => {
+                    let form = TurnForm { written, ..answering(Opening::Thought, AnswerKind::Point) };
+                    (form, format!("<think> red (3, 4) </think>{point}"))
+                }
+                _ => (TurnForm { written, ..BARE }, point),
+            }
+        };
+        forms.map(turn).collect()
+    }
+
     #[test]
     fn literals_come_where_nothing_else_may() {
         check_literal(ZOOMING, "", "<think>");
@@ -452,13 +454,30 @@ mod tests {
         check_literal(ZOOMING, "<think> a </think>\n<tool_call>", &format!("\n{call}"));
         check_literal(answering(Opening::Thought, AnswerKind::Point), "<think>a</think>", "\n<answer> (");
         check_literal(answering(Opening::Answer, AnswerKind::Point), "", " (");
-        check_literal(answering(Opening::Bare, AnswerKind::Point), "", "(");
-        check_next(answering(Opening::Bare, AnswerKind::Point), "(1, 2)", &Next::End);
+        check_literal(BARE, "", "(");
+        check_next(BARE, "(1, 2)", &Next::End);
+    }
+
+    #[test]
+    fn other_families_are_held_to_their_own_form() {
+        for (form, turn) in other_families() {
+            let ending = form.longest_ending();
+            assert!(parse(&ending, form.written).action != parse(&turn, form.written).action, "{ending}");
+            let last = Some(Coordinate { x: 191.0, y: 159.0 });
+            let reply = parse(&ending.replace(" </think>", "<think> </think>"), form.written);
+            assert!(matches!(&reply.action, Action::Answer { point, .. } if *point == last), "{ending}");
+        }
+        let pair = TurnForm { written: AnswerForm::Pair, ..BARE };
+        check_literal(pair, "(12", ",");
+        assert!(!pair.allows("(12", ", "));
+        let click = TurnForm { written: AnswerForm::Click, ..BARE };
+        check_literal(click, "", "Action: click(point='<point>");
+        assert!(!click.allows("", "<think>"));
     }
 
     #[test]
     fn numbers_are_those_of_the_screenshot() {
-        let form = answering(Opening::Bare, AnswerKind::Point);
+        let form = BARE;
         for said in ["(", "(1", "(19", "(16, ", "(16, 15"] {
             check_next(form, said, &Next::Choice);
         }
@@ -556,10 +575,14 @@ mod tests {
             );
             let single = read(answering(Opening::Thought, AnswerKind::Point), AnswerForm::Tagged);
             assert!(matches!(single, Action::Answer { point: Some(_), .. }), "{single:?}");
-            let bare = read(answering(Opening::Bare, AnswerKind::Point), AnswerForm::Bare);
+            let bare = read(BARE, AnswerForm::Bare);
             assert!(matches!(bare, Action::Answer { point: Some(_), .. }), "{bare:?}");
             let words = read(answering(Opening::Thought, AnswerKind::Text), AnswerForm::Tagged);
             assert!(matches!(words, Action::Answer { .. }), "{words:?}");
+            for (form, _) in other_families() {
+                let other = read(form, form.written);
+                assert!(matches!(other, Action::Answer { point: Some(_), .. }), "{other:?}");
+            }
         }
     }
 }

@@ -9,10 +9,15 @@
 //! - a thought without a closing tag ends where an answer or a tool call begins.
 //!
 //! We differ in one way: tags inside a closed thought are text of the thought.
+//!
+//! Families that know nothing of this protocol ([`AnswerForm::has_protocol_tags`]) say their answer behind the last
+//! thought, or at once.
 
 use std::fmt;
 use std::ops::Range;
 
+pub use crate::answer::AnswerForm;
+use crate::answer::{coordinates_in, of_json};
 use crate::wire::{
     ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, TOOL_CALL_CLOSE, TOOL_CALL_OPEN, ZOOM_TOOL,
 };
@@ -47,15 +52,6 @@ impl WrittenThought {
         let text = text.trim().to_owned();
         Self { points: coordinates_in(&text), text }
     }
-}
-
-/// How a final answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnswerForm {
-    /// Inside `<answer>` tags.
-    Tagged,
-    /// A completion without any tag is the answer itself: models that were not trained on the protocol.
-    Bare,
 }
 
 /// What a turn does.
@@ -155,7 +151,8 @@ impl Reply {
     pub fn answer(thought: &str, answer: &str) -> Self {
         let text = answer.trim().to_owned();
         assert!(!text.is_empty(), "an answer has text");
-        let action = Action::Answer { point: coordinate_alone(&text), text, form: AnswerForm::Tagged };
+        let form = AnswerForm::Tagged;
+        let action = Action::Answer { point: form.point_in(&text), text, form };
         Self { thoughts: vec![WrittenThought::new(thought)], action }
     }
 }
@@ -177,7 +174,7 @@ impl fmt::Display for Reply {
             Action::Answer { text, form: AnswerForm::Tagged, .. } => {
                 write!(f, "{ANSWER_OPEN} {text} {ANSWER_CLOSE}")
             }
-            Action::Answer { text, form: AnswerForm::Bare, .. } => f.write_str(text),
+            Action::Answer { text, .. } => f.write_str(text),
             Action::Malformed { .. } => Ok(()),
         }
     }
@@ -222,6 +219,31 @@ struct Layout {
 
 impl Layout {
     fn of(text: &str, form: AnswerForm) -> Self {
+        if form.has_protocol_tags() {
+            Self::in_protocol(text, form)
+        } else {
+            Self::behind_thoughts(text, form)
+        }
+    }
+
+    fn behind_thoughts(text: &str, form: AnswerForm) -> Self {
+        let mut layout = Self { thoughts: Vec::new(), tool_call: None, answer: None, form };
+        let mut at = 0;
+        while let Some((tag, open)) = first_of(text, at, &[THINK_OPEN]) {
+            let inner = open + tag.len();
+            let Some(len) = text[inner..].find(THINK_CLOSE) else {
+                layout.thoughts.push(inner..text.len());
+                return layout;
+            };
+            layout.thoughts.push(inner..inner + len);
+            at = inner + len + THINK_CLOSE.len();
+        }
+        at += form.lead(&text[at..]);
+        layout.answer = (!text[at..].trim().is_empty()).then_some(at..text.len());
+        layout
+    }
+
+    fn in_protocol(text: &str, form: AnswerForm) -> Self {
         let mut layout =
             Self { thoughts: Vec::new(), tool_call: None, answer: None, form: AnswerForm::Tagged };
         let mut at = 0;
@@ -268,7 +290,7 @@ fn answer_action(inner: &str, form: AnswerForm) -> Result<Action, Malformed> {
     if text.is_empty() {
         return Err(Malformed::EmptyAnswer);
     }
-    Ok(Action::Answer { text: text.to_owned(), point: coordinate_alone(text), form })
+    Ok(Action::Answer { text: text.to_owned(), point: form.point_in(text), form })
 }
 
 fn zoom_target(json: &str) -> Result<Coordinate, Malformed> {
@@ -276,49 +298,7 @@ fn zoom_target(json: &str) -> Result<Coordinate, Malformed> {
         serde_json::from_str(json.trim()).map_err(|_| Malformed::ToolCallNotJson)?;
     let coordinate = call["arguments"]["coordinate"].as_array().map(Vec::as_slice);
     let Some([x, y]) = coordinate else { return Err(Malformed::ToolCallWithoutCoordinate) };
-    match (x.as_f64(), y.as_f64()) {
-        (Some(x), Some(y)) if x.is_finite() && y.is_finite() => Ok(Coordinate { x, y }),
-        _ => Err(Malformed::ToolCallWithoutCoordinate),
-    }
-}
-
-/// The whole of `text` as `(x, y)`, `[x, y]` or `x, y`: what the reference's judge takes for a point.
-fn coordinate_alone(text: &str) -> Option<Coordinate> {
-    let inner = |open, close| text.strip_prefix(open)?.strip_suffix(close);
-    let pair = inner('(', ')').or_else(|| inner('[', ']')).unwrap_or(text);
-    let (coordinate, rest) = number_pair(pair)?;
-    rest.trim_start().is_empty().then_some(coordinate)
-}
-
-/// Every `(x, y)` in `text`.
-fn coordinates_in(text: &str) -> Vec<Coordinate> {
-    text.match_indices('(')
-        .filter_map(|(open, _)| {
-            let (coordinate, rest) = number_pair(&text[open + 1..])?;
-            rest.trim_start().starts_with(')').then_some(coordinate)
-        })
-        .collect()
-}
-
-/// Two numbers with a comma between them at the start of `text`, and what follows.
-fn number_pair(text: &str) -> Option<(Coordinate, &str)> {
-    let (x, rest) = number(text)?;
-    let (y, rest) = number(rest.trim_start().strip_prefix(',')?)?;
-    Some((Coordinate { x, y }, rest))
-}
-
-/// A finite decimal number, after optional space, and what follows.
-fn number(text: &str) -> Option<(f64, &str)> {
-    let text = text.trim_start();
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let digits = |s: &str| s.bytes().take_while(u8::is_ascii_digit).count();
-    let n_whole = digits(unsigned);
-    let n_fraction = unsigned[n_whole..].strip_prefix('.').map_or(0, |fraction| 1 + digits(fraction));
-    if n_whole == 0 {
-        return None;
-    }
-    let (number, rest) = text.split_at(text.len() - unsigned.len() + n_whole + n_fraction);
-    number.parse().ok().filter(|value: &f64| value.is_finite()).map(|value| (value, rest))
+    of_json(x, y).ok_or(Malformed::ToolCallWithoutCoordinate)
 }
 
 #[cfg(test)]
@@ -449,6 +429,51 @@ mod tests {
         assert_eq!(reply.to_string(), "(10, 20)");
         assert_eq!(parse("<answer>a</answer>", AnswerForm::Bare).action, words("a"));
         malformed("(10, 20)", Malformed::NoAction);
+    }
+
+    #[test]
+    fn other_families_answer_behind_their_thoughts() {
+        let read = |text: &str, form| parse(text, form);
+        let text = "<think> at (9, 9) </think>\n[{\"point_2d\": [3, 4]}]";
+        let reply = read(text, AnswerForm::PointsJson);
+        assert_eq!(
+            reply.thoughts,
+            [WrittenThought { text: "at (9, 9)".to_owned(), points: vec![at(9.0, 9.0)] }]
+        );
+        let answer = Action::Answer {
+            text: "[{\"point_2d\": [3, 4]}]".to_owned(),
+            point: Some(at(3.0, 4.0)),
+            form: AnswerForm::PointsJson,
+        };
+        assert_eq!((&reply.action, reply.to_string()), (&answer, text.to_owned()));
+        // What comes behind the last thought counts, and tags of the protocol are text there.
+        let reply = read("(5,6) <think>a</think> <answer> (3, 4)", AnswerForm::Pair);
+        assert!(
+            matches!(&reply.action, Action::Answer { text, .. } if text == "<answer> (3, 4)"),
+            "{reply:?}"
+        );
+        let reply = read("Thought: I see it.\nAction: click(start_box='(3,4)')", AnswerForm::Click);
+        assert!(
+            matches!(&reply.action, Action::Answer { text, .. } if text == "click(start_box='(3,4)')"),
+            "{reply:?}"
+        );
+        for (text, reason) in [
+            (" \n", Malformed::Empty),
+            ("<think> for ever (3,4)", Malformed::NoAction),
+            ("<think>a</think>\n", Malformed::NoAction),
+        ] {
+            for form in AnswerForm::ALL.into_iter().filter(|form| !form.has_protocol_tags()) {
+                assert_eq!(
+                    read(text, form).action,
+                    Action::Malformed { reason, raw: text.to_owned() },
+                    "{form:?}"
+                );
+            }
+        }
+        assert_eq!(
+            read("Action: ", AnswerForm::Click).action,
+            Action::Malformed { reason: Malformed::NoAction, raw: "Action: ".to_owned() }
+        );
     }
 
     #[test]

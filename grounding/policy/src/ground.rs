@@ -18,9 +18,9 @@ use vigorl_geometry::{Point, Screen};
 
 use crate::crops::{KeptCrop, ShownCrop};
 use crate::grammar::{self, Action, AnswerForm, Coordinate, Malformed, Reply, WrittenThought};
-use crate::preset::{AnswerKind, Conduct, Preset, Search, Turns};
+use crate::preset::{AnswerKind, Conduct, Preset, Search};
 use crate::view::View;
-use crate::wire::{ANSWER_OPEN, FORCED_FINAL_PREFIX, Question, STOP_STRINGS, THINK_CLOSE, THINK_OPEN};
+use crate::wire::{ANSWER_OPEN, FORCED_FINAL_PREFIX, Question, THINK_CLOSE, THINK_OPEN};
 use crate::{Completion, Conversation, Finish, Message, Part, Policy, PolicyError, Role, Sampling, TurnForm};
 
 /// The outcome of one episode.
@@ -179,7 +179,7 @@ fn ground_in(
     sampling: &Sampling,
     observer: &mut dyn GroundObserver,
 ) -> Result<Grounding, PolicyError> {
-    let opening = &preset.opening_with(view.image().clone(), question, &view.texts_written(question.read));
+    let opening = &preset.opening_in(view, question);
     let (branch, turns, search) = (Branch::new(opening), Vec::new(), Searching::new(preset));
     Episode { policy, view, opening, preset, sampling, observer, branch, turns, n_before: 0, search }.go_on()
 }
@@ -200,11 +200,10 @@ pub fn ground_closer<'q>(
     observer: &mut dyn GroundObserver,
 ) -> Result<Grounding, PolicyError> {
     let view = View::new(screenshot, preset.answer_space, preset.max_image_pixels, policy.pixel_budget())?;
-    let question = question.into();
-    let opening = preset.opening_with(view.image().clone(), question, &view.texts_written(question.read));
+    let opening = preset.opening_in(&view, question);
     let mut branch = Branch::new(&opening);
     let mut turns = in_vain.turns;
-    if let (Turns::Multi, Some(place), Some(last)) = (preset.turns, in_vain.answer, turns.last_mut()) {
+    if let (true, Some(place), Some(last)) = (preset.zooms(), in_vain.answer, turns.last_mut()) {
         let at = view.written(place);
         let crop = view.crop(at, preset.crop)?;
         observer.crop_shown(&crop);
@@ -458,7 +457,7 @@ impl Searching {
         let mut sampling = base.clone();
         sampling.max_new_tokens = base.max_new_tokens.min(preset.limits.max_tokens_per_turn);
         sampling.seed = base.seed.wrapping_add(self.n_asked);
-        sampling.stop.extend(STOP_STRINGS.map(str::to_owned));
+        sampling.stop.extend(preset.answer_form.stop_strings().iter().map(ToString::to_string));
         match self.settings {
             _ if forced && preset.conduct == Conduct::Evaluation => sampling.temperature = 0.0,
             Some(search) if self.n_dead_ends > 0 && branch.is_at_opening() => {
@@ -474,7 +473,7 @@ impl Searching {
 /// Whether the coming turn is the last one that the limits allow.
 fn must_answer(preset: &Preset, branch: &Branch, n_tokens: usize) -> bool {
     let limits = preset.limits;
-    preset.turns == Turns::Multi
+    preset.zooms()
         && (branch.n_turns + 1 >= limits.max_turns
             || branch.conversation.images().count() >= limits.max_images
             || n_tokens >= limits.max_response_tokens)
@@ -494,7 +493,7 @@ fn response_tokens(turns: &[Turn], budget: PixelBudget) -> usize {
 }
 
 fn may_continue(preset: &Preset, forced: bool) -> bool {
-    preset.turns == Turns::Multi && !forced
+    preset.zooms() && !forced
 }
 
 fn read_turn(completion: Completion, form: AnswerForm, forced: bool, view: &View) -> (Reply, Turn) {

@@ -3,11 +3,14 @@
 //! Start with [`ground()`]: one instruction on one screenshot, told as the algorithm. Invariant: prompts, turns
 //! and crops are made by the same functions for demo, evaluation and training.
 
+mod acts;
+mod answer;
 mod conversation;
 mod crops;
 mod form;
 pub mod grammar;
 mod ground;
+mod grounders;
 mod policy;
 mod preset;
 pub mod resize;
@@ -26,7 +29,7 @@ pub use ground::{GroundObserver, Grounding, Thought, Turn, ground, ground_closer
 pub use policy::{
     Ask, Asks, Completion, Finish, HeldToForm, ManyTokenStream, Policy, PolicyError, Sampling, TokenStream,
 };
-pub use preset::{AnswerKind, Conduct, ImageGap, Limits, Preset, Query, Search, Turns};
+pub use preset::{AnswerKind, Conduct, ImageGap, Limits, PixelLimits, Preset, Query, Search, Turns};
 pub use scripted::{ScriptBreaksForm, ScriptExhausted, ScriptedPolicy};
 pub use shared::{PolicyEnded, SharedPolicy, share};
 pub use spoken_to::SpokenTo;

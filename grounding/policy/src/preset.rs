@@ -10,8 +10,8 @@ use image::RgbImage;
 
 use crate::crops::{Border, CropSettings, ShownCrop};
 use crate::grammar::AnswerForm;
-use crate::view::AnswerSpace;
-use crate::wire::{Dot, Observation, Question, WrittenText, web_action_query};
+use crate::view::{AnswerSpace, View};
+use crate::wire::{Dot, Observation, Question, WrittenText, filled_in, web_action_query};
 use crate::{Conversation, Message, Part, Role};
 
 /// Whether the policy may zoom.
@@ -41,6 +41,18 @@ pub enum Query {
     Description,
     /// The instruction as the objective of [`web_action_query`], and what was done before as its previous actions.
     Objective,
+    /// The words of a family around the instruction: `{instruction}`, and `{width}` and `{height}` of what the network
+    /// sees, are filled in.
+    Words(&'static str),
+}
+
+/// How many pixels of an image the network is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PixelLimits {
+    /// Smaller images are enlarged.
+    pub min: u64,
+    /// Larger images are reduced.
+    pub max: u64,
 }
 
 /// What stands between the image and the question.
@@ -120,12 +132,15 @@ pub struct Preset {
     pub query: Query,
     /// What stands between image and question.
     pub after_image: ImageGap,
-    /// The task prompt, where the checkpoint's own template has none.
+    /// The task prompt, where the checkpoint's own template has none; filled in as [`Query::Words`] is.
     pub system: Option<String>,
     /// When the episode ends.
     pub limits: Limits,
     /// Larger screenshots are resized before they are shown.
     pub max_image_pixels: u64,
+    /// What the processor is held to where a family is evaluated with other limits than its checkpoint's own file says.
+    /// Whoever loads the checkpoint obeys; points are right whatever limits are used.
+    pub pixels: Option<PixelLimits>,
     /// Whether its turns are held to their form ([`TurnForm`](crate::TurnForm)); without, they are sampled freely,
     /// as in the reference.
     pub constrain: bool,
@@ -144,13 +159,18 @@ element and nothing else, written as (x, y).";
 
 impl Preset {
     /// The names of all presets.
-    pub const NAMES: [&str; 7] = [
+    pub const NAMES: [&str; 12] = [
         "web-grounding",
         "web-grounding-multiturn",
         "web-action",
         "visual-search",
         "spatial",
         "qwen2.5-vl",
+        "gta1",
+        "ui-tars-1.5",
+        "infigui-g1",
+        "holo1.5",
+        "gui-g2",
         "nano",
     ];
 
@@ -163,6 +183,11 @@ impl Preset {
             "visual-search" => Self::visual_search(),
             "spatial" => Self::spatial(),
             "qwen2.5-vl" => Self::qwen2_5_vl(),
+            "gta1" => Self::gta1(),
+            "ui-tars-1.5" => Self::ui_tars_1_5(),
+            "infigui-g1" => Self::infigui_g1(),
+            "holo1.5" => Self::holo1_5(),
+            "gui-g2" => Self::gui_g2(),
             "nano" => Self::nano(),
             _ => return None,
         })
@@ -175,6 +200,8 @@ impl Preset {
             let has = |part: &str| component.contains(part);
             let mut preset = if component == "nano" || component.starts_with("nano-") {
                 Self::nano()
+            } else if let Some(grounder) = Self::of_grounder(&component) {
+                grounder
             } else if has("qwen2.5-vl") {
                 Self::qwen2_5_vl()
             } else if !has("vigorl") {
@@ -221,6 +248,7 @@ impl Preset {
                 max_response_tokens: 4096,
             },
             max_image_pixels: MAX_IMAGE_PIXELS,
+            pixels: None,
             constrain: false,
             search: None,
             conduct: Conduct::Evaluation,
@@ -305,6 +333,16 @@ impl Preset {
         self
     }
 
+    /// Whether it asks for zooms: a family that has no way to write one never does, whatever its turns are.
+    pub fn zooms(&self) -> bool {
+        self.turns == Turns::Multi && self.can_zoom()
+    }
+
+    /// Whether it has a way to write a zoom, so that more turns than one mean something to it.
+    pub fn can_zoom(&self) -> bool {
+        self.answer_form.has_protocol_tags()
+    }
+
     /// The same policy without zooms: a single-turn policy as it is, a multi-turn one made to answer at once.
     pub fn without_zooms(mut self) -> Self {
         if self.turns == Turns::Multi {
@@ -315,7 +353,7 @@ impl Preset {
 
     /// Whether the first turn is the last one.
     pub fn is_single_turn(&self) -> bool {
-        self.turns == Turns::Single || self.limits.max_turns <= 1
+        !self.zooms() || self.limits.max_turns <= 1
     }
 
     /// The same for episodes that are learned from: what is sampled is the policy's own choice, so nothing is held to a form,
@@ -324,19 +362,28 @@ impl Preset {
         Self { constrain: false, search: None, conduct: Conduct::Rollout, ..self }
     }
 
-    /// The conversation that opens an episode: the task prompt, if any, then the image and the question.
+    /// The conversation that opens an episode: the task prompt, if any, then the image and the question. An image that the
+    /// network sees as it is, or the sizes in a family's words are wrong: [`Self::opening_in`] knows what it sees.
     pub fn opening<'q>(&self, image: Arc<RgbImage>, question: impl Into<Question<'q>>) -> Conversation {
-        self.opening_with(image, question, &[])
+        let seen = image.dimensions();
+        self.opened(image, seen, question.into(), &[])
     }
 
-    /// The same with texts that stand on the screen, in the numbers that the policy writes.
-    pub fn opening_with<'q>(
+    /// The same about a screenshot as `view` shows it, with the texts that were read on it in the numbers that the policy
+    /// writes.
+    pub fn opening_in<'q>(&self, view: &View, question: impl Into<Question<'q>>) -> Conversation {
+        let (question, seen) = (question.into(), view.seen());
+        let read = view.texts_written(question.read);
+        self.opened(view.image().clone(), (seen.width, seen.height), question, &read)
+    }
+
+    fn opened(
         &self,
         image: Arc<RgbImage>,
-        question: impl Into<Question<'q>>,
+        seen: (u32, u32),
+        asked: Question<'_>,
         read: &[WrittenText],
     ) -> Conversation {
-        let asked = question.into();
         let gap = match self.after_image {
             ImageGap::Newline => "\n",
             ImageGap::Nothing => "",
@@ -345,9 +392,11 @@ impl Preset {
             Query::Instruction => asked.in_words(read),
             Query::Description => format!("Description: {}", asked.in_words(read)),
             Query::Objective => web_action_query(asked.instruction, asked.earlier),
+            Query::Words(words) => filled_in(words, &asked.in_words(read), seen),
         };
         let parts = vec![Part::Image(image), Part::Text(format!("{gap}{question}"))];
-        let system = self.system.iter().map(|prompt| Message::text(Role::System, prompt));
+        let system =
+            self.system.iter().map(|prompt| Message::text(Role::System, filled_in(prompt, "", seen)));
         let messages = system.chain([Message { role: Role::User, parts }]).collect();
         Conversation { messages, forced_prefix: None }
     }
@@ -388,10 +437,28 @@ mod tests {
         check("gsarch/ViGoRL-Multiturn-7b-Visual-Search", Some("visual-search"));
         check("gsarch/ViGoRL-7b-Spatial", Some("spatial"));
         check("Qwen/Qwen2.5-VL-3B-Instruct", Some("qwen2.5-vl"));
+        check("Salesforce/GTA1-7B-2507", Some("gta1"));
+        check("ByteDance-Seed/UI-TARS-1.5-7B", Some("ui-tars-1.5"));
+        check("InfiX-ai/InfiGUI-G1-3B", Some("infigui-g1"));
+        check("Hcompany/Holo1.5-7B", Some("holo1.5"));
+        check("/cache/models--inclusionAI--GUI-G2-7B/snapshots/0123", Some("gui-g2"));
         check("nano", Some("nano"));
         check("/models/nano/ViGoRL-3b-Spatial/snapshots/0123", Some("spatial"));
         check("/models/nano-2/", Some("nano"));
         check("/home/spatial/llama", None);
+    }
+
+    #[test]
+    fn relatives_that_are_spoken_to_otherwise_choose_none() {
+        // Qwen2-VL on a grid of 1,000, a thinking agent, other architectures.
+        for name in [
+            "ByteDance-Seed/UI-TARS-7B-DPO",
+            "InfiX-ai/InfiGUI-R1-3B",
+            "Hcompany/Holo1-7B",
+            "Hcompany/Holo2-4B",
+        ] {
+            check(name, None);
+        }
     }
 
     #[test]

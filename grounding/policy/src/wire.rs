@@ -154,3 +154,42 @@ pub fn web_action_query(objective: &str, previous_actions: &[String]) -> String 
         previous_actions.iter().zip(1..).map(|(action, n)| format!("{n}. {action}")).collect();
     format!("OBJECTIVE: {objective}\n\nPREVIOUS ACTIONS: \n{}\n\nIMAGE:\n", numbered.join("\n"))
 }
+
+/// `words` with what stands for the instruction and for the size that the network sees; what is filled in is not looked at
+/// again, whatever it says.
+pub(crate) fn filled_in(words: &str, instruction: &str, (width, height): (u32, u32)) -> String {
+    let values = [
+        ("{instruction}", instruction.to_owned()),
+        ("{width}", width.to_string()),
+        ("{height}", height.to_string()),
+    ];
+    let (mut out, mut rest) = (String::with_capacity(words.len() + instruction.len()), words);
+    while let Some(open) = rest.find('{') {
+        let (before, tail) = rest.split_at(open);
+        out.push_str(before);
+        match values.iter().find_map(|(name, value)| Some((value, tail.strip_prefix(name)?))) {
+            Some((value, behind)) => {
+                out.push_str(value);
+                rest = behind;
+            }
+            None => {
+                out.push('{');
+                rest = &tail[1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_family_left_open_is_filled_in() {
+        let said =
+            filled_in("{{width}}x{height} {\"a\": {instruction}} {", "the {width} {instruction}", (640, 480));
+        assert_eq!(said, "{640}x480 {\"a\": the {width} {instruction}} {");
+    }
+}

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use image::RgbImage;
 use vigorl_geometry::fit::PixelBudget;
 use vigorl_geometry::{Point, Rect};
-use vigorl_policy::grammar::{Coordinate, Reply};
+use vigorl_policy::grammar::{AnswerForm, Coordinate, Reply};
 use vigorl_policy::wire::FORCED_FINAL_PREFIX;
 use vigorl_policy::{
     AnswerKind, AnswerSpace, Completion, Conversation, Finish, GroundObserver, Grounding, Limits, Malformed,
@@ -84,8 +84,13 @@ fn turns_are_held_to_their_form_where_the_preset_says_so() {
     let (held, asked) = play(&Preset { constrain: true, ..three_turns() }, &replies);
     assert_eq!((held.answer, held.turns.len()), (free.answer, 3));
     let forms: Vec<TurnForm> = asked.asked().iter().map(|(_, sampling)| sampling.form.unwrap()).collect();
-    let opening =
-        TurnForm { opening: Opening::Thought, may_zoom: true, answer: AnswerKind::Point, below: [640, 480] };
+    let opening = TurnForm {
+        opening: Opening::Thought,
+        may_zoom: true,
+        answer: AnswerKind::Point,
+        written: AnswerForm::Tagged,
+        below: [640, 480],
+    };
     let forced = TurnForm { opening: Opening::Answer, may_zoom: false, ..opening };
     assert_eq!(forms, [opening, opening, forced]);
     // In pixels of what it sees, and on the grid.

@@ -10,7 +10,7 @@ use vigorl_policy::grammar::{Action, AnswerForm, Coordinate, Reply, answer_range
 use vigorl_policy::wire::Dot;
 use vigorl_policy::{AnswerSpace, Border, CropSettings, Preset, Sampling, ScriptedPolicy, Search, ground};
 
-const FRAGMENTS: [&str; 48] = [
+const FRAGMENTS: [&str; 60] = [
     "<think>",
     "</think>",
     "<answer>",
@@ -59,6 +59,18 @@ const FRAGMENTS: [&str; 48] = [
     "🦀",
     "\u{0}",
     "click [12]",
+    "Action:",
+    "Thought: ",
+    "click(",
+    "<point>",
+    "</point>",
+    "12 34",
+    "start_box='(12,34)'",
+    "[12,34,56,78]",
+    "{\"action\": \"click_absolute\", \"x\": 12, \"y\": 34}",
+    "{\"x\": -1e308, \"y\": ",
+    "[{\"point_2d\": [12, 34]}]",
+    "\"point_2d\": ",
 ];
 
 fn soup(rng: &mut StdRng) -> String {
@@ -118,7 +130,10 @@ fn check_grammar(text: &str, form: AnswerForm) -> Reply {
     assert!(points.into_iter().all(|point| point.x.is_finite() && point.y.is_finite()), "{text:?}");
     let located = answer_range(text, form).map(|range| text[range].to_owned());
     match &reply.action {
-        Action::Answer { text: answer, .. } => assert_eq!(located.as_ref(), Some(answer), "{text:?}"),
+        Action::Answer { text: answer, point, .. } => {
+            assert_eq!(located.as_ref(), Some(answer), "{text:?}");
+            assert!(point.is_none_or(|point| point.x.is_finite() && point.y.is_finite()), "{text:?}");
+        }
         Action::Zoom(point) => assert!(point.x.is_finite() && point.y.is_finite(), "{text:?}"),
         Action::Malformed { raw, .. } => assert_eq!(raw, text),
     }
@@ -129,9 +144,14 @@ fn check_grammar(text: &str, form: AnswerForm) -> Reply {
 fn any_completion_parses_and_prints_stably() {
     let mut rng = StdRng::seed_from_u64(2);
     let (mut n_answers, mut n_zooms, mut n_malformed) = (0, 0, 0);
+    let mut n_points = [0; AnswerForm::ALL.len()];
     for _ in 0..150_000 {
         let text = any_completion(&mut rng);
-        check_grammar(&text, AnswerForm::Bare);
+        for form in AnswerForm::ALL.into_iter().filter(|form| *form != AnswerForm::Tagged) {
+            let reply = check_grammar(&text, form);
+            let has_point = matches!(&reply.action, Action::Answer { point: Some(_), .. });
+            n_points[form as usize] += usize::from(has_point);
+        }
         match check_grammar(&text, AnswerForm::Tagged).action {
             Action::Answer { .. } => n_answers += 1,
             Action::Zoom(_) => n_zooms += 1,
@@ -140,6 +160,7 @@ fn any_completion_parses_and_prints_stably() {
     }
     // The generator reaches every outcome often enough to mean something.
     assert!(n_answers.min(n_zooms).min(n_malformed) > 5_000, "{n_answers} {n_zooms} {n_malformed}");
+    assert!(n_points.iter().skip(1).all(|n| *n > 20), "{n_points:?}");
 }
 
 #[test]
@@ -152,9 +173,10 @@ fn no_point_outside_the_screenshot_leaves_an_episode() {
     let mut n_answers = 0;
     for episode in 0..40_000 {
         let answer_space = [AnswerSpace::Image, AnswerSpace::Resized, AnswerSpace::Thousand][episode % 3];
+        let answer_form = AnswerForm::ALL[episode / 6 % AnswerForm::ALL.len()];
         // Every other episode searches: up to five branches of four turns and a forced answer.
         let search = episode.is_multiple_of(2).then_some(Search { temperature: 1.0, samples: 3, checks: 2 });
-        let preset = Preset { crop, answer_space, search, ..Preset::nano() };
+        let preset = Preset { crop, answer_space, answer_form, search, ..Preset::nano() };
         let n_replies = if search.is_some() { 21 } else { 4 };
         let mut policy = ScriptedPolicy::new((0..n_replies).map(|_| any_completion(&mut rng)));
         let grounding = ground(&mut policy, &screenshot, "it", &preset, &sampling, &mut ()).unwrap();

@@ -175,12 +175,18 @@ impl<'a> Hold<'a> {
 
 #[cfg(test)]
 mod tests {
+    use vigorl_policy::grammar::AnswerForm;
     use vigorl_policy::{AnswerKind, Opening};
 
     use super::*;
 
-    const FORM: TurnForm =
-        TurnForm { opening: Opening::Thought, may_zoom: true, answer: AnswerKind::Point, below: [640, 480] };
+    const FORM: TurnForm = TurnForm {
+        opening: Opening::Thought,
+        may_zoom: true,
+        answer: AnswerKind::Point,
+        written: AnswerForm::Tagged,
+        below: [640, 480],
+    };
 
     fn tokenizers() -> Vec<Tokenizer> {
         let folder = |name: &str| {

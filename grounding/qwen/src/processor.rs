@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use vigorl_geometry::fit::{FitError, PixelBudget, smart_resize};
+use vigorl_policy::PixelLimits;
 use vigorl_policy::resize::{Filter, resize};
 
 use crate::config::MAX_SIDE;
@@ -146,6 +147,14 @@ impl Processor {
             return Err(EngineError::TooFewPixels { max_pixels, side });
         }
         Ok(Self { max_pixels, min_pixels: self.min_pixels.min(max_pixels), ..self.clone() })
+    }
+
+    /// The same processor with the limits that a family is evaluated with.
+    ///
+    /// # Errors
+    /// As [`Self::with_max_pixels`].
+    pub fn with_limits(&self, limits: PixelLimits) -> Result<Self, EngineError> {
+        Self { min_pixels: limits.min, ..self.clone() }.with_max_pixels(limits.max)
     }
 
     /// Visual tokens of an image that is `width` x `height` pixels after the resize.

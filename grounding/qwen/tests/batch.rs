@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::thread;
 
 use image::{Rgb, RgbImage};
+use vigorl_policy::grammar::AnswerForm;
 use vigorl_policy::wire::STOP_STRINGS;
 use vigorl_policy::{
     AnswerKind, Completion, Conversation, Finish, Grounding, Message, Opening, Part, Policy, PolicyError,
@@ -17,8 +18,13 @@ use vigorl_policy::{
 };
 use vigorl_qwen::{Engine, LoadOptions, ModelSource, WeightFormat};
 
-const FORM: TurnForm =
-    TurnForm { opening: Opening::Thought, may_zoom: true, answer: AnswerKind::Point, below: [192, 160] };
+const FORM: TurnForm = TurnForm {
+    opening: Opening::Thought,
+    may_zoom: true,
+    answer: AnswerKind::Point,
+    written: AnswerForm::Tagged,
+    below: [192, 160],
+};
 
 fn load(source: &ModelSource, format: WeightFormat) -> Engine {
     Engine::load(source, &LoadOptions { format, ..LoadOptions::default() }).unwrap()

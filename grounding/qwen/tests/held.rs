@@ -20,8 +20,13 @@ use vigorl_qwen::{Engine, LoadOptions, ModelSource};
 
 use crate::support::{nano, uncached_logprobs};
 
-const FORM: TurnForm =
-    TurnForm { opening: Opening::Thought, may_zoom: true, answer: AnswerKind::Point, below: [192, 160] };
+const FORM: TurnForm = TurnForm {
+    opening: Opening::Thought,
+    may_zoom: true,
+    answer: AnswerKind::Point,
+    written: AnswerForm::Tagged,
+    below: [192, 160],
+};
 
 /// Random weights, and a tokenizer that cuts as that of published checkpoints does.
 fn random() -> Engine {
@@ -197,6 +202,21 @@ fn weights_that_drift_always_say_a_turn_that_can_be_read() {
             n_free_malformed += usize::from(find(false).malformed.is_some());
         }
         assert!(n_free_malformed > 5, "it does not drift: {n_free_malformed} of 20");
+    }
+}
+
+#[test]
+fn weights_that_drift_answer_in_the_form_of_any_family() {
+    let mut engine = random();
+    let presets = ["gta1", "ui-tars-1.5", "infigui-g1", "holo1.5", "gui-g2"];
+    for (seed, name) in (0..).zip(presets.iter().cycle().take(10)) {
+        let preset = Preset { constrain: true, ..Preset::named(name).unwrap() };
+        let sampling = Sampling { temperature: 30.0, seed, ..free() };
+        let within =
+            ground(&mut engine, &page(3), "click the red square", &preset, &sampling, &mut ()).unwrap();
+        let said = &within.turns[0].completion;
+        assert!(within.answer.is_some(), "{name}: {}", said.text);
+        assert_eq!(said.finish, Finish::EndOfTurn, "{name}: {}", said.text);
     }
 }
 
