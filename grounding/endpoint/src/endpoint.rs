@@ -98,8 +98,7 @@ impl UnderWay {
     /// Waits for the next answer, for a moment: what is asked meanwhile, and who breaks off, cannot be awaited.
     async fn next(&mut self) -> Option<(usize, Result<Completion, PolicyError>)> {
         let next = tokio::time::timeout(TICK, self.requests.join_next()).await;
-        let Some(joined) = next.ok().flatten() else { return None };
-        match joined {
+        match next.ok().flatten()? {
             Ok((id, brought)) => {
                 let (_, about) = self.waiting.remove(&id)?;
                 Some((id, brought.and_then(|brought| completion(brought, &about)).map_err(PolicyError::from)))

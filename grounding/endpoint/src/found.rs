@@ -42,7 +42,7 @@ pub enum Stops {
     Stripped,
     /// The answer goes on.
     Ignored,
-    /// The server refuses the request.
+    /// The server refuses the request, or the wish to keep such a text.
     Refused,
     /// Nobody can tell, or no answer came.
     #[default]
@@ -131,8 +131,6 @@ pub struct Found {
     pub logprobs: Offer,
     /// What becomes of `stop`.
     pub stops: Stops,
-    /// Whether the server takes the wishes to keep such texts.
-    pub keeps_on_request: bool,
     /// Whether several answers come at once (`n`). They are asked for one by one all the same, each with its own seed.
     pub several: Offer,
     /// Whether the checkpoint's own `repetition_penalty` and `top_k` can be turned off.

@@ -59,7 +59,7 @@ pub(crate) async fn probe(
         courier.with(Patience { limit, n_retries: courier.patience.n_retries.min(1), ..courier.patience });
     probe.pictures(&plain, &mut found).await?;
     found.logprobs = probe.logprobs().await?;
-    (found.stops, found.keeps_on_request) = probe.stops(&plain.text()).await?;
+    found.stops = probe.stops(&plain.text()).await?;
     found.continued = probe.continued(&plain.text()).await?;
     found.several = probe.several().await?;
     found.neutral = probe.neutral(&plain.text()).await?;
@@ -186,22 +186,14 @@ impl Probe<'_> {
         })
     }
 
-    /// Asks the same again, and to stop in the middle of the answer that is known.
-    async fn stops(&self, plain: &str) -> Result<(Stops, bool), EndpointError> {
-        let Some(stop) = middle(plain) else { return Ok((Stops::Unknown, false)) };
+    /// Asks the same again, and to stop in the middle of the answer that is known. A server that refuses the wish to keep that
+    /// text is not asked without: it would strip it in silence at best, and one gets stuck (docs/endpoint.md says which).
+    async fn stops(&self, plain: &str) -> Result<Stops, EndpointError> {
+        let Some(stop) = middle(plain) else { return Ok(Stops::Unknown) };
         let at = plain.find(stop).unwrap_or(0);
-        let stopping = |keeps| -> Result<_, EndpointError> {
-            let mut body = self.words(N_TOKENS)?;
-            stop_at(&mut body, &[stop.to_owned()], keeps);
-            Ok(body)
-        };
-        let mut keeps = true;
-        let mut tried = self.may(stopping(keeps)?).await?;
-        if matches!(tried, Tried::Refused) {
-            keeps = false;
-            tried = self.may(stopping(keeps)?).await?;
-        }
-        let stops = match tried {
+        let mut body = self.words(N_TOKENS)?;
+        stop_at(&mut body, &[stop.to_owned()]);
+        Ok(match self.may(body).await? {
             Tried::Refused => Stops::Refused,
             Tried::Silent => Stops::Unknown,
             Tried::Answered(answer) => match answer.text() {
@@ -213,8 +205,7 @@ impl Probe<'_> {
                 text if text == plain => Stops::Ignored,
                 _ => Stops::Unknown,
             },
-        };
-        Ok((stops, keeps && stops != Stops::Refused))
+        })
     }
 
     /// Has the beginning of the known answer continued: it must go on as it did; where the tokens are cut otherwise, the

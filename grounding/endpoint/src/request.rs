@@ -46,8 +46,7 @@ impl Asking<'_> {
         conversation: &Conversation,
         sampling: &Sampling,
     ) -> Result<(Asked, About), EndpointError> {
-        let Found { continued, logprobs, stops, keeps_on_request, neutral, usage, pictures, .. } =
-            *self.found;
+        let Found { continued, logprobs, stops, neutral, usage, pictures, .. } = *self.found;
         let n_pictures = conversation.images().count();
         if pictures == Pictures::One && n_pictures > 1 {
             return Err(EndpointError::OnePicture { n: n_pictures });
@@ -89,7 +88,7 @@ impl Asking<'_> {
         }
         let ends_itself = stops.are_sent() && !sampling.stop.is_empty();
         if ends_itself {
-            stop_at(&mut body, &sampling.stop, keeps_on_request);
+            stop_at(&mut body, &sampling.stop);
         }
         let about = About {
             stops: sampling.stop.clone(),
@@ -118,13 +117,11 @@ pub(crate) fn draw_freely(body: &mut Map<String, Value>, repetition_penalty: f64
     body.insert("top_k".to_owned(), (-1).into());
 }
 
-/// Ends the answer behind these texts; `keeps` asks two servers in their own words to leave them in it.
-pub(crate) fn stop_at(body: &mut Map<String, Value>, stops: &[String], keeps: bool) {
+/// Ends the answer behind these texts, and asks two servers in their own words to leave them in it.
+pub(crate) fn stop_at(body: &mut Map<String, Value>, stops: &[String]) {
     body.insert("stop".to_owned(), stops.into());
-    if keeps {
-        body.insert("include_stop_str_in_output".to_owned(), true.into());
-        body.insert("no_stop_trim".to_owned(), true.into());
-    }
+    body.insert("include_stop_str_in_output".to_owned(), true.into());
+    body.insert("no_stop_trim".to_owned(), true.into());
 }
 
 /// Appends to the last thing that was said to the policy.

@@ -205,7 +205,6 @@ fn what_a_server_does_with_a_request_is_found_out() {
         continued: Offer::Taken,
         logprobs: Offer::Taken,
         stops: Stops::Kept,
-        keeps_on_request: true,
         several: Offer::Taken,
         neutral: Offer::Taken,
         usage: Offer::Taken,
@@ -229,21 +228,15 @@ fn what_a_server_does_with_a_request_is_found_out() {
     check(Ways { stop: Stop::Named, ..ways() }, Found { stops: Stops::Named, ..all.clone() });
     check(Ways { stop: Stop::Stripped, ..ways() }, Found { stops: Stops::Stripped, ..all.clone() });
     check(Ways { stop: Stop::Ignored, ..ways() }, Found { stops: Stops::Ignored, ..all.clone() });
-    let refused = Found { stops: Stops::Refused, keeps_on_request: false, ..all.clone() };
+    let refused = Found { stops: Stops::Refused, ..all.clone() };
     check(Ways { stop: Stop::Refused, ..ways() }, refused);
     // 64 visual tokens are stated for the larger picture of the two, and 4 for the smaller one.
     let other = VisualTokens::Other { seen: 21, stated: 60 };
     check(Ways { max_visual: 25, ..ways() }, Found { visual_tokens: other, ..all.clone() });
     let uncounted = Found { usage: Offer::Ignored, visual_tokens: VisualTokens::Unknown, ..all.clone() };
     check(Ways { counts: false, ..ways() }, uncounted);
-    let strict = Found {
-        continued: Offer::Refused,
-        neutral: Offer::Refused,
-        keeps_on_request: false,
-        stops: Stops::Named,
-        ..all
-    };
-    check(Ways { is_strict: true, stop: Stop::Named, ..ways() }, strict);
+    let strict = Found { continued: Offer::Refused, neutral: Offer::Refused, stops: Stops::Refused, ..all };
+    check(Ways { is_strict: true, ..ways() }, strict);
 }
 
 #[test]
