@@ -10,6 +10,7 @@ use serde::Serialize;
 use vigorl_agent::{Agent, Decide, Ending, Episode, InOrder, Sighting, Watch, WatchError, run_episode};
 use vigorl_geometry::{DevicePixelRatio, Rect, Screen, Size, Viewport};
 use vigorl_interface::Driver;
+use vigorl_runs::record::EndpointRecord;
 use vigorl_runs::wilson95;
 use vigorl_tasks::{Environment, Failure};
 
@@ -350,6 +351,9 @@ pub struct EvaluationResult {
     pub model: String,
     /// SHA-256 of its weights.
     pub weights_sha256: Option<String>,
+    /// The server that has them, where they are not on this machine: then nothing else is known of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<EndpointRecord>,
     /// The command.
     pub command: String,
     /// The commit of the program.

@@ -246,6 +246,8 @@ pub(crate) struct LocateArgs {
     pub(crate) sureness: SurenessArgs,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) endpoint: EndpointArgs,
 }
 
 /// `vigorl read`
@@ -294,6 +296,8 @@ pub(crate) struct RunArgs {
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) endpoint: EndpointArgs,
     #[command(flatten)]
     pub(crate) browser: BrowserArgs,
     #[command(flatten)]
@@ -383,6 +387,8 @@ pub(crate) struct ReplayArgs {
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
     #[command(flatten)]
+    pub(crate) endpoint: EndpointArgs,
+    #[command(flatten)]
     pub(crate) browser: BrowserArgs,
     #[command(flatten)]
     pub(crate) run: RunDirArgs,
@@ -469,6 +475,8 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
     #[command(flatten)]
+    pub(crate) endpoint: EndpointArgs,
+    #[command(flatten)]
     pub(crate) browser: BrowserArgs,
     #[command(flatten)]
     pub(crate) run: RunDirArgs,
@@ -549,6 +557,7 @@ impl RunArgs {
             sureness: SurenessArgs::default(),
             limits: LimitArgs::default(),
             policy: PolicyArgs::default(),
+            endpoint: EndpointArgs::default(),
             browser: BrowserArgs::default(),
             run: RunDirArgs::default(),
             texts: RecordTextArgs::default(),
@@ -1206,6 +1215,8 @@ pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
     #[command(flatten)]
+    pub(crate) endpoint: EndpointArgs,
+    #[command(flatten)]
     pub(crate) browser: BrowserArgs,
     #[command(flatten)]
     pub(crate) run: RunDirArgs,
@@ -1257,6 +1268,29 @@ pub(crate) struct PolicyArgs {
     /// Whether a zoom's point is marked with a red dot [default: by preset]
     #[arg(long, value_name = "draw|omit", num_args = 0..=1, default_missing_value = "draw", value_parser = ["draw", "omit"])]
     pub(crate) dot: Option<String>,
+}
+
+/// Somebody else's weights.
+#[derive(Debug, Clone, Default, ClapArgs)]
+#[command(next_help_heading = "Endpoint")]
+pub(crate) struct EndpointArgs {
+    /// Ask a model behind this address instead, of a server that speaks OpenAI's chat completions, such as vLLM or SGLang;
+    /// the key, if it wants one, is in OPENAI_API_KEY [default: none]
+    #[arg(long, value_name = "URL", conflicts_with = "model")]
+    pub(crate) base_url: Option<String>,
+    /// Which of the server's models [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) served_model: Option<String>,
+    /// Pixels of a picture that the server shows its model at most; larger ones are reduced here, as its processor would
+    /// [default: by preset]
+    #[arg(long, value_name = "N")]
+    pub(crate) served_max_pixels: Option<u64>,
+    /// Pixels of a picture that the server shows its model at least; smaller ones are enlarged here [default: by preset]
+    #[arg(long, value_name = "N")]
+    pub(crate) served_min_pixels: Option<u64>,
+    /// Longest wait for one whole answer of the server, in seconds [default: 300]
+    #[arg(long, value_name = "SECS")]
+    pub(crate) request_secs: Option<f64>,
 }
 
 /// The hands and the camera.

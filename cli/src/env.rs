@@ -55,6 +55,11 @@ pub(crate) fn is_wayland() -> bool {
         || std::env::var("WAYLAND_DISPLAY").is_ok_and(|display| !display.is_empty())
 }
 
+/// `OPENAI_API_KEY`: what a server wants to see before it answers.
+pub(crate) fn api_key() -> Option<String> {
+    std::env::var("OPENAI_API_KEY").ok().filter(|key| !key.trim().is_empty())
+}
+
 /// A secret of a task, by its own name.
 pub(crate) fn secret(name: &str) -> Option<String> {
     std::env::var(name).ok()

@@ -17,6 +17,18 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// The user broke off what cannot be done by half.
+#[derive(Debug)]
+pub(crate) struct Interrupted(pub(crate) String);
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
 /// How a command ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -50,7 +62,11 @@ pub(crate) fn code(result: anyhow::Result<Ending>) -> ExitCode {
         Ok(Ending::Interrupted) => ExitCode::from(130),
         Err(error) => {
             terminal::error(&chain(&error));
-            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+            ExitCode::from(match error {
+                error if error.is::<Usage>() => 2,
+                error if error.is::<Interrupted>() => 130,
+                _ => 1,
+            })
         }
     }
 }

@@ -12,7 +12,6 @@ use crate::terminal;
 static CANCEL: OnceLock<Cancel> = OnceLock::new();
 
 /// What Ctrl-C sets, for whoever does not come back to look for a while.
-#[cfg_attr(not(feature = "reader"), expect(dead_code, reason = "only a reader is stopped by it"))]
 pub(crate) fn flag() -> &'static AtomicBool {
     CANCEL.get_or_init(Cancel::default).flag()
 }

@@ -29,6 +29,7 @@ mod reading;
 mod record;
 mod running;
 mod secrets;
+mod served;
 mod settings;
 mod suite;
 mod terminal;

@@ -1,4 +1,4 @@
-//! Which eyes: the one place that turns `--model` and its companions into a policy.
+//! Which eyes: the one place that turns `--model` and its companions into a policy, or asks a server in its place.
 
 use std::fmt;
 use std::path::Path;
@@ -7,23 +7,89 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use indicatif::ProgressBar;
 use vigorl_agent::{ConfidenceMap, PolicyEyes};
-use vigorl_geometry::fit::FitError;
-use vigorl_policy::{Preset, Sampling, SpokenTo, Turns, View};
-use vigorl_qwen::{
-    Checkpoint, Engine, LoadOptions, ModelSource, OnQuantized, Place, Processor, WeightFormat,
+use vigorl_geometry::fit::{FitError, PixelBudget};
+use vigorl_policy::{
+    Asks, Completion, Conversation, Policy, PolicyError, Preset, Sampling, SpokenTo, TokenStream, Turns, View,
 };
+use vigorl_qwen::{Checkpoint, Engine, LoadOptions, ModelSource, OnQuantized, Place, WeightFormat};
 use vigorl_rollouts::Kept;
 use vigorl_runs::record::ModelRecord;
 
 use crate::exit::usage;
 use crate::parts::Part;
+use crate::served::{self, Served};
 use crate::settings::{Device, Settings};
 use crate::{confidence, hub, terminal};
+
+/// Who is asked: weights on this machine, or a server.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    Here(Box<Engine>),
+    There(Box<Served>),
+}
+
+impl Asked {
+    fn policy(&self) -> &dyn Policy {
+        match self {
+            Self::Here(engine) => &**engine,
+            Self::There(served) => &served.endpoint,
+        }
+    }
+
+    fn policy_mut(&mut self) -> &mut dyn Policy {
+        match self {
+            Self::Here(engine) => &mut **engine,
+            Self::There(served) => &mut served.endpoint,
+        }
+    }
+
+    /// What it is shown of a picture, whatever limit the user has set.
+    fn own_budget(&self) -> PixelBudget {
+        match self {
+            Self::Here(engine) => engine.own_processor().pixel_budget(),
+            Self::There(served) => served.stated,
+        }
+    }
+
+    fn beside(&self) -> Self {
+        match self {
+            Self::Here(engine) => Self::Here(Box::new(engine.beside())),
+            Self::There(served) => Self::There(Box::new(served.beside())),
+        }
+    }
+}
+
+impl Policy for Asked {
+    fn complete(
+        &mut self,
+        conversation: &Conversation,
+        sampling: &Sampling,
+        stream: &mut TokenStream<'_>,
+    ) -> Result<Completion, PolicyError> {
+        self.policy_mut().complete(conversation, sampling, stream)
+    }
+
+    fn serve<'a>(&mut self, asks: &mut dyn Asks<'a>) {
+        self.policy_mut().serve(asks);
+    }
+
+    fn holds_forms(&self) -> bool {
+        self.policy().holds_forms()
+    }
+
+    fn pixel_budget(&self) -> PixelBudget {
+        self.policy().pixel_budget()
+    }
+
+    fn name(&self) -> &str {
+        self.policy().name()
+    }
+}
 
 /// A policy and how it is spoken to.
 #[derive(Debug)]
 pub(crate) struct LoadedPolicy {
-    pub(crate) policy: Kept<Engine>,
+    pub(crate) policy: Kept<Asked>,
     pub(crate) preset: Preset,
     pub(crate) sampling: Sampling,
     /// What its confidence means.
@@ -32,20 +98,35 @@ pub(crate) struct LoadedPolicy {
     pub(crate) told_texts: bool,
     /// Whether it learned from reward what is right where it is used.
     learned_from_reward: bool,
-    name: String,
+    pub(crate) name: String,
 }
 
 /// Loads the policy that the settings name.
 pub(crate) fn load(settings: &Settings) -> anyhow::Result<LoadedPolicy> {
+    if let Some(url) = settings.base_url() {
+        let (served, preset) = served::load(settings, url)?;
+        let name = served.endpoint.name().to_owned();
+        let policy = Kept { policy: Asked::There(Box::new(served)), calls: None };
+        let (sampling, maps) = (sampling(settings), Vec::new());
+        return Ok(LoadedPolicy {
+            policy,
+            preset,
+            sampling,
+            maps,
+            told_texts: false,
+            learned_from_reward: false,
+            name,
+        });
+    }
     let mut checkpoint = open(&source(&settings.model)?)?;
     let spoken_to = checkpoint.spoken_to()?;
-    let preset = preset(settings, spoken_to.as_ref())?;
+    let preset = preset(settings, spoken_to.as_ref(), &settings.model)?;
     if let Some(limits) = preset.pixels {
         checkpoint.processor = checkpoint.processor.with_limits(limits)?;
     }
-    let policy = engine_of(checkpoint, settings)?;
-    let maps = confidence::of_policy(policy.checkpoint())?;
-    let policy = Kept { policy, calls: None };
+    let engine = engine_of(checkpoint, settings)?;
+    let maps = confidence::of_policy(engine.checkpoint())?;
+    let policy = Kept { policy: Asked::Here(Box::new(engine)), calls: None };
     let told_texts = spoken_to.as_ref().is_some_and(|spoken_to| spoken_to.told_texts);
     let learned_from_reward = spoken_to.is_some_and(|spoken_to| spoken_to.learned_from_reward);
     let (sampling, name) = (sampling(settings), settings.model.clone());
@@ -61,10 +142,9 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    fn of(size: (u32, u32), preset: &Preset, processor: &Processor) -> Result<Self, FitError> {
-        let budget = processor.pixel_budget();
+    fn of(size: (u32, u32), preset: &Preset, budget: PixelBudget) -> Result<Self, FitError> {
         let (width, height) = View::seen_size(size, preset.answer_space, preset.max_image_pixels, budget)?;
-        Ok(Self { width, height, n_tokens: processor.n_tokens(width, height) })
+        Ok(Self { width, height, n_tokens: budget.n_tokens(width, height) })
     }
 }
 
@@ -104,46 +184,45 @@ impl LoadedPolicy {
 
     /// What a record says of it. Asked first, it reads all weights.
     pub(crate) fn record(&self) -> anyhow::Result<ModelRecord> {
-        let checkpoint = self.policy.policy.checkpoint();
+        let (sha256, endpoint) = match &self.policy.policy {
+            Asked::Here(engine) => (Some(engine.checkpoint().weights_sha256()?), None),
+            Asked::There(served) => (None, Some(served.record())),
+        };
         Ok(ModelRecord {
             name: self.name.clone(),
-            sha256: Some(checkpoint.weights_sha256()?),
-            max_pixels: Some(checkpoint.processor.max_pixels),
+            sha256,
+            max_pixels: Some(self.policy.pixel_budget().max_pixels),
             constrained: self.preset.constrain,
+            endpoint,
         })
     }
 
     /// How large a screenshot of `size` is seen.
     pub(crate) fn seen(&self, size: (u32, u32)) -> Result<Seen, FitError> {
-        Seen::of(size, &self.preset, &self.policy.policy.checkpoint().processor)
+        Seen::of(size, &self.preset, self.policy.pixel_budget())
     }
 
     /// The same in words, beside what another `--max-pixels` would give.
     pub(crate) fn describe_seen(&self, size: (u32, u32)) -> Result<String, FitError> {
-        described(
-            size,
-            &self.preset,
-            self.policy.policy.own_processor(),
-            &self.policy.policy.checkpoint().processor,
-        )
+        described(size, &self.preset, self.policy.policy.own_budget(), self.policy.pixel_budget())
     }
 }
 
-/// What `processor` makes of a screenshot, beside what the checkpoint's `own` would; where both are the same, beside
+/// What is made of a screenshot within `budget`, beside what the checkpoint's `own` would be; where both are the same, beside
 /// half as many pixels.
 fn described(
     size: (u32, u32),
     preset: &Preset,
-    own: &Processor,
-    processor: &Processor,
+    own: PixelBudget,
+    budget: PixelBudget,
 ) -> Result<String, FitError> {
-    let seen = Seen::of(size, preset, processor)?;
+    let seen = Seen::of(size, preset, budget)?;
     let (width, height) = size;
     let share = |of: Seen, by: Seen| {
         let share = of.n_tokens as f64 / by.n_tokens.max(1) as f64;
         format!("about {share:.2} times the vision time, if that is proportional to tokens")
     };
-    if processor.max_pixels != own.max_pixels {
+    if budget.max_pixels != own.max_pixels {
         let by_own = Seen::of(size, preset, own)?;
         let of_vision = share(seen, by_own);
         return Ok(format!(
@@ -151,10 +230,10 @@ fn described(
         ));
     }
     let half = u64::from(seen.width) * u64::from(seen.height) / 2;
-    let Ok(reduced) = own.with_max_pixels(half) else {
+    let Some(reduced) = own.with_max_pixels(half) else {
         return Ok(format!("{width}x{height} is seen as {seen}"));
     };
-    let reduced = Seen::of(size, preset, &reduced)?;
+    let reduced = Seen::of(size, preset, reduced)?;
     let of_vision = share(reduced, seen);
     Ok(format!("{width}x{height} is seen as {seen}; with --max-pixels {half} as {reduced}, {of_vision}"))
 }
@@ -208,6 +287,7 @@ pub(crate) fn quantizing() -> (ProgressBar, OnQuantized) {
 
 /// Loads the engine alone.
 pub(crate) fn load_engine(settings: &Settings) -> anyhow::Result<Engine> {
+    settings.needs_weights("this looks into weights")?;
     engine_of(open(&source(&settings.model)?)?, settings)
 }
 
@@ -263,14 +343,17 @@ fn is_hub_name(text: &str) -> bool {
 }
 
 /// The preset of the settings, of the checkpoint, or of its name, with single values replaced.
-fn preset(settings: &Settings, spoken_to: Option<&SpokenTo>) -> anyhow::Result<Preset> {
+pub(crate) fn preset(
+    settings: &Settings,
+    spoken_to: Option<&SpokenTo>,
+    checkpoint: &str,
+) -> anyhow::Result<Preset> {
     let of_checkpoint = spoken_to.map(|spoken_to| &spoken_to.preset);
     let mut preset = match settings.preset.as_ref().or(of_checkpoint) {
         Some(name) => Preset::named(name).with_context(|| format!("there is no preset `{name}`"))?,
-        None => Preset::for_checkpoint(&full_name(&settings.model)).ok_or_else(|| {
+        None => Preset::for_checkpoint(&full_name(checkpoint)).ok_or_else(|| {
             usage(format!(
-                "the name `{}` does not say how this checkpoint is spoken to: add --preset, one of {}",
-                settings.model,
+                "the name `{checkpoint}` does not say how this checkpoint is spoken to: add --preset, one of {}",
                 Preset::NAMES.join(", ")
             ))
         })?,
@@ -323,17 +406,15 @@ fn sampling(settings: &Settings) -> Sampling {
 mod tests {
     use super::*;
 
-    fn published(max_pixels: u64) -> Processor {
-        let json = r#"{"min_pixels": 3136, "max_pixels": 12845056, "patch_size": 14, "merge_size": 2,
-            "temporal_patch_size": 2, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}"#;
-        Processor::from_json(json).unwrap().with_max_pixels(max_pixels).unwrap()
+    fn published(max_pixels: u64) -> PixelBudget {
+        Preset::web_grounding().published_budget().with_max_pixels(max_pixels).unwrap()
     }
 
     #[test]
     fn what_pixels_cost_is_said_in_tokens() {
         let preset = Preset::web_grounding();
         let said = |max_pixels| {
-            described((1280, 800), &preset, &published(12_845_056), &published(max_pixels)).unwrap()
+            described((1280, 800), &preset, published(12_845_056), published(max_pixels)).unwrap()
         };
         let share = "times the vision time, if that is proportional to tokens";
         assert_eq!(

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde_json::json;
+use vigorl_endpoint::{BaseUrl, EndpointError};
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::{AREA_HELP, AllowedWindows, Area};
 use vigorl_policy::wire::Dot;
@@ -18,7 +19,8 @@ use vigorl_tasks::scripted::World;
 use vigorl_webdriver::AllowedHosts;
 
 use crate::args::{
-    BrowserArgs, ComputeArgs, EpisodeArgs, LimitArgs, PolicyArgs, RecordTextArgs, RunDirArgs, SurenessArgs,
+    BrowserArgs, ComputeArgs, EndpointArgs, EpisodeArgs, LimitArgs, PolicyArgs, RecordTextArgs, RunDirArgs,
+    SurenessArgs,
 };
 use crate::confirm::{KINDS_HELP, Kinds};
 use crate::env;
@@ -28,8 +30,13 @@ use crate::exit::usage;
 pub(crate) const PROJECT_FILE: &str = "vigorl.toml";
 
 /// Every setting and its default; without one, the preset or the system decides.
-const TABLE: [(&str, Option<&str>); 32] = [
+const TABLE: [(&str, Option<&str>); 37] = [
     ("model", Some("nano")),
+    ("base_url", None),
+    ("served_model", None),
+    ("served_max_pixels", None),
+    ("served_min_pixels", None),
+    ("request_secs", Some("300")),
     ("preset", None),
     ("dtype", Some("f32")),
     ("device", Some("cpu")),
@@ -155,6 +162,11 @@ impl RecordText {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) model: String,
+    base_url: Option<BaseUrl>,
+    pub(crate) served_model: Option<String>,
+    pub(crate) served_max_pixels: Option<u64>,
+    pub(crate) served_min_pixels: Option<u64>,
+    pub(crate) request_limit: Duration,
     pub(crate) preset: Option<String>,
     pub(crate) dtype: WeightFormat,
     pub(crate) device: Device,
@@ -234,6 +246,18 @@ impl Settings {
         }
         Ok(Self {
             model: r.required("model")?.to_owned(),
+            base_url: r.base_url()?,
+            served_model: r.text("served_model").map(str::to_owned),
+            served_max_pixels: r.optional(
+                "served_max_pixels",
+                "a number of pixels from 1 on",
+                |n: &u64| *n > 0,
+            )?,
+            served_min_pixels: r.optional("served_min_pixels", "a number of pixels", |_: &u64| true)?,
+            request_limit: {
+                let fits = |s: &f64| *s > 0.0 && *s <= 1e6;
+                Duration::from_secs_f64(r.number("request_secs", "a number of seconds above 0", fits)?)
+            },
             preset: r.text("preset").map(str::to_owned),
             dtype: r.one_of_or_former("dtype", &WeightFormat::NAMED, &WeightFormat::FORMERLY)?,
             device: r.one_of("device", &Device::NAMED)?,
@@ -306,6 +330,21 @@ impl Settings {
     /// Whether the value was typed: then it is stronger than a task file.
     pub(crate) fn is_typed(&self, name: &str) -> bool {
         *self.resolved.entry(name).1 == Origin::Flag
+    }
+
+    /// The address of the server that is asked, if one is. A model that was typed is nearer than an address in the environment
+    /// or in a file.
+    pub(crate) fn base_url(&self) -> Option<&BaseUrl> {
+        let is_nearer = self.is_typed("model") && !self.is_typed("base_url");
+        self.base_url.as_ref().filter(|_| !is_nearer)
+    }
+
+    /// Ends as wrong usage where weights are needed and a server is named.
+    pub(crate) fn needs_weights(&self, why: &str) -> anyhow::Result<()> {
+        match self.base_url() {
+            None => Ok(()),
+            Some(_) => Err(usage(format!("{}: {why}: name one with --model", self.origin_of("base_url")))),
+        }
     }
 
     /// Where a value came from, as it is named to people.
@@ -389,6 +428,21 @@ impl Resolved {
 
     fn required(&self, name: &str) -> anyhow::Result<&str> {
         self.text(name).ok_or_else(|| usage(format!("`{name}` has no value")))
+    }
+
+    /// What was typed is not repeated: what is wrong with it may be a secret in it.
+    fn base_url(&self) -> anyhow::Result<Option<BaseUrl>> {
+        let (value, origin) = self.entry("base_url");
+        let wrong = |error: EndpointError| usage(format!("{}: {error}", origin.describe("base_url", value)));
+        let url = value.map(|text| BaseUrl::parse(text).map_err(wrong)).transpose()?;
+        for name in ["served_model", "served_max_pixels", "served_min_pixels", "request_secs"] {
+            if url.is_none() && *self.entry(name).1 == Origin::Flag {
+                let (value, origin) = self.entry(name);
+                let flag = origin.describe(name, value);
+                return Err(usage(format!("{flag} is about a server: name it with --base-url")));
+            }
+        }
+        Ok(url)
     }
 
     fn wrong(&self, name: &str, expected: &str) -> anyhow::Error {
@@ -509,6 +563,16 @@ impl Typed for PolicyArgs {
         add(layer, "crop_offset_px", self.crop_offset_px.as_ref());
         add(layer, "crop_size_px", self.crop_size_px.as_ref());
         add(layer, "dot", self.dot.as_ref());
+    }
+}
+
+impl Typed for EndpointArgs {
+    fn add_to(&self, layer: &mut Layer) {
+        add(layer, "base_url", self.base_url.as_ref());
+        add(layer, "served_model", self.served_model.as_ref());
+        add(layer, "served_max_pixels", self.served_max_pixels.as_ref());
+        add(layer, "served_min_pixels", self.served_min_pixels.as_ref());
+        add(layer, "request_secs", self.request_secs.as_ref());
     }
 }
 

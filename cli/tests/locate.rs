@@ -2,12 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
 
+#[path = "../../grounding/endpoint/tests/endpoint/server.rs"]
+#[expect(dead_code, reason = "the tests of the client itself need more of it")]
+mod server;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use image::{Rgb, RgbImage};
+use server::{Reply, Server, Ways};
 
 fn locate(folder: &Path, picture: &str, more: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
@@ -219,4 +224,90 @@ fn pictures_that_cannot_be_shown_are_refused_with_the_cause() {
     let long = RgbImage::new(1000, 2);
     long.write_to(&mut std::io::Cursor::new(&mut thin), image::ImageFormat::Png).unwrap();
     check_refused("thin.png", &thin, 1, &["1000x2", "200 times"]);
+}
+
+/// Looks with the model of a server.
+fn locate_at(server: &Server, folder: &Path, more: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
+    command.args(["locate", "page.png", "click the red square", "--eyes", "policy", "--min-confidence", "0"]);
+    command.args(["--base-url", &server.url()]).args(more).current_dir(folder);
+    command.env("XDG_CONFIG_HOME", folder).env("OPENAI_API_KEY", "sk-hush").output().unwrap()
+}
+
+#[test]
+fn a_model_behind_a_server_answers_and_the_record_says_who_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    page(192, 160).save(folder.path().join("page.png")).unwrap();
+    let turn = "<think> The square is at (40, 50). </think>\n<answer> (40, 50) </answer>";
+    let server = Server::saying(Ways::all(), &[turn, turn]);
+    let output = locate_at(&server, folder.path(), &["--json"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let json: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(json["point"], serde_json::json!([40, 50]));
+    assert_eq!(json["seen"], serde_json::json!({ "size": [196, 168], "n_visual_tokens": 42 }));
+    let model = &json["model"];
+    assert_eq!(model["name"], "ViGoRL-3b-Web-Grounding");
+    assert!(model["sha256"].is_null());
+    let endpoint = &model["endpoint"];
+    assert_eq!((&endpoint["base_url"], &endpoint["served_model"]), (&server.url().into(), &model["name"]));
+    assert_eq!(endpoint["found"]["logprobs"], "taken");
+    assert!(endpoint["weights"].as_str().unwrap().starts_with("unknown"));
+    assert!(json["confidence"].is_f64() && json["calibrated_on"].is_null());
+    assert!(server.seen().iter().all(|seen| seen.key.as_deref() == Some("Bearer sk-hush")));
+    let all = format!("{json}{said}");
+    assert!(!all.contains("sk-hush"), "{all}");
+    // Fewer pixels are asked for than the server shows.
+    let output = locate_at(&server, folder.path(), &["--json", "--max-pixels", "9000"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["seen"]["n_visual_tokens"], 9);
+    assert_eq!(server.asked()[1].pictures()[0].dimensions(), (84, 84));
+}
+
+#[test]
+fn what_is_wrong_with_a_server_is_said_before_anything_is_asked_in_earnest() {
+    let folder = tempfile::tempdir().unwrap();
+    page(192, 160).save(folder.path().join("page.png")).unwrap();
+    let good = || Server::saying(Ways::all(), &[]);
+    let two = Ways { models: vec!["ViGoRL-a", "ViGoRL-b"], ..Ways::all() };
+    let strange = Ways { models: vec!["my-model"], ..Ways::all() };
+    let zooming = Ways { models: vec!["ViGoRL-Multiturn-3b-Web-Grounding"], max_pictures: 1, ..Ways::all() };
+    for (server, more, code, words) in [
+        (Server::saying(two, &[]), &[][..], 2, "the server has 2 models"),
+        (
+            good(),
+            &["--served-model", "x"],
+            2,
+            "the server has no model `x`; it has `ViGoRL-3b-Web-Grounding`",
+        ),
+        (Server::saying(strange, &[]), &[], 2, "`my-model` does not say how this checkpoint is spoken to"),
+        (Server::start(|_| Reply::error(401, "no")), &[], 1, "put the right one into OPENAI_API_KEY"),
+        (Server::saying(zooming, &[]), &[], 1, "forbid zooms with --max-turns 1"),
+        (good(), &["--constrain"], 2, "--constrain: a server cannot be held"),
+        (good(), &["--dtype", "bf16"], 2, "--dtype: a server decides itself"),
+        (good(), &["--model", "nano"], 2, "cannot be used with"),
+        (
+            good(),
+            &["--served-max-pixels", "500000", "--max-pixels", "600000"],
+            2,
+            "shows its model 500000 pixels",
+        ),
+        (good(), &["--served-max-pixels", "9"], 2, "less than one visual token"),
+        (good(), &["--request-secs", "0"], 2, "--request-secs: `0` is not a number of seconds above 0"),
+    ] {
+        let output = locate_at(&server, folder.path(), more);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{more:?}: {said}");
+        assert!(said.contains(words), "`{words}` is missing in: {said}");
+        assert!(server.asked().is_empty() && output.stdout.is_empty(), "{more:?}");
+    }
+    let wrong = |arguments: &[&str]| {
+        let output = locate(folder.path(), "page.png", arguments);
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = wrong(&["--base-url", "http://me:hush@host/v1"]);
+    assert!(said.contains("--base-url: this is no address") && !said.contains("hush"), "{said}");
+    assert!(wrong(&["--served-model", "x"]).contains("--served-model is about a server"));
 }

@@ -65,6 +65,7 @@ fn turn(text: String, thoughts: Vec<Thought>, reading: Duration) -> Turn {
         token_ends: Vec::new(),
         ends_inside_token: false,
         forced: Vec::new(),
+        prefix_in_words: false,
         n_passes: 0,
         n_prompt_tokens: 0,
         n_cached_tokens: 0,
@@ -86,9 +87,11 @@ fn turn(text: String, thoughts: Vec<Thought>, reading: Duration) -> Turn {
     }
 }
 
-/// Whether a turn is the reader's: a policy is always prompted.
+/// Whether a turn is the reader's: a policy is always prompted, and one whose server counts nothing still takes its time.
 pub(crate) fn is_read(turn: &Turn) -> bool {
-    turn.completion.n_prompt_tokens == 0 && turn.completion.n_passes == 0 && turn.zoom.is_none()
+    let said = &turn.completion;
+    let is_prompted = said.n_prompt_tokens > 0 || said.n_passes > 0 || !said.prefill.is_zero();
+    !is_prompted && turn.zoom.is_none()
 }
 
 fn thought(candidate: &Candidate, tells: bool) -> Thought {

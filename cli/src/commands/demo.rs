@@ -39,7 +39,7 @@ pub(crate) fn demo(args: &DemoArgs, settings: &Settings, form: Form) -> anyhow::
     let mut driver = browser::start(settings, set.canvas())?;
     let task = format!("{} practice pages nobody has trained on", set.n_episodes);
     let version = browser::version(&mut driver);
-    terminal::note(&format!("{} plays {task}, live in {version}", settings.model));
+    terminal::note(&format!("{} plays {task}, live in {version}", policy.name));
     let record = record::of_run(&task, record::of_evaluation(&set), policy.record()?, settings, version);
     let mut run = Run::recorded(&settings.output_dir, "demo", &record, &[])?;
     let mut agent = Agent {

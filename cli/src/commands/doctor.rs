@@ -166,14 +166,24 @@ fn policy(settings: &Settings) -> (Result<String, String>, Result<String, String
     let [width, height] =
         record::sides(settings.viewport).map(|side| (f64::from(side) * ratio).round() as u32);
     let view = eyes.describe_seen((width, height)).map_err(|error| error.to_string());
-    let sha256 = match eyes.policy.policy.checkpoint().weights_sha256() {
-        Ok(sha256) => sha256,
+    let record = match eyes.record() {
+        Ok(record) => record,
         Err(error) => return (Err(error.to_string()), view),
     };
-    let short = sha256.get(..12).unwrap_or(&sha256).to_owned();
-    let preset = eyes.preset.name;
-    let millis = clock.elapsed().as_millis();
-    (Ok(format!("{} (sha256 {short}), preset {preset}, loads in {millis} ms", settings.model)), view)
+    let (name, preset, millis) = (&record.name, eyes.preset.name, clock.elapsed().as_millis());
+    let found = match (&record.sha256, &record.endpoint) {
+        (Some(sha256), _) => {
+            let short = sha256.get(..12).unwrap_or(sha256);
+            format!("{name} (sha256 {short}), preset {preset}, loads in {millis} ms")
+        }
+        (None, Some(endpoint)) => {
+            let found = endpoint.found.iter().map(|(what, how)| format!("\n{:<23}{what}: {how}", ""));
+            let url = &endpoint.base_url;
+            format!("{name} at {url} (weights unknown), preset {preset}{}", found.collect::<String>())
+        }
+        (None, None) => format!("{name}, preset {preset}"),
+    };
+    (Ok(found), view)
 }
 
 fn output(folder: &Path) -> Result<String, String> {

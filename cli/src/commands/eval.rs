@@ -346,7 +346,9 @@ impl<'a> Table<'a> {
     fn fit(&self, path: &Path, domain: &str) -> anyhow::Result<String> {
         let weights = match &self.eyes {
             LoadedEyes::Reader(_) => reading::sha256(),
-            LoadedEyes::Policy(policy, _) => policy.record()?.sha256.context("these weights have no hash")?,
+            LoadedEyes::Policy(policy, _) => policy.record()?.sha256.ok_or_else(|| {
+                usage("--fit-confidence fits a map to weights, and those behind --base-url are unknown")
+            })?,
             LoadedEyes::Auto(..) | LoadedEyes::Places => {
                 return Err(usage("--fit-confidence fits one pair of eyes: --eyes reader or --eyes policy"));
             }
@@ -405,6 +407,7 @@ impl<'a> Table<'a> {
             benchmark: evaluation.id(),
             model: model.name,
             weights_sha256: model.sha256,
+            endpoint: model.endpoint,
             command: env::command_line(),
             commit: record::COMMIT.to_owned(),
             set: evaluation.to_json(n_played),

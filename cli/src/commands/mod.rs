@@ -123,14 +123,17 @@ pub(crate) enum Form {
 fn layer_of(command: &Command) -> Layer {
     let parts: Vec<&dyn Typed> = match command {
         Command::Demo(args) => vec![&args.policy, &args.browser, &args.run],
-        Command::Locate(args) => vec![&args.policy, &args.sureness],
+        Command::Locate(args) => vec![&args.policy, &args.endpoint, &args.sureness],
         Command::Run(args) => {
-            vec![&args.policy, &args.browser, &args.run, &args.texts, &args.limits, &args.sureness]
+            let (policy, endpoint) = (&args.policy, &args.endpoint);
+            vec![policy, endpoint, &args.browser, &args.run, &args.texts, &args.limits, &args.sureness]
         }
-        Command::Replay(args) => vec![&args.policy, &args.browser, &args.run],
+        Command::Replay(args) => vec![&args.policy, &args.endpoint, &args.browser, &args.run],
         Command::Calibrate(args) => vec![&args.browser],
         Command::Record(args) => vec![&args.browser],
-        Command::Eval(args) => vec![&args.policy, &args.browser, &args.run, &args.sureness],
+        Command::Eval(args) => {
+            vec![&args.policy, &args.endpoint, &args.browser, &args.run, &args.sureness]
+        }
         Command::Data(DataCommand::Practice(args)) => vec![&args.browser],
         Command::Data(DataCommand::App(args)) => vec![&args.browser],
         Command::Inspect(InspectCommand::Forward(args)) => vec![&args.policy],
@@ -142,7 +145,7 @@ fn layer_of(command: &Command) -> Layer {
         Command::Train(TrainCommand::Sft(args)) => vec![&args.compute],
         Command::Bench(BenchCommand::Train(args)) => vec![&args.compute],
         Command::Bench(BenchCommand::Step(args)) => vec![&args.browser, &args.run],
-        Command::Doctor(args) => vec![&args.policy, &args.browser, &args.run],
+        Command::Doctor(args) => vec![&args.policy, &args.endpoint, &args.browser, &args.run],
         Command::Read(_)
         | Command::Licenses
         | Command::Report(_)

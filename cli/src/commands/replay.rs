@@ -58,7 +58,7 @@ pub(crate) fn replay(args: &ReplayArgs, settings: &Settings, form: Form) -> anyh
         .collect();
     let hidden = secrets.hidden_again(&named.join("\n"));
     put_back(&mut recorded, &secrets)?;
-    if settings.is_typed("model") {
+    if settings.is_typed("model") || settings.is_typed("base_url") {
         ask(&recorded, &hidden, settings, form)
     } else {
         repeat(args, &recorded, settings, form)
@@ -113,7 +113,7 @@ fn put_back_into(json: &mut serde_json::Value, secrets: &Secrets) {
 fn repeat(args: &ReplayArgs, recorded: &Recorded, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let [episode] = recorded.episodes.as_slice() else {
         return Err(usage(format!(
-            "`{}` has {} episodes: only the run of one task can be done again; with --model another model can be asked",
+            "`{}` has {} episodes: only the run of one task can be done again; with --model or --base-url another model can be asked",
             args.run_dir.display(),
             recorded.episodes.len()
         )));
@@ -260,7 +260,7 @@ fn ask(recorded: &Recorded, hidden: &Hidden, settings: &Settings, form: Form) ->
         bar.inc(1);
     }
     bar.finish_and_clear();
-    print(&recorded.run.model.name, &settings.model, &decisions, form);
+    print(&recorded.run.model.name, &eyes.name, &decisions, form);
     Ok(if cancel.is_set() { Ending::Interrupted } else { Ending::Done })
 }
 
@@ -414,6 +414,7 @@ impl RunArgs {
             secrets: args.secrets.clone(),
             places: true,
             policy: args.policy.clone(),
+            endpoint: args.endpoint.clone(),
             browser: args.browser.clone(),
             run: args.run.clone(),
             ..Self::of_task(task)

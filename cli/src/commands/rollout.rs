@@ -84,6 +84,9 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
             settings.origin_of("constrain")
         )));
     }
+    settings.needs_weights(
+        "a server does not tell the tokens that it drew, so nothing could be learned from them",
+    )?;
     let source = sources::open(&args.name, settings)?;
     let part = match args.part {
         PartArg::Train => Part::Train,
@@ -366,6 +369,7 @@ fn word(ended: Ended) -> &'static str {
 
 /// Plays recorded samples again.
 pub(crate) fn replay(args: &ReplayRolloutArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
+    settings.needs_weights("a server does not tell the tokens that it drew, so nothing could be compared")?;
     let cancel = interrupt::install()?;
     for name in ["seed", "temperature", "top_p", "constrain", "preset"] {
         if settings.is_typed(name) {

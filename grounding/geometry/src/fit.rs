@@ -25,6 +25,20 @@ pub struct PixelBudget {
     pub max_pixels: u64,
 }
 
+impl PixelBudget {
+    /// The same with another upper limit, to which the lower one gives way; `None` if not even one merged patch is within it.
+    pub fn with_max_pixels(self, max_pixels: u64) -> Option<Self> {
+        let is_enough = max_pixels >= u64::from(self.factor).pow(2);
+        is_enough.then_some(Self { max_pixels, min_pixels: self.min_pixels.min(max_pixels), ..self })
+    }
+
+    /// Merged patches, and so visual tokens, of an image that is `width` x `height` pixels after the resize.
+    pub fn n_tokens(self, width: u32, height: u32) -> usize {
+        let along = |side: u32| (side / self.factor.max(1)) as usize;
+        along(width) * along(height)
+    }
+}
+
 /// Why an image cannot be fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FitError {

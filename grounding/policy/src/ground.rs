@@ -484,10 +484,8 @@ fn must_answer(preset: &Preset, branch: &Branch, n_tokens: usize) -> bool {
 fn response_tokens(turns: &[Turn], budget: PixelBudget) -> usize {
     let merged_patch = u64::from(budget.factor).pow(2).max(1);
     let of_turn = |turn: &Turn| {
-        let said = &turn.completion;
-        let sampled = said.token_ids.len().max(said.logprobs.len());
         let side = turn.crop.as_ref().map_or(0, |crop| u64::from(crop.plan.side_px));
-        sampled + (side.pow(2) / merged_patch) as usize
+        turn.completion.n_tokens() + (side.pow(2) / merged_patch) as usize
     };
     turns.iter().map(of_turn).sum()
 }
@@ -525,9 +523,10 @@ fn read_turn(completion: Completion, form: AnswerForm, forced: bool, view: &View
 }
 
 /// The turn as the grammar reads it. A forced turn that opens its answer once more is read on its own, as in
-/// the reference.
+/// the reference; so is one whose policy could only be asked to begin as it was to.
 fn full_text(completion: &Completion, forced: bool) -> String {
-    let prefix = if forced && !completion.text.contains(ANSWER_OPEN) { FORCED_FINAL_PREFIX } else { "" };
+    let begins_anew = completion.prefix_in_words || completion.text.contains(ANSWER_OPEN);
+    let prefix = if forced && !begins_anew { FORCED_FINAL_PREFIX } else { "" };
     format!("{prefix}{}", completion.text)
 }
 

@@ -74,6 +74,9 @@ pub struct Completion {
     /// Under a form, for each token whether the form forced it, so that it was not sampled; else empty. Who learns
     /// from log-probabilities takes them from [`Self::sampled_logprobs`], which refuses such completions.
     pub forced: Vec<bool>,
+    /// Whether the conversation's forced prefix was only asked for in words, because this policy cannot be made to begin
+    /// with it: then the text is all that was said, with a beginning of the policy's own.
+    pub prefix_in_words: bool,
     /// Passes of the network behind the prompt: one per sampled token that something follows.
     pub n_passes: usize,
     /// Tokens in front of the completion, images included.
@@ -139,6 +142,11 @@ impl Completion {
         self
     }
 
+    /// Tokens that were sampled, as far as the policy tells: one that tells none may still count its passes.
+    pub fn n_tokens(&self) -> usize {
+        self.token_ids.len().max(self.logprobs.len()).max(self.n_passes)
+    }
+
     /// Tokens that the form forced.
     pub fn n_forced(&self) -> usize {
         self.forced.iter().filter(|forced| **forced).count()
@@ -157,7 +165,8 @@ impl Completion {
     }
 }
 
-/// Called with every new piece of text; `Break` cancels between tokens.
+/// Called with every new piece of text; `Break` cancels between tokens. A policy that waits for somebody else calls it with
+/// an empty piece now and then, to hear whether it shall wait on.
 pub type TokenStream<'a> = dyn FnMut(&str) -> ControlFlow<()> + 'a;
 
 /// As [`TokenStream`], for several completions by their index.
@@ -374,6 +383,7 @@ mod tests {
             token_ends: ends.collect(),
             ends_inside_token: end < whole.len(),
             forced: Vec::new(),
+            prefix_in_words: false,
             n_passes: 0,
             n_prompt_tokens: 0,
             n_cached_tokens: 0,

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use image::RgbImage;
+use vigorl_geometry::fit::PixelBudget;
 
 use crate::crops::{Border, CropSettings, ShownCrop};
 use crate::grammar::AnswerForm;
@@ -323,6 +324,15 @@ impl Preset {
             search: Some(Search { temperature: 2.0, samples: 32, checks: 4 }),
             conduct: Conduct::Evaluation,
             ..Self::web_grounding()
+        }
+    }
+
+    /// How many pixels the published checkpoints of this family show their network, unless they are told otherwise: what
+    /// `preprocessor_config.json` says beside the weights of Qwen2.5-VL, which ViGoRL's are trained from, and beside nano's.
+    pub fn published_budget(&self) -> PixelBudget {
+        match self.name {
+            "nano" => PixelBudget { factor: 16, min_pixels: 4_096, max_pixels: 6_400 },
+            _ => PixelBudget { factor: 28, min_pixels: 3_136, max_pixels: 12_845_056 },
         }
     }
 

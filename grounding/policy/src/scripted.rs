@@ -90,6 +90,7 @@ impl Policy for ScriptedPolicy {
             token_ends,
             ends_inside_token: false,
             forced: Vec::new(),
+            prefix_in_words: false,
             n_passes: 0,
             n_prompt_tokens: 0,
             n_cached_tokens: 0,

@@ -67,6 +67,7 @@ impl Generated {
             ends_inside_token: self.splits_token,
             logprobs: self.logprobs,
             forced: self.forced,
+            prefix_in_words: false,
             n_passes: self.n_passes,
             n_prompt_tokens: cost.n_tokens,
             n_cached_tokens: cost.n_cached,

@@ -142,11 +142,12 @@ impl Processor {
     /// # Errors
     /// [`EngineError::TooFewPixels`] if not even one merged patch is within the limit.
     pub fn with_max_pixels(&self, max_pixels: u64) -> Result<Self, EngineError> {
-        let side = (self.patch_size * self.merge_size) as u64;
-        if max_pixels < side * side {
-            return Err(EngineError::TooFewPixels { max_pixels, side });
-        }
-        Ok(Self { max_pixels, min_pixels: self.min_pixels.min(max_pixels), ..self.clone() })
+        let budget = self.pixel_budget();
+        let side = u64::from(budget.factor);
+        let limited = budget.with_max_pixels(max_pixels);
+        let PixelBudget { min_pixels, max_pixels, .. } =
+            limited.ok_or(EngineError::TooFewPixels { max_pixels, side })?;
+        Ok(Self { max_pixels, min_pixels, ..self.clone() })
     }
 
     /// The same processor with the limits that a family is evaluated with.
@@ -159,8 +160,7 @@ impl Processor {
 
     /// Visual tokens of an image that is `width` x `height` pixels after the resize.
     pub fn n_tokens(&self, width: u32, height: u32) -> usize {
-        let side = self.patch_size * self.merge_size;
-        (width as usize / side) * (height as usize / side)
+        self.pixel_budget().n_tokens(width, height)
     }
 
     /// Resizes, normalises and cuts `image`.

@@ -72,6 +72,9 @@ fn numbers(recorded: &Recorded) -> Markup {
         @if let Some(sha256) = &run.model.sha256 {
             " " code title=(sha256) { (sha256.get(..8).unwrap_or(sha256)) }
         }
+        @if let Some(endpoint) = &run.model.endpoint {
+            " at " code title=(endpoint.weights) { (endpoint.base_url) }
+        }
     };
     let text = |text: String| html! { (text) };
     let mut all = vec![("model", model), ("started", text(date(&run.started_at)))];

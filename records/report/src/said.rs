@@ -43,7 +43,7 @@ fn turn_head(turn_idx: usize, turn: &TurnRecord) -> Markup {
     let millis = turn.millis.vision.0 + turn.millis.prefill.0 + turn.millis.decode.0;
     html! {
         div.head {
-            b { "Turn " (turn_idx + 1) @if turn.forced { " (forced)" } }
+            b { "Turn " (turn_idx + 1) @if turn.forced { " (forced" @if turn.prefix_in_words { " in words" } ")" } }
             span {
                 (count(turn.n_prompt_tokens)) " in"
                 @if turn.n_cached_tokens > 0 { ", " (count(turn.n_cached_tokens)) " cached" }

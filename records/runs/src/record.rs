@@ -66,9 +66,9 @@ pub fn millis(duration: Duration) -> Plain {
 /// Which weights were asked.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ModelRecord {
-    /// `nano`, a folder, or a hub name.
+    /// `nano`, a folder, a hub name, or the name under which a server has it.
     pub name: String,
-    /// SHA-256 of the weights; absent for a policy without any.
+    /// SHA-256 of the weights; absent for a policy without any, and unknown behind an [endpoint](Self::endpoint).
     pub sha256: Option<String>,
     /// Screenshots and crops of more pixels were reduced to these before the network saw them.
     #[serde(default)]
@@ -76,6 +76,24 @@ pub struct ModelRecord {
     /// Whether turns were held to their form.
     #[serde(default)]
     pub constrained: bool,
+    /// The server that was asked, where the weights are not on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<EndpointRecord>,
+}
+
+/// Who was asked in place of weights of one's own, and what was found out about them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EndpointRecord {
+    /// The server's address; it carries no secret.
+    pub base_url: String,
+    /// The name under which it has the model.
+    pub served_model: String,
+    /// What it takes, refuses or ignores, in words, by name.
+    pub found: BTreeMap<String, String>,
+    /// How many pixels it is stated to show its model, least and most.
+    pub pixels: [u64; 2],
+    /// What is known of its weights.
+    pub weights: String,
 }
 
 /// `run.json`: everything needed to understand and to repeat the run.
@@ -190,6 +208,9 @@ pub struct TurnRecord {
     /// Whether the final answer was forced.
     #[serde(default)]
     pub forced: bool,
+    /// Whether its beginning was only asked for in words, because the policy could not be made to begin so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prefix_in_words: bool,
     /// Why the turn could not be used, where the episode went on nevertheless.
     #[serde(default)]
     pub malformed: Option<String>,
@@ -255,7 +276,7 @@ impl From<&Turn> for TurnRecord {
             zoom: turn.zoom.map(xy),
             crop: turn.crop.as_ref().map(|crop| box4(crop.plan.window)),
             n_prompt_tokens: said.n_prompt_tokens,
-            n_completion_tokens: said.token_ids.len().max(said.logprobs.len()),
+            n_completion_tokens: said.n_tokens(),
             n_forced_tokens: (!said.forced.is_empty()).then(|| said.n_forced()),
             n_passes: said.n_passes,
             logprob_sum: said.logprobs.iter().copied().map(f64::from).sum(),
@@ -266,6 +287,7 @@ impl From<&Turn> for TurnRecord {
             },
             n_cached_tokens: said.n_cached_tokens,
             forced: turn.forced,
+            prefix_in_words: said.prefix_in_words,
             malformed: turn.malformed.as_ref().map(ToString::to_string),
             went_back: turn.went_back,
             checked: turn.checked,

@@ -24,6 +24,7 @@ pub(crate) fn completion(text: &str, finish: Finish) -> Completion {
         token_ids,
         ends_inside_token: false,
         forced: Vec::new(),
+        prefix_in_words: false,
         n_passes: 1,
         n_prompt_tokens: 9,
         n_cached_tokens: 0,

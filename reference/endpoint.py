@@ -1,0 +1,138 @@
+"""Compares what a model says behind a server with what the same weights say in the engine, turn by turn, greedy and in f32.
+
+Usage: python reference/endpoint.py [--vigorl target/release/vigorl] [--pictures N] [--seed N] [--port N]
+
+Starts `transformers serve` on this machine and has `vigorl locate --base-url` ask it; `vigorl locate --model` asks the engine
+the same. Two checkpoints are served: the embedded policy `nano`, which zooms, and a random one whose patches have the size of
+the published checkpoints'. Needs what requirements.txt names, and `fastapi uvicorn pydantic openai accelerate`.
+
+What is compared are the turns that both were asked alike: up to the first one whose beginning the server cannot be made to
+continue, and up to the first one that is sampled, because random numbers differ. Special tokens are left out, as the server
+leaves them out. Exit 1 if a turn differs.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+from make_checkpoint import VARIANTS, make
+from parity import ROOT
+from pictures import KINDS, draw
+
+WORK = ROOT / "target" / "endpoint"
+INSTRUCTIONS = ["click the button", "the 3rd link", "open the menu"]
+SPECIAL = re.compile(r"<\|[a-z_]+\|>")
+
+
+def checkpoints(seed):
+    """Folders by the preset with which they are asked."""
+    nano, random = WORK / "nano", WORK / "random"
+    shutil.copytree(ROOT / "grounding" / "qwen" / "assets" / "nano", nano, dirs_exist_ok=True)
+    make(VARIANTS["untied_patch14"], random, seed)
+    # The server draws as this file says and takes no other wish: greedy, and without a penalty.
+    path = random / "generation_config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({"do_sample": False, **{key: config[key] for key in ("eos_token_id", "pad_token_id")}}))
+    return {"nano": nano, "web-grounding": random}
+
+
+class Server:
+    """`transformers serve`, as long as the block lasts."""
+
+    def __init__(self, port):
+        self.url = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-m", "transformers.commands.transformers_cli", "serve", "--host", "127.0.0.1"]
+        command += ["--port", str(port), "--dtype", "float32", "--device", "cpu", "--log_level", "error"]
+        self.log = open(WORK / "server.log", "w")
+        environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT, env=environment)
+
+    def __enter__(self):
+        for _ in range(600):
+            if self.process.poll() is not None:
+                sys.exit(f"the server ended with {self.process.returncode}: see {WORK / 'server.log'}")
+            try:
+                urllib.request.urlopen(f"{self.url}/health", timeout=1).close()
+                return self
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.2)
+        sys.exit("the server does not answer")
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+
+def locate(vigorl, picture, instruction, preset, more):
+    """What one `vigorl locate --json` tells."""
+    command = [vigorl, "locate", picture, instruction, "--json", "--eyes", "policy", "--min-confidence", "0"]
+    command += ["--preset", preset, *more]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    if done.returncode not in (0, 1) or not done.stdout:
+        sys.exit(f"`{' '.join(map(str, command))}` failed:\n{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def comparable(turns):
+    """The turns that do not depend on random numbers or on a beginning that was asked for in words."""
+    asked = []
+    for turn in turns:
+        if turn["forced"]:
+            break
+        asked.append(SPECIAL.sub("", turn["completion"]))
+        if turn["went_back"]:
+            break
+    return asked
+
+
+def limits(folder):
+    """What the processor of a checkpoint shows, as the server is told to be stated."""
+    config = json.loads((folder / "preprocessor_config.json").read_text())
+    return ["--served-max-pixels", config["max_pixels"], "--served-min-pixels", config["min_pixels"]]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--vigorl", type=pathlib.Path, default=ROOT / "target" / "release" / "vigorl")
+    parser.add_argument("--pictures", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--port", type=int, default=8137)
+    args = parser.parse_args()
+    WORK.mkdir(parents=True, exist_ok=True)
+    n_same, n_all, found = 0, 0, {}
+    folders = checkpoints(args.seed)
+    with Server(args.port) as server:
+        for preset, folder in folders.items():
+            at = ["--base-url", f"{server.url}/v1", "--served-model", folder.resolve(), *limits(folder)]
+            for idx in range(args.pictures):
+                picture = WORK / f"{preset}-{idx}.png"
+                draw(KINDS[idx % len(KINDS)], args.seed + idx, 192, 160).save(picture)
+                instruction = INSTRUCTIONS[idx % len(INSTRUCTIONS)]
+                there = locate(args.vigorl, picture, instruction, preset, at)
+                here = locate(args.vigorl, picture, instruction, preset, ["--model", folder])
+                found = there["model"]["endpoint"]["found"]
+                pairs = list(zip(comparable(there["turns"]), comparable(here["turns"])))
+                n_all += len(pairs)
+                for turn, (served, computed) in enumerate(pairs, 1):
+                    if served == computed:
+                        n_same += 1
+                        continue
+                    print(f"{preset}, picture {idx}, turn {turn} differs:\n  server {served!r}\n  engine {computed!r}")
+                    break
+    for name, what in found.items():
+        print(f"{name:32}{what}")
+    print(f"{n_same} of {n_all} turns are the same")
+    sys.exit(0 if n_all > 0 and n_same == n_all else 1)
+
+
+if __name__ == "__main__":
+    main()
