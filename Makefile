@@ -1,7 +1,7 @@
 # Thin: every line is a command a person could type. `make demo` and `make test` work on a fresh Debian 12
 # machine that has Rust and make; what else is missing is installed by `make setup`.
 
-.PHONY: setup setup-tests build demo test bench bench-engine bench-train bench-read venv parity replay \
+.PHONY: setup setup-tests build demo test lint bench bench-engine bench-train bench-read venv parity replay \
         replay-golden replay-golden-write nano
 
 # Says what is missing for a build of every part, and installs it (Debian packages).
@@ -23,9 +23,13 @@ demo:
 	cargo build --release --package vigorl --no-default-features --features reader
 	target/release/vigorl demo
 
-# Formatting, lints and docs with warnings denied, then every test; ends with one line of totals.
+# Formatting, lints and docs with warnings denied, and every test beside them; ends with one line of totals.
 test: setup-tests
 	@scripts/test.sh
+
+# The first half of it alone.
+lint: setup
+	@scripts/lint.sh
 
 # A step's overhead besides the model, in a real browser at 1280x800.
 bench: build

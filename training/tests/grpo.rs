@@ -215,7 +215,11 @@ fn samples_that_are_learned_from_again_meet_the_clip() {
 #[test]
 fn behind_a_blindfold_nothing_is_shown_and_all_else_stays() {
     let dir = tempfile::tempdir().unwrap();
-    let (end, records, _) = run(config(dir.path(), &["run.steps=1", "control.blank_screen=true"]), 0, None);
+    let (end, records, _) = run(
+        config(dir.path(), &["run.steps=1", "control.blank_screen=true", "group.size=2", "group.per_step=1"]),
+        0,
+        None,
+    );
     end.unwrap();
     assert!(records.last().unwrap().values.contains_key("success/train"));
     let rollouts = dir.path().join("run/rollouts/step-00000001-0");

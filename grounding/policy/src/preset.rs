@@ -328,11 +328,15 @@ impl Preset {
     }
 
     /// How many pixels the published checkpoints of this family show their network, unless they are told otherwise: what
-    /// `preprocessor_config.json` says beside the weights of Qwen2.5-VL, which ViGoRL's are trained from, and beside nano's.
+    /// their makers state ([`Self::pixels`]), or else what `preprocessor_config.json` says beside the weights of Qwen2.5-VL, which
+    /// ViGoRL's are trained from, and beside nano's.
     pub fn published_budget(&self) -> PixelBudget {
-        match self.name {
-            "nano" => PixelBudget { factor: 16, min_pixels: 4_096, max_pixels: 6_400 },
-            _ => PixelBudget { factor: 28, min_pixels: 3_136, max_pixels: 12_845_056 },
+        match (self.name, self.pixels) {
+            ("nano", _) => PixelBudget { factor: 16, min_pixels: 4_096, max_pixels: 6_400 },
+            (_, Some(PixelLimits { min, max })) => {
+                PixelBudget { factor: 28, min_pixels: min, max_pixels: max }
+            }
+            (_, None) => PixelBudget { factor: 28, min_pixels: 3_136, max_pixels: 12_845_056 },
         }
     }
 
