@@ -468,8 +468,8 @@ mod tests {
             assert!(matches!(&reply.action, Action::Answer { point, .. } if *point == last), "{ending}");
         }
         let pair = TurnForm { written: AnswerForm::Pair, ..BARE };
-        check_literal(pair, "(12", ",");
-        assert!(!pair.allows("(12", ", "));
+        check_literal(pair, "(20", ",");
+        assert!(!pair.allows("(20", ", "));
         let click = TurnForm { written: AnswerForm::Click, ..BARE };
         check_literal(click, "", "Action: click(point='<point>");
         assert!(!click.allows("", "<think>"));
