@@ -22,7 +22,7 @@ pub struct Answers {
     pub n_right: usize,
     /// Items whose target is not there.
     pub n_absent: usize,
-    /// Those of them where nothing was done.
+    /// Those of them where nothing was done on purpose.
     pub n_refused: usize,
     /// Expected calibration error of the points that have a confidence, acted on or not: mean distance, over ten bins,
     /// between confidence and share of right ones.
@@ -45,7 +45,7 @@ impl Answers {
             n_answered: count(&|one| !one.item.is_absent && one.is_answered()),
             n_right: count(&|one| !one.item.is_absent && one.is_right() == Some(true)),
             n_absent,
-            n_refused: count(&|one| one.item.is_absent && !one.is_answered()),
+            n_refused: count(&|one| one.item.is_absent && one.is_right() == Some(true)),
             ece: ece(&points),
             auroc: auroc(&points),
         })
@@ -84,7 +84,7 @@ pub(crate) fn pointed(played: &Played) -> Option<bool> {
     match targets.is_empty() && !is_absent {
         // Only the world knows where it is.
         true => played.is_right(),
-        false => Some(targets.iter().any(|target| target.contains(at))),
+        false => Some(targets.iter().any(|target| target.holds(at))),
     }
 }
 

@@ -1,21 +1,20 @@
-//! What an evaluation is: worlds one after the other, played in several modes, and the table of what came of it.
+//! What an evaluation is: worlds one after the other, played in several modes.
 //!
 //! Invariants: every mode sees the same items in the same order, each world reset afresh; the verdict is the world's own;
-//! an episode in which the world failed is counted apart; the random clicker's rate is not sampled but exact: a click
-//! drawn uniformly over the screen hits with probability (area of the target) / (area of the screen).
-
-use std::collections::BTreeMap;
+//! an answer that cannot be read is a wrong one, and is counted as such; an episode in which the world failed is counted
+//! apart.
 
 use serde::Serialize;
-use vigorl_agent::{Agent, Decide, Ending, Episode, InOrder, Sighting, Watch, WatchError, run_episode};
-use vigorl_geometry::{DevicePixelRatio, Rect, Screen, Size, Viewport};
+use vigorl_agent::{Agent, Decide, Episode, Finding, InOrder, Sighting, Watch, WatchError, run_episode};
+use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::Driver;
-use vigorl_runs::record::EndpointRecord;
-use vigorl_runs::wilson95;
+use vigorl_policy::Malformed;
+use vigorl_policy::grammar::Coordinate;
+use vigorl_tasks::picture::Region;
 use vigorl_tasks::{Environment, Failure};
 
-use crate::answers::Answers;
 use crate::practice::PracticeSet;
+use crate::result::Rate;
 
 /// A list of worlds to play, and how the results are told apart.
 pub trait Evaluation {
@@ -69,11 +68,29 @@ pub trait Evaluation {
     fn pages(&self) -> Option<PracticeSet> {
         None
     }
+
+    /// Groups over whose values the mean is published too: an average in which every value weighs alike.
+    fn macro_groups(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// What must be known of the set to read its numbers, one sentence each.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What a mode did, in the format of the evaluation's own published harness, where it has one: the stem of a file's
+    /// name, and the content.
+    fn reference_output(&self, _tally: &Tally) -> Option<(&'static str, serde_json::Value)> {
+        None
+    }
 }
 
 /// One thing to be solved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
+    /// Its name, the same in every run of the same set.
+    pub id: String,
     /// What its world is reset with.
     pub seed: u64,
     /// What is asked.
@@ -83,9 +100,21 @@ pub struct Item {
     /// Probability of a uniform click to solve it, where that is known without playing it.
     pub chance: Option<f64>,
     /// Where it is on the screenshot, as far as that is known without playing it.
-    pub targets: Vec<Rect<Screen>>,
+    pub targets: Vec<Region>,
     /// Whether what is asked for is not there: then it is right to do nothing.
     pub is_absent: bool,
+}
+
+/// What an answer came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was right.
+    Correct,
+    /// It could be read, and was not right.
+    Wrong,
+    /// It could not be read, which is not right either.
+    WrongFormat,
 }
 
 /// An item that was played.
@@ -98,11 +127,41 @@ pub struct Played {
 }
 
 impl Played {
-    /// Whether it was solved; unknown if nobody could judge. What is not there is solved by doing nothing.
+    /// Whether it was solved; unknown if nobody could judge. What is not there is solved by doing nothing on purpose: an
+    /// answer that cannot be read is none, and a point of negative numbers says that there is no place.
     pub fn is_right(&self) -> Option<bool> {
         match self.item.is_absent && self.episode.error().is_none() {
-            true => Some(self.episode.steps.iter().all(|step| step.action.is_none())),
+            true => Some(!self.is_answered() && !self.is_unread() && !self.is_elsewhere()),
             false => self.episode.success,
+        }
+    }
+
+    /// What the answer came to; unknown if nobody could judge.
+    pub fn outcome(&self) -> Option<Outcome> {
+        Some(match self.is_right()? {
+            true => Outcome::Correct,
+            false if self.is_unread() => Outcome::WrongFormat,
+            false => Outcome::Wrong,
+        })
+    }
+
+    /// Whether the last answer could not be read. A point outside of the screen could be, and is wrong.
+    fn is_unread(&self) -> bool {
+        let sighting = self.sighting();
+        let is_malformed = sighting.is_some_and(|sighting| matches!(sighting.finding, Finding::Malformed(_)));
+        is_malformed && self.outside().is_none()
+    }
+
+    /// Whether the last answer is a place outside of the screen.
+    fn is_elsewhere(&self) -> bool {
+        self.outside().is_some_and(|at| at.x >= 0.0 || at.y >= 0.0)
+    }
+
+    /// The last answer, if it is outside of the screen, as it was written.
+    fn outside(&self) -> Option<Coordinate> {
+        match self.sighting()?.grounding.malformed.as_ref()? {
+            Malformed::AnswerOutside(at) => Some(*at),
+            _ => None,
         }
     }
 
@@ -172,51 +231,13 @@ impl Mode {
     }
 }
 
-/// Successes out of judged episodes, with Wilson's 95 % interval.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Rate {
-    /// Episodes solved.
-    pub n_success: usize,
-    /// Episodes judged.
-    pub n: usize,
-    /// Share solved; 0 if none was judged.
-    pub rate: f64,
-    /// The interval.
-    pub wilson95: (f64, f64),
-}
-
-impl Rate {
-    /// Counts.
-    pub fn of(successes: impl Iterator<Item = bool>) -> Self {
-        let (mut n_success, mut n) = (0, 0);
-        for success in successes {
-            n += 1;
-            n_success += usize::from(success);
-        }
-        let rate = n_success as f64 / (n.max(1)) as f64;
-        Self { n_success, n, rate, wilson95: wilson95(n_success, n) }
-    }
-
-    /// As a cell of a table.
-    pub fn in_words(&self) -> String {
-        format!(
-            "{:.1} % ({:.1} to {:.1})  {:>3}/{:<3}",
-            self.rate * 100.0,
-            self.wilson95.0 * 100.0,
-            self.wilson95.1 * 100.0,
-            self.n_success,
-            self.n
-        )
-    }
-}
-
 /// What one mode did.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     /// Items in order.
     pub played: Vec<Played>,
-    /// Items that could not be played to a verdict: seed and reason.
-    pub errors: Vec<(u64, String)>,
+    /// Items that could not be played to a verdict, each with the reason.
+    pub errors: Vec<(Item, String)>,
     /// Milliseconds of each episode, from the first screenshot to the verdict.
     pub millis: Vec<f64>,
 }
@@ -224,8 +245,8 @@ pub struct Tally {
 impl Tally {
     /// Adds an item; one in which the world failed is an error and no episode.
     pub fn add(&mut self, played: Played) {
-        match played.episode.error() {
-            Some(error) => self.errors.push((played.item.seed, error.to_owned())),
+        match played.episode.error().map(str::to_owned) {
+            Some(error) => self.errors.push((played.item, error)),
             None => self.played.push(played),
         }
     }
@@ -235,197 +256,8 @@ impl Tally {
         (self.played.len() + self.errors.len()) as u64
     }
 
-    fn rate(&self, keep: impl Fn(&Item) -> bool) -> Rate {
+    pub(crate) fn rate(&self, keep: impl Fn(&Item) -> bool) -> Rate {
         let kept = self.played.iter().filter(|played| keep(&played.item));
         Rate::of(kept.filter_map(Played::is_right))
-    }
-}
-
-/// Something for each value of each group.
-type ByGroup<T> = BTreeMap<String, BTreeMap<String, T>>;
-
-/// Asks for every value of every group, and keeps what there is.
-fn by_group<T>(
-    groups: &[(&'static str, Vec<String>)],
-    mut of: impl FnMut(&dyn Fn(&Item) -> bool) -> Option<T>,
-) -> ByGroup<T> {
-    let mut all = ByGroup::new();
-    for (group, values) in groups {
-        let value = |value: &String| {
-            let is_of = |item: &Item| item.values.iter().any(|(of, its)| of == group && its == value);
-            Some((value.clone(), of(&is_of)?))
-        };
-        all.insert(format!("by_{group}"), values.iter().filter_map(value).collect());
-    }
-    all
-}
-
-/// Success of a mode, all together and by group.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ModeResult {
-    /// How the policy was asked.
-    pub mode: Mode,
-    /// All episodes.
-    pub all: Rate,
-    /// By each group of the evaluation; an item may count several times in one.
-    #[serde(flatten)]
-    pub by: ByGroup<Rate>,
-    /// Answers, refusals and what the confidences were worth, where some things are not there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub answers: Option<Answers>,
-    /// Zooms per episode.
-    pub zooms_mean: f64,
-    /// Median time of an episode.
-    pub median_millis: f64,
-    /// Episodes that a limit of steps, actions or time ended.
-    pub n_step_limit: usize,
-    /// Episodes in which a limit of tokens cut the policy off.
-    pub n_token_limit: usize,
-    /// Episodes in which the world failed.
-    pub n_errors: usize,
-    /// Reasons of the first few.
-    pub errors: Vec<String>,
-}
-
-impl ModeResult {
-    /// Sums up a mode.
-    pub fn new(mode: Mode, tally: &Tally, evaluation: &dyn Evaluation) -> Self {
-        let mut millis = tally.millis.clone();
-        millis.sort_by(f64::total_cmp);
-        let n_zooms: usize = tally.played.iter().map(|played| played.episode.n_zooms()).sum();
-        let n_ended =
-            |ending: Ending| tally.played.iter().filter(|played| played.episode.ending == ending).count();
-        let errors = tally.errors.iter().take(5).map(|(seed, error)| format!("page {seed}: {error}"));
-        Self {
-            mode,
-            all: tally.rate(|_| true),
-            by: by_group(&evaluation.groups(), |keep| Some(tally.rate(keep)).filter(|rate| rate.n > 0)),
-            answers: Answers::of(&tally.played),
-            zooms_mean: n_zooms as f64 / tally.millis.len().max(1) as f64,
-            median_millis: millis.get(millis.len() / 2).copied().unwrap_or_default().round(),
-            n_step_limit: n_ended(Ending::StepLimit),
-            n_token_limit: n_ended(Ending::TokenLimit),
-            n_errors: tally.errors.len(),
-            errors: errors.collect(),
-        }
-    }
-}
-
-/// The exact success rate of uniform clicks on the same items.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RandomClicker {
-    /// How the numbers were made.
-    pub method: &'static str,
-    /// All episodes.
-    pub all: f64,
-    /// By each group of the evaluation.
-    #[serde(flatten)]
-    pub by: ByGroup<f64>,
-}
-
-impl RandomClicker {
-    /// The exact rate on items that were played; nothing where it is known of none.
-    pub fn on(played: &[Played], evaluation: &dyn Evaluation) -> Option<Self> {
-        if !played.is_empty() && played.iter().all(|played| played.item.chance.is_none()) {
-            return None;
-        }
-        let mean = |keep: &dyn Fn(&Item) -> bool| {
-            let items = played.iter().map(|played| &played.item).filter(|item| keep(item));
-            let chances: Vec<f64> = items.filter_map(|item| item.chance).collect();
-            (!chances.is_empty()).then(|| chances.iter().sum::<f64>() / chances.len() as f64)
-        };
-        Some(Self {
-            method: "exact expectation of a uniform click: area of the target / area of the page",
-            all: mean(&|_| true).unwrap_or_default(),
-            by: by_group(&evaluation.groups(), mean),
-        })
-    }
-}
-
-/// The result of an evaluation.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct EvaluationResult {
-    /// Name and version of the benchmark.
-    pub benchmark: &'static str,
-    /// Name of the policy.
-    pub model: String,
-    /// SHA-256 of its weights.
-    pub weights_sha256: Option<String>,
-    /// The server that has them, where they are not on this machine: then nothing else is known of them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub endpoint: Option<EndpointRecord>,
-    /// The command.
-    pub command: String,
-    /// The commit of the program.
-    pub commit: String,
-    /// What was played.
-    pub set: serde_json::Value,
-    /// Whether it was broken off before every item was played in every mode.
-    pub truncated: bool,
-    /// One entry per mode.
-    pub modes: Vec<ModeResult>,
-    /// The baseline, where it is known without playing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub random_clicker: Option<RandomClicker>,
-    /// What is played, for people.
-    #[serde(skip)]
-    pub title: String,
-    /// Items that were played.
-    #[serde(skip)]
-    pub n_played: u64,
-    /// The rows of the table.
-    #[serde(skip)]
-    pub groups: Vec<(&'static str, Vec<String>)>,
-}
-
-impl EvaluationResult {
-    /// The result as a table for people.
-    pub fn table(&self) -> String {
-        let mut out =
-            format!("{} · {} · {} · commit {}\n", self.benchmark, self.title, self.model, self.commit);
-        if self.truncated {
-            out += &format!("broken off: {} pages were played\n", self.n_played);
-        }
-        out += &format!("\n{:<16}", "");
-        out.extend(self.modes.iter().map(|mode| format!("{:>34}", mode.mode.label())));
-        let clicker = self.random_clicker.as_ref();
-        out += &clicker.map_or_else(String::new, |_| format!("{:>15}", "random clicker"));
-        out += "\n";
-        out += &self.row("all", |mode| Some(mode.all), clicker.map(|clicker| clicker.all));
-        for (group, values) in &self.groups {
-            let group = format!("by_{group}");
-            for value in values {
-                let random = clicker.and_then(|clicker| clicker.by.get(&group)?.get(value)).copied();
-                let rate = |mode: &ModeResult| mode.by.get(&group).and_then(|by| by.get(value)).copied();
-                out += &self.row(value, rate, random);
-            }
-        }
-        for mode in &self.modes {
-            out += &format!(
-                "\n{}: {:.2} zooms and {:.0} ms (median) per episode; ended by the limit of steps: {}, by the limit of tokens: {}; {} not judged because the world failed\n",
-                mode.mode.label(),
-                mode.zooms_mean,
-                mode.median_millis,
-                mode.n_step_limit,
-                mode.n_token_limit,
-                mode.n_errors
-            );
-            out.extend(mode.answers.iter().map(Answers::in_words));
-            out.extend(mode.errors.iter().map(|error| format!("  {error}\n")));
-        }
-        out
-    }
-
-    fn row(&self, name: &str, rate: impl Fn(&ModeResult) -> Option<Rate>, random: Option<f64>) -> String {
-        if random.is_none() && self.modes.iter().all(|mode| rate(mode).is_none()) {
-            return String::new();
-        }
-        let mut out = format!("{name:<16}");
-        for mode in &self.modes {
-            let cell = rate(mode).map_or_else(String::new, |rate| rate.in_words());
-            out += &format!("{cell:>34}");
-        }
-        out += &random.map_or_else(String::new, |random| format!("{:>13.1} %", random * 100.0));
-        out + "\n"
     }
 }

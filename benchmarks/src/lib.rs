@@ -13,16 +13,18 @@ mod pages;
 mod practice;
 #[cfg(feature = "reader")]
 pub mod read;
+mod result;
+pub mod sets;
 pub mod speed;
 
 use std::path::PathBuf;
 
 pub use answers::{Answers, Fitted, fit};
-pub use evaluation::{
-    Evaluation, EvaluationResult, Item, Mode, ModeResult, PlayError, Played, RandomClicker, Rate, Tally, play,
-};
+pub use evaluation::{Evaluation, Item, Mode, Outcome, PlayError, Played, Tally, play};
 pub use pages::PagesSet;
 pub use practice::PracticeSet;
+pub use result::{Average, EvaluationResult, ModeResult, RandomClicker, Rate};
+pub use sets::{GroundingSet, SetChoice};
 
 /// An evaluation that can be asked for by name.
 #[derive(Debug, Clone, Copy)]
@@ -48,13 +50,15 @@ pub struct Wanted {
     pub wordings: Vec<String>,
     /// For MiniWoB++: which tasks, and under which rules.
     pub miniwob: miniwob::Choice,
+    /// For published data sets: where one is, and what of it.
+    pub set: SetChoice,
 }
 
 /// Practice pages that are played unless said otherwise.
 const N_PRACTICE: u64 = 500;
 
 /// Every evaluation: what `vigorl eval NAME` takes.
-pub const EVALUATIONS: [Named; 3] = [
+pub const EVALUATIONS: [Named; 9] = [
     Named {
         name: "practice",
         about: "generated pages, live: each judges the click itself",
@@ -79,4 +83,44 @@ pub const EVALUATIONS: [Named; 3] = [
         about: "the tasks of MiniWoB++, live, under a protocol that numbers are published by",
         open: |wanted| Ok(Box::new(miniwob::MiniWobSet::open(&wanted.miniwob, wanted.n)?)),
     },
+    Named {
+        name: "screenspot",
+        about: "ScreenSpot: lists or parquet; without --data, practice pictures of this program",
+        open: |wanted| set(sets::Known::ScreenSpot, wanted),
+    },
+    Named {
+        name: "screenspot-v2",
+        about: "ScreenSpot-v2: lists or parquet",
+        open: |wanted| set(sets::Known::ScreenSpotV2, wanted),
+    },
+    Named {
+        name: "screenspot-pro",
+        about: "ScreenSpot-Pro: professional programs on large screens",
+        open: |wanted| set(sets::Known::ScreenSpotPro, wanted),
+    },
+    Named {
+        name: "osworld-g",
+        about: "OSWorld-G: boxes, outlines, and things that are not there",
+        open: |wanted| set(sets::Known::OsworldG, wanted),
+    },
+    Named {
+        name: "ui-vision",
+        about: "UI-Vision: element grounding in desktop programs",
+        open: |wanted| set(sets::Known::UiVision, wanted),
+    },
+    Named {
+        name: "mmbench-gui",
+        about: "MMBench-GUI L2: element grounding on six platforms",
+        open: |wanted| set(sets::Known::MmbenchGui, wanted),
+    },
 ];
+
+/// A published data set.
+fn set(known: sets::Known, wanted: &Wanted) -> Result<Box<dyn Evaluation>, String> {
+    if wanted.n.is_some() {
+        return Err(
+            "--episodes counts pages that are played: --limit counts the items of a data set".to_owned()
+        );
+    }
+    Ok(Box::new(GroundingSet::open(known, &wanted.set)?))
+}

@@ -15,7 +15,8 @@ use vigorl_interface::{Action, Driver};
 use vigorl_tasks::miniwob::{Area, DEFAULT_FOLDER, MiniWobWorld, Pages, Part, Protocol, Task, training_seed};
 use vigorl_tasks::{Allowance, Blind, Environment, Failure, Performed};
 
-use crate::evaluation::{Evaluation, Item, Rate};
+use crate::evaluation::{Evaluation, Item};
+use crate::result::Rate;
 
 /// What is wanted of MiniWoB++.
 #[derive(Debug, Clone, Default)]
@@ -136,6 +137,7 @@ impl Evaluation for MiniWobSet {
     fn item(&self, idx: u64) -> Result<Item, Failure> {
         let (task, episode) = self.place(idx)?;
         Ok(Item {
+            id: format!("{}/{episode}", task.name),
             seed: self.protocol.page_seed(task, episode),
             // The page says what is asked when it is there.
             instruction: task.name.to_owned(),

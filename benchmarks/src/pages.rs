@@ -12,7 +12,7 @@ use image::RgbImage;
 use serde::Deserialize;
 use vigorl_geometry::{DevicePixelRatio, Rect, Screen, Size, Viewport};
 use vigorl_interface::{Driver, Screenshot};
-use vigorl_tasks::picture::PictureWorld;
+use vigorl_tasks::picture::{PictureWorld, Region};
 use vigorl_tasks::{Environment, Failure};
 
 use crate::evaluation::{Evaluation, Item};
@@ -249,11 +249,12 @@ impl Evaluation for PagesSet {
         let area = f64::from(page.w) * f64::from(page.h);
         let largest = asked.targets.iter().map(|target| target.size().area()).fold(0.0, f64::max);
         Ok(Item {
+            id: format!("item-{idx}"),
             seed: idx,
             instruction: asked.instruction.clone(),
             values,
             chance: Some(if asked.targets.is_empty() { 0.0 } else { largest / area }),
-            targets: asked.targets.clone(),
+            targets: asked.targets.iter().copied().map(Region::Box).collect(),
             is_absent: asked.targets.is_empty(),
         })
     }

@@ -94,8 +94,8 @@ impl Evaluation for PracticeSet {
         let page_area = f64::from(spec.canvas.width) * f64::from(spec.canvas.height);
         let chance = widget.bounds.in_viewport().size().area() / page_area;
         let instruction = task.instruction.clone();
-        let targets = Vec::new();
-        Ok(Item { seed: spec.seed, instruction, values, chance: Some(chance), targets, is_absent: false })
+        let (id, targets) = (format!("page-{}", spec.seed), Vec::new());
+        Ok(Item { id, seed: spec.seed, instruction, values, chance: Some(chance), targets, is_absent: false })
     }
 
     fn world<'w>(
@@ -120,7 +120,8 @@ mod tests {
     use vigorl_tasks::practice::Split;
 
     use super::*;
-    use crate::evaluation::{Mode, ModeResult, Played, RandomClicker, Tally};
+    use crate::evaluation::{Mode, Played, Tally};
+    use crate::result::{ModeResult, RandomClicker};
 
     fn set() -> PracticeSet {
         PracticeSet { first: PageSpec::icons(7, Split::HeldOut), n_episodes: 3 }
@@ -136,7 +137,8 @@ mod tests {
         let values = values.iter().map(|(group, value)| (*group, (*value).to_owned())).collect();
         let (instruction, targets) = (String::new(), Vec::new());
         let chance = Some(chance);
-        let item = Item { seed: 1, instruction, values, chance, targets, is_absent: false };
+        let id = "page-1".to_owned();
+        let item = Item { id, seed: 1, instruction, values, chance, targets, is_absent: false };
         let episode = Episode { start: None, steps: Vec::new(), ending, success, reward, detail: None };
         Played { item, episode }
     }
@@ -158,7 +160,7 @@ mod tests {
         assert_eq!(rate("by_kind", "icon"), (1, 2));
         assert_eq!(rate("by_size", "under 14 px"), (2, 2));
         assert_eq!((rate("by_held_out", "new look"), rate("by_held_out", NOTHING_NEW)), ((1, 1), (1, 2)));
-        assert_eq!(result.errors, ["page 1: the browser is gone"]);
+        assert_eq!(result.errors, ["page-1: the browser is gone"]);
         let json = serde_json::to_value(&result).unwrap();
         assert_eq!(json["by_kind"]["icon"]["n"], 2, "groups stand beside the rest: {json}");
         let random = RandomClicker::on(&tally.played, &set()).unwrap();

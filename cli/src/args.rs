@@ -130,7 +130,7 @@ pub(crate) enum Command {
     View(ViewArgs),
     /// Measure a policy
     #[command(
-        after_help = "Examples:\n  vigorl eval practice --episodes 500\n  vigorl eval practice --tier words --vocabulary 40 --episodes 200 --json\n  vigorl eval miniwob --tasks click-test,click-link --eyes auto\n  vigorl eval miniwob --clicker constant --result constant.json\n\n\
+        after_help = "Examples:\n  vigorl eval practice --episodes 500\n  vigorl eval practice --tier words --vocabulary 40 --episodes 200 --json\n  vigorl eval miniwob --tasks click-test,click-link --eyes auto\n  vigorl eval miniwob --clicker constant --result constant.json\n  vigorl eval screenspot --limit 20\n  vigorl eval screenspot-pro --data ScreenSpot-Pro --model ./ViGoRL-3B --out pro\n\n\
                             Every mode plays the same held-out items. Intervals are Wilson's at 95 %.\n\
                             The random clicker is exact: area of the target / area of the page."
     )]
@@ -438,11 +438,14 @@ pub(crate) struct EvalArgs {
     pub(crate) name: String,
     /// Folders of labelled screenshots, for `pages`
     #[arg(value_name = "DIR")]
-    pub(crate) data: Vec<PathBuf>,
+    pub(crate) folders: Vec<PathBuf>,
+    /// The folder of a data set; for miniwob its pages, as a folder or a wheel [default: data/miniwob]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) data: Option<PathBuf>,
     /// Number of items, for miniwob of each task [default: all; practice: 500 pages; miniwob: as in the protocol]
     #[arg(long, value_parser = at_least_one())]
     pub(crate) episodes: Option<u64>,
-    /// Who looks [default: policy for practice, auto for the others]
+    /// Who looks [default: auto for pages and miniwob, policy for the others]
     #[arg(long, value_name = "NAME", value_parser = looking_eyes())]
     pub(crate) eyes: Option<String>,
     /// For pages: in which words a label is asked for, with {} for the label; repeat for several [default: {}]
@@ -462,6 +465,10 @@ pub(crate) struct EvalArgs {
     /// Also write a line of JSON for each item: what was asked, what was answered, and whether that was right
     #[arg(long, value_name = "JSONL")]
     pub(crate) items: Option<PathBuf>,
+    /// Also write all of it into this folder: result.json, items.jsonl, and for screenspot-pro the file that its own harness
+    /// writes
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
     /// Fit what the confidences of these eyes mean on what was played, and put it into this confidence.json
     #[arg(long, value_name = "JSON", requires = "domain")]
     pub(crate) fit_confidence: Option<PathBuf>,
@@ -472,6 +479,8 @@ pub(crate) struct EvalArgs {
     pub(crate) pages: PageArgs,
     #[command(flatten)]
     pub(crate) miniwob: MiniWobArgs,
+    #[command(flatten)]
+    pub(crate) set: SetArgs,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
     #[command(flatten)]
@@ -495,9 +504,6 @@ pub(crate) struct MiniWobArgs {
     /// What is to be seen [default: as in the protocol]
     #[arg(long, value_enum)]
     pub(crate) view: Option<ViewArg>,
-    /// The pages, as a folder or a wheel [default: data/miniwob]
-    #[arg(long = "data", value_name = "PATH")]
-    pub(crate) place: Option<PathBuf>,
     /// Nobody looks, a baseline clicks
     #[arg(long, value_enum, conflicts_with = "eyes")]
     pub(crate) clicker: Option<ClickerArg>,
@@ -506,8 +512,79 @@ pub(crate) struct MiniWobArgs {
 impl MiniWobArgs {
     pub(crate) fn is_any(&self) -> bool {
         let names = !self.tasks.is_empty() || self.protocol.is_some() || self.view.is_some();
-        names || self.place.is_some() || self.clicker.is_some()
+        names || self.clicker.is_some()
     }
+}
+
+/// What of a published data set is asked, and how it is read.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Data sets")]
+pub(crate) struct SetArgs {
+    /// So many items: the first ones of a shuffle that is always the same [default: all]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub(crate) limit: Option<u64>,
+    /// What the numbers of a box are, where the layout does not say it, or says it wrongly [default: by the layout]
+    #[arg(long, value_enum)]
+    pub(crate) bbox_format: Option<BoxFormatArg>,
+    /// Leave out broken items, count them and say which; without it, nothing is played
+    #[arg(long)]
+    pub(crate) skip_broken: bool,
+    /// For screenspot-pro: in which words an item is asked for [default: instruction]
+    #[arg(long, value_enum)]
+    pub(crate) instruction_style: Option<InstructionStyleArg>,
+    /// For screenspot-pro: in which language [default: en]
+    #[arg(long, value_enum)]
+    pub(crate) language: Option<LanguageArg>,
+    /// For screenspot-pro: items whose target is there, or is not [default: positive]
+    #[arg(long, value_enum)]
+    pub(crate) gt_type: Option<GtTypeArg>,
+    /// For osworld-g: ask in the refined instructions
+    #[arg(long)]
+    pub(crate) refined: bool,
+}
+
+/// What the four numbers of a box are.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum BoxFormatArg {
+    /// Left, top, width, height in pixels
+    XywhPx,
+    /// Left, top, right, bottom in pixels
+    XyxyPx,
+    /// Left, top, width, height as shares of the picture
+    XywhNorm,
+    /// Left, top, right, bottom as shares of the picture
+    XyxyNorm,
+}
+
+/// In which words of ScreenSpot-Pro.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum InstructionStyleArg {
+    /// The field `instruction`
+    Instruction,
+    /// The field `action`, which the published files do not have
+    Action,
+    /// The field `description`, which the published files do not have
+    Description,
+}
+
+/// In which language of ScreenSpot-Pro.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum LanguageArg {
+    /// English
+    En,
+    /// Chinese: the field `instruction_cn`
+    Cn,
+}
+
+/// Which items of ScreenSpot-Pro.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum GtTypeArg {
+    /// The target is there
+    Positive,
+    /// It is not: right is to answer that, and to click nothing
+    Negative,
+    /// Both
+    All,
 }
 
 /// The rules of MiniWoB++.

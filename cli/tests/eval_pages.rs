@@ -128,3 +128,55 @@ fn a_picture_of_another_size_than_its_labels_is_an_error_and_no_miss() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("641x420"), "{said}");
 }
+
+#[test]
+fn a_published_set_needs_no_data_to_be_tried_and_says_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let output = vigorl(&["eval", "screenspot", "--limit", "4", "--json", "--out", out.to_str().unwrap()]);
+    let said = json(&output);
+    assert_eq!(
+        said,
+        serde_json::from_str::<Value>(&fs::read_to_string(out.join("result.json")).unwrap()).unwrap()
+    );
+    assert_eq!((&said["benchmark"], &said["model"]), (&"screenspot-bundled/v1".into(), &"nano".into()));
+    let mode = &said["modes"][0];
+    assert_eq!((&mode["mode"], &mode["all"]["n"]), (&"multi_turn".into(), &4.into()), "{mode:#}");
+    assert_eq!(mode["macro_averages"][0]["over"], "cell", "{mode:#}");
+    assert_eq!(said["set"]["limit"], 4, "{said:#}");
+    let lines: Vec<Value> = fs::read_to_string(out.join("items.jsonl"))
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 4);
+    for line in &lines {
+        assert!(line["id"].as_str().unwrap().starts_with("bundled/"), "{line}");
+        assert!(["correct", "wrong", "wrong_format"].contains(&line["outcome"].as_str().unwrap()), "{line}");
+    }
+    let right = lines.iter().filter(|line| line["outcome"] == "correct").count();
+    assert_eq!(mode["all"]["n_success"], right, "the lines and the table count the same");
+}
+
+#[test]
+fn a_set_that_cannot_be_used_is_named_before_anything_is_played() {
+    let check = |args: &[&str], expected: &str| {
+        let output = vigorl(&[&["eval"], args].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.contains(expected) && output.stdout.is_empty(), "{args:?}: {said}");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().to_str().unwrap();
+    check(&["screenspot-v2"], "--data DIR");
+    check(&["screenspot-v2", "--data", "nowhere"], "there is no folder `nowhere`");
+    check(&["screenspot", "--data", at], "docs/evaluation.md");
+    check(&["screenspot", at], "name its folder with --data");
+    check(&["screenspot", "--episodes", "3"], "--limit");
+    check(&["screenspot", "--language", "cn"], "screenspot-pro");
+    check(&["pages", at, "--limit", "3"], "no published data set");
+    check(&["pages", "--data", at], "without it");
+    check(&["miniwob", "--clicker", "random", "--skip-broken"], "no published data set");
+    fs::write(folder.path().join("L2_annotations.json"), "[{}]").unwrap();
+    check(&["mmbench-gui", "--data", at], "`L2_annotations/0`: it cannot be read");
+}

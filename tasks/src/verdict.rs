@@ -46,10 +46,16 @@ impl Verdict {
     /// Of a world that the first click decides: it must be in one of the `targets`, whose edges belong to them, or must not
     /// be made if there is none.
     pub fn of_click(clicked: Option<Point<Screen>>, targets: &[Rect<Screen>]) -> Self {
-        let is_right = match clicked {
-            Some(at) => targets.iter().any(|target| target.touches(at)),
-            None => targets.is_empty(),
-        };
+        Self::of_point(clicked, targets.is_empty(), |at| targets.iter().any(|target| target.touches(at)))
+    }
+
+    /// The same where targets have any shape: `is_hit` says whether a point is in one, and `is_absent` that there is none.
+    pub fn of_point(
+        clicked: Option<Point<Screen>>,
+        is_absent: bool,
+        is_hit: impl Fn(Point<Screen>) -> bool,
+    ) -> Self {
+        let is_right = clicked.map_or(is_absent, is_hit);
         let detail = match clicked {
             _ if is_right => None,
             None => Some("nothing was clicked".to_owned()),

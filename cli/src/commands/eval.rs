@@ -1,5 +1,7 @@
 //! `vigorl eval NAME`: success by the groups of an evaluation, several modes on the same items.
 
+mod lines;
+
 use std::path::Path;
 use std::time::Instant;
 
@@ -8,9 +10,10 @@ use indicatif::ProgressBar;
 use serde_json::json;
 use vigorl_agent::{Agent, Cancel, Checks, ConfidenceMap, Ending as EpisodeEnding, Hands, Leash};
 use vigorl_benchmarks::miniwob::{Choice, Clicked, Clicker, MiniWobSet};
+use vigorl_benchmarks::sets::{BoxFormat, GtType, InstructionStyle, Language};
 use vigorl_benchmarks::{
-    EVALUATIONS, Evaluation, EvaluationResult, Mode, ModeResult, PlayError, Played, RandomClicker, Tally,
-    Wanted, fit, play,
+    EVALUATIONS, Evaluation, EvaluationResult, Mode, ModeResult, PlayError, Played, RandomClicker, SetChoice,
+    Tally, Wanted, fit, play,
 };
 use vigorl_files::write_whole;
 use vigorl_geometry::DevicePixelRatio;
@@ -23,7 +26,10 @@ use vigorl_tasks::miniwob::{Area, Protocol};
 use vigorl_tasks::practice::Split;
 use vigorl_webdriver::WebDriver;
 
-use crate::args::{ClickerArg, EvalArgs, ProtocolArg, TurnsArg, ViewArg};
+use crate::args::{
+    BoxFormatArg, ClickerArg, EvalArgs, GtTypeArg, InstructionStyleArg, LanguageArg, ProtocolArg, TurnsArg,
+    ViewArg,
+};
 use crate::commands::{Form, browser, pages, pretty};
 use crate::exit::{Ending, usage};
 use crate::eyes::{self, LoadedEyes};
@@ -37,14 +43,18 @@ const MAX_FAILURES_IN_A_ROW: usize = 5;
 pub(crate) fn eval(args: &EvalArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
     let cancel = interrupt::install()?;
     if args.name != "miniwob" && args.miniwob.is_any() {
-        let said =
-            format!("`{}` is not miniwob: leave out its tasks, protocol, view, data and clicker", args.name);
+        let said = format!("`{}` is not miniwob: leave out its tasks, protocol, view and clicker", args.name);
         return Err(usage(said));
     }
+    args.check_set()?;
     if let Some(clicker) = args.miniwob.clicker {
         return click_without_eyes(args, clicker, settings, form, &cancel);
     }
     let evaluation = open(args, settings)?;
+    if let Some(folder) = &args.out {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+    }
     if args.record {
         record::check_output(settings)?;
     }
@@ -60,16 +70,21 @@ pub(crate) fn eval(args: &EvalArgs, settings: &Settings, form: Form) -> anyhow::
     }
     bar.finish_and_clear();
     if let Some(path) = &args.items {
-        write_whole(path, table.lines().as_bytes())
-            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        write(path, &table.lines())?;
+    }
+    if let Some(folder) = &args.out {
+        write(&folder.join("items.jsonl"), &table.lines())?;
+        for (name, content) in table.reference_outputs() {
+            write(&folder.join(name), &pretty(&content))?;
+        }
     }
     let fitted = args.fit_confidence.as_deref().zip(args.domain.as_deref());
     let fitted = fitted.map(|(path, domain)| table.fit(path, domain)).transpose()?;
     let result = table.finish()?;
     let json = serde_json::to_value(&result)?;
-    if let Some(path) = &args.result {
-        write_whole(path, pretty(&json).as_bytes())
-            .with_context(|| format!("cannot write `{}`", path.display()))?;
+    let of_folder = args.out.as_ref().map(|folder| folder.join("result.json"));
+    for path in args.result.iter().chain(&of_folder) {
+        write(path, &pretty(&json))?;
     }
     terminal::data(&match form {
         Form::Json => pretty(&json),
@@ -81,6 +96,10 @@ pub(crate) fn eval(args: &EvalArgs, settings: &Settings, form: Form) -> anyhow::
     Ok(if cancel.is_set() { Ending::Interrupted } else { Ending::Done })
 }
 
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    write_whole(path, text.as_bytes()).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
 /// The evaluation of that name.
 fn open(args: &EvalArgs, settings: &Settings) -> anyhow::Result<Box<dyn Evaluation>> {
     let named = EVALUATIONS.iter().find(|named| named.name == args.name).context("no such evaluation")?;
@@ -90,18 +109,74 @@ fn open(args: &EvalArgs, settings: &Settings) -> anyhow::Result<Box<dyn Evaluati
             args.name
         )));
     }
-    if args.is_practice() && !(args.data.is_empty() && args.wordings.is_empty()) {
+    if args.is_practice() && !(args.folders.is_empty() && args.wordings.is_empty()) {
         return Err(usage("practice pages are generated: leave out the folder and --wording"));
     }
     let first_page = pages::first_page(&args.pages, settings, Split::HeldOut)?;
-    let (data, wordings) = (args.data.clone(), args.wordings.clone());
-    let miniwob = args.choice();
-    (named.open)(&Wanted { n: args.episodes, first_page, data, wordings, miniwob }).map_err(usage)
+    let (data, wordings) = (args.folders.clone(), args.wordings.clone());
+    let (miniwob, set) = (args.choice(), args.set_choice());
+    (named.open)(&Wanted { n: args.episodes, first_page, data, wordings, miniwob, set }).map_err(usage)
 }
 
 impl EvalArgs {
     fn is_practice(&self) -> bool {
         self.name == "practice"
+    }
+
+    /// Whether it is a published data set.
+    fn is_set(&self) -> bool {
+        !["practice", "pages", "miniwob"].contains(&&*self.name)
+    }
+
+    /// Whether what is for published data sets was typed for one, and nothing else for it.
+    fn check_set(&self) -> anyhow::Result<()> {
+        let has_words = !(self.folders.is_empty() && self.wordings.is_empty());
+        let wrong = match self.is_set() {
+            true if has_words => {
+                "a data set has its own words: name its folder with --data, and leave out --wording"
+                    .to_owned()
+            }
+            false if self.set_choice().is_any() => format!(
+                "`{}` is no published data set: leave out --limit, and what says how a set is read",
+                self.name
+            ),
+            false if self.data.is_some() && self.name != "miniwob" => {
+                "--data is the folder of a data set: name folders of pages without it".to_owned()
+            }
+            _ => return Ok(()),
+        };
+        Err(usage(wrong))
+    }
+
+    /// What of a published data set.
+    fn set_choice(&self) -> SetChoice {
+        let args = &self.set;
+        SetChoice {
+            folder: self.data.clone().filter(|_| self.is_set()),
+            limit: args.limit,
+            box_format: args.bbox_format.map(|format| match format {
+                BoxFormatArg::XywhPx => BoxFormat::XywhPx,
+                BoxFormatArg::XyxyPx => BoxFormat::XyxyPx,
+                BoxFormatArg::XywhNorm => BoxFormat::XywhNorm,
+                BoxFormatArg::XyxyNorm => BoxFormat::XyxyNorm,
+            }),
+            skip_broken: args.skip_broken,
+            instruction_style: args.instruction_style.map(|style| match style {
+                InstructionStyleArg::Instruction => InstructionStyle::Instruction,
+                InstructionStyleArg::Action => InstructionStyle::Action,
+                InstructionStyleArg::Description => InstructionStyle::Description,
+            }),
+            language: args.language.map(|language| match language {
+                LanguageArg::En => Language::En,
+                LanguageArg::Cn => Language::Cn,
+            }),
+            gt_type: args.gt_type.map(|gt_type| match gt_type {
+                GtTypeArg::Positive => GtType::Positive,
+                GtTypeArg::Negative => GtType::Negative,
+                GtTypeArg::All => GtType::All,
+            }),
+            refined: args.refined,
+        }
     }
 
     /// What of MiniWoB++.
@@ -117,18 +192,18 @@ impl EvalArgs {
                 ViewArg::Page => Area::Page,
                 ViewArg::Task => Area::Task,
             }),
-            pages: self.miniwob.place.clone(),
+            pages: self.data.clone(),
         }
     }
 
     /// Whether the eyes are measured, and not what they are held to.
     fn measures_eyes(&self) -> bool {
-        self.is_practice() || self.name == "miniwob"
+        self.is_practice() || self.name == "miniwob" || self.is_set()
     }
 
     /// The policy alone where it is what is measured.
     fn eyes(&self) -> &str {
-        let by_itself = if self.is_practice() { eyes::POLICY } else { eyes::by_default() };
+        let by_itself = if self.is_practice() || self.is_set() { eyes::POLICY } else { eyes::by_default() };
         self.eyes.as_deref().unwrap_or(by_itself)
     }
 }
@@ -312,13 +387,14 @@ impl<'a> Table<'a> {
     /// A new browser after a failure, unless it fails again and again.
     fn recover(&mut self, message: String) -> anyhow::Result<()> {
         self.n_failures += 1;
+        let Some(viewport) = self.evaluation.viewport() else {
+            // Items can share a broken picture, which says nothing of the others.
+            terminal::note(&format!("a picture failed ({message})"));
+            return Ok(());
+        };
         if self.n_failures >= MAX_FAILURES_IN_A_ROW {
             anyhow::bail!("{} pages failed in a row, the last one: {message}", self.n_failures);
         }
-        let Some(viewport) = self.evaluation.viewport() else {
-            terminal::note(&format!("a page failed ({message})"));
-            return Ok(());
-        };
         terminal::note(&format!("a page failed ({message}); starting the browser again"));
         let ratio = ratio_of(self.evaluation, self.settings);
         self.driver = Some(browser::start_at(self.settings, viewport, ratio)?);
@@ -336,9 +412,24 @@ impl<'a> Table<'a> {
     /// A line for each item in each mode.
     fn lines(&self) -> String {
         let lines = self.modes.iter().flat_map(|(mode, _, tally)| {
-            tally.played.iter().map(|played| format!("{}\n", line(*mode, played)))
+            let played = tally.played.iter().map(|played| lines::played(*mode, played));
+            let failed = tally.errors.iter().map(|(item, why)| lines::failed(*mode, item, why));
+            played.chain(failed).map(|line| format!("{line}\n"))
         });
         lines.collect()
+    }
+
+    /// What each mode did, in the format of the evaluation's own harness, with the names of the files.
+    fn reference_outputs(&self) -> Vec<(String, serde_json::Value)> {
+        let outputs = self.modes.iter().filter_map(|(mode, _, tally)| {
+            let (stem, content) = self.evaluation.reference_output(tally)?;
+            let name = match self.modes.len() {
+                1 => format!("{stem}.json"),
+                _ => format!("{stem}_{}.json", mode.label().replace('-', "_")),
+            };
+            Some((name, content))
+        });
+        outputs.collect()
     }
 
     /// Fits a map on what the first mode answered, and puts it into a file beside the maps of other domains. What it is
@@ -413,33 +504,11 @@ impl<'a> Table<'a> {
             set: evaluation.to_json(n_played),
             truncated,
             modes: modes.collect(),
+            notes: evaluation.notes(),
             random_clicker,
             title: evaluation.title(n_played),
             n_played,
             groups: evaluation.groups(),
         })
     }
-}
-
-/// What was asked, what was answered, and whether that was right.
-fn line(mode: Mode, played: &Played) -> serde_json::Value {
-    let sighting = played.sighting();
-    let confidence = sighting.and_then(|sighting| sighting.confidence.as_ref());
-    let steps = &played.episode.steps;
-    json!({
-        "item": played.item.seed,
-        "mode": mode,
-        "instruction": played.item.instruction,
-        "values": played.item.values.iter().map(|(group, value)| json!([group, value])).collect::<Vec<_>>(),
-        "targets": played.item.targets.iter().map(|t| [t.left, t.top, t.right, t.bottom]).collect::<Vec<_>>(),
-        "finding": sighting.map(|sighting| sighting.finding.name()),
-        "decided_by": sighting.map(|sighting| &sighting.decided_by),
-        "point": sighting.and_then(|sighting| sighting.grounding.answer).map(|at| [at.x, at.y]),
-        "is_answered": played.is_answered(),
-        "is_right": played.is_right(),
-        "confidence": confidence.map(|confidence| confidence.value),
-        "calibrated_on": confidence.and_then(|confidence| confidence.domain.as_ref()),
-        "features": confidence.map(|confidence| &confidence.features),
-        "why": steps.iter().rev().find_map(|step| step.detail.as_ref()),
-    })
 }

@@ -1,0 +1,195 @@
+//! Rows of parquet files with pictures in them, as data sets are mirrored on their hub.
+//!
+//! Invariants: a file from elsewhere is data: whatever it holds, reading it gives rows or an error and never a panic, also
+//! where the library that reads it gives up; pictures stay in the file until they are shown.
+//!
+//! The library is the crate `parquet` without any of its default features but the decompression that hubs use: its record
+//! interface suffices, and its columnar one would bring the whole of arrow.
+
+use std::fs::File;
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use image::{ImageReader, RgbImage};
+use parquet::errors::ParquetError;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::reader::TreeBuilder;
+use parquet::record::{Field, Row};
+use serde_json::{Map, Value};
+
+/// So many values of a column are decoded at once: a value may be a picture of megabytes.
+const BATCH: usize = 4;
+/// The column that holds pictures, and the field in it that holds the bytes of the file.
+const IMAGE: (&str, &str) = ("image", "bytes");
+
+/// Where a parquet file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    File(PathBuf),
+    /// In this program.
+    Bundled(&'static [u8]),
+}
+
+impl Source {
+    /// The stem of the file's name, which ids begin with.
+    pub(crate) fn stem(&self) -> String {
+        match self {
+            Self::File(path) => stem(path),
+            Self::Bundled(_) => "bundled".to_owned(),
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::File(path) => format!("`{}`", path.display()),
+            Self::Bundled(_) => "the bundled set".to_owned(),
+        }
+    }
+
+    fn open(&self) -> Result<Box<dyn FileReader>, ParquetError> {
+        Ok(match self {
+            Self::File(path) => Box::new(SerializedFileReader::new(File::open(path)?)?),
+            Self::Bundled(bytes) => Box::new(SerializedFileReader::new(Bytes::from_static(bytes))?),
+        })
+    }
+}
+
+/// The stem of a file's name.
+pub(crate) fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Where a picture lies in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Embedded {
+    pub(crate) source: Source,
+    group: usize,
+    row: usize,
+}
+
+/// A row: its columns without the picture, and the picture with its size or why it has none.
+pub(crate) struct ParquetRow {
+    pub(crate) columns: Map<String, Value>,
+    pub(crate) picture: Option<(Embedded, Result<(u32, u32), String>)>,
+}
+
+/// All rows of a file.
+pub(crate) fn rows(source: &Source) -> Result<Vec<ParquetRow>, String> {
+    let mut rows = Vec::new();
+    let all = guarded(|| {
+        let reader = source.open()?;
+        for group in 0..reader.num_row_groups() {
+            each_row(&*reader, group, &mut |row, columns| {
+                let bytes = picture(&columns);
+                let size = bytes.map(dimensions);
+                let at = Embedded { source: source.clone(), group, row };
+                rows.push(ParquetRow { picture: size.map(|size| (at, size)), columns: values(columns) });
+                true
+            })?;
+        }
+        Ok(())
+    });
+    all.map_err(|why| {
+        format!(
+            "{} cannot be read behind its row {}: {why}; fetch the file again, or leave it out",
+            source.shown(),
+            rows.len()
+        )
+    })?;
+    Ok(rows)
+}
+
+impl Embedded {
+    /// The picture.
+    pub(crate) fn pixels(&self) -> Result<RgbImage, String> {
+        let mut found = None;
+        let read = guarded(|| {
+            let reader = self.source.open()?;
+            each_row(&*reader, self.group, &mut |row, columns| {
+                if row == self.row {
+                    found = picture(&columns).map(<[u8]>::to_vec);
+                }
+                row < self.row
+            })
+        });
+        let shown = || format!("row {} of group {} of {}", self.row, self.group, self.source.shown());
+        read.map_err(|why| format!("{}: {why}", shown()))?;
+        let bytes = found.ok_or_else(|| format!("{} has no picture any more", shown()))?;
+        let decoded = image::load_from_memory(&bytes).map_err(|error| format!("{}: {error}", shown()))?;
+        Ok(decoded.into_rgb8())
+    }
+}
+
+/// Hands over the rows of a group until `use_row` wants no more.
+fn each_row(
+    reader: &dyn FileReader,
+    group: usize,
+    use_row: &mut dyn FnMut(usize, Vec<(String, Field)>) -> bool,
+) -> Result<(), ParquetError> {
+    let schema = reader.metadata().file_metadata().schema_descr_ptr();
+    let group = reader.get_row_group(group)?;
+    let rows = TreeBuilder::new().with_batch_size(BATCH).as_iter(schema, &*group)?;
+    for (number, row) in rows.enumerate() {
+        if !use_row(number, Row::into_columns(row?)) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The library panics on some files whose parts contradict each other.
+fn guarded(read: impl FnOnce() -> Result<(), ParquetError>) -> Result<(), String> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(read) => read.map_err(|error| error.to_string()),
+        Err(_) => Err("its parts contradict each other".to_owned()),
+    }
+}
+
+/// The bytes of the picture of a row.
+fn picture(columns: &[(String, Field)]) -> Option<&[u8]> {
+    let (_, column) = columns.iter().find(|(name, _)| name == IMAGE.0)?;
+    match column {
+        Field::Bytes(bytes) => Some(bytes.data()),
+        Field::Group(row) => row.get_column_iter().find_map(|(name, field)| match field {
+            Field::Bytes(bytes) if name == IMAGE.1 => Some(bytes.data()),
+            _ => None,
+        }),
+        _ => None,
+    }
+}
+
+fn dimensions(bytes: &[u8]) -> Result<(u32, u32), String> {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
+    let reader = reader.map_err(|error| format!("its picture cannot be read: {error}"))?;
+    reader.into_dimensions().map_err(|error| format!("its picture cannot be read: {error}"))
+}
+
+fn values(columns: Vec<(String, Field)>) -> Map<String, Value> {
+    columns.into_iter().map(|(name, field)| (name, value(&field))).collect()
+}
+
+/// The same as JSON; bytes are left out.
+fn value(field: &Field) -> Value {
+    match field {
+        Field::Null | Field::Bytes(_) => Value::Null,
+        Field::Bool(value) => (*value).into(),
+        Field::Byte(value) => (*value).into(),
+        Field::Short(value) => (*value).into(),
+        Field::Int(value) => (*value).into(),
+        Field::Long(value) => (*value).into(),
+        Field::UByte(value) => (*value).into(),
+        Field::UShort(value) => (*value).into(),
+        Field::UInt(value) => (*value).into(),
+        Field::ULong(value) => (*value).into(),
+        Field::Float(value) => f64::from(*value).into(),
+        Field::Double(value) => (*value).into(),
+        Field::Str(value) => value.clone().into(),
+        Field::Group(row) => {
+            row.get_column_iter().map(|(name, field)| (name.clone(), value(field))).collect()
+        }
+        Field::ListInternal(list) => list.elements().iter().map(value).collect(),
+        other => other.to_string().into(),
+    }
+}

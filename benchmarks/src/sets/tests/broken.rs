@@ -1,0 +1,152 @@
+//! What is broken is named, and nothing of it is played; what is left out is counted.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::super::{BoxFormat, GroundingSet, Known, SetChoice};
+use super::{choice, folder, open, pro_item, spot, spots, write_parquet};
+use crate::evaluation::Evaluation;
+
+/// Lists of ScreenSpot, of which the one of web is this.
+fn with_web(web: Value) -> tempfile::TempDir {
+    let folder = spots();
+    fs::write(folder.path().join("screenspot_web.json"), web.to_string()).unwrap();
+    folder
+}
+
+#[test]
+fn a_broken_item_is_named_and_can_be_left_out_but_never_silently() {
+    let good = spot(json!([10, 20, 30, 40]), "text", "shop");
+    let changed = |field: &str, value: Value| {
+        let mut item = good.clone();
+        item[field] = value;
+        item
+    };
+    for (broken, word) in [
+        (changed("img_filename", json!("missing.png")), "missing.png` is not there"),
+        (changed("img_filename", json!("../screenspot_web.json")), "no path inside"),
+        (changed("bbox", json!([390, 290, 100, 100])), "leaves the picture"),
+        (changed("bbox", json!([10, 20, -30, 40])), "negative width"),
+        (changed("bbox", json!([10, 20, 30])), "it cannot be read"),
+        (changed("bbox", json!("10 20 30 40")), "it cannot be read"),
+        (changed("instruction", json!("  ")), "asks for nothing"),
+        (changed("data_type", json!("image")), "none of: text, icon"),
+        (changed("data_source", json!("ios")), "not of the platform of its list"),
+        (changed("split", json!("train")), "belongs to the split `train`"),
+    ] {
+        let folder = with_web(json!([good, broken, good]));
+        let error = open(Known::ScreenSpot, folder.path()).unwrap_err();
+        for word in ["`screenspot_web/1`", word, "nothing was played", "--skip-broken"] {
+            assert!(error.contains(word), "`{word}` is missing in: {error}");
+        }
+        let skipping = SetChoice { skip_broken: true, ..choice(folder.path()) };
+        let set = GroundingSet::open(Known::ScreenSpot, &skipping).unwrap();
+        assert_eq!(set.n_items(), 6);
+        assert_eq!((&set.to_json(0)["n_skipped"], &set.to_json(0)["n_items"]), (&json!(1), &json!(6)));
+        let notes = set.notes().join("\n");
+        assert!(
+            notes.contains("1 broken items were left out") && notes.contains("screenspot_web/1"),
+            "{notes}"
+        );
+    }
+}
+
+#[test]
+fn a_box_that_is_written_in_another_way_is_never_left_out() {
+    let good = spot(json!([10, 20, 30, 40]), "text", "shop");
+    // As four edges it fits, and as left, top, width, height it does not.
+    let other = spot(json!([300, 200, 350, 250]), "text", "shop");
+    let folder = with_web(json!([good, other]));
+    for skip_broken in [false, true] {
+        let asked = SetChoice { skip_broken, ..choice(folder.path()) };
+        let error = GroundingSet::open(Known::ScreenSpot, &asked).unwrap_err();
+        assert!(error.contains("`screenspot_web/1`") && error.contains("--bbox-format"), "{error}");
+    }
+    let told = SetChoice { box_format: Some(BoxFormat::XyxyPx), ..choice(folder.path()) };
+    assert_eq!(GroundingSet::open(Known::ScreenSpot, &told).unwrap().n_items(), 6);
+}
+
+#[test]
+fn shares_above_one_are_refused_by_the_name_of_their_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test-00000-of-00001.parquet");
+    write_parquet(&path, &[[0.1, 0.1, 0.2, 0.2], [10.0, 20.0, 40.0, 60.0]]);
+    let error = open(Known::ScreenSpot, folder.path()).unwrap_err();
+    assert!(error.contains("`test-00000-of-00001/1`") && error.contains("shares from 0 to 1"), "{error}");
+    write_parquet(&path, &[[10.0, 20.0, 40.0, 60.0], [20.0, 20.0, 40.0, 60.0]]);
+    let told = SetChoice { box_format: Some(BoxFormat::XyxyPx), ..choice(folder.path()) };
+    assert_eq!(GroundingSet::open(Known::ScreenSpot, &told).unwrap().n_items(), 2);
+    write_parquet(&path, &[[0.3, 0.1, 0.2, 0.2]]);
+    let error = open(Known::ScreenSpot, folder.path()).unwrap_err();
+    assert!(error.contains("swapped corners"), "{error}");
+}
+
+#[test]
+fn a_file_of_parquet_that_is_cut_or_changed_gives_rows_or_an_error_and_never_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test-00000-of-00001.parquet");
+    write_parquet(&path, &[[0.1, 0.1, 0.2, 0.2], [0.2, 0.2, 0.4, 0.6]]);
+    let whole = fs::read(&path).unwrap();
+    for n in [0, 4, whole.len() / 2, whole.len() - 1] {
+        fs::write(&path, &whole[..n]).unwrap();
+        let error = open(Known::ScreenSpot, folder.path()).unwrap_err();
+        assert!(error.contains("test-00000-of-00001") && error.contains("fetch the file again"), "{error}");
+    }
+    // The panics of the library are caught, and would fill the screen.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut n_errors = 0;
+    for at in (0..whole.len()).step_by(3) {
+        let mut changed = whole.clone();
+        changed[at] ^= 0xff;
+        fs::write(&path, &changed).unwrap();
+        n_errors += usize::from(open(Known::ScreenSpot, folder.path()).is_err());
+    }
+    std::panic::set_hook(hook);
+    assert!(n_errors > 0, "most of the file is what says how it is read");
+}
+
+#[test]
+fn a_list_that_is_cut_or_missing_is_refused() {
+    let folder = spots();
+    let path = folder.path().join("screenspot_web.json");
+    let whole = fs::read_to_string(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 20]).unwrap();
+    for skip_broken in [false, true] {
+        let asked = SetChoice { skip_broken, ..choice(folder.path()) };
+        let error = GroundingSet::open(Known::ScreenSpot, &asked).unwrap_err();
+        assert!(error.contains("whole up to item `screenspot_web/0`"), "{error}");
+    }
+    fs::remove_file(&path).unwrap();
+    let error = open(Known::ScreenSpot, folder.path()).unwrap_err();
+    assert!(error.contains("screenspot_web.json` is not there"), "{error}");
+    let skipping = SetChoice { skip_broken: true, ..choice(folder.path()) };
+    let set = GroundingSet::open(Known::ScreenSpot, &skipping).unwrap();
+    assert_eq!(set.n_items(), 4);
+    assert!(set.notes().join("\n").contains("nothing of it is measured"), "{:?}", set.notes());
+}
+
+#[test]
+fn ids_that_stand_twice_and_pictures_of_another_size_are_refused() {
+    let mut other = pro_item("b1", "text", "Dev");
+    other["img_size"] = json!([3840, 2160]);
+    let twice = json!([pro_item("b0", "text", "Dev"), pro_item("b0", "icon", "Dev"), other]);
+    let folder = folder("images", &[("annotations/vscode_macos.json", twice)]);
+    let error = open(Known::ScreenSpotPro, folder.path()).unwrap_err();
+    for word in ["2 of 3 items", "`b0`: another item before it has the same id", "400x300", "3840x2160"] {
+        assert!(error.contains(word), "`{word}` is missing in: {error}");
+    }
+}
+
+#[test]
+fn a_picture_that_is_cut_is_a_failure_of_the_world_and_no_wrong_answer() {
+    let folder = spots();
+    let path = folder.path().join("screenspot_imgs/a.png");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let set = open(Known::ScreenSpot, folder.path()).unwrap();
+    let tally = super::played(&set, &[]);
+    assert_eq!((tally.played.len(), tally.errors.len()), (0, 6));
+    assert!(tally.errors[0].1.contains("a.png"), "{}", tally.errors[0].1);
+}
