@@ -258,14 +258,14 @@ def respond(rng, parser, line):
     else:
         numbers = shares(numbers, size)
         if parser == "qwen-box" or (parser == "seeclick" and rng.random() < 0.4):
-            values = [written(rng, 1000 * value, rng.random() < 0.97) for value in numbers]
-            if len(values) == 2:
-                values = values * 2
-            corners = "({},{}),({},{})".format(*values)
-            text = f"<|box_start|>{corners}<|box_end|>" if parser == "qwen-box" else f"<ref>it</ref><box>{corners}</box>"
+            text = ""
+            for _ in range(rng.choice([1] * 9 + [2])):
+                values = [written(rng, 1000 * value, rng.random() < 0.97) for value in numbers]
+                corners = "({},{}),({},{})".format(*(values * 2)[:4])
+                text += f"<|box_start|>{corners}<|box_end|>" if parser == "qwen-box" else f"<ref>it</ref><box>{corners}</box>"
+                numbers = shares(predicted(rng, line, size), size)
             if parser == "qwen-box" and rng.random() < 0.2:
                 text = f"({values[0]}, {values[1]})"
-            text = text * 2 if rng.random() < 0.05 else text
         else:
             text = "(" + ", ".join(written(rng, value, False) for value in numbers) + ")"
     for _ in range(rng.choice([0, 0, 0, 0, 1, 1, 2])):

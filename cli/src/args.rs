@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use vigorl_judges::Mode;
-use vigorl_judges::scoring::Parser;
+use vigorl_judges::{Mode, scoring};
 use vigorl_qwen::WeightFormat;
 
 const ALL_DTYPES: [&str; 5] = ["f32", "bf16", "f16", "int8", "int4"];
@@ -709,8 +708,10 @@ fn reward_modes() -> PossibleValuesParser {
 
 /// The parsers of responses, with what they read.
 fn parsers() -> PossibleValuesParser {
-    let value = |(name, _, about): (&'static str, Parser, &'static str)| PossibleValue::new(name).help(about);
-    PossibleValuesParser::new(Parser::NAMED.map(value))
+    let value = |(name, _, about): (&'static str, scoring::Parser, &'static str)| {
+        PossibleValue::new(name).help(about)
+    };
+    PossibleValuesParser::new(scoring::Parser::NAMED.map(value))
 }
 
 /// Which modes are measured.

@@ -100,8 +100,8 @@ fn bounds((printed, n): PrintedCell, counts: Option<&RangeInclusive<u64>>) -> [i
 
 fn is_micro(cells: &[PrintedCell], counts: &[Option<RangeInclusive<u64>>], average: Printed) -> bool {
     let n: u64 = cells.iter().map(|(_, n)| n).sum();
-    let bounds = || cells.iter().zip(counts).map(|(cell, counts)| bounds(*cell, counts.as_ref()));
-    let [least, most] = bounds().fold([0, 0], |[a, b], [least, most]| [a + least, b + most]);
+    let bounds = cells.iter().zip(counts).map(|(cell, counts)| bounds(*cell, counts.as_ref()));
+    let [least, most] = bounds.fold([0, 0], |[a, b], [least, most]| [a + least, b + most]);
     if counts.iter().all(Option::is_some) {
         // Only whole numbers of right answers are possible.
         let Some(wanted) = average.counts(n) else { return false };

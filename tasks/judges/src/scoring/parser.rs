@@ -171,7 +171,10 @@ fn tool_call(response: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::python::digit;
 
     fn read(parser: Parser, response: &str) -> Option<[f64; 2]> {
         parser.read(response, Space::Pixels([1000, 500])).map(|prediction| prediction.point())
@@ -261,5 +264,27 @@ mod tests {
             assert_eq!((Parser::named(name), parser.name()), (Some(parser), name));
         }
         assert_eq!(Parser::named("qwen"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_said_two_or_four_numbers_are_read_or_nothing(
+            parts in prop::collection::vec(prop_oneof![
+                "\\PC{0,3}",
+                prop::sample::select(vec![
+                    "<box>", "</box>", "<|box_start|>", "<|box_end|>", "<tool_call>\n", "\n</tool_call>", "<answer>", "</answer>",
+                    "{\"arguments\": {\"coordinate\": ", "}}", "[", "]", "(", ")", "),(", ",", "-", ".", "7", "\u{665}", "99",
+                ]).prop_map(str::to_owned),
+            ], 0..24),
+        ) {
+            let response = parts.concat();
+            for (name, parser, _) in Parser::NAMED {
+                let Some(prediction) = parser.read(&response, Space::Pixels([10, 10])) else { continue };
+                let is_share = parser.counts() == Counts::Shares;
+                prop_assert_eq!(prediction.space == Space::Normalized, is_share, "{}: {}", name, response);
+                // Without a digit or a truth value nothing can be a number.
+                prop_assert!(response.contains(|c: char| digit(c).is_some()) || response.contains("True"), "{}: {}", name, response);
+            }
+        }
     }
 }
