@@ -39,6 +39,7 @@ fn the_mean_over_items_and_the_mean_over_cells_are_both_named() {
         benchmark: set.id(),
         model: "scripted".to_owned(),
         weights_sha256: None,
+        endpoint: None,
         command: String::new(),
         commit: String::new(),
         set: set.to_json(8),
