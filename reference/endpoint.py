@@ -29,6 +29,18 @@ from pictures import KINDS, draw
 
 WORK = ROOT / "target" / "endpoint"
 INSTRUCTIONS = ["click the button", "the 3rd link", "open the menu"]
+# What the server remembers of a conversation spoils the next turn if that shows a picture: it goes on from the keys and values
+# of the turn before and leaves the picture out. Here it forgets; `--remembering` leaves it as it is.
+STARTS = """
+import sys
+from transformers.commands import serving
+from transformers.commands.transformers_cli import main
+if "--remembering" in sys.argv:
+    sys.argv.remove("--remembering")
+else:
+    serving.ServeCommand.is_continuation = lambda *_: False
+main()
+"""
 SPECIAL = re.compile(r"<\|[a-z_]+\|>")
 
 
@@ -36,7 +48,8 @@ def checkpoints(seed):
     """Folders by the preset with which they are asked."""
     nano, random = WORK / "nano", WORK / "random"
     shutil.copytree(ROOT / "grounding" / "qwen" / "assets" / "nano", nano, dirs_exist_ok=True)
-    make(VARIANTS["untied_patch14"], random, seed)
+    # The server looks for `architectures` where published checkpoints have it.
+    make(VARIANTS["untied_patch14"] | {"config": "flat", "keys": "published"}, random, seed)
     # The server draws as this file says and takes no other wish: greedy, and without a penalty.
     path = random / "generation_config.json"
     config = json.loads(path.read_text())
@@ -47,10 +60,10 @@ def checkpoints(seed):
 class Server:
     """`transformers serve`, as long as the block lasts."""
 
-    def __init__(self, port):
+    def __init__(self, port, remembers):
         self.url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "transformers.commands.transformers_cli", "serve", "--host", "127.0.0.1"]
-        command += ["--port", str(port), "--dtype", "float32", "--device", "cpu", "--log_level", "error"]
+        command = [sys.executable, "-c", STARTS, "serve", "--host", "127.0.0.1"]
+        command += ["--port", str(port), "--dtype", "float32", "--device", "cpu", "--log_level", "error"] + ["--remembering"] * remembers
         self.log = open(WORK / "server.log", "w")
         environment = os.environ | {"HF_HUB_OFFLINE": "1"}
         self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT, env=environment)
@@ -106,11 +119,12 @@ def main():
     parser.add_argument("--pictures", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--port", type=int, default=8137)
+    parser.add_argument("--remembering", action="store_true", help="leave the server as it is: zooms are then refused")
     args = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
     n_same, n_all, found = 0, 0, {}
     folders = checkpoints(args.seed)
-    with Server(args.port) as server:
+    with Server(args.port, args.remembering) as server:
         for preset, folder in folders.items():
             at = ["--base-url", f"{server.url}/v1", "--served-model", folder.resolve(), *limits(folder)]
             for idx in range(args.pictures):

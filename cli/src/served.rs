@@ -6,7 +6,9 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
-use vigorl_endpoint::{ApiKey, BaseUrl, Endpoint, EndpointError, Patience, Pictures, Server, VisualTokens};
+use vigorl_endpoint::{
+    ApiKey, BaseUrl, Endpoint, EndpointError, FurtherTurns, Patience, Pictures, Server, VisualTokens,
+};
 use vigorl_geometry::fit::PixelBudget;
 use vigorl_policy::{AnswerSpace, Preset};
 use vigorl_runs::record::EndpointRecord;
@@ -119,6 +121,9 @@ fn check(endpoint: &Endpoint, preset: &Preset) -> anyhow::Result<()> {
     let found = endpoint.found();
     if found.pictures == Pictures::One && !preset.is_single_turn() {
         return Err(anyhow::Error::new(EndpointError::OnePicture { n: preset.limits.max_images }));
+    }
+    if found.further_turns == FurtherTurns::Mixed && !preset.is_single_turn() {
+        return Err(anyhow::Error::new(EndpointError::MixesTurns));
     }
     if let (VisualTokens::Other { seen, stated }, AnswerSpace::Resized) =
         (found.visual_tokens, preset.answer_space)

@@ -275,12 +275,7 @@ fn what_is_wrong_with_a_server_is_said_before_anything_is_asked_in_earnest() {
     let zooming = Ways { models: vec!["ViGoRL-Multiturn-3b-Web-Grounding"], max_pictures: 1, ..Ways::all() };
     for (server, more, code, words) in [
         (Server::saying(two, &[]), &[][..], 2, "the server has 2 models"),
-        (
-            good(),
-            &["--served-model", "x"],
-            2,
-            "the server has no model `x`; it has `ViGoRL-3b-Web-Grounding`",
-        ),
+        (good(), &["--served-model", "x"], 2, "; it has `ViGoRL-3b-Web-Grounding`"),
         (Server::saying(strange, &[]), &[], 2, "`my-model` does not say how this checkpoint is spoken to"),
         (Server::start(|_| Reply::error(401, "no")), &[], 1, "put the right one into OPENAI_API_KEY"),
         (Server::saying(zooming, &[]), &[], 1, "forbid zooms with --max-turns 1"),

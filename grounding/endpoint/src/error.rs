@@ -110,10 +110,15 @@ pub enum EndpointError {
         why: String,
     },
     /// The server has no such model.
-    #[error("the server has no model `{wanted}`; it has {}: choose one with --served-model", listed(there))]
+    #[error(
+        "the server has no model `{wanted}` ({said}); it has {}: choose one with --served-model",
+        listed(there)
+    )]
     NoModel {
         /// The name that was asked for.
         wanted: String,
+        /// How that is known.
+        said: String,
         /// The names that there are.
         there: Vec<String>,
     },
@@ -157,6 +162,12 @@ pub enum EndpointError {
         /// Visual tokens of the pictures as they were sent.
         n_visual: usize,
     },
+    /// What the server remembers of a conversation changes how it goes on.
+    #[error(
+        "the server answers a further turn otherwise right behind the turn before than when it is asked alone, so zooms would \
+         be answered wrongly: serve the model with another program, or forbid zooms with --max-turns 1"
+    )]
+    MixesTurns,
     /// A parser of the server takes the thoughts out of the text.
     #[error("the server takes the thoughts out of its answers: start it without a reasoning parser")]
     TakesThoughts,

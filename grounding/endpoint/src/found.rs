@@ -118,6 +118,29 @@ impl fmt::Display for VisualTokens {
     }
 }
 
+/// Whether a further turn is answered alike, whatever the server remembers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FurtherTurns {
+    /// It is.
+    Alike,
+    /// It is answered in one way right behind the turn before, and in another way alone, each time.
+    Mixed,
+    /// It is answered in several ways, or not at all.
+    #[default]
+    Unknown,
+}
+
+impl fmt::Display for FurtherTurns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Alike => "answered as alone",
+            Self::Mixed => "mixed up with what was asked before",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
 /// Everything that was found out about a server and its model.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Found {
@@ -125,6 +148,8 @@ pub struct Found {
     pub pictures: Pictures,
     /// What they cost.
     pub visual_tokens: VisualTokens,
+    /// How a conversation goes on.
+    pub further_turns: FurtherTurns,
     /// Whether a begun answer is continued (`continue_final_message`).
     pub continued: Offer,
     /// Whether log-probabilities are told, token by token.
@@ -143,10 +168,11 @@ pub struct Found {
 
 impl Found {
     /// What was found, in words, by name: for people and for records.
-    pub fn entries(&self) -> [(&'static str, String); 9] {
+    pub fn entries(&self) -> [(&'static str, String); 10] {
         [
             ("pictures", self.pictures.to_string()),
             ("visual tokens", self.visual_tokens.to_string()),
+            ("further turns", self.further_turns.to_string()),
             ("continued messages", self.continued.to_string()),
             ("logprobs", self.logprobs.to_string()),
             ("stop", self.stops.to_string()),
@@ -168,6 +194,9 @@ impl Found {
         }
         if self.pictures == Pictures::One {
             all.push("there are no zooms");
+        }
+        if self.further_turns == FurtherTurns::Mixed {
+            all.push("further turns are mixed up with what was asked before");
         }
         if self.neutral != Offer::Taken {
             all.push("the checkpoint's generation_config.json may change how tokens are drawn");

@@ -24,5 +24,5 @@ pub use address::{ApiKey, BaseUrl};
 pub use courier::Patience;
 pub use endpoint::Endpoint;
 pub use error::EndpointError;
-pub use found::{Found, Offer, Pictures, Stops, VisualTokens};
+pub use found::{Found, FurtherTurns, Offer, Pictures, Stops, VisualTokens};
 pub use server::{ServedModel, Server};

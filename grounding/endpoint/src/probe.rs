@@ -14,7 +14,7 @@ use vigorl_policy::{Conversation, Message, Part, Role};
 use crate::answer::{Answer, Usage};
 use crate::courier::{Asked, Courier, Patience};
 use crate::error::EndpointError;
-use crate::found::{Found, Offer, Pictures, Stops, VisualTokens};
+use crate::found::{Found, FurtherTurns, Offer, Pictures, Stops, VisualTokens};
 use crate::request::{Shown, continue_last, count, draw_freely, n_tokens_of, stop_at};
 
 /// What is asked.
@@ -58,6 +58,7 @@ pub(crate) async fn probe(
     probe.hasty =
         courier.with(Patience { limit, n_retries: courier.patience.n_retries.min(1), ..courier.patience });
     probe.pictures(&plain, &mut found).await?;
+    found.further_turns = probe.further_turns(&plain.text()).await?;
     found.logprobs = probe.logprobs().await?;
     found.stops = probe.stops(&plain.text()).await?;
     found.continued = probe.continued(&plain.text()).await?;
@@ -73,7 +74,15 @@ impl Probe<'_> {
         parts: Vec<Part>,
         max_tokens: usize,
     ) -> Result<(Map<String, Value>, usize), EndpointError> {
-        let messages = vec![Message { role: Role::User, parts }];
+        self.conversation(vec![Message { role: Role::User, parts }], max_tokens)
+    }
+
+    /// A greedy conversation.
+    fn conversation(
+        &self,
+        messages: Vec<Message>,
+        max_tokens: usize,
+    ) -> Result<(Map<String, Value>, usize), EndpointError> {
         let shown = Shown::of(&Conversation { messages, forced_prefix: None }, self.budget)?;
         let mut body = Map::new();
         body.insert("model".to_owned(), self.model.into());
@@ -168,6 +177,37 @@ impl Probe<'_> {
             Tried::Refused | Tried::Silent => Pictures::One,
         };
         Ok(())
+    }
+
+    /// Asks on with a picture, each time right behind the first turn and once more alone: a server may go on from what it
+    /// remembers of the turn before, and lose the picture on the way.
+    async fn further_turns(&self, plain: &str) -> Result<FurtherTurns, EndpointError> {
+        let side = 4 * self.budget.factor;
+        let striped =
+            |x: u32, y: u32| Rgb(if (x / 8 + y / 16) % 2 == 0 { [200, 30, 30] } else { [250, 250, 250] });
+        let picture = Part::Image(Arc::new(RgbImage::from_fn(side, side, striped)));
+        let question = Message::text(Role::User, QUESTION);
+        let messages = vec![
+            question.clone(),
+            Message::text(Role::Assistant, plain),
+            Message { role: Role::User, parts: vec![picture, Part::Text(QUESTION.to_owned())] },
+        ];
+        let (mut behind, mut alone) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            self.must(self.conversation(vec![question.clone()], N_TOKENS)?.0).await?;
+            for answers in [&mut behind, &mut alone] {
+                match self.may(self.conversation(messages.clone(), N_TOKENS)?.0).await? {
+                    Tried::Answered(answer) => answers.push(answer.text()),
+                    Tried::Refused | Tried::Silent => return Ok(FurtherTurns::Unknown),
+                }
+            }
+            if behind.first() == alone.first() {
+                return Ok(FurtherTurns::Alike);
+            }
+        }
+        let is_steady =
+            behind.iter().all(|said| *said == behind[0]) && alone.iter().all(|said| *said == alone[0]);
+        Ok(if is_steady { FurtherTurns::Mixed } else { FurtherTurns::Unknown })
     }
 
     async fn logprobs(&self) -> Result<Offer, EndpointError> {

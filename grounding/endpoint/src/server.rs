@@ -155,14 +155,17 @@ async fn unlisted(
 ) -> Result<ServedModel, EndpointError> {
     let once = courier.with(Patience { n_retries: 0, ..courier.patience });
     match once.ask(&one_token(NOBODY)).await {
-        Ok(_) => return Err(EndpointError::NoModel { wanted, there }),
+        Ok(_) => {
+            let said = "it answers to any name, and does not list this one".to_owned();
+            return Err(EndpointError::NoModel { wanted, said, there });
+        }
         Err(error) if error.is_refusal() => {}
         Err(error) => return Err(error),
     }
     match courier.ask(&one_token(&wanted)).await {
         Ok(_) => Ok(ServedModel { name: wanted, is_listed: false }),
         Err(error) if error.is_refusal() && !there.is_empty() => {
-            Err(EndpointError::NoModel { wanted, there })
+            Err(EndpointError::NoModel { wanted, said: error.to_string(), there })
         }
         Err(error) => Err(error),
     }

@@ -13,7 +13,8 @@ use image::{Rgb, RgbImage};
 use serde_json::json;
 use server::{Reply, Seen, Server as TestServer, Stop, Way, Ways, answer};
 use vigorl_endpoint::{
-    ApiKey, BaseUrl, Endpoint, EndpointError, Found, Offer, Patience, Pictures, Server, Stops, VisualTokens,
+    ApiKey, BaseUrl, Endpoint, EndpointError, Found, FurtherTurns, Offer, Patience, Pictures, Server, Stops,
+    VisualTokens,
 };
 use vigorl_geometry::Point;
 use vigorl_geometry::fit::PixelBudget;
@@ -202,6 +203,7 @@ fn what_a_server_does_with_a_request_is_found_out() {
     let all = Found {
         pictures: Pictures::Several,
         visual_tokens: VisualTokens::AsStated,
+        further_turns: FurtherTurns::Alike,
         continued: Offer::Taken,
         logprobs: Offer::Taken,
         stops: Stops::Kept,
@@ -233,6 +235,8 @@ fn what_a_server_does_with_a_request_is_found_out() {
     // 64 visual tokens are stated for the larger picture of the two, and 4 for the smaller one.
     let other = VisualTokens::Other { seen: 21, stated: 60 };
     check(Ways { max_visual: 25, ..ways() }, Found { visual_tokens: other, ..all.clone() });
+    let mixed = Found { further_turns: FurtherTurns::Mixed, ..all.clone() };
+    check(Ways { goes_on_from: true, ..ways() }, mixed);
     let uncounted = Found { usage: Offer::Ignored, visual_tokens: VisualTokens::Unknown, ..all.clone() };
     check(Ways { counts: false, ..ways() }, uncounted);
     let strict = Found { continued: Offer::Refused, neutral: Offer::Refused, stops: Stops::Refused, ..all };
@@ -275,10 +279,10 @@ fn the_only_model_is_taken_and_of_several_one_must_be_named() {
     for takes_any_name in [false, true] {
         let said = model(Ways { takes_any_name, ..two() }, Some("c")).unwrap_err();
         assert!(said.is_of_usage(), "{said}");
-        assert_eq!(
-            said.to_string(),
-            "the server has no model `c`; it has `a`, `b`: choose one with --served-model"
-        );
+        let said = said.to_string();
+        let why = if takes_any_name { "it answers to any name" } else { "The model `c` does not exist." };
+        assert!(said.starts_with("the server has no model `c` (") && said.contains(why), "{said}");
+        assert!(said.ends_with("; it has `a`, `b`: choose one with --served-model"), "{said}");
     }
 }
 

@@ -129,6 +129,8 @@ pub(crate) struct Ways {
     pub(crate) tells_length: bool,
     /// Whether fields that it does not know are refused.
     pub(crate) is_strict: bool,
+    /// Whether it goes on from what it remembers of the request before, and loses the pictures of a further turn.
+    pub(crate) goes_on_from: bool,
 }
 
 impl Ways {
@@ -148,6 +150,7 @@ impl Ways {
             stop: Stop::KeptOnRequest,
             tells_length: true,
             is_strict: false,
+            goes_on_from: false,
         }
     }
 }
@@ -177,7 +180,11 @@ impl Server {
 
     /// One that behaves in these ways, and says what `say` says where it is asked in earnest.
     pub(crate) fn with(ways: Ways, say: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        let before = Mutex::new(0);
         Self::start(move |seen| match seen.line.as_str() {
+            "POST /v1/chat/completions" if ways.goes_on_from && goes_on(&before, seen) => {
+                answer(&ways, seen, "something else")
+            }
             "GET /v1/models" => {
                 let all: Vec<Value> = ways.models.iter().map(|name| json!({ "id": name })).collect();
                 Reply::Json(200, json!({ "object": "list", "data": all }))
@@ -216,6 +223,13 @@ impl Server {
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
+}
+
+/// Whether a request has more messages than the one before, which is what `transformers serve` looks at first.
+fn goes_on(before: &Mutex<usize>, seen: &Seen) -> bool {
+    let n = seen.body["messages"].as_array().map_or(0, Vec::len);
+    let before = std::mem::replace(&mut *before.lock().unwrap(), n);
+    (1..n).contains(&before) && !seen.pictures().is_empty()
 }
 
 /// What a model that would say `says` answers to a request.
