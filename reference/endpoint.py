@@ -48,8 +48,8 @@ def checkpoints(seed):
     """Folders by the preset with which they are asked."""
     nano, random = WORK / "nano", WORK / "random"
     shutil.copytree(ROOT / "grounding" / "qwen" / "assets" / "nano", nano, dirs_exist_ok=True)
-    # The server looks for `architectures` where published checkpoints have it.
-    make(VARIANTS["untied_patch14"] | {"config": "flat", "keys": "published"}, random, seed)
+    # The server looks for architectures and template where published checkpoints have them.
+    make(VARIANTS["untied_patch14"] | {"config": "flat", "keys": "published", "template": "chat_template.json"}, random, seed)
     # The server draws as this file says and takes no other wish: greedy, and without a penalty.
     path = random / "generation_config.json"
     config = json.loads(path.read_text())

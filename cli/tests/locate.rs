@@ -273,12 +273,14 @@ fn what_is_wrong_with_a_server_is_said_before_anything_is_asked_in_earnest() {
     let two = Ways { models: vec!["ViGoRL-a", "ViGoRL-b"], ..Ways::all() };
     let strange = Ways { models: vec!["my-model"], ..Ways::all() };
     let zooming = Ways { models: vec!["ViGoRL-Multiturn-3b-Web-Grounding"], max_pictures: 1, ..Ways::all() };
+    let mixing = Ways { max_pictures: 99, goes_on_from: true, ..zooming.clone() };
     for (server, more, code, words) in [
         (Server::saying(two, &[]), &[][..], 2, "the server has 2 models"),
         (good(), &["--served-model", "x"], 2, "; it has `ViGoRL-3b-Web-Grounding`"),
         (Server::saying(strange, &[]), &[], 2, "`my-model` does not say how this checkpoint is spoken to"),
         (Server::start(|_| Reply::error(401, "no")), &[], 1, "put the right one into OPENAI_API_KEY"),
         (Server::saying(zooming, &[]), &[], 1, "forbid zooms with --max-turns 1"),
+        (Server::saying(mixing, &[]), &[], 1, "so zooms would be answered wrongly"),
         (good(), &["--constrain"], 2, "--constrain: a server cannot be held"),
         (good(), &["--dtype", "bf16"], 2, "--dtype: a server decides itself"),
         (good(), &["--model", "nano"], 2, "cannot be used with"),

@@ -183,8 +183,9 @@ impl Probe<'_> {
     /// remembers of the turn before, and lose the picture on the way.
     async fn further_turns(&self, plain: &str) -> Result<FurtherTurns, EndpointError> {
         let side = 4 * self.budget.factor;
-        let striped =
-            |x: u32, y: u32| Rgb(if (x / 8 + y / 16) % 2 == 0 { [200, 30, 30] } else { [250, 250, 250] });
+        let striped = |x: u32, y: u32| {
+            Rgb(if (x / 8 + y / 16).is_multiple_of(2) { [200, 30, 30] } else { [250, 250, 250] })
+        };
         let picture = Part::Image(Arc::new(RgbImage::from_fn(side, side, striped)));
         let question = Message::text(Role::User, QUESTION);
         let messages = vec![
