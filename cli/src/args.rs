@@ -156,7 +156,7 @@ pub(crate) enum Command {
                       vigorl judge point_in_bbox_multicrop answers.jsonl --mode fixed\n  \
                       echo '{\"response\": \"(5, 5)\", \"ground_truth\": \"(0, 0, 10, 10)\"}' | vigorl judge point_in_bbox\n  \
                       vigorl judge rewards.toml answers.jsonl | jq .overall\n  \
-                      echo '{\"bbox\": [10, 20, 30, 40], \"img_size\": [100, 200], \"response\": \"(0.2, 0.15)\"}' | vigorl judge screenspot --parser seeclick"
+                      vigorl judge screenspot answers.jsonl --parser qwen-tool-call"
     )]
     Judge(JudgeArgs),
     /// Train a policy
