@@ -1,7 +1,9 @@
 """What the makers of published grounders ask, and where their own programs see the point of an answer.
 
-Invariant: prompts, sizes and points come out of the makers' code, which is read from checkouts and never copied; only the
-chat template is rendered here, as transformers renders it. Versions: docs/models.md names the commits.
+Invariant: prompts come out of the makers' code, which is read from checkouts and never copied, and so do the points of
+answers where there is a function to call (not for GUI-G2, whose box is divided here). Sizes are those of UI-TARS's
+`smart_resize` under each maker's limits; InfiGUI-G1's own first step comes before it. The chat template is rendered here,
+as transformers renders it. docs/models.md names the commits.
 
     python3 reference/grounders.py SOURCES > fixtures/grounders.jsonl
 

@@ -8,6 +8,9 @@ use crate::grammar::AnswerForm;
 use crate::preset::{Limits, PixelLimits, Preset, Query};
 use crate::view::AnswerSpace;
 
+/// All of them by name.
+const GROUNDERS: [&str; 5] = ["gta1", "ui-tars-1.5", "infigui-g1", "holo1.5", "gui-g2"];
+
 /// Yan98/GTA1@81f0c4c, README.md and src/grpo_grounding.py.
 const GTA1_SYSTEM: &str = "You are an expert UI element locator. Given a GUI image and a user's element description, \
 provide the coordinates of the specified element as a single (x,y) point. The image resolution is height {height} and \
@@ -38,16 +41,9 @@ position.\n     * You must output a valid JSON following the format: {'descripti
 const GUI_G2_QUERY: &str = "Outline the position corresponding to the instruction: {instruction}. The output should be only [x1,y1,x2,y2].";
 
 impl Preset {
-    /// The preset of a grounder, by a part of its name on the hub, in small letters.
+    /// The preset of a grounder, by its name on the hub in small letters, which its preset's name is a part of.
     pub(crate) fn of_grounder(name: &str) -> Option<Self> {
-        let named: [(&str, fn() -> Self); 5] = [
-            ("gta1", Self::gta1),
-            ("ui-tars-1.5", Self::ui_tars_1_5),
-            ("infigui-g1", Self::infigui_g1),
-            ("holo1.5", Self::holo1_5),
-            ("gui-g2", Self::gui_g2),
-        ];
-        named.into_iter().find_map(|(part, preset)| name.contains(part).then(preset))
+        GROUNDERS.into_iter().find(|part| name.contains(part)).and_then(Self::named)
     }
 
     /// GTA1, which learned from reward to click and nothing else.

@@ -7,12 +7,11 @@ use serde::Deserialize;
 use vigorl_geometry::Point;
 use vigorl_geometry::fit::PixelBudget;
 
+use super::GROUNDERS;
 use crate::{
     ChatTemplate, Completion, Conversation, Grounding, Malformed, Policy, PolicyError, Preset, Sampling,
     ScriptedPolicy, TokenStream, Turns, View, ground, ground_closer,
 };
-
-const NAMES: [&str; 5] = ["gta1", "ui-tars-1.5", "infigui-g1", "holo1.5", "gui-g2"];
 
 /// One line of the fixture.
 #[derive(Debug, Deserialize)]
@@ -90,7 +89,7 @@ fn every_conversation_is_that_of_its_makers() {
     let file = include_bytes!("../../tests/chat_template.json");
     let template =
         ChatTemplate::from_files(|name| Ok((name == "chat_template.json").then(|| file.to_vec()))).unwrap();
-    let mut n_of_preset = [0; NAMES.len()];
+    let mut n_of_preset = [0; GROUNDERS.len()];
     for line in golden() {
         let preset = preset(&line.preset);
         for constrain in [false, true] {
@@ -115,9 +114,9 @@ fn every_conversation_is_that_of_its_makers() {
         let budget = Obedient::new(&preset, &[]).budget;
         let seen = View::seen_size((width, height), preset.answer_space, preset.max_image_pixels, budget);
         assert_eq!(seen, Ok((line.seen[0], line.seen[1])), "{} on {width}x{height}", line.preset);
-        n_of_preset[NAMES.iter().position(|name| *name == line.preset).unwrap()] += 1;
+        n_of_preset[GROUNDERS.iter().position(|name| *name == line.preset).unwrap()] += 1;
     }
-    assert_eq!(n_of_preset, [3; NAMES.len()]);
+    assert_eq!(n_of_preset, [3; GROUNDERS.len()]);
 }
 
 #[test]
@@ -200,7 +199,7 @@ fn infigui_may_see_a_column_less_than_its_makers_show() {
 
 #[test]
 fn who_cannot_write_a_zoom_is_never_made_to_zoom_or_to_answer_in_other_words() {
-    for name in NAMES {
+    for name in GROUNDERS {
         let mut preset = Preset { turns: Turns::Multi, ..preset(name) };
         preset.limits.max_turns = 5;
         assert!(preset.is_single_turn() && !preset.can_zoom(), "{name}");
