@@ -1,6 +1,6 @@
 """Makes small data sets in the layouts of published ones, out of practice screenshots.
 
-Needs: Python 3.10; `pyarrow` 24 for the layouts in parquet alone.
+Needs: Python 3.10; `pyarrow` 26 for the layouts in parquet alone.
 
 Usage:
     vigorl data practice SCREENS --pages 320 --split held-out --screens
@@ -11,8 +11,8 @@ The items are practice pages: a picture, what to click, and its box. Platforms, 
 names that are given in turn, so that every group has items; they say nothing of the pictures. The files, the fields and the
 ways in which boxes are written are those that the published sets have; ARCHITECTURE.md names the code that reads them.
 
-`fixtures/sets/screenspot.parquet` is OUT/screenspot-parquet/data/test-00000-of-00001.parquet of 20 items on the pages of
-`vigorl data practice SCREENS --pages 20 --split held-out --seed 4242 --screens`.
+`fixtures/sets/screenspot.parquet` is OUT/screenspot-parquet/data/test-00000-of-00001.parquet of 20 items on the first pages of
+`vigorl data practice SCREENS --pages 320 --split held-out --first-page 4242 --screens`.
 """
 
 import argparse

@@ -93,17 +93,13 @@ fn a_file_of_parquet_that_is_cut_or_changed_gives_rows_or_an_error_and_never_a_p
         let error = open(Known::ScreenSpot, folder.path()).unwrap_err();
         assert!(error.contains("test-00000-of-00001") && error.contains("fetch the file again"), "{error}");
     }
-    // The panics of the library are caught, and would fill the screen.
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
     let mut n_errors = 0;
-    for at in (0..whole.len()).step_by(3) {
+    for at in (0..whole.len()).step_by(7) {
         let mut changed = whole.clone();
         changed[at] ^= 0xff;
         fs::write(&path, &changed).unwrap();
         n_errors += usize::from(open(Known::ScreenSpot, folder.path()).is_err());
     }
-    std::panic::set_hook(hook);
     assert!(n_errors > 0, "most of the file is what says how it is read");
 }
 
