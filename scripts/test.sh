@@ -12,9 +12,9 @@ if [ "$(id -u)" = 0 ]; then too=--include-ignored; fi
 
 said=$(mktemp -d)
 linting=
-# Lints are a group of processes of their own, so that they end with this.
+# Of the lints, what runs at the moment is finished, and nothing more is begun.
 end() {
-    if [ -n "$linting" ]; then kill -- "-$linting" 2>/dev/null || true; fi
+    if [ -n "$linting" ]; then kill "$linting" 2>/dev/null || true; fi
     rm -rf "$said"
 }
 trap end EXIT
@@ -22,7 +22,7 @@ trap 'exit 130' INT TERM
 
 # Tests wait for browsers most of the time: meanwhile lints have the processors, and only then. Cargo does one thing at a time
 # in a folder of what it built, so theirs is another one.
-CARGO_TARGET_DIR=target/lints setsid nice -n 19 scripts/lint.sh >"$said/lints" 2>&1 &
+CARGO_TARGET_DIR=target/lints nice -n 19 scripts/lint.sh >"$said/lints" 2>&1 &
 linting=$!
 
 # A pipe hides the status of cargo, so it travels in a file.
