@@ -69,10 +69,13 @@ pub(crate) struct Embedded {
     row: usize,
 }
 
-/// A row: its columns without the picture, and the picture with its size or why it has none.
+/// A picture in a file, and its size, or why it has none.
+pub(crate) type Found = (Embedded, Result<(u32, u32), String>);
+
+/// A row: its columns without the picture, and the picture.
 pub(crate) struct ParquetRow {
     pub(crate) columns: Map<String, Value>,
-    pub(crate) picture: Option<(Embedded, Result<(u32, u32), String>)>,
+    pub(crate) picture: Option<Found>,
 }
 
 /// All rows of a file.

@@ -13,7 +13,7 @@ use serde::de::{Deserializer as _, Error as _, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::boxes::Fault;
-use super::parquet_rows::{self, Embedded, Source, stem};
+use super::parquet_rows::{self, Found, Source, stem};
 
 /// The part of a set that numbers are published on.
 const TEST: &str = "test";
@@ -28,8 +28,8 @@ pub(crate) struct Written {
     /// The stem of the file.
     pub(crate) file: String,
     pub(crate) fields: Map<String, Value>,
-    /// Its picture, where that is in the same file, with its size or why it has none.
-    pub(crate) embedded: Option<(Embedded, Result<(u32, u32), String>)>,
+    /// Its picture, where that is in the same file.
+    pub(crate) embedded: Option<Found>,
 }
 
 impl Written {

@@ -1,7 +1,5 @@
 //! Small sets in every layout, written by the tests themselves.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
-
 mod broken;
 mod counts;
 mod layouts;
