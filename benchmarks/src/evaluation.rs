@@ -8,6 +8,7 @@ use serde::Serialize;
 use vigorl_agent::{Agent, Decide, Episode, Finding, InOrder, Sighting, Watch, WatchError, run_episode};
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::Driver;
+use vigorl_judges::scoring::Correctness;
 use vigorl_policy::Malformed;
 use vigorl_policy::grammar::Coordinate;
 use vigorl_tasks::picture::Region;
@@ -105,18 +106,6 @@ pub struct Item {
     pub is_absent: bool,
 }
 
-/// What an answer came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// It was right.
-    Correct,
-    /// It could be read, and was not right.
-    Wrong,
-    /// It could not be read, which is not right either.
-    WrongFormat,
-}
-
 /// An item that was played.
 #[derive(Debug, Clone)]
 pub struct Played {
@@ -137,11 +126,11 @@ impl Played {
     }
 
     /// What the answer came to; unknown if nobody could judge.
-    pub fn outcome(&self) -> Option<Outcome> {
+    pub fn outcome(&self) -> Option<Correctness> {
         Some(match self.is_right()? {
-            true => Outcome::Correct,
-            false if self.is_unread() => Outcome::WrongFormat,
-            false => Outcome::Wrong,
+            true => Correctness::Correct,
+            false if self.is_unread() => Correctness::WrongFormat,
+            false => Correctness::Wrong,
         })
     }
 

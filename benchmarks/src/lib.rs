@@ -20,7 +20,7 @@ pub mod speed;
 use std::path::PathBuf;
 
 pub use answers::{Answers, Fitted, fit};
-pub use evaluation::{Evaluation, Item, Mode, Outcome, PlayError, Played, Tally, play};
+pub use evaluation::{Evaluation, Item, Mode, PlayError, Played, Tally, play};
 pub use pages::PagesSet;
 pub use practice::PracticeSet;
 pub use result::{Average, EvaluationResult, ModeResult, RandomClicker, Rate};

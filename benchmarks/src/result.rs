@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use vigorl_agent::Ending;
+use vigorl_judges::scoring::Correctness;
 use vigorl_runs::record::EndpointRecord;
 use vigorl_runs::wilson95;
 
 use crate::answers::Answers;
-use crate::evaluation::{Evaluation, Item, Mode, Outcome, Played, Tally};
+use crate::evaluation::{Evaluation, Item, Mode, Played, Tally};
 
 /// Successes out of judged episodes, with Wilson's 95 % interval.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -146,7 +147,7 @@ impl ModeResult {
             let (_, values) = groups.iter().find(|(group, _)| *group == over)?;
             Some(Average::of(over, values.len(), by.get(&format!("by_{over}"))?))
         });
-        let is_unread = |played: &&Played| played.outcome() == Some(Outcome::WrongFormat);
+        let is_unread = |played: &&Played| played.outcome() == Some(Correctness::WrongFormat);
         Self {
             mode,
             all: tally.rate(|_| true),

@@ -3,25 +3,30 @@
 //! Invariants: `details` says of each judged item what the harness says, in the same words; an item on which the world failed
 //! is in `errors` and in no count, which the harness has no place for; the views are a pure function of `details`.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use vigorl_agent::Finding;
+use vigorl_judges::scoring::{Correctness, ProMetrics, ProRow};
 
 use super::item::SetItem;
-use crate::evaluation::{Outcome, Played, Tally};
+use crate::evaluation::{Played, Tally};
 
 /// The whole file. `item` finds what the set says of an item.
 pub(crate) fn output<'i>(tally: &Tally, item: impl Fn(u64) -> Option<&'i SetItem>) -> Value {
-    let details: Vec<Value> =
-        tally.played.iter().filter_map(|played| Some(detail(played, item(played.item.seed)?))).collect();
-    let errors: Vec<Value> =
-        tally.errors.iter().map(|(item, why)| json!({ "id": item.id, "error": why })).collect();
-    let metrics = views(&details);
+    let (mut details, mut errors) = (Vec::new(), Vec::new());
+    for played in &tally.played {
+        let Some(item) = item(played.item.seed) else { continue };
+        match played.outcome() {
+            Some(correctness) => details.push(detail(played, item, correctness)),
+            None => errors.push(json!({ "id": item.id, "error": "nobody could judge the answer" })),
+        }
+    }
+    errors.extend(tally.errors.iter().map(|(item, why)| json!({ "id": item.id, "error": why })));
+    let metrics = metrics(&details).to_json();
+    let details: Vec<Value> = details.into_iter().map(|(detail, _)| detail).collect();
     json!({ "metrics": metrics, "details": details, "errors": errors })
 }
 
-fn detail(played: &Played, item: &SetItem) -> Value {
+fn detail(played: &Played, item: &SetItem, correctness: Correctness) -> (Value, Correctness) {
     let mut all = item.told.clone();
     let sighting = played.sighting();
     let point = sighting.and_then(|sighting| match sighting.finding {
@@ -32,52 +37,26 @@ fn detail(played: &Played, item: &SetItem) -> Value {
     let said: Vec<&str> = turns.iter().map(|turn| &*turn.completion.text).collect();
     all.insert("pred".to_owned(), json!(point));
     all.insert("raw_response".to_owned(), json!((!said.is_empty()).then(|| said.join("\n"))));
-    all.insert("correctness".to_owned(), json!(played.outcome().unwrap_or(Outcome::Wrong)));
-    Value::Object(all)
+    all.insert("correctness".to_owned(), json!(correctness));
+    (Value::Object(all), correctness)
 }
 
-/// The five views of the harness.
-fn views(details: &[Value]) -> Value {
-    let by = |keys: &[(&str, &str)]| {
-        let mut groups: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
-        for detail in details {
-            let name = |(label, field): &(&str, &str)| {
-                let value = &detail[*field];
-                format!("{label}:{}", value.as_str().unwrap_or("None"))
-            };
-            let names: Vec<String> = keys.iter().map(name).collect();
-            groups.entry(names.join(" ")).or_default().push(detail);
-        }
-        groups.into_iter().map(|(name, details)| (name, metric(&details))).collect::<Map<_, _>>()
-    };
-    let (platform, application) = (("plat", "platform"), ("app", "application"));
-    let (style, gt_type) = (("inst_style", "instruction_style"), ("gt_type", "gt_type"));
-    json!({
-        "fine_grained": by(&[platform, application, style, gt_type]),
-        "seeclick_style": by(&[platform, style, gt_type]),
-        "leaderboard_simple_style": by(&[("group", "group")]),
-        "leaderboard_detailed_style": by(&[application]),
-        "overall": metric(&details.iter().collect::<Vec<_>>()),
-    })
-}
-
-/// The counts and rates of the harness; a rate of nothing is 0 there.
-fn metric(details: &[&Value]) -> Value {
-    let is = |detail: &Value, word: &str| detail["correctness"] == word;
-    let rate = |kind: Option<&str>| {
-        let of: Vec<_> =
-            details.iter().filter(|one| kind.is_none_or(|kind| one["ui_type"] == kind)).collect();
-        let n_right = of.iter().filter(|one| is(one, "correct")).count();
-        n_right as f64 / of.len().max(1) as f64
-    };
-    json!({
-        "num_correct_action": details.iter().filter(|one| is(one, "correct")).count(),
-        "num_total": details.len(),
-        "wrong_format_num": details.iter().filter(|one| is(one, "wrong_format")).count(),
-        "action_acc": rate(None),
-        "text_acc": rate(Some("text")),
-        "icon_acc": rate(Some("icon")),
-    })
+/// The five views of the harness. What an entry does not say is called as Python calls nothing.
+fn metrics(details: &[(Value, Correctness)]) -> ProMetrics {
+    let mut metrics = ProMetrics::default();
+    for (detail, correctness) in details {
+        let word = |key: &str| detail[key].as_str().unwrap_or("None");
+        metrics.add(&ProRow {
+            group: word("group"),
+            platform: word("platform"),
+            application: word("application"),
+            instruction_style: word("instruction_style"),
+            gt_type: word("gt_type"),
+            is_icon: word("ui_type") == "icon",
+            correctness: *correctness,
+        });
+    }
+    metrics
 }
 
 #[cfg(test)]
@@ -86,19 +65,20 @@ mod tests {
 
     #[test]
     fn the_five_views_count_what_is_in_the_details() {
-        let detail = |platform: &str, application: &str, group: Value, kind: &str, correctness: &str| {
-            json!({
+        let detail = |platform: &str, application: &str, group: Value, kind: &str, correctness| {
+            let detail = json!({
                 "platform": platform, "application": application, "group": group, "ui_type": kind,
-                "instruction_style": "instruction", "gt_type": "positive", "correctness": correctness,
-            })
+                "instruction_style": "instruction", "gt_type": "positive",
+            });
+            (detail, correctness)
         };
         let details = [
-            detail("windows", "blender", json!("Creative"), "text", "correct"),
-            detail("windows", "blender", json!("Creative"), "icon", "wrong_format"),
-            detail("windows", "stata", json!("Scientific"), "text", "wrong"),
-            detail("macos", "excel", Value::Null, "text", "correct"),
+            detail("windows", "blender", json!("Creative"), "text", Correctness::Correct),
+            detail("windows", "blender", json!("Creative"), "icon", Correctness::WrongFormat),
+            detail("windows", "stata", json!("Scientific"), "text", Correctness::Wrong),
+            detail("macos", "excel", Value::Null, "text", Correctness::Correct),
         ];
-        let views = views(&details);
+        let views = metrics(&details).to_json();
         let overall = &views["overall"];
         assert_eq!((&overall["num_correct_action"], &overall["num_total"]), (&json!(2), &json!(4)));
         assert_eq!((&overall["wrong_format_num"], &overall["action_acc"]), (&json!(1), &json!(0.5)));
