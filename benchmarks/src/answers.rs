@@ -7,6 +7,7 @@ use serde::Serialize;
 use vigorl_agent::{ConfidenceMap, Finding, Told};
 
 use crate::evaluation::{Item, Played};
+use crate::line::Line;
 
 /// Confidences are compared with shares in so many bins of equal width.
 const BINS: usize = 10;
@@ -32,20 +33,20 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// Of items that were played; nothing if every target is there and no eyes told a confidence.
-    pub(crate) fn of(played: &[Played]) -> Option<Self> {
-        let points = points(played);
-        let n_absent = played.iter().filter(|played| played.item.is_absent).count();
+    /// Of lines of which none is an error; nothing if every target is there.
+    pub(crate) fn of(lines: &[&Line]) -> Option<Self> {
+        let points = points(lines);
+        let count = |keep: &dyn Fn(&Line) -> bool| lines.iter().filter(|line| keep(line)).count();
+        let n_absent = count(&|line| line.is_absent);
         if n_absent == 0 {
             return None;
         }
-        let count = |keep: &dyn Fn(&Played) -> bool| played.iter().filter(|played| keep(played)).count();
         Some(Self {
-            n_there: played.len() - n_absent,
-            n_answered: count(&|one| !one.item.is_absent && one.is_answered()),
-            n_right: count(&|one| !one.item.is_absent && one.is_right() == Some(true)),
+            n_there: lines.len() - n_absent,
+            n_answered: count(&|line| !line.is_absent && line.is_answered),
+            n_right: count(&|line| !line.is_absent && line.is_right == Some(true)),
             n_absent,
-            n_refused: count(&|one| one.item.is_absent && one.is_right() == Some(true)),
+            n_refused: count(&|line| line.is_absent && line.is_right == Some(true)),
             ece: ece(&points),
             auroc: auroc(&points),
         })
@@ -67,11 +68,8 @@ impl Answers {
 }
 
 /// Each point that was pointed out with a confidence, and whether it was right, whether or not it was acted on.
-fn points(played: &[Played]) -> Vec<(f64, bool)> {
-    played
-        .iter()
-        .filter_map(|one| Some((one.sighting()?.confidence.as_ref()?.value, pointed(one)?)))
-        .collect()
+fn points(lines: &[&Line]) -> Vec<(f64, bool)> {
+    lines.iter().filter_map(|line| Some((line.confidence?, line.is_point_right?))).collect()
 }
 
 /// Whether the point that the eyes pointed out is right, surely or not; nothing if there is none.
@@ -126,19 +124,13 @@ pub struct Fitted {
     pub points: Vec<(f64, bool)>,
 }
 
-/// Fits a map on the points of items that were played; `group` names the group of an item, such as its site.
-pub fn fit(
-    played: &[Played],
-    domain: &str,
-    weights_sha256: &str,
-    group: impl Fn(&Played) -> String,
-) -> Option<Fitted> {
+/// Fits a map on the points of lines; those of one group, such as a site, are held out together.
+pub fn fit(lines: &[&Line], domain: &str, weights_sha256: &str) -> Option<Fitted> {
     let mut told: BTreeMap<String, Vec<Told>> = BTreeMap::new();
-    for one in played {
-        let features = one.sighting().and_then(|sighting| sighting.confidence.as_ref());
-        if let Some((confidence, is_right)) = features.zip(pointed(one)) {
-            let one_told = Told { features: confidence.features.clone(), is_right };
-            told.entry(group(one)).or_default().push(one_told);
+    for line in lines {
+        if let Some((features, is_right)) = line.features.clone().zip(line.is_point_right) {
+            let group = line.value("group").unwrap_or_default().to_owned();
+            told.entry(group).or_default().push(Told { features, is_right });
         }
     }
     let all: Vec<Told> = told.values().flatten().cloned().collect();

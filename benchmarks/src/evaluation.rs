@@ -4,7 +4,10 @@
 //! an answer that cannot be read is a wrong one, and is counted as such; an episode in which the world failed is counted
 //! apart.
 
-use serde::Serialize;
+use std::sync::Arc;
+
+use image::RgbImage;
+use serde::{Deserialize, Serialize};
 use vigorl_agent::{Agent, Decide, Episode, Finding, InOrder, Sighting, Watch, WatchError, run_episode};
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::Driver;
@@ -14,19 +17,19 @@ use vigorl_policy::grammar::Coordinate;
 use vigorl_tasks::picture::Region;
 use vigorl_tasks::{Environment, Failure};
 
+use crate::line::Line;
 use crate::practice::PracticeSet;
-use crate::result::Rate;
 
-/// A list of worlds to play, and how the results are told apart.
-pub trait Evaluation {
+/// A list of worlds to play, and how the results are told apart. Several threads play it at the same time.
+pub trait Evaluation: Sync {
     /// Name and version; whatever can move a score changes it.
     fn id(&self) -> &'static str;
 
-    /// What is played, for people, if `n_played` items were.
-    fn title(&self, n_played: u64) -> String;
+    /// What is played, for people.
+    fn title(&self) -> String;
 
     /// The same for programs.
-    fn to_json(&self, n_played: u64) -> serde_json::Value;
+    fn to_json(&self) -> serde_json::Value;
 
     /// How many items there are.
     fn n_items(&self) -> u64;
@@ -47,6 +50,33 @@ pub trait Evaluation {
     /// # Errors
     /// If there is no such item.
     fn item(&self, idx: u64) -> Result<Item, Failure>;
+
+    /// Makes ready what its world will need, while another one is played: whatever is wrong with it is said then.
+    fn prepare(&self, _idx: u64) {}
+
+    /// So many items may be made ready at the same time.
+    fn expect(&self, _n_at_once: usize) {}
+
+    /// Its screenshot, where there is one without a browser.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn screenshot(&self, _idx: u64) -> Result<Option<Arc<RgbImage>>, Failure> {
+        Ok(None)
+    }
+
+    /// Whether its items are questions that are answered in words.
+    fn is_in_words(&self) -> bool {
+        false
+    }
+
+    /// The question of an item, where it is answered in words: then nobody asks for its world.
+    ///
+    /// # Errors
+    /// If its picture cannot be read.
+    fn in_words(&self, _idx: u64) -> Result<Option<InWords>, Failure> {
+        Ok(None)
+    }
 
     /// Its world, in a browser of [`viewport`](Self::viewport) if it needs one. `labels` are added to those of the episode.
     ///
@@ -80,10 +110,10 @@ pub trait Evaluation {
         Vec::new()
     }
 
-    /// What a mode did, in the format of the evaluation's own published harness, where it has one: the stem of a file's
-    /// name, and the content.
-    fn reference_output(&self, _tally: &Tally) -> Option<(&'static str, serde_json::Value)> {
-        None
+    /// What `model` did in a mode, in the formats of the evaluation's own harness and of its leaderboard, where it has such:
+    /// the stem of a file's name, and the content.
+    fn reference_outputs(&self, _model: &str, _lines: &[&Line]) -> Vec<(&'static str, serde_json::Value)> {
+        Vec::new()
     }
 }
 
@@ -104,6 +134,30 @@ pub struct Item {
     pub targets: Vec<Region>,
     /// Whether what is asked for is not there: then it is right to do nothing.
     pub is_absent: bool,
+    /// The screenshot that it is asked on, where that lies in a file.
+    pub picture: Option<Pictured>,
+    /// The question that it is one asking of, where each is asked several times with its options in another order.
+    pub circle: Option<String>,
+}
+
+/// A question that is answered in words.
+#[derive(Debug, Clone)]
+pub struct InWords {
+    /// What is shown.
+    pub picture: Arc<RgbImage>,
+    /// What is asked, with the options.
+    pub question: String,
+    /// The right answer.
+    pub truth: String,
+}
+
+/// A screenshot that several items can share.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pictured {
+    /// What the set calls it.
+    pub name: String,
+    /// Width and height in pixels.
+    pub size: [u32; 2],
 }
 
 /// An item that was played.
@@ -198,7 +252,7 @@ pub fn play<'w>(
 }
 
 /// How the policy is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// With zoom turns.
@@ -217,36 +271,5 @@ impl Mode {
             Self::SingleTurn => "single-turn",
             Self::Reading => "reading",
         }
-    }
-}
-
-/// What one mode did.
-#[derive(Debug, Clone, Default)]
-pub struct Tally {
-    /// Items in order.
-    pub played: Vec<Played>,
-    /// Items that could not be played to a verdict, each with the reason.
-    pub errors: Vec<(Item, String)>,
-    /// Milliseconds of each episode, from the first screenshot to the verdict.
-    pub millis: Vec<f64>,
-}
-
-impl Tally {
-    /// Adds an item; one in which the world failed is an error and no episode.
-    pub fn add(&mut self, played: Played) {
-        match played.episode.error().map(str::to_owned) {
-            Some(error) => self.errors.push((played.item, error)),
-            None => self.played.push(played),
-        }
-    }
-
-    /// Items, also those on which the world failed.
-    pub fn n(&self) -> u64 {
-        (self.played.len() + self.errors.len()) as u64
-    }
-
-    pub(crate) fn rate(&self, keep: impl Fn(&Item) -> bool) -> Rate {
-        let kept = self.played.iter().filter(|played| keep(&played.item));
-        Rate::of(kept.filter_map(Played::is_right))
     }
 }

@@ -5,26 +5,46 @@
 
 mod answers;
 pub mod batch;
+mod behaviour;
 pub mod engine;
 pub mod engine_result;
+pub mod eval_speed;
 mod evaluation;
+mod folder;
+mod head;
+mod line;
+mod merged;
 pub mod miniwob;
 mod pages;
+mod pictures;
 mod practice;
+pub mod published;
+pub mod questions;
 #[cfg(feature = "reader")]
 pub mod read;
+mod rescored;
 mod result;
+pub mod runner;
 pub mod sets;
 pub mod speed;
+mod statistics;
 
 use std::path::PathBuf;
 
 pub use answers::{Answers, Fitted, fit};
-pub use evaluation::{Evaluation, Item, Mode, PlayError, Played, Tally, play};
+pub use behaviour::{BEHAVIOURS, Behaviour, Looks};
+pub use evaluation::{Evaluation, InWords, Item, Mode, Pictured, PlayError, Played, play};
+pub use folder::{Folder, FolderError, LINES, Recorded, parse, written};
+pub use head::{Asked, Described, Head, Shard};
+pub use line::{Key, Line, Outcome, Said};
+pub use merged::{Column, Compared, Merged, compare, merge};
 pub use pages::PagesSet;
 pub use practice::PracticeSet;
-pub use result::{Average, EvaluationResult, ModeResult, RandomClicker, Rate};
+pub use questions::{KnownQuestions, OptionOrder, QuestionChoice, QuestionSet};
+pub use rescored::Rejudge;
+pub use result::{Average, Draws, EvaluationResult, ModeResult, RandomClicker, Rate};
 pub use sets::{GroundingSet, SetChoice};
+pub use statistics::{Clustered, Paired};
 
 /// An evaluation that can be asked for by name.
 #[derive(Debug, Clone, Copy)]
@@ -52,13 +72,15 @@ pub struct Wanted {
     pub miniwob: miniwob::Choice,
     /// For published data sets: where one is, and what of it.
     pub set: SetChoice,
+    /// For sets of questions: the same.
+    pub questions: QuestionChoice,
 }
 
 /// Practice pages that are played unless said otherwise.
 const N_PRACTICE: u64 = 500;
 
 /// Every evaluation: what `vigorl eval NAME` takes.
-pub const EVALUATIONS: [Named; 9] = [
+pub const EVALUATIONS: [Named; 12] = [
     Named {
         name: "practice",
         about: "generated pages, live: each judges the click itself",
@@ -113,7 +135,27 @@ pub const EVALUATIONS: [Named; 9] = [
         about: "MMBench-GUI L2: element grounding on six platforms",
         open: |wanted| set(sets::Known::MmbenchGui, wanted),
     },
+    Named {
+        name: "vstar",
+        about: "V*Bench: questions about small things on large pictures, answered in words",
+        open: |wanted| questions(KnownQuestions::VStar, wanted),
+    },
+    Named {
+        name: "blink",
+        about: "BLINK: questions of fourteen kinds about one picture or several",
+        open: |wanted| questions(KnownQuestions::Blink, wanted),
+    },
+    Named {
+        name: "sat2",
+        about: "SAT-2: questions about where things are and how they move",
+        open: |wanted| questions(KnownQuestions::Sat2, wanted),
+    },
 ];
+
+/// A set of questions.
+fn questions(known: KnownQuestions, wanted: &Wanted) -> Result<Box<dyn Evaluation>, String> {
+    Ok(Box::new(QuestionSet::open(known, &wanted.questions)?))
+}
 
 /// A published data set.
 fn set(known: sets::Known, wanted: &Wanted) -> Result<Box<dyn Evaluation>, String> {

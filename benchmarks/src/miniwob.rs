@@ -95,23 +95,23 @@ impl Evaluation for MiniWobSet {
         "miniwob/v1"
     }
 
-    fn title(&self, n_played: u64) -> String {
+    fn title(&self) -> String {
         let pages = if self.pages.are_published() { "miniwob 1.1.0" } else { "other pages" };
         format!(
-            "{} · {} · {} tasks · {n_played} episodes · {pages}",
+            "{} · {} · {} tasks · {} episodes · {pages}",
             self.protocol.as_str(),
             self.area.as_str(),
-            self.tasks.len()
+            self.tasks.len(),
+            self.n_items()
         )
     }
 
-    fn to_json(&self, n_played: u64) -> serde_json::Value {
+    fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
             "protocol": self.protocol,
             "area": self.area,
             "tasks": self.tasks.iter().map(|task| task.name).collect::<Vec<_>>(),
             "n_episodes_of_each": self.n_episodes,
-            "n_played": n_played,
             "pages_sha256": self.pages.sha256(),
             "pages_are_published": self.pages.are_published(),
         })
@@ -145,6 +145,8 @@ impl Evaluation for MiniWobSet {
             chance: None,
             targets: Vec::new(),
             is_absent: false,
+            picture: None,
+            circle: None,
         })
     }
 

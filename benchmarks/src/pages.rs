@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use image::RgbImage;
 use serde::Deserialize;
@@ -15,7 +15,8 @@ use vigorl_interface::{Driver, Screenshot};
 use vigorl_tasks::picture::{PictureWorld, Region};
 use vigorl_tasks::{Environment, Failure};
 
-use crate::evaluation::{Evaluation, Item};
+use crate::evaluation::{Evaluation, Item, Pictured};
+use crate::pictures::Pictures;
 
 /// The file of a folder that lists its pages.
 const LIST: &str = "pages.json";
@@ -29,8 +30,8 @@ pub struct PagesSet {
     pages: Vec<Page>,
     asked: Vec<Asked>,
     wordings: Vec<String>,
-    /// The picture that was read last: items are ordered by page.
-    latest: Mutex<Option<(usize, Arc<RgbImage>)>>,
+    /// Items are ordered by page.
+    pictures: Pictures<usize>,
 }
 
 /// A screenshot and what is on it.
@@ -135,7 +136,7 @@ impl PagesSet {
             pages,
             asked,
             wordings: wordings.to_vec(),
-            latest: Mutex::default(),
+            pictures: Pictures::default(),
         })
     }
 
@@ -152,25 +153,19 @@ impl PagesSet {
     }
 
     fn picture(&self, page: usize) -> Result<Arc<RgbImage>, Failure> {
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, picture)) = latest.as_ref().filter(|(of, _)| *of == page) {
-            return Ok(picture.clone());
-        }
-        let path = &self.pages[page].file;
-        let cannot_read = |error| format!("cannot read `{}`: {error}", path.display());
-        let picture = Arc::new(image::open(path).map_err(cannot_read)?.into_rgb8());
-        let Page { w, h, .. } = &self.pages[page];
-        if picture.dimensions() != (*w, *h) {
-            return Err(format!(
-                "`{}` has {}x{} pixels, and `{LIST}` says {w}x{h}",
-                path.display(),
-                picture.width(),
-                picture.height()
-            )
-            .into());
-        }
-        *latest = Some((page, picture.clone()));
-        Ok(picture)
+        self.pictures.get(&page, || {
+            let Page { file, w, h, .. } = &self.pages[page];
+            let cannot_read = |error| format!("cannot read `{}`: {error}", file.display());
+            let picture = image::open(file).map_err(cannot_read)?.into_rgb8();
+            let (width, height) = picture.dimensions();
+            match (width, height) == (*w, *h) {
+                true => Ok(picture),
+                false => Err(format!(
+                    "`{}` has {width}x{height} pixels, and `{LIST}` says {w}x{h}",
+                    file.display()
+                )),
+            }
+        })
     }
 
     fn distinct(&self, of: impl Fn(&Asked) -> String) -> Vec<String> {
@@ -210,16 +205,15 @@ impl Evaluation for PagesSet {
         "pages/v1"
     }
 
-    fn title(&self, n_played: u64) -> String {
-        format!("{} screenshots, {n_played} of {} items", self.pages.len(), self.asked.len())
+    fn title(&self) -> String {
+        format!("{} screenshots, {} items", self.pages.len(), self.asked.len())
     }
 
-    fn to_json(&self, n_played: u64) -> serde_json::Value {
+    fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
             "folders": self.folders,
             "n_pages": self.pages.len(),
             "n_items": self.asked.len(),
-            "n_played": n_played,
             "wordings": self.wordings,
         })
     }
@@ -256,7 +250,22 @@ impl Evaluation for PagesSet {
             chance: Some(if asked.targets.is_empty() { 0.0 } else { largest / area }),
             targets: asked.targets.iter().copied().map(Region::Box).collect(),
             is_absent: asked.targets.is_empty(),
+            circle: None,
+            picture: Some(Pictured { name: page.file.display().to_string(), size: [page.w, page.h] }),
         })
+    }
+
+    fn prepare(&self, idx: u64) {
+        // Whoever plays it is told what is wrong with it.
+        drop(self.screenshot(idx));
+    }
+
+    fn expect(&self, n_at_once: usize) {
+        self.pictures.expect(n_at_once);
+    }
+
+    fn screenshot(&self, idx: u64) -> Result<Option<Arc<RgbImage>>, Failure> {
+        self.picture(self.asked(idx)?.page).map(Some)
     }
 
     fn world<'w>(

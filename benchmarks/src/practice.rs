@@ -53,13 +53,13 @@ impl Evaluation for PracticeSet {
         "practice/v2"
     }
 
-    fn title(&self, n_played: u64) -> String {
+    fn title(&self) -> String {
         let PageSpec { tier, split, seed, .. } = &self.first;
-        format!("{tier:?} · {split:?} · pages {seed}..{}", seed.saturating_add(n_played))
+        format!("{tier:?} · {split:?} · pages {seed}..{}", seed.saturating_add(self.n_episodes))
     }
 
-    fn to_json(&self, n_played: u64) -> serde_json::Value {
-        serde_json::json!(Self { n_episodes: n_played, ..*self })
+    fn to_json(&self) -> serde_json::Value {
+        serde_json::json!(self)
     }
 
     fn n_items(&self) -> u64 {
@@ -95,7 +95,18 @@ impl Evaluation for PracticeSet {
         let chance = widget.bounds.in_viewport().size().area() / page_area;
         let instruction = task.instruction.clone();
         let (id, targets) = (format!("page-{}", spec.seed), Vec::new());
-        Ok(Item { id, seed: spec.seed, instruction, values, chance: Some(chance), targets, is_absent: false })
+        let (seed, chance) = (spec.seed, Some(chance));
+        Ok(Item {
+            id,
+            seed,
+            instruction,
+            values,
+            chance,
+            targets,
+            is_absent: false,
+            picture: None,
+            circle: None,
+        })
     }
 
     fn world<'w>(
@@ -120,8 +131,10 @@ mod tests {
     use vigorl_tasks::practice::Split;
 
     use super::*;
-    use crate::evaluation::{Mode, Played, Tally};
-    use crate::result::{ModeResult, RandomClicker};
+    use crate::evaluation::{Mode, Played};
+    use crate::head::{Asked, Described, Head, Shard};
+    use crate::line::Line;
+    use crate::result::EvaluationResult;
 
     fn set() -> PracticeSet {
         PracticeSet { first: PageSpec::icons(7, Split::HeldOut), n_episodes: 3 }
@@ -138,7 +151,17 @@ mod tests {
         let (instruction, targets) = (String::new(), Vec::new());
         let chance = Some(chance);
         let id = "page-1".to_owned();
-        let item = Item { id, seed: 1, instruction, values, chance, targets, is_absent: false };
+        let item = Item {
+            id,
+            seed: 1,
+            instruction,
+            values,
+            chance,
+            targets,
+            is_absent: false,
+            picture: None,
+            circle: None,
+        };
         let episode = Episode { start: None, steps: Vec::new(), ending, success, reward, detail: None };
         Played { item, episode }
     }
@@ -148,22 +171,41 @@ mod tests {
         let (small, large) = (("size", "under 14 px"), ("size", SizeClass::Large.label()));
         let (icon, radio) = (("kind", "icon"), ("kind", "radio"));
         let (new, old) = (("held_out", "new look"), ("held_out", NOTHING_NEW));
-        let mut tally = Tally::default();
-        tally.add(ended(&[small, icon, old], 0.01, Some(true), Ending::Judged));
-        tally.add(ended(&[large, icon, old], 0.09, Some(false), Ending::Judged));
-        tally.add(ended(&[small, radio, new], 0.02, Some(true), Ending::Judged));
         let failed = Ending::Error("the browser is gone".to_owned());
-        tally.add(ended(&[small, radio, new], 0.02, None, failed));
-        let result = ModeResult::new(Mode::MultiTurn, &tally, &set());
-        assert_eq!((result.all.n_success, result.all.n, result.n_errors, tally.n()), (2, 3, 1, 4));
+        let played = [
+            ended(&[small, icon, old], 0.01, Some(true), Ending::Judged),
+            ended(&[large, icon, old], 0.09, Some(false), Ending::Judged),
+            ended(&[small, radio, new], 0.02, Some(true), Ending::Judged),
+            ended(&[small, radio, new], 0.02, None, failed),
+        ];
+        let line = |(idx, played): (u64, &Played)| {
+            Line::of(played, Mode::MultiTurn, 0, idx, std::time::Duration::ZERO)
+        };
+        let lines: Vec<Line> = (0..).zip(&played).map(line).collect();
+        let (model, how) = (String::new(), serde_json::Value::Null);
+        let head = Head {
+            described: Described::of(&set()),
+            asked: Asked { model, weights_sha256: None, endpoint: None, how },
+            modes: vec![Mode::MultiTurn],
+            n_draws: 1,
+            seed: 0,
+            commit: String::new(),
+            shard: Shard::WHOLE,
+            opened: serde_json::Value::Null,
+        };
+        let all = EvaluationResult::of(&head, &lines, String::new());
+        let result = &all.modes[0];
+        assert_eq!((result.all.n_success, result.all.n, result.n_errors, all.n_played), (2, 3, 1, 4));
+        let backwards: Vec<Line> = lines.iter().rev().cloned().collect();
+        assert_eq!(EvaluationResult::of(&head, &backwards, String::new()), all, "whatever their order");
         let rate = |group: &str, value: &str| (result.by[group][value].n_success, result.by[group][value].n);
         assert_eq!(rate("by_kind", "icon"), (1, 2));
         assert_eq!(rate("by_size", "under 14 px"), (2, 2));
         assert_eq!((rate("by_held_out", "new look"), rate("by_held_out", NOTHING_NEW)), ((1, 1), (1, 2)));
         assert_eq!(result.errors, ["page-1: the browser is gone"]);
-        let json = serde_json::to_value(&result).unwrap();
+        let json = serde_json::to_value(result).unwrap();
         assert_eq!(json["by_kind"]["icon"]["n"], 2, "groups stand beside the rest: {json}");
-        let random = RandomClicker::on(&tally.played, &set()).unwrap();
+        let random = all.random_clicker.unwrap();
         assert!((random.all - 0.04).abs() < 1e-12);
         assert!((random.by["by_kind"]["icon"] - 0.05).abs() < 1e-12);
     }

@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use vigorl_agent::Ending;
-use vigorl_judges::scoring::Correctness;
 use vigorl_runs::record::EndpointRecord;
 use vigorl_runs::wilson95;
 
 use crate::answers::Answers;
-use crate::evaluation::{Evaluation, Item, Mode, Played, Tally};
+use crate::evaluation::Mode;
+use crate::head::{Described, Head};
+use crate::line::{Line, Outcome, STEP_LIMIT, TOKEN_LIMIT};
 
 /// Successes out of judged episodes, with Wilson's 95 % interval.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -58,15 +58,12 @@ type ByGroup<T> = BTreeMap<String, BTreeMap<String, T>>;
 
 /// Asks for every value of every group, and keeps what there is.
 fn by_group<T>(
-    groups: &[(&'static str, Vec<String>)],
-    mut of: impl FnMut(&dyn Fn(&Item) -> bool) -> Option<T>,
+    groups: &[(String, Vec<String>)],
+    mut of: impl FnMut(&dyn Fn(&Line) -> bool) -> Option<T>,
 ) -> ByGroup<T> {
     let mut all = ByGroup::new();
     for (group, values) in groups {
-        let value = |value: &String| {
-            let is_of = |item: &Item| item.values.iter().any(|(of, its)| of == group && its == value);
-            Some((value.clone(), of(&is_of)?))
-        };
+        let value = |value: &String| Some((value.clone(), of(&|line: &Line| line.is_of(group, value))?));
         all.insert(format!("by_{group}"), values.iter().filter_map(value).collect());
     }
     all
@@ -76,7 +73,7 @@ fn by_group<T>(
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Average {
     /// The group.
-    pub over: &'static str,
+    pub over: String,
     /// How many of its values were played.
     pub n_values: usize,
     /// How many it has.
@@ -86,9 +83,9 @@ pub struct Average {
 }
 
 impl Average {
-    fn of(over: &'static str, n_known: usize, rates: &BTreeMap<String, Rate>) -> Self {
+    fn of(over: &str, n_known: usize, rates: &BTreeMap<String, Rate>) -> Self {
         let sum: f64 = rates.values().map(|rate| rate.rate).sum();
-        Self { over, n_values: rates.len(), n_known, mean: sum / rates.len().max(1) as f64 }
+        Self { over: over.to_owned(), n_values: rates.len(), n_known, mean: sum / rates.len().max(1) as f64 }
     }
 
     fn in_words(&self) -> String {
@@ -100,11 +97,31 @@ impl Average {
     }
 }
 
+/// Questions that were solved in every order of their options; nothing where none is asked in several.
+fn circular(judged: &[&Line]) -> Option<Rate> {
+    let mut circles: BTreeMap<&str, bool> = BTreeMap::new();
+    for line in judged {
+        if let Some((circle, is_right)) = line.circle.as_deref().zip(line.is_right) {
+            *circles.entry(circle).or_insert(true) &= is_right;
+        }
+    }
+    (!circles.is_empty()).then(|| Rate::of(circles.into_values()))
+}
+
 /// Success of a mode, all together and by group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModeResult {
     /// How the policy was asked.
     pub mode: Mode,
+    /// What its answers were drawn with, where there are several draws.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// By which rule answers in words are judged: `lenient` or `strict`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<&'static str>,
+    /// Questions that were solved in every order of their options, where each is asked in several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub circular: Option<Rate>,
     /// All episodes.
     pub all: Rate,
     /// By each group of the evaluation; an item may count several times in one.
@@ -133,35 +150,49 @@ pub struct ModeResult {
 }
 
 impl ModeResult {
-    /// Sums up a mode.
-    pub fn new(mode: Mode, tally: &Tally, evaluation: &dyn Evaluation) -> Self {
-        let mut millis = tally.millis.clone();
+    /// Sums up the lines of one mode and one draw.
+    pub fn new(mode: Mode, seed: Option<u64>, lines: &[&Line], described: &Described) -> Self {
+        let (failed, judged): (Vec<&Line>, Vec<&Line>) =
+            lines.iter().copied().partition(|line| line.is_error());
+        let mut millis: Vec<f64> = lines.iter().filter_map(|line| line.millis).collect();
         millis.sort_by(f64::total_cmp);
-        let n_zooms: usize = tally.played.iter().map(|played| played.episode.n_zooms()).sum();
-        let n_ended =
-            |ending: Ending| tally.played.iter().filter(|played| played.episode.ending == ending).count();
-        let errors = tally.errors.iter().take(5).map(|(item, error)| format!("{}: {error}", item.id));
-        let groups = evaluation.groups();
-        let by = by_group(&groups, |keep| Some(tally.rate(keep)).filter(|rate| rate.n > 0));
-        let averages = evaluation.macro_groups().into_iter().filter_map(|over| {
-            let (_, values) = groups.iter().find(|(group, _)| *group == over)?;
+        let n_zooms: usize = judged.iter().map(|line| line.n_zooms()).sum();
+        let count = |keep: &dyn Fn(&Line) -> bool| judged.iter().filter(|line| keep(line)).count();
+        let rate = |keep: &dyn Fn(&Line) -> bool| {
+            Rate::of(judged.iter().filter(|line| keep(line)).filter_map(|line| line.is_right))
+        };
+        let by = by_group(&described.groups, |keep| Some(rate(keep)).filter(|rate| rate.n > 0));
+        let averages = described.macro_groups.iter().filter_map(|over| {
+            let (_, values) = described.groups.iter().find(|(group, _)| group == over)?;
             Some(Average::of(over, values.len(), by.get(&format!("by_{over}"))?))
         });
-        let is_unread = |played: &&Played| played.outcome() == Some(Correctness::WrongFormat);
+        let errors = failed.iter().take(5);
         Self {
             mode,
-            all: tally.rate(|_| true),
+            seed,
+            rule: None,
+            circular: circular(&judged),
+            all: rate(&|_| true),
             macro_averages: averages.collect(),
             by,
-            answers: Answers::of(&tally.played),
-            n_wrong_format: tally.played.iter().filter(is_unread).count(),
-            zooms_mean: n_zooms as f64 / tally.millis.len().max(1) as f64,
+            answers: Answers::of(&judged),
+            n_wrong_format: count(&|line| line.outcome == Some(Outcome::WrongFormat)),
+            zooms_mean: n_zooms as f64 / judged.len().max(1) as f64,
             median_millis: millis.get(millis.len() / 2).copied().unwrap_or_default().round(),
-            n_step_limit: n_ended(Ending::StepLimit),
-            n_token_limit: n_ended(Ending::TokenLimit),
-            n_errors: tally.errors.len(),
-            errors: errors.collect(),
+            n_step_limit: count(&|line| line.ending == STEP_LIMIT),
+            n_token_limit: count(&|line| line.ending == TOKEN_LIMIT),
+            n_errors: failed.len(),
+            errors: errors
+                .map(|line| format!("{}: {}", line.id, line.why.as_deref().unwrap_or_default()))
+                .collect(),
         }
+    }
+
+    /// The head of its column.
+    pub(crate) fn label(&self) -> String {
+        let seed = self.seed.map_or_else(String::new, |seed| format!(", seed {seed}"));
+        let rule = self.rule.map_or_else(String::new, |rule| format!(", {rule}"));
+        format!("{}{rule}{seed}", self.mode.label())
     }
 }
 
@@ -178,21 +209,85 @@ pub struct RandomClicker {
 }
 
 impl RandomClicker {
-    /// The exact rate on items that were played; nothing where it is known of none.
-    pub fn on(played: &[Played], evaluation: &dyn Evaluation) -> Option<Self> {
-        if !played.is_empty() && played.iter().all(|played| played.item.chance.is_none()) {
+    /// The exact rate on the items of lines; nothing where it is known of none.
+    fn on(lines: &[&Line], described: &Described) -> Option<Self> {
+        let judged = || lines.iter().filter(|line| !line.is_error());
+        if judged().all(|line| line.chance.is_none()) {
             return None;
         }
-        let mean = |keep: &dyn Fn(&Item) -> bool| {
-            let items = played.iter().map(|played| &played.item).filter(|item| keep(item));
-            let chances: Vec<f64> = items.filter_map(|item| item.chance).collect();
+        let mean = |keep: &dyn Fn(&Line) -> bool| {
+            let chances: Vec<f64> =
+                judged().filter(|line| keep(line)).filter_map(|line| line.chance).collect();
             (!chances.is_empty()).then(|| chances.iter().sum::<f64>() / chances.len() as f64)
         };
         Some(Self {
             method: "exact expectation of a uniform click: area of the target / area of the page",
             all: mean(&|_| true).unwrap_or_default(),
-            by: by_group(&evaluation.groups(), mean),
+            by: by_group(&described.groups, mean),
         })
+    }
+}
+
+/// What several draws of one mode came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Draws {
+    /// How the policy was asked.
+    pub mode: Mode,
+    /// How many draws there are of every item that is counted here.
+    pub n_draws: usize,
+    /// Items that were judged in every draw.
+    pub n_items: usize,
+    /// Mean of the draws' success rates on these items.
+    pub mean: f64,
+    /// Their standard deviation, with n - 1.
+    pub sd: f64,
+    /// Share of the items that were solved in every draw.
+    pub all_of_k: f64,
+    /// Share of the items that were solved in one draw at least.
+    pub any_of_k: f64,
+}
+
+impl Draws {
+    fn of(mode: Mode, n_draws: u64, lines: &[&Line]) -> Option<Self> {
+        let n_draws = usize::try_from(n_draws).ok().filter(|n_draws| *n_draws > 1)?;
+        let mut items: BTreeMap<u64, BTreeMap<u64, bool>> = BTreeMap::new();
+        for line in lines.iter().filter(|line| line.mode == mode) {
+            if let Some(is_right) = line.is_right {
+                items.entry(line.item).or_default().insert(line.draw, is_right);
+            }
+        }
+        items.retain(|_, draws| draws.len() == n_draws);
+        let n_items = items.len();
+        let share = |n: usize| n as f64 / n_items.max(1) as f64;
+        let count =
+            |keep: &dyn Fn(&BTreeMap<u64, bool>) -> bool| items.values().filter(|draws| keep(draws)).count();
+        let rates = (0..n_draws as u64).map(|draw| share(count(&|draws| draws.get(&draw) == Some(&true))));
+        let rates: Vec<f64> = rates.collect();
+        let mean = rates.iter().sum::<f64>() / n_draws as f64;
+        let squares: f64 = rates.iter().map(|rate| (rate - mean).powi(2)).sum();
+        Some(Self {
+            mode,
+            n_draws,
+            n_items,
+            mean,
+            sd: (squares / (n_draws - 1) as f64).sqrt(),
+            all_of_k: share(count(&|draws| draws.values().all(|is_right| *is_right))),
+            any_of_k: share(count(&|draws| draws.values().any(|is_right| *is_right))),
+        })
+    }
+
+    fn in_words(&self) -> String {
+        format!(
+            "{}: {:.2} % ± {:.2} over {} draws of {} items (mean and standard deviation); solved in every draw {:.2} %, \
+             in one at least {:.2} %",
+            self.mode.label(),
+            self.mean * 100.0,
+            self.sd * 100.0,
+            self.n_draws,
+            self.n_items,
+            self.all_of_k * 100.0,
+            self.any_of_k * 100.0
+        )
     }
 }
 
@@ -200,7 +295,7 @@ impl RandomClicker {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EvaluationResult {
     /// Name and version of the benchmark.
-    pub benchmark: &'static str,
+    pub benchmark: String,
     /// Name of the policy.
     pub model: String,
     /// SHA-256 of its weights.
@@ -214,10 +309,15 @@ pub struct EvaluationResult {
     pub commit: String,
     /// What was played.
     pub set: serde_json::Value,
-    /// Whether it was broken off before every item was played in every mode.
+    /// Items that were played in every mode and draw, those on which the world failed among them.
+    pub n_played: u64,
+    /// Whether it was broken off before every item was played in every mode and draw.
     pub truncated: bool,
-    /// One entry per mode.
+    /// One entry per mode and draw.
     pub modes: Vec<ModeResult>,
+    /// What several draws came to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub draws: Vec<Draws>,
     /// What must be known of the set to read its numbers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -227,25 +327,70 @@ pub struct EvaluationResult {
     /// What is played, for people.
     #[serde(skip)]
     pub title: String,
-    /// Items that were played.
-    #[serde(skip)]
-    pub n_played: u64,
     /// The rows of the table.
     #[serde(skip)]
-    pub groups: Vec<(&'static str, Vec<String>)>,
+    pub groups: Vec<(String, Vec<String>)>,
 }
 
 impl EvaluationResult {
+    /// What lines come to: a pure function of them, in whatever order they were written.
+    pub fn of(head: &Head, lines: &[Line], command: String) -> Self {
+        let mut lines: Vec<&Line> = lines.iter().collect();
+        lines.sort_by_key(|line| line.key());
+        let columns = head.modes.iter().flat_map(|mode| (0..head.n_draws).map(move |draw| (*mode, draw)));
+        let columns: Vec<(Mode, u64, Vec<&Line>)> = columns
+            .map(|(mode, draw)| {
+                let of = lines.iter().copied().filter(|line| line.mode == mode && line.draw == draw);
+                (mode, draw, of.collect())
+            })
+            .collect();
+        let n_of = || columns.iter().map(|(.., lines)| lines.len() as u64);
+        let longest = columns.iter().map(|(.., lines)| lines).max_by_key(|lines| lines.len());
+        let described = &head.described;
+        let random_clicker = longest.and_then(|lines| RandomClicker::on(lines, described));
+        let modes = columns.iter().flat_map(|(mode, draw, lines)| {
+            let seed = (head.n_draws > 1).then(|| head.seed.wrapping_add(*draw));
+            let lenient = ModeResult::new(*mode, seed, lines, described);
+            if !described.is_in_words {
+                return vec![lenient];
+            }
+            let strict: Vec<Line> = lines.iter().map(|line| line.strict()).collect();
+            let strict: Vec<&Line> = strict.iter().collect();
+            let strict = ModeResult::new(*mode, seed, &strict, described);
+            vec![
+                ModeResult { rule: Some("lenient"), ..lenient },
+                ModeResult { rule: Some("strict"), ..strict },
+            ]
+        });
+        Self {
+            benchmark: described.benchmark.clone(),
+            model: head.asked.model.clone(),
+            weights_sha256: head.asked.weights_sha256.clone(),
+            endpoint: head.asked.endpoint.clone(),
+            command,
+            commit: head.commit.clone(),
+            set: described.set.clone(),
+            n_played: n_of().min().unwrap_or(0),
+            truncated: n_of().min().unwrap_or(0) < described.n_items,
+            modes: modes.collect(),
+            draws: head.modes.iter().filter_map(|mode| Draws::of(*mode, head.n_draws, &lines)).collect(),
+            notes: described.notes.clone(),
+            random_clicker,
+            title: described.title.clone(),
+            groups: described.groups.clone(),
+        }
+    }
+
     /// The result as a table for people.
     pub fn table(&self) -> String {
         let mut out =
             format!("{} · {} · {} · commit {}\n", self.benchmark, self.title, self.model, self.commit);
         if self.truncated {
-            out += &format!("broken off: {} pages were played\n", self.n_played);
+            out += &format!("not all of it: {} items were played\n", self.n_played);
         }
         let width = self.name_width();
         out += &format!("\n{:<width$}", "");
-        out.extend(self.modes.iter().map(|mode| format!("{:>34}", mode.mode.label())));
+        out.extend(self.modes.iter().map(|mode| format!("{:>34}", mode.label())));
         let clicker = self.random_clicker.as_ref();
         out += &clicker.map_or_else(String::new, |_| format!("{:>15}", "random clicker"));
         out += "\n";
@@ -260,10 +405,9 @@ impl EvaluationResult {
         }
         for mode in &self.modes {
             out += &format!(
-                "\n{}: {:.2} zooms and {:.0} ms (median) per episode; ended by the limit of steps: {}, by the limit of tokens: {}; {} not judged because the world failed\n",
-                mode.mode.label(),
+                "\n{}: {:.2} zooms per episode; ended by the limit of steps: {}, by the limit of tokens: {}; {} not judged because the world failed\n",
+                mode.label(),
                 mode.zooms_mean,
-                mode.median_millis,
                 mode.n_step_limit,
                 mode.n_token_limit,
                 mode.n_errors
@@ -279,14 +423,29 @@ impl EvaluationResult {
                     mode.all.n
                 );
             }
+            out.extend(
+                mode.circular.iter().map(|rate| {
+                    format!("  right in every order of the options: {}\n", rate.in_words().trim())
+                }),
+            );
             out.extend(mode.answers.iter().map(Answers::in_words));
             out.extend(mode.errors.iter().map(|error| format!("  {error}\n")));
+        }
+        if !self.draws.is_empty() {
+            out += "\n";
+            out.extend(self.draws.iter().map(|draws| format!("{}\n", draws.in_words())));
         }
         if !self.notes.is_empty() {
             out += "\n";
             out.extend(self.notes.iter().map(|note| format!("{note}\n")));
         }
         out
+    }
+
+    /// How long an item took, for people: no part of the table, because no two runs take the same time.
+    pub fn speed(&self) -> String {
+        let of = |mode: &ModeResult| format!("{} {:.0} ms", mode.label(), mode.median_millis);
+        format!("median time of an item: {}", self.modes.iter().map(of).collect::<Vec<_>>().join(", "))
     }
 
     /// Room for the longest name of a row.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use vigorl_benchmarks::{Rejudge, Shard};
 use vigorl_judges::{Mode, scoring};
 use vigorl_qwen::WeightFormat;
 
@@ -133,7 +134,7 @@ pub(crate) enum Command {
                             Every mode plays the same held-out items. Intervals are Wilson's at 95 %.\n\
                             The random clicker is exact: area of the target / area of the page."
     )]
-    Eval(EvalArgs),
+    Eval(EvalCommand),
     /// What a policy can be sampled and trained in: practice pages, files of screenshots, tasks with a goal
     #[command(subcommand)]
     Env(EnvCommand),
@@ -183,7 +184,8 @@ pub(crate) enum Command {
 impl Command {
     /// Whether it does something to the world, so that `vigorl stop` must find it.
     pub(crate) fn acts(&self) -> bool {
-        matches!(self, Self::Run(_) | Self::Replay(_) | Self::Demo(_) | Self::Eval(_) | Self::Calibrate(_))
+        let is_played = matches!(self, Self::Eval(eval) if eval.recorded.is_none());
+        is_played || matches!(self, Self::Run(_) | Self::Replay(_) | Self::Demo(_) | Self::Calibrate(_))
     }
 
     /// How many threads one computation should take, where that is not all of them.
@@ -431,10 +433,100 @@ pub(crate) struct ViewArgs {
 
 /// `vigorl eval`
 #[derive(Debug, ClapArgs)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true
+)]
+pub(crate) struct EvalCommand {
+    /// What is made of recorded answers.
+    #[command(subcommand)]
+    pub(crate) recorded: Option<EvalRecordedCommand>,
+    #[command(flatten)]
+    pub(crate) args: EvalArgs,
+}
+
+/// What is made of recorded answers, without a model.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvalRecordedCommand {
+    /// Put the parts of a run together, compare runs, and write a page with what went wrong
+    #[command(
+        after_help = "Examples:\n  vigorl eval screenspot --data ScreenSpot --model ./ViGoRL-3B --shard 1/4 --out part1\n  vigorl eval report part1 part2 part3 part4\n  vigorl eval report mine theirs --html compared.html\n\n\
+                      Folders of one run, played in parts, are one column; its table is that of a run in one piece. Runs on the same items are\n\
+                      compared by McNemar's exact test. Intervals are Wilson's, and a bootstrap of whole screenshots."
+    )]
+    Report(EvalReportArgs),
+    /// Judge recorded answers again, by another rule
+    #[command(after_help = "Example:\n  vigorl eval rescore pro --judge vigorl-grounding")]
+    Rescore(EvalRescoreArgs),
+    /// Count how a policy looks: regions, zooms and turns by its points, and with --judge what another model reads in its words
+    #[command(
+        after_help = "Examples:\n  vigorl eval behaviour pro\n  vigorl eval behaviour pro --judge --base-url http://127.0.0.1:8000/v1 --served-model judge --limit 300\n\n\
+                      The judge is asked four questions about each item: regions, subgoals, verification, backtracking."
+    )]
+    Behaviour(EvalBehaviourArgs),
+    /// Say which rows of published tables can be true
+    Published,
+}
+
+/// `vigorl eval report`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct EvalReportArgs {
+    /// Folders that `vigorl eval … --out` has written
+    #[arg(value_name = "DIR", required = true)]
+    pub(crate) folders: Vec<PathBuf>,
+    /// Where the page goes [default: report.html in the first folder]
+    #[arg(long, value_name = "HTML")]
+    pub(crate) html: Option<PathBuf>,
+    /// So many items with their pictures, of each run, the surest first [default: 100]
+    #[arg(long, value_name = "N")]
+    pub(crate) failures: Option<u64>,
+    /// Show items that are right, too
+    #[arg(long)]
+    pub(crate) all_items: bool,
+}
+
+/// `vigorl eval rescore`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct EvalRescoreArgs {
+    /// Folders that `vigorl eval … --out` has written, all of one run
+    #[arg(value_name = "RESULTS", required = true)]
+    pub(crate) folders: Vec<PathBuf>,
+    /// The rule
+    #[arg(long, value_name = "NAME", value_parser = rejudges())]
+    pub(crate) judge: String,
+    /// Also write the lines with the new verdicts
+    #[arg(long, value_name = "JSONL")]
+    pub(crate) items: Option<PathBuf>,
+}
+
+/// `vigorl eval behaviour`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct EvalBehaviourArgs {
+    /// Folders that `vigorl eval … --out` has written, all of one run
+    #[arg(value_name = "DIR", required = true)]
+    pub(crate) folders: Vec<PathBuf>,
+    /// Also ask a model, that of --base-url or --model, to count behaviours in the words
+    #[arg(long)]
+    pub(crate) judge: bool,
+    /// Ask it about so many items [default: all]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub(crate) limit: Option<u64>,
+    /// Write what it counted in each item
+    #[arg(long, value_name = "JSONL")]
+    pub(crate) items: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) endpoint: EndpointArgs,
+}
+
+/// `vigorl eval NAME`
+#[derive(Debug, ClapArgs)]
 pub(crate) struct EvalArgs {
     /// What is played
-    #[arg(value_name = "NAME", value_parser = evaluations())]
-    pub(crate) name: String,
+    #[arg(value_name = "NAME", value_parser = evaluations(), required = true)]
+    name: Option<String>,
     /// Folders of labelled screenshots, for `pages`
     #[arg(value_name = "DIR")]
     pub(crate) folders: Vec<PathBuf>,
@@ -464,10 +556,19 @@ pub(crate) struct EvalArgs {
     /// Also write a line of JSON for each item: what was asked, what was answered, and whether that was right
     #[arg(long, value_name = "JSONL")]
     pub(crate) items: Option<PathBuf>,
-    /// Also write all of it into this folder: result.json, items.jsonl, and for screenspot-pro the file that its own harness
-    /// writes
+    /// Record all of it in this folder: a line for each item in items.jsonl as soon as it was played, result.json, and for
+    /// screenspot-pro the file that its own harness writes; the same command goes on where it was broken off
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Play a part of the items alone, such as 1/4 for the first of four; `vigorl eval report` puts their folders together
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
+    /// So many items at a time, each with a browser of its own where one is needed [default: 1]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub(crate) concurrency: Option<u64>,
+    /// Draw the answers of a sampled policy so often, with --seed and those behind it [default: 1]
+    #[arg(long, value_name = "K", value_parser = at_least_one())]
+    pub(crate) seeds: Option<u64>,
     /// Fit what the confidences of these eyes mean on what was played, and put it into this confidence.json
     #[arg(long, value_name = "JSON", requires = "domain")]
     pub(crate) fit_confidence: Option<PathBuf>,
@@ -488,6 +589,13 @@ pub(crate) struct EvalArgs {
     pub(crate) browser: BrowserArgs,
     #[command(flatten)]
     pub(crate) run: RunDirArgs,
+}
+
+impl EvalArgs {
+    /// What is played; nothing only where recorded answers are looked at.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
 }
 
 /// Which tasks of MiniWoB++ are played, and under which rules.
@@ -540,6 +648,31 @@ pub(crate) struct SetArgs {
     /// For osworld-g: ask in the refined instructions
     #[arg(long)]
     pub(crate) refined: bool,
+    /// For vstar, blink and sat2: in which order the options are told [default: shuffled; blink: as-given]
+    #[arg(long, value_enum)]
+    pub(crate) options: Option<OptionsArg>,
+    /// For blink and sat2: which part, `val` or `test` [default: val]
+    #[arg(long, value_name = "PART")]
+    pub(crate) part: Option<String>,
+}
+
+impl SetArgs {
+    /// Whether anything was typed that is for boxes on pictures alone.
+    pub(crate) fn is_of_boxes(&self) -> bool {
+        let is_of_pro = self.instruction_style.is_some() || self.language.is_some() || self.gt_type.is_some();
+        is_of_pro || self.bbox_format.is_some() || self.skip_broken || self.refined
+    }
+}
+
+/// In which order options are told.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum OptionsArg {
+    /// As the set has them
+    AsGiven,
+    /// In an order that depends on the question alone
+    Shuffled,
+    /// Each once in front: a question counts in `circular` only if it is answered rightly every time
+    Circular,
 }
 
 /// What the four numbers of a box are.
@@ -678,6 +811,11 @@ fn record_texts() -> PossibleValuesParser {
 fn evaluations() -> PossibleValuesParser {
     let value = |named: &vigorl_benchmarks::Named| PossibleValue::new(named.name).help(named.about);
     PossibleValuesParser::new(vigorl_benchmarks::EVALUATIONS.iter().map(value))
+}
+
+/// The names of all judges of recorded answers, with what they ask for.
+fn rejudges() -> PossibleValuesParser {
+    PossibleValuesParser::new(Rejudge::NAMED.map(|(name, _, about)| PossibleValue::new(name).help(about)))
 }
 
 /// `vigorl judge`
@@ -1165,6 +1303,8 @@ pub(crate) enum BenchCommand {
     Engine(BenchEngineArgs),
     /// How much faster several conversations are continued at once than one after the other, with the embedded policy
     Batch(BenchBatchArgs),
+    /// What an evaluation costs besides the model, on pictures of 3840x2160 with a policy that takes its time
+    Eval(BenchEvalArgs),
     /// How long a training step of the embedded policy takes
     Train(BenchTrainArgs),
     /// How fast text is read: whole screenshots that this program draws, and the networks alone
@@ -1181,6 +1321,20 @@ pub(crate) struct BenchStepArgs {
     pub(crate) browser: BrowserArgs,
     #[command(flatten)]
     pub(crate) run: RunDirArgs,
+}
+
+/// `vigorl bench eval`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BenchEvalArgs {
+    /// Items [default: 300]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub(crate) items: Option<u64>,
+    /// Seconds that the policy takes for an item
+    #[arg(long, value_name = "SECS", default_value_t = 1.0)]
+    pub(crate) policy_secs: f64,
+    /// So many items at a time [default: 1]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    pub(crate) concurrency: Option<u64>,
 }
 
 /// `vigorl bench engine`

@@ -135,6 +135,14 @@ impl LoadedEyes {
         }
     }
 
+    /// The same, to be asked.
+    pub(crate) fn policy_mut(&mut self) -> Option<&mut LoadedPolicy> {
+        match self {
+            Self::Auto(_, policy, _) | Self::Policy(policy, _) => Some(policy),
+            Self::Reader(_) | Self::Places => None,
+        }
+    }
+
     /// Whoever can look at pixels for clauses.
     pub(crate) fn senses(&self, settings: &Settings) -> anyhow::Result<Box<dyn Senses>> {
         Ok(match self {

@@ -60,7 +60,7 @@ pub(crate) fn begin(
 /// A run of an evaluation.
 pub(crate) fn of_evaluation(evaluation: &dyn Evaluation) -> InputRecord {
     let pages = evaluation.pages();
-    let other = || json!({ "id": evaluation.id(), "set": evaluation.to_json(evaluation.n_items()) });
+    let other = || json!({ "id": evaluation.id(), "set": evaluation.to_json() });
     InputRecord {
         evaluation: pages.is_none().then(other),
         viewport: evaluation.viewport().map(sides),

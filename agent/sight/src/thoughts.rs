@@ -33,7 +33,7 @@ pub(crate) fn grounding(seen: &Seen, answer: Option<Point<Screen>>, confidence: 
         answer_text.as_ref().map_or(String::new(), |answer| format!("<answer>{answer}</answer>"))
     );
     let turn = turn(text, thoughts, seen.took);
-    Grounding { turns: vec![turn], answer, answer_text, confidence, malformed: None, cancelled: false }
+    Grounding { turns: vec![turn], answer_text, confidence, ..Grounding::known(answer) }
 }
 
 /// A turn in which nobody pointed anywhere, and why.

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use vigorl_geometry::{Rect, Screen, Size};
 
 /// A box may reach so many pixels over the edge of its picture: sets round.
@@ -15,7 +15,7 @@ const OVERHANG_PX: f64 = 1.0;
 const WHOLE_WITHIN_PX: f64 = 1e-6;
 
 /// What the four numbers of a box are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BoxFormat {
     /// Left, top, width and height in pixels.

@@ -18,9 +18,17 @@ use super::rows::{Pictures, Written};
 /// So many faults are named; more would hide the first.
 const MAX_NAMED: usize = 10;
 
-/// Where the picture of an item is.
+/// The picture of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Picture {
+pub(crate) struct Picture {
+    /// What the set calls it: items of the same name show the same screenshot.
+    pub(crate) name: String,
+    pub(crate) at: Place,
+}
+
+/// Where a picture is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
     File(PathBuf),
     Embedded(Embedded),
 }
@@ -67,10 +75,13 @@ impl Making {
         name: &str,
         told: Option<[f64; 2]>,
     ) -> Result<(Picture, (u32, u32)), Fault> {
-        let (picture, size) = match &written.embedded {
-            Some((at, size)) => (Picture::Embedded(at.clone()), size.clone()?),
-            None => (Picture::File(self.pictures.path(name)), self.pictures.size(name)?),
+        let (at, size) = match &written.embedded {
+            Some((at, size)) => (Place::Embedded(at.clone()), size.clone()?),
+            None => (Place::File(self.pictures.path(name)), self.pictures.size(name)?),
         };
+        // A row may have a picture without a name: then nobody shares it.
+        let picture =
+            Picture { name: if name.is_empty() { written.id.clone() } else { name.to_owned() }, at };
         let (width, height) = (f64::from(size.0), f64::from(size.1));
         match told {
             Some(told) if told != [width, height] => Err(format!(
@@ -174,18 +185,19 @@ pub(crate) fn counted<'i>(items: &'i [SetItem], group: &str) -> BTreeMap<&'i str
     counts
 }
 
-/// Whether these are the items of the published set, as far as counts tell.
-pub(crate) fn completeness(items: &[SetItem], group: &str, published: &[(&str, usize)]) -> String {
+/// Whether these are the items of the published set, as far as counts tell, and the same in words.
+pub(crate) fn completeness(items: &[SetItem], group: &str, published: &[(&str, usize)]) -> (bool, String) {
     let n_published: usize = published.iter().map(|(_, n)| n).sum();
     let is_whole = counted(items, group) == published.iter().copied().collect();
     let n = items.len();
-    match is_whole {
+    let words = match is_whole {
         true => format!("these are all {n} items of the published set, as its counts by {group} say"),
         false => format!(
             "these are {n} items, not the {n_published} of the published set with its counts by {group}: its published \
              numbers are of other items"
         ),
-    }
+    };
+    (is_whole, words)
 }
 
 /// The values of a group that items have, in order.

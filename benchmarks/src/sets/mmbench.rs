@@ -51,7 +51,16 @@ pub(crate) fn read(folder: &Path, choice: &SetChoice) -> Result<Read, String> {
         ("cell", distinct(&items, "cell")),
         ("application", distinct(&items, "application")),
     ];
-    Ok(Read { items, skipped, groups, macro_groups: vec!["level"], notes, layout: "lists", convention })
+    Ok(Read {
+        items,
+        skipped,
+        groups,
+        macro_groups: vec!["level"],
+        notes,
+        layout: "lists",
+        convention,
+        is_whole: false,
+    })
 }
 
 fn item(written: &Written, making: &mut Making, n_minus: &mut usize) -> Result<SetItem, Fault> {

@@ -7,9 +7,10 @@
 
 mod boxes;
 mod item;
+mod leaderboard;
 mod mmbench;
 mod osworld_g;
-mod parquet_rows;
+pub(crate) mod parquet_rows;
 mod pro;
 mod pro_output;
 mod rows;
@@ -20,11 +21,12 @@ mod tests;
 mod ui_vision;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use image::RgbImage;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::Driver;
@@ -35,11 +37,13 @@ pub use boxes::BoxFormat;
 pub use pro::{GtType, InstructionStyle, Language};
 
 use boxes::Convention;
-use item::{Picture, SetItem, Skipped, named};
+use item::{Picture, Place, SetItem, Skipped, named};
 use screenspot::Version;
 use shown::Shown;
 
-use crate::evaluation::{Evaluation, Item, Tally};
+use crate::evaluation::{Evaluation, Item, Pictured};
+use crate::line::Line;
+use crate::pictures::Pictures;
 
 /// A published set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +99,7 @@ impl Known {
 }
 
 /// What is asked of a data set.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SetChoice {
     /// Its folder.
     pub folder: Option<PathBuf>,
@@ -151,6 +155,8 @@ pub(crate) struct Read {
     notes: Vec<String>,
     layout: &'static str,
     convention: Convention,
+    /// Whether these are all items of the published set, as far as its counts are known.
+    is_whole: bool,
 }
 
 /// A published set as an evaluation.
@@ -161,8 +167,8 @@ pub struct GroundingSet {
     read: Read,
     /// Items that can be played, of which `read.items` are those that are.
     n_readable: usize,
-    /// The picture that was read last: items of one picture stand together.
-    latest: Mutex<Option<(Picture, Arc<RgbImage>)>>,
+    /// Items of one picture stand together.
+    pictures: Pictures<Picture>,
 }
 
 impl GroundingSet {
@@ -190,7 +196,7 @@ impl GroundingSet {
         if let Some(limit) = choice.limit {
             read.items = first_of_shuffle(read.items, limit);
         }
-        Ok(Self { set, choice: choice.clone(), read, n_readable, latest: Mutex::default() })
+        Ok(Self { set, choice: choice.clone(), read, n_readable, pictures: Pictures::default() })
     }
 
     fn is_bundled(&self) -> bool {
@@ -203,21 +209,15 @@ impl GroundingSet {
     }
 
     fn pixels(&self, item: &SetItem) -> Result<Arc<RgbImage>, Failure> {
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, pixels)) = latest.as_ref().filter(|(of, _)| *of == item.picture) {
-            return Ok(pixels.clone());
-        }
-        let pixels = match &item.picture {
-            Picture::Embedded(at) => at.pixels()?,
-            Picture::File(path) => image::open(path)
-                .map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?
-                .into_rgb8(),
-        };
+        let pixels = self.pictures.get(&item.picture, || match &item.picture.at {
+            Place::Embedded(at) => at.pixels(),
+            Place::File(path) => image::open(path)
+                .map(image::DynamicImage::into_rgb8)
+                .map_err(|error| format!("`{}` cannot be read: {error}", path.display())),
+        })?;
         if pixels.dimensions() != item.size {
             return Err(format!("the picture of `{}` is not the one that was there before", item.id).into());
         }
-        let pixels = Arc::new(pixels);
-        *latest = Some((item.picture.clone(), pixels.clone()));
         Ok(pixels)
     }
 }
@@ -238,13 +238,13 @@ impl Evaluation for GroundingSet {
         if self.is_bundled() { "screenspot-bundled/v1" } else { self.set.id() }
     }
 
-    fn title(&self, n_played: u64) -> String {
+    fn title(&self) -> String {
         let name = if self.is_bundled() { "bundled practice pictures" } else { self.set.title() };
-        let format = self.read.convention.format;
-        format!("{name} · {} · {format} · {n_played} of {} items", self.read.layout, self.n_readable)
+        let (format, n_items) = (self.read.convention.format, self.n_items());
+        format!("{name} · {} · {format} · {n_items} of {} items", self.read.layout, self.n_readable)
     }
 
-    fn to_json(&self, n_played: u64) -> Value {
+    fn to_json(&self) -> Value {
         let skipped: Vec<Value> =
             self.read.skipped.iter().map(|one| json!({ "id": one.id, "why": one.why })).collect();
         let mut all = json!({
@@ -257,7 +257,8 @@ impl Evaluation for GroundingSet {
             "n_skipped": skipped.len(),
             "skipped": skipped,
             "limit": self.choice.limit,
-            "n_played": n_played,
+            "n_asked": self.n_items(),
+            "is_published": self.read.is_whole && self.n_readable == self.read.items.len(),
         });
         if self.set == Known::ScreenSpotPro {
             all["instruction_style"] =
@@ -295,7 +296,22 @@ impl Evaluation for GroundingSet {
             chance: Some(chance),
             targets: item.region.iter().cloned().collect(),
             is_absent: item.region.is_none(),
+            picture: Some(Pictured { name: item.picture.name.clone(), size: [item.size.0, item.size.1] }),
+            circle: None,
         })
+    }
+
+    fn prepare(&self, idx: u64) {
+        // Whoever plays it is told what is wrong with it.
+        drop(self.screenshot(idx));
+    }
+
+    fn expect(&self, n_at_once: usize) {
+        self.pictures.expect(n_at_once);
+    }
+
+    fn screenshot(&self, idx: u64) -> Result<Option<Arc<RgbImage>>, Failure> {
+        self.pixels(self.at(idx)?).map(Some)
     }
 
     fn world<'w>(
@@ -324,8 +340,14 @@ impl Evaluation for GroundingSet {
         notes
     }
 
-    fn reference_output(&self, tally: &Tally) -> Option<(&'static str, Value)> {
-        let item = |idx| self.at(idx).ok();
-        (self.set == Known::ScreenSpotPro).then(|| ("screenspot_pro", pro_output::output(tally, item)))
+    fn reference_outputs(&self, model: &str, lines: &[&Line]) -> Vec<(&'static str, Value)> {
+        match self.set {
+            Known::ScreenSpotPro => vec![
+                ("screenspot_pro", pro_output::output(lines, |idx| self.at(idx).ok())),
+                ("leaderboard", leaderboard::pro(model, lines)),
+            ],
+            Known::ScreenSpotV2 => vec![("leaderboard", leaderboard::v2(model, lines))],
+            _ => Vec::new(),
+        }
     }
 }

@@ -74,14 +74,15 @@ pub(crate) fn read(folder: &Path, choice: &SetChoice) -> Result<Read, String> {
     if classes.is_none() {
         notes.push(format!("`{CLASSES}` is not there, so nothing is told by class of capability"));
     }
-    notes.push(completeness(&items, "presence", &[("refusal", 54), ("there", 510)]));
+    let (is_whole, words) = completeness(&items, "presence", &[("refusal", 54), ("there", 510)]);
+    notes.push(words);
     let groups = vec![
         ("counted", COUNTED.map(str::to_owned).to_vec()),
         ("class", distinct(&items, "class")),
         ("box", KINDS.map(str::to_owned).to_vec()),
     ];
     let macro_groups = if classes.is_some() { vec!["class"] } else { Vec::new() };
-    Ok(Read { items, skipped, groups, macro_groups, notes, layout, convention })
+    Ok(Read { items, skipped, groups, macro_groups, notes, layout, convention, is_whole })
 }
 
 /// The classes of each item, if the file is there: `{"classified": {CLASS: [ID or {"id": ID}]}}`.

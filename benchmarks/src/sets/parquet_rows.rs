@@ -21,8 +21,9 @@ use serde_json::{Map, Value};
 
 /// So many values of a column are decoded at once: a value may be a picture of megabytes.
 const BATCH: usize = 4;
-/// The column that holds pictures, and the field in it that holds the bytes of the file.
-const IMAGE: (&str, &str) = ("image", "bytes");
+/// The columns that hold pictures, in order, and the field in them that holds the bytes of a file.
+const IMAGES: [&str; 6] = ["image", "image_1", "image_2", "image_3", "image_4", "image_bytes"];
+const BYTES: &str = "bytes";
 
 /// Where a parquet file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +77,8 @@ pub(crate) type Found = (Embedded, Result<(u32, u32), String>);
 pub(crate) struct ParquetRow {
     pub(crate) columns: Map<String, Value>,
     pub(crate) picture: Option<Found>,
+    /// Widths and heights of all pictures of the row.
+    pub(crate) sizes: Result<Vec<(u32, u32)>, String>,
 }
 
 /// All rows of a file.
@@ -85,10 +88,12 @@ pub(crate) fn rows(source: &Source) -> Result<Vec<ParquetRow>, String> {
         let reader = source.open()?;
         for group in 0..reader.num_row_groups() {
             each_row(&*reader, group, &mut |row, columns| {
-                let bytes = picture(&columns);
-                let size = bytes.map(dimensions);
+                let sizes: Vec<Result<(u32, u32), String>> =
+                    pictures(&columns).into_iter().map(dimensions).collect();
                 let at = Embedded { source: source.clone(), group, row };
-                rows.push(ParquetRow { picture: size.map(|size| (at, size)), columns: values(columns) });
+                let picture = sizes.first().cloned().map(|size| (at, size));
+                let sizes = sizes.into_iter().collect();
+                rows.push(ParquetRow { picture, sizes, columns: values(columns) });
                 true
             })?;
         }
@@ -105,23 +110,32 @@ pub(crate) fn rows(source: &Source) -> Result<Vec<ParquetRow>, String> {
 }
 
 impl Embedded {
-    /// The picture.
+    /// The first picture of the row.
     pub(crate) fn pixels(&self) -> Result<RgbImage, String> {
-        let mut found = None;
+        let mut all = self.all_pixels()?;
+        Ok(all.swap_remove(0))
+    }
+
+    /// All pictures of the row, one at least.
+    pub(crate) fn all_pixels(&self) -> Result<Vec<RgbImage>, String> {
+        let mut found: Vec<Vec<u8>> = Vec::new();
         let read = guarded(|| {
             let reader = self.source.open()?;
             each_row(&*reader, self.group, &mut |row, columns| {
                 if row == self.row {
-                    found = picture(&columns).map(<[u8]>::to_vec);
+                    found = pictures(&columns).into_iter().map(<[u8]>::to_vec).collect();
                 }
                 row < self.row
             })
         });
         let shown = || format!("row {} of group {} of {}", self.row, self.group, self.source.shown());
         read.map_err(|why| format!("{}: {why}", shown()))?;
-        let bytes = found.ok_or_else(|| format!("{} has no picture any more", shown()))?;
-        let decoded = image::load_from_memory(&bytes).map_err(|error| format!("{}: {error}", shown()))?;
-        Ok(decoded.into_rgb8())
+        if found.is_empty() {
+            return Err(format!("{} has no picture any more", shown()));
+        }
+        let decoded =
+            found.iter().map(|bytes| image::load_from_memory(bytes).map(image::DynamicImage::into_rgb8));
+        decoded.collect::<Result<_, _>>().map_err(|error| format!("{}: {error}", shown()))
     }
 }
 
@@ -150,16 +164,25 @@ fn guarded(read: impl FnOnce() -> Result<(), ParquetError>) -> Result<(), String
     }
 }
 
-/// The bytes of the picture of a row.
-fn picture(columns: &[(String, Field)]) -> Option<&[u8]> {
-    let (_, column) = columns.iter().find(|(name, _)| name == IMAGE.0)?;
-    match column {
-        Field::Bytes(bytes) => Some(bytes.data()),
-        Field::Group(row) => row.get_column_iter().find_map(|(name, field)| match field {
-            Field::Bytes(bytes) if name == IMAGE.1 => Some(bytes.data()),
-            _ => None,
-        }),
-        _ => None,
+/// The bytes of the pictures of a row.
+fn pictures(columns: &[(String, Field)]) -> Vec<&[u8]> {
+    let column = |wanted: &&str| columns.iter().find(|(name, _)| name == wanted).map(|(_, field)| field);
+    IMAGES.iter().filter_map(column).flat_map(files_in).collect()
+}
+
+/// The bytes of files in a field: itself, its field for them, or those of a list.
+fn files_in(field: &Field) -> Vec<&[u8]> {
+    match field {
+        Field::Bytes(bytes) => vec![bytes.data()],
+        Field::Group(row) => {
+            let bytes = row.get_column_iter().find_map(|(name, field)| match field {
+                Field::Bytes(bytes) if name == BYTES => Some(bytes.data()),
+                _ => None,
+            });
+            bytes.into_iter().collect()
+        }
+        Field::ListInternal(list) => list.elements().iter().flat_map(files_in).collect(),
+        _ => Vec::new(),
     }
 }
 

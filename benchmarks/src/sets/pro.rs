@@ -36,7 +36,7 @@ const POSITIVE: &str = "positive";
 const NEGATIVE: &str = "negative";
 
 /// In which words an item is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum InstructionStyle {
     /// The field `instruction`.
@@ -48,7 +48,7 @@ pub enum InstructionStyle {
 }
 
 /// In which language an item is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
     /// English.
@@ -58,7 +58,7 @@ pub enum Language {
 }
 
 /// Which items are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GtType {
     /// Those whose target is there.
@@ -166,7 +166,8 @@ pub(crate) fn read(folder: &Path, choice: &SetChoice) -> Result<Read, String> {
             "{n_left_out} items of the other kind are in the files and were not asked for: --gt-type all"
         ));
     }
-    notes.push(completeness(&items, "cell", &PUBLISHED));
+    let (is_whole, words) = completeness(&items, "cell", &PUBLISHED);
+    notes.push(words);
     let groups = vec![
         ("type", TYPES.map(str::to_owned).to_vec()),
         ("group", known_first(GROUPS.map(str::to_owned).to_vec(), &items, "group")),
@@ -175,7 +176,7 @@ pub(crate) fn read(folder: &Path, choice: &SetChoice) -> Result<Read, String> {
         ("platform", distinct(&items, "platform")),
         ("application", distinct(&items, "application")),
     ];
-    Ok(Read { items, skipped, groups, macro_groups: vec!["cell"], notes, layout, convention })
+    Ok(Read { items, skipped, groups, macro_groups: vec!["cell"], notes, layout, convention, is_whole })
 }
 
 fn item(written: &Written, making: &mut Making, wanted: Wanted) -> Result<Option<SetItem>, Fault> {

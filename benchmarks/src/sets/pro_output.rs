@@ -4,38 +4,31 @@
 //! is in `errors` and in no count, which the harness has no place for; the views are a pure function of `details`.
 
 use serde_json::{Value, json};
-use vigorl_agent::Finding;
 use vigorl_judges::scoring::{Correctness, ProMetrics, ProRow};
 
 use super::item::SetItem;
-use crate::evaluation::{Played, Tally};
+use crate::line::{Line, Outcome};
 
 /// The whole file. `item` finds what the set says of an item.
-pub(crate) fn output<'i>(tally: &Tally, item: impl Fn(u64) -> Option<&'i SetItem>) -> Value {
+pub(crate) fn output<'i>(lines: &[&Line], item: impl Fn(u64) -> Option<&'i SetItem>) -> Value {
     let (mut details, mut errors) = (Vec::new(), Vec::new());
-    for played in &tally.played {
-        let Some(item) = item(played.item.seed) else { continue };
-        match played.outcome() {
-            Some(correctness) => details.push(detail(played, item, correctness)),
-            None => errors.push(json!({ "id": item.id, "error": "nobody could judge the answer" })),
+    for line in lines {
+        let Some(item) = item(line.item) else { continue };
+        match line.outcome.map(Outcome::correctness) {
+            Some(Some(correctness)) => details.push(detail(line, item, correctness)),
+            Some(None) => errors.push(json!({ "id": line.id, "error": line.why })),
+            None => errors.push(json!({ "id": line.id, "error": "nobody could judge the answer" })),
         }
     }
-    errors.extend(tally.errors.iter().map(|(item, why)| json!({ "id": item.id, "error": why })));
     let metrics = metrics(&details).to_json();
     let details: Vec<Value> = details.into_iter().map(|(detail, _)| detail).collect();
     json!({ "metrics": metrics, "details": details, "errors": errors })
 }
 
-fn detail(played: &Played, item: &SetItem, correctness: Correctness) -> (Value, Correctness) {
+fn detail(line: &Line, item: &SetItem, correctness: Correctness) -> (Value, Correctness) {
     let mut all = item.told.clone();
-    let sighting = played.sighting();
-    let point = sighting.and_then(|sighting| match sighting.finding {
-        Finding::Found(at) | Finding::Unsure(at, _) => Some([at.x, at.y]),
-        Finding::Absent(_) | Finding::Ambiguous(_) | Finding::Malformed(_) => None,
-    });
-    let turns = sighting.map_or(&[][..], |sighting| &sighting.grounding.turns);
-    let said: Vec<&str> = turns.iter().map(|turn| &*turn.completion.text).collect();
-    all.insert("pred".to_owned(), json!(point));
+    let said: Vec<&str> = line.turns.iter().map(|turn| &*turn.text).collect();
+    all.insert("pred".to_owned(), json!(line.point));
     all.insert("raw_response".to_owned(), json!((!said.is_empty()).then(|| said.join("\n"))));
     all.insert("correctness".to_owned(), json!(correctness));
     (Value::Object(all), correctness)

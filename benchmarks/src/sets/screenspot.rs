@@ -138,7 +138,9 @@ pub(crate) fn read(folder: &Path, version: Version, choice: &SetChoice) -> Resul
             "the counts of the cells say that this is the other version: vigorl eval {name}"
         ));
     }
-    read.notes.push(completeness(&read.items, "cell", &version.published()));
+    let (is_whole, words) = completeness(&read.items, "cell", &version.published());
+    read.is_whole = is_whole;
+    read.notes.push(words);
     Ok(read)
 }
 
@@ -171,7 +173,16 @@ fn items(
         ("source", SOURCES.map(|(source, _)| source.to_owned()).to_vec()),
     ];
     let layout = if format == BoxFormat::XywhPx { "lists" } else { "parquet" };
-    Ok(Read { items, skipped, groups, macro_groups: vec!["cell"], notes: Vec::new(), layout, convention })
+    Ok(Read {
+        items,
+        skipped,
+        groups,
+        macro_groups: vec!["cell"],
+        notes: Vec::new(),
+        layout,
+        convention,
+        is_whole: false,
+    })
 }
 
 fn item(written: &Written, making: &mut Making) -> Result<SetItem, super::boxes::Fault> {

@@ -67,7 +67,16 @@ pub(crate) fn read(folder: &Path, choice: &SetChoice) -> Result<Read, String> {
         ("type", distinct(&items, "type")),
         ("platform", distinct(&items, "platform")),
     ];
-    Ok(Read { items, skipped, groups, macro_groups: vec!["split"], notes, layout: "lists", convention })
+    Ok(Read {
+        items,
+        skipped,
+        groups,
+        macro_groups: vec!["split"],
+        notes,
+        layout: "lists",
+        convention,
+        is_whole: false,
+    })
 }
 
 fn item(written: &Written, making: &mut Making) -> Result<SetItem, Fault> {

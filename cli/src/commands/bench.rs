@@ -3,6 +3,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod engine;
+pub(crate) mod eval;
 mod peer;
 #[cfg(feature = "reader")]
 pub(crate) mod read;

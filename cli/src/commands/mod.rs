@@ -50,7 +50,8 @@ mod view;
 use vigorl_tasks::scripted::ScriptedTask;
 
 use crate::args::{
-    Args, BenchCommand, Command, DataCommand, EnvCommand, FetchCommand, InspectCommand, TrainCommand,
+    Args, BenchCommand, Command, DataCommand, EnvCommand, EvalCommand, EvalRecordedCommand, FetchCommand,
+    InspectCommand, TrainCommand,
 };
 use crate::exit::{Ending, usage};
 use crate::settings::{Layer, Settings, Typed};
@@ -85,7 +86,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
             Ok(Ending::Done)
         }
         Command::View(args) => view::view(args, &settings, form),
-        Command::Eval(args) => eval::eval(args, &settings, form),
+        Command::Eval(args) => eval::command(args, &settings, form),
         Command::Env(EnvCommand::List) => Ok(sources::list(form)),
         Command::Env(EnvCommand::Check(args)) => sources::check(args, &settings, form),
         Command::Rollout(args) => rollout::rollout(args, &settings, form),
@@ -103,6 +104,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Fetch(FetchCommand::Reader(args)) => fetch::reader(args, form),
         Command::Bench(BenchCommand::Step(args)) => bench::step(args, &settings, form),
         Command::Bench(BenchCommand::Engine(args)) => bench::engine::engine(args, form),
+        Command::Bench(BenchCommand::Eval(args)) => bench::eval::eval(args, form),
         Command::Bench(BenchCommand::Batch(args)) => bench::batch::batch(args, form),
         Command::Bench(BenchCommand::Train(args)) => train::bench(args, &settings, form),
         Command::Bench(BenchCommand::Read(args)) => bench::read::read(args, form),
@@ -131,7 +133,10 @@ fn layer_of(command: &Command) -> Layer {
         Command::Replay(args) => vec![&args.policy, &args.endpoint, &args.browser, &args.run],
         Command::Calibrate(args) => vec![&args.browser],
         Command::Record(args) => vec![&args.browser],
-        Command::Eval(args) => {
+        Command::Eval(EvalCommand { recorded: Some(EvalRecordedCommand::Behaviour(args)), .. }) => {
+            vec![&args.policy, &args.endpoint]
+        }
+        Command::Eval(EvalCommand { args, .. }) => {
             vec![&args.policy, &args.endpoint, &args.browser, &args.run, &args.sureness]
         }
         Command::Data(DataCommand::Practice(args)) => vec![&args.browser],
@@ -157,7 +162,9 @@ fn layer_of(command: &Command) -> Layer {
         | Command::Judge(_)
         | Command::Quantize(_)
         | Command::Fetch(_)
-        | Command::Bench(BenchCommand::Engine(_) | BenchCommand::Batch(_) | BenchCommand::Read(_)) => {
+        | Command::Bench(
+            BenchCommand::Engine(_) | BenchCommand::Batch(_) | BenchCommand::Read(_) | BenchCommand::Eval(_),
+        ) => {
             vec![]
         }
     };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use image::RgbImage;
+use sha2::{Digest as _, Sha256};
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +93,30 @@ pub struct Conversation {
 }
 
 impl Conversation {
+    /// SHA-256, in hexadecimal digits, of all that is said: roles, texts, and of each image how large it is. Its pixels are
+    /// left out: hashing those of a large screenshot takes longer than deciding about it.
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        // Lengths keep a text from ending in the words of the next one.
+        let mut add = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        for message in &self.messages {
+            add(message.role.as_str().as_bytes());
+            for part in &message.parts {
+                match part {
+                    Part::Image(pixels) => {
+                        add(format!("image {}x{}", pixels.width(), pixels.height()).as_bytes());
+                    }
+                    Part::Text(text) | Part::Sampled { text, .. } => add(text.as_bytes()),
+                }
+            }
+        }
+        add(self.forced_prefix.as_deref().unwrap_or_default().as_bytes());
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The images of all messages in order.
     pub fn images(&self) -> impl Iterator<Item = &Arc<RgbImage>> {
         self.messages.iter().flat_map(Message::images)

@@ -41,6 +41,8 @@ pub struct Grounding {
     pub malformed: Option<Malformed>,
     /// Whether the observer broke the episode off; then there is no answer and nothing is malformed.
     pub cancelled: bool,
+    /// What the policy was asked first, as [`Conversation::sha256`] tells it apart; nothing if none was asked.
+    pub prompt_sha256: Option<String>,
 }
 
 impl Grounding {
@@ -53,6 +55,7 @@ impl Grounding {
             confidence: None,
             malformed: None,
             cancelled: false,
+            prompt_sha256: None,
         }
     }
 
@@ -181,7 +184,9 @@ fn ground_in(
 ) -> Result<Grounding, PolicyError> {
     let opening = &preset.opening_in(view, question);
     let (branch, turns, search) = (Branch::new(opening), Vec::new(), Searching::new(preset));
-    Episode { policy, view, opening, preset, sampling, observer, branch, turns, n_before: 0, search }.go_on()
+    let episode =
+        Episode { policy, view, opening, preset, sampling, observer, branch, turns, n_before: 0, search };
+    Ok(Grounding { prompt_sha256: Some(opening.sha256()), ..episode.go_on()? })
 }
 
 /// Asks again where an answer led nowhere. A policy that zooms is shown a crop of that place first, as if it had asked
@@ -214,7 +219,8 @@ pub fn ground_closer<'q>(
     }
     let (n_before, search) = (turns.len(), Searching::new(preset));
     let (view, opening) = (&view, &opening);
-    Episode { policy, view, opening, preset, sampling, observer, branch, turns, n_before, search }.go_on()
+    let episode = Episode { policy, view, opening, preset, sampling, observer, branch, turns, n_before, search };
+    Ok(Grounding { prompt_sha256: in_vain.prompt_sha256, ..episode.go_on()? })
 }
 
 /// What one episode is made of.
@@ -545,7 +551,7 @@ fn add_previous_thought(conversation: &mut Conversation, thought_number: usize, 
 }
 
 fn cancelled(turns: Vec<Turn>) -> Grounding {
-    Grounding { turns, answer: None, answer_text: None, confidence: None, malformed: None, cancelled: true }
+    Grounding { turns, cancelled: true, ..Grounding::known(None) }
 }
 
 fn conclude(last: Action, turns: Vec<Turn>, preset: &Preset, view: &View) -> Grounding {

@@ -9,6 +9,7 @@ mod align;
 mod comparison;
 mod deed;
 mod episode;
+mod evaluation;
 mod film;
 mod gallery;
 mod html;
@@ -28,6 +29,7 @@ use vigorl_files::write_whole;
 use vigorl_runs::{Recorded, RunDirError};
 
 pub use comparison::{Side, render_comparison};
+pub use evaluation::{EvaluationPage, Shot, ShotTurn, Table, render_evaluation};
 pub use film::{FilmError, Filmed, write_film};
 pub use list::{TrainingRow, render_list};
 pub use run::{render, render_served};

@@ -330,3 +330,33 @@ const look = async () => {
   setTimeout(look, 1000);
 };
 if (follow) setTimeout(look, 1000);
+
+// Items of an evaluation: filtered by outcome, group and words, and ordered.
+const browse = document.querySelector(".browse");
+if (browse) {
+  const shots = all(".shot");
+  const parent = shots[0].parentNode;
+  const end = parent.querySelector("footer");
+  const known = (shot, key) => (shot.dataset[key] === undefined ? null : Number(shot.dataset[key]));
+  const show = () => {
+    const wanted = all("select[data-by]", browse).filter((one) => one.value).map((one) => `${one.dataset.by}=${one.value}`);
+    const words = browse.querySelector("input").value.trim().toLowerCase();
+    const sort = browse.querySelector("[data-sort]").value;
+    const [sign, key] = sort.startsWith("-") ? [1, sort.slice(1)] : [-1, sort];
+    // What is not known comes last, whatever the order.
+    const order = (a, b) => {
+      const [x, y] = [known(a, key), known(b, key)];
+      return x === null || y === null ? (x === null) - (y === null) : sign * (x - y);
+    };
+    let n = 0;
+    for (const shot of [...shots].sort(order)) {
+      const values = shot.dataset.values.split("\n");
+      shot.hidden = !(wanted.every((one) => values.includes(one)) && shot.dataset.words.includes(words));
+      n += shot.hidden ? 0 : 1;
+      parent.insertBefore(shot, end);
+    }
+    browse.querySelector("output").value = `${n} of ${shots.length}`;
+  };
+  browse.addEventListener("input", show);
+  show();
+}

@@ -47,7 +47,7 @@ pub struct Run {
 }
 
 /// Reads the text of screenshots, for a record.
-pub trait ReadTexts: std::fmt::Debug {
+pub trait ReadTexts: std::fmt::Debug + Send {
     /// All lines of a picture.
     ///
     /// # Errors

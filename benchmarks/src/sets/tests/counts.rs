@@ -1,9 +1,8 @@
-//! The numbers of a tally that is known.
+//! The numbers of lines that are known.
 
 use super::super::Known;
-use super::{open, played, spot, spots};
-use crate::evaluation::{Evaluation, Mode};
-use crate::result::{EvaluationResult, ModeResult};
+use super::{head, open, played, spot, spots};
+use crate::result::EvaluationResult;
 
 /// Two items on web more than on the other platforms, so that the averages differ.
 fn uneven() -> tempfile::TempDir {
@@ -25,33 +24,18 @@ fn the_mean_over_items_and_the_mean_over_cells_are_both_named() {
     let set = open(Known::ScreenSpot, folder.path()).unwrap();
     let (hit, miss) = ("(25, 40)", "(300, 200)");
     // Mobile text and icon, desktop text and icon, three texts and an icon of the web.
-    let tally = played(&set, &[hit, miss, "here", miss, hit, hit, hit, "(9999, 5)"]);
-    let result = ModeResult::new(Mode::MultiTurn, &tally, &set);
+    let lines = played(&set, &[hit, miss, "here", miss, hit, hit, hit, "(9999, 5)"]);
+    let all = EvaluationResult::of(&head(&set), &lines, String::new());
+    let result = &all.modes[0];
     assert_eq!((result.all.n_success, result.all.n, result.n_errors), (4, 8, 0));
     assert_eq!(result.n_wrong_format, 1, "a point outside of the picture could be read, and is wrong");
     let average = &result.macro_averages[0];
-    assert_eq!((average.over, average.n_values, average.n_known), ("cell", 6, 6));
+    assert_eq!((&*average.over, average.n_values, average.n_known), ("cell", 6, 6));
     assert!((average.mean - 2.0 / 6.0).abs() < 1e-12, "two of six cells are wholly right: {average:?}");
     let rate = |group: &str, value: &str| (result.by[group][value].n_success, result.by[group][value].n);
     assert_eq!((rate("by_type", "text"), rate("by_type", "icon")), ((4, 5), (0, 3)));
     assert_eq!((rate("by_platform", "web"), rate("by_cell", "web text")), ((3, 4), (3, 3)));
-    let table = EvaluationResult {
-        benchmark: set.id(),
-        model: "scripted".to_owned(),
-        weights_sha256: None,
-        endpoint: None,
-        command: String::new(),
-        commit: String::new(),
-        set: set.to_json(8),
-        truncated: false,
-        modes: vec![result],
-        notes: set.notes(),
-        random_clicker: None,
-        title: set.title(8),
-        n_played: 8,
-        groups: set.groups(),
-    };
-    let table = table.table();
+    let table = all.table();
     for words in [
         "micro over 8 items 50.00 %; macro over 6 of `cell` 33.33 %",
         "wrong format: 1 of 8, each counted as wrong",
@@ -66,7 +50,7 @@ fn an_average_over_cells_says_how_many_of_them_were_played() {
     let folder = uneven();
     let choice = super::super::SetChoice { limit: Some(1), ..super::choice(folder.path()) };
     let set = super::super::GroundingSet::open(Known::ScreenSpot, &choice).unwrap();
-    let result = ModeResult::new(Mode::MultiTurn, &played(&set, &["(25, 40)"]), &set);
-    let average = &result.macro_averages[0];
+    let result = EvaluationResult::of(&head(&set), &played(&set, &["(25, 40)"]), String::new());
+    let average = &result.modes[0].macro_averages[0];
     assert_eq!((average.n_values, average.n_known), (1, 6));
 }

@@ -23,7 +23,7 @@ fn lists_of_screenspot_have_boxes_of_left_top_width_height_in_pixels() {
     assert_eq!(item.values, values.map(|(group, value)| (group, value.to_owned())));
     assert_eq!(item.chance, Some(30.0 * 40.0 / (400.0 * 300.0)));
     assert!(set.notes()[0].contains("not the 1272 of the published set"), "{:?}", set.notes());
-    assert!(set.title(6).contains("lists · xywh-px"), "{}", set.title(6));
+    assert!(set.title().contains("lists · xywh-px"), "{}", set.title());
 }
 
 #[test]
@@ -51,8 +51,8 @@ fn parquet_of_screenspot_has_boxes_of_four_edges_in_shares_and_its_pictures_in_i
     assert_eq!(regions(&set), [vec![10.0, 20.0, 40.0, 60.0], vec![0.0, 0.0, 200.0, 150.0]]);
     assert_eq!(ids(&set)[1], "test-00000-of-00001/1");
     assert_eq!(set.item(0).unwrap().values[2], ("cell", "desktop icon".to_owned()));
-    let tally = super::played(&set, &["(40, 60)", "(201, 10)"]);
-    let right: Vec<_> = tally.played.iter().map(|played| played.is_right()).collect();
+    let lines = super::played(&set, &["(40, 60)", "(201, 10)"]);
+    let right: Vec<_> = lines.iter().map(|line| line.is_right).collect();
     assert_eq!(right, [Some(true), Some(false)], "the picture is there, and its edges belong to the box");
 }
 
@@ -92,7 +92,8 @@ fn annotations_of_screenspot_pro_have_boxes_of_four_edges_in_pixels() {
     let item = set.item(2).unwrap();
     assert!(item.values.contains(&("cell", "Scientific text".to_owned())), "{item:?}");
     assert!(item.values.contains(&("application", "blender".to_owned())), "{item:?}");
-    let (_, output) = set.reference_output(&super::played(&set, &["(30, 30)", "(300, 30)", "here"])).unwrap();
+    let lines = super::played(&set, &["(30, 30)", "(300, 30)", "here"]);
+    let (_, output) = set.reference_outputs("ours", &lines.iter().collect::<Vec<_>>()).remove(0);
     let detail = &output["details"][0];
     for (name, value) in [
         ("id", json!("b0")),
@@ -182,11 +183,11 @@ fn osworld_g_has_boxes_outlines_and_what_is_not_there() {
     assert!(set.item(2).unwrap().is_absent && regions(&set)[2].is_empty());
     assert!(set.notes().iter().any(|note| note.contains("the original ones")), "{:?}", set.notes());
     // Below the slope of the outline, beside it, and a point of negative numbers, which says that there is no place.
-    let tally = super::played(&set, &["(40, 60)", "(101, 130)", "(-1, -1)"]);
-    let right: Vec<_> = tally.played.iter().map(|played| played.is_right()).collect();
+    let lines = super::played(&set, &["(40, 60)", "(101, 130)", "(-1, -1)"]);
+    let right: Vec<_> = lines.iter().map(|line| line.is_right).collect();
     assert_eq!(right, [Some(true), Some(false), Some(true)]);
-    let tally = super::played(&set, &["(-1, -1)", "(120, 110)", "nowhere"]);
-    let outcomes: Vec<_> = tally.played.iter().map(|played| json!(played.outcome())).collect();
+    let lines = super::played(&set, &["(-1, -1)", "(120, 110)", "nowhere"]);
+    let outcomes: Vec<_> = lines.iter().map(|line| json!(line.outcome)).collect();
     assert_eq!(
         outcomes,
         ["wrong", "correct", "wrong_format"],
@@ -195,7 +196,7 @@ fn osworld_g_has_boxes_outlines_and_what_is_not_there() {
     let refined = SetChoice { refined: true, ..choice(folder.path()) };
     let refined = GroundingSet::open(Known::OsworldG, &refined).unwrap();
     assert_eq!(refined.item(0).unwrap().instruction, "the round thing");
-    assert_eq!(refined.to_json(0)["instructions"], "refined");
+    assert_eq!(refined.to_json()["instructions"], "refined");
 }
 
 #[test]
@@ -242,7 +243,7 @@ fn somebody_can_say_what_the_boxes_are() {
     let set = GroundingSet::open(Known::ScreenSpot, &told).unwrap();
     assert_eq!(regions(&set)[0], [10.0, 20.0, 30.0, 40.0]);
     assert_eq!(
-        (&set.to_json(0)["bbox_format"], &set.to_json(0)["bbox_format_is_told"]),
+        (&set.to_json()["bbox_format"], &set.to_json()["bbox_format_is_told"]),
         (&json!("xyxy-px"), &json!(true))
     );
 }

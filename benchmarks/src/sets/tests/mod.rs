@@ -24,7 +24,9 @@ use vigorl_runs::Run;
 use vigorl_tasks::Blind;
 
 use super::{GroundingSet, Known, SetChoice};
-use crate::evaluation::{Evaluation, Tally, play};
+use crate::evaluation::{Evaluation, Mode, play};
+use crate::head::{Asked, Described, Head, Shard};
+use crate::line::Line;
 
 /// Every picture of these sets.
 const SIZE: (u32, u32) = (400, 300);
@@ -138,13 +140,27 @@ fn write_parquet(path: &Path, boxes: &[[f64; 4]]) {
     writer.close().unwrap();
 }
 
+/// The head of a record of a set.
+fn head(set: &GroundingSet) -> Head {
+    Head {
+        described: Described::of(set),
+        asked: Asked { model: "scripted".to_owned(), weights_sha256: None, endpoint: None, how: Value::Null },
+        modes: vec![Mode::MultiTurn],
+        n_draws: 1,
+        seed: 0,
+        commit: String::new(),
+        shard: Shard::WHOLE,
+        opened: Value::Null,
+    }
+}
+
 /// What a policy says that answers with these words.
 fn answer(words: &str) -> String {
     format!("<think> It is there. </think>\n<answer> {words} </answer>")
 }
 
 /// Plays the items of a set with a policy that answers so, item by item.
-fn played(set: &GroundingSet, answers: &[&str]) -> Tally {
+fn played(set: &GroundingSet, answers: &[&str]) -> Vec<Line> {
     let mut policy = ScriptedPolicy::new(answers.iter().map(|words| answer(words)));
     let preset = Preset::web_grounding_multiturn();
     let (sampling, cancel) = (Sampling::greedy(512), Cancel::default());
@@ -158,10 +174,10 @@ fn played(set: &GroundingSet, answers: &[&str]) -> Tally {
         cancel: &cancel,
         leash: Leash::default(),
     };
-    let mut tally = Tally::default();
-    for idx in 0..set.n_items() {
+    let mut line = |idx| {
         let ratio = DevicePixelRatio::ONE;
-        tally.add(play(&mut agent, set, idx, None, ratio, &[], &mut Run::unrecorded()).unwrap());
-    }
-    tally
+        let played = play(&mut agent, set, idx, None, ratio, &[], &mut Run::unrecorded()).unwrap();
+        Line::of(&played, Mode::MultiTurn, 0, idx, Duration::from_millis(7))
+    };
+    (0..set.n_items()).map(&mut line).collect()
 }

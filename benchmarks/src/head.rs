@@ -1,0 +1,180 @@
+//! What a record of an evaluation begins with: what was asked of whom.
+//!
+//! Invariant: two records with the same head, but for their shards, are parts of one run; nothing that can move a score is
+//! missing here.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use vigorl_runs::record::EndpointRecord;
+
+use crate::evaluation::{Evaluation, Mode};
+
+/// What must be known of an evaluation to make its table of lines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Described {
+    /// Name and version.
+    pub benchmark: String,
+    /// What is played, for people.
+    pub title: String,
+    /// The same for programs.
+    pub set: Value,
+    /// How many items there are.
+    pub n_items: u64,
+    /// The groups that results are told apart by, each with its values, as rows of the table.
+    pub groups: Vec<(String, Vec<String>)>,
+    /// Groups over whose values the mean is published too.
+    pub macro_groups: Vec<String>,
+    /// What must be known of the set to read its numbers.
+    pub notes: Vec<String>,
+    /// Whether its items are answered in words: then two rules judge them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_in_words: bool,
+}
+
+impl Described {
+    /// Of an evaluation.
+    pub fn of(evaluation: &dyn Evaluation) -> Self {
+        let groups = evaluation.groups().into_iter();
+        Self {
+            benchmark: evaluation.id().to_owned(),
+            title: evaluation.title(),
+            set: evaluation.to_json(),
+            n_items: evaluation.n_items(),
+            groups: groups.map(|(group, values)| (group.to_owned(), values)).collect(),
+            macro_groups: evaluation.macro_groups().into_iter().map(str::to_owned).collect(),
+            notes: evaluation.notes(),
+            is_in_words: evaluation.is_in_words(),
+        }
+    }
+}
+
+/// Who was asked, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The name of the eyes.
+    pub model: String,
+    /// SHA-256 of the weights.
+    pub weights_sha256: Option<String>,
+    /// The server that has them, where they are not on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<EndpointRecord>,
+    /// How they are spoken to: presets, sampling, what a click must be worth.
+    pub how: Value,
+}
+
+/// A part of the items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Shard {
+    /// Which part, from 1.
+    pub number: u64,
+    /// How many there are.
+    pub of: u64,
+}
+
+impl Shard {
+    /// Everything.
+    pub const WHOLE: Self = Self { number: 1, of: 1 };
+
+    /// The items of this part: as many as those of another, or one more, and neighbours, because they share screenshots.
+    pub fn items(self, n_items: u64) -> std::ops::Range<u64> {
+        let at = |number: u64| {
+            let at = u128::from(n_items) * u128::from(number) / u128::from(self.of.max(1));
+            u64::try_from(at).unwrap_or(n_items)
+        };
+        at(self.number.saturating_sub(1))..at(self.number)
+    }
+}
+
+impl std::str::FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let shard = text.split_once('/').and_then(|(number, of)| {
+            Some(Self { number: number.trim().parse().ok()?, of: of.trim().parse().ok()? })
+        });
+        match shard {
+            Some(shard) if (1..=shard.of).contains(&shard.number) => Ok(shard),
+            _ => Err(format!("`{text}` is no part of a whole: write i/n, such as 1/4 for the first of four")),
+        }
+    }
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.number, self.of)
+    }
+}
+
+/// The head of a record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Head {
+    /// What is played.
+    pub described: Described,
+    /// Who is asked.
+    pub asked: Asked,
+    /// In which modes.
+    pub modes: Vec<Mode>,
+    /// How often each item is drawn in each mode.
+    pub n_draws: u64,
+    /// The first draw's seed; the others count up from it.
+    pub seed: u64,
+    /// The commit of the program.
+    pub commit: String,
+    /// Which part of the items.
+    pub shard: Shard,
+    /// How the set can be opened again, for its pictures.
+    #[serde(default)]
+    pub opened: Value,
+}
+
+impl Head {
+    /// Whether both are parts of one run. Each part may have asked a server of its own for the same model.
+    pub fn is_of(&self, other: &Self) -> bool {
+        let whole = |head: &Self| {
+            let mut whole = Self { shard: Shard::WHOLE, opened: Value::Null, ..head.clone() };
+            whole.asked.endpoint.iter_mut().for_each(|endpoint| endpoint.base_url.clear());
+            whole
+        };
+        whole(self) == whole(other)
+    }
+
+    /// What differs between two heads, by name.
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let pairs = [
+            ("the set", self.described == other.described),
+            ("the model", self.asked.model == other.asked.model),
+            ("its weights", self.asked.weights_sha256 == other.asked.weights_sha256),
+            ("its server", self.asked.endpoint == other.asked.endpoint),
+            ("how it is asked", self.asked.how == other.asked.how),
+            ("the modes", self.modes == other.modes),
+            ("the draws", (self.n_draws, self.seed) == (other.n_draws, other.seed)),
+            ("the program", self.commit == other.commit),
+            ("the shard", self.shard == other.shard),
+        ];
+        pairs.into_iter().filter(|(_, is_same)| !is_same).map(|(name, _)| name).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_neighbours_and_hold_every_item_once() {
+        for n_items in [0, 1, 7, 300, 1581] {
+            for of in [1, 2, 4, 7, 13] {
+                let parts: Vec<u64> =
+                    (1..=of).flat_map(|number| Shard { number, of }.items(n_items)).collect();
+                assert_eq!(parts, (0..n_items).collect::<Vec<_>>(), "{n_items} items in {of} parts");
+            }
+        }
+    }
+
+    #[test]
+    fn a_shard_is_a_part_of_a_whole() {
+        assert_eq!("2/4".parse(), Ok(Shard { number: 2, of: 4 }));
+        for text in ["0/4", "5/4", "1", "1/0", "a/b", "-1/2", ""] {
+            assert!(text.parse::<Shard>().unwrap_err().contains("1/4"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Pictures that were read lately, for several threads.
+//!
+//! Invariants: a picture is read by one thread at a time, and whoever wants it meanwhile waits for that one; a picture that
+//! cannot be read is an error each time; no more are kept than there is room for.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use image::RgbImage;
+use vigorl_tasks::Failure;
+
+/// A picture, or why it cannot be read, once somebody has tried.
+type Slot = Arc<OnceLock<Result<Arc<RgbImage>, String>>>;
+
+/// The pictures of a set, by whatever tells them apart.
+#[derive(Debug)]
+pub(crate) struct Pictures<K> {
+    kept: Mutex<VecDeque<(K, Slot)>>,
+    room: AtomicUsize,
+}
+
+impl<K> Default for Pictures<K> {
+    fn default() -> Self {
+        Self { kept: Mutex::default(), room: AtomicUsize::new(1) }
+    }
+}
+
+impl<K: Clone + PartialEq> Pictures<K> {
+    /// Keeps so many from now on.
+    pub(crate) fn expect(&self, n: usize) {
+        self.room.store(n.max(1), Ordering::Relaxed);
+    }
+
+    /// A picture, which `read` reads if it is not here.
+    pub(crate) fn get(
+        &self,
+        key: &K,
+        read: impl FnOnce() -> Result<RgbImage, String>,
+    ) -> Result<Arc<RgbImage>, Failure> {
+        let slot = self.slot(key);
+        slot.get_or_init(|| read().map(Arc::new)).clone().map_err(Failure::from)
+    }
+
+    fn slot(&self, key: &K) -> Slot {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = kept.iter().position(|(of, _)| of == key)
+            && let Some(found) = kept.remove(at)
+        {
+            let slot = found.1.clone();
+            kept.push_back(found);
+            return slot;
+        }
+        let slot = Slot::default();
+        kept.push_back((key.clone(), slot.clone()));
+        while kept.len() > self.room.load(Ordering::Relaxed) {
+            kept.pop_front();
+        }
+        slot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_are_read_once_as_long_as_there_is_room() {
+        let pictures = Pictures::default();
+        pictures.expect(2);
+        let n_read = AtomicUsize::new(0);
+        let get = |key: u32| {
+            let read = || {
+                n_read.fetch_add(1, Ordering::Relaxed);
+                Ok(RgbImage::new(key, 1))
+            };
+            pictures.get(&key, read).unwrap().width()
+        };
+        assert_eq!([get(1), get(2), get(1), get(3), get(1)], [1, 2, 1, 3, 1]);
+        assert_eq!(n_read.load(Ordering::Relaxed), 3, "the second one made room for the third");
+        assert_eq!((get(2), n_read.load(Ordering::Relaxed)), (2, 4));
+    }
+
+    #[test]
+    fn threads_that_want_the_same_picture_wait_for_one_of_them() {
+        let (pictures, n_read) = (Pictures::default(), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let read = || {
+                        n_read.fetch_add(1, Ordering::Relaxed);
+                        std::thread::sleep(std::time::Duration::from_millis(20));
+                        Err("it is torn".to_owned())
+                    };
+                    let error = pictures.get(&0, read).unwrap_err();
+                    assert_eq!(error.to_string(), "it is torn");
+                });
+            }
+        });
+        assert_eq!(n_read.load(Ordering::Relaxed), 1);
+    }
+}

@@ -1,0 +1,160 @@
+//! The record of an evaluation: it goes on where it was killed, parts make a whole, and a report is made of it without a model.
+//! The set is the one in the program, so nothing but the program is needed.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Items of the set in the program.
+const N_ITEMS: usize = 20;
+
+fn vigorl(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
+    command.args(args);
+    command
+}
+
+/// Plays the set into a folder.
+fn eval(out: &Path, more: &[&str]) -> Command {
+    vigorl(&[&["eval", "screenspot", "--out", out.to_str().unwrap()], more].concat())
+}
+
+fn said(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+/// What a command that works says.
+fn table(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let (stdout, stderr) = said(&output);
+    assert!(output.status.success(), "{stderr}");
+    stdout
+}
+
+fn lines(out: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(out.join("items.jsonl")).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+fn ids(lines: &[Value]) -> BTreeSet<String> {
+    lines.iter().map(|line| line["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_run_that_was_killed_goes_on_and_comes_to_the_same_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
+    let unbroken = table(&mut eval(&whole, &[]));
+    assert_eq!(lines(&whole).len(), N_ITEMS);
+    let mut child = eval(&killed, &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    while lines(&killed).len() < 3 && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = lines(&killed);
+    assert!((3..N_ITEMS).contains(&before.len()), "{} lines were there at the kill", before.len());
+    // What a kill can leave of a line.
+    let path = killed.join("items.jsonl");
+    let cut = format!("{}{{\"id\": \"bund", fs::read_to_string(&path).unwrap());
+    fs::write(&path, cut).unwrap();
+    let output = eval(&killed, &[]).output().unwrap();
+    let (stdout, stderr) = said(&output);
+    assert!(stderr.contains(&format!("{} of {N_ITEMS} are there already", before.len())), "{stderr}");
+    assert_eq!(stdout, unbroken);
+    let after = lines(&killed);
+    assert_eq!(after[..before.len()], before, "what was judged is not judged again");
+    assert_eq!((after.len(), ids(&after)), (N_ITEMS, ids(&lines(&whole))));
+    // Nothing is left to play.
+    assert_eq!(table(&mut eval(&killed, &[])), unbroken);
+}
+
+#[test]
+fn parts_and_several_at_once_come_to_the_table_of_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = table(&mut eval(&folder.path().join("whole"), &["--concurrency", "3"]));
+    let parts: Vec<String> = (1..=4)
+        .map(|n| {
+            let out = folder.path().join(format!("part{n}"));
+            let said = table(&mut eval(&out, &["--shard", &format!("{n}/4")]));
+            assert!(said.contains("not all of it"), "a part says that it is one: {said}");
+            out.to_str().unwrap().to_owned()
+        })
+        .collect();
+    let report = |parts: &[String]| {
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        vigorl(&[&["eval", "report"], &parts[..]].concat())
+    };
+    let merged = table(&mut report(&parts));
+    assert!(merged.starts_with(&*whole), "{merged}\n{whole}");
+    assert!(merged.contains("bootstrap over screenshots"), "{merged}");
+    let page = fs::read_to_string(Path::new(&parts[0]).join("report.html")).unwrap();
+    assert!(page.contains("bundled practice pictures"), "{page}");
+    // One part is missing, and one is there twice.
+    let some = table(&mut report(&parts[..3]));
+    assert!(some.contains("5 of 20 answers are missing; parts that are not here: 4/4"), "{some}");
+    let output = report(&[&parts[..], &parts[..1]].concat()).output().unwrap();
+    let (_, stderr) = said(&output);
+    assert!(output.status.code() == Some(2) && stderr.contains("both have the item"), "{stderr}");
+}
+
+#[test]
+fn recorded_answers_are_judged_again_without_a_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let recorded = table(&mut eval(&out, &["--limit", "6"]));
+    let out = out.to_str().unwrap();
+    let same = table(&mut vigorl(&["eval", "rescore", out, "--judge", "screenspot"]));
+    let (head, rest) = same.split_once('\n').unwrap();
+    assert_eq!(head, "judge screenspot · 0 of 6 verdicts are others than those that were recorded");
+    assert_eq!(rest, recorded);
+    let strict = table(&mut vigorl(&["eval", "rescore", out, "--judge", "vigorl-grounding", "--json"]));
+    let strict: Value = serde_json::from_str(&strict).unwrap();
+    assert_eq!((&strict["judge"], &strict["modes"][0]["all"]["n"]), (&"vigorl-grounding".into(), &6.into()));
+    let output = vigorl(&["eval", "rescore", "nowhere", "--judge", "screenspot"]).output().unwrap();
+    let (_, stderr) = said(&output);
+    assert!(output.status.code() == Some(2) && stderr.contains("has no record of an evaluation"), "{stderr}");
+}
+
+#[test]
+fn another_run_is_refused_and_the_record_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    table(&mut eval(&out, &["--limit", "3"]));
+    let before = fs::read_to_string(out.join("items.jsonl")).unwrap();
+    let refused = |more: &[&str], expected: &str| {
+        let output = eval(&out, more).output().unwrap();
+        let (stdout, stderr) = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{more:?}: {stderr}");
+        assert!(stderr.contains(expected) && stdout.is_empty(), "{more:?}: {stderr}");
+    };
+    refused(&["--limit", "4"], "the set differs");
+    refused(&["--limit", "3", "--turns", "single"], "how it is asked, the modes differs");
+    refused(&["--limit", "3", "--shard", "1/2"], "the shard differs");
+    refused(&["--limit", "3", "--seeds", "2"], "a greedy policy says the same each time");
+    refused(&["--limit", "3", "--shard", "3/2"], "i/n");
+    assert_eq!(fs::read_to_string(out.join("items.jsonl")).unwrap(), before);
+}
+
+#[test]
+fn every_draw_is_a_column_and_their_spread_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let drawn = ["--limit", "4", "--temperature", "1", "--seeds", "3", "--seed", "7", "--json"];
+    let result: Value = serde_json::from_str(&table(&mut eval(&out, &drawn))).unwrap();
+    let seeds: Vec<u64> =
+        result["modes"].as_array().unwrap().iter().map(|mode| mode["seed"].as_u64().unwrap()).collect();
+    assert_eq!(seeds, [7, 8, 9]);
+    let draws = &result["draws"][0];
+    assert_eq!((&draws["n_draws"], &draws["n_items"]), (&3.into(), &4.into()), "{draws:#}");
+    assert!(draws["all_of_k"].as_f64() <= draws["any_of_k"].as_f64(), "{draws:#}");
+    assert_eq!(lines(&out).len(), 12);
+}
