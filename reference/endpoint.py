@@ -1,6 +1,6 @@
 """Compares what a model says behind a server with what the same weights say in the engine, turn by turn, greedy and in f32.
 
-Usage: python reference/endpoint.py [--vigorl target/release/vigorl] [--pictures N] [--seed N] [--port N]
+Usage: python reference/endpoint.py [--vigorl target/release/vigorl] [--pictures N] [--seed N] [--port N] [--set DIR --items N]
 
 Starts `transformers serve` on this machine and has `vigorl locate --base-url` ask it; `vigorl locate --model` asks the engine
 the same. Two checkpoints are served: the embedded policy `nano`, which zooms, and a random one whose patches have the size of
@@ -9,6 +9,9 @@ the published checkpoints'. Needs what requirements.txt names, and `fastapi uvic
 What is compared are the turns that both were asked alike: up to the first one whose beginning the server cannot be made to
 continue, and up to the first one that is sampled, because random numbers differ. Special tokens are left out, as the server
 leaves them out. Exit 1 if a turn differs.
+
+With `--set`, the folder of a set in ScreenSpot's layout (`make_sets.py` makes one), `vigorl eval screenspot` plays its first items
+with both as well, and the turns and verdicts of the records are compared in the same way.
 """
 
 import argparse
@@ -113,6 +116,52 @@ def limits(folder):
     return ["--served-max-pixels", config["max_pixels"], "--served-min-pixels", config["min_pixels"]]
 
 
+def evaluation(args, name, preset, more):
+    """The lines of an evaluation, by item."""
+    out = WORK / f"eval-{preset}-{name}"
+    shutil.rmtree(out, ignore_errors=True)
+    command = [args.vigorl, "eval", "screenspot", "--data", args.set, "--limit", args.items, "--preset", preset, "--out", out]
+    command += more
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"`{' '.join(map(str, command))}` failed:\n{done.stderr}")
+    lines = [json.loads(line) for line in (out / "items.jsonl").read_text().splitlines()]
+    return {line["id"]: line for line in lines}
+
+
+def said(line):
+    """What `comparable` is of a line: turns up to the first one that is made to answer, or that goes another way."""
+    turns = []
+    for turn in line["turns"]:
+        if turn.get("is_forced"):
+            return turns, False
+        turns.append(SPECIAL.sub("", turn["text"]))
+        if turn.get("is_given_up"):
+            return turns, False
+    return turns, True
+
+
+def compare_evaluations(args, preset, at, folder):
+    """Whether no turn and no verdict differs where nothing is forced or drawn."""
+    there = evaluation(args, "server", preset, [*at, "--concurrency", 4])
+    here = evaluation(args, "engine", preset, ["--model", folder])
+    n_turns, n_same_turns, n_whole, n_same_verdicts, n_other, n_same_other = 0, 0, 0, 0, 0, 0
+    for name, line in here.items():
+        other = there[name]
+        (ours, is_whole), (theirs, is_whole_there) = said(line), said(other)
+        pairs = list(zip(ours, theirs))
+        n_turns += len(pairs)
+        n_same_turns += sum(one == two for one, two in pairs)
+        is_same = line["outcome"] == other["outcome"] and line["point"] == other["point"]
+        if is_whole and is_whole_there:
+            n_whole, n_same_verdicts = n_whole + 1, n_same_verdicts + is_same
+        else:
+            n_other, n_same_other = n_other + 1, n_same_other + is_same
+    print(f"{preset}, {len(here)} items of {args.set}: {n_same_turns} of {n_turns} turns are the same; verdict and point in "
+          f"{n_same_verdicts} of {n_whole} items where nothing is forced or drawn, in {n_same_other} of {n_other} others")
+    return here.keys() == there.keys() and n_same_turns == n_turns and n_same_verdicts == n_whole
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--vigorl", type=pathlib.Path, default=ROOT / "target" / "release" / "vigorl")
@@ -120,9 +169,11 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--port", type=int, default=8137)
     parser.add_argument("--remembering", action="store_true", help="leave the server as it is: zooms are then refused")
+    parser.add_argument("--set", type=pathlib.Path, help="a set in the layout of ScreenSpot, to be evaluated with both")
+    parser.add_argument("--items", type=int, default=60)
     args = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
-    n_same, n_all, found = 0, 0, {}
+    n_same, n_all, found, is_same = 0, 0, {}, True
     folders = checkpoints(args.seed)
     with Server(args.port, args.remembering) as server:
         for preset, folder in folders.items():
@@ -142,10 +193,12 @@ def main():
                         continue
                     print(f"{preset}, picture {idx}, turn {turn} differs:\n  server {served!r}\n  engine {computed!r}")
                     break
+            if args.set:
+                is_same &= compare_evaluations(args, preset, at, folder)
     for name, what in found.items():
         print(f"{name:32}{what}")
     print(f"{n_same} of {n_all} turns are the same")
-    sys.exit(0 if n_all > 0 and n_same == n_all else 1)
+    sys.exit(0 if n_all > 0 and n_same == n_all and is_same else 1)
 
 
 if __name__ == "__main__":

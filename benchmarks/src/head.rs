@@ -8,6 +8,7 @@ use serde_json::Value;
 use vigorl_runs::record::EndpointRecord;
 
 use crate::evaluation::{Evaluation, Mode};
+use crate::line::Key;
 
 /// What must be known of an evaluation to make its table of lines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -128,6 +129,17 @@ pub struct Head {
 }
 
 impl Head {
+    /// Everything that is played in this part, item by item.
+    pub fn turns(&self) -> Vec<Key> {
+        let of_item = |item| self.columns().map(move |(mode, draw)| Key { item, mode, draw });
+        self.shard.items(self.described.n_items).flat_map(of_item).collect()
+    }
+
+    /// The columns of its table: each draw of each mode.
+    pub fn columns(&self) -> impl Iterator<Item = (Mode, u64)> {
+        self.modes.iter().flat_map(|mode| (0..self.n_draws).map(move |draw| (*mode, draw)))
+    }
+
     /// Whether both are parts of one run. Each part may have asked a server of its own for the same model.
     pub fn is_of(&self, other: &Self) -> bool {
         let whole = |head: &Self| {

@@ -139,10 +139,8 @@ pub fn compare(runs: &[Merged]) -> (Vec<Column>, Vec<Compared>) {
     let mut lines: Vec<(String, &Merged, Vec<Line>)> = Vec::new();
     for run in runs {
         let result = run.result(String::new());
-        let asked =
-            run.head.modes.iter().flat_map(|mode| (0..run.head.n_draws).map(move |draw| (*mode, draw)));
         let n_rules = if run.head.described.is_in_words { 2 } else { 1 };
-        let asked = asked.flat_map(|asked| std::iter::repeat_n(asked, n_rules));
+        let asked = run.head.columns().flat_map(|asked| std::iter::repeat_n(asked, n_rules));
         for (numbers, (mode, draw)) in result.modes.into_iter().zip(asked) {
             let is_strict = numbers.rule == Some("strict");
             let of: Vec<Line> = run

@@ -73,13 +73,13 @@ const V1: Sizes =
 const V2: Sizes = Sizes {
     of: "ScreenSpot-v2",
     n: &[290, 211, 194, 140, 234, 203],
-    origin: "counts of the published files",
+    origin: "counts derived from rows of several tables; their sum is the number of items of the published set",
 };
 /// Texts and icons of Dev, Creative, CAD, Scientific, Office and OS.
 const PRO: Sizes = Sizes {
     of: "ScreenSpot-Pro",
     n: &[154, 145, 198, 143, 197, 64, 144, 110, 177, 53, 107, 89],
-    origin: "counts of the published files",
+    origin: "counts derived from rows of several tables; their sum is the number of items of the published set",
 };
 /// Basic and advanced instructions of Windows, macOS, Linux, iOS, Android and the web.
 const MMBENCH: Sizes = Sizes {

@@ -337,8 +337,8 @@ impl EvaluationResult {
     pub fn of(head: &Head, lines: &[Line], command: String) -> Self {
         let mut lines: Vec<&Line> = lines.iter().collect();
         lines.sort_by_key(|line| line.key());
-        let columns = head.modes.iter().flat_map(|mode| (0..head.n_draws).map(move |draw| (*mode, draw)));
-        let columns: Vec<(Mode, u64, Vec<&Line>)> = columns
+        let columns: Vec<(Mode, u64, Vec<&Line>)> = head
+            .columns()
             .map(|(mode, draw)| {
                 let of = lines.iter().copied().filter(|line| line.mode == mode && line.draw == draw);
                 (mode, draw, of.collect())

@@ -12,7 +12,7 @@ use std::process::Command;
 use vigorl_benchmarks::{EVALUATIONS, Named};
 use vigorl_policy::Preset;
 
-const VERBS: [&[&str]; 34] = [
+const VERBS: [&[&str]; 39] = [
     &[],
     &["demo"],
     &["locate"],
@@ -27,6 +27,10 @@ const VERBS: [&[&str]; 34] = [
     &["schema"],
     &["view"],
     &["eval"],
+    &["eval", "report"],
+    &["eval", "rescore"],
+    &["eval", "behaviour"],
+    &["eval", "published"],
     &["judge"],
     &["env", "list"],
     &["env", "check"],
@@ -44,6 +48,7 @@ const VERBS: [&[&str]; 34] = [
     &["fetch", "reader"],
     &["bench", "step"],
     &["bench", "engine"],
+    &["bench", "eval"],
     &["bench", "train"],
     &["bench", "read"],
     &["doctor"],

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use vigorl_agent::{Cancel, ConfidenceMap};
+use vigorl_agent::ConfidenceMap;
 use vigorl_benchmarks::{
     Asked, Described, Evaluation, EvaluationResult, Folder, Head, Key, LINES, Line, Mode, Shard, fit, runner,
     written,
@@ -69,7 +69,22 @@ fn eval(args: &EvalArgs, settings: &Settings, form: Form) -> anyhow::Result<Endi
         Some(path) => Folder::open(path, &head).map_err(|error| usage(error.to_string()))?,
         None => Folder::in_memory(),
     };
-    play(args, settings, evaluation, &eyes, modes, &head, &folder, &cancel)?;
+    let begin_run = |version| {
+        let (task, input) = (format!("eval {}", args.name()), record::of_evaluation(evaluation));
+        let record = record::of_run(&task, input, eyes.record()?, settings, version);
+        record::begin(settings, &format!("eval-{}", args.name()), &record, &[], &eyes)
+    };
+    let is_held = !args.measures_eyes() || settings.is_typed("min_confidence");
+    let room = Room {
+        evaluation,
+        settings,
+        min_confidence: if is_held { settings.min_confidence } else { 0.0 },
+        cancel: &cancel,
+        modes,
+        begin_run: args.record.then_some(&begin_run),
+        run: OnceLock::new(),
+    };
+    play(room, args, &eyes, &head, &folder)?;
     let lines = folder.lines();
     let fitted = args.fit_confidence.as_deref().zip(args.domain.as_deref());
     let fitted =
@@ -88,24 +103,16 @@ fn eval(args: &EvalArgs, settings: &Settings, form: Form) -> anyhow::Result<Endi
 }
 
 /// Plays what has no line yet.
-#[expect(clippy::too_many_arguments, reason = "one call: what is played, by whom, and where it is kept")]
 fn play(
+    room: Room<'_>,
     args: &EvalArgs,
-    settings: &Settings,
-    evaluation: &dyn Evaluation,
     eyes: &LoadedEyes,
-    modes: Vec<(Mode, Option<Preset>)>,
     head: &Head,
     folder: &Folder,
-    cancel: &Cancel,
 ) -> anyhow::Result<()> {
-    let items = head.shard.items(evaluation.n_items());
-    let n_turns = (items.end - items.start) * head.modes.len() as u64 * head.n_draws;
-    let of_item = |item| {
-        let draws = (0..head.n_draws).flat_map(|draw| head.modes.iter().map(move |mode| (*mode, draw)));
-        draws.map(move |(mode, draw)| Key { item, mode, draw })
-    };
-    let turns: Vec<Key> = items.flat_map(of_item).filter(|turn| !folder.has(*turn)).collect();
+    let all = head.turns();
+    let n_turns = all.len() as u64;
+    let turns: Vec<Key> = all.into_iter().filter(|turn| !folder.has(*turn)).collect();
     let n_there = n_turns - turns.len() as u64;
     if n_there > 0 {
         terminal::note(&format!("{n_there} of {n_turns} are there already"));
@@ -113,23 +120,6 @@ fn play(
     if turns.is_empty() {
         return Ok(());
     }
-    let is_held = !args.measures_eyes() || settings.is_typed("min_confidence");
-    let min_confidence = if is_held { settings.min_confidence } else { 0.0 };
-    let begin_run = |version| {
-        let (task, input) = (format!("eval {}", args.name()), record::of_evaluation(evaluation));
-        let record = record::of_run(&task, input, eyes.record()?, settings, version);
-        record::begin(settings, &format!("eval-{}", args.name()), &record, &[], eyes)
-    };
-    let begin_run: &(dyn Fn(String) -> anyhow::Result<vigorl_runs::Run> + Sync) = &begin_run;
-    let room = Room {
-        evaluation,
-        settings,
-        min_confidence,
-        cancel,
-        modes,
-        begin_run: args.record.then_some(begin_run),
-        run: OnceLock::new(),
-    };
     let bar = terminal::bar(n_turns, if head.modes.len() > 1 { "turns" } else { "items" });
     bar.set_position(n_there);
     bar.reset_eta();
@@ -139,10 +129,10 @@ fn play(
         folder.add(line)?;
         bar.inc(1);
         bar.set_message(counts.in_words());
-        Ok(!cancel.is_set())
+        Ok(!room.cancel.is_set())
     };
     let n_at_once = usize::try_from(args.concurrency.unwrap_or(1)).unwrap_or(usize::MAX);
-    let played = runner::run(evaluation, &turns, n_at_once, &|| room.seat(eyes.beside()), &keep);
+    let played = runner::run(room.evaluation, &turns, n_at_once, &|| room.seat(eyes.beside()), &keep);
     bar.finish_and_clear();
     if let Some(run) = room.run.into_inner() {
         let run = run.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);

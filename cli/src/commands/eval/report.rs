@@ -278,8 +278,8 @@ fn page(
     }
     page.notes.dedup();
     page.tables.extend(intervals(columns));
-    page.tables.extend(cells(runs, columns));
     page.tables.extend(pairs(compared));
+    page.tables.extend(cells(runs, columns));
     page.tables.extend(beside_published(runs, columns));
     for run in runs {
         shots(run, runs.len() > 1, args, &mut page)?;

@@ -81,7 +81,7 @@ impl Player for Seat<'_> {
         let line = Line::of(&played, turn.mode, turn.draw, turn.item, clock.elapsed());
         match played.episode.error() {
             None => self.n_failures = 0,
-            Some(message) => self.recover(message)?,
+            Some(message) => self.recover(message, played.episode.start.is_some())?,
         }
         Ok(Some(line))
     }
@@ -140,9 +140,16 @@ impl Seat<'_> {
         let said = ground(policy, &asked.picture, &*asked.question, preset, sampling, &mut Until(cancel));
         let said = match &said {
             Ok(said) if said.cancelled => return Ok(None),
-            Ok(said) => Ok(said),
+            Ok(said) => {
+                self.n_failures = 0;
+                Ok(said)
+            }
             Err(error) => {
                 let why = exit::chain(&anyhow::Error::msg(error.to_string()));
+                self.n_failures += 1;
+                if self.n_failures >= MAX_FAILURES_IN_A_ROW {
+                    anyhow::bail!("{} questions failed in a row, the last one: {why}", self.n_failures);
+                }
                 terminal::note(&format!("a question failed ({why})"));
                 Err(why)
             }
@@ -151,16 +158,21 @@ impl Seat<'_> {
         Ok(Some(Line::in_words(&item, &asked.truth, said, at, clock.elapsed())))
     }
 
-    /// A new browser after a failure, unless it fails again and again.
-    fn recover(&mut self, message: &str) -> anyhow::Result<()> {
-        self.n_failures += 1;
-        if self.driver.is_none() {
+    /// What comes behind a failure: a new browser, or the next picture, unless it fails again and again.
+    fn recover(&mut self, message: &str, has_begun: bool) -> anyhow::Result<()> {
+        if self.driver.is_none() && !has_begun {
             // Items can share a broken picture, which says nothing of the others.
             terminal::note(&format!("a picture failed ({message})"));
             return Ok(());
         }
+        self.n_failures += 1;
+        let what = if self.driver.is_some() { "pages" } else { "items" };
         if self.n_failures >= MAX_FAILURES_IN_A_ROW {
-            anyhow::bail!("{} pages failed in a row, the last one: {message}", self.n_failures);
+            anyhow::bail!("{} {what} failed in a row, the last one: {message}", self.n_failures);
+        }
+        if self.driver.is_none() {
+            terminal::note(&format!("an item failed ({message})"));
+            return Ok(());
         }
         terminal::note(&format!("a page failed ({message}); starting the browser again"));
         self.start_browser()
