@@ -116,7 +116,7 @@ pub(crate) fn in_frame_at<T>(
 ) -> Result<T, DriverError> {
     let (mut at, mut placed, mut n_entered) = (at, SAME, 0);
     let script = format!("{REACH}\nreturn foreignAt(arguments[0], arguments[1]);");
-    let mut descend = || {
+    let descend = || {
         while n_entered < MOST_DEEP {
             let said = session.script("frames", &script, vec![json!(at.x), json!(at.y)])?;
             let Some(foreign) = Foreign::of(&said) else { break };
