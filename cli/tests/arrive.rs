@@ -19,7 +19,7 @@ const PAGE: &str = "<!doctype html><meta charset=utf-8><title>late</title>
 <p style='height:1800px'></p><button>Low</button>
 <iframe style='width:200px;height:70px' srcdoc=\"<p style='height:300px'></p><button onclick='parent.log.push(this.textContent)'>In a frame</button>\"></iframe>
 <iframe sandbox='allow-scripts' style='width:200px;height:70px' srcdoc=\"<p style='height:300px'></p>
-<button onclick='parent.postMessage(this.textContent, '*')'>Elsewhere</button>\"></iframe>
+<button onclick='parent.postMessage(this.textContent, String.fromCharCode(42))'>Elsewhere</button>\"></iframe>
 <script>addEventListener('message', (event) => log.push(event.data));
 setTimeout(() => { const late = document.createElement('button'); late.textContent = 'Late'; document.body.prepend(late); }, 2500)</script>";
 

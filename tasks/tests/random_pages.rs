@@ -32,9 +32,8 @@ fn reach_is_what_clicks_say_on_random_pages() {
             continue;
         }
         let screenshot = driver.screenshot().unwrap();
-        let mut aim = |driver: &mut WebDriver| {
-            place.aim(Some(driver), &mut Blind, &screenshot, Purpose::Act).unwrap()
-        };
+        let aim =
+            |driver: &mut WebDriver| place.aim(Some(driver), &mut Blind, &screenshot, Purpose::Act).unwrap();
         let mut found = aim(&mut driver);
         if matches!(&found, Err(absence) if absence.cure == Cure::Scroll) {
             place.bring_into_view(&mut driver).unwrap();
@@ -56,7 +55,8 @@ fn reach_is_what_clicks_say_on_random_pages() {
                 let steps = |side: u32| (0..5).map(move |nth| f64::from(side) * (f64::from(nth) + 0.5) / 5.0);
                 for (x, y) in steps(SIDES.0).flat_map(|x| steps(SIDES.1).map(move |y| (x, y))) {
                     if hits(&mut driver, x, y) > 0 {
-                        faults.push(format!("seed {seed}: {}, but a click at ({x}, {y}) came", absence.reason));
+                        faults
+                            .push(format!("seed {seed}: {}, but a click at ({x}, {y}) came", absence.reason));
                         break;
                     }
                 }

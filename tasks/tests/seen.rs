@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
 
+use serde_json::json;
 use vigorl_geometry::Point;
 use vigorl_interface::{Action, Driver, MouseButton};
 use vigorl_tasks::scripted::{Clause, Cure, Place, Purpose, Scene, Surroundings};
@@ -44,8 +45,8 @@ impl Page {
         Ok(self.0.evaluate("return window.came > 0").unwrap() == "true")
     }
 
-    fn holds(&mut self, yaml: &str) -> Verification {
-        let clause: Clause = serde_norway::from_str(yaml).unwrap();
+    fn holds(&mut self, clause: serde_json::Value) -> Verification {
+        let clause: Clause = serde_json::from_value(clause).unwrap();
         let surroundings = Surroundings::default();
         let mut scene = Scene {
             driver: &mut self.0,
@@ -91,7 +92,7 @@ const REACHED: [(&str, &str, Option<Cure>); 29] = [
         Some(Cure::Wait),
     ),
     (
-        "<body style='overflow:hidden;margin:0'><p style='height:2000px'></p><button id=b>x</button>",
+        "<style>body { overflow: hidden }</style><p style='height:2000px'></p><button id=b>x</button>",
         "hidden",
         Some(Cure::Wait),
     ),
@@ -273,8 +274,8 @@ fn a_text_is_shown_if_a_person_can_read_it() {
     ];
     for html in shown {
         page.show(&html);
-        assert_eq!(page.holds("text_visible: word"), Verification::Satisfied, "{html}");
-        assert_eq!(page.holds("text_gone: word"), Verification::Unsatisfied, "{html}");
+        assert_eq!(page.holds(json!({ "text_visible": "word" })), Verification::Satisfied, "{html}");
+        assert_eq!(page.holds(json!({ "text_gone": "word" })), Verification::Unsatisfied, "{html}");
     }
     let hidden = [
         "<p style='opacity:0'>word</p>".to_owned(),
@@ -304,8 +305,8 @@ fn a_text_is_shown_if_a_person_can_read_it() {
     ];
     for html in hidden {
         page.show(&html);
-        assert_eq!(page.holds("text_visible: word"), Verification::Unsatisfied, "{html}");
-        assert_eq!(page.holds("text_gone: word"), Verification::Satisfied, "{html}");
+        assert_eq!(page.holds(json!({ "text_visible": "word" })), Verification::Unsatisfied, "{html}");
+        assert_eq!(page.holds(json!({ "text_gone": "word" })), Verification::Satisfied, "{html}");
     }
 }
 
@@ -350,8 +351,16 @@ fn an_element_is_visible_if_a_person_can_see_it() {
             true => (Verification::Satisfied, Verification::Unsatisfied),
             false => (Verification::Unsatisfied, Verification::Satisfied),
         };
-        assert_eq!(page.holds("element: { selector: '#b', is: visible }"), visible, "{html}");
-        assert_eq!(page.holds("element: { name: x, role: button, is: hidden }"), hidden, "{html}");
+        assert_eq!(
+            page.holds(json!({ "element": { "selector": "#b", "is": "visible" } })),
+            visible,
+            "{html}"
+        );
+        assert_eq!(
+            page.holds(json!({ "element": { "name": "x", "role": "button", "is": "hidden" } })),
+            hidden,
+            "{html}"
+        );
     }
 }
 
@@ -404,7 +413,7 @@ fn names_of_a_page_change_nothing_of_ours() {
             format!("<img name={name} src='{IMAGE}'>"),
         ] {
             page.show(&format!("{html}<button id=b>Go on</button>"));
-            assert_eq!(page.holds("text_visible: Go on"), Verification::Satisfied, "{html}");
+            assert_eq!(page.holds(json!({ "text_visible": "Go on" })), Verification::Satisfied, "{html}");
             assert!(page.aim(&named("Go on", "button")).is_ok(), "{html}");
             let settled = page.0.settle(std::time::Duration::from_secs(5)).unwrap();
             let vigorl_interface::Settled::Quiet { after } = settled else { panic!("{settled:?}: {html}") };

@@ -9,7 +9,8 @@ if (!window.vigorlTells) {
     const steps = [];
     for (let at = element; at && at.nodeType === 1; at = at.parentElement) {
       if (at.id && only(`#${CSS.escape(at.id)}`)) return [`#${CSS.escape(at.id)}`, ...steps].join(' > ');
-      const same = at.parentElement ? [...at.parentElement.children].filter((e) => e.localName === at.localName) : [at];
+      // Also in a shadow root, which is no element.
+      const same = [...childrenOf(parentNodeOf(at))].filter((e) => isElement(e) && nameIs(e) === nameIs(at));
       steps.unshift(same.length > 1 ? `${at.localName}:nth-of-type(${same.indexOf(at) + 1})` : at.localName);
       if (only(steps.join(' > '))) break;
     }
