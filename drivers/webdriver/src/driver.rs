@@ -89,10 +89,12 @@ impl WebDriver {
     fn geometry(&mut self) -> Result<Geometry, DriverError> {
         match self.geometry {
             Some(geometry) => Ok(geometry),
-            None => self.screenshot().map(|screenshot| Geometry {
-                size: screenshot.size(),
-                device_pixel_ratio: screenshot.device_pixel_ratio,
-            }),
+            // Of this tab: if it has closed itself, what is meant for it is not done to another one.
+            None => {
+                let pixels = capture(&self.session)?;
+                let shown = self.screenshot_of(pixels)?;
+                Ok(Geometry { size: shown.size(), device_pixel_ratio: shown.device_pixel_ratio })
+            }
         }
     }
 
