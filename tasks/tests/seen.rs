@@ -271,6 +271,8 @@ fn a_text_is_shown_if_a_person_can_read_it() {
         "<p style='width:60px;overflow:hidden;white-space:nowrap;text-overflow:ellipsis'>word that is much longer</p>".to_owned(),
         format!("<div style='position:relative'><img width=300 height=99 src='{IMAGE}'><p style='position:absolute;top:0;color:#fff'>word</p></div>"),
         frame("width:99px;height:99px"),
+        // Nobody can tell where in the page its inside is drawn.
+        format!("<div style='perspective:200px'>{}</div>", frame("transform:rotateY(40deg);width:99px;height:99px")),
     ];
     for html in shown {
         page.show(&html);

@@ -275,7 +275,8 @@ const partOn = (element, box, scrolls) => {
   const frame = frameAround(page);
   if (!frame) return typeof frameView === 'undefined' || scrolls ? left : common(left, frameView);
   const matrix = placementOf(frame);
-  if (!matrix) return null;
+  // Of what is drawn in a way that this does not follow, nobody may say that it is not seen.
+  if (!matrix) return scrolls ? partOn(frame, boxOf(frame), true) : null;
   const inside = mappedBox(matrix, boxAt(0, 0, view.innerWidth, view.innerHeight));
   const around = common(mappedBox(matrix, left), inside);
   return isThere(around) ? partOn(frame, around, scrolls) : null;
