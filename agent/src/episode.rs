@@ -130,7 +130,7 @@ impl Course<'_, '_> {
         let clock = Instant::now();
         self.watch.step_started(&planned.decision.to_string())?;
         let starting = clock.elapsed();
-        let mut outcome = run_step(self.agent, self.env, &planned.decision, seen, &self.in_vain, self.watch)?;
+        let mut outcome = run_step(self.agent, self.env, &planned, seen, &self.in_vain, self.watch)?;
         outcome.times.record += starting;
         if let Some(after) = &outcome.after {
             self.agent.senses.saw(after);

@@ -15,6 +15,7 @@ use vigorl_tasks::Environment;
 use vigorl_tasks::scripted::{ElementAt, Place, Target};
 
 use crate::agent::{Agent, Checks};
+use crate::arrive::purpose_of;
 use crate::cancel::Cancel;
 use crate::error::{StepError, WatchError};
 use crate::eyes::{Ask, Eyes as _, Finding, PlaceEyes};
@@ -91,8 +92,7 @@ pub(crate) fn aim(
     let mut in_vain: Vec<&InVain> = in_vain.iter().filter(|tried| tried.was(act, screenshot)).collect();
     let mut points = Vec::new();
     for target in act.places() {
-        let is_clicked = matches!(act, Act::Click { .. });
-        match find(agent, env, (target, is_clicked), screenshot, &in_vain, watch, outcome)? {
+        match find(agent, env, (target, act), screenshot, &in_vain, watch, outcome)? {
             Ok(at) => points.push(at),
             Err(reason) => return Ok(Err(reason)),
         }
@@ -103,23 +103,28 @@ pub(crate) fn aim(
     Ok(act.try_map(|_| points.next().ok_or_else(|| "a target was not looked for".to_owned())))
 }
 
-/// The point for one target, and whether it is to be clicked; or why there is none.
+/// The point for one target of an act, or why there is none.
 fn find(
     agent: &mut Agent<'_>,
     env: &mut dyn Environment,
-    (target, is_clicked): (&Target, bool),
+    (target, act): (&Target, &Act<Target>),
     screenshot: &Screenshot,
     in_vain: &[&InVain],
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<Result<Point<Screen>, String>, StepError> {
     let place = match &target.place {
-        Some(place) => Some(place.locate(env.driver(), agent.senses, screenshot)?),
+        Some(place) => {
+            let purpose = purpose_of(agent, act);
+            let found = place.aim(env.driver(), agent.senses, screenshot, purpose)?;
+            Some(found.map_err(|absence| absence.reason))
+        }
         None => None,
     };
     if let (true, Some(Ok(place))) = (outcome.sightings.is_empty(), &place) {
         outcome.place = Some(*place);
     }
+    let is_clicked = matches!(act, Act::Click { .. });
     let search = Search { target, screenshot, place, is_clicked };
     let mut found = ask(agent, &search, 0, None, watch, outcome)?;
     if search.is_decided() || agent.checks == Checks::Nobody || !agent.eyes.may_err() {

@@ -6,6 +6,7 @@
 //! is a refused step; unknown is never success.
 
 mod agent;
+mod arrive;
 pub mod calibration;
 mod cancel;
 mod check;

@@ -21,6 +21,8 @@ const SLICE: Duration = Duration::from_millis(100);
 /// A page that does not become quiet in this time may be behind a tab that opened late.
 const TABS_ASKED_FOR: Duration = Duration::from_millis(500);
 
+/// What a step says of itself behind which its tab is gone, and another one is shown.
+const CLOSED_ITSELF: &str = "the tab closed itself";
 /// What a step that opened a tab says of itself.
 const OPENED_A_TAB: &str = "opened a tab";
 
@@ -123,6 +125,10 @@ fn follow_new_tab(
     let is_new = |tab: &&TabId| !outcome.tabs.is_empty() && !outcome.tabs.contains(tab);
     // The driver lists the tabs in the order in which they were opened, after the current one.
     let opened = tabs.iter().rev().find(is_new).cloned();
+    // A window that closes itself after its answer leaves the person at the one before it.
+    if outcome.tabs.first().is_some_and(|current| !tabs.contains(current)) {
+        outcome.detail = Some(CLOSED_ITSELF.to_owned());
+    }
     outcome.tabs = tabs;
     let Some(tab) = opened else { return Ok(false) };
     driver.act(&Action::SwitchTab { tab })?;

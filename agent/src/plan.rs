@@ -33,6 +33,8 @@ pub struct Planned {
     pub decision: Decision,
     /// When the step must be done, and how long the part of the plan that it belongs to may take.
     pub limit: Option<(Instant, Duration)>,
+    /// How long what it names by a place may take to come.
+    pub patience: Duration,
     /// Whether it is tried again if it is not done.
     pub is_tried: bool,
     /// Its number from 0, and how many steps there are at most, where the plan knows.
@@ -44,7 +46,14 @@ pub struct Planned {
 
 impl From<Decision> for Planned {
     fn from(decision: Decision) -> Self {
-        Self { decision, limit: None, is_tried: false, number: None, is_judged: false }
+        Self {
+            decision,
+            limit: None,
+            patience: Duration::ZERO,
+            is_tried: false,
+            number: None,
+            is_judged: false,
+        }
     }
 }
 
@@ -113,6 +122,7 @@ impl Decide for Scripted<'_> {
                 What::Read(read) => Decision::Read(read),
             },
             limit: line.deadline.map(|deadline| (deadline.until, deadline.time)),
+            patience: line.patience,
             is_tried: line.is_tried,
             number: Some((line.idx, self.script.n_steps())),
             is_judged: false,

@@ -14,13 +14,14 @@ use vigorl_tasks::scripted::Target;
 use vigorl_tasks::{Environment, Observation, Performed};
 
 use crate::agent::{Agent, Checks, Hands};
+use crate::arrive::{arrive, is_placed};
 use crate::check::{check, read};
 use crate::error::StepError;
 use crate::eyes::Finding;
 use crate::find::{InVain, aim};
 use crate::look::look_again;
 use crate::outcome::StepOutcome;
-use crate::plan::Decision;
+use crate::plan::{Decision, Planned};
 use crate::timed::timed;
 use crate::watch::Watch;
 
@@ -40,11 +41,12 @@ const SCROLLED: f64 = 0.8;
 pub(crate) fn run_step(
     agent: &mut Agent<'_>,
     env: &mut dyn Environment,
-    decision: &Decision,
+    planned: &Planned,
     (seen, observing): (Observation, Duration),
     in_vain: &[InVain],
     watch: &mut dyn Watch,
 ) -> Result<StepOutcome, StepError> {
+    let Planned { decision, patience, .. } = planned;
     let mut outcome = StepOutcome::nothing_done(decision.to_string(), seen, observing);
     let Some(screenshot) = outcome.before.clone() else {
         answer_dialog(agent, env, decision, watch, &mut outcome)?;
@@ -53,7 +55,10 @@ pub(crate) fn run_step(
     agent.senses.saw(&screenshot);
     timed(&mut outcome.times.record, || watch.observed(&screenshot))?;
     match decision {
-        Decision::Act(wanted) => find_and_act(agent, env, wanted, &screenshot, in_vain, watch, &mut outcome)?,
+        Decision::Act(wanted) => {
+            let wanted = (wanted, *patience);
+            find_and_act(agent, env, wanted, &screenshot, in_vain, watch, &mut outcome)?;
+        }
         Decision::Check(clause, within) => check(agent, env, clause, *within, &mut outcome)?,
         Decision::Read(wanted) => read(agent, env, wanted, &mut outcome)?,
         Decision::Stop(_) => outcome.refuse("there is nothing to do".to_owned()),
@@ -65,7 +70,7 @@ pub(crate) fn run_step(
 fn find_and_act(
     agent: &mut Agent<'_>,
     env: &mut dyn Environment,
-    wanted: &Act<Target>,
+    wanted: (&Act<Target>, Duration),
     screenshot: &Screenshot,
     in_vain: &[InVain],
     watch: &mut dyn Watch,
@@ -97,11 +102,12 @@ fn find_and_act(
     }
 }
 
-/// Aims at what is on view, or comes into view as the page is scrolled down, where the task asks for that.
+/// Aims at what is on view, or comes into view: with time, what is named by its place; as the page is scrolled down, where
+/// the task asks for that.
 fn aim_where_it_is(
     agent: &mut Agent<'_>,
     env: &mut dyn Environment,
-    wanted: &Act<Target>,
+    (wanted, patience): (&Act<Target>, Duration),
     screenshot: &Screenshot,
     in_vain: &[InVain],
     watch: &mut dyn Watch,
@@ -109,6 +115,19 @@ fn aim_where_it_is(
 ) -> Result<Result<Action, String>, StepError> {
     let mut aimed = aim(agent, env, wanted, screenshot, in_vain, watch, outcome)?;
     let mut shown = screenshot.clone();
+    let last = Instant::now().checked_add(patience);
+    while aimed.is_err() && is_placed(agent, wanted) {
+        shown = match arrive(agent, env, wanted, &shown, last, outcome)? {
+            Ok(next) => next,
+            Err(reason) if reason.is_empty() => return Ok(aimed),
+            Err(reason) => return Ok(Err(reason)),
+        };
+        show(agent, &shown, watch, outcome)?;
+        aimed = aim(agent, env, wanted, &shown, in_vain, watch, outcome)?;
+        if last.is_some_and(|last| last <= Instant::now()) {
+            return Ok(aimed);
+        }
+    }
     let end = Instant::now() + LATE;
     while aimed.is_err() && is_missing(outcome) && agent.checks != Checks::Nobody {
         let Some(next) = changed(agent, env, &shown, end, outcome)? else { break };
@@ -264,8 +283,8 @@ fn tell_typed(agent: &mut Agent<'_>, action: &Action) {
     }
 }
 
-/// A dialog covers the page: an answer to it, Enter (which accepts it) and Escape (which dismisses it) are all that can
-/// be done.
+/// A dialog covers the page: text for its field, an answer to it, Enter (which accepts it) and Escape (which dismisses it)
+/// are all that can be done.
 fn answer_dialog(
     agent: &mut Agent<'_>,
     env: &mut dyn Environment,
@@ -274,6 +293,10 @@ fn answer_dialog(
     outcome: &mut StepOutcome,
 ) -> Result<(), StepError> {
     let dialog = outcome.page.dialog.clone().unwrap_or_default();
+    if let Decision::Act(Act::Type { text }) = decision {
+        // Into its field, if it has one. It is answered later.
+        return act(agent, env, Action::Type { text: text.clone() }, watch, outcome);
+    }
     let Some((said, answer)) = answer_of(decision) else {
         let cure = "pressing Enter accepts it, Escape dismisses it";
         outcome.refuse(format!("a dialog covers the page ({cure}): {dialog}"));

@@ -5,7 +5,9 @@
 //! is trusted like a script that its owner starts: its programs and commands run with the owner's rights.
 
 mod draw;
+mod element;
 mod judge;
+mod page;
 mod programs;
 mod read;
 mod recording;
@@ -27,6 +29,7 @@ use vigorl_geometry::{Size, Viewport};
 use vigorl_interface::Area;
 
 pub use draw::Drawn;
+pub use element::{Absence, Cure, ElementAt, ElementName, Purpose, Thing, things};
 pub use judge::{Check, Scene, Surroundings};
 pub use programs::Programs;
 pub use recording::{PersonDeed, Recording, listener};
@@ -34,7 +37,7 @@ pub use script::{Deadline, Ended, Line, Script, What};
 pub use step::{
     Block, CheckStep, ElementSource, ReadStep, RepeatStep, RetryStep, ScreenSource, Source, Step, WithinStep,
 };
-pub use target::{ElementAt, ElementName, Place, Target, TextPlace, Thing, things};
+pub use target::{Place, Target, TextPlace};
 pub use text::{On, TextClause};
 pub use values::{Secret, Values};
 pub use world::{Open, Opened, ScriptedWorld};

@@ -152,7 +152,8 @@ fn lists_and_file_fields_take_what_their_own_windows_would_give() {
     let select = |option: &str| Action::Select { at, option: option.to_owned() };
     driver.act(&select("two and a half")).unwrap();
     let refused = |error: DriverError, words: &str| assert!(error.to_string().contains(words), "{error}");
-    refused(driver.act(&select("three")).unwrap_err(), "the list has one, two and a half");
+    refused(driver.act(&select("three")).unwrap_err(), "the option is disabled");
+    refused(driver.act(&select("four")).unwrap_err(), "the list has one, two and a half");
     let beside = Action::Select { at: Point::new(30.0, 20.0), option: "one".to_owned() };
     refused(driver.act(&beside).unwrap_err(), "no list at this point");
     let label = Point::new(30.0, 170.0);

@@ -9,7 +9,7 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use vigorl_geometry::{Point, Size, Viewport};
-use vigorl_interface::{Action, Driver, DriverError, PageState, Screenshot, Settled, TabId};
+use vigorl_interface::{Action, Driver, DriverError, Framed, PageState, Screenshot, Settled, TabId};
 use vigorl_tasks::Failure;
 use vigorl_tasks::scripted::{Opened, ScriptedTask, World};
 use vigorl_tasks::sources::OpenTask;
@@ -137,6 +137,14 @@ impl Driver for Lent {
 
     fn evaluate(&mut self, script: &str) -> Result<String, DriverError> {
         self.ask(|driver| driver.evaluate(script))
+    }
+
+    fn evaluate_in_frames(&mut self, script: &str) -> Result<Vec<Framed>, DriverError> {
+        self.ask(|driver| driver.evaluate_in_frames(script))
+    }
+
+    fn evaluate_at(&mut self, at: Point<Viewport>, script: &str) -> Result<Framed, DriverError> {
+        self.ask(|driver| driver.evaluate_at(at, script))
     }
 
     fn reacts_at(&mut self, at: Point<Viewport>) -> Result<Option<bool>, DriverError> {

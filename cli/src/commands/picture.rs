@@ -1,11 +1,11 @@
-//! Reads a picture as a policy sees it, and looks where one is to be written. Invariant: RGB, transparent pixels on
-//! white; a picture that would not fit into memory is refused by its size before it is decoded.
+//! Reads a picture as a policy sees it, and looks where one is to be written. Invariant: RGB, turned as a viewer shows it,
+//! transparent pixels on white; a picture that would not fit into memory is refused by its size before it is decoded.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use image::{ImageFormat, ImageReader, Rgb, RgbImage};
+use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader, Rgb, RgbImage};
 
 use crate::exit::usage;
 
@@ -28,7 +28,15 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Arc<RgbImage>> {
     }
     let mut reader = open()?;
     reader.no_limits();
-    let picture = reader.decode().with_context(|| format!("`{shown}` is damaged"))?;
+    let decode = || {
+        let mut decoder = reader.into_decoder()?;
+        // Cameras write down how they were held, and viewers turn the picture.
+        let orientation = decoder.orientation()?;
+        let mut picture = DynamicImage::from_decoder(decoder)?;
+        picture.apply_orientation(orientation);
+        Ok::<_, image::ImageError>(picture)
+    };
+    let picture = decode().with_context(|| format!("`{shown}` is damaged"))?;
     if !picture.color().has_alpha() {
         return Ok(Arc::new(picture.into_rgb8()));
     }
@@ -101,6 +109,42 @@ mod tests {
         rgba.save(&path).unwrap();
         let read = read(&path).unwrap();
         assert_eq!((read.get_pixel(0, 0).0, read.get_pixel(1, 0).0), ([255; 3], [10, 20, 30]));
+    }
+
+    /// A JPEG, 48x16, whose left third is red, with a note of how the camera was held.
+    fn held(orientation: u8) -> Vec<u8> {
+        let red = |x: u32| if x < 16 { Rgb([255, 0, 0]) } else { Rgb([255; 3]) };
+        let mut jpeg = std::io::Cursor::new(Vec::new());
+        RgbImage::from_fn(48, 16, |x, _| red(x)).write_to(&mut jpeg, ImageFormat::Jpeg).unwrap();
+        let tag = [0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0];
+        let note = [&b"Exif\0\0MM\0*\0\0\0\x08"[..], &tag].concat();
+        let jpeg = jpeg.into_inner();
+        [&jpeg[..2], &[0xff, 0xe1, 0, note.len() as u8 + 2], &note, &jpeg[2..]].concat()
+    }
+
+    #[test]
+    fn a_picture_is_turned_as_a_viewer_shows_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jpg");
+        // Where the red third is: a pixel in its middle.
+        let upright = [(8, 8), (40, 8), (40, 8), (8, 8)];
+        let turned = [(8, 8), (8, 8), (8, 40), (8, 40)];
+        for (orientation, red) in (1..).zip([upright, turned].concat()) {
+            std::fs::write(&path, held(orientation)).unwrap();
+            let picture = read(&path).unwrap();
+            assert_eq!(
+                picture.dimensions(),
+                if orientation < 5 { (48, 16) } else { (16, 48) },
+                "{orientation}"
+            );
+            let is_red = |(x, y): (u32, u32)| {
+                let [r, g, b] = picture.get_pixel(x, y).0;
+                r > 200 && g < 60 && b < 60
+            };
+            let thirds = [(8, 8), (24, 8), (40, 8), (8, 24), (8, 40)];
+            let inside = thirds.into_iter().filter(|(x, y)| *x < picture.width() && *y < picture.height());
+            assert_eq!(inside.filter(|at| is_red(*at)).collect::<Vec<_>>(), [red], "{orientation}");
+        }
     }
 
     #[test]

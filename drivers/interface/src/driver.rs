@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use vigorl_geometry::{Point, Viewport};
+use vigorl_geometry::{Point, Rect, Viewport};
 
 use crate::{Action, DriverError, Screenshot};
 
@@ -37,6 +37,40 @@ pub struct PageState {
     pub title: Option<String>,
     /// Text of the dialog that blocks the page, if one is open.
     pub dialog: Option<String>,
+}
+
+/// What a script said in a frame of a page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Framed {
+    /// Its value as JSON text.
+    pub said: String,
+    /// How the frame's viewport is placed in that of the page: (x, y) is at (a x + c y + e, b x + d y + f) of
+    /// `[a, b, c, d, e, f]`.
+    pub placed: [f64; 6],
+}
+
+impl Framed {
+    /// A point of the frame's viewport in that of the page.
+    pub fn apply(&self, at: Point<Viewport>) -> Point<Viewport> {
+        let [a, b, c, d, e, f] = self.placed;
+        Point::new(a * at.x + c * at.y + e, b * at.x + d * at.y + f)
+    }
+
+    /// The bounds of a box, likewise.
+    pub fn apply_rect(&self, part: Rect<Viewport>) -> Rect<Viewport> {
+        let corners = [
+            (part.left, part.top),
+            (part.right, part.top),
+            (part.left, part.bottom),
+            (part.right, part.bottom),
+        ];
+        let corners = corners.map(|(x, y)| self.apply(Point::new(x, y)));
+        let least =
+            |side: fn(&Point<Viewport>) -> f64| corners.iter().map(side).fold(f64::INFINITY, f64::min);
+        let most =
+            |side: fn(&Point<Viewport>) -> f64| corners.iter().map(side).fold(f64::NEG_INFINITY, f64::max);
+        Rect::new(least(|at| at.x), least(|at| at.y), most(|at| at.x), most(|at| at.y))
+    }
 }
 
 /// The camera and the hands of one world.
@@ -102,6 +136,24 @@ pub trait Driver: Send {
     /// [`DriverError::Unsupported`] where there is no page.
     fn evaluate(&mut self, _script: &str) -> Result<String, DriverError> {
         Err(DriverError::Unsupported { what: "run JavaScript" })
+    }
+
+    /// The same in every frame of the page that the page's own scripts may not look into, outer ones first. What of such a
+    /// frame is on view, scripts know as the box `frameView` of its viewport.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`]; where there are no frames, there are no answers.
+    fn evaluate_in_frames(&mut self, _script: &str) -> Result<Vec<Framed>, DriverError> {
+        Ok(Vec::new())
+    }
+
+    /// The same in the innermost frame at a point, which scripts know as `pointX` and `pointY` of its viewport.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`].
+    fn evaluate_at(&mut self, at: Point<Viewport>, script: &str) -> Result<Framed, DriverError> {
+        let script = format!("const [pointX, pointY] = [{}, {}];\n{script}", at.x, at.y);
+        Ok(Framed { said: self.evaluate(&script)?, placed: [1.0, 0.0, 0.0, 1.0, 0.0, 0.0] })
     }
 
     /// Whether a click at a point reaches anything that reacts to clicks; nothing where nobody can tell.

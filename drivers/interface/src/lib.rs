@@ -17,7 +17,7 @@ pub use act::{Act, ActKind, Action, Key, MouseButton};
 pub use allowed::AllowedWindows;
 pub use area::{AREA_HELP, Area};
 pub use chord::{ChordError, parse_chord, print_chord};
-pub use driver::{Driver, PageState, Settled, TabId};
+pub use driver::{Driver, Framed, PageState, Settled, TabId};
 pub use effect::{Effect, PixelChange, classify, is_caret, pixel_change, same_but_for_a_caret};
 pub use error::DriverError;
 pub use screenshot::Screenshot;

@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 use thirtyfour::WindowHandle;
 use thirtyfour::common::command::{Actions, Command};
 use vigorl_geometry::{DevicePixelRatio, Point, Size, Viewport};
-use vigorl_interface::{Action, Driver, DriverError, PageState, Screenshot, Settled, TabId};
+use vigorl_interface::{Action, Driver, DriverError, Framed, PageState, Screenshot, Settled, TabId};
 
 use crate::forms;
+use crate::frames::{self, REACH};
 use crate::options::Options;
 use crate::session::Session;
 use crate::settle::{settle, settle_and_capture};
@@ -26,6 +27,10 @@ pub struct WebDriver {
     session: Session,
     options: Options,
     tab: TabId,
+    /// Tabs that were current before, the latest last: where a person is when this one closes.
+    left: Vec<TabId>,
+    /// What was typed into the open dialog.
+    dialog_text: String,
     /// Of the latest screenshot of the current tab.
     geometry: Option<Geometry>,
 }
@@ -38,7 +43,14 @@ impl WebDriver {
     pub fn start(options: Options) -> Result<Self, DriverError> {
         let session = Session::start(&options)?;
         let tab = TabId(text_of("window handle", session.send("window handle", Command::GetWindowHandle)?)?);
-        let mut driver = Self { session, options, tab: tab.clone(), geometry: None };
+        let mut driver = Self {
+            session,
+            options,
+            tab: tab.clone(),
+            left: Vec::new(),
+            dialog_text: String::new(),
+            geometry: None,
+        };
         driver.enter(tab)?;
         // With a profile of its own the browser opens its new-tab page. From there, chromedriver 156 is lost for
         // good when the first server it is sent to never answers; from any other page it is not.
@@ -56,7 +68,11 @@ impl WebDriver {
     fn enter(&mut self, tab: TabId) -> Result<(), DriverError> {
         self.session.send("switch tab", Command::SwitchToWindow(WindowHandle::from(tab.0.as_str())))?;
         self.session.look_at(&tab.0);
-        self.tab = tab;
+        let before = std::mem::replace(&mut self.tab, tab);
+        self.left.retain(|left| *left != self.tab);
+        if before != self.tab {
+            self.left.push(before);
+        }
         self.geometry = None;
         let size = self.options.viewport;
         let metrics = json!({
@@ -73,10 +89,12 @@ impl WebDriver {
     fn geometry(&mut self) -> Result<Geometry, DriverError> {
         match self.geometry {
             Some(geometry) => Ok(geometry),
-            None => self.screenshot().map(|screenshot| Geometry {
-                size: screenshot.size(),
-                device_pixel_ratio: screenshot.device_pixel_ratio,
-            }),
+            // Of this tab: if it has closed itself, what is meant for it is not done to another one.
+            None => {
+                let pixels = capture(&self.session)?;
+                let shown = self.screenshot_of(pixels)?;
+                Ok(Geometry { size: shown.size(), device_pixel_ratio: shown.device_pixel_ratio })
+            }
         }
     }
 
@@ -98,7 +116,13 @@ impl WebDriver {
         self.session.send(request, Command::PerformActions(Actions::from(actions))).map(drop)
     }
 
-    fn type_text(&self, text: &str) -> Result<(), DriverError> {
+    fn type_text(&mut self, text: &str) -> Result<(), DriverError> {
+        match forms::write_date(&self.session, text) {
+            Err(DriverError::DialogOpen { .. }) => return self.type_into_dialog(text),
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) => return Err(error),
+        }
         for part in wire::plan_typing(text)? {
             match part {
                 Typing::Keys(values) => self.perform("type", wire::type_keys(&values))?,
@@ -108,9 +132,17 @@ impl WebDriver {
         Ok(())
     }
 
+    /// Types into the field of a dialog, which is answered later. The server takes its text whole.
+    fn type_into_dialog(&mut self, text: &str) -> Result<(), DriverError> {
+        let whole = format!("{}{text}", self.dialog_text);
+        self.session.send("type", Command::SendAlertText(whole.as_str().into()))?;
+        self.dialog_text = whole;
+        Ok(())
+    }
+
     /// Inserts text without keys. The browser drops it silently where nothing can take it, so that is refused.
     fn insert(&self, text: &str) -> Result<(), DriverError> {
-        const TAKES_TEXT: &str = "const e = document.activeElement;
+        const TAKES_TEXT: &str = "const e = Object.getOwnPropertyDescriptor(Document.prototype, 'activeElement').get.call(document);
             return !!e && (e.isContentEditable || e.matches('input,textarea,iframe,frame') || !!e.shadowRoot)";
         if self.session.script("type", TAKES_TEXT, Vec::new())? != Value::Bool(true) {
             let detail = "nothing that takes text has the focus".to_owned();
@@ -151,7 +183,8 @@ impl WebDriver {
         self.session.send("back", Command::Back).map(drop)
     }
 
-    fn answer_dialog(&self, accept: bool, text: Option<&str>) -> Result<(), DriverError> {
+    fn answer_dialog(&mut self, accept: bool, text: Option<&str>) -> Result<(), DriverError> {
+        self.dialog_text.clear();
         if let Some(text) = text {
             self.session.send("answer dialog", Command::SendAlertText(text.into()))?;
         }
@@ -171,6 +204,39 @@ impl WebDriver {
         self.enter(tab)
     }
 
+    /// Goes to the tab that was current before, if this one has closed itself; false if it is there. A tab that crashed is
+    /// there.
+    fn leave_closed_tab(&mut self) -> Result<bool, DriverError> {
+        let handles = self.handles()?;
+        if handles.contains(&self.tab) {
+            return Ok(false);
+        }
+        let before = self.left.iter().rev().find(|tab| handles.contains(tab));
+        let Some(next) = before.or(handles.first()).cloned() else { return Ok(false) };
+        self.enter(next)?;
+        self.left.retain(|tab| handles.contains(tab));
+        Ok(true)
+    }
+
+    /// Does something that looks at the current tab; where that has closed itself, at the one that is left.
+    fn on_open_tab<T>(
+        &mut self,
+        look: impl Fn(&mut Self) -> Result<T, DriverError>,
+    ) -> Result<T, DriverError> {
+        match look(self) {
+            Err(gone @ DriverError::Gone { what: "tab" | "browser's camera", .. }) => {
+                if self.leave_closed_tab()? { look(self) } else { Err(gone) }
+            }
+            done => done,
+        }
+    }
+
+    fn handles(&self) -> Result<Vec<TabId>, DriverError> {
+        let answer = self.session.send("tabs", Command::GetWindowHandles)?;
+        let Value::Array(handles) = answer else { return Err(unexpected("tabs", &answer)) };
+        handles.into_iter().map(|handle| text_of("tabs", handle).map(TabId)).collect()
+    }
+
     fn close_tab(&mut self) -> Result<(), DriverError> {
         let Some(next) = self.tabs()?.into_iter().find(|tab| *tab != self.tab) else {
             return Err(DriverError::Refused {
@@ -185,8 +251,10 @@ impl WebDriver {
 
 impl Driver for WebDriver {
     fn screenshot(&mut self) -> Result<Screenshot, DriverError> {
-        let pixels = capture(&self.session)?;
-        self.screenshot_of(pixels)
+        self.on_open_tab(|driver| {
+            let pixels = capture(&driver.session)?;
+            driver.screenshot_of(pixels)
+        })
     }
 
     fn act(&mut self, action: &Action) -> Result<(), DriverError> {
@@ -232,17 +300,22 @@ impl Driver for WebDriver {
     }
 
     fn settle(&mut self, cap: Duration) -> Result<Settled, DriverError> {
-        settle(&self.session, cap, self.options.device_pixel_ratio)
+        self.on_open_tab(|driver| settle(&driver.session, cap, driver.options.device_pixel_ratio))
     }
 
     fn settled_screenshot(&mut self, cap: Duration) -> Result<(Settled, Screenshot), DriverError> {
-        let (settled, pixels) = settle_and_capture(&self.session, cap, self.options.device_pixel_ratio)?;
-        Ok((settled, self.screenshot_of(pixels)?))
+        self.on_open_tab(|driver| {
+            let ratio = driver.options.device_pixel_ratio;
+            let (settled, pixels) = settle_and_capture(&driver.session, cap, ratio)?;
+            Ok((settled, driver.screenshot_of(pixels)?))
+        })
     }
 
     fn page_state(&mut self) -> Result<PageState, DriverError> {
-        let body = "return [location.href, document.title]";
-        match self.session.script("page state", body, Vec::new()) {
+        // A form of that name would hide the title.
+        let body = "return [location.href, \
+             Object.getOwnPropertyDescriptor(Document.prototype, 'title').get.call(document)]";
+        self.on_open_tab(|driver| match driver.session.script("page state", body, Vec::new()) {
             Ok(answer) => Ok(PageState {
                 url: answer[0].as_str().map(str::to_owned),
                 title: answer[1].as_str().map(str::to_owned),
@@ -253,17 +326,25 @@ impl Driver for WebDriver {
                 Ok(PageState { dialog: Some(text), ..PageState::default() })
             }
             Err(e) => Err(e),
-        }
+        })
     }
 
     fn evaluate(&mut self, script: &str) -> Result<String, DriverError> {
         self.session.script("evaluate", script, Vec::new()).map(|value| value.to_string())
     }
 
+    fn evaluate_in_frames(&mut self, script: &str) -> Result<Vec<Framed>, DriverError> {
+        frames::evaluate_in_frames(&self.session, script)
+    }
+
+    fn evaluate_at(&mut self, at: Point<Viewport>, script: &str) -> Result<Framed, DriverError> {
+        frames::evaluate_at(&self.session, at, script)
+    }
+
     fn reacts_at(&mut self, at: Point<Viewport>) -> Result<Option<bool>, DriverError> {
-        let (deepest, reacts) = (include_str!("deepest.js"), include_str!("reacts.js").trim_end());
+        let reacts = include_str!("reacts.js").trim_end();
         let expression =
-            format!("(() => {{ {deepest} const reacts = {reacts}; return reacts({}, {}); }})()", at.x, at.y);
+            format!("(() => {{ {REACH} const reacts = {reacts}; return reacts({}, {}); }})()", at.x, at.y);
         let parameters =
             json!({ "expression": expression, "includeCommandLineAPI": true, "returnByValue": true });
         let answer = self.session.devtools("ask what reacts", "Runtime.evaluate", parameters)?;
@@ -271,12 +352,10 @@ impl Driver for WebDriver {
     }
 
     fn tabs(&mut self) -> Result<Vec<TabId>, DriverError> {
-        let answer = self.session.send("tabs", Command::GetWindowHandles)?;
-        let Value::Array(handles) = answer else { return Err(unexpected("tabs", &answer)) };
-        let mut tabs = handles
-            .into_iter()
-            .map(|handle| text_of("tabs", handle).map(TabId))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut tabs = self.handles()?;
+        if !tabs.contains(&self.tab) && self.leave_closed_tab()? {
+            tabs = self.handles()?;
+        }
         // Stable: the others keep their order.
         tabs.sort_by_key(|tab| *tab != self.tab);
         Ok(tabs)

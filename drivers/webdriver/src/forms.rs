@@ -9,37 +9,86 @@ use thirtyfour::common::types::ElementId;
 use vigorl_geometry::{Point, Viewport};
 use vigorl_interface::DriverError;
 
+use crate::frames::{REACH, in_frame_at};
 use crate::session::Session;
 
-/// Finds the element at a point, and what it is a label of. Needs deepest.js.
+/// Finds the element at a point, and what it is a label of. Needs reach.js.
 const AT_POINT: &str = "
-    const found = deepest(document, arguments[0], arguments[1]).element;
-    const label = found && found.closest('label');
+    const found = deepest(arguments[0], arguments[1]).element;
+    const label = found && closestIn(found, 'label');
     const element = (label && label.control) || found;
 ";
-/// The element at a point, through shadow roots and frames.
-const DEEPEST: &str = include_str!("deepest.js");
 
 /// Chooses an option by its text, as a person would: the page is told by the usual events.
 pub(crate) fn select(session: &Session, at: Point<Viewport>, option: &str) -> Result<(), DriverError> {
     let script = format!(
-        "{DEEPEST}{AT_POINT}
-        const list = element && element.closest('select');
+        "{REACH}{AT_POINT}
+        const list = element && closestIn(element, 'select');
         if (!list) return 'there is no list at this point';
-        if (list.disabled) return 'the list is disabled';
+        if (isDisabled(list)) return 'the list is disabled';
         const even = (text) => text.replace(/\\s+/g, ' ').trim();
-        const options = [...list.options].filter((option) => !option.disabled);
-        const wanted = options.find((option) => even(option.label) === even(arguments[2]));
+        const isListed = (option) => {{
+            const group = closestIn(option, 'optgroup');
+            return ![option, group].some((one) => one && (cssOf(one).display === 'none' || one.hidden));
+        }};
+        const listed = [...list.options].filter(isListed);
+        const options = listed.filter((option) => !isDisabled(option));
+        const isWanted = (option) => even(option.label) === even(arguments[2]);
+        const wanted = options.find(isWanted);
+        if (!wanted && listed.some(isWanted)) return 'the option is disabled';
         if (!wanted) return 'the list has ' + options.map((option) => even(option.label)).slice(0, 20).join(', ');
         list.focus();
         if (list.multiple) wanted.selected = true; else list.selectedIndex = wanted.index;
         for (const kind of ['input', 'change']) list.dispatchEvent(new Event(kind, {{ bubbles: true }}));
         return true;"
     );
-    let arguments = vec![json!(at.x), json!(at.y), json!(option)];
-    match session.script("select", &script, arguments)? {
-        Value::Bool(true) => Ok(()),
-        reason => Err(refused("select", reason.as_str().unwrap_or("the page gave no answer"))),
+    in_frame_at(session, at, |session, at, _| {
+        let arguments = vec![json!(at.x), json!(at.y), json!(option)];
+        match session.script("select", &script, arguments)? {
+            Value::Bool(true) => Ok(()),
+            reason => Err(refused("select", reason.as_str().unwrap_or("the page gave no answer"))),
+        }
+    })
+}
+
+/// Writes a date or a time into the field that has the focus, if it takes one: its parts stand there in the order of the
+/// browser's language, so keys would write something else. Digits alone are what a person types, part by part. False if no
+/// such field has the focus.
+pub(crate) fn write_date(session: &Session, text: &str) -> Result<bool, DriverError> {
+    let script = format!(
+        "{REACH}
+        const FORMS = {{
+            date: [/^\\d{{4,6}}-\\d\\d-\\d\\d$/, 'YYYY-MM-DD'], month: [/^\\d{{4,6}}-\\d\\d$/, 'YYYY-MM'],
+            week: [/^\\d{{4,6}}-W\\d\\d$/, 'YYYY-Www'], time: [/^\\d\\d:\\d\\d(:\\d\\d(\\.\\d+)?)?$/, 'HH:MM'],
+            'datetime-local': [/^\\d{{4,6}}-\\d\\d-\\d\\d[T ]\\d\\d:\\d\\d(:\\d\\d)?$/, 'YYYY-MM-DDTHH:MM'],
+        }};
+        let field = getterOf(pages, 'activeElement')(TOP);
+        for (let inner = field; inner; ) {{
+            field = inner;
+            const inside = insideOf(field);
+            const root = shadowOf(field);
+            inner = inside ? getterOf(pages, 'activeElement')(inside)
+                : root && getterOf(ShadowRoot.prototype, 'activeElement')(root);
+        }}
+        const form = field && nameIs(field) === 'input' && FORMS[field.type];
+        if (!form || /^\\d+$/.test(arguments[0]) || !/\\S/.test(arguments[0])) return false;
+        const [pattern, words] = form;
+        const how = 'a field for a ' + field.type + ' takes ' + words + ', or digits alone';
+        if (!pattern.test(arguments[0])) return how;
+        if (field.readOnly || isDisabled(field)) return 'the field takes no text';
+        const own = Object.getOwnPropertyDescriptor(viewOf(documentOf(field)).HTMLInputElement.prototype, 'value');
+        const before = field.value;
+        own.set.call(field, arguments[0]);
+        if (!field.value) {{
+            own.set.call(field, before);
+            return how + ': there is no ' + arguments[0];
+        }}
+        for (const kind of ['input', 'change']) field.dispatchEvent(new Event(kind, {{ bubbles: true, composed: true }}));
+        return true;"
+    );
+    match session.script("type", &script, vec![json!(text)])? {
+        Value::Bool(is_written) => Ok(is_written),
+        reason => Err(refused("type", reason.as_str().unwrap_or("the page gave no answer"))),
     }
 }
 
@@ -49,20 +98,16 @@ pub(crate) fn upload(session: &Session, at: Point<Viewport>, files: &[PathBuf]) 
         return Err(refused("upload", "no file is named"));
     }
     let script = format!(
-        "{DEEPEST}{AT_POINT}
+        "{REACH}{AT_POINT}
         // A button is often what shows of a field beside it.
-        const near = element && element.closest('button, a, [role=button]');
-        const field = element && element.matches('input[type=file]')
-            ? element : near && near.parentElement.querySelector('input[type=file]');
+        const near = element && closestIn(element, 'button, a, [role=button]');
+        const field = element && matches(element, 'input[type=file]')
+            ? element : near && allIn(parentNodeOf(near), 'input[type=file]')[0];
         if (!field) return 'there is no file field at this point';
+        if (isDisabled(field) || isDisabled(found)) return 'the file field is disabled';
         if (arguments[2] > 1 && !field.multiple) return 'the field takes one file';
         return field;"
     );
-    let arguments = vec![json!(at.x), json!(at.y), json!(files.len())];
-    let answer = session.script("upload", &script, arguments)?;
-    let Some(id) = answer.as_object().and_then(|found| found.values().next()?.as_str()) else {
-        return Err(refused("upload", answer.as_str().unwrap_or("the page gave no answer")));
-    };
     // The browser silently hands over nothing for a path with `..` in it.
     let path = |file: &PathBuf| {
         let found = file.canonicalize().ok().filter(|found| found.is_file());
@@ -70,7 +115,14 @@ pub(crate) fn upload(session: &Session, at: Point<Viewport>, files: &[PathBuf]) 
         found.map(|found| found.display().to_string()).ok_or_else(missing)
     };
     let keys = files.iter().map(path).collect::<Result<Vec<_>, _>>()?.join("\n");
-    session.send("upload", Command::ElementSendKeys(ElementId::from(id), keys.as_str().into())).map(drop)
+    in_frame_at(session, at, |session, at, _| {
+        let arguments = vec![json!(at.x), json!(at.y), json!(files.len())];
+        let answer = session.script("upload", &script, arguments)?;
+        let Some(id) = answer.as_object().and_then(|found| found.values().next()?.as_str()) else {
+            return Err(refused("upload", answer.as_str().unwrap_or("the page gave no answer")));
+        };
+        session.send("upload", Command::ElementSendKeys(ElementId::from(id), keys.as_str().into())).map(drop)
+    })
 }
 
 fn refused(request: &'static str, detail: &str) -> DriverError {

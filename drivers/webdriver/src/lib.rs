@@ -11,6 +11,7 @@
 mod camera;
 mod driver;
 mod forms;
+mod frames;
 mod hosts;
 mod options;
 mod person;

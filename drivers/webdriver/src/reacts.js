@@ -1,5 +1,5 @@
 // Whether a click at a point reaches something that reacts to clicks: true, false, or null where nobody can tell. Needs
-// `getEventListeners`, which DevTools lend to what they evaluate, and deepest.js.
+// `getEventListeners`, which DevTools lend to what they evaluate, and reach.js.
 ((x, y) => {
   const KINDS = ['click', 'mousedown', 'mouseup', 'pointerdown', 'pointerup', 'dblclick', 'touchstart', 'touchend', 'contextmenu'];
   const listens = (node) => { const all = getEventListeners(node); return KINDS.some((kind) => all[kind]); };
@@ -10,7 +10,7 @@
   const OPAQUE = 'canvas, svg, svg *, video, audio, iframe, frame, object, embed, map';
   // Listeners of so large a part of the page may be meant for anything in it.
   const LARGE = 0.4;
-  const inner = deepest(document, x, y).element;
+  const inner = deepest(x, y).element;
   if (!inner || inner.matches(OPAQUE)) return null;
   const page = inner.ownerDocument;
   const view = page.defaultView;

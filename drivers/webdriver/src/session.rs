@@ -20,7 +20,7 @@ use crate::process::Chromedriver;
 /// Flags for every browser: no traffic of its own, the same colors, glyphs and layout everywhere, and no
 /// scrolling that goes on after the event. Scrollbars are hidden so that a page's layout does not depend on
 /// whether it overflows. `--disable-crashpad-for-testing` must not be added: chromium 156 then hangs.
-const FLAGS: [&str; 14] = [
+const FLAGS: [&str; 15] = [
     "--disable-gpu",
     "--hide-scrollbars",
     "--disable-background-networking",
@@ -35,6 +35,8 @@ const FLAGS: [&str; 14] = [
     "--force-color-profile=srgb",
     "--font-render-hinting=none",
     "--password-store=basic",
+    // Scripts may ask how elements are called: `computedName` and `computedRole`.
+    "--enable-blink-features=ComputedAccessibilityInfo",
 ];
 
 /// A connection to one browser.

@@ -9,17 +9,39 @@
 // not the same as a document that is gone.
 const [asked, quietMillis, capMillis] = arguments;
 
+// Names in a page hide what its document and its forms have themselves: everything is asked through prototypes.
+const methodOf = (owner, name) => (on, ...rest) => Reflect.apply(owner[name], on, rest);
+const getterOf = (owner, name) => { const { get } = Object.getOwnPropertyDescriptor(owner, name); return (on) => Reflect.apply(get, on, []); };
+const all = (selector) => [...methodOf(Document.prototype, "querySelectorAll")(document, selector)];
+const boxOf = methodOf(Element.prototype, "getBoundingClientRect");
+const matches = methodOf(Element.prototype, "matches");
+const nameOf = getterOf(Element.prototype, "localName");
+const shadowOf = getterOf(Element.prototype, "shadowRoot");
+const listen = methodOf(EventTarget.prototype, "addEventListener");
+const unlisten = methodOf(EventTarget.prototype, "removeEventListener");
+const fonts = getterOf(Document.prototype, "fonts")(document);
+
 const visible = (element) => {
-  const box = element.getBoundingClientRect();
+  const box = boxOf(element);
   return box.width > 0 && box.height > 0 && box.right > 0 && box.bottom > 0
     && box.left < innerWidth && box.top < innerHeight;
 };
-const loading = () => document.readyState !== "complete" || document.fonts?.status === "loading"
-  || [...document.images].some((image) => !image.complete && visible(image));
+const loading = () => getterOf(Document.prototype, "readyState")(document) !== "complete" || fonts?.status === "loading"
+  || all("img").some((image) => !image.complete && visible(image));
+// What turns for ever, such as a spinner, is not waited for once it has been seen to turn; nor is what takes longer than
+// anybody waits.
+const ENDLESS_MILLIS = 10_000;
+const SEEN_TURNING_MILLIS = 300;
+const ends = (animation) => {
+  const { endTime } = animation.effect.getComputedTiming();
+  const played = Number(animation.currentTime) || 0;
+  return Number(endTime) - played < ENDLESS_MILLIS || played < SEEN_TURNING_MILLIS;
+};
 // Animations bound to scrolling count as running for ever; they move only with the scroll position.
-const animated = () => (document.getAnimations?.() ?? []).some((animation) =>
-  animation.playState === "running" && animation.timeline === document.timeline
-  && animation.effect?.target && visible(animation.effect.target));
+const timeline = getterOf(Document.prototype, "timeline")(document);
+const animated = () => methodOf(Document.prototype, "getAnimations")(document).some((animation) =>
+  animation.playState === "running" && animation.timeline === timeline
+  && animation.effect?.target && visible(animation.effect.target) && ends(animation));
 // A page that is being left is not worth a capture, and the browser might never answer one. The page hears of it before
 // the next one is asked for, if it listens already: a form is sent in a task of its own. If all that comes is a download,
 // the page stays.
@@ -34,15 +56,15 @@ if (window[LEAVING] === undefined) {
 const leaving = () => performance.now() - window[LEAVING] < STAYS_AFTER_MILLIS;
 const restless = () => loading() || animated() || leaving();
 // What script writes into fields is no mutation.
-const fields = () => [...document.querySelectorAll("input,textarea,select")]
+const fields = () => all("input,textarea,select")
   .map((field) => `${field.value}${field.checked ?? ""}`).join("\n");
 const moving = "canvas,video,iframe,frame,object,embed,marquee,progress:not([value]),"
   + "animate,animateTransform,animateMotion,set";
 const picture = (image) => /\.(gif|apng|webp)\b|^data:image\/(gif|apng|webp)/i.test(image.currentSrc);
-const opaque = () => [...document.querySelectorAll("*")].some((element) =>
-  (element.shadowRoot || element.localName.includes("-") || element.matches(moving)
-    || (element.localName === "img" && picture(element)))
-  && (visible(element) || element.namespaceURI?.endsWith("svg")));
+const opaque = () => all("*").some((element) =>
+  (shadowOf(element) || nameOf(element).includes("-") || matches(element, moving)
+    || (nameOf(element) === "img" && picture(element)))
+  && (visible(element) || element instanceof SVGElement));
 
 // What is seen of the page between two requests is kept in the page: a replaced document loses it.
 const KEY = Symbol.for("vigorl.watch");
@@ -57,13 +79,13 @@ const start = () => {
   };
   const mutations = new MutationObserver(touch);
   mutations.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
-  const listeners = [[document, "readystatechange", touch], [document.fonts, "loadingdone", touch],
+  const listeners = [[document, "readystatechange", touch], [fonts, "loadingdone", touch],
     [window, "scroll", touch], [window, "resize", touch]];
   for (const name of ["load", "error", "transitionrun", "transitionend", "animationstart", "animationend"]) {
     listeners.push([document, name, touchIfVisible]);
   }
   const options = { capture: true, passive: true };
-  for (const [target, name, listener] of listeners) target?.addEventListener(name, listener, options);
+  for (const [target, name, listener] of listeners) if (target) listen(target, name, listener, options);
   // A page that is not shown gets no frames; the timer keeps the wait finite there.
   const later = () => {
     let ran = false;
@@ -82,7 +104,7 @@ const start = () => {
     watch.ended = true;
     clearTimeout(forgotten);
     mutations.disconnect();
-    for (const [target, name, listener] of listeners) target?.removeEventListener(name, listener, options);
+    for (const [target, name, listener] of listeners) if (target) unlisten(target, name, listener, options);
     delete window[KEY];
   };
   // If nobody comes back to look, the page is left alone again.

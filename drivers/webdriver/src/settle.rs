@@ -1,7 +1,7 @@
 //! Waiting for a quiet page, and the screenshot that shows it. Invariant: ends by the cap, and a page that reports
 //! itself quiet costs no screenshot besides the one that is wanted, unless it changes under the camera.
 //!
-//! The page is asked: loaded, no mutation, no scrolling and no visible animation for [`QUIET`]. A capture takes
+//! The page is asked: loaded, no mutation, no scrolling and no visible animation that ends for [`QUIET`]. A capture takes
 //! longer than that, so the page is watched while it is captured: if nothing changed meanwhile, the screenshot shows
 //! a quiet page and nothing has been waited for. A page that is quiet for a while only, time and again, is captured
 //! right after such a while. Where something is visible that script cannot look into (canvas,

@@ -14,7 +14,7 @@ use vigorl_processes::{Group, Output, Program, Wait};
 
 use super::programs::script;
 use super::target::is_shown;
-use super::{Clause, ElementClause, FileClause, On, RewardRule, ScriptedTask, TextClause, Values};
+use super::{Clause, ElementClause, FileClause, On, RewardRule, ScriptedTask, TextClause, Values, page};
 use crate::{Allowance, Failure, Senses, Verdict, Verification};
 
 /// What a check of one clause found.
@@ -166,7 +166,7 @@ impl Clause {
                 let script = javascript_script(expression, scene.allowance.end(ANSWER_WITHIN));
                 truth(scene.driver.evaluate(&script))?
             }
-            Self::Element(element) => truth(scene.driver.evaluate(&element.script()))?,
+            Self::Element(element) => element.holds(scene.driver)?,
             Self::Picture(file) => told(scene.driver.screenshot())?
                 .and_then(|screenshot| is_shown(&scene.surroundings.resolve(file), &screenshot.pixels)),
             Self::Clipboard(text) => told(scene.driver.clipboard())?.map(|found| found == *text),
@@ -222,7 +222,7 @@ impl Clause {
 impl Scene<'_> {
     /// Asks the page; where there is none, or the clause is about pixels, whoever looks at them.
     fn shows_text(&mut self, clause: &TextClause) -> Result<Check, Failure> {
-        if let Some(check) = self.asked_of_page(clause, text_script(&clause.text))? {
+        if let Some(check) = self.asked_of_page(clause, page::about_text(&clause.text))? {
             return Ok(check);
         }
         match told(self.driver.screenshot())? {
@@ -246,9 +246,13 @@ impl Scene<'_> {
         if clause.on == Some(On::Screen) {
             return Ok(None);
         }
-        match self.driver.evaluate(&script) {
+        match page::ask(self.driver, &script) {
             Err(DriverError::Unsupported { .. }) => Ok(None),
-            answer => Ok(Some(Check::of(truth(answer)?))),
+            answers => Ok(Some(Check::of(answers?.and_then(|answers| {
+                // It is shown if any frame shows it.
+                let shown = answers.iter().find(|answer| answer.said == true).or(answers.first());
+                shown.map_or_else(unanswered, |answer| truth_of(&answer.said))
+            })))),
         }
     }
 }
@@ -304,12 +308,23 @@ pub(super) fn told<T>(answer: Result<T, DriverError>) -> Result<Result<T, String
 }
 
 fn truth(answer: Result<String, DriverError>) -> Result<Answer, DriverError> {
-    Ok(told(answer)?.and_then(|json| match json.as_str() {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        "null" => Err("the page has no answer to that".to_owned()),
-        other => Err(format!("the page answered {other}")),
+    Ok(told(answer)?.and_then(|json| {
+        let said = serde_json::from_str(&json).unwrap_or(serde_json::Value::String(json));
+        truth_of(&said)
     }))
+}
+
+/// What an answer of the page says.
+pub(super) fn truth_of(said: &serde_json::Value) -> Answer {
+    match said {
+        serde_json::Value::Bool(holds) => Ok(*holds),
+        serde_json::Value::Null => unanswered(),
+        other => Err(format!("the page answered {other}")),
+    }
+}
+
+fn unanswered() -> Answer {
+    Err("the page has no answer to that".to_owned())
 }
 
 impl Surroundings {
@@ -373,22 +388,11 @@ fn javascript_script(expression: &str, end: Instant) -> String {
     )
 }
 
-/// Rendered text and what stands in fields, with white space evened out on both sides.
-fn text_script(text: &str) -> String {
-    let text = serde_json::Value::from(text);
-    format!(
-        "const even = (text) => text.replace(/\\s+/g, ' ').trim(); \
-         const fields = [...document.querySelectorAll('input:not([type=password]), textarea')] \
-             .filter((field) => field.checkVisibility()).map((field) => field.value); \
-         const shown = [document.body ? document.body.innerText : '', ...fields]; \
-         const wanted = even({text}); \
-         return shown.some((part) => even(part).includes(wanted));"
-    )
-}
-
-/// As [`text_script`], without an answer while the page is still loading: what is not there yet is not gone.
+/// As [`page::about_text`], without an answer while the page is still loading: what is not there yet is not gone.
 fn loaded_text_script(text: &str) -> String {
-    format!("if (document.readyState === 'loading' || !document.body) return null; {}", text_script(text))
+    let is_loading = "if (Object.getOwnPropertyDescriptor(Document.prototype, 'readyState').get.call(document) === 'loading') \
+                      return { answer: null, foreign: 0 };";
+    format!("{is_loading} {}", page::about_text(text))
 }
 
 #[cfg(test)]

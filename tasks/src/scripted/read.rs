@@ -4,9 +4,12 @@
 
 use std::fmt;
 
+use serde::Deserialize;
+use serde_json::Value;
 use vigorl_interface::Driver;
 
 use super::judge::told;
+use super::page;
 use super::step::{ElementSource, ReadStep, ScreenSource, Source};
 use super::target::pattern_fault;
 use crate::{Failure, Senses};
@@ -46,10 +49,16 @@ impl ReadStep {
             Source::Url => driver.page_state()?.url.ok_or_else(|| absent("address")),
             Source::Clipboard => told(driver.clipboard())?,
             Source::Element(element) => {
-                told(driver.evaluate(&element.script()))?.and_then(|said| match serde_json::from_str(&said) {
-                    Ok(Text::Read { text }) => Ok(text),
-                    Ok(Text::None { reason }) => Err(reason),
-                    Err(_) => Err(format!("the page answered {said}")),
+                page::ask(driver, &element.script())?.and_then(|mut answers| {
+                    // The first that has it; otherwise the page says why.
+                    let has_it = |answer: &page::Answer| answer.said["is_missing"] != Value::Bool(true);
+                    let nth = answers.iter().position(has_it).unwrap_or_default();
+                    let said = answers.swap_remove(nth).said;
+                    match Text::deserialize(&said) {
+                        Ok(Text::Read { text }) => Ok(text),
+                        Ok(Text::None { reason }) => Err(reason),
+                        Err(_) => Err(format!("the page answered {said}")),
+                    }
                 })
             }
             Source::Screen(screen) => match told(driver.screenshot())? {
@@ -61,7 +70,7 @@ impl ReadStep {
 }
 
 /// What the page says of an element's text.
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 #[serde(untagged)]
 enum Text {
     Read { text: String },
@@ -71,7 +80,7 @@ enum Text {
 impl ElementSource {
     fn script(&self) -> String {
         let asked = serde_json::to_string(self).unwrap_or_default();
-        format!("{}\nreturn textOf({asked});", include_str!("target.js"))
+        page::about_element(&format!("textOf({asked})"))
     }
 }
 

@@ -4,28 +4,28 @@ if (!window.vigorlTells) {
   window.vigorlTells = true;
   const write = console.debug.bind(console);
   const tell = (deed) => write(prefix + JSON.stringify(deed));
-  const even = (text) => (text || '').replace(/\s+/g, ' ').trim();
   const selectorOf = (element) => {
-    const only = (selector) => document.querySelectorAll(selector).length === 1;
+    const only = (selector) => all(selector).length === 1;
     const steps = [];
     for (let at = element; at && at.nodeType === 1; at = at.parentElement) {
       if (at.id && only(`#${CSS.escape(at.id)}`)) return [`#${CSS.escape(at.id)}`, ...steps].join(' > ');
-      const same = at.parentElement ? [...at.parentElement.children].filter((e) => e.localName === at.localName) : [at];
+      // Also in a shadow root, which is no element.
+      const same = [...childrenOf(parentNodeOf(at))].filter((e) => isElement(e) && nameIs(e) === nameIs(at));
       steps.unshift(same.length > 1 ? `${at.localName}:nth-of-type(${same.indexOf(at) + 1})` : at.localName);
       if (only(steps.join(' > '))) break;
     }
     return steps.join(' > ');
   };
-  const ACTS = 'a, button, input, select, textarea, summary, label, option, [role], [onclick], [contenteditable], [tabindex]';
+  const WORKED = 'a, button, input, select, textarea, summary, label, option, [role], [onclick], [contenteditable], [tabindex]';
   const targetOf = (event) => {
     const inner = event.composedPath()[0];
-    const element = (inner.closest && inner.closest(ACTS)) || inner;
+    const element = (inner.closest && inner.closest(WORKED)) || inner;
     const [name, role] = [even(nameOf(element)).slice(0, 80), roleOf(element)];
     const kind = role && role !== 'generic' ? role : element.localName || 'page';
     const what = name ? `the ${kind} "${name}"` : `the ${kind}`;
     // A name is worth more than a path, if it leads here.
     const found = name && role && name === nameOf(element) && locate({ name, role });
-    const box = element.getBoundingClientRect();
+    const box = found && inTop(element, boxOf(element));
     const here = found && !found.reason && Math.abs(found.left - Math.max(0, box.left)) < 2
       && Math.abs(found.top - Math.max(0, box.top)) < 2;
     return here ? { what, name, role } : { what, selector: selectorOf(element) };

@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use vigorl_interface::{Act, Key, MouseButton};
 
-use super::{Place, Step, Target};
+use super::{Place, Step, Target, page};
 
 /// What a person did.
 #[expect(clippy::large_enum_variant, reason = "one is held at a time")]
@@ -27,8 +27,8 @@ const SECRET: &str = "${secret:PASSWORD}";
 /// The script that makes a page tell what a person does in it, on lines that begin with `prefix`.
 pub fn listener(prefix: &str) -> String {
     let prefix = serde_json::Value::from(prefix);
-    let (names, listens) = (include_str!("target.js"), include_str!("record.js"));
-    format!("(() => {{\nconst prefix = {prefix};\n{names}\n{listens}\n}})();")
+    let (definitions, listens) = (page::definitions(), include_str!("record.js"));
+    format!("(() => {{\nconst prefix = {prefix};\n{definitions}\n{listens}\n}})();")
 }
 
 /// Steps so far.

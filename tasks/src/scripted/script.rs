@@ -88,6 +88,8 @@ pub struct Line {
     pub idx: usize,
     /// The part that ends first.
     pub deadline: Option<Deadline>,
+    /// How long what it names by a place may take to come.
+    pub patience: Duration,
     /// Whether it is tried again if it is not done.
     pub is_tried: bool,
 }
@@ -147,7 +149,8 @@ impl<'t> Script<'t> {
             return Ok(None);
         };
         let what = self.what(&step)?;
-        Ok(Some(Line { what, idx: self.idx(), deadline: self.deadline(), is_tried: self.is_tried() }))
+        let (idx, deadline, patience) = (self.idx(), self.deadline(), self.patience());
+        Ok(Some(Line { what, idx, deadline, patience, is_tried: self.is_tried() }))
     }
 
     /// Leaves the step that was done.

@@ -1,10 +1,9 @@
 //! What a step is about, and where that is for somebody who does not look.
 //!
-//! Invariant: a place is a box on the screenshot that was checked to be visible there, or a reason why there is none;
+//! Invariant: a place is a box on the screenshot that was checked to be there, or a reason why there is none;
 //! a policy never sees it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -13,11 +12,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use vigorl_geometry::{Point, Rect, Screen, Viewport};
+use vigorl_geometry::{Rect, Screen};
 use vigorl_interface::{Driver, DriverError, Screenshot};
 
-use super::ElementClause;
-use super::judge::told;
+use super::element::{Absence, Purpose, Wanted, located};
 use crate::{Failure, Senses};
 
 /// What a step is about: written as a description alone, or with a place beside it.
@@ -267,8 +265,8 @@ impl Target {
 }
 
 impl Place {
-    /// The visible part of what is there now, or why nothing is. Elements are asked of the driver, where there is one,
-    /// and texts of whoever looks at pixels.
+    /// The part of what is there now that a click reaches, or why there is none. Elements are asked of the driver, where
+    /// there is one, and texts of whoever looks at pixels.
     ///
     /// # Errors
     /// Only if the world failed.
@@ -278,171 +276,55 @@ impl Place {
         senses: &mut dyn Senses,
         screenshot: &Screenshot,
     ) -> Result<Result<Rect<Screen>, String>, Failure> {
-        let element = |wanted: &[(&str, &String)]| match driver {
-            Some(driver) => Ok(located(driver, screenshot, wanted)?),
-            None => Ok(Err("this world has nothing that could be asked for an element".to_owned())),
-        };
-        match self {
-            Self::Selector(selector) => element(&[("selector", selector)]),
-            Self::Named { name, role: None } => element(&[("name", name)]),
-            Self::Named { name, role: Some(role) } => element(&[("name", name), ("role", role)]),
-            Self::Text(place) => senses.place_of(screenshot, place),
-            Self::Picture { file, near } => Ok(found(file, &screenshot.pixels, *near)),
-            Self::At([x, y]) => {
-                let size = screenshot.size();
-                let inside = (0.0..size.width).contains(x) && (0.0..size.height).contains(y);
-                let reason = || format!("({x}, {y}) lies outside of the screenshot");
-                Ok(inside
-                    .then(|| Rect::new(x.floor(), y.floor(), x.floor() + 1.0, y.floor() + 1.0))
-                    .ok_or_else(reason))
-            }
-        }
+        Ok(self.aim(driver, senses, screenshot, Purpose::Look)?.map_err(|absence| absence.reason))
     }
-}
 
-/// What is at a point of a page.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct ElementAt {
-    /// `button`, `link`, `textbox`, …; empty if it has none.
-    pub role: String,
-    /// As assistive software would say it.
-    pub name: String,
-    left: f64,
-    top: f64,
-    right: f64,
-    bottom: f64,
-    /// The only element on view that the words name, if this one does something else.
-    pub meant: Option<ElementName>,
-    /// Why a click there does nothing that the words ask for: `is disabled`, `is a heading, and no button`, …
-    pub idle: Option<String>,
-    /// Whether it is an element that acts by its kind.
-    #[serde(default)]
-    acts: bool,
-    /// Whether a control is asked for, or what is written there.
-    #[serde(default)]
-    is_named: bool,
-}
-
-/// How an element is called.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct ElementName {
-    /// As of [`ElementAt`].
-    pub role: String,
-    /// As of [`ElementAt`].
-    pub name: String,
-}
-
-impl ElementAt {
-    /// What is at a point of the screenshot, and whether `words` mean something else; nothing where no page can tell. If it
-    /// is to be clicked, something must react to that.
+    /// As [`locate`](Self::locate), for a purpose; what is not there says what may help.
     ///
     /// # Errors
     /// Only if the world failed.
-    pub fn look(
-        driver: &mut dyn Driver,
+    pub fn aim(
+        &self,
+        driver: Option<&mut (dyn Driver + '_)>,
+        senses: &mut dyn Senses,
         screenshot: &Screenshot,
-        at: Point<Screen>,
-        words: &str,
-        is_clicked: bool,
-    ) -> Result<Option<Self>, DriverError> {
-        let middle = Point::new(at.x.floor() + 0.5, at.y.floor() + 0.5);
-        let css = screenshot.viewport_from_screen().apply(middle);
-        let asked = serde_json::json!({ "x": css.x, "y": css.y, "words": words });
-        let (deepest, target) =
-            (include_str!("../../../drivers/webdriver/src/deepest.js"), include_str!("target.js"));
-        let script = format!("{deepest}{target}\nreturn elementAt({asked});");
-        let said = told(driver.evaluate(&script))?.ok();
-        let Some(mut element) = said.and_then(|said| serde_json::from_str::<Self>(&said).ok()) else {
-            return Ok(None);
-        };
-        let is_in_question = is_clicked
-            && element.is_named
-            && !element.acts
-            && element.meant.is_none()
-            && element.idle.is_none();
-        if is_in_question && told(driver.reacts_at(css))? == Ok(Some(false)) {
-            element.idle = Some("is nothing that reacts to a click".to_owned());
+        purpose: Purpose,
+    ) -> Result<Result<Rect<Screen>, Absence>, Failure> {
+        if let Some(wanted) = Wanted::of(self, purpose) {
+            return match driver {
+                Some(driver) => Ok(located(driver, screenshot, &wanted, purpose)?),
+                None => {
+                    Ok(Err(Absence::lasting("this world has nothing that could be asked for an element")))
+                }
+            };
         }
-        Ok(Some(element))
+        Ok(match self {
+            Self::Selector(_) | Self::Named { .. } => unreachable!("elements are wanted"),
+            Self::Text(place) => senses.place_of(screenshot, place)?.map_err(Absence::lasting),
+            Self::Picture { file, near } => found(file, &screenshot.pixels, *near),
+            Self::At([x, y]) => {
+                let size = screenshot.size();
+                let inside = (0.0..size.width).contains(x) && (0.0..size.height).contains(y);
+                let reason = || Absence::lasting(format!("({x}, {y}) lies outside of the screenshot"));
+                inside
+                    .then(|| Rect::new(x.floor(), y.floor(), x.floor() + 1.0, y.floor() + 1.0))
+                    .ok_or_else(reason)
+            }
+        })
     }
 
-    /// Its box on the screenshot.
-    pub fn bounds(&self, screenshot: &Screenshot) -> Rect<Screen> {
-        let css = Rect::<Viewport>::new(self.left, self.top, self.right, self.bottom);
-        screenshot.viewport_from_screen().inverse().apply_rect(css)
+    /// Scrolls an element into view, as far as a person could scroll; whether anything moved.
+    ///
+    /// # Errors
+    /// Only if the world failed.
+    pub fn bring_into_view(&self, driver: &mut dyn Driver) -> Result<bool, DriverError> {
+        Wanted::of(self, Purpose::Look).map_or(Ok(false), |wanted| wanted.bring_into_view(driver))
     }
-}
 
-/// What the page says of an element.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Element {
-    Box { left: f64, top: f64, right: f64, bottom: f64 },
-    None { reason: String },
-}
-
-/// Asks the page for an element's visible box.
-fn located(
-    driver: &mut dyn Driver,
-    screenshot: &Screenshot,
-    wanted: &[(&str, &String)],
-) -> Result<Result<Rect<Screen>, String>, DriverError> {
-    let wanted: BTreeMap<_, _> = wanted.iter().copied().collect();
-    let wanted = serde_json::to_string(&wanted).unwrap_or_default();
-    let script = format!("{}\nreturn locate({wanted});", include_str!("target.js"));
-    let Ok(said) = told(driver.evaluate(&script))? else {
-        return Ok(Err("there is no page that could be asked for an element".to_owned()));
-    };
-    Ok(match serde_json::from_str(&said) {
-        Ok(Element::Box { left, top, right, bottom }) => {
-            let screen_from_viewport = screenshot.viewport_from_screen().inverse();
-            Ok(screen_from_viewport.apply_rect(Rect::<Viewport>::new(left, top, right, bottom)))
-        }
-        Ok(Element::None { reason }) => Err(reason),
-        Err(_) => Err("the page gave no box".to_owned()),
-    })
-}
-
-/// A thing of a page that its name tells from all others, or its name and its row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Thing {
-    /// `button`, `link`, `textbox`, …
-    pub role: String,
-    /// As assistive software would say it; nothing where only the row is known.
-    pub name: String,
-    /// The text that its row of a list or a table begins with, where its name alone does not tell.
-    pub row: Option<String>,
-    /// The part of it that is on view.
-    pub rect: Rect<Screen>,
-}
-
-/// All things of the page that are on view, can be clicked, and have a role and a name that no other one has, or none in
-/// another row; none where there is no page.
-///
-/// # Errors
-/// Only if the world failed.
-pub fn things(driver: &mut dyn Driver, screenshot: &Screenshot) -> Result<Vec<Thing>, DriverError> {
-    #[derive(Deserialize)]
-    struct Said {
-        role: String,
-        name: String,
-        row: Option<String>,
-        left: f64,
-        top: f64,
-        right: f64,
-        bottom: f64,
+    /// Whether it is looked for in the pixels of a screenshot.
+    pub fn is_pictured(&self) -> bool {
+        matches!(self, Self::Picture { .. } | Self::Text(_))
     }
-    let script = format!("{}\nreturn things();", include_str!("target.js"));
-    let Ok(said) = told(driver.evaluate(&script))? else { return Ok(Vec::new()) };
-    let said: Vec<Said> = serde_json::from_str(&said).unwrap_or_default();
-    let screen_from_viewport = screenshot.viewport_from_screen().inverse();
-    let thing = |Said { role, name, row, left, top, right, bottom }| Thing {
-        role,
-        name,
-        row,
-        rect: screen_from_viewport.apply_rect(Rect::<Viewport>::new(left, top, right, bottom)),
-    };
-    Ok(said.into_iter().map(thing).collect())
 }
 
 /// Largest difference of a channel that still counts as the same color: smoothed edges of text differ a little.
@@ -452,12 +334,16 @@ const MAY_DIFFER: f64 = 0.02;
 
 /// Where `shown` holds the picture of `file`: the place with the fewest differing pixels, of equals the one nearest to
 /// `near`.
-fn found(file: &Path, shown: &RgbImage, near: Option<[f64; 2]>) -> Result<Rect<Screen>, String> {
-    let picture =
-        image::open(file).map_err(|error| format!("cannot read `{}`: {error}", file.display()))?.to_rgb8();
+fn found(file: &Path, shown: &RgbImage, near: Option<[f64; 2]>) -> Result<Rect<Screen>, Absence> {
+    let picture = image::open(file)
+        .map_err(|error| Absence::lasting(format!("cannot read `{}`: {error}", file.display())))?;
+    let picture = picture.to_rgb8();
     let (width, height) = picture.dimensions();
     if width == 0 || height == 0 || width > shown.width() || height > shown.height() {
-        return Err(format!("`{}` is no part of a screenshot of this size", file.display()));
+        return Err(Absence::lasting(format!(
+            "`{}` is no part of a screenshot of this size",
+            file.display()
+        )));
     }
     let most = (f64::from(width * height) * MAY_DIFFER) as u32;
     let far = |x: u32, y: u32| {
@@ -483,9 +369,10 @@ fn found(file: &Path, shown: &RgbImage, near: Option<[f64; 2]>) -> Result<Rect<S
         }
     }
     match best {
-        None => Err(format!("the screenshot does not show `{}`", file.display())),
+        None => Err(Absence::for_now(format!("the screenshot does not show `{}`", file.display()))),
         Some(_) if near.is_none() && n_equal > 1 => {
-            Err(format!("the screenshot shows `{}` {n_equal} times: add `at: [x, y]`", file.display()))
+            let shown = format!("the screenshot shows `{}` {n_equal} times", file.display());
+            Err(Absence::lasting(format!("{shown}: add `at: [x, y]`")))
         }
         Some((_, _, x, y)) => {
             Ok(Rect::new(f64::from(x), f64::from(y), f64::from(x + width), f64::from(y + height)))
@@ -502,14 +389,6 @@ pub(super) fn is_shown(file: &Path, shown: &RgbImage) -> Result<bool, String> {
         .map_err(|error| format!("{} cannot be read as a picture: {error}", file.display()))?;
     let is_part = picture.width() <= shown.width() && picture.height() <= shown.height();
     Ok(is_part && found(file, shown, Some([0.0, 0.0])).is_ok())
-}
-
-impl ElementClause {
-    /// A script that gives true, false, or null where nobody can tell.
-    pub(super) fn script(&self) -> String {
-        let asked = serde_json::to_string(self).unwrap_or_default();
-        format!("{}\nreturn hasState({asked});", include_str!("target.js"))
-    }
 }
 
 /// How many pixels differ where the picture's corner is at (x, y); nothing if more than `most`.
@@ -612,7 +491,7 @@ mod tests {
         let picture = RgbImage::from_fn(6, 5, |x, y| Rgb([40 * x as u8, 50 * y as u8, 128]));
         picture.save(&file).unwrap();
         let mut shown = RgbImage::from_pixel(60, 40, Rgb([255; 3]));
-        assert!(found(&file, &shown, None).unwrap_err().contains("does not show"));
+        assert!(found(&file, &shown, None).unwrap_err().reason.contains("does not show"));
         let mut paint = |dx: u32, dy: u32, brighter: u8| {
             for (x, y, pixel) in picture.enumerate_pixels() {
                 shown.put_pixel(dx + x, dy + y, Rgb(pixel.0.map(|c| c.saturating_add(brighter))));
@@ -622,10 +501,10 @@ mod tests {
         let once = paint(54, 35, 20);
         assert_eq!(found(&file, &once, None), Ok(Rect::new(54.0, 35.0, 60.0, 40.0)));
         let twice = paint(3, 7, 0);
-        assert!(found(&file, &twice, None).unwrap_err().contains("2 times"));
+        assert!(found(&file, &twice, None).unwrap_err().reason.contains("2 times"));
         assert_eq!(found(&file, &twice, Some([0.0, 0.0])), Ok(Rect::new(3.0, 7.0, 9.0, 12.0)));
         let missing = folder.path().join("other.png");
-        assert!(found(&missing, &once, None).unwrap_err().contains("cannot read"));
-        assert!(found(&file, &RgbImage::new(5, 5), None).unwrap_err().contains("this size"));
+        assert!(found(&missing, &once, None).unwrap_err().reason.contains("cannot read"));
+        assert!(found(&file, &RgbImage::new(5, 5), None).unwrap_err().reason.contains("this size"));
     }
 }

@@ -9,5 +9,6 @@ mod behavior;
 mod conformance;
 mod echo;
 mod hosts;
+mod kinds;
 #[path = "../pages/mod.rs"]
 mod pages;

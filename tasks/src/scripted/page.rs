@@ -1,0 +1,94 @@
+//! The scripts that ask a page what a person sees of it.
+//!
+//! Invariant: what is seen, what a click reaches and how it is called is defined once, in `reach.js` of the web driver and
+//! in `names.js`; every question is asked with them.
+
+use serde::Deserialize;
+use serde_json::Value;
+use vigorl_geometry::{Rect, Viewport};
+use vigorl_interface::{Driver, DriverError, Framed};
+
+use super::judge::told;
+
+/// What a person sees and a click reaches.
+const REACH: &str = include_str!("../../../drivers/webdriver/src/reach.js");
+const NAMES: &str = include_str!("names.js");
+const TARGET: &str = include_str!("target.js");
+
+/// A script that answers a question about an element, such as `locate({…})`.
+pub(super) fn about_element(question: &str) -> String {
+    answering(&format!("{REACH}{NAMES}{TARGET}"), question)
+}
+
+/// Besides the answer it is said how many frames would have to be asked as well.
+fn answering(definitions: &str, question: &str) -> String {
+    const FRAMES: &str = "foreign: all('iframe, frame').filter(isForeign).length";
+    format!("{definitions}\nreturn Promise.resolve({question}).then((answer) => ({{ answer, {FRAMES} }}));")
+}
+
+/// A script that answers a question about what is at a point; it is told by itself.
+pub(super) fn about_point(question: &str) -> String {
+    format!("{REACH}{NAMES}{TARGET}{}\nreturn {question};", include_str!("veto.js"))
+}
+
+/// A script that says whether a text can be read.
+pub(super) fn about_text(text: &str) -> String {
+    let text = serde_json::Value::from(text);
+    answering(&format!("{REACH}{}", include_str!("shown.js")), &format!("isRead({text})"))
+}
+
+/// What the page, or a frame in it, answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// The answer.
+    pub(super) said: Value,
+    frame: Option<Framed>,
+}
+
+impl Answer {
+    /// A box of the frame in the viewport of the page.
+    pub(super) fn in_page(&self, part: Rect<Viewport>) -> Rect<Viewport> {
+        self.frame.as_ref().map_or(part, |frame| frame.apply_rect(part))
+    }
+
+    /// Whether it is that of a frame that the page cannot look into.
+    pub(super) fn is_of_frame(&self) -> bool {
+        self.frame.is_some()
+    }
+}
+
+#[derive(Deserialize)]
+struct Said {
+    answer: Value,
+    foreign: usize,
+}
+
+/// Asks the page, and then the frames that it cannot look into; why it does not answer otherwise. The page's own answer comes
+/// first.
+pub(super) fn ask(driver: &mut dyn Driver, script: &str) -> Result<Result<Vec<Answer>, String>, DriverError> {
+    let said = match told(driver.evaluate(script))? {
+        Ok(said) => said,
+        Err(why) => return Ok(Err(why)),
+    };
+    let Ok(Said { answer, foreign }) = serde_json::from_str(&said) else {
+        return Ok(Err(format!("the page answered {said}")));
+    };
+    let mut answers = vec![Answer { said: answer, frame: None }];
+    if foreign == 0 {
+        return Ok(Ok(answers));
+    }
+    let framed = match told(driver.evaluate_in_frames(script))? {
+        Ok(framed) => framed,
+        Err(why) => return Ok(Err(why)),
+    };
+    answers.extend(framed.into_iter().filter_map(|frame| {
+        let Said { answer, .. } = serde_json::from_str(&frame.said).ok()?;
+        Some(Answer { said: answer, frame: Some(frame) })
+    }));
+    Ok(Ok(answers))
+}
+
+/// What a script of the page itself needs to name and find elements.
+pub(super) fn definitions() -> String {
+    format!("{REACH}{NAMES}{TARGET}")
+}
