@@ -77,7 +77,7 @@ def scripted() -> list[Case]:
     return [
         *(task(f"scripted/{file}", file, "--places", golden=file in golden) for file in alone),
         *(task(f"refused/{what}", f"refused-{what}", "--places") for what in refused),
-        *(task(f"refused/{what}", "refused-selector", "--places", "--var", f"selector=#{what}", golden=what == "far")
+        *(task(f"refused/{what}", "refused-selector", "--places", "--var", f"selector=#{what}", golden=what == "missing")
           for what in ("hidden", "covered", "far", "missing")),
         *(task(f"refused/{what}", "refused-name", "--places", "--var", f"name={what}", golden=what == "Twice")
           for what in ("Hidden", "Covered", "Twice", "Nobody")),
