@@ -219,7 +219,8 @@ pub fn ground_closer<'q>(
     }
     let (n_before, search) = (turns.len(), Searching::new(preset));
     let (view, opening) = (&view, &opening);
-    let episode = Episode { policy, view, opening, preset, sampling, observer, branch, turns, n_before, search };
+    let episode =
+        Episode { policy, view, opening, preset, sampling, observer, branch, turns, n_before, search };
     Ok(Grounding { prompt_sha256: in_vain.prompt_sha256, ..episode.go_on()? })
 }
 
