@@ -56,6 +56,7 @@ struct Slow {
 }
 
 impl Policy for Slow {
+    #[expect(clippy::disallowed_methods, reason = "a model that computes: there is no condition to await")]
     fn complete(
         &mut self,
         conversation: &Conversation,

@@ -16,7 +16,7 @@ use vigorl_tasks::picture::{PictureWorld, Region};
 use vigorl_tasks::{Environment, Failure};
 
 use crate::evaluation::{Evaluation, Item, Pictured};
-use crate::pictures::Pictures;
+use crate::pictures::{self, Pictures};
 
 /// The file of a folder that lists its pages.
 const LIST: &str = "pages.json";
@@ -155,8 +155,7 @@ impl PagesSet {
     fn picture(&self, page: usize) -> Result<Arc<RgbImage>, Failure> {
         self.pictures.get(&page, || {
             let Page { file, w, h, .. } = &self.pages[page];
-            let cannot_read = |error| format!("cannot read `{}`: {error}", file.display());
-            let picture = image::open(file).map_err(cannot_read)?.into_rgb8();
+            let picture = pictures::open(file)?;
             let (width, height) = picture.dimensions();
             match (width, height) == (*w, *h) {
                 true => Ok(picture),

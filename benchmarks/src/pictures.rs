@@ -4,11 +4,41 @@
 //! cannot be read is an error each time; no more are kept than there is room for.
 
 use std::collections::VecDeque;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use image::RgbImage;
+use image::{ImageReader, RgbImage};
 use vigorl_tasks::Failure;
+
+/// The picture of a file, whatever its name says that it is: sets have pictures with wrong endings.
+///
+/// # Errors
+/// Why it cannot be read, with its path.
+pub(crate) fn open(path: &Path) -> Result<RgbImage, String> {
+    let read = reader(path).and_then(|reader| reader.decode().map_err(|error| error.to_string()));
+    read.map(image::DynamicImage::into_rgb8).map_err(|why| unreadable(path, &why))
+}
+
+/// How large the picture of a file is, by its head alone.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn dimensions(path: &Path) -> Result<(u32, u32), String> {
+    let read = reader(path).and_then(|reader| reader.into_dimensions().map_err(|error| error.to_string()));
+    read.map_err(|why| unreadable(path, &why))
+}
+
+fn reader(path: &Path) -> Result<ImageReader<BufReader<File>>, String> {
+    let opened = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
+    opened.map_err(|error| error.to_string())
+}
+
+fn unreadable(path: &Path, why: &str) -> String {
+    format!("`{}` cannot be read: {why}", path.display())
+}
 
 /// A picture, or why it cannot be read, once somebody has tried.
 type Slot = Arc<OnceLock<Result<Arc<RgbImage>, String>>>;
@@ -82,6 +112,18 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_is_what_its_bytes_say_and_not_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shot.jpg");
+        RgbImage::new(7, 5).save_with_format(&path, image::ImageFormat::Png).unwrap();
+        assert_eq!((dimensions(&path), open(&path).unwrap().dimensions()), (Ok((7, 5)), (7, 5)));
+        std::fs::write(&path, "no picture").unwrap();
+        let (error, of_size) = (open(&path).unwrap_err(), dimensions(&path).unwrap_err());
+        assert!(error.contains("shot.jpg") && of_size.contains("shot.jpg"), "{error}; {of_size}");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a picture that takes long to read")]
     fn threads_that_want_the_same_picture_wait_for_one_of_them() {
         let (pictures, n_read) = (Pictures::default(), AtomicUsize::new(0));
         std::thread::scope(|scope| {

@@ -63,6 +63,7 @@ pub(crate) struct OutputArgs {
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and it is made once")]
 pub(crate) enum Command {
     /// Play practice pages in a real headless browser and write a report
     #[command(
@@ -464,7 +465,7 @@ pub(crate) enum EvalRecordedCommand {
         after_help = "Examples:\n  vigorl eval behaviour pro\n  vigorl eval behaviour pro --judge --base-url http://127.0.0.1:8000/v1 --served-model judge --limit 300\n\n\
                       The judge is asked four questions about each item: regions, subgoals, verification, backtracking."
     )]
-    Behaviour(EvalBehaviourArgs),
+    Behaviour(Box<EvalBehaviourArgs>),
     /// Say which rows of published tables can be true
     Published,
 }

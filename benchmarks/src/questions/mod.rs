@@ -25,7 +25,7 @@ use vigorl_tasks::sources::stable_hash;
 use vigorl_tasks::{Environment, Failure};
 
 use crate::evaluation::{Evaluation, InWords, Item, Pictured};
-use crate::pictures::Pictures;
+use crate::pictures::{self, Pictures};
 use crate::sets::parquet_rows::Embedded;
 
 /// A set of questions.
@@ -195,13 +195,9 @@ impl QuestionSet {
         self.pictures.get(&asking.question, || {
             let pictures = match &question.shown {
                 Shown::Embedded(at) => at.all_pixels()?,
-                Shown::Files(paths) => paths
-                    .iter()
-                    .map(|path| {
-                        let read = image::open(path).map(image::DynamicImage::into_rgb8);
-                        read.map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
-                    })
-                    .collect::<Result<Vec<_>, _>>()?,
+                Shown::Files(paths) => {
+                    paths.iter().map(|path| pictures::open(path)).collect::<Result<Vec<_>, _>>()?
+                }
             };
             let sizes: Vec<(u32, u32)> = pictures.iter().map(RgbImage::dimensions).collect();
             if sizes != question.sizes {
@@ -425,8 +421,7 @@ fn checked(id: &str, options: &[String], truth: &str) -> Result<Vec<String>, Str
 
 /// The size of a picture in a file.
 fn size_of(path: &Path, id: &str) -> Result<(u32, u32), String> {
-    image::image_dimensions(path)
-        .map_err(|error| format!("`{id}`: `{}` cannot be read: {error}", path.display()))
+    pictures::dimensions(path).map_err(|why| format!("`{id}`: {why}"))
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ use shown::Shown;
 
 use crate::evaluation::{Evaluation, Item, Pictured};
 use crate::line::Line;
-use crate::pictures::Pictures;
+use crate::pictures::{self, Pictures};
 
 /// A published set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,9 +211,7 @@ impl GroundingSet {
     fn pixels(&self, item: &SetItem) -> Result<Arc<RgbImage>, Failure> {
         let pixels = self.pictures.get(&item.picture, || match &item.picture.at {
             Place::Embedded(at) => at.pixels(),
-            Place::File(path) => image::open(path)
-                .map(image::DynamicImage::into_rgb8)
-                .map_err(|error| format!("`{}` cannot be read: {error}", path.display())),
+            Place::File(path) => pictures::open(path),
         })?;
         if pixels.dimensions() != item.size {
             return Err(format!("the picture of `{}` is not the one that was there before", item.id).into());

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use super::boxes::Fault;
 use super::parquet_rows::{self, Found, Source, stem};
+use crate::pictures;
 
 /// The part of a set that numbers are published on.
 const TEST: &str = "test";
@@ -201,8 +202,7 @@ impl Pictures {
         if !path.is_file() {
             return Err(format!("its picture `{}` is not there", path.display()));
         }
-        image::image_dimensions(&path)
-            .map_err(|error| format!("its picture `{}` cannot be read: {error}", path.display()))
+        pictures::dimensions(&path).map_err(|why| format!("its picture {why}"))
     }
 }
 

@@ -50,8 +50,8 @@ mod view;
 use vigorl_tasks::scripted::ScriptedTask;
 
 use crate::args::{
-    Args, BenchCommand, Command, DataCommand, EnvCommand, EvalCommand, EvalRecordedCommand, FetchCommand,
-    InspectCommand, TrainCommand,
+    Args, BenchCommand, Command, DataCommand, EnvCommand, EvalRecordedCommand, FetchCommand, InspectCommand,
+    TrainCommand,
 };
 use crate::exit::{Ending, usage};
 use crate::settings::{Layer, Settings, Typed};
@@ -133,12 +133,13 @@ fn layer_of(command: &Command) -> Layer {
         Command::Replay(args) => vec![&args.policy, &args.endpoint, &args.browser, &args.run],
         Command::Calibrate(args) => vec![&args.browser],
         Command::Record(args) => vec![&args.browser],
-        Command::Eval(EvalCommand { recorded: Some(EvalRecordedCommand::Behaviour(args)), .. }) => {
-            vec![&args.policy, &args.endpoint]
-        }
-        Command::Eval(EvalCommand { args, .. }) => {
-            vec![&args.policy, &args.endpoint, &args.browser, &args.run, &args.sureness]
-        }
+        Command::Eval(eval) => match &eval.recorded {
+            Some(EvalRecordedCommand::Behaviour(args)) => vec![&args.policy, &args.endpoint],
+            _ => {
+                let args = &eval.args;
+                vec![&args.policy, &args.endpoint, &args.browser, &args.run, &args.sureness]
+            }
+        },
         Command::Data(DataCommand::Practice(args)) => vec![&args.browser],
         Command::Data(DataCommand::App(args)) => vec![&args.browser],
         Command::Inspect(InspectCommand::Forward(args)) => vec![&args.policy],

@@ -52,8 +52,8 @@ pub(crate) fn select(session: &Session, at: Point<Viewport>, option: &str) -> Re
 }
 
 /// Writes a date or a time into the field that has the focus, if it takes one: its parts stand there in the order of the
-/// browser's language, so keys would write something else. Digits alone are what a person types, part by part. False if no
-/// such field has the focus.
+/// browser's language, so keys would write something else. Digits alone, and AM or PM behind those of a time, are what a
+/// person types, part by part. False if no such field has the focus.
 pub(crate) fn write_date(session: &Session, text: &str) -> Result<bool, DriverError> {
     let script = format!(
         "{REACH}
@@ -71,9 +71,11 @@ pub(crate) fn write_date(session: &Session, text: &str) -> Result<bool, DriverEr
                 : root && getterOf(ShadowRoot.prototype, 'activeElement')(root);
         }}
         const form = field && nameIs(field) === 'input' && FORMS[field.type];
-        if (!form || /^\\d+$/.test(arguments[0]) || !/\\S/.test(arguments[0])) return false;
+        // Digits, and behind those of a time a half of the day.
+        const keyed = field && field.type === 'time' ? /^\\d+\\s*([ap]m?)?$/i : /^\\d+$/;
+        if (!form || keyed.test(arguments[0]) || !/\\S/.test(arguments[0])) return false;
         const [pattern, words] = form;
-        const how = 'a field for a ' + field.type + ' takes ' + words + ', or digits alone';
+        const how = 'a field for a ' + field.type + ' takes ' + words + ', or digits as they are typed';
         if (!pattern.test(arguments[0])) return how;
         if (field.readOnly || isDisabled(field)) return 'the field takes no text';
         const own = Object.getOwnPropertyDescriptor(viewOf(documentOf(field)).HTMLInputElement.prototype, 'value');

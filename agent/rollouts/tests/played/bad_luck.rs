@@ -41,15 +41,17 @@ fn a_page_that_never_becomes_quiet_is_judged_all_the_same() {
 }
 
 #[test]
-fn a_page_that_closes_itself_is_an_error_of_the_world_and_no_reward() {
+fn a_tab_that_closes_itself_leaves_the_episode_in_the_one_before() {
     let folder = tempfile::tempdir().unwrap();
     let script = "b.onclick = () => { const tab = open(''); tab.document.write(\"<button style='position:fixed;inset:0' \
                   onclick='window.close()'>Close</button>\"); tab.document.close(); };";
     let preset = Preset::web_grounding().for_rollouts();
     let (samples, collected) = played(&task(folder.path(), script, ""), CLICK, &preset, 2);
-    assert!(samples.is_empty(), "{samples:#?}");
-    // Each was tried twice.
-    assert_eq!((collected.n_errors, collected.failed["go"]), (4, 2));
+    assert_eq!((samples.len(), collected.n_errors), (2, 0), "{:?}", collected.errors);
+    for sample in samples {
+        // Opened, closed, and opened again: nothing of that was asked for.
+        assert_eq!((sample.paid, sample.ended, sample.actions.len()), (Some(0.0), Ended::StepLimit, 3));
+    }
 }
 
 #[test]

@@ -4,7 +4,6 @@
 //! still where they were.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::io::Cursor;
 use std::path::PathBuf;
 
@@ -126,7 +125,7 @@ fn in_words(runs: &[Merged], columns: &[Column], compared: &[Compared]) -> Strin
     for run in runs {
         out += &run.result(String::new()).table();
         if let Some(missing) = run.missing() {
-            let _ = writeln!(out, "{missing}");
+            out += &format!("{missing}\n");
         }
         out += "\n";
     }

@@ -120,6 +120,9 @@ fn a_date_is_what_was_said_or_refused() {
         ("month", "2026-03", "2026-03"),
         ("week", "2026-W09", "2026-W09"),
         ("time", "14:30", "14:30"),
+        // As a person types it, part by part.
+        ("time", "0805PM", "20:05"),
+        ("time", "1110 am", "11:10"),
         ("datetime-local", "2026-03-05T14:30", "2026-03-05T14:30"),
         ("datetime-local", "2026-03-05 14:30", "2026-03-05T14:30"),
         ("text", "2026-03-05", "2026-03-05"),
