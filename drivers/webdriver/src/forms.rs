@@ -72,7 +72,7 @@ pub(crate) fn write_date(session: &Session, text: &str) -> Result<bool, DriverEr
         }}
         const form = field && nameIs(field) === 'input' && FORMS[field.type];
         // Digits, and behind those of a time a half of the day.
-        const keyed = field && field.type === 'time' ? /^\\d+\\s*([ap]m?)?$/i : /^\\d+$/;
+        const keyed = field && field.type === 'time' ? /^\\d+([ap]m?)?$/i : /^\\d+$/;
         if (!form || keyed.test(arguments[0]) || !/\\S/.test(arguments[0])) return false;
         const [pattern, words] = form;
         const how = 'a field for a ' + field.type + ' takes ' + words + ', or digits as they are typed';

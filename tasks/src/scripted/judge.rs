@@ -246,14 +246,14 @@ impl Scene<'_> {
         if clause.on == Some(On::Screen) {
             return Ok(None);
         }
-        match page::ask(self.driver, &script) {
-            Err(DriverError::Unsupported { .. }) => Ok(None),
-            answers => Ok(Some(Check::of(answers?.and_then(|answers| {
+        let answers = page::ask_if_any(self.driver, &script)?;
+        Ok(answers.map(|answers| {
+            Check::of(answers.and_then(|answers| {
                 // It is shown if any frame shows it.
                 let shown = answers.iter().find(|answer| answer.said == true).or(answers.first());
                 shown.map_or_else(unanswered, |answer| truth_of(&answer.said))
-            })))),
-        }
+            }))
+        }))
     }
 }
 

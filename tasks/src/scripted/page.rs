@@ -63,10 +63,30 @@ struct Said {
     foreign: usize,
 }
 
+/// Answers, or why there are none.
+type Told = Result<Vec<Answer>, String>;
+
 /// Asks the page, and then the frames that it cannot look into; why it does not answer otherwise. The page's own answer comes
 /// first.
-pub(super) fn ask(driver: &mut dyn Driver, script: &str) -> Result<Result<Vec<Answer>, String>, DriverError> {
-    let said = match told(driver.evaluate(script))? {
+pub(super) fn ask(driver: &mut dyn Driver, script: &str) -> Result<Told, DriverError> {
+    let said = told(driver.evaluate(script))?;
+    with_frames(driver, script, said)
+}
+
+/// The same where there is a page; nothing where the driver has none, as on a desktop.
+pub(super) fn ask_if_any(driver: &mut dyn Driver, script: &str) -> Result<Option<Told>, DriverError> {
+    match driver.evaluate(script) {
+        Err(DriverError::Unsupported { .. }) => Ok(None),
+        answer => with_frames(driver, script, told(answer)?).map(Some),
+    }
+}
+
+fn with_frames(
+    driver: &mut dyn Driver,
+    script: &str,
+    said: Result<String, String>,
+) -> Result<Told, DriverError> {
+    let said = match said {
         Ok(said) => said,
         Err(why) => return Ok(Err(why)),
     };

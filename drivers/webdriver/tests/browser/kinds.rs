@@ -122,7 +122,7 @@ fn a_date_is_what_was_said_or_refused() {
         ("time", "14:30", "14:30"),
         // As a person types it, part by part.
         ("time", "0805PM", "20:05"),
-        ("time", "1110 am", "11:10"),
+        ("time", "1110AM", "11:10"),
         ("datetime-local", "2026-03-05T14:30", "2026-03-05T14:30"),
         ("datetime-local", "2026-03-05 14:30", "2026-03-05T14:30"),
         ("text", "2026-03-05", "2026-03-05"),
@@ -140,6 +140,7 @@ fn a_date_is_what_was_said_or_refused() {
         ("type=date", "2026-02-31", "there is no 2026-02-31"),
         ("type=month", "03/2026", "takes YYYY-MM,"),
         ("type=time", "half past two", "takes HH:MM"),
+        ("type=time", "1110 am", "takes HH:MM"),
         ("type=date readonly", "2026-03-05", "takes no text"),
     ] {
         open(&mut driver, &field(attributes));
