@@ -19,9 +19,9 @@ use vigorl_policy::{
 use vigorl_runs::Run;
 use vigorl_tasks::Blind;
 
-use crate::evaluation::{Evaluation as _, Mode, play};
+use crate::evaluation::{Mode, play};
 use crate::folder::Folder;
-use crate::head::{Asked, Described, Head, Shard};
+use crate::head::{Asked, Head};
 use crate::line::{Key, Line};
 use crate::runner::{self, Player};
 use crate::sets::{GroundingSet, Known, SetChoice};
@@ -158,19 +158,10 @@ pub fn measure(
 ) -> Result<EvalSpeed, String> {
     let choice = SetChoice { folder: Some(folder.to_owned()), ..SetChoice::default() };
     let set = GroundingSet::open(Known::ScreenSpotV2, &choice)?;
-    let head = Head {
-        described: Described::of(&set),
-        asked: Asked { model: "slow".to_owned(), weights_sha256: None, endpoint: None, how: Value::Null },
-        modes: vec![Mode::SingleTurn],
-        n_draws: 1,
-        seed: 0,
-        commit: String::new(),
-        shard: Shard::WHOLE,
-        opened: Value::Null,
-    };
+    let asked = Asked { model: "slow".to_owned(), ..Asked::default() };
+    let head = Head::of(&set, asked, vec![Mode::SingleTurn]);
     let kept = Folder::open(record, &head).map_err(|error| error.to_string())?;
-    let turns: Vec<Key> =
-        (0..set.n_items()).map(|item| Key { item, mode: Mode::SingleTurn, draw: 0 }).collect();
+    let turns = head.turns();
     let seat = || {
         Ok(Seat {
             set: &set,

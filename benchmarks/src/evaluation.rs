@@ -137,7 +137,16 @@ pub struct Item {
     /// The screenshot that it is asked on, where that lies in a file.
     pub picture: Option<Pictured>,
     /// The question that it is one asking of, where each is asked several times with its options in another order.
-    pub circle: Option<String>,
+    pub circle: Option<Circle>,
+}
+
+/// A question that is asked once for each order of its options.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Circle {
+    /// Its id.
+    pub question: String,
+    /// How many orders there are.
+    pub n_orders: u64,
 }
 
 /// A question that is answered in words.

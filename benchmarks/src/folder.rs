@@ -71,6 +71,17 @@ pub enum FolderError {
     Busy(PathBuf),
 }
 
+impl FolderError {
+    /// Whether another command cures it; what a disk, or another program, does is no error of whoever typed this one.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::NoRecord(_) | Self::Content { .. } | Self::OtherRun { .. } | Self::NoHead(_) => true,
+            Self::File { what, source, .. } => *what == "read" && source.kind() == ErrorKind::NotFound,
+            Self::Busy(_) => false,
+        }
+    }
+}
+
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FolderError {
     let path = path.to_owned();
     move |source| FolderError::File { what, path, source }
@@ -268,10 +279,9 @@ mod tests {
             notes: Vec::new(),
             is_in_words: false,
         };
-        let how = serde_json::Value::Null;
         Head {
             described,
-            asked: Asked { model: "nano".to_owned(), weights_sha256: None, endpoint: None, how },
+            asked: Asked { model: "nano".to_owned(), ..Asked::default() },
             modes: vec![Mode::MultiTurn],
             n_draws: 1,
             seed: 0,

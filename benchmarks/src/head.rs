@@ -50,7 +50,7 @@ impl Described {
 }
 
 /// Who was asked, and how.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Asked {
     /// The name of the eyes.
     pub model: String,
@@ -129,6 +129,21 @@ pub struct Head {
 }
 
 impl Head {
+    /// Of an evaluation that is asked once in each mode, and as a whole.
+    pub fn of(evaluation: &dyn Evaluation, asked: Asked, modes: Vec<Mode>) -> Self {
+        let (commit, opened) = (String::new(), Value::Null);
+        Self {
+            described: Described::of(evaluation),
+            asked,
+            modes,
+            n_draws: 1,
+            seed: 0,
+            commit,
+            shard: Shard::WHOLE,
+            opened,
+        }
+    }
+
     /// Everything that is played in this part, item by item.
     pub fn turns(&self) -> Vec<Key> {
         let of_item = |item| self.columns().map(move |(mode, draw)| Key { item, mode, draw });

@@ -6,6 +6,7 @@
 mod answers;
 pub mod batch;
 mod behaviour;
+mod draw;
 pub mod engine;
 pub mod engine_result;
 pub mod eval_speed;
@@ -33,7 +34,7 @@ use std::path::PathBuf;
 
 pub use answers::{Answers, Fitted, fit};
 pub use behaviour::{BEHAVIOURS, Behaviour, Looks};
-pub use evaluation::{Evaluation, InWords, Item, Mode, Pictured, PlayError, Played, play};
+pub use evaluation::{Circle, Evaluation, InWords, Item, Mode, Pictured, PlayError, Played, play};
 pub use folder::{Folder, FolderError, LINES, Recorded, parse, written};
 pub use head::{Asked, Described, Head, Shard};
 pub use line::{Key, Line, Outcome, Said};

@@ -15,7 +15,7 @@ use vigorl_policy::{Finish, Grounding, Turn};
 use vigorl_tasks::picture::Region;
 
 use crate::answers::pointed;
-use crate::evaluation::{Item, Mode, Pictured, Played};
+use crate::evaluation::{Circle, Item, Mode, Pictured, Played};
 
 /// What an answer came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,7 +124,7 @@ pub struct Line {
     pub why: Option<String>,
     /// The question that this is one asking of, where each is asked with its options in several orders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub circle: Option<String>,
+    pub circle: Option<Circle>,
     /// The answer, of a question that is answered in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,

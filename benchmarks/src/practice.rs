@@ -132,7 +132,7 @@ mod tests {
 
     use super::*;
     use crate::evaluation::{Mode, Played};
-    use crate::head::{Asked, Described, Head, Shard};
+    use crate::head::{Asked, Head};
     use crate::line::Line;
     use crate::result::EvaluationResult;
 
@@ -182,17 +182,7 @@ mod tests {
             Line::of(played, Mode::MultiTurn, 0, idx, std::time::Duration::ZERO)
         };
         let lines: Vec<Line> = (0..).zip(&played).map(line).collect();
-        let (model, how) = (String::new(), serde_json::Value::Null);
-        let head = Head {
-            described: Described::of(&set()),
-            asked: Asked { model, weights_sha256: None, endpoint: None, how },
-            modes: vec![Mode::MultiTurn],
-            n_draws: 1,
-            seed: 0,
-            commit: String::new(),
-            shard: Shard::WHOLE,
-            opened: serde_json::Value::Null,
-        };
+        let head = Head::of(&set(), Asked::default(), vec![Mode::MultiTurn]);
         let all = EvaluationResult::of(&head, &lines, String::new());
         let result = &all.modes[0];
         assert_eq!((result.all.n_success, result.all.n, result.n_errors, all.n_played), (2, 3, 1, 4));

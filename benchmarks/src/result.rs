@@ -97,15 +97,19 @@ impl Average {
     }
 }
 
-/// Questions that were solved in every order of their options; nothing where none is asked in several.
+/// Questions that were solved in every order of their options, of those that were judged in every order; nothing where there
+/// is none.
 fn circular(judged: &[&Line]) -> Option<Rate> {
-    let mut circles: BTreeMap<&str, bool> = BTreeMap::new();
+    let mut circles: BTreeMap<&str, (u64, Vec<bool>)> = BTreeMap::new();
     for line in judged {
-        if let Some((circle, is_right)) = line.circle.as_deref().zip(line.is_right) {
-            *circles.entry(circle).or_insert(true) &= is_right;
+        if let Some((circle, is_right)) = line.circle.as_ref().zip(line.is_right) {
+            circles.entry(&circle.question).or_insert((circle.n_orders, Vec::new())).1.push(is_right);
         }
     }
-    (!circles.is_empty()).then(|| Rate::of(circles.into_values()))
+    circles.retain(|_, (n_orders, orders)| orders.len() as u64 == *n_orders);
+    let solved = circles.into_values().map(|(_, orders)| orders.into_iter().all(|is_right| is_right));
+    let solved: Vec<bool> = solved.collect();
+    (!solved.is_empty()).then(|| Rate::of(solved.into_iter()))
 }
 
 /// Success of a mode, all together and by group.

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use rand_chacha::rand_core::SeedableRng as _;
 use serde::Serialize;
 
+use crate::draw::below;
 use crate::line::Line;
 
 /// Resamples of a bootstrap.
@@ -56,11 +57,6 @@ impl Clustered {
         let at = |share: f64| shares[((RESAMPLES - 1) as f64 * share).round() as usize];
         Some(Self { n_clusters: clusters.len(), bootstrap95: (at(0.025), at(0.975)) })
     }
-}
-
-/// A number below `n`, each as likely to within 2^-32 of its share.
-fn below(random: &mut ChaCha8Rng, n: usize) -> usize {
-    ((u128::from(random.next_u64()) * n as u128) >> 64) as usize
 }
 
 /// Two runs on the same items.

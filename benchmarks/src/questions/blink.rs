@@ -4,10 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::{Question, QuestionChoice, Read, Shown, checked, vigorl_rows};
-use crate::sets::parquet_rows::{Source, rows};
+use super::{PictureRow, Question, QuestionChoice, Read, checked, parquet_rows, vigorl_rows};
 
 /// The subtasks, with the numbers of their validation parts.
 const SUBTASKS: [(&str, usize); 14] = [
@@ -116,28 +114,16 @@ struct Fields {
 
 fn of_file(subtask: &str, path: &Path) -> Result<Vec<Question>, String> {
     let mut questions = Vec::new();
-    for (number, row) in rows(&Source::File(path.to_owned()))?.into_iter().enumerate() {
-        let wrong = |why: String| format!("`{}`, row {number}: {why}", path.display());
-        let Some((at, _)) = row.picture else { return Err(wrong("it has no picture".to_owned())) };
-        let fields: Fields =
-            serde_json::from_value(Value::Object(row.columns)).map_err(|error| wrong(error.to_string()))?;
-        let letter = fields.answer.trim().trim_matches(['(', ')']);
-        let place = letter
-            .bytes()
-            .next()
-            .filter(|_| letter.len() == 1)
-            .map(|byte| usize::from(byte.wrapping_sub(b'A')));
-        let truth = place.and_then(|place| fields.choices.get(place)).cloned();
-        let truth = truth
-            .ok_or_else(|| wrong(format!("its answer `{}` is no letter of its choices", fields.answer)))?;
+    for PictureRow { at, shown, sizes, fields, .. } in parquet_rows::<Fields>(path)? {
+        let truth = at.lettered("answer", &fields.answer, &fields.choices)?;
         let options = checked(&fields.idx, &fields.choices, &truth)?;
         let mut values = vec![("subtask", subtask.to_owned())];
         if OF_VIGORL.contains(&subtask) {
             values.push(("part", VIGORL.to_owned()));
         }
         questions.push(Question {
-            sizes: row.sizes.map_err(&wrong)?,
-            shown: Shown::Embedded(at),
+            sizes,
+            shown,
             picture: fields.idx.clone(),
             text: fields.question,
             options,

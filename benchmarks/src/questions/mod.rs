@@ -2,7 +2,8 @@
 //!
 //! Invariants: the answer is one of the options, written out; it is judged by the rule of the reference, which also takes an
 //! answer that contains the right option, and beside it by equality; an order of the options depends on the item alone, so it
-//! is the same in every run; a question whose answer nobody may know (a hidden test part) is refused.
+//! is the same in every run; a question whose answer nobody may know (a hidden test part), or whose right answer has nothing
+//! in it to compare, is refused before anything is asked.
 //! Source: the specification's section 4 (harnesses of V*, BLINK and SAT, and ViGoRL's evaluation).
 
 mod blink;
@@ -14,19 +15,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use image::{Rgb, RgbImage, imageops};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::Driver;
+use vigorl_judges::scoring::text_match;
 use vigorl_policy::resize::{Filter, resize};
-use vigorl_tasks::sources::stable_hash;
 use vigorl_tasks::{Environment, Failure};
 
-use crate::evaluation::{Evaluation, InWords, Item, Pictured};
+use crate::draw::{below, first_of_shuffle, of_name};
+use crate::evaluation::{Circle, Evaluation, InWords, Item, Pictured};
 use crate::pictures::{self, Pictures};
-use crate::sets::parquet_rows::Embedded;
+use crate::sets::parquet_rows::{self, Embedded, Source};
 
 /// A set of questions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,7 +180,24 @@ impl QuestionSet {
         if let Some(twice) = read.questions.iter().find(|question| !ids.insert(&question.id)) {
             return Err(format!("two questions have the id `{}`", twice.id));
         }
-        let order = choice.options.unwrap_or(known.order());
+        if let Some(empty) = read.questions.iter().find(|question| text_match("", &question.truth).is_none())
+        {
+            return Err(format!(
+                "`{}`: its right answer `{}` has nothing in it to compare with",
+                empty.id, empty.truth
+            ));
+        }
+        let names_options = read.questions.iter().any(|question| question.options.is_empty());
+        let order = match choice.options {
+            Some(order @ (OptionOrder::Shuffled | OptionOrder::Circular)) if names_options => {
+                let name = if order == OptionOrder::Shuffled { "shuffled" } else { "circular" };
+                return Err(format!(
+                    "--options {name}: the text of these questions names the options itself; leave --options out"
+                ));
+            }
+            _ if names_options => OptionOrder::AsGiven,
+            typed => typed.unwrap_or(known.order()),
+        };
         let askings = askings(&read.questions, order, choice.limit);
         Ok(Self { known, choice: choice.clone(), order, read, askings, pictures: Pictures::default() })
     }
@@ -224,35 +242,29 @@ impl QuestionSet {
 
 /// Which questions are asked how often, in the order of the set.
 fn askings(questions: &[Question], order: OptionOrder, limit: Option<u64>) -> Vec<Asking> {
-    let rank =
-        |question: &Question| ChaCha8Rng::seed_from_u64(stable_hash(question.id.as_bytes())).next_u64();
-    let mut by_rank: Vec<usize> = (0..questions.len()).collect();
-    by_rank.sort_by_key(|idx| rank(&questions[*idx]));
-    by_rank.truncate(limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)));
-    by_rank.sort_unstable();
+    let asked = first_of_shuffle((0..questions.len()).collect(), limit, |idx| &questions[*idx].id);
     let asking = |question: usize| {
         let n = questions[question].options.len();
         let given: Vec<usize> = (0..n).collect();
-        let turned = |turn: usize| given.iter().map(|at| (at + turn) % n.max(1)).collect();
+        let turned = |turn: usize| given.iter().map(|at| (at + turn) % n).collect();
         match order {
             OptionOrder::AsGiven => vec![Asking { question, turn: None, options: given }],
             OptionOrder::Shuffled => {
                 vec![Asking { question, turn: None, options: shuffled(given, &questions[question].id) }]
             }
-            OptionOrder::Circular => (0..n.max(1))
-                .map(|turn| Asking { question, turn: Some(turn), options: turned(turn) })
-                .collect(),
+            OptionOrder::Circular => {
+                (0..n).map(|turn| Asking { question, turn: Some(turn), options: turned(turn) }).collect()
+            }
         }
     };
-    by_rank.into_iter().flat_map(asking).collect()
+    asked.into_iter().flat_map(asking).collect()
 }
 
 /// Fisher and Yates, by the item's name.
 fn shuffled(mut options: Vec<usize>, id: &str) -> Vec<usize> {
-    let mut random = ChaCha8Rng::seed_from_u64(stable_hash(format!("options of {id}").as_bytes()));
+    let mut random = of_name(&format!("options of {id}"));
     for last in (1..options.len()).rev() {
-        let at = ((u128::from(random.next_u64()) * (last as u128 + 1)) >> 64) as usize;
-        options.swap(at, last);
+        options.swap(below(&mut random, last + 1), last);
     }
     options
 }
@@ -352,7 +364,7 @@ impl Evaluation for QuestionSet {
             targets: Vec::new(),
             is_absent: false,
             picture: Some(Pictured { name: question.picture.clone(), size: [size.0, size.1] }),
-            circle: asking.turn.map(|_| question.id.clone()),
+            circle: asking.turn.map(|_| Circle { question: question.id.clone(), n_orders: n_options as u64 }),
         })
     }
 
@@ -402,6 +414,74 @@ impl Evaluation for QuestionSet {
             ));
         }
         notes
+    }
+}
+
+/// A place in a file, for errors.
+#[derive(Debug, Clone)]
+struct At {
+    path: PathBuf,
+    /// Such as `line 3`.
+    place: String,
+}
+
+impl At {
+    fn wrong(&self, why: impl std::fmt::Display) -> String {
+        format!("`{}`, {}: {why}", self.path.display(), self.place)
+    }
+
+    /// The option that a letter names, as `B` or `(B)`.
+    fn lettered(&self, what: &str, letter: &str, options: &[String]) -> Result<String, String> {
+        let place = match letter.trim().trim_matches(['(', ')']).as_bytes() {
+            [letter] => Some(usize::from(letter.wrapping_sub(b'A'))),
+            _ => None,
+        };
+        let option = place.and_then(|place| options.get(place)).cloned();
+        option.ok_or_else(|| self.wrong(format!("its {what} `{letter}` is no letter of its options")))
+    }
+}
+
+/// The lines of a file, each a JSON object; empty ones are left out.
+fn json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<(At, T)>, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(number, line)| {
+            let at = At { path: path.to_owned(), place: format!("line {number}") };
+            let row = serde_json::from_str(line).map_err(|error| at.wrong(error))?;
+            Ok((at, row))
+        })
+        .collect()
+}
+
+/// A row of a parquet file whose pictures could be read.
+struct PictureRow<T> {
+    at: At,
+    number: usize,
+    shown: Shown,
+    sizes: Vec<(u32, u32)>,
+    fields: T,
+}
+
+fn parquet_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<PictureRow<T>>, String> {
+    let rows = parquet_rows::rows(&Source::File(path.to_owned()))?.into_iter().enumerate();
+    rows.map(|(number, row)| {
+        let at = At { path: path.to_owned(), place: format!("row {number}") };
+        let (embedded, _) = row.picture.ok_or_else(|| at.wrong("it has no picture"))?;
+        let fields = serde_json::from_value(Value::Object(row.columns)).map_err(|error| at.wrong(error))?;
+        let sizes = row.sizes.map_err(|why| at.wrong(why))?;
+        Ok(PictureRow { at, number, shown: Shown::Embedded(embedded), sizes, fields })
+    })
+    .collect()
+}
+
+/// A name that is a text or a number.
+fn name_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(name) => Some(name.clone()),
+        Value::Number(name) => Some(name.to_string()),
+        _ => None,
     }
 }
 

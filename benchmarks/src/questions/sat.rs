@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::{Question, QuestionChoice, Read, Shown, checked, vigorl_rows};
-use crate::sets::parquet_rows::{Source, rows};
+use super::{PictureRow, Question, QuestionChoice, Read, checked, parquet_rows, vigorl_rows};
+use crate::sets::parquet_rows::stem;
 
 const MAX_SIDE_PX: u32 = 1260;
 /// Questions of each part, as far as they are published: `val` is what ViGoRL calls SAT-2, `test` has real pictures.
@@ -64,22 +63,17 @@ pub(super) fn read(folder: &Path, choice: &QuestionChoice) -> Result<Read, Strin
 }
 
 fn of_file(path: &Path) -> Result<Vec<Question>, String> {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let mut questions = Vec::new();
-    for (number, row) in rows(&Source::File(path.to_owned()))?.into_iter().enumerate() {
-        let wrong = |why: String| format!("`{}`, row {number}: {why}", path.display());
-        let Some((at, _)) = row.picture else { return Err(wrong("it has no picture".to_owned())) };
-        let fields: Fields =
-            serde_json::from_value(Value::Object(row.columns)).map_err(|error| wrong(error.to_string()))?;
-        let id = format!("{stem}/{number}");
+    for PictureRow { number, shown, sizes, fields, .. } in parquet_rows::<Fields>(path)? {
+        let id = format!("{}/{number}", stem(path));
         let plain =
             |text: &String| text.replace(LEFT_OUT, "").split_whitespace().collect::<Vec<_>>().join(" ");
         let options: Vec<String> = fields.answers.iter().map(plain).collect();
         let truth = plain(&fields.correct_answer);
         let options = checked(&id, &options, &truth)?;
         questions.push(Question {
-            sizes: row.sizes.map_err(&wrong)?,
-            shown: Shown::Embedded(at),
+            sizes,
+            shown,
             picture: id.clone(),
             text: fields.question,
             options,

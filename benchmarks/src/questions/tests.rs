@@ -18,7 +18,7 @@ use vigorl_policy::{Preset, Sampling, ScriptedPolicy, ground};
 use super::vstar::lettered;
 use super::{KnownQuestions, OptionOrder, QuestionChoice, QuestionSet, fitted, joined};
 use crate::evaluation::{Evaluation as _, Mode};
-use crate::head::{Asked, Described, Head, Shard};
+use crate::head::{Asked, Head};
 use crate::line::{Line, Outcome};
 use crate::result::EvaluationResult;
 
@@ -152,20 +152,28 @@ fn a_circle_has_every_option_in_front_once_and_counts_if_all_are_right() {
     assert_eq!(lenient.by["by_category"]["direct_attributes"].n, 5);
     let table = EvaluationResult::of(&head(&set), &lines, String::new()).table();
     assert!(table.contains("right in every order of the options: 33.3 %"), "{table}");
+    // Without the last asking of the last question, only the two others were judged in every order.
+    let part = &EvaluationResult::of(&head(&set), &lines[..6], String::new()).modes;
+    assert_eq!(circular(&part[0]), Some((1, 2)), "half a circle is none");
+    assert_eq!(EvaluationResult::of(&head(&set), &lines[..2], String::new()).modes[0].circular, None);
+}
+
+#[test]
+fn a_right_answer_with_nothing_to_compare_is_refused_before_anything_is_asked() {
+    for (truth, is_refused) in [("", true), (" ", true), ("\u{3000}", true), ("Red", false), ("3", false)] {
+        let folder = vstar();
+        let fields = json!({ "question": "Which?", "options": [truth, "It is blue."] });
+        write(folder.path(), "direct_attributes/sa_1.json", fields.to_string().as_bytes());
+        let opened = open(KnownQuestions::VStar, folder.path(), None);
+        assert_eq!(opened.is_err(), is_refused, "{truth:?}");
+        if let Err(error) = opened {
+            assert!(error.contains("`direct_attributes/sa_1`") && error.contains("nothing in it"), "{error}");
+        }
+    }
 }
 
 fn head(set: &QuestionSet) -> Head {
-    let asked = Asked { model: String::new(), weights_sha256: None, endpoint: None, how: json!(null) };
-    Head {
-        described: Described::of(set),
-        asked,
-        modes: vec![Mode::SingleTurn],
-        n_draws: 1,
-        seed: 0,
-        commit: String::new(),
-        shard: Shard::WHOLE,
-        opened: json!(null),
-    }
+    Head::of(set, Asked::default(), vec![Mode::SingleTurn])
 }
 
 /// Asks every question of a policy that answers so.
@@ -246,6 +254,14 @@ fn rows_of_vigorl_are_asked_as_they_are() {
     let words = ("Which is closer? Choose between: the chair, the table".to_owned(), "the chair".to_owned());
     assert_eq!(asked(&set), [words]);
     assert_eq!(set.item(0).unwrap().chance, None, "nobody says how many options there are");
+    assert_eq!(set.to_json()["options"], "as-given");
+    for (order, name) in [(OptionOrder::Shuffled, "shuffled"), (OptionOrder::Circular, "circular")] {
+        let error = open(KnownQuestions::Sat2, folder.path(), Some(order)).unwrap_err();
+        assert!(
+            error.contains(&format!("--options {name}")) && error.contains("leave --options out"),
+            "{error}"
+        );
+    }
     write(folder.path(), "sat2_test.jsonl", format!("{row}\n{{\"image\": 5}}").as_bytes());
     let error = open(KnownQuestions::Sat2, folder.path(), None).unwrap_err();
     assert!(error.contains("line 2"), "{error}");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Question, QuestionChoice, Read, Shown, checked, size_of, vigorl_rows};
+use super::{Question, QuestionChoice, Read, Shown, checked, json_lines, name_of, size_of, vigorl_rows};
 
 /// Its two categories, which are the names of folders.
 const CATEGORIES: [&str; 2] = ["direct_attributes", "relative_position"];
@@ -105,35 +105,20 @@ struct Row {
 }
 
 fn of_list(folder: &Path) -> Result<Vec<Question>, String> {
-    let path = folder.join(LIST);
-    let text =
-        fs::read_to_string(&path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
     let mut questions = Vec::new();
-    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-        let wrong = |why: String| format!("`{}`, line {number}: {why}", path.display());
-        let row: Row = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
+    for (at, row) in json_lines::<Row>(&folder.join(LIST))? {
         if !CATEGORIES.contains(&&*row.category) {
-            return Err(wrong(format!(
+            return Err(at.wrong(format!(
                 "its category is `{}`, which is none of: {}",
                 row.category,
                 CATEGORIES.join(", ")
             )));
         }
         let (text, options) =
-            lettered(&row.text).ok_or_else(|| wrong("its text has no options (A), (B), …".to_owned()))?;
-        let letter = row.label.trim().trim_matches(['(', ')']);
-        let at = letter
-            .bytes()
-            .next()
-            .filter(|_| letter.len() == 1)
-            .map(|byte| usize::from(byte.wrapping_sub(b'A')));
-        let truth = at.and_then(|at| options.get(at)).cloned();
-        let truth =
-            truth.ok_or_else(|| wrong(format!("its label `{}` is no letter of its options", row.label)))?;
-        let id = match &row.question_id {
-            Value::String(id) => id.clone(),
-            other => other.to_string(),
-        };
+            lettered(&row.text).ok_or_else(|| at.wrong("its text has no options (A), (B), …"))?;
+        let truth = at.lettered("label", &row.label, &options)?;
+        let id = name_of(&row.question_id)
+            .ok_or_else(|| at.wrong(format!("its question_id `{}` is no name", row.question_id)))?;
         let options = checked(&id, &options, &truth)?;
         let picture = folder.join(&row.image);
         questions.push(Question {

@@ -6,34 +6,25 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+use vigorl_judges::scoring::{Cell, Correctness};
 
 use crate::line::Line;
 
-/// Right answers and all, of icons and of texts.
-#[derive(Default)]
-struct Cell([[u64; 2]; 2]);
-
-impl Cell {
-    fn add(&mut self, line: &Line) {
-        if let Some(is_right) = line.is_right {
-            let [n_right, n] = &mut self.0[usize::from(line.value("type") == Some("text"))];
-            (*n_right, *n) = (*n_right + u64::from(is_right), *n + 1);
-        }
+/// Counts a line, if it was judged.
+fn add(cell: &mut Cell, line: &Line) {
+    let of = if line.value("type") == Some("text") { &mut cell.text } else { &mut cell.icon };
+    if let Some(is_right) = line.is_right {
+        of.add(Correctness::of(is_right));
     }
+}
 
-    fn json(&self) -> Value {
-        let share = |[n_right, n]: [u64; 2]| (n > 0).then(|| n_right as f64 / n as f64);
-        let [icon, text] = self.0;
-        let all = [icon[0] + text[0], icon[1] + text[1]];
-        let mut cell = Map::new();
-        for (name, counts) in [("icon", icon), ("text", text), ("avg", all)] {
-            if let Some(share) = share(counts) {
-                cell.insert(name.to_owned(), json!(share));
-            }
-        }
-        Value::Object(cell)
-    }
+/// The shares of a cell, each where there is one.
+fn shares(cell: Cell) -> Value {
+    let shares = [("icon", cell.icon), ("text", cell.text), ("avg", cell.all())];
+    let known =
+        shares.into_iter().filter_map(|(name, tally)| Some((name.to_owned(), json!(tally.accuracy()?))));
+    Value::Object(known.collect())
 }
 
 /// A cell for each value of a group.
@@ -41,16 +32,16 @@ fn by(group: &str, lines: &[&Line]) -> Value {
     let mut cells: BTreeMap<&str, Cell> = BTreeMap::new();
     for line in lines {
         if let Some(value) = line.value(group) {
-            cells.entry(value).or_default().add(line);
+            add(cells.entry(value).or_default(), line);
         }
     }
-    cells.iter().map(|(value, cell)| ((*value).to_owned(), cell.json())).collect()
+    cells.iter().map(|(value, cell)| ((*value).to_owned(), shares(*cell))).collect()
 }
 
 fn overall(lines: &[&Line]) -> Value {
     let mut all = Cell::default();
-    lines.iter().for_each(|line| all.add(line));
-    all.json()
+    lines.iter().for_each(|line| add(&mut all, line));
+    shares(all)
 }
 
 fn entry(model: &str, results: &Value) -> Value {

@@ -24,13 +24,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use image::RgbImage;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::Driver;
-use vigorl_tasks::sources::stable_hash;
 use vigorl_tasks::{Environment, Failure};
 
 pub use boxes::BoxFormat;
@@ -41,6 +38,7 @@ use item::{Picture, Place, SetItem, Skipped, named};
 use screenspot::Version;
 use shown::Shown;
 
+use crate::draw::first_of_shuffle;
 use crate::evaluation::{Evaluation, Item, Pictured};
 use crate::line::Line;
 use crate::pictures::{self, Pictures};
@@ -193,9 +191,7 @@ impl GroundingSet {
             }
         };
         let n_readable = read.items.len();
-        if let Some(limit) = choice.limit {
-            read.items = first_of_shuffle(read.items, limit);
-        }
+        read.items = first_of_shuffle(read.items, choice.limit, |item| &item.id);
         Ok(Self { set, choice: choice.clone(), read, n_readable, pictures: Pictures::default() })
     }
 
@@ -218,17 +214,6 @@ impl GroundingSet {
         }
         Ok(pixels)
     }
-}
-
-/// The first `limit` items of a shuffle that depends on their ids alone, in the order of the set.
-fn first_of_shuffle(items: Vec<SetItem>, limit: u64) -> Vec<SetItem> {
-    let rank = |item: &SetItem| ChaCha8Rng::seed_from_u64(stable_hash(item.id.as_bytes())).next_u64();
-    let mut order: Vec<(u64, usize)> =
-        items.iter().enumerate().map(|(idx, item)| (rank(item), idx)).collect();
-    order.sort_unstable();
-    order.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let kept: std::collections::BTreeSet<usize> = order.into_iter().map(|(_, idx)| idx).collect();
-    items.into_iter().enumerate().filter(|(idx, _)| kept.contains(idx)).map(|(_, item)| item).collect()
 }
 
 impl Evaluation for GroundingSet {

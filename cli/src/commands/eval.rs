@@ -13,8 +13,8 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 use vigorl_agent::ConfidenceMap;
 use vigorl_benchmarks::{
-    Asked, Described, Evaluation, EvaluationResult, Folder, Head, Key, LINES, Line, Mode, Shard, fit, runner,
-    written,
+    Asked, Evaluation, EvaluationResult, Folder, FolderError, Head, Key, LINES, Line, Mode, Shard, fit,
+    runner, written,
 };
 use vigorl_files::write_whole;
 use vigorl_geometry::DevicePixelRatio;
@@ -66,7 +66,7 @@ fn eval(args: &EvalArgs, settings: &Settings, form: Form) -> anyhow::Result<Endi
     }
     let head = head(args, settings, evaluation, &eyes, &modes)?;
     let folder = match &args.out {
-        Some(path) => Folder::open(path, &head).map_err(|error| usage(error.to_string()))?,
+        Some(path) => Folder::open(path, &head).map_err(in_class)?,
         None => Folder::in_memory(),
     };
     let begin_run = |version| {
@@ -74,11 +74,10 @@ fn eval(args: &EvalArgs, settings: &Settings, form: Form) -> anyhow::Result<Endi
         let record = record::of_run(&task, input, eyes.record()?, settings, version);
         record::begin(settings, &format!("eval-{}", args.name()), &record, &[], &eyes)
     };
-    let is_held = !args.measures_eyes() || settings.is_typed("min_confidence");
     let room = Room {
         evaluation,
         settings,
-        min_confidence: if is_held { settings.min_confidence } else { 0.0 },
+        min_confidence: args.min_confidence(settings).unwrap_or(0.0),
         cancel: &cancel,
         modes,
         begin_run: args.record.then_some(&begin_run),
@@ -100,6 +99,11 @@ fn eval(args: &EvalArgs, settings: &Settings, form: Form) -> anyhow::Result<Endi
         terminal::note(&fitted);
     }
     Ok(if cancel.is_set() { Ending::Interrupted } else { Ending::Done })
+}
+
+/// What is wrong with a record: of whoever typed the command, or of the machine.
+pub(super) fn in_class(error: FolderError) -> anyhow::Error {
+    if error.is_usage() { usage(error.to_string()) } else { error.into() }
 }
 
 /// Plays what has no line yet.
@@ -243,16 +247,14 @@ fn head(
     });
     let how = json!({
         "eyes": args.eyes(),
-        "min_confidence": (!args.measures_eyes() || settings.is_typed("min_confidence"))
-            .then_some(settings.min_confidence),
+        "min_confidence": args.min_confidence(settings),
         "presets": modes.iter().map(preset).collect::<serde_json::Map<_, _>>(),
         "sampling": sampling,
         "dtype": policy.map(|_| settings.dtype.name()),
     });
+    let asked = Asked { model: model.name, weights_sha256: model.sha256, endpoint: model.endpoint, how };
+    let modes = modes.iter().map(|(mode, _)| *mode).collect();
     Ok(Head {
-        described: Described::of(evaluation),
-        asked: Asked { model: model.name, weights_sha256: model.sha256, endpoint: model.endpoint, how },
-        modes: modes.iter().map(|(mode, _)| *mode).collect(),
         n_draws: args.seeds.unwrap_or(1),
         seed: settings.seed,
         commit: record::COMMIT.to_owned(),
@@ -263,6 +265,7 @@ fn head(
             "questions": args.question_choice(),
             "folders": args.folders,
         }),
+        ..Head::of(evaluation, asked, modes)
     })
 }
 

@@ -217,11 +217,8 @@ pub(super) fn located(
     purpose: Purpose,
 ) -> Result<Result<Rect<Screen>, Absence>, DriverError> {
     let function = if purpose == Purpose::Look { "locate" } else { "aimAt" };
-    let answers = match page::ask(driver, &wanted.question(function)) {
-        Err(DriverError::Unsupported { .. }) => {
-            return Ok(Err(Absence::lasting("there is no page that could be asked for an element")));
-        }
-        answers => answers?,
+    let Some(answers) = page::ask_if_any(driver, &wanted.question(function))? else {
+        return Ok(Err(Absence::lasting("there is no page that could be asked for an element")));
     };
     let decided = match answers.map(|answers| wanted.decide(answers)) {
         Ok(Ok(Some(answer))) => answer,
@@ -309,5 +306,53 @@ impl ElementClause {
             let told = answers.iter().find(has_it).or(answers.first());
             truth_of(told.map_or(&serde_json::Value::Null, |answer| &answer.said["holds"]))
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use vigorl_geometry::DevicePixelRatio;
+    use vigorl_interface::{Action, PageState, Settled};
+
+    use super::*;
+
+    /// A screen without a page, such as a desktop.
+    struct Pageless;
+
+    impl Driver for Pageless {
+        fn screenshot(&mut self) -> Result<Screenshot, DriverError> {
+            Ok(screenshot())
+        }
+
+        fn act(&mut self, _action: &Action) -> Result<(), DriverError> {
+            Ok(())
+        }
+
+        fn settle(&mut self, _cap: Duration) -> Result<Settled, DriverError> {
+            Ok(Settled::Quiet { after: Duration::ZERO })
+        }
+
+        fn page_state(&mut self) -> Result<PageState, DriverError> {
+            Ok(PageState::default())
+        }
+    }
+
+    fn screenshot() -> Screenshot {
+        let (pixels, device_pixel_ratio) = (image::RgbImage::new(20, 20).into(), DevicePixelRatio::ONE);
+        Screenshot { pixels, device_pixel_ratio }
+    }
+
+    #[test]
+    fn where_there_is_no_page_nobody_waits_for_an_element() {
+        for place in [Place::Selector("#a".to_owned()), Place::Named { name: "a".to_owned(), role: None }] {
+            for purpose in [Purpose::Look, Purpose::Point, Purpose::Act] {
+                let wanted = Wanted::of(&place, purpose).unwrap();
+                let absence = located(&mut Pageless, &screenshot(), &wanted, purpose).unwrap().unwrap_err();
+                assert_eq!(absence.cure, Cure::Nothing, "{absence:?}");
+                assert!(absence.reason.contains("no page"), "{absence:?}");
+            }
+        }
     }
 }

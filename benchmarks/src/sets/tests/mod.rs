@@ -25,7 +25,7 @@ use vigorl_tasks::Blind;
 
 use super::{GroundingSet, Known, SetChoice};
 use crate::evaluation::{Evaluation, Mode, play};
-use crate::head::{Asked, Described, Head, Shard};
+use crate::head::{Asked, Head};
 use crate::line::Line;
 
 /// Every picture of these sets.
@@ -142,16 +142,8 @@ fn write_parquet(path: &Path, boxes: &[[f64; 4]]) {
 
 /// The head of a record of a set.
 fn head(set: &GroundingSet) -> Head {
-    Head {
-        described: Described::of(set),
-        asked: Asked { model: "scripted".to_owned(), weights_sha256: None, endpoint: None, how: Value::Null },
-        modes: vec![Mode::MultiTurn],
-        n_draws: 1,
-        seed: 0,
-        commit: String::new(),
-        shard: Shard::WHOLE,
-        opened: Value::Null,
-    }
+    let asked = Asked { model: "scripted".to_owned(), ..Asked::default() };
+    Head::of(set, asked, vec![Mode::MultiTurn])
 }
 
 /// What a policy says that answers with these words.

@@ -165,9 +165,10 @@ impl EvalArgs {
         }
     }
 
-    /// Whether the eyes are measured, and not what they are held to.
-    pub(super) fn measures_eyes(&self) -> bool {
-        self.is_practice() || self.name() == "miniwob" || self.is_set()
+    /// What an answer must be worth to be acted on; nothing where the eyes are measured, and not what they are held to.
+    pub(super) fn min_confidence(&self, settings: &Settings) -> Option<f64> {
+        let measures_eyes = self.is_practice() || self.name() == "miniwob" || self.is_set();
+        (!measures_eyes || settings.is_typed("min_confidence")).then_some(settings.min_confidence)
     }
 
     /// The policy alone where it is what is measured.

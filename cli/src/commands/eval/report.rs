@@ -21,6 +21,7 @@ use vigorl_files::write_whole;
 use vigorl_report::{EvaluationPage, Shot, ShotTurn, Table, render_evaluation};
 use vigorl_tasks::practice::{PageSpec, Split};
 
+use super::in_class;
 use crate::args::{EvalReportArgs, EvalRescoreArgs};
 use crate::commands::{Form, pretty};
 use crate::exit::{Ending, usage};
@@ -116,7 +117,7 @@ pub(super) fn read(folders: &[PathBuf]) -> anyhow::Result<Vec<Merged>> {
             Recorded::read(folder).map(|recorded| (folder.to_owned(), recorded))
         })
         .collect();
-    let records = records.map_err(|error| usage(error.to_string()))?;
+    let records = records.map_err(in_class)?;
     merge(records).map_err(usage)
 }
 
