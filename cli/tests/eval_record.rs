@@ -7,13 +7,21 @@
     reason = "a test that cannot prepare its world fails; nothing tells when a line was written"
 )]
 
+#[path = "../../grounding/endpoint/tests/endpoint/server.rs"]
+#[expect(dead_code, reason = "the tests of the client itself need more of it")]
+mod server;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use server::{End, Reply, Server, Ways};
 
 /// Items of the set in the program.
 const N_ITEMS: usize = 20;
@@ -161,4 +169,78 @@ fn every_draw_is_a_column_and_their_spread_is_told() {
     assert_eq!((&draws["n_draws"], &draws["n_items"]), (&3.into(), &4.into()), "{draws:#}");
     assert!(draws["all_of_k"].as_f64() <= draws["any_of_k"].as_f64(), "{draws:#}");
     assert_eq!(lines(&out).len(), 12);
+}
+
+/// One reply for each question in earnest, and then always the last one; every whole answer is counted.
+fn server(replies: Vec<Option<Reply>>, n_whole: &Arc<AtomicUsize>) -> Server {
+    let (n_asked, n_whole) = (AtomicUsize::new(0), Arc::clone(n_whole));
+    let ways = Ways::all();
+    Server::with(ways.clone(), move |seen| {
+        let asked = n_asked.fetch_add(1, Ordering::SeqCst);
+        match &replies[asked.min(replies.len() - 1)] {
+            Some(failure) => failure.clone(),
+            None => {
+                n_whole.fetch_add(1, Ordering::SeqCst);
+                server::answer(
+                    &ways,
+                    seen,
+                    "<think> It is there (40, 50). </think>\n<answer> (40, 50) </answer>",
+                )
+            }
+        }
+    })
+}
+
+#[test]
+fn a_server_that_fails_in_the_middle_leaves_a_record_that_goes_on_and_judges_nothing_twice() {
+    let raw = |body: &str, announced: usize| {
+        let (status, headers, body) =
+            (200, "Content-Type: application/json\r\n".to_owned(), body.as_bytes().to_vec());
+        Some(Reply::Raw { status, headers, body, announced })
+    };
+    let cut = || {
+        let half = serde_json::json!({ "choices": [{ "delta": { "content": "<answer> (40, 5" } }] });
+        Some(Reply::Stream(vec![half], End::Silently))
+    };
+    let n_whole = Arc::new(AtomicUsize::new(0));
+    // What passes is tried again in the middle of the run; then comes what does not.
+    let ends: [(Vec<Option<Reply>>, &str); 3] = [
+        (
+            vec![None, Some(Reply::error(429, "busy")), None, cut(), None, raw("<html>", 6)],
+            "speak OpenAI's API",
+        ),
+        (
+            vec![None, Some(Reply::error(500, "oops")), None, Some(Reply::error(401, "who are you?"))],
+            "OPENAI_API_KEY",
+        ),
+        (
+            vec![None, raw("{\"choices\": [", 99), None, None, raw("{\"choices\": 3}", 14)],
+            "no chat completion",
+        ),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let mut before: Vec<Value> = Vec::new();
+    let run = |server: &Server| {
+        let mut command = eval(&out, &["--base-url", &server.url(), "--min-confidence", "0"]);
+        command.env("XDG_CONFIG_HOME", folder.path()).output().unwrap()
+    };
+    for (replies, why) in ends {
+        let n_here = replies.iter().filter(|reply| reply.is_none()).count();
+        let output = run(&server(replies, &n_whole));
+        let (_, stderr) = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains(why) && stderr.contains("the same command goes on with it"), "{stderr}");
+        let after = lines(&out);
+        assert_eq!(after[..before.len()], before, "what was judged stays as it is");
+        assert_eq!(after.len(), before.len() + n_here, "nothing is judged on half an answer: {stderr}");
+        before = after;
+    }
+    let output = run(&server(vec![None], &n_whole));
+    let (stdout, stderr) = said(&output);
+    assert!(output.status.success(), "{stdout}{stderr}");
+    let all = lines(&out);
+    assert_eq!((all.len(), ids(&all).len()), (N_ITEMS, N_ITEMS));
+    assert_eq!(n_whole.load(Ordering::SeqCst), N_ITEMS, "each item was answered once");
+    assert!(all.iter().all(|line| line["point"] == serde_json::json!([40.0, 50.0])), "{all:?}");
 }
