@@ -200,14 +200,15 @@ fn veto(
     at: Point<Screen>,
     outcome: &mut StepOutcome,
 ) -> Result<Option<String>, StepError> {
-    if let Some(reason) = veto_of_page(env, search, at, outcome)? {
-        return Ok(Some(reason));
+    let mut reason = veto_of_page(env, search, at, outcome)?;
+    if reason.is_none() {
+        let clock = Instant::now();
+        let words = &search.target.description;
+        reason = agent.senses.contradicts(search.screenshot, words, at)?;
+        outcome.times.verify += clock.elapsed();
     }
-    let clock = Instant::now();
-    let words = &search.target.description;
-    let read = agent.senses.contradicts(search.screenshot, words, at)?;
-    outcome.times.verify += clock.elapsed();
-    Ok(read.map(|reason| format!("vetoed: {reason}")))
+    outcome.is_vetoed = reason.is_some();
+    Ok(reason.map(|reason| format!("vetoed: {reason}")))
 }
 
 /// Asks the page what is at the point, and whether that contradicts the instruction.
@@ -232,9 +233,9 @@ fn veto_of_page(
         let here = called(&element.role, &element.name);
         if let Some(meant) = &element.meant {
             let meant = called(&meant.role, &meant.name);
-            return Some(format!("vetoed: the point is on {here}, but the instruction names {meant}"));
+            return Some(format!("the point is on {here}, but the instruction names {meant}"));
         }
-        element.idle.as_ref().map(|idle| format!("vetoed: the point is on {here}, which {idle}"))
+        element.idle.as_ref().map(|idle| format!("the point is on {here}, which {idle}"))
     });
     outcome.element = element;
     Ok(reason)
@@ -257,6 +258,7 @@ fn ask(
         true => PlaceEyes.find(&question, &mut follow)?,
         false => agent.eyes.find(&question, &mut follow)?.held_to(agent.min_confidence),
     };
+    outcome.is_vetoed = false;
     outcome.times.record += follow.recording;
     if let Some(failure) = follow.failure {
         return Err(failure.into());

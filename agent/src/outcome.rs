@@ -47,6 +47,8 @@ pub struct StepOutcome {
     pub place: Option<Rect<Screen>>,
     /// What the page says is at the point, if it was asked.
     pub element: Option<ElementAt>,
+    /// Whether what was answered last was contradicted, by the page or by what is written there.
+    pub is_vetoed: bool,
     /// Why nobody is sure of a target's place; somebody was asked then.
     pub doubt: Option<String>,
     /// What was executed.
@@ -90,6 +92,7 @@ impl StepOutcome {
             sightings: Vec::new(),
             place: None,
             element: None,
+            is_vetoed: false,
             doubt: None,
             action: None,
             effect: Effect::Refused,
@@ -133,6 +136,12 @@ impl StepOutcome {
     pub(crate) fn shown(&self) -> Observation {
         let screenshot = self.after.clone().or_else(|| self.before.clone());
         Observation { screenshot, page: self.page.clone(), tabs: self.tabs.clone() }
+    }
+
+    /// In one word what the eyes found last, or that they were contradicted; nothing where nothing had to be found.
+    pub fn finding(&self) -> Option<&'static str> {
+        let found = self.sightings.last().map(|sighting| sighting.finding.name());
+        if self.is_vetoed { Some("vetoed") } else { found }
     }
 
     /// The point that was answered first.

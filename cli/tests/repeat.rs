@@ -126,7 +126,7 @@ fn what_is_clicked_but_not_judged_is_done_or_not() {
     assert_eq!(output.status.code(), Some(3), "{}", words(&output));
     let output = vigorl(folder.path(), &[&args(&rests)[..], &["--repeat", "1"]].concat()).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", words(&output));
-    assert!(words(&output).contains("not done: nothing changed on the screen"), "{}", words(&output));
+    assert!(words(&output).contains("not done: step 1 changed nothing on the screen"), "{}", words(&output));
     let args = [&args(&reacts)[..], &["--junit", "junit.xml"]].concat();
     let output = vigorl(folder.path(), &args).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", words(&output));

@@ -194,3 +194,35 @@ fn what_was_learned_from_reward_is_asked_first() {
         assert_eq!(output.status.code(), Some(code), "{name}: {said}");
     }
 }
+
+#[test]
+fn a_click_that_nobody_judges_says_what_it_did_and_ends_as_scripts_expect() {
+    let circle = "data:text/html,<svg width=190 height=150><circle cx=90 cy=70 r=20 fill=red";
+    let flickers = "<div id=d style='position:fixed;left:0;bottom:0;width:9px;height:9px'></div><script>\
+                    setInterval(() => d.style.background = d.style.background == 'gray' ? 'silver' : 'gray', 20)</script>";
+    for (page, code, effect, why) in [
+        (format!("{circle} onclick=this.setAttribute('r',30)>"), 0, "confirmed", None),
+        (format!("{circle}>"), 3, "suspected_noop", Some("suspected_noop")),
+        (format!("{circle}></svg>{flickers}"), 3, "unverifiable", Some("unverifiable")),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let output = vigorl(
+            folder.path(),
+            &["run", "the red circle", "--url", &page, "--viewport", "192x160", "--json"],
+        );
+        let said = String::from_utf8_lossy(&output.stderr);
+        let json: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+        assert_eq!(output.status.code(), Some(code), "{effect}: {json:#}");
+        let step = &json["steps"][0];
+        assert_eq!((&step["effect"], &step["finding"]), (&effect.into(), &"found".into()), "{json:#}");
+        assert!(step["confidence"].as_f64().is_some_and(|confidence| confidence > 0.5), "{step:#}");
+        let [x, y] = [0, 1].map(|axis| step["point"][axis].as_f64().unwrap());
+        assert!((x - 98.0).hypot(y - 78.0) < 20.0, "{step:#}");
+        let doubtful: Vec<&str> =
+            json["doubtful"].as_array().unwrap().iter().map(|step| step["why"].as_str().unwrap()).collect();
+        assert_eq!(doubtful, why.into_iter().collect::<Vec<_>>());
+        let summary = &json["summary"];
+        assert_eq!((&summary["n_episodes"], &summary["n_judged"]), (&1.into(), &0.into()), "{summary}");
+    }
+}

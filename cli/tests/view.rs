@@ -86,6 +86,7 @@ impl Writing {
             settled: true,
             place: None,
             element: None,
+            finding: None,
             maps: MapsRecord::default(),
             millis: Timings { act: Plain(40.0), ..Timings::default() },
         };

@@ -111,13 +111,14 @@ fn foreign(settings: &Settings, form: Form, cancel: &Cancel) -> anyhow::Result<V
 }
 
 fn in_words(summary: &Summary) -> String {
-    let Summary { n_success, n_episodes, success_wilson95: (low, high), .. } = summary;
-    let rate = match n_episodes {
+    let Summary { n_success, success_wilson95: (low, high), .. } = summary;
+    let n_judged = summary.judged();
+    let rate = match n_judged {
         0 => return "no page was played to its end".to_owned(),
-        n => *n_success as f64 / *n as f64,
+        n => *n_success as f64 / n as f64,
     };
     let [rate, low, high] = [rate, *low, *high].map(|share| share * 100.0);
-    format!("success {n_success}/{n_episodes} = {rate:.0} %  (95 % interval {low:.0} to {high:.0} %)")
+    format!("success {n_success}/{n_judged} = {rate:.0} %  (95 % interval {low:.0} to {high:.0} %)")
 }
 
 fn play_all(
@@ -168,8 +169,9 @@ mod tests {
 
     #[test]
     fn no_page_has_no_rate() {
-        let said = |n_success, n_episodes, success_wilson95| {
-            in_words(&Summary { n_success, n_episodes, success_wilson95, ..Summary::default() })
+        let said = |n_success, n_judged, success_wilson95| {
+            let n_judged = Some(n_judged);
+            in_words(&Summary { n_success, n_judged, success_wilson95, ..Summary::default() })
         };
         assert_eq!(said(0, 0, (0.0, 1.0)), "no page was played to its end");
         assert_eq!(said(0, 1, (0.0, 0.79)), "success 0/1 = 0 %  (95 % interval 0 to 79 %)");

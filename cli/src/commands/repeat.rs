@@ -17,6 +17,7 @@ use vigorl_agent::Cancel;
 use vigorl_runs::{Recorded, Stamp};
 
 use crate::args::RunArgs;
+use crate::commands::run::said::{Doubtful, doubtful};
 use crate::commands::run::{Job, Place, Played, play_once};
 use crate::commands::{Form, pretty};
 use crate::exit::{self, Ending, Usage, usage};
@@ -130,13 +131,16 @@ fn outcome_of(
     };
     // What is on disk names no secrets.
     let recorded = Recorded::read(&played.path)?;
-    let failure = recorded.summary.and_then(|summary| summary.err_msg);
+    let failure = recorded.summary.as_ref().and_then(|summary| summary.err_msg.clone());
     let outcome = match failure {
         _ if cancel.is_set() && played.summary.truncated => Outcome::NotPlayed,
         Some(message) => Outcome::Failed(message),
         None => match job.ending(&played, args)? {
             Ending::Done => Outcome::Solved,
-            Ending::NotJudged => Outcome::NotSolved("nothing changed on the screen".to_owned()),
+            Ending::NotJudged => {
+                let words: Vec<String> = doubtful(&recorded).into_iter().map(Doubtful::in_words).collect();
+                Outcome::NotSolved(words.join("; "))
+            }
             Ending::NotDone | Ending::Interrupted => {
                 let end = recorded.episodes.first().and_then(|episode| episode.outcome.as_ref());
                 let detail = end.and_then(|end| end.detail.clone());

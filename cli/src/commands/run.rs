@@ -1,5 +1,7 @@
 //! `vigorl run`: a task file, or one thing to click, in a live browser or on the desktop.
 
+pub(crate) mod said;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,13 +14,14 @@ use vigorl_geometry::{Size, Viewport};
 use vigorl_interface::{Act, Area, Effect};
 use vigorl_report::write_report;
 use vigorl_rollouts::{Images, Noted, Ordinary, Overheard, SaidBy, Sample, SampleKey, Store, StoreError};
-use vigorl_runs::record::{InputRecord, Summary};
+use vigorl_runs::record::{InputRecord, StepRecord, Summary};
 use vigorl_runs::{Hidden, Recorded, Run};
 use vigorl_tasks::scripted::{
     Open, Opened, Plan, RewardRule, Script, ScriptedTask, ScriptedWorld, Secret, Start, Step, Target, Values,
     World,
 };
 
+use self::said::{Doubtful, Why, doubtful};
 use crate::args::RunArgs;
 use crate::commands::{Form, browser, check_instruction, desktop, pretty, repeat};
 use crate::confirm::{self, AtTerminal, Kinds};
@@ -268,27 +271,27 @@ impl Job {
         !self.task.expect.is_empty() && !args.dry_run
     }
 
-    /// A judged task is done if it is solved; an unjudged click, or a dry run, if every step had an action. A click behind
-    /// which nothing changed was judged by nobody.
+    /// A judged task is done if it is solved; an unjudged click, or a dry run, if every step was done. What was done without
+    /// anybody being able to tell what it did was judged by nobody.
     pub(crate) fn ending(&self, played: &Played, args: &RunArgs) -> anyhow::Result<Ending> {
         if let Some(error) = &played.summary.err_msg {
             anyhow::bail!("{error}");
         }
-        let done = match self.is_judged(args) {
-            true => played.summary.success == Some(true),
-            false => {
-                let recorded = Recorded::read(&played.path)?;
-                let steps = recorded.episodes.iter().flat_map(|episode| &episode.steps);
-                let actions: Vec<_> = steps.map(|step| step.action.as_ref()).collect();
-                let is_noop = actions.iter().flatten().any(|action| action.effect == Effect::SuspectedNoop);
-                let done = actions.iter().all(|action| action.is_some_and(|action| action.action.is_some()));
-                if done && is_noop && !args.dry_run {
-                    return Ok(Ending::NotJudged);
-                }
-                done
-            }
-        };
-        Ok(if done { Ending::Done } else { Ending::NotDone })
+        if self.is_judged(args) {
+            let is_solved = played.summary.success == Some(true);
+            return Ok(if is_solved { Ending::Done } else { Ending::NotDone });
+        }
+        let recorded = Recorded::read(&played.path)?;
+        let mut steps = recorded.episodes.iter().flat_map(|episode| &episode.steps);
+        let is_done = |step: &StepRecord| step.action.is_some() || step.effect != Effect::Refused;
+        let is_all_done = steps.all(|step| step.action.as_ref().is_some_and(is_done));
+        let is_open =
+            doubtful(&recorded).iter().any(|step| matches!(step.why, Why::Noop | Why::Unverifiable));
+        Ok(match (is_all_done, is_open) {
+            (false, _) => Ending::NotDone,
+            (true, true) => Ending::NotJudged,
+            (true, false) => Ending::Done,
+        })
     }
 }
 
@@ -399,22 +402,18 @@ fn one_click(what: &str) -> ScriptedTask {
 /// Says what came of it.
 pub(crate) fn print(played: &Played, form: Form) -> anyhow::Result<()> {
     let Played { path, report, summary } = played;
+    let recorded = Recorded::read(path)?;
+    let doubtful = doubtful(&recorded);
     if form == Form::Json {
-        terminal::data(&pretty(&json!({ "summary": summary, "run_dir": path, "report": report })));
+        let doubtful: Vec<_> = doubtful.into_iter().map(Doubtful::to_json).collect();
+        terminal::data(&pretty(&json!({
+            "summary": summary, "steps": said::to_json(&recorded), "doubtful": doubtful, "run_dir": path,
+            "report": report,
+        })));
         return Ok(());
     }
-    let recorded = Recorded::read(path)?;
-    for step in recorded.episodes.iter().flat_map(|episode| &episode.steps) {
-        let Some(action) = &step.action else { continue };
-        let at = action.action.as_ref().and_then(|action| action.at());
-        let at = at.map_or_else(String::new, |[x, y]| format!(" at ({x}, {y})"));
-        let to = action.action.as_ref().and_then(|action| action.to());
-        let to = to.map_or_else(String::new, |[x, y]| format!(" to ({x}, {y})"));
-        let dialog = action.dialog.as_ref().map(|text| format!("a dialog opened: {text}"));
-        let details: Vec<&str> = action.detail.iter().chain(&dialog).map(String::as_str).collect();
-        let detail = if details.is_empty() { String::new() } else { format!(": {}", details.join(", ")) };
-        let (effect, millis) = (action.effect.as_str(), action.millis.total());
-        terminal::data(&format!("{}{at}{to}  {effect}{detail}  {millis:.0} ms", step.instruction));
+    for line in said::lines(&recorded) {
+        terminal::data(&line);
     }
     let outcome = recorded.episodes.first().and_then(|episode| episode.outcome.as_ref());
     let detail = outcome.and_then(|outcome| outcome.detail.as_ref());
@@ -425,6 +424,10 @@ pub(crate) fn print(played: &Played, form: Form) -> anyhow::Result<()> {
         (None, None) => format!("not judged{detail}"),
         (None, Some(_)) => "failed".to_owned(),
     });
+    if !doubtful.is_empty() {
+        let words: Vec<String> = doubtful.into_iter().map(Doubtful::in_words).collect();
+        terminal::data(&format!("in doubt  {}", words.join("; ")));
+    }
     terminal::data(&format!("report  {}", report.display()));
     Ok(())
 }

@@ -263,6 +263,7 @@ mod tests {
             settled: true,
             place: None,
             element: None,
+            finding: None,
             maps: MapsRecord::default(),
             millis: Timings::default(),
         };

@@ -140,7 +140,7 @@ fn notices(recorded: &Recorded) -> Markup {
         @if is_log_cut(recorded, summary) {
             p.notice.bad {
                 "The event log is incomplete: its summary counts " (summary.n_steps) " steps and "
-                (summary.n_episodes) " judged episodes. Everything below comes from what is left of the log."
+                (summary.judged()) " judged episodes. Everything below comes from what is left of the log."
             }
         }
         @if let Some(error) = &summary.err_msg { p.notice.bad { (error) } }
@@ -162,7 +162,7 @@ fn what_was_cut(recorded: &Recorded, summary: &Summary) -> String {
 /// The summary is written after the last event, so a log that holds less than the summary counts has lost its end.
 fn is_log_cut(recorded: &Recorded, summary: &Summary) -> bool {
     let judged = Judged::of(recorded.episodes.iter().filter_map(|episode| episode.outcome.as_ref()));
-    n_steps(recorded) < summary.n_steps || judged.n < summary.n_episodes
+    n_steps(recorded) < summary.n_steps || judged.n < summary.judged()
 }
 
 /// The first limit that ended an episode, as its record says it; otherwise what it can have been.
@@ -247,8 +247,9 @@ mod tests {
             outcome: Some(EpisodeRecord { success: Some(true), ..EpisodeRecord::default() }),
             ..RecordedEpisode::default()
         };
-        let shown = |n_steps: usize, n_episodes: usize| {
-            let summary = Summary { success: Some(false), n_steps, n_episodes, ..Summary::default() };
+        let shown = |n_steps: usize, n_judged: usize| {
+            let (success, n_judged) = (Some(false), Some(n_judged));
+            let summary = Summary { success, n_steps, n_judged, ..Summary::default() };
             render(&Recorded {
                 root: PathBuf::new(),
                 run: RunRecord::default(),

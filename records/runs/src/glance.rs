@@ -44,7 +44,7 @@ impl Glance {
                 success: summary.success,
                 reward: summary.reward,
                 n_steps: summary.n_steps,
-                n_judged: summary.n_episodes,
+                n_judged: summary.judged(),
                 n_success: summary.n_success,
                 summary: Some(summary),
             },

@@ -459,6 +459,10 @@ pub struct StepRecord {
     /// What the page says is at the point, if it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub element: Option<ElementRecord>,
+    /// What the eyes found last: `found`, `absent`, `ambiguous`, `unsure`, `malformed`, or `vetoed` where the page or what
+    /// is written there contradicts them. Absent where nothing had to be found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<String>,
     /// What was done; null if refused.
     pub action: Option<ActionRecord>,
     /// What it did to the screen.
@@ -652,14 +656,24 @@ pub struct Summary {
     pub timings: Timings,
     /// Tokens.
     pub tokens: TokensRecord,
-    /// Episodes judged.
+    /// Episodes played.
     pub n_episodes: usize,
+    /// Of these, judged. Absent in older records, whose `n_episodes` are those that were judged.
+    #[serde(default)]
+    pub n_judged: Option<usize>,
     /// Episodes solved.
     pub n_success: usize,
     /// Wilson's 95 % interval of the success rate.
     pub success_wilson95: (f64, f64),
     /// Milliseconds from start to end.
     pub wall_millis: Plain,
+}
+
+impl Summary {
+    /// Episodes that were judged.
+    pub fn judged(&self) -> usize {
+        self.n_judged.unwrap_or(self.n_episodes)
+    }
 }
 
 #[cfg(test)]
