@@ -318,6 +318,18 @@ pub(crate) struct RepetitionArgs {
     /// So many at a time, on the web [default: 1]
     #[arg(long, value_name = "K", value_parser = at_least_one())]
     pub(crate) parallel: Option<u64>,
+    /// Play what is not solved, or failed, up to N times more: what is solved then is counted, and called flaky [default: 0]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=100))]
+    pub(crate) retries: Option<u64>,
+    /// End with the first task that stays unsolved; the others are not played
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+    /// Play only tasks with this tag; repeat for several, of which one is enough
+    #[arg(long = "tag", value_name = "TAG")]
+    pub(crate) tags: Vec<String>,
+    /// Play the I-th of N parts of the tasks
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
     /// Write the results to this file, as JUnit's XML
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
@@ -326,7 +338,8 @@ pub(crate) struct RepetitionArgs {
 impl RepetitionArgs {
     /// Whether any of it was typed: then even one run is summed up as several are.
     pub(crate) fn are_asked_for(&self) -> bool {
-        self.repeat.is_some() || self.parallel.is_some() || self.junit.is_some()
+        let is_counted = self.repeat.is_some() || self.retries.is_some() || self.shard.is_some();
+        is_counted || self.parallel.is_some() || self.junit.is_some() || self.fail_fast
     }
 }
 

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use anyhow::Context as _;
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 use vigorl_files::write_whole;
 
 use crate::suite::{Counts, Outcome, Repetition, Suite};
@@ -45,7 +45,9 @@ fn test_case(suite: &Suite, idx: usize, repetition: &Repetition) -> TestCase {
         1 => suite.name.clone(),
         _ => format!("{} #{}", suite.name, idx + 1),
     };
-    let mut case = TestCase::new(in_attribute(&name), status(&repetition.outcome));
+    let mut status = status(&repetition.outcome);
+    status.add_reruns(repetition.earlier.iter().filter_map(rerun));
+    let mut case = TestCase::new(in_attribute(&name), status);
     case.set_classname(in_attribute(&suite.given)).set_time(repetition.took);
     if let Some((run_dir, report)) = &repetition.record {
         case.set_system_out(legal(&format!("{}\n{}\n", run_dir.display(), report.display())));
@@ -54,19 +56,33 @@ fn test_case(suite: &Suite, idx: usize, repetition: &Repetition) -> TestCase {
 }
 
 fn status(outcome: &Outcome) -> TestCaseStatus {
-    let (mut status, said) = match outcome {
-        Outcome::Solved => return TestCaseStatus::success(),
-        Outcome::NotPlayed => {
-            let mut status = TestCaseStatus::skipped();
-            status.set_message("not played to its end");
-            return status;
-        }
-        Outcome::NotSolved(detail) => (TestCaseStatus::non_success(NonSuccessKind::Failure), detail),
-        Outcome::Failed(message) => (TestCaseStatus::non_success(NonSuccessKind::Error), message),
+    if *outcome == Outcome::Solved {
+        return TestCaseStatus::success();
+    }
+    let Some((kind, what, said)) = failure(outcome) else {
+        let mut status = TestCaseStatus::skipped();
+        status.set_message("not played to its end");
+        return status;
     };
-    let kind = if matches!(outcome, Outcome::Failed(_)) { "the world failed" } else { "not solved" };
-    status.set_message(in_attribute(said)).set_type(kind).set_description(legal(said));
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_message(in_attribute(said)).set_type(what).set_description(legal(said));
     status
+}
+
+/// A try that is not what counts.
+fn rerun(tried: &Repetition) -> Option<TestRerun> {
+    let (kind, what, said) = failure(&tried.outcome)?;
+    let mut rerun = TestRerun::new(kind);
+    rerun.set_time(tried.took).set_message(in_attribute(said)).set_type(what).set_description(legal(said));
+    Some(rerun)
+}
+
+fn failure(outcome: &Outcome) -> Option<(NonSuccessKind, &'static str, &str)> {
+    match outcome {
+        Outcome::Solved | Outcome::NotPlayed => None,
+        Outcome::NotSolved(detail) => Some((NonSuccessKind::Failure, "not solved", detail)),
+        Outcome::Failed(message) => Some((NonSuccessKind::Error, "the world failed", message)),
+    }
 }
 
 /// Readers turn line breaks of attributes into spaces.
@@ -92,8 +108,10 @@ mod tests {
 
     fn suites() -> Vec<Suite> {
         let run = || Some(("runs/a".into(), "runs/a/report.html".into()));
-        let repetition =
-            |outcome, record| Repetition { seed: 0, outcome, took: Duration::from_millis(1500), record };
+        let repetition = |outcome, record| {
+            let (took, earlier) = (Duration::from_millis(1500), Vec::new());
+            Repetition { seed: 0, outcome, took, record, earlier }
+        };
         let suite = |given: &str, repetitions| Suite {
             given: given.to_owned(),
             name: "find <it> & \"that\"".to_owned(),

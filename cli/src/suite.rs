@@ -31,6 +31,15 @@ pub(crate) struct Repetition {
     pub(crate) took: Duration,
     /// The folder of its run and its report, if there was something to record.
     pub(crate) record: Option<(PathBuf, PathBuf)>,
+    /// What was tried before it and is not what counts, in order.
+    pub(crate) earlier: Vec<Repetition>,
+}
+
+impl Repetition {
+    /// Solved, but not at once.
+    pub(crate) fn is_flaky(&self) -> bool {
+        self.outcome == Outcome::Solved && !self.earlier.is_empty()
+    }
 }
 
 /// How it ended.
@@ -50,6 +59,8 @@ pub(crate) enum Outcome {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) n_solved: usize,
+    /// Of these, not at once.
+    pub(crate) n_flaky: usize,
     pub(crate) n_not_solved: usize,
     pub(crate) n_failed: usize,
     pub(crate) n_not_played: usize,
@@ -65,6 +76,7 @@ impl Counts {
                 Outcome::Failed(_) => &mut counts.n_failed,
                 Outcome::NotPlayed => &mut counts.n_not_played,
             } += 1;
+            counts.n_flaky += usize::from(repetition.is_flaky());
         }
         counts
     }
@@ -89,16 +101,37 @@ impl Counts {
                 format!("{k} of {n} {solved} = {rate:.0} %  (95 % interval {low:.0} to {high:.0} %)")
             }
         };
-        let rest = [(self.n_failed, "failed"), (self.n_not_played, "not played")];
+        let rest = [(self.n_flaky, "flaky"), (self.n_failed, "failed"), (self.n_not_played, "not played")];
         let rest = rest.iter().filter(|(n, _)| *n > 0).map(|(n, how)| format!(", {n} {how}"));
         rest.fold(rate, |words, more| format!("{words}{more}"))
     }
 
     fn to_json(self) -> Value {
         json!({
-            "n_solved": self.n_solved, "n_not_solved": self.n_not_solved, "n_failed": self.n_failed,
-            "n_not_played": self.n_not_played, "success_wilson95": wilson95(self.n_solved, self.n_judged()),
+            "n_solved": self.n_solved, "n_flaky": self.n_flaky, "n_not_solved": self.n_not_solved,
+            "n_failed": self.n_failed, "n_not_played": self.n_not_played, "success_wilson95": wilson95(self.n_solved, self.n_judged()),
         })
+    }
+}
+
+impl Repetition {
+    fn to_json(&self) -> Value {
+        let (outcome, detail) = match &self.outcome {
+            Outcome::Solved => ("solved", None),
+            Outcome::NotSolved(detail) => ("not_solved", Some(detail)),
+            Outcome::Failed(message) => ("failed", Some(message)),
+            Outcome::NotPlayed => ("not_played", None),
+        };
+        let (run_dir, report) = self.record.as_ref().map(|(dir, report)| (dir, report)).unzip();
+        let mut all = json!({
+            "outcome": outcome, "detail": detail, "seed": self.seed,
+            "secs": (self.took.as_secs_f64() * 1e3).round() / 1e3, "run_dir": run_dir, "report": report,
+        });
+        if !self.earlier.is_empty() {
+            all["flaky"] = self.is_flaky().into();
+            all["earlier"] = self.earlier.iter().map(Self::to_json).collect();
+        }
+        all
     }
 }
 
@@ -109,8 +142,11 @@ impl Suite {
     }
 
     /// How a repetition ended, for people.
-    pub(crate) fn in_words(&self, outcome: &Outcome) -> String {
-        match outcome {
+    pub(crate) fn in_words(&self, repetition: &Repetition) -> String {
+        match &repetition.outcome {
+            Outcome::Solved if repetition.is_flaky() => {
+                format!("{} in try {}, so it is flaky", self.solved(), repetition.earlier.len() + 1)
+            }
             Outcome::Solved => self.solved().to_owned(),
             Outcome::NotSolved(detail) => format!("not {}: {detail}", self.solved()),
             Outcome::Failed(message) => format!("failed: {message}"),
@@ -119,22 +155,9 @@ impl Suite {
     }
 
     fn to_json(&self) -> Value {
-        let repetitions = self.repetitions.iter().map(|repetition| {
-            let (outcome, detail) = match &repetition.outcome {
-                Outcome::Solved => ("solved", None),
-                Outcome::NotSolved(detail) => ("not_solved", Some(detail)),
-                Outcome::Failed(message) => ("failed", Some(message)),
-                Outcome::NotPlayed => ("not_played", None),
-            };
-            let (run_dir, report) = repetition.record.as_ref().map(|(dir, report)| (dir, report)).unzip();
-            json!({
-                "outcome": outcome, "detail": detail, "seed": repetition.seed,
-                "secs": (repetition.took.as_secs_f64() * 1e3).round() / 1e3, "run_dir": run_dir, "report": report,
-            })
-        });
         let mut all = json!({ "task": self.given, "name": self.name, "judged": self.is_judged });
         all["counts"] = Counts::of([self]).to_json();
-        all["repetitions"] = repetitions.collect();
+        all["repetitions"] = self.repetitions.iter().map(Repetition::to_json).collect();
         all
     }
 }
@@ -150,7 +173,10 @@ mod tests {
     use super::*;
 
     fn suite(outcomes: impl IntoIterator<Item = Outcome>) -> Suite {
-        let repetition = |outcome| Repetition { seed: 0, outcome, took: Duration::ZERO, record: None };
+        let repetition = |outcome| {
+            let (took, earlier) = (Duration::ZERO, Vec::new());
+            Repetition { seed: 0, outcome, took, record: None, earlier }
+        };
         Suite {
             given: "a.yaml".to_owned(),
             name: "a".to_owned(),
@@ -173,6 +199,15 @@ mod tests {
             vec![Outcome::Solved, Outcome::Failed("x".to_owned()), Outcome::NotPlayed],
             "1 of 1 solved = 100 %  (95 % interval 21 to 100 %), 1 failed, 1 not played",
         );
+        let mut flaky = suite([Outcome::Solved, no()]);
+        flaky.repetitions[0].earlier = suite([no()]).repetitions;
+        flaky.repetitions[1].earlier = suite([no()]).repetitions;
+        let words = Counts::of([&flaky]).in_words("solved");
+        assert_eq!(words, "1 of 2 solved = 50 %  (95 % interval 9 to 91 %), 1 flaky");
+        let json = to_json(&[flaky]);
+        let [first, second] = [0, 1].map(|at| json["tasks"][0]["repetitions"][at].clone());
+        assert_eq!((&first["flaky"], &first["earlier"][0]["outcome"]), (&true.into(), &"not_solved".into()));
+        assert_eq!(second["flaky"], false, "what stays unsolved is not flaky: {second}");
         let json = to_json(&[suite([Outcome::Solved, no()]), suite([no()])]);
         assert_eq!((&json["counts"]["n_solved"], &json["counts"]["n_not_solved"]), (&1.into(), &2.into()));
         assert_eq!(json["tasks"][0]["repetitions"][1]["detail"], "x");

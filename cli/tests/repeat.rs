@@ -274,3 +274,82 @@ fn a_kill_leaves_no_browser_and_what_is_known() {
     assert!(xml.contains("tests=\"4\" failures=\"0\" errors=\"0\""), "{xml}");
     assert_eq!(xml.matches("<skipped ").count(), 2, "{xml}");
 }
+
+/// Solved from the second try on.
+const FLAKY: &str = "name: late
+tags: [smoke, slow]
+start: { url: 'data:text/html,<input autofocus>', viewport: 600x500 }
+steps: [type: one]
+expect: [command: 'test -e tried || { touch tried; exit 1; }']
+";
+
+#[test]
+fn what_is_solved_in_a_later_try_is_flaky_and_told_apart() {
+    let folder = world(&[("flaky.yaml", FLAKY), ("bad.yaml", BAD)]);
+    let at = folder.path();
+    let flags = ["--retries", "2", "--seed", "5", "--junit", "junit.xml"];
+    let output =
+        vigorl(at, &[&["run", "flaky.yaml", "bad.yaml", "--json"], &flags[..]].concat()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", words(&output));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&said["counts"]["n_solved"], &said["counts"]["n_flaky"], &said["counts"]["n_not_solved"]),
+        (&1.into(), &1.into(), &1.into())
+    );
+    let [flaky, bad] = [0, 1].map(|task| said["tasks"][task]["repetitions"][0].clone());
+    assert_eq!(
+        (&flaky["outcome"], &flaky["flaky"], &flaky["seed"]),
+        (&"solved".into(), &true.into(), &6.into())
+    );
+    assert_eq!(
+        (&flaky["earlier"][0]["outcome"], &flaky["earlier"][0]["seed"]),
+        (&"not_solved".into(), &5.into())
+    );
+    assert_eq!((&bad["flaky"], bad["earlier"].as_array().unwrap().len()), (&false.into(), 2));
+    assert_eq!(runs(at).len(), 2 + 3, "every try is a run of its own");
+    let xml = fs::read_to_string(at.join("junit.xml")).unwrap();
+    assert_eq!((xml.matches("<flakyFailure").count(), xml.matches("<rerunFailure").count()), (1, 2), "{xml}");
+    // A flaky task counts as solved.
+    fs::remove_file(at.join("tried")).unwrap();
+    let output = vigorl(at, &["run", "flaky.yaml", "--retries", "1"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+    assert!(words(&output).contains("solved in try 2, so it is flaky"), "{}", words(&output));
+    assert!(words(&output).contains("1 flaky"), "{}", words(&output));
+}
+
+#[test]
+fn the_first_failure_ends_all_where_that_is_asked_for() {
+    let folder = world(&[("bad.yaml", BAD), ("good.yaml", GOOD)]);
+    let args = ["run", "bad.yaml", "good.yaml", "--fail-fast", "--json"];
+    let output = vigorl(folder.path(), &args).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", words(&output));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&said["counts"]["n_not_solved"], &said["counts"]["n_not_played"]), (&1.into(), &1.into()));
+    assert_eq!(runs(folder.path()).len(), 1);
+}
+
+#[test]
+fn tags_and_parts_choose_tasks_and_choose_none_only_with_an_error() {
+    let folder = world(&[("good.yaml", GOOD), ("flaky.yaml", FLAKY), ("bad.yaml", BAD)]);
+    let played = |flags: &[&str]| {
+        let args =
+            [&["run", "good.yaml", "flaky.yaml", "bad.yaml", "--json", "--retries", "1"], flags].concat();
+        let output = vigorl(folder.path(), &args).output().unwrap();
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let tasks = said["tasks"].as_array().into_iter().flatten();
+        let tasks: Vec<String> = tasks.map(|task| task["task"].as_str().unwrap().to_owned()).collect();
+        (output.status.code(), tasks, words(&output))
+    };
+    assert_eq!(played(&["--tag", "smoke", "--tag", "other"]).1, ["flaky.yaml"]);
+    assert_eq!(played(&["--shard", "1/2"]).1, ["good.yaml"]);
+    assert_eq!(played(&["--shard", "2/2"]).1, ["flaky.yaml", "bad.yaml"]);
+    for (flags, cure) in [
+        (&["--tag", "smok"][..], "there are: slow, smoke"),
+        (&["--shard", "1/4"], "make fewer parts"),
+        (&["--shard", "5/4"], "1/4 for the first of four"),
+    ] {
+        let (code, tasks, said) = played(flags);
+        assert_eq!((code, tasks.len()), (Some(2), 0), "{said}");
+        assert!(said.contains(cure), "{said}");
+    }
+}

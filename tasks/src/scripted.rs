@@ -47,6 +47,8 @@ pub use world::{Open, Opened, ScriptedWorld};
 pub struct ScriptedTask {
     /// What a person calls it.
     pub name: String,
+    /// By what it can be chosen among others.
+    pub tags: Vec<String>,
     /// Values of `${name}` in its texts.
     pub vars: BTreeMap<String, String>,
     /// What further ones are drawn from, for each episode anew.
@@ -294,6 +296,9 @@ impl std::error::Error for ScriptError {}
 struct Written {
     /// What a person calls it.
     name: String,
+    /// Words by which it is chosen among others: `vigorl run tests/*.yaml --tag smoke`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
     /// Values of `${name}` in its texts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     vars: BTreeMap<String, String>,
@@ -345,8 +350,20 @@ impl ScriptedTask {
             let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
             ScriptError { message, at }
         })?;
-        let Written { name, vars, draw, animated, max_steps, start, steps, goal, expect, reward, wait_secs } =
-            written;
+        let Written {
+            name,
+            tags,
+            vars,
+            draw,
+            animated,
+            max_steps,
+            start,
+            steps,
+            goal,
+            expect,
+            reward,
+            wait_secs,
+        } = written;
         let fault = |message: &str| Err(ScriptError { message: message.to_owned(), at: None });
         let plan = match (goal, steps) {
             (Some(goal), steps) if steps.is_empty() => Plan::Goal(goal),
@@ -390,6 +407,7 @@ impl ScriptedTask {
             draw,
             animated,
             max_steps,
+            tags,
             start,
             plan,
             expect,
@@ -409,16 +427,29 @@ impl ScriptedTask {
     /// # Errors
     /// [`ScriptError`] if a text cannot be written as YAML.
     pub fn to_yaml(&self) -> Result<String, ScriptError> {
-        let Self { name, vars, draw, animated, max_steps, start, plan, expect, reward, patience, .. } =
-            self.clone();
+        let Self {
+            name, tags, vars, draw, animated, max_steps, start, plan, expect, reward, patience, ..
+        } = self.clone();
         let (steps, goal) = match plan {
             Plan::Steps(steps) => (steps, None),
             Plan::Goal(goal) => (Vec::new(), Some(goal)),
         };
         let secs = patience.as_secs_f64();
         let wait_secs = (secs != PATIENCE_SECS).then_some(secs);
-        let written =
-            Written { name, vars, draw, animated, max_steps, start, steps, goal, expect, reward, wait_secs };
+        let written = Written {
+            name,
+            tags,
+            vars,
+            draw,
+            animated,
+            max_steps,
+            start,
+            steps,
+            goal,
+            expect,
+            reward,
+            wait_secs,
+        };
         serde_norway::to_string(&written)
             .map_err(|error| ScriptError { message: error.to_string(), at: None })
     }

@@ -68,6 +68,7 @@ pub(crate) fn record(args: &RecordArgs, settings: &Settings, form: Form) -> anyh
         name,
         vars: BTreeMap::new(),
         draw: BTreeMap::new(),
+        tags: Vec::new(),
         animated: None,
         max_steps: None,
         start,

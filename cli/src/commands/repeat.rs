@@ -46,11 +46,11 @@ pub(crate) fn run(
     let work = || {
         let take = || turns.get(next.fetch_add(1, Ordering::SeqCst)).copied();
         let played = play_turns(jobs, &take, &eyes, &book, args, settings, cancel);
-        if played.is_err() {
+        if !matches!(played, Ok(Going::On)) {
             // The others have no use any more.
             next.store(turns.len(), Ordering::SeqCst);
         }
-        played
+        played.map(drop)
     };
     let played = if n_threads.min(turns.len()) == 1 {
         work()
@@ -98,21 +98,42 @@ fn play_turns(
     args: &RunArgs,
     settings: &Settings,
     cancel: &Cancel,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Going> {
     let mut eyes = eyes.beside();
     while !cancel.is_set() {
         let Some((job_idx, time)) = take() else { break };
         let job = &jobs[job_idx];
-        // Each samples on its own, and can be played alone with --seed.
-        let settings = settings.with_seed(settings.seed.wrapping_add(time));
-        eyes.with_seed(settings.seed);
-        let clock = Instant::now();
-        let played = play_once(job, &mut eyes, args, &settings, cancel, terminal::detail);
-        let (outcome, record) = outcome_of(played, job, args, cancel)?;
-        let repetition = Repetition { seed: settings.seed, outcome, took: clock.elapsed(), record };
+        let mut earlier = Vec::new();
+        let repetition = loop {
+            // Each samples on its own, and can be played alone with --seed.
+            let nth = time.wrapping_add(book.n_times.wrapping_mul(earlier.len() as u64));
+            let settings = settings.with_seed(settings.seed.wrapping_add(nth));
+            eyes.with_seed(settings.seed);
+            let clock = Instant::now();
+            let played = play_once(job, &mut eyes, args, &settings, cancel, terminal::detail);
+            let (outcome, record) = outcome_of(played, job, args, cancel)?;
+            let took = clock.elapsed();
+            let tried = Repetition { seed: settings.seed, outcome, took, record, earlier: Vec::new() };
+            let is_over = matches!(tried.outcome, Outcome::Solved | Outcome::NotPlayed) || cancel.is_set();
+            if is_over || earlier.len() as u64 >= args.repetitions.retries.unwrap_or(0) {
+                break Repetition { earlier, ..tried };
+            }
+            earlier.push(tried);
+        };
+        let is_solved = repetition.outcome == Outcome::Solved;
         book.enter(job_idx, time, repetition)?;
+        if args.repetitions.fail_fast && !is_solved {
+            return Ok(Going::Ends);
+        }
     }
-    Ok(())
+    Ok(Going::On)
+}
+
+/// Whether others go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Going {
+    On,
+    Ends,
 }
 
 /// How a repetition ended, and its folder and report.
@@ -154,6 +175,8 @@ fn outcome_of(
 /// Where all repetitions are entered.
 struct Book<'a> {
     suites: Mutex<Vec<Suite>>,
+    /// How often each task is played.
+    n_times: u64,
     bar: ProgressBar,
     junit: Option<&'a Path>,
     form: Form,
@@ -172,6 +195,7 @@ impl<'a> Book<'a> {
             outcome: Outcome::NotPlayed,
             took: Duration::ZERO,
             record: None,
+            earlier: Vec::new(),
         };
         let suite = |job: &Job| Suite {
             given: job.given.clone(),
@@ -190,7 +214,7 @@ impl<'a> Book<'a> {
             Some(_) => ProgressBar::hidden(),
             None => terminal::bar(Counts::of(&suites).n() as u64, "runs"),
         };
-        Ok(Self { suites: Mutex::new(suites), bar, junit, form })
+        Ok(Self { suites: Mutex::new(suites), n_times, bar, junit, form })
     }
 
     /// Enters a repetition, and says and writes so.
@@ -205,7 +229,7 @@ impl<'a> Book<'a> {
             suite.given,
             time + 1,
             repetition.took.as_secs_f64(),
-            suite.in_words(&repetition.outcome),
+            suite.in_words(&repetition),
             run_dir.unwrap_or_default(),
         );
         let idx = usize::try_from(time)?;

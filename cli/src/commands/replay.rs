@@ -201,6 +201,7 @@ fn single_step(recorded: &Recorded, steps: &[RecordedStep]) -> anyhow::Result<Sc
         name: recorded.run.task.clone(),
         vars: BTreeMap::new(),
         draw: BTreeMap::new(),
+        tags: Vec::new(),
         animated: None,
         max_steps: None,
         start: Start {

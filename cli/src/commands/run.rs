@@ -3,7 +3,7 @@
 pub(crate) mod said;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use vigorl_tasks::scripted::{
 };
 
 use self::said::{Doubtful, Why, doubtful};
-use crate::args::RunArgs;
+use crate::args::{RepetitionArgs, RunArgs};
 use crate::commands::{Form, browser, check_instruction, desktop, pretty, repeat};
 use crate::confirm::{self, AtTerminal, Kinds};
 use crate::exit::{Ending, usage};
@@ -85,7 +85,7 @@ fn run_all(
     if !args.dry_run {
         confirm::check(settings)?;
     }
-    let jobs: Vec<Job> = jobs.collect::<anyhow::Result<_>>()?;
+    let jobs = chosen(jobs.collect::<anyhow::Result<_>>()?, args)?;
     let [job] = &jobs[..] else { return repeat::run(&jobs, args, settings, form, &cancel) };
     if args.repetitions.are_asked_for() {
         return repeat::run(&jobs, args, settings, form, &cancel);
@@ -100,6 +100,32 @@ fn run_all(
         return Ok(Ending::Interrupted);
     }
     job.ending(&played, args)
+}
+
+/// The jobs that are asked for by tags, and of these the part that is played here.
+fn chosen(jobs: Vec<Job>, args: &RunArgs) -> anyhow::Result<Vec<Job>> {
+    let RepetitionArgs { tags, shard, .. } = &args.repetitions;
+    let is_tagged = |job: &Job| tags.is_empty() || job.task.tags.iter().any(|tag| tags.contains(tag));
+    let known: BTreeSet<String> = jobs.iter().flat_map(|job| job.task.tags.iter().cloned()).collect();
+    let mut jobs: Vec<Job> = jobs.into_iter().filter(is_tagged).collect();
+    if jobs.is_empty() {
+        let known = match known.is_empty() {
+            true => "no task has a tag (`tags: [smoke]` in a task file)".to_owned(),
+            false => format!("there are: {}", known.into_iter().collect::<Vec<_>>().join(", ")),
+        };
+        return Err(usage(format!("--tag {}: no task has it; {known}", tags.join(", "))));
+    }
+    let Some(shard) = shard else { return Ok(jobs) };
+    let n = jobs.len();
+    let part = shard.items(n as u64);
+    let mut number = 0..;
+    jobs.retain(|_| number.next().is_some_and(|number: u64| part.contains(&number)));
+    match jobs.is_empty() {
+        true => Err(usage(format!(
+            "--shard {shard}: there are {n} tasks, and none for this part; make fewer parts"
+        ))),
+        false => Ok(jobs),
+    }
 }
 
 /// Plays a job once, as a run of its own; nothing if it was interrupted before there was anything to record.
@@ -388,6 +414,7 @@ fn one_click(what: &str) -> ScriptedTask {
         name: what.to_owned(),
         vars: BTreeMap::new(),
         draw: BTreeMap::new(),
+        tags: Vec::new(),
         animated: None,
         max_steps: None,
         start: Start::default(),

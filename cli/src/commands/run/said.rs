@@ -151,7 +151,7 @@ mod tests {
         let step = |(number, (effect, finding)): (usize, &(Effect, Option<&str>))| {
             let record = json!({
                 "step": number, "episode": 1, "instruction": "click it", "finding": finding, "effect": effect,
-                "action": { "kind": "click", "at": [3, 4], "button": "left", "count": 1 }, "detail": null,
+                "action": { "type": "click", "at": [3, 4], "button": "left", "count": 1 }, "detail": null,
                 "verification": "unknown", "image_size": [9, 9], "n_changed_pixels": null, "url": null, "title": null,
                 "dialog": null, "settled": true, "millis": Timings::default(),
                 "maps": { "viewport_from_screen": [1, 1, 0, 0], "crop_from_screen": [] },
