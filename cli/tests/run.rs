@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
 
 use std::fs;
+use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -224,5 +225,56 @@ fn a_click_that_nobody_judges_says_what_it_did_and_ends_as_scripts_expect() {
         assert_eq!(doubtful, why.into_iter().collect::<Vec<_>>());
         let summary = &json["summary"];
         assert_eq!((&summary["n_episodes"], &summary["n_judged"]), (&1.into(), &0.into()), "{summary}");
+    }
+}
+
+/// Gives a file to whoever asks for `/report`, and a page otherwise.
+fn serve_a_download() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut line = String::new();
+            std::io::BufReader::new(stream.try_clone().unwrap()).read_line(&mut line).ok();
+            let (headers, body) = match line.contains("/report") {
+                true => (
+                    "Content-Type: text/csv\r\nContent-Disposition: attachment; filename=report.csv\r\n",
+                    "a,b\n",
+                ),
+                false => (
+                    "Content-Type: text/html\r\n",
+                    "<title>t</title><a id=here href=/report>Get the report</a> <a id=tab target=_blank href=/report>In a tab</a>",
+                ),
+            };
+            let length = body.len();
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            )
+            .ok();
+        }
+    });
+    format!("http://{address}/")
+}
+
+#[test]
+fn what_is_downloaded_is_found_by_clauses_and_kept_with_the_run_and_with_nobody_else() {
+    let url = serve_a_download();
+    for link in ["#here", "#tab"] {
+        let folder = tempfile::tempdir().unwrap();
+        let yaml = format!(
+            "name: download\nstart: {{ url: '{url}', viewport: 600x500 }}\nsteps:\n  - click: {{ what: it, selector: '{link}' }}\n  \
+             - wait_for: {{ file: {{ path: $DOWNLOADS/report.csv, contains: 'a,b' }} }}\nexpect:\n  \
+             - command: 'grep -q a,b $DOWNLOADS/report.csv'\n  - file: {{ path: $TMPDIR/report.csv }}\n  - title_contains: t\n"
+        );
+        fs::write(folder.path().join("task.yaml"), yaml).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
+        command.args(["run", "task.yaml", "--places"]).current_dir(folder.path()).env("HOME", folder.path());
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{link}: {}", String::from_utf8_lossy(&output.stdout));
+        let run = fs::read_dir(folder.path().join("runs")).unwrap().next().unwrap().unwrap().path();
+        assert_eq!(fs::read_to_string(run.join("downloads/report.csv")).unwrap(), "a,b\n");
+        assert!(!folder.path().join("Downloads").exists() && !folder.path().join("report.csv").exists());
     }
 }

@@ -214,7 +214,8 @@ pub enum Clause {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileClause {
-    /// Where: relative to the task file, or under `$TMPDIR/`, the folder of the task's programs.
+    /// Where: relative to the task file, under `$TMPDIR/`, the folder of the task's programs, or under `$DOWNLOADS/`, what
+    /// the browser has downloaded.
     pub path: String,
     /// What it contains; without, it is enough that it is there.
     #[serde(skip_serializing_if = "Option::is_none")]

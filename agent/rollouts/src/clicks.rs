@@ -98,7 +98,7 @@ impl ClickSource {
             ..self.task.drawn(part, number)
         };
         alone.fill(&BTreeMap::new(), &*self.secret)?;
-        let surroundings = Surroundings { folder: self.folder.clone(), temporary: None };
+        let surroundings = Surroundings { folder: self.folder.clone(), ..Surroundings::default() };
         let line = Script::new(&alone, &surroundings).next(None)?;
         match line.map(|line| line.what) {
             Some(vigorl_tasks::scripted::What::Act(Act::Click { at, .. })) => Ok((task, at)),

@@ -312,7 +312,7 @@ impl Drop for Unfinished<'_> {
 /// What the steps of an episode ask for, filled in as far as that is known before they are done.
 fn asked_for(task: &ScriptedTask, part: Part, number: u64, folder: &Path) -> Vec<Target> {
     let drawn = task.drawn(part, number);
-    let surroundings = Surroundings { folder: folder.to_owned(), temporary: None };
+    let surroundings = Surroundings { folder: folder.to_owned(), ..Surroundings::default() };
     let filled = |target: &Target| {
         let step = Step::Act(Act::click(target.clone()));
         let mut alone = ScriptedTask { plan: Plan::Steps(vec![step]), expect: Vec::new(), ..drawn.clone() };

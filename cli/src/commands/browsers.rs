@@ -4,6 +4,7 @@
 //! closed and never lent again.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -161,6 +162,10 @@ impl Driver for Lent {
 
     fn clipboard(&mut self) -> Result<String, DriverError> {
         self.ask(WebDriver::clipboard)
+    }
+
+    fn downloads(&self) -> Option<PathBuf> {
+        self.driver.as_ref().and_then(Driver::downloads)
     }
 
     fn wheel_step_px(&self) -> f64 {

@@ -4,6 +4,7 @@ pub(crate) mod said;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -146,6 +147,9 @@ pub(crate) fn play_once(
     let mut run = record::begin(settings, &job.task.name, &record, &job.secrets, eyes)?;
     say(&format!("recording into {}", run.path().unwrap_or(Path::new("")).display()));
     let played = play(job, &mut world, eyes, args, settings, cancel, &mut run);
+    if let Some((from, root)) = world.surroundings().downloads.as_ref().zip(run.path()) {
+        keep_downloads(from, &root.join("downloads"))?;
+    }
     let (summary, path) = run.finish()?;
     drop(world);
     drop(brake);
@@ -155,6 +159,23 @@ pub(crate) fn play_once(
     // What was written has no secrets in it, what is in memory may.
     let summary = Recorded::read(&path)?.summary.unwrap_or(summary);
     Ok(Some(Played { path, report, summary }))
+}
+
+/// Copies what the browser has downloaded into the folder of the run; what it is still at is left out.
+fn keep_downloads(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let entries = match fs::read_dir(from) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.with_context(|| format!("cannot read `{}`", from.display()))?,
+    };
+    let is_whole =
+        |path: &PathBuf| path.is_file() && path.extension().is_none_or(|kind| kind != "crdownload");
+    for file in entries.flatten().map(|entry| entry.path()).filter(is_whole) {
+        let kept = to.join(file.file_name().unwrap_or_default());
+        fs::create_dir_all(to)
+            .and_then(|()| fs::copy(&file, &kept))
+            .with_context(|| format!("cannot write `{}`", kept.display()))?;
+    }
+    Ok(())
 }
 
 /// The world that a job is played in; nothing if it was interrupted while it came up.

@@ -1,5 +1,6 @@
 //! The trait every driver implements, and its contract in prose.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -162,6 +163,12 @@ pub trait Driver: Send {
     /// As [`Self::evaluate`], but that a driver without pages cannot tell.
     fn reacts_at(&mut self, _at: Point<Viewport>) -> Result<Option<bool>, DriverError> {
         Ok(None)
+    }
+
+    /// The folder into which it puts what pages give to download, and nothing else; nothing where there is none.
+    /// [`forget`](Self::forget) empties it.
+    fn downloads(&self) -> Option<PathBuf> {
+        None
     }
 
     /// All tabs, the current one first.

@@ -2,6 +2,7 @@
 //!
 //! Invariant: the current tab always has exactly the viewport and device pixel ratio that were asked for.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -381,8 +382,13 @@ impl Driver for WebDriver {
         let all = json!({ "origin": "*", "storageTypes": "all" });
         self.session.devtools("forget", "Storage.clearDataForOrigin", all)?;
         self.session.devtools("forget", "Page.resetNavigationHistory", json!({}))?;
+        self.session.forget_downloads()?;
         self.geometry = None;
         Ok(())
+    }
+
+    fn downloads(&self) -> Option<PathBuf> {
+        self.session.downloads()
     }
 
     fn wheel_step_px(&self) -> f64 {

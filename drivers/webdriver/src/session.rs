@@ -219,6 +219,25 @@ impl Session {
         }
     }
 
+    /// The folder for what pages give to download; a browser of somebody else has its own.
+    pub(crate) fn downloads(&self) -> Option<PathBuf> {
+        self.own.as_ref().map(downloads_of)
+    }
+
+    /// Takes away what was downloaded.
+    pub(crate) fn forget_downloads(&self) -> Result<(), DriverError> {
+        let Some(folder) = self.downloads() else { return Ok(()) };
+        let emptied = std::fs::read_dir(&folder)
+            .and_then(|entries| entries.flatten().try_for_each(|entry| std::fs::remove_file(entry.path())));
+        match emptied {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(DriverError::Refused {
+                request: "forget",
+                detail: format!("`{}` cannot be emptied: {error}", folder.display()),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Sleeps; the server is not asked.
     pub(crate) fn pause(&self, time: Duration) {
         self.runtime.block_on(async { tokio::time::sleep(time).await });
@@ -241,6 +260,11 @@ impl Drop for Session {
 /// The folder of the browser's profile.
 fn profile_of(own: &Chromedriver) -> PathBuf {
     own.folder().join("profile")
+}
+
+/// The folder for what pages give to download; the browser makes it.
+fn downloads_of(own: &Chromedriver) -> PathBuf {
+    own.folder().join("downloads")
 }
 
 /// In smaller windows headless Chromium never answers a request for a screenshot (seen from 64x64 to 160x120).
@@ -267,6 +291,14 @@ fn capabilities(options: &Options, own: Option<&Chromedriver>) -> Capabilities {
     }
     flags.extend(options.allowed_hosts.iter().flat_map(AllowedHosts::flags));
     let mut browser = json!({ "args": flags });
+    if let Some(own) = own {
+        // Nothing that a page gives lands among the person's own files, and nobody is asked where to.
+        browser["prefs"] = json!({
+            "download.default_directory": downloads_of(own),
+            "download.prompt_for_download": false,
+            "profile.default_content_setting_values.automatic_downloads": 1,
+        });
+    }
     if let Some(program) = &options.browser {
         browser["binary"] = Value::String(program.display().to_string());
     }

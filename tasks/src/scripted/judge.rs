@@ -81,10 +81,14 @@ pub struct Surroundings {
     pub folder: PathBuf,
     /// The folder that its programs share, `$TMPDIR` in paths and commands.
     pub temporary: Option<PathBuf>,
+    /// The folder of what the browser has downloaded, `$DOWNLOADS` in paths and commands.
+    pub downloads: Option<PathBuf>,
 }
 
 /// What begins a path in the folder of the task's programs.
 const TMPDIR: &str = "$TMPDIR/";
+/// What begins a path in the folder of what was downloaded.
+const DOWNLOADS: &str = "$DOWNLOADS/";
 /// Longest time that a command may take, or a page to answer a question.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
@@ -328,18 +332,28 @@ fn unanswered() -> Answer {
 }
 
 impl Surroundings {
-    /// Where a path of the task leads, as an absolute path.
+    /// Where a path of the task leads, as an absolute path. What is not among the files of the task's programs may have
+    /// been downloaded.
     pub fn resolve(&self, path: &str) -> PathBuf {
-        let found = match (path.strip_prefix(TMPDIR), &self.temporary) {
-            (Some(path), Some(temporary)) => temporary.join(path),
-            _ => self.folder.join(path),
+        let temporary = self.temporary.as_ref().zip(path.strip_prefix(TMPDIR));
+        let name = path.strip_prefix(DOWNLOADS).or(path.strip_prefix(TMPDIR));
+        let downloaded = self.downloads.as_ref().zip(name).map(|(folder, name)| folder.join(name));
+        let found = match temporary.map(|(folder, path)| folder.join(path)) {
+            Some(path) if path.exists() || !downloaded.as_ref().is_some_and(|path| path.exists()) => path,
+            _ => downloaded.unwrap_or_else(|| self.folder.join(path)),
         };
         std::path::absolute(&found).unwrap_or(found)
     }
 
     fn check(&self, file: &FileClause) -> Answer {
-        if file.path.starts_with(TMPDIR) && self.temporary.is_none() {
+        let no_downloads = self.downloads.is_none();
+        if file.path.starts_with(TMPDIR) && self.temporary.is_none() && no_downloads {
             return Err("the task starts no programs, so there is no folder `$TMPDIR`".to_owned());
+        }
+        if file.path.starts_with(DOWNLOADS) && no_downloads {
+            return Err(
+                "there is no browser of its own that downloads, so there is no `$DOWNLOADS`".to_owned()
+            );
         }
         let path = self.resolve(&file.path);
         match (std::fs::read(&path), &file.contains) {
@@ -352,12 +366,15 @@ impl Surroundings {
 
     /// Whether the command succeeds. Whatever it has started ends here, with or without an answer.
     fn run(&self, line: &str, allowance: &Allowance<'_>) -> Answer {
-        let temporary = self.temporary.as_ref().map(|folder| ("TMPDIR", folder.as_os_str()));
+        let folders = [("TMPDIR", &self.temporary), ("DOWNLOADS", &self.downloads)];
+        let folders =
+            folders.into_iter().filter_map(|(name, folder)| Some((name, folder.as_ref()?.as_os_str())));
+        let environment: Vec<_> = folders.collect();
         let script = script(line);
         let what = Program {
             program: OsStr::new("/bin/sh"),
             arguments: &[OsStr::new("-c"), OsStr::new(&script)],
-            environment: temporary.as_slice(),
+            environment: &environment,
             without: &[],
             working_folder: (!self.folder.as_os_str().is_empty()).then_some(&self.folder),
             output: Output::Nothing,
@@ -426,7 +443,7 @@ mod tests {
     fn files_and_commands_are_checked_where_the_task_is() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("out.txt"), "12+5=17").unwrap();
-        let around = Surroundings { folder: folder.path().to_owned(), temporary: None };
+        let around = Surroundings { folder: folder.path().to_owned(), ..Surroundings::default() };
         let file = |path: &str, contains: Option<&str>| FileClause {
             path: path.to_owned(),
             contains: contains.map(str::to_owned),
@@ -445,5 +462,31 @@ mod tests {
             Surroundings { temporary: Some(folder.path().to_owned()), ..Surroundings::default() };
         assert_eq!(with_programs.check(&file("$TMPDIR/out.txt", Some("12"))), Ok(true));
         assert_eq!(run(&with_programs, "test -e $TMPDIR/out.txt"), Ok(true));
+    }
+
+    #[test]
+    fn what_was_downloaded_is_found_and_never_goes_before_the_files_of_programs() {
+        let [programs, downloads] = [0, 1].map(|_| tempfile::tempdir().unwrap());
+        let write = |folder: &tempfile::TempDir, name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        };
+        write(&downloads, "report.csv", "a,b");
+        write(&downloads, "both.txt", "downloaded");
+        write(&programs, "both.txt", "written");
+        let (temporary, downloads) = (Some(programs.path().to_owned()), Some(downloads.path().to_owned()));
+        let around = Surroundings { temporary, downloads, ..Surroundings::default() };
+        let contains = |path: &str, part: &str| {
+            around.check(&FileClause { path: path.to_owned(), contains: Some(part.to_owned()) })
+        };
+        assert_eq!(contains("$DOWNLOADS/report.csv", "a,b"), Ok(true));
+        assert_eq!(contains("$TMPDIR/report.csv", "a,b"), Ok(true));
+        assert_eq!(contains("$TMPDIR/both.txt", "written"), Ok(true));
+        assert_eq!(contains("$DOWNLOADS/both.txt", "downloaded"), Ok(true));
+        assert_eq!(contains("$DOWNLOADS/other.csv", "a"), Ok(false));
+        let run = |line: &str| around.run(line, &Allowance::UNLIMITED);
+        assert_eq!(run("grep -q a,b $DOWNLOADS/report.csv && test -e $TMPDIR/both.txt"), Ok(true));
+        let nobody = Surroundings::default();
+        let absent = nobody.check(&FileClause { path: "$DOWNLOADS/x".to_owned(), contains: None });
+        assert!(absent.unwrap_err().contains("no `$DOWNLOADS`"));
     }
 }

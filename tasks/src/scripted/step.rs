@@ -81,7 +81,8 @@ struct SelectStep {
 struct UploadStep {
     /// The field, or its label.
     target: Target,
-    /// Relative to the task file, or under `$TMPDIR/`, the folder of the task's programs.
+    /// Relative to the task file, under `$TMPDIR/`, the folder of the task's programs, or under `$DOWNLOADS/`, what the
+    /// browser has downloaded.
     files: Vec<String>,
 }
 

@@ -82,7 +82,7 @@ impl<'a> ScriptedWorld<'a> {
             max_steps: None,
             is_cancelled,
             open,
-            surroundings: Surroundings { folder, temporary },
+            surroundings: Surroundings { folder, temporary, downloads: opened.driver.downloads() },
             values,
             opened,
             programs,
@@ -121,6 +121,7 @@ impl<'a> ScriptedWorld<'a> {
         if self.opened.driver.forget().is_err() {
             self.opened = Programs::until_ready(self.programs.as_ref(), self.is_cancelled, &mut *self.open)?;
         }
+        self.surroundings.downloads = self.opened.driver.downloads();
         Ok(())
     }
 
