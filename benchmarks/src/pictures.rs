@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use image::{ImageReader, RgbImage};
+use vigorl_files::open_picture;
 use vigorl_tasks::Failure;
 
 /// The picture of a file, whatever its name says that it is: sets have pictures with wrong endings.
@@ -18,8 +19,8 @@ use vigorl_tasks::Failure;
 /// # Errors
 /// Why it cannot be read, with its path.
 pub(crate) fn open(path: &Path) -> Result<RgbImage, String> {
-    let read = reader(path).and_then(|reader| reader.decode().map_err(|error| error.to_string()));
-    read.map(image::DynamicImage::into_rgb8).map_err(|why| unreadable(path, &why))
+    let read = open_picture(path).map(image::DynamicImage::into_rgb8);
+    read.map_err(|error| unreadable(path, &error.to_string()))
 }
 
 /// How large the picture of a file is, by its head alone.

@@ -218,8 +218,12 @@ fn check_refused(name: &str, content: &[u8], code: i32, words: &[&str]) {
 #[test]
 fn pictures_that_cannot_be_shown_are_refused_with_the_cause() {
     check_refused("huge.png", &hollow_png(20_000, 20_000), 2, &["20000x20000", "100 megapixels"]);
-    check_refused("hollow.png", &hollow_png(100, 100), 1, &["`hollow.png` is damaged"]);
-    check_refused("text.png", b"no picture", 1, &["`text.png` is no picture"]);
+    check_refused("hollow.png", &hollow_png(100, 100), 2, &["`hollow.png` is damaged"]);
+    check_refused("text.png", b"no picture", 2, &["`text.png` is no picture"]);
+    let mut jpeg = std::io::Cursor::new(Vec::new());
+    page(192, 160).write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
+    let jpeg = jpeg.into_inner();
+    check_refused("half.jpg", &jpeg[..jpeg.len() / 2], 2, &["`half.jpg` is damaged", "lost its end"]);
     let mut thin = Vec::new();
     let long = RgbImage::new(1000, 2);
     long.write_to(&mut std::io::Cursor::new(&mut thin), image::ImageFormat::Png).unwrap();

@@ -1,15 +1,19 @@
-//! Files that appear whole: [`write_whole`].
+//! Files that appear whole: [`write_whole`]; and pictures that are read whole: [`open_picture`].
 //!
 //! Invariant: whoever opens the path finds the old content or the new one, never a part. Content is written to a
 //! temporary file beside it, whose name ends in `.partial`, and takes the path's place by rename when nothing failed.
 //! A program that is killed while it writes can leave such a file behind. A link keeps its place: what it leads to is
 //! replaced. What is no file, such as a pipe or a terminal, has no old content: it is written as it comes.
 
+mod picture;
+
 use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use tempfile::Builder;
+
+pub use picture::{check_whole, load_picture, open_picture};
 
 /// Writes `bytes` into the file at `path`.
 ///

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use image::RgbImage;
 use vigorl_agent::NamesTexts;
+use vigorl_files::open_picture;
 use vigorl_geometry::{DevicePixelRatio, Point};
 use vigorl_interface::Screenshot;
 use vigorl_policy::wire::ReadText;
@@ -180,7 +181,7 @@ impl LessonSet {
             ImagesOf::Pages(pages) => Ok(pages.image(index)?),
             ImagesOf::Files(images) => {
                 let path = &images[index];
-                Ok(image::open(path).map_err(TrainingError::content(path))?.into_rgb8())
+                Ok(open_picture(path).map_err(TrainingError::content(path))?.into_rgb8())
             }
         }
     }

@@ -18,6 +18,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::reader::TreeBuilder;
 use parquet::record::{Field, Row};
 use serde_json::{Map, Value};
+use vigorl_files::load_picture;
 
 /// So many values of a column are decoded at once: a value may be a picture of megabytes.
 const BATCH: usize = 4;
@@ -133,8 +134,7 @@ impl Embedded {
         if found.is_empty() {
             return Err(format!("{} has no picture any more", shown()));
         }
-        let decoded =
-            found.iter().map(|bytes| image::load_from_memory(bytes).map(image::DynamicImage::into_rgb8));
+        let decoded = found.iter().map(|bytes| load_picture(bytes).map(image::DynamicImage::into_rgb8));
         decoded.collect::<Result<_, _>>().map_err(|error| format!("{}: {error}", shown()))
     }
 }

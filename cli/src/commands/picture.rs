@@ -1,11 +1,13 @@
 //! Reads a picture as a policy sees it, and looks where one is to be written. Invariant: RGB, turned as a viewer shows it,
 //! transparent pixels on white; a picture that would not fit into memory is refused by its size before it is decoded.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader, Rgb, RgbImage};
+
+use vigorl_files::check_whole;
 
 use crate::exit::usage;
 
@@ -19,7 +21,8 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Arc<RgbImage>> {
         let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
         reader.map_err(|error| usage(format!("cannot read `{shown}`: {error}")))
     };
-    let (width, height) = open()?.into_dimensions().with_context(|| format!("`{shown}` is no picture"))?;
+    let no_picture = |error| usage(format!("`{shown}` is no picture: {error}"));
+    let (width, height) = open()?.into_dimensions().map_err(no_picture)?;
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(usage(format!(
             "`{shown}` is {width}x{height}: pictures of up to {} megapixels are read; cut it or make it smaller",
@@ -28,7 +31,9 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Arc<RgbImage>> {
     }
     let mut reader = open()?;
     reader.no_limits();
+    let bytes = fs::read(path).map_err(|error| usage(format!("cannot read `{shown}`: {error}")))?;
     let decode = || {
+        check_whole(&bytes)?;
         let mut decoder = reader.into_decoder()?;
         // Cameras write down how they were held, and viewers turn the picture.
         let orientation = decoder.orientation()?;
@@ -36,7 +41,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Arc<RgbImage>> {
         picture.apply_orientation(orientation);
         Ok::<_, image::ImageError>(picture)
     };
-    let picture = decode().with_context(|| format!("`{shown}` is damaged"))?;
+    let picture = decode().map_err(|error| usage(format!("`{shown}` is damaged: {error}")))?;
     if !picture.color().has_alpha() {
         return Ok(Arc::new(picture.into_rgb8()));
     }

@@ -12,6 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use vigorl_files::open_picture;
 use vigorl_geometry::{Rect, Screen};
 use vigorl_interface::{Driver, DriverError, Screenshot};
 
@@ -335,7 +336,7 @@ const MAY_DIFFER: f64 = 0.02;
 /// Where `shown` holds the picture of `file`: the place with the fewest differing pixels, of equals the one nearest to
 /// `near`.
 fn found(file: &Path, shown: &RgbImage, near: Option<[f64; 2]>) -> Result<Rect<Screen>, Absence> {
-    let picture = image::open(file)
+    let picture = open_picture(file)
         .map_err(|error| Absence::lasting(format!("cannot read `{}`: {error}", file.display())))?;
     let picture = picture.to_rgb8();
     let (width, height) = picture.dimensions();
@@ -385,7 +386,7 @@ fn found(file: &Path, shown: &RgbImage, near: Option<[f64; 2]>) -> Result<Rect<S
 /// # Errors
 /// Says why, if the file cannot be read as a picture.
 pub(super) fn is_shown(file: &Path, shown: &RgbImage) -> Result<bool, String> {
-    let picture = image::open(file)
+    let picture = open_picture(file)
         .map_err(|error| format!("{} cannot be read as a picture: {error}", file.display()))?;
     let is_part = picture.width() <= shown.width() && picture.height() <= shown.height();
     Ok(is_part && found(file, shown, Some([0.0, 0.0])).is_ok())

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use image::RgbImage;
 use serde::Deserialize;
+use vigorl_files::open_picture;
 use vigorl_geometry::{DevicePixelRatio, Rect, Screen, Size};
 use vigorl_interface::{Action, Screenshot};
 
@@ -250,7 +251,7 @@ impl Pictures<'_> {
             return Ok(Arc::clone(pixels));
         }
         let pixels =
-            image::open(file).map_err(|error| format!("`{}` cannot be read: {error}", file.display()))?;
+            open_picture(file).map_err(|error| format!("`{}` cannot be read: {error}", file.display()))?;
         let pixels = Arc::new(pixels.into_rgb8());
         self.decoded = Some((file, Arc::clone(&pixels)));
         Ok(pixels)
