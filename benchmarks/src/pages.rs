@@ -175,8 +175,8 @@ impl PagesSet {
 /// The pages of a folder, with the paths of their pictures.
 fn listed(folder: &Path) -> Result<Vec<Page>, String> {
     let path = folder.join(LIST);
-    let text =
-        fs::read_to_string(&path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+    let text = vigorl_files::read_text(&path)
+        .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
     let mut pages: Vec<Page> =
         serde_json::from_str(&text).map_err(|error| format!("`{}`: {error}", path.display()))?;
     for page in &mut pages {

@@ -27,7 +27,7 @@ impl Secrets {
     pub(crate) fn read(file: Option<&Path>) -> anyhow::Result<Self> {
         let Some(file) = file else { return Ok(Self::default()) };
         let shown = file.display();
-        let text = std::fs::read_to_string(file)
+        let text = vigorl_files::read_text(file)
             .map_err(|error| usage(format!("cannot read `{shown}`: {error}")))?;
         let mut secrets = BTreeMap::new();
         for (number, line) in text.lines().enumerate() {

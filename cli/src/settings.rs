@@ -502,7 +502,7 @@ pub(crate) fn parse_size(text: &str) -> Option<(u32, u32)> {
 
 /// The settings of a TOML file; none if there is no such file.
 fn read_file(path: &Path) -> anyhow::Result<Layer> {
-    let text = match std::fs::read_to_string(path) {
+    let text = match vigorl_files::read_text(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Layer::new()),
         Err(error) => return Err(usage(format!("cannot read `{}`: {error}", path.display()))),

@@ -1,4 +1,5 @@
-//! Files that appear whole: [`write_whole`]; and pictures that are read whole: [`open_picture`].
+//! Files that appear whole: [`write_whole`]; texts as people write them: [`read_text`]; pictures that are read whole:
+//! [`open_picture`].
 //!
 //! Invariant: whoever opens the path finds the old content or the new one, never a part. Content is written to a
 //! temporary file beside it, whose name ends in `.partial`, and takes the path's place by rename when nothing failed.
@@ -67,6 +68,19 @@ pub fn write_whole_with<T, E: From<io::Error>>(
     Ok(filled)
 }
 
+/// The text of a file that a person, or a person's program, has written: without the byte order mark that some editors put in
+/// front of it, which is no part of the text.
+///
+/// # Errors
+/// If the file cannot be read, or is not UTF-8.
+pub fn read_text(path: impl AsRef<Path>) -> io::Result<String> {
+    let mut text = std::fs::read_to_string(path)?;
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
+    Ok(text)
+}
+
 /// What any new file may have, less what the process masks: temporary files are for their owner alone otherwise.
 #[cfg(unix)]
 fn ordinary() -> Option<Permissions> {
@@ -99,6 +113,20 @@ mod tests {
             assert_eq!(fs::read_to_string(&path).unwrap(), content);
         }
         assert_eq!(names(folder.path()), ["a.json"], "nothing but the file");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.yaml");
+        for (written, text) in
+            [("\u{feff}name: a", "name: a"), ("name: a\u{feff}", "name: a\u{feff}"), ("", "")]
+        {
+            fs::write(&path, written).unwrap();
+            assert_eq!(read_text(&path).unwrap(), text);
+        }
+        fs::write(&path, b"\xff\xfea\0").unwrap();
+        assert_eq!(read_text(&path).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 
     #[cfg(unix)]

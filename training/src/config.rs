@@ -393,7 +393,7 @@ impl SftConfig {
     /// # Errors
     /// [`TrainingError::File`], [`TrainingError::Syntax`] or [`TrainingError::Value`], each naming the file.
     pub fn read(path: &Path) -> Result<Self, TrainingError> {
-        let text = std::fs::read_to_string(path).map_err(TrainingError::file("read", path))?;
+        let text = vigorl_files::read_text(path).map_err(TrainingError::file("read", path))?;
         Self::parse(&text, path)
     }
 

@@ -230,7 +230,7 @@ impl GrpoConfig {
     /// # Errors
     /// [`TrainingError`] names the file and the key.
     pub fn read(path: &Path, settings: &[String]) -> Result<Self, TrainingError> {
-        let text = std::fs::read_to_string(path).map_err(TrainingError::file("read", path))?;
+        let text = vigorl_files::read_text(path).map_err(TrainingError::file("read", path))?;
         Self::parse(&text, path, settings)
     }
 

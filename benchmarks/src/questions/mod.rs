@@ -443,7 +443,7 @@ impl At {
 
 /// The lines of a file, each a JSON object; empty ones are left out.
 fn json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<(At, T)>, String> {
-    let text = std::fs::read_to_string(path)
+    let text = vigorl_files::read_text(path)
         .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     lines

@@ -66,8 +66,8 @@ fn of_folder(folder: &Path, category: &str) -> Result<Vec<Question>, String> {
     for path in lists {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let id = format!("{category}/{stem}");
-        let text =
-            fs::read_to_string(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+        let text = vigorl_files::read_text(path)
+            .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
         let fields: Fields =
             serde_json::from_str(&text).map_err(|error| format!("`{}`: {error}", path.display()))?;
         let is_picture = |other: &&PathBuf| {

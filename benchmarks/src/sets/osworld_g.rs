@@ -91,7 +91,7 @@ fn classes(path: &PathBuf) -> Result<Option<BTreeMap<String, Vec<String>>>, Stri
         return Ok(None);
     }
     let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+    let text = vigorl_files::read_text(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
     let json: Value =
         serde_json::from_str(&text).map_err(|error| format!("`{shown}`: {error}; fetch it again"))?;
     let classified = json.get("classified").and_then(Value::as_object);

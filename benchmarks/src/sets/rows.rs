@@ -58,7 +58,7 @@ impl Written {
 /// The items of a JSON list.
 pub(crate) fn of_json(path: &Path) -> Result<Vec<Written>, String> {
     let shown = path.display();
-    let text = fs::read_to_string(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+    let text = vigorl_files::read_text(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
     let (file, n_whole) = (stem(path), Cell::new(0));
     let mut reader = serde_json::Deserializer::from_str(&text);
     let fields = reader.deserialize_seq(List(&n_whole)).and_then(|list| reader.end().map(|()| list));

@@ -61,7 +61,7 @@ pub(crate) fn judge(args: &JudgeArgs, form: Form) -> anyhow::Result<Ending> {
 /// What a file of rewards says.
 pub(crate) fn rewards_config(path: &Path) -> anyhow::Result<RewardsConfig> {
     let name = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{name}`"))?;
+    let text = vigorl_files::read_text(path).with_context(|| format!("cannot read `{name}`"))?;
     toml::from_str(&text).map_err(|error| usage(format!("`{name}`: {error}")))
 }
 

@@ -397,7 +397,7 @@ pub(crate) fn job(given: &str, folder: &Path, args: &RunArgs, settings: &Setting
     }
     let shown = path.display();
     let text =
-        std::fs::read_to_string(path).map_err(|error| usage(format!("cannot read `{shown}`: {error}")))?;
+        vigorl_files::read_text(path).map_err(|error| usage(format!("cannot read `{shown}`: {error}")))?;
     let faulty = |error| usage(format!("`{shown}`: {error}"));
     let mut task = ScriptedTask::parse(&text).map_err(faulty)?;
     let known = Secrets::read(args.secrets.as_deref())?;

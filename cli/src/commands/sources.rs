@@ -100,7 +100,7 @@ const NO_CLICK: &str = "it has no `goal`, and none of its steps is a click on a 
 
 pub(crate) fn read_task(name: &str) -> anyhow::Result<ScriptedTask> {
     let text =
-        std::fs::read_to_string(name).map_err(|error| usage(format!("cannot read `{name}`: {error}")))?;
+        vigorl_files::read_text(name).map_err(|error| usage(format!("cannot read `{name}`: {error}")))?;
     ScriptedTask::parse(&text).map_err(|error| usage(format!("`{name}`: {error}")))
 }
 

@@ -3,8 +3,11 @@
 //! Invariant: a rendered prompt holds exactly one image placeholder per image, in the order of the images;
 //! text that spells a control token (`<|…|>`) is broken up with a space, so that neither an instruction nor a
 //! completion can forge one.
-//! Source of the environment's settings: transformers 4.57, `utils/chat_template_utils.py`.
+//! Source of what a template is given: transformers 5.0, `processing_utils.py` and `utils/chat_template_utils.py`.
 
+mod python;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::ops::Range;
@@ -12,9 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use image::RgbImage;
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, Error, ErrorKind, Value, context};
-use minijinja_contrib::pycompat::unknown_method_callback;
+use minijinja::{Environment, Error, Value, context};
 use serde_json::Value as Json;
 
 use crate::wire::{ASSISTANT_OPEN, IM_END, IMAGE_PAD};
@@ -22,6 +23,12 @@ use crate::{Conversation, Message, Part, PolicyError, Role};
 
 /// Where a chat template may be, in the order in which they are asked; the order of transformers.
 pub const TEMPLATE_FILES: [&str; 3] = ["chat_template.json", "chat_template.jinja", "tokenizer_config.json"];
+
+/// Where the texts of special tokens are; what the first says goes before what the second says.
+const TOKEN_FILES: [&str; 2] = ["tokenizer_config.json", "special_tokens_map.json"];
+/// The special tokens that a template may write by name.
+const TOKENS: [&str; 7] =
+    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 /// Marks the place where a forced prefix ends; a character no text contains.
 const CONTINUE_HERE: &str = "\u{10FFFF}";
@@ -77,6 +84,8 @@ fn sampled(text: &str, messages: &[Message]) -> Vec<(Range<usize>, Vec<u32>)> {
 #[derive(Debug, Clone)]
 pub struct ChatTemplate {
     environment: Environment<'static>,
+    /// Texts of special tokens, by name.
+    tokens: BTreeMap<&'static str, String>,
 }
 
 impl ChatTemplate {
@@ -101,16 +110,15 @@ impl ChatTemplate {
     /// # Errors
     /// [`PolicyError::Template`] if there is none, a file cannot be read, or the template is not Jinja.
     pub fn from_files(read: impl Fn(&str) -> io::Result<Option<Vec<u8>>>) -> Result<Self, PolicyError> {
+        let tokens = tokens(&read)?;
         for name in TEMPLATE_FILES {
-            let wrong =
-                |cause: &dyn std::fmt::Display| PolicyError::Template(format!("cannot read {name}: {cause}"));
-            let Some(bytes) = read(name).map_err(|error| wrong(&error))? else { continue };
-            if name.ends_with(".jinja") {
-                return Self::new(String::from_utf8(bytes).map_err(|error| wrong(&error))?);
-            }
-            let json: Json = serde_json::from_slice(&bytes).map_err(|error| wrong(&error))?;
-            if let Some(source) = template_in(&json["chat_template"]) {
-                return Self::new(source);
+            let Some(bytes) = read(name).map_err(|error| unreadable(name, &error))? else { continue };
+            let source = match name.ends_with(".jinja") {
+                true => Some(String::from_utf8(bytes).map_err(|error| unreadable(name, &error))?),
+                false => template_in(&json_of(name, &bytes)?["chat_template"]),
+            };
+            if let Some(source) = source {
+                return Ok(Self { tokens, ..Self::new(source)? });
             }
         }
         Err(PolicyError::Template(format!("no chat template in {}", TEMPLATE_FILES.join(", "))))
@@ -121,15 +129,10 @@ impl ChatTemplate {
     /// # Errors
     /// [`PolicyError::Template`] if it is not Jinja.
     pub fn new(source: impl Into<String>) -> Result<Self, PolicyError> {
-        let mut environment = Environment::new();
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(cause)?;
-        environment.set_syntax(syntax);
-        environment.set_unknown_method_callback(unknown_method_callback);
-        environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
-            Err(Error::new(ErrorKind::InvalidOperation, message))
-        });
-        environment.add_template_owned("chat_template", source.into()).map_err(cause)?;
-        Ok(Self { environment })
+        let mut environment = python::environment().map_err(cause)?;
+        let source = python::source(&source.into());
+        environment.add_template_owned("chat_template", source).map_err(cause)?;
+        Ok(Self { environment, tokens: BTreeMap::new() })
     }
 
     /// Renders what the policy continues: all messages, then the opened assistant message with the forced
@@ -166,6 +169,10 @@ impl ChatTemplate {
             .render(context! {
                 messages => values,
                 add_generation_prompt => matches!(ending, Ending::GenerationPrompt),
+                // They are asked for as there: nobody hands over tools or documents.
+                tools => (),
+                documents => (),
+                ..Value::from_iter(self.tokens.iter().map(|(name, text)| (*name, text.clone())))
             })
             .map_err(cause)?;
         let images: Vec<_> = messages.iter().flat_map(Message::images).cloned().collect();
@@ -186,6 +193,31 @@ enum Ending {
 
 fn cause(error: Error) -> PolicyError {
     PolicyError::Template(error.to_string())
+}
+
+fn unreadable(name: &str, cause: &dyn std::fmt::Display) -> PolicyError {
+    PolicyError::Template(format!("cannot read {name}: {cause}"))
+}
+
+fn json_of(name: &str, bytes: &[u8]) -> Result<Json, PolicyError> {
+    serde_json::from_slice(bytes).map_err(|error| unreadable(name, &error))
+}
+
+/// The texts of special tokens; a token that has none is not there, and a template writes nothing for it.
+fn tokens(
+    read: &impl Fn(&str) -> io::Result<Option<Vec<u8>>>,
+) -> Result<BTreeMap<&'static str, String>, PolicyError> {
+    let mut tokens = BTreeMap::new();
+    for name in TOKEN_FILES {
+        let Some(bytes) = read(name).map_err(|error| unreadable(name, &error))? else { continue };
+        let json = json_of(name, &bytes)?;
+        for token in TOKENS {
+            if let Some(text) = json[token].as_str().or(json[token]["content"].as_str()) {
+                tokens.entry(token).or_insert_with(|| text.to_owned());
+            }
+        }
+    }
+    Ok(tokens)
 }
 
 /// A string, or the entry `default` of a list of named templates or of a map.
@@ -307,6 +339,24 @@ mod tests {
         let source = "{% for m in messages %}{{ m.role.upper() }}{% break %}{% endfor %}\n";
         let prompt = ChatTemplate::new(source).unwrap().render(&ask("hello")).unwrap();
         assert_eq!(prompt.text, "USER");
+    }
+
+    #[test]
+    fn what_transformers_hands_to_a_template_is_there() {
+        let config =
+            r#"{"bos_token": null, "eos_token": "<|im_end|>", "pad_token": {"content": "<|endoftext|>"}}"#;
+        let source = "{{ bos_token }}{{ eos_token }}{{ pad_token }}{% if tools is not none %}T{% endif %}\
+                      {% if documents is not none %}D{% endif %}{% if not tools is defined %}U{% endif %}";
+        let files = [("chat_template.jinja", source), ("tokenizer_config.json", config)];
+        assert_eq!(found_among(&files).unwrap(), "<|im_end|><|endoftext|>");
+        let other = ("special_tokens_map.json", r#"{"eos_token": "no", "bos_token": "<s>"}"#);
+        assert_eq!(found_among(&[files[0], files[1], other]).unwrap(), "<s><|im_end|><|endoftext|>");
+    }
+
+    #[test]
+    fn a_message_is_written_as_json_with_its_keys_in_order() {
+        let template = ChatTemplate::new("{{ messages[0].content[0] | tojson }}").unwrap();
+        assert_eq!(template.render(&ask("a")).unwrap().text, r#"{"type": "text", "text": "a"}"#);
     }
 
     fn found_among(files: &[(&str, &str)]) -> Result<String, PolicyError> {

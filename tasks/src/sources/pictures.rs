@@ -94,7 +94,8 @@ impl PictureSource {
     /// What is wrong with which line, for people.
     pub fn open(name: impl Into<String>, file: &Path) -> Result<Self, String> {
         let shown = file.display();
-        let text = fs::read_to_string(file).map_err(|error| format!("`{shown}` cannot be read: {error}"))?;
+        let text =
+            vigorl_files::read_text(file).map_err(|error| format!("`{shown}` cannot be read: {error}"))?;
         let folder = file.parent().unwrap_or(Path::new(""));
         let (mut rows, mut parts) = (Vec::new(), [Vec::new(), Vec::new()]);
         let mut sizes = Sizes::default();
