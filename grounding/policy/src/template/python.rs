@@ -23,17 +23,16 @@ pub(super) fn environment() -> Result<Environment<'static>, Error> {
     environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
         Err(Error::new(ErrorKind::InvalidOperation, message))
     });
-    environment.add_function("strftime_now", |format: &str| strftime_now(format));
-    environment.add_filter("tojson", |value: &Value, options: Kwargs| tojson(value, &options));
+    environment.add_function("strftime_now", |format: String| strftime_now(&format));
+    environment.add_filter("tojson", |value: Value, options: Kwargs| tojson(&value, &options));
     Ok(environment)
 }
 
 /// The source of a template in what minijinja understands.
 pub(super) fn source(text: &str) -> String {
-    static GENERATION: LazyLock<Regex> = LazyLock::new(|| {
-        #[expect(clippy::unwrap_used, reason = "the pattern is fixed, and tested")]
-        Regex::new(r"\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}").unwrap()
-    });
+    #[expect(clippy::unwrap_used, reason = "the pattern is fixed, and tested")]
+    static GENERATION: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}").unwrap());
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     // It marks what the assistant says, for masks of a loss, and writes nothing.
     let text = GENERATION.replace_all(&text, |tag: &regex::Captures<'_>| {
