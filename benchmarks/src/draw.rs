@@ -16,10 +16,14 @@ pub(crate) fn below(random: &mut ChaCha8Rng, n: usize) -> usize {
     ((u128::from(random.next_u64()) * n as u128) >> 64) as usize
 }
 
-/// The first `limit` of a shuffle of things by their ids, in the order in which they were given; all without a limit.
-pub(crate) fn first_of_shuffle<T>(things: Vec<T>, limit: Option<u64>, id: impl Fn(&T) -> &str) -> Vec<T> {
+/// The place of a name in a shuffle of names.
+pub(crate) fn rank(name: &str) -> u64 {
+    of_name(name).next_u64()
+}
+
+/// The first `limit` of a shuffle of things by their ranks, in the order in which they were given; all without a limit.
+pub(crate) fn first_of_shuffle<T>(things: Vec<T>, limit: Option<u64>, rank: impl Fn(&T) -> u64) -> Vec<T> {
     let Some(limit) = limit else { return things };
-    let rank = |thing: &T| of_name(id(thing)).next_u64();
     let mut order: Vec<(u64, usize)> =
         things.iter().enumerate().map(|(idx, thing)| (rank(thing), idx)).collect();
     order.sort_unstable();
@@ -33,7 +37,7 @@ mod tests {
     use super::*;
 
     fn of(names: &[String], limit: u64) -> Vec<String> {
-        first_of_shuffle(names.to_vec(), Some(limit), |name| name)
+        first_of_shuffle(names.to_vec(), Some(limit), |name| rank(name))
     }
 
     #[test]

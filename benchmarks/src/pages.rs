@@ -4,7 +4,6 @@
 //! page says is absent is right if nothing is clicked.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -24,7 +24,7 @@ use vigorl_judges::scoring::text_match;
 use vigorl_policy::resize::{Filter, resize};
 use vigorl_tasks::{Environment, Failure};
 
-use crate::draw::{below, first_of_shuffle, of_name};
+use crate::draw::{below, first_of_shuffle, of_name, rank};
 use crate::evaluation::{Circle, Evaluation, InWords, Item, Pictured};
 use crate::pictures::{self, Pictures};
 use crate::sets::parquet_rows::{self, Embedded, Source};
@@ -242,7 +242,7 @@ impl QuestionSet {
 
 /// Which questions are asked how often, in the order of the set.
 fn askings(questions: &[Question], order: OptionOrder, limit: Option<u64>) -> Vec<Asking> {
-    let asked = first_of_shuffle((0..questions.len()).collect(), limit, |idx| &questions[*idx].id);
+    let asked = first_of_shuffle((0..questions.len()).collect(), limit, |idx| rank(&questions[*idx].id));
     let asking = |question: usize| {
         let n = questions[question].options.len();
         let given: Vec<usize> = (0..n).collect();

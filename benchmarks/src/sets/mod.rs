@@ -38,7 +38,7 @@ use item::{Picture, Place, SetItem, Skipped, named};
 use screenspot::Version;
 use shown::Shown;
 
-use crate::draw::first_of_shuffle;
+use crate::draw::{first_of_shuffle, rank};
 use crate::evaluation::{Evaluation, Item, Pictured};
 use crate::line::Line;
 use crate::pictures::{self, Pictures};
@@ -191,7 +191,7 @@ impl GroundingSet {
             }
         };
         let n_readable = read.items.len();
-        read.items = first_of_shuffle(read.items, choice.limit, |item| &item.id);
+        read.items = first_of_shuffle(read.items, choice.limit, |item| rank(&item.id));
         Ok(Self { set, choice: choice.clone(), read, n_readable, pictures: Pictures::default() })
     }
 

@@ -13,7 +13,6 @@
 //! the file. Invariant: a line that is wrong is an error with its number before anything is played.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

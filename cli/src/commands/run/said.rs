@@ -22,7 +22,7 @@ pub(super) fn to_json(recorded: &Recorded) -> Value {
             "step": step.step,
             "instruction": step.instruction,
             "finding": step.finding,
-            "point": at.or(model.and_then(|model| model.answer)),
+            "point": at.copied().or(model.and_then(|model| model.answer)),
             "to": step.action.as_ref().and_then(|action| action.to()),
             "place": step.place,
             "confidence": model.and_then(|model| model.confidence),

@@ -258,15 +258,18 @@ fn primary(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use minijinja::context;
+
     use super::*;
 
     #[track_caller]
     fn check(template: &str, expected: &str) {
         let mut environment = environment().unwrap();
         environment.add_template_owned("t", source(template)).unwrap();
-        let messages =
-            serde_json::json!([{ "n": 3, "text": "ä<'\n", "list": [], "map": { "b": [1, 2], "a": null } }]);
-        let said = environment.get_template("t").unwrap().render(minijinja::context! { messages }).unwrap();
+        let (none, list) = (Value::from(()), Vec::<Value>::new());
+        let map = context! { b => vec![1, 2], a => none };
+        let messages = vec![context! { n => 3, text => "ä<'\n", list, map }];
+        let said = environment.get_template("t").unwrap().render(context! { messages }).unwrap();
         assert_eq!(said, expected, "{template}");
     }
 
