@@ -172,7 +172,7 @@ impl ChatTemplate {
                 // They are asked for as there: nobody hands over tools or documents.
                 tools => (),
                 documents => (),
-                ..Value::from_iter(self.tokens.iter().map(|(name, text)| (*name, text.clone())))
+                ..Value::from(self.tokens.clone())
             })
             .map_err(cause)?;
         let images: Vec<_> = messages.iter().flat_map(Message::images).cloned().collect();
