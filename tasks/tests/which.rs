@@ -217,6 +217,11 @@ fn the_box_of_a_text_is_the_smallest_part_that_holds_both() {
             "name: Edit, in: Red",
             Err("no element named `Edit` in `Red`"),
         ),
+        (
+            "<ul><li>Red<button id=b>Edit</button></li><li>Blue<button>Edit</button></li></ul>".to_owned(),
+            "name: Edit, in: Red",
+            Ok("b"),
+        ),
         // What stands in a field is read.
         (
             "<ul><li><input value=Red><button id=b>Edit</button></li><li><input value=Blue><button>Edit</button></li></ul>".to_owned(),

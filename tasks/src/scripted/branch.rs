@@ -39,12 +39,6 @@ pub struct OptionalStep {
 }
 
 impl IfStep {
-    /// How long is waited until it holds.
-    pub(super) fn time(&self) -> Duration {
-        let secs = self.within_secs.unwrap_or_default();
-        Duration::try_from_secs_f64(secs).unwrap_or(Duration::ZERO)
-    }
-
     pub(super) fn fault(&self) -> Option<String> {
         let is_empty = self.steps.is_empty() && self.otherwise.is_empty();
         if is_empty {

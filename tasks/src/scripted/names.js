@@ -72,16 +72,16 @@ const isName = (element, said, name) => said === name || (said.toLowerCase() ===
 const KINDS_BESIDES = {
   row: 'tr', cell: 'td', gridcell: 'td', columnheader: 'th:not([scope=row])', rowheader: 'th[scope=row]', table: 'table', list: 'ul, ol, menu',
   option: 'option', listbox: 'select[multiple], select[size]', group: 'fieldset, details, optgroup', dialog: 'dialog', form: 'form',
-  article: 'article', region: 'section', navigation: 'nav', main: 'main', complementary: 'aside', search: 'search', paragraph: 'p', progressbar: 'progress',
+  textbox: 'input[type=tel], [contenteditable=""], [contenteditable=true]', article: 'article', region: 'section', navigation: 'nav', main: 'main', complementary: 'aside', search: 'search', paragraph: 'p', progressbar: 'progress',
 };
-const isOfRole = (element, role) => {
-  if (!role || roleNamed(kindOf(element)) === roleNamed(role)) return true;
-  if (typeof element.computedRole === 'string' && element.computedRole) return roleNamed(element.computedRole) === roleNamed(role);
-  return !attributeOf(element, 'role') && role in KINDS_BESIDES && matches(element, KINDS_BESIDES[role]);
-};
+const isOfKind = (element, role) => roleNamed(kindOf(element)) === roleNamed(role)
+  || (!attributeOf(element, 'role') && role in KINDS_BESIDES && matches(element, KINDS_BESIDES[role]));
+const isOfRole = (element, role) => !role || isOfKind(element, role)
+  || (typeof element.computedRole === 'string' && roleNamed(element.computedRole) === roleNamed(role));
 const isPlain = (element) => !matches(element, 'html, head, head *, body, script, style');
-// All elements of a role; without one, what people click and type into.
-const ofRole = (role) => (role ? all('*').filter((element) => isPlain(element) && isOfRole(element, role)) : all(`${ACTS}, ${TYPED}`));
+// All elements of a role, as the page itself writes it: the browser takes a while for each. Without one, what people click and
+// type into.
+const ofRole = (role) => (role ? all('*').filter((element) => isPlain(element) && isOfKind(element, role)) : all(`${ACTS}, ${TYPED}`));
 // Where a name is found twice, inside each other, the inner one carries it, and a label has the name of what it labels.
 const carriersOf = (found) => {
   const isOther = (element) => found.some((other) => other !== element
@@ -101,9 +101,8 @@ const called = (name, role) => {
     && (may.includes(element) || words.every((word) => word.test(textIn(element)))) && isOfRole(element, role) && isName(element, calledOf(element), name))];
   return carriersOf(found);
 };
-// The names of elements; so many are asked of the browser at most.
-const MOST_NAMES = 400;
-const namesOf = (found) => found.map((element, at) => (at < MOST_NAMES ? nameOf(element) : calledOf(element)));
+// The names of elements: as the browser says them if they are few, and by the usual sources otherwise.
+const namesOf = (found) => found.map(found.length <= MOST_ASKED ? nameOf : calledOf);
 // All elements whose name has these words, in the best way in which one that is seen has them: as its whole name, as that in
 // other letter cases, or among other words.
 const calledAbout = (name, role) => {

@@ -31,7 +31,12 @@ const isBoxed = (element) => {
 };
 const isThing = (element) => matches(element, `${ROWS}, ${BOXES}`) || isBoxed(element);
 // Whether it is a row that has rows beside it.
+const rowsOfSeveral = new Map();
 const isRowOfSeveral = (element) => {
+  if (!rowsOfSeveral.has(element)) rowsOfSeveral.set(element, hasRowsBeside(element));
+  return rowsOfSeveral.get(element);
+};
+const hasRowsBeside = (element) => {
   if (!matches(element, ROWS)) return false;
   const table = nameIs(element) === 'tr' && closestIn(element, 'table');
   const beside = table ? allIn(table, 'tr') : [...childrenOf(parentNodeOf(element))].filter(isElement);
@@ -57,7 +62,7 @@ const chainsOf = (text) => {
     const ends = [];
     let whole = '';
     for (const pair of pairs) {
-      whole += pair[which].replace(/[\u00ad\u200b-\u200d\u2060\ufeff]/g, '');
+      whole += pair === EDGE ? ' ' : pair[which].replace(/[\u00ad\u200b-\u200d\u2060\ufeff]/g, '');
       ends.push(whole.length);
     }
     const pairAt = (at) => ends.findIndex((end) => at < end);

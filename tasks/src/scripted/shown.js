@@ -81,6 +81,8 @@ const writtenIn = (field) => {
 };
 // Stands between what does not stand on one line.
 const BREAK = [' ', ' '];
+// Stands around what is a box on a line, such as a button: nothing is written there, and no word goes on.
+const EDGE = ['', ''];
 // Which of the pairs an element shows.
 const spans = new Map();
 // Adds what a node shows as pairs: as it is written, and as it is drawn.
@@ -104,7 +106,9 @@ const readInto = (node, into) => {
   const style = cssOf(node);
   if (style.display !== 'contents' && !isRendered(node)) return;
   const isApart = nameIs(node) === 'br' || !/^(inline|contents|ruby)/.test(style.display);
+  const isBox = /^inline-/.test(style.display);
   if (isApart) part();
+  if (isBox) into.push(EDGE);
   if (matches(node, 'input, textarea, select')) {
     if (!matches(node, UNTOLD) && isSeen(node)) { part(); addLines(writtenIn(node)); part(); }
     return;
@@ -118,6 +122,7 @@ const readInto = (node, into) => {
   for (const child of parts) if (child) read(child, into);
   if (inside) part();
   add(addedTo(node, '::after'));
+  if (isBox) into.push(EDGE);
   if (isApart) part();
 };
 // All that a person can read, in pairs.
