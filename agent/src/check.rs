@@ -27,6 +27,40 @@ pub(crate) fn check(
     if is_late(agent, outcome) {
         return Ok(());
     }
+    let check = looked(agent, env, clause, within, outcome)?;
+    outcome.detail = clause.failure(&check);
+    outcome.effect = if outcome.detail.is_none() { Effect::Confirmed } else { Effect::Refused };
+    outcome.held = agent.leash.out_of_time().filter(|_| check.holds != Verification::Satisfied);
+    if let Some((held, detail)) = outcome.held.zip(outcome.detail.as_mut()) {
+        *detail = format!("{held}, and {detail}");
+    }
+    Ok(())
+}
+
+/// Looks whether a clause holds, as above. That it does not is an answer, too: nothing is refused then.
+pub(crate) fn ask(
+    agent: &mut Agent<'_>,
+    env: &mut dyn Environment,
+    clause: &Clause,
+    within: Duration,
+    outcome: &mut StepOutcome,
+) -> Result<(), StepError> {
+    check(agent, env, clause, within, outcome)?;
+    if outcome.checked == Some(Verification::Unsatisfied) && outcome.held.is_none() && !outcome.cancelled {
+        outcome.effect = Effect::Confirmed;
+        outcome.is_answered = true;
+    }
+    Ok(())
+}
+
+/// Looks, and looks again until it holds or the time is over.
+fn looked(
+    agent: &mut Agent<'_>,
+    env: &mut dyn Environment,
+    clause: &Clause,
+    within: Duration,
+    outcome: &mut StepOutcome,
+) -> Result<Check, StepError> {
     let clock = Instant::now();
     let within = if agent.hands == Hands::Rest { Duration::ZERO } else { within };
     let check = wait_for(agent, env, clause, within.min(agent.leash.time_left()))?;
@@ -37,13 +71,7 @@ pub(crate) fn check(
     outcome.times.capture += clock.elapsed();
     outcome.checked = Some(check.holds);
     outcome.cancelled = agent.cancel.is_set();
-    outcome.detail = clause.failure(&check);
-    outcome.effect = if outcome.detail.is_none() { Effect::Confirmed } else { Effect::Refused };
-    outcome.held = agent.leash.out_of_time().filter(|_| check.holds != Verification::Satisfied);
-    if let Some((held, detail)) = outcome.held.zip(outcome.detail.as_mut()) {
-        *detail = format!("{held}, and {detail}");
-    }
-    Ok(())
+    Ok(check)
 }
 
 /// Whether the time of the step is over before it has begun.

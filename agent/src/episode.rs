@@ -202,6 +202,7 @@ impl Course<'_, '_> {
         match next.decision {
             Decision::Stop(answer) => {
                 let rests = (self.agent.hands == Hands::Rest).then_some(Undone::DryRun);
+                let refused = refused.filter(|_| !next.is_complete);
                 Over::Yes(refused.or(rests).unwrap_or(Undone::Nothing), answer)
             }
             _ if max_steps.is_some_and(|most| self.steps.len() >= most) => {

@@ -65,6 +65,8 @@ pub struct StepOutcome {
     pub times: StepTimes,
     /// For a step that does nothing but look: whether it held, or could be read.
     pub checked: Option<Verification>,
+    /// Whether it was asked if something holds, and the answer is that it does not.
+    pub is_answered: bool,
     /// What was read, and into which variable.
     pub read: Option<(String, String)>,
     /// The step was broken off before its action.
@@ -101,6 +103,7 @@ impl StepOutcome {
             settled: Settled::Quiet { after: Duration::ZERO },
             times: StepTimes { capture: observing, ..StepTimes::default() },
             checked: None,
+            is_answered: false,
             read: None,
             cancelled: false,
             held: None,
@@ -109,7 +112,7 @@ impl StepOutcome {
 
     /// Whether the step did what it was to do.
     pub fn is_done(&self) -> bool {
-        self.action.is_some() || self.checked == Some(Verification::Satisfied)
+        self.action.is_some() || self.checked == Some(Verification::Satisfied) || self.is_answered
     }
 
     pub(crate) fn refuse(&mut self, reason: String) {

@@ -20,6 +20,8 @@ pub enum Decision {
     Act(Act<Target>),
     /// Nothing is done: something must hold, or come to hold within this time; nothing checks once.
     Check(Clause, Duration),
+    /// Nothing is done: whether something holds, or comes to hold within this time, decides what follows.
+    Ask(Clause, Duration),
     /// Something is read, for later steps.
     Read(ReadStep),
     /// No more, with a last word if there is one.
@@ -42,6 +44,8 @@ pub struct Planned {
     /// Whether the judge is asked once behind the step, whatever became of it: then a verdict that is final or favourable
     /// ends the episode, and otherwise a limit does.
     pub is_judged: bool,
+    /// At a stop: whether the plan was followed to its end, whatever became of single steps that it can do without.
+    pub is_complete: bool,
 }
 
 impl From<Decision> for Planned {
@@ -53,6 +57,7 @@ impl From<Decision> for Planned {
             is_tried: false,
             number: None,
             is_judged: false,
+            is_complete: false,
         }
     }
 }
@@ -77,6 +82,7 @@ impl fmt::Display for Decision {
             Self::Act(act) => act.fmt(f),
             Self::Check(clause, within) if within.is_zero() => write!(f, "check that {clause}"),
             Self::Check(clause, _) => write!(f, "wait until {clause}"),
+            Self::Ask(clause, _) => write!(f, "see whether {clause}"),
             Self::Read(read) => read.fmt(f),
             Self::Stop(_) => f.write_str("stop"),
         }
@@ -103,6 +109,7 @@ impl<'t> Scripted<'t> {
             self.script.keep(name, text.clone());
         }
         match self.deadline.filter(|_| last.held.is_some_and(Held::is_of_the_step)) {
+            _ if last.is_answered => Ended::DoesNotHold,
             _ if last.is_done() => Ended::Done,
             Some(deadline) => Ended::OutOfTime(deadline),
             None => Ended::NotDone,
@@ -113,12 +120,16 @@ impl<'t> Scripted<'t> {
 impl Decide for Scripted<'_> {
     fn next(&mut self, _seen: &Observation, past: &[StepOutcome]) -> Result<Planned, StepError> {
         let last = past.last().map(|last| self.ended(last));
-        let Some(line) = self.script.next(last)? else { return Ok(Decision::Stop(None).into()) };
+        let Some(line) = self.script.next(last)? else {
+            let is_complete = self.script.is_complete();
+            return Ok(Planned { is_complete, ..Decision::Stop(None).into() });
+        };
         self.deadline = line.deadline;
         Ok(Planned {
             decision: match line.what {
                 What::Act(act) => Decision::Act(act),
                 What::Check { clause, within } => Decision::Check(clause, within),
+                What::Ask { clause, within } => Decision::Ask(clause, within),
                 What::Read(read) => Decision::Read(read),
             },
             limit: line.deadline.map(|deadline| (deadline.until, deadline.time)),
@@ -126,6 +137,7 @@ impl Decide for Scripted<'_> {
             is_tried: line.is_tried,
             number: Some((line.idx, self.script.n_steps())),
             is_judged: false,
+            is_complete: false,
         })
     }
 }

@@ -15,7 +15,7 @@ use vigorl_tasks::{Environment, Observation, Performed};
 
 use crate::agent::{Agent, Checks, Hands};
 use crate::arrive::{arrive, is_placed};
-use crate::check::{check, read};
+use crate::check::{ask, check, read};
 use crate::error::StepError;
 use crate::eyes::Finding;
 use crate::find::{InVain, aim};
@@ -60,6 +60,7 @@ pub(crate) fn run_step(
             find_and_act(agent, env, wanted, &screenshot, in_vain, watch, &mut outcome)?;
         }
         Decision::Check(clause, within) => check(agent, env, clause, *within, &mut outcome)?,
+        Decision::Ask(clause, within) => ask(agent, env, clause, *within, &mut outcome)?,
         Decision::Read(wanted) => read(agent, env, wanted, &mut outcome)?,
         Decision::Stop(_) => outcome.refuse("there is nothing to do".to_owned()),
     }

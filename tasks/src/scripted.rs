@@ -4,8 +4,12 @@
 //! are the assertion and the reward; a clause that cannot be checked counts as not satisfied. What a task file says
 //! is trusted like a script that its owner starts: its programs and commands run with the owner's rights.
 
+mod asked;
+mod branch;
+mod clause;
 mod draw;
 mod element;
+mod element_place;
 mod judge;
 mod page;
 mod programs;
@@ -28,15 +32,18 @@ use serde::{Deserialize, Serialize, Serializer};
 use vigorl_geometry::{Size, Viewport};
 use vigorl_interface::Area;
 
+pub use branch::{IfStep, OptionalStep};
+pub use clause::{
+    AttributeClause, Clause, CountClause, ElementClause, ElementQuestion, ElementState, FileClause,
+};
 pub use draw::Drawn;
 pub use element::{Absence, Cure, ElementAt, ElementName, Purpose, Thing, things};
+pub use element_place::ElementPlace;
 pub use judge::{Check, Scene, Surroundings};
 pub use programs::Programs;
 pub use recording::{PersonDeed, Recording, listener};
 pub use script::{Deadline, Ended, Line, Script, What};
-pub use step::{
-    Block, CheckStep, ElementSource, ReadStep, RepeatStep, RetryStep, ScreenSource, Source, Step, WithinStep,
-};
+pub use step::{Block, CheckStep, ReadStep, RepeatStep, RetryStep, ScreenSource, Source, Step, WithinStep};
 pub use target::{Place, Target, TextPlace};
 pub use text::{On, TextClause};
 pub use values::{Secret, Values};
@@ -182,81 +189,6 @@ pub enum World {
     Web,
     /// A desktop.
     Desktop,
-}
-
-/// Something that holds or does not.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Clause {
-    /// The page's address contains this.
-    UrlContains(String),
-    /// The page shows this text, whether or not it has to be scrolled to; without a page, the screen does.
-    TextVisible(TextClause),
-    /// The page shows this text no more; without a page, the screen does not, on which it was before.
-    TextGone(TextClause),
-    /// The title of the page, or of the active window, contains this.
-    TitleContains(String),
-    /// An element of the page is in a state.
-    Element(ElementClause),
-    /// The screenshot shows this picture: an image file, found as the paths of [`FileClause`] are.
-    Picture(String),
-    /// This JavaScript expression is true in the page.
-    Javascript(String),
-    /// The clipboard holds exactly this text.
-    Clipboard(String),
-    /// A file is there, and contains a text.
-    File(FileClause),
-    /// A command line ends with success, run by the shell.
-    Command(String),
-}
-
-/// A file, and what must be in it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FileClause {
-    /// Where: relative to the task file, under `$TMPDIR/`, the folder of the task's programs, or under `$DOWNLOADS/`, what
-    /// the browser has downloaded.
-    pub path: String,
-    /// What it contains; without, it is enough that it is there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub contains: Option<String>,
-}
-
-/// An element, by a CSS selector or by its accessible name, and what must be true of it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ElementClause {
-    /// A CSS selector; the first one that it finds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub selector: Option<String>,
-    /// An accessible name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// The role of what is named.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub role: Option<String>,
-    /// What it must be.
-    pub is: ElementState,
-}
-
-/// What an element can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ElementState {
-    /// There, and shown, scrolled to or not.
-    Visible,
-    /// Not there, or not shown.
-    Hidden,
-    /// A checkbox, radio button, switch or option that is on.
-    Checked,
-    /// One that is off.
-    Unchecked,
-    /// Can be used.
-    Enabled,
-    /// Cannot be used.
-    Disabled,
-    /// Has the keyboard.
-    Focused,
 }
 
 /// How the clauses become a reward.
@@ -518,10 +450,15 @@ wait_secs: 2.5
         );
         assert_eq!(
             steps[7],
-            Step::Check(CheckStep { clause: Clause::TitleContains("All".to_owned()), waits: true })
+            Step::Check(CheckStep {
+                clause: Clause::TitleContains("All".to_owned()),
+                waits: true,
+                within_secs: None
+            })
         );
         let file = FileClause { path: "out.txt".to_owned(), contains: None };
-        assert_eq!(steps[8], Step::Check(CheckStep { clause: Clause::File(file), waits: false }));
+        let check = CheckStep { clause: Clause::File(file), waits: false, within_secs: None };
+        assert_eq!(steps[8], Step::Check(check));
         assert_eq!(task.expect[1], Clause::TextVisible("Grounding".into()));
         assert_eq!((task.reward, task.patience), (RewardRule::Mean, Duration::from_millis(2500)));
         assert_eq!(ScriptedTask::parse(&task.to_yaml().unwrap()), Ok(task));
@@ -579,17 +516,48 @@ wait_secs: 2.5
             "file: { path: '' }",
             "file: { path: x, contains: '' }",
             "element: { name: '', is: visible }",
-            "element: { role: button, is: visible }",
+            "element: { is: visible }",
+            "element: { name: a }",
+            "count: { name: a }",
+            "text_matches: '('",
+            "not: { text_visible: '' }",
+            "any: [{ text_visible: a }, { text_gone: '' }]",
+            "all: []",
         ] {
-            let words = if clause.contains("role") { "`selector` or a `name`" } else { "is empty" };
-            check(&format!("name: n\nstart: {{}}\ngoal: g\nexpect: [{{ {clause} }}]\n"), None, words);
-            check(
-                &steps(&format!("  - within: {{ secs: 1, steps: [assert: {{ {clause} }}] }}")),
-                None,
-                words,
-            );
-            let retry = format!("  - retry: {{ times: 2, until: {{ {clause} }}, steps: [press: Enter] }}");
-            check(&steps(&retry), None, words);
+            let words = match clause {
+                "element: { is: visible }" => "`selector`",
+                "element: { name: a }" => "asks one thing",
+                "count: { name: a }" => "says how many",
+                "text_matches: '('" => "no pattern",
+                "all: []" => "no clause",
+                _ => "is empty",
+            };
+            // What an element is asked is known as soon as it is read.
+            let has_line = clause.starts_with("element") || clause.starts_with("count");
+            let goal = format!("name: n\nstart: {{}}\ngoal: g\nexpect: [{{ {clause} }}]\n");
+            check(&goal, has_line.then_some(4), words);
+            for step in [
+                format!("within: {{ secs: 1, steps: [assert: {{ {clause} }}] }}"),
+                format!("retry: {{ times: 2, until: {{ {clause} }}, steps: [press: Enter] }}"),
+                format!("assert: {{ that: {{ {clause} }}, within_secs: 1 }}"),
+                format!("if: {{ holds: {{ {clause} }}, steps: [press: Enter] }}"),
+                format!("if: {{ holds: {{ url_contains: a }}, else: [assert: {{ {clause} }}] }}"),
+                format!("optional: {{ steps: [assert: {{ {clause} }}] }}"),
+            ] {
+                check(&steps(&format!("  - {step}")), has_line.then_some(5), words);
+            }
+        }
+        for (step, words) in [
+            ("if: { holds: { url_contains: a } }", "at least one of `steps`, or of `else`"),
+            ("if: { holds: { url_contains: a }, within_secs: -1, steps: [type: a] }", "from 0 on"),
+            ("optional: { steps: [] }", "at least one of `steps`"),
+            ("optional: { secs: -1, steps: [type: a] }", "from 0 on"),
+            ("assert: { that: { url_contains: a }, within_secs: -1 }", "from 0 on"),
+            ("click: { what: a, name: b, nth: 0 }", "counts from 1"),
+            ("click: { what: a, name_matches: '(' }", "no pattern"),
+            ("read: { of: { element: { nth: 2 } }, into: x }", "needs a `selector`"),
+        ] {
+            check(&steps(&format!("  - {step}")), None, words);
         }
         let error = ScriptedTask::parse("name: n\n  start: {}\n").unwrap_err();
         assert!(error.to_string().starts_with("line 2, column "), "{error}");

@@ -38,7 +38,7 @@ fn shown(ratio: f64, page: &str) -> WebDriver {
 }
 
 fn named(name: &str, role: Option<&str>) -> Place {
-    Place::Named { name: name.to_owned(), role: role.map(str::to_owned) }
+    Place::named(name, role)
 }
 
 #[test]
@@ -57,19 +57,19 @@ fn an_element_is_found_if_a_person_could_click_it() {
             (Err(reason), Err(words)) => assert!(reason.contains(words), "{place:?}: {reason}"),
             (got, expected) => panic!("{place:?}: {got:?} instead of {expected:?}"),
         };
-        check(Place::Selector("#save".to_owned()), Ok([20.0, 10.0, 140.0, 34.0]));
+        check(Place::selector("#save"), Ok([20.0, 10.0, 140.0, 34.0]));
         check(named("Save", Some("button")), Ok([20.0, 10.0, 140.0, 34.0]));
         check(named("Cancel everything", None), Ok([20.0, 50.0, 140.0, 74.0]));
         check(named("Search", Some("textbox")), Ok([100.0, 84.0, 220.0, 108.0]));
-        check(Place::Selector(".twin".to_owned()), Ok([20.0, 200.0, 140.0, 224.0]));
+        check(Place::selector(".twin"), Ok([20.0, 200.0, 140.0, 224.0]));
         check(named("Twin", None), Err("2 times"));
         check(named("Save", Some("link")), Err("no link named `Save`"));
         check(named("Hidden", None), Err("no element named"));
-        check(Place::Selector("#hidden".to_owned()), Err("is hidden"));
+        check(Place::selector("#hidden"), Err("is hidden"));
         check(named("Under", None), Err("covered by a <div>"));
         check(named("Far away", None), Err("scroll to it first"));
-        check(Place::Selector("#nothing".to_owned()), Err("no `#nothing`"));
-        check(Place::Selector("?".to_owned()), Err("no CSS selector"));
+        check(Place::selector("#nothing"), Err("no `#nothing`"));
+        check(Place::selector("?"), Err("no CSS selector"));
         check(Place::At([400.0 * ratio, 3.0]), Err("outside of the screenshot"));
     }
 }
@@ -209,7 +209,7 @@ fn what_a_person_does_becomes_a_task_that_does_the_same() {
         at("the textbox \"Password\"", named("Password", Some("textbox"))),
         Step::Act(Act::Type { text: "${secret:PASSWORD}".to_owned() }),
         at("the button \"Save\"", named("Save", Some("button"))),
-        at("the button \"Twin\"", Place::Selector("button:nth-of-type(4)".to_owned())),
+        at("the button \"Twin\"", Place::selector("button:nth-of-type(4)")),
     ];
     assert_eq!(steps, expected);
     // The written task finds the same places again.

@@ -23,7 +23,7 @@ fn reach_is_what_clicks_say_on_random_pages() {
     let mut driver = WebDriver::start(Options::headless(SIDES.0, SIDES.1)).unwrap();
     let blank = "data:text/html,<!doctype html><body>";
     driver.act(&Action::Navigate { url: blank.to_owned() }).unwrap();
-    let place = Place::Selector("#target".to_owned());
+    let place = Place::selector("#target");
     let (mut n_reached, mut n_refused) = (0, 0);
     let mut faults = Vec::new();
     for seed in 0..N_PAGES {

@@ -56,6 +56,41 @@ fn the_examples_fit_the_schema_and_faulty_tasks_do_not() {
         ("[scroll: { target: a }]", false),
         ("[click: { what: a, selektor: b }]", false),
         ("[repeat: { times: 0, steps: [click: a] }]", false),
+        ("[click: { what: a, name: Edit, role: button, in: Red Fox, nth: 2, exact: false }]", true),
+        (
+            "[click: { what: a, name_matches: '^Order', role: button }, click: { what: b, selector: c, nth: 2 }]",
+            true,
+        ),
+        ("[click: { what: a, role: row, in: Red Fox }]", true),
+        ("[read: { of: { element: { name: Amount, in: Red Fox } }, into: x }]", true),
+        ("[assert: { not: { any: [{ text_matches: '^a' }, { all: [{ text_visible: b }] }] } }]", true),
+        ("[assert: { any: [] }]", false),
+        ("[assert: { all: [] }]", false),
+        ("[assert: { not: [{ text_visible: b }] }]", false),
+        (
+            "[assert: { that: { text_visible: b }, within_secs: 3 }, wait_for: { that: { url_contains: b }, within_secs: 3 }]",
+            true,
+        ),
+        ("[assert: { that: { text_visible: b }, within_secs: -1 }]", false),
+        ("[assert: { that: { text_visible: b }, within: 3 }]", false),
+        (
+            "[assert: { count: { selector: .row, is: 3 } }, assert: { count: { role: row, at_least: 1, at_most: 2 } }]",
+            true,
+        ),
+        ("[assert: { count: { selector: .row, is: -3 } }]", false),
+        ("[assert: { count: { selector: .row, is: 3, nth: 1 } }]", false),
+        (
+            "[assert: { element: { name: City, value: '' } }, assert: { element: { name: City, text: b } }]",
+            true,
+        ),
+        ("[assert: { element: { name: City, attribute: { name: href, is: b } } }]", true),
+        ("[assert: { element: { name: City, attribute: { name: href } } }]", false),
+        ("[assert: { element: { name: City, valu: b } }]", false),
+        ("[if: { holds: { text_visible: a }, within_secs: 2, steps: [click: a], else: [click: b] }]", true),
+        ("[if: { holds: { text_visible: a }, else: [optional: { secs: 2, steps: [click: b] }] }]", true),
+        ("[if: { steps: [click: a] }]", false),
+        ("[optional: { secs: -1, steps: [click: b] }]", false),
+        ("[optional: { secs: 2 }]", false),
     ] {
         let yaml = format!("name: n\nstart: {{}}\nsteps: {steps}\n{tail}\n");
         let value: Value = serde_norway::from_str(&yaml).unwrap();

@@ -33,7 +33,7 @@ impl Page {
 
     /// Clicks the element that the selector finds, and says whether the click came to it.
     fn click(&mut self, selector: &str) -> Result<bool, (String, Cure)> {
-        let at = self.aim(&Place::Selector(selector.to_owned()))?;
+        let at = self.aim(&Place::selector(selector))?;
         let listens = "const inside = (root) => [...root.querySelectorAll('*')].flatMap((e) => [e, ...(e.shadowRoot ? inside(e.shadowRoot) : []), \
              ...(e.contentDocument ? inside(e.contentDocument) : [])]); \
              window.came = 0; const all = inside(document).filter((e) => e.matches(SELECTOR)); \
@@ -59,7 +59,7 @@ impl Page {
 }
 
 fn named(name: &str, role: &str) -> Place {
-    Place::Named { name: name.to_owned(), role: Some(role.to_owned()) }
+    Place::named(name, Some(role))
 }
 
 const IMAGE: &str = "data:image/gif;base64,R0lGODlhAQABAAAAACw=";
@@ -184,14 +184,14 @@ fn what_can_be_scrolled_to_is_and_then_gets_the_click() {
     let mut page = Page::start();
     for (html, ..) in REACHED.iter().filter(|(.., cure)| *cure == Some(Cure::Scroll)) {
         page.show(html);
-        let place = Place::Selector("#b".to_owned());
+        let place = Place::selector("#b");
         assert!(place.bring_into_view(&mut page.0).unwrap(), "{html}");
         assert_eq!(page.click("#b"), Ok(true), "{html}");
         assert!(!place.bring_into_view(&mut page.0).unwrap(), "it was there: {html}");
     }
     // A pane that only a script can scroll is left as it is.
     page.show("<div id=p style='height:50px;overflow:hidden'><p style='height:99px'></p><button id=b>x</button></div>");
-    assert!(!Place::Selector("#b".to_owned()).bring_into_view(&mut page.0).unwrap());
+    assert!(!Place::selector("#b").bring_into_view(&mut page.0).unwrap());
     assert_eq!(page.0.evaluate("return p.scrollTop").unwrap(), "0");
 }
 
@@ -206,7 +206,7 @@ fn what_moves_is_waited_for() {
          <iframe style='width:90px;height:90px' srcdoc='<button id=b>x</button>'></iframe>",
     ] {
         page.show(html);
-        let (reason, cure) = page.aim(&Place::Selector("#b".to_owned())).unwrap_err();
+        let (reason, cure) = page.aim(&Place::selector("#b")).unwrap_err();
         assert!(reason.contains("moves") && cure == Cure::Wait, "{reason}: {html}");
     }
 }
@@ -233,8 +233,7 @@ fn elements_are_called_as_the_browser_says() {
         ("<button>Edit 1</button><button id=b>Edit 10</button>", "Edit 10", "button", "b"),
     ] {
         page.show(html);
-        let role = (!role.is_empty()).then(|| role.to_owned());
-        let at = page.aim(&Place::Named { name: name.to_owned(), role });
+        let at = page.aim(&Place::named(name, (!role.is_empty()).then_some(role)));
         let at = at.unwrap_or_else(|why| panic!("{why:?}: {html}"));
         let found = format!(
             "let e = document.elementFromPoint({}, {}); while (e && !e.id) e = e.parentElement; return e && e.id",

@@ -170,7 +170,9 @@ impl<'w> ClickWorld<'w> {
         };
         let mut plan = Scripted::new(Script::new(task, &surroundings));
         let episode = run_episode(&mut agent, &mut plan, world, seed, &mut ())?;
-        let undone = episode.steps.iter().position(|step| !step.is_done());
+        // What the task can do without may be undone.
+        let is_undone = episode.success == Some(false);
+        let undone = episode.steps.iter().rposition(|step| is_undone && !step.is_done());
         match (&episode.ending, undone) {
             (Ending::Error(error), _) => Err(error.clone().into()),
             (_, Some(n)) => {

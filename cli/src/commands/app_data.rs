@@ -330,12 +330,14 @@ fn asked_for(task: &ScriptedTask, part: Part, number: u64, folder: &Path) -> Vec
 fn is_asked_for(name: &str, targets: &[Target]) -> bool {
     targets.iter().any(|target| {
         let is_named = match &target.place {
-            Some(Place::Named { name: wanted, .. }) => has_words(name, wanted) || has_words(wanted, name),
+            Some(Place::Element(element)) => {
+                element.may_be_named(name, |name, wanted| has_words(name, wanted) || has_words(wanted, name))
+            }
             Some(Place::Text(place)) => {
                 let is_text = |text: &String| has_words(name, text) || has_words(text, name);
                 place.text.as_ref().is_some_and(is_text)
             }
-            Some(Place::Selector(_) | Place::Picture { .. } | Place::At(_)) | None => false,
+            Some(Place::Picture { .. } | Place::At(_)) | None => false,
         };
         is_named || has_words(&target.description, name) || has_words(name, &essence(&target.description))
     })

@@ -952,3 +952,46 @@ fn a_folder_that_vanishes_during_the_run_is_an_error_of_the_run() {
     let failed = failed.or_else(|| run.finish().err().map(|error| error.to_string()));
     assert!(failed.as_ref().is_some_and(|said| said.starts_with("cannot write `")), "{failed:?}");
 }
+
+#[test]
+fn steps_that_may_fail_and_questions_leave_a_task_solved() {
+    let steps = |steps: &str| {
+        format!("name: n\nstart: {{}}\nwait_secs: 0\nsteps:\n{steps}expect: [ javascript: isGreen ]\n")
+    };
+    let click = "click: { what: the box, at: [130, 50] }";
+    let nowhere = "click: { what: nothing, at: [900, 50] }";
+    // A step that fails, its block at the end and in the middle.
+    for yaml in [
+        steps(&format!("  - {click}\n  - optional: {{ steps: [{nowhere}, type: x] }}\n")),
+        steps(&format!("  - optional: {{ steps: [{nowhere}, type: x] }}\n  - {click}\n")),
+    ] {
+        let (record, _, driver) = scripted(Fake::default(), None, &yaml);
+        assert_eq!((record.success, record.detail), (Some(true), None), "{yaml}");
+        assert_eq!(driver.acts.len(), 1, "what is behind the failed step is not done: {yaml}");
+    }
+    let (record, _, _) = scripted(Fake::default(), None, &steps(&format!("  - {click}\n  - {nowhere}\n")));
+    assert_eq!(record.success, Some(false));
+    // The answer no, with and without other steps, at the end and in the middle.
+    let ask = "holds: { javascript: isGreen }";
+    for yaml in [
+        steps(&format!("  - if: {{ {ask}, steps: [type: x], else: [{click}] }}\n")),
+        steps(&format!("  - if: {{ {ask}, steps: [type: x] }}\n  - {click}\n")),
+        steps(&format!("  - {click}\n  - if: {{ holds: {{ url_contains: two }}, steps: [type: x] }}\n")),
+        steps(&format!("  - {click}\n  - if: {{ {ask}, else: [type: x] }}\n")),
+    ] {
+        let (record, _, driver) = scripted(Fake::default(), None, &yaml);
+        assert_eq!((record.success, driver.acts.len()), (Some(true), 1), "{yaml}: {:?}", record.detail);
+    }
+    // What nobody can tell is no answer: nothing of either list is done.
+    let unknown = "holds: { clipboard: x }";
+    let yaml = steps(&format!("  - if: {{ {unknown}, steps: [{click}], else: [{click}] }}\n"));
+    let (record, _, driver) = scripted(Fake::default(), None, &yaml);
+    assert_eq!((record.success, driver.acts.len()), (Some(false), 0));
+    assert!(record.detail.unwrap().contains("cannot tell whether the clipboard holds `x`"));
+    let (record, _, driver) = scripted(
+        Fake::default(),
+        None,
+        &steps(&format!("  - optional: {{ steps: [if: {{ {unknown}, steps: [type: x] }}] }}\n  - {click}\n")),
+    );
+    assert_eq!((record.success, driver.acts.len()), (Some(true), 1));
+}

@@ -1,6 +1,7 @@
-//! Elements of a page: where one is that a click reaches, what is at a point, and in what state one is.
+//! Elements of a page: where one is that a click reaches, what is at a point, in what state one is, and what it holds.
 //!
-//! Invariant: a box is one that the page itself says a click reaches, or there is a reason why there is none.
+//! Invariants: a box is one that the page itself says a click reaches, or there is a reason why there is none; of several
+//! elements that fit alike none is taken, wherever they are in the page and its frames.
 
 use std::fmt;
 
@@ -8,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use vigorl_geometry::{Point, Rect, Screen, Viewport};
 use vigorl_interface::{Driver, DriverError, Screenshot};
 
-use super::judge::{told, truth_of};
+use super::ElementPlace;
+use super::judge::told;
 use super::page::{self, Answer};
-use super::{ElementClause, Place};
 
 /// What is at a point of a page.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -138,66 +139,241 @@ impl Absence {
 }
 
 /// An element as the page is asked for it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct Wanted<'p> {
     #[serde(skip_serializing_if = "Option::is_none")]
     selector: Option<&'p str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'p str>,
+    /// Those of the names on the page that a pattern matches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    names: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'p str>,
+    #[serde(rename = "in", skip_serializing_if = "Option::is_none")]
+    within: Option<&'p str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exact: Option<bool>,
+    /// Within the part that is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nth: Option<u64>,
+    /// As a person calls it.
+    what: String,
     acts: bool,
+    #[serde(skip)]
+    asked: Asked,
 }
 
+/// Who is asked for an element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// The page, and the frames that it cannot look into.
+    All,
+    Page,
+    Frames,
+}
+
+/// Answers, or why there are none.
+type Told = Result<Vec<Answer>, Absence>;
+
 impl<'p> Wanted<'p> {
-    /// The element of a place; nothing if it is none.
-    pub(super) fn of(place: &'p Place, purpose: Purpose) -> Option<Self> {
-        let acts = purpose == Purpose::Act;
-        match place {
-            Place::Selector(selector) => {
-                Some(Self { selector: Some(selector), name: None, role: None, acts })
-            }
-            Place::Named { name, role } => {
-                Some(Self { selector: None, name: Some(name), role: role.as_deref(), acts })
-            }
-            Place::Picture { .. } | Place::At(_) | Place::Text(_) => None,
+    fn of(place: &'p ElementPlace, acts: bool) -> Self {
+        Self {
+            selector: place.selector.as_deref(),
+            name: place.name.as_deref(),
+            names: None,
+            role: place.role.as_deref(),
+            within: place.within.as_deref(),
+            exact: place.exact,
+            nth: place.nth.map(u64::from),
+            what: place.to_string(),
+            acts,
+            asked: Asked::All,
         }
     }
 
-    fn written(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    /// All of those, however many they are.
+    pub(super) fn each(
+        driver: &mut dyn Driver,
+        place: &'p ElementPlace,
+    ) -> Result<Result<Self, Absence>, DriverError> {
+        let wanted = Self { nth: None, ..Self::of(place, false) };
+        wanted.with_names(driver, place.name_matches.as_deref())
     }
 
-    fn question(&self, function: &str) -> String {
-        page::about_element(&format!("{function}({})", self.written()))
+    /// The one that is meant, so that it may be asked for: a pattern has become names, and a number counts in the part of
+    /// the page that has it.
+    pub(super) fn one(
+        driver: &mut dyn Driver,
+        place: &'p ElementPlace,
+        acts: bool,
+    ) -> Result<Result<Self, Absence>, DriverError> {
+        match Self::of(place, acts).with_names(driver, place.name_matches.as_deref())? {
+            Ok(wanted) => wanted.counted(driver),
+            Err(absence) => Ok(Err(absence)),
+        }
     }
 
-    pub(super) fn bring_into_view(&self, driver: &mut dyn Driver) -> Result<bool, DriverError> {
-        let answers = page::ask(driver, &self.question("bringIntoView"))?;
-        Ok(answers.is_ok_and(|answers| answers.iter().any(|answer| answer.said == true)))
+    /// Patterns are matched here, so that all of them mean the same.
+    fn with_names(
+        mut self,
+        driver: &mut dyn Driver,
+        pattern: Option<&str>,
+    ) -> Result<Result<Self, Absence>, DriverError> {
+        let Some(pattern) = pattern else { return Ok(Ok(self)) };
+        let pattern = match regex::Regex::new(pattern) {
+            Ok(pattern) => pattern,
+            Err(error) => return Ok(Err(Absence::lasting(error.to_string()))),
+        };
+        let role = serde_json::Value::from(self.role);
+        let script = page::about_element(&format!("(lookAfresh(), namesOf(ofRole({role})))"));
+        let answers = match self.answers(driver, &script)? {
+            Ok(answers) => answers,
+            Err(absence) => return Ok(Err(absence)),
+        };
+        let named = |answer: &Answer| Vec::<String>::deserialize(&answer.said).unwrap_or_default();
+        let mut names: Vec<String> =
+            answers.iter().flat_map(named).filter(|name| pattern.is_match(name)).collect();
+        names.sort_unstable();
+        names.dedup();
+        self.names = Some(names);
+        Ok(Ok(self))
     }
 
-    /// The one answer that counts: of the page and its frames, the only one that has the element, or the first by a selector.
-    fn decide(&self, answers: Vec<Answer>) -> Result<Option<Answer>, Absence> {
+    /// The page comes first, then the frames that it cannot look into. Which of several such frames comes first is not
+    /// known, so a number that leads into them must lead into the only one that has any.
+    fn counted(mut self, driver: &mut dyn Driver) -> Result<Result<Self, Absence>, DriverError> {
+        let Some(nth) = self.nth else { return Ok(Ok(self)) };
+        let all = Self { nth: None, ..self.clone() };
+        let answers = match all.ask(driver, "countOf", ", isShown")? {
+            Ok(answers) => answers,
+            Err(absence) => return Ok(Err(absence)),
+        };
+        let [page, frames @ ..] = &answers[..] else { return Ok(Ok(self)) };
+        let n_in_page = n_of(page);
+        let n_having = frames.iter().filter(|frame| n_of(frame) > 0).count();
+        match n_having {
+            _ if nth <= n_in_page || n_having == 0 => self.asked = Asked::Page,
+            1 => (self.asked, self.nth) = (Asked::Frames, Some(nth - n_in_page)),
+            _ => {
+                return Ok(Err(Absence::lasting(format!(
+                    "the page has {n_in_page} of {self}, and {n_having} frames of other origins have more: \
+                     `nth` does not count through several such frames"
+                ))));
+            }
+        }
+        Ok(Ok(self))
+    }
+
+    fn question(&self, function: &str, more: &str) -> String {
+        let wanted = serde_json::to_string(self).unwrap_or_default();
+        let question = format!("{function}({wanted}{more})");
+        // Texts are only read where they are needed.
+        match self.within.is_some() || more.contains("\"text\"") {
+            true => page::about_element_and_texts(&question),
+            false => page::about_element(&question),
+        }
+    }
+
+    /// Asks for it; `more` are further arguments.
+    pub(super) fn ask(
+        &self,
+        driver: &mut dyn Driver,
+        function: &str,
+        more: &str,
+    ) -> Result<Told, DriverError> {
+        self.answers(driver, &self.question(function, more))
+    }
+
+    fn answers(&self, driver: &mut dyn Driver, script: &str) -> Result<Told, DriverError> {
+        let told = match self.asked {
+            Asked::All => match page::ask_if_any(driver, script)? {
+                Some(told) => told,
+                None => {
+                    let reason = "there is no page that could be asked for an element";
+                    return Ok(Err(Absence::lasting(reason)));
+                }
+            },
+            part => page::ask_part(driver, script, part == Asked::Frames)?,
+        };
+        // The page may just be left for another one.
+        let late =
+            |why: String| Absence::for_now(format!("the page does not say where an element is: {why}"));
+        Ok(told.map_err(late))
+    }
+
+    /// The one answer that counts: that of the only part of the page that has the element, or of the first one if anything
+    /// that fits will do.
+    pub(super) fn decide(&self, mut answers: Vec<Answer>) -> Result<Answer, Absence> {
+        let n: u64 = answers.iter().map(n_of).sum();
+        if n > 1 && self.selector.is_none() && self.nth.is_none() {
+            return Err(Absence::lasting(self.which_of(&answers, n)));
+        }
         let is_missing = |answer: &Answer| answer.said["is_missing"] == true;
-        let n_having = answers.iter().filter(|answer| !is_missing(answer)).count();
-        if let (true, Some(name)) = (n_having > 1, self.name) {
-            let what = self.role.unwrap_or("element");
-            return Err(Absence::lasting(format!("the page has {n_having} times {what} named `{name}`")));
+        let having = answers.iter().position(|answer| n_of(answer) > 0);
+        let hidden = || answers.iter().position(|answer| !is_missing(answer));
+        let idx = having.or_else(hidden).unwrap_or_default();
+        if idx < answers.len() {
+            return Ok(answers.swap_remove(idx));
         }
-        let mut answers = answers;
-        let nth = answers.iter().position(|answer| !is_missing(answer)).unwrap_or_default();
-        Ok((nth < answers.len()).then(|| answers.swap_remove(nth)))
+        Err(Absence::for_now("the page gave no answer"))
+    }
+
+    /// That there are several, which these are, and how a task says which one is meant.
+    fn which_of(&self, answers: &[Answer], n: u64) -> String {
+        let told = |answer: &Answer| -> Vec<String> {
+            let candidates = Vec::<Candidate>::deserialize(&answer.said["candidates"]).unwrap_or_default();
+            candidates.iter().map(|candidate| candidate.told(answer)).collect()
+        };
+        let all: Vec<String> = answers.iter().flat_map(told).take(MOST_TOLD).collect();
+        let mut list = all.join(", ");
+        let n_told = all.len() as u64;
+        if n_told < n && n_told > 0 {
+            list.push_str(&format!(" and {} more", n - n_told));
+        }
+        let colon = if list.is_empty() { "" } else { ": " };
+        format!(
+            "the page has {n} times {self}{colon}{list}; `nth` says which one, or `in` with a text of its row or box"
+        )
     }
 
     /// Whether a click at a point comes to it: what is around its frame can lie over it.
     fn receives(&self, driver: &mut dyn Driver, at: Point<Viewport>) -> Result<bool, DriverError> {
         let at = Point::new(at.x.floor(), at.y.floor());
-        let question = format!("isReceived({}, pointX, pointY)", self.written());
-        let said = told(driver.evaluate_at(at, &page::about_element(&question)))?;
+        let script = self.question("isReceived", ", pointX, pointY");
+        let said = told(driver.evaluate_at(at, &script))?;
         let answer =
             said.ok().and_then(|framed| serde_json::from_str::<serde_json::Value>(&framed.said).ok());
         Ok(answer.is_some_and(|answer| answer["answer"] == true))
+    }
+}
+
+/// How many of them an answer says there are.
+pub(super) fn n_of(answer: &Answer) -> u64 {
+    answer.said["n"].as_u64().unwrap_or_default()
+}
+
+/// Of several elements that fit, this many are described.
+const MOST_TOLD: usize = 5;
+
+/// One of several elements that fit.
+#[derive(Deserialize)]
+struct Candidate {
+    role: String,
+    name: String,
+    row: Option<String>,
+    left: f64,
+    top: f64,
+    right: f64,
+    bottom: f64,
+}
+
+impl Candidate {
+    fn told(&self, answer: &Answer) -> String {
+        let role = if self.role.is_empty() { "element" } else { &self.role };
+        let at = answer.in_page(Rect::new(self.left, self.top, self.right, self.bottom)).center();
+        let row = self.row.as_ref().map(|row| format!(" in the row `{row}`")).unwrap_or_default();
+        format!("{role} `{}`{row} at ({:.0}, {:.0})", self.name, at.x, at.y)
     }
 }
 
@@ -213,21 +389,17 @@ enum Element {
 pub(super) fn located(
     driver: &mut dyn Driver,
     screenshot: &Screenshot,
-    wanted: &Wanted<'_>,
+    place: &ElementPlace,
     purpose: Purpose,
 ) -> Result<Result<Rect<Screen>, Absence>, DriverError> {
-    let function = if purpose == Purpose::Look { "locate" } else { "aimAt" };
-    let Some(answers) = page::ask_if_any(driver, &wanted.question(function))? else {
-        return Ok(Err(Absence::lasting("there is no page that could be asked for an element")));
+    let wanted = match Wanted::one(driver, place, purpose == Purpose::Act)? {
+        Ok(wanted) => wanted,
+        Err(absence) => return Ok(Err(absence)),
     };
-    let decided = match answers.map(|answers| wanted.decide(answers)) {
-        Ok(Ok(Some(answer))) => answer,
-        Ok(Err(absence)) => return Ok(Err(absence)),
-        Ok(Ok(None)) => return Ok(Err(Absence::for_now("the page gave no answer"))),
-        // The page may just be left for another one.
-        Err(why) => {
-            return Ok(Err(Absence::for_now(format!("the page does not say where an element is: {why}"))));
-        }
+    let function = if purpose == Purpose::Look { "locate" } else { "aimAt" };
+    let decided = match wanted.ask(driver, function, "")?.and_then(|answers| wanted.decide(answers)) {
+        Ok(answer) => answer,
+        Err(absence) => return Ok(Err(absence)),
     };
     let part = match Element::deserialize(&decided.said) {
         Ok(Element::Box { left, top, right, bottom }) => decided.in_page(Rect::new(left, top, right, bottom)),
@@ -241,15 +413,40 @@ pub(super) fn located(
     Ok(Ok(screenshot.viewport_from_screen().inverse().apply_rect(part)))
 }
 
+/// Scrolls an element into view, as far as a person could scroll; whether anything moved.
+pub(super) fn bring_into_view(driver: &mut dyn Driver, place: &ElementPlace) -> Result<bool, DriverError> {
+    let Ok(wanted) = Wanted::one(driver, place, false)? else { return Ok(false) };
+    let answers = wanted.ask(driver, "bringIntoView", "")?;
+    Ok(answers.is_ok_and(|answers| answers.iter().any(|answer| answer.said == true)))
+}
+
+/// The text of an element, or what stands in a field; why there is none otherwise.
+pub(super) fn text_of(
+    driver: &mut dyn Driver,
+    place: &ElementPlace,
+) -> Result<Result<String, String>, DriverError> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Text {
+        Read { text: String },
+        None { reason: String },
+    }
+    let wanted = match Wanted::one(driver, place, false)? {
+        Ok(wanted) => wanted,
+        Err(absence) => return Ok(Err(absence.reason)),
+    };
+    let decided = wanted.ask(driver, "textOf", "")?.and_then(|answers| wanted.decide(answers));
+    Ok(decided.map_err(|absence| absence.reason).and_then(|answer| match Text::deserialize(&answer.said) {
+        Ok(Text::Read { text }) => Ok(text),
+        Ok(Text::None { reason }) => Err(reason),
+        Err(_) => Err(format!("the page answered {}", answer.said)),
+    }))
+}
+
 /// As the page calls it.
 impl fmt::Display for Wanted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.selector, self.name) {
-            (Some(selector), _) => write!(f, "`{selector}`"),
-            (None, name) => {
-                write!(f, "{} named `{}`", self.role.unwrap_or("element"), name.unwrap_or_default())
-            }
-        }
+        f.write_str(&self.what)
     }
 }
 
@@ -296,19 +493,6 @@ pub fn things(driver: &mut dyn Driver, screenshot: &Screenshot) -> Result<Vec<Th
     Ok(said.into_iter().map(thing).collect())
 }
 
-impl ElementClause {
-    /// Whether it holds on the page or in a frame of it; or why nobody can tell.
-    pub(super) fn holds(&self, driver: &mut dyn Driver) -> Result<Result<bool, String>, DriverError> {
-        let asked = serde_json::to_string(self).unwrap_or_default();
-        let answers = page::ask(driver, &page::about_element(&format!("hasState({asked})")))?;
-        Ok(answers.and_then(|answers| {
-            let has_it = |answer: &&Answer| answer.said["n"].as_u64().is_some_and(|n| n > 0);
-            let told = answers.iter().find(has_it).or(answers.first());
-            truth_of(told.map_or(&serde_json::Value::Null, |answer| &answer.said["holds"]))
-        }))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -346,10 +530,11 @@ mod tests {
 
     #[test]
     fn where_there_is_no_page_nobody_waits_for_an_element() {
-        for place in [Place::Selector("#a".to_owned()), Place::Named { name: "a".to_owned(), role: None }] {
+        let pattern = ElementPlace { name_matches: Some("a".to_owned()), ..ElementPlace::default() };
+        let second = ElementPlace { nth: Some(2), ..ElementPlace::selector("#a") };
+        for place in [ElementPlace::selector("#a"), ElementPlace::named("a", None), pattern, second] {
             for purpose in [Purpose::Look, Purpose::Point, Purpose::Act] {
-                let wanted = Wanted::of(&place, purpose).unwrap();
-                let absence = located(&mut Pageless, &screenshot(), &wanted, purpose).unwrap().unwrap_err();
+                let absence = located(&mut Pageless, &screenshot(), &place, purpose).unwrap().unwrap_err();
                 assert_eq!(absence.cure, Cure::Nothing, "{absence:?}");
                 assert!(absence.reason.contains("no page"), "{absence:?}");
             }

@@ -12,9 +12,10 @@ use vigorl_interface::{Driver, DriverError};
 use vigorl_judges::Entry;
 use vigorl_processes::{Group, Output, Program, Wait};
 
+use super::asked::matches_line;
 use super::programs::script;
 use super::target::is_shown;
-use super::{Clause, ElementClause, FileClause, On, RewardRule, ScriptedTask, TextClause, Values, page};
+use super::{Clause, FileClause, On, RewardRule, ScriptedTask, TextClause, Values, page};
 use crate::{Allowance, Failure, Senses, Verdict, Verification};
 
 /// What a check of one clause found.
@@ -22,7 +23,7 @@ use crate::{Allowance, Failure, Senses, Verdict, Verification};
 pub struct Check {
     /// Whether the clause holds.
     pub holds: Verification,
-    /// Why nobody can tell, if nobody can.
+    /// Why nobody can tell, if nobody can, or what is there instead.
     pub why: Option<String>,
 }
 
@@ -30,6 +31,11 @@ impl Check {
     /// Nobody can tell, for this reason.
     pub fn unknown(why: impl Into<String>) -> Self {
         Self::of(Err(why.into()))
+    }
+
+    /// It does not hold: this is there instead.
+    pub(super) fn not_so(why: impl Into<String>) -> Self {
+        Self { holds: Verification::Unsatisfied, why: Some(why.into()) }
     }
 
     /// That the opposite holds. What nobody can tell, nobody can tell of its opposite.
@@ -43,7 +49,7 @@ impl Check {
         Self { holds, ..self }
     }
 
-    fn of(answer: Answer) -> Self {
+    pub(super) fn of(answer: Answer) -> Self {
         match answer {
             Ok(true) => Self { holds: Verification::Satisfied, why: None },
             Ok(false) => Self { holds: Verification::Unsatisfied, why: None },
@@ -91,6 +97,10 @@ const TMPDIR: &str = "$TMPDIR/";
 const DOWNLOADS: &str = "$DOWNLOADS/";
 /// Longest time that a command may take, or a page to answer a question.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Why a pattern is not looked for in pixels: of what is not read for sure nobody can say that it does not match.
+const NO_LINES: &str = "there is no page here, and patterns are looked for in pages alone: on the screen, \
+                        `read: { of: { screen: { matches: … } } }` reads what matches";
 
 /// Whether a clause holds, or why nobody can tell.
 type Answer = Result<bool, String>;
@@ -160,6 +170,13 @@ impl Clause {
         let answer = match self {
             Self::TextVisible(text) => return scene.shows_text(text),
             Self::TextGone(text) => return scene.text_is_gone(text),
+            Self::TextMatches(pattern) => {
+                let check = matches_line(scene.driver, pattern)?;
+                return Ok(check.unwrap_or_else(|| Check::unknown(NO_LINES)));
+            }
+            Self::Not(part) => return Ok(part.denied(part.verify(scene)?)),
+            Self::Any(parts) => return one_holds(parts, scene),
+            Self::All(parts) => return all_of_them_hold(parts, scene),
             Self::UrlContains(part) => {
                 contains(scene.driver.page_state()?.url, part, "there is no address here")
             }
@@ -170,7 +187,8 @@ impl Clause {
                 let script = javascript_script(expression, scene.allowance.end(ANSWER_WITHIN));
                 truth(scene.driver.evaluate(&script))?
             }
-            Self::Element(element) => element.holds(scene.driver)?,
+            Self::Element(element) => return Ok(element.check(scene.driver)?),
+            Self::Count(count) => return Ok(count.check(scene.driver)?),
             Self::Picture(file) => told(scene.driver.screenshot())?
                 .and_then(|screenshot| is_shown(&scene.surroundings.resolve(file), &screenshot.pixels)),
             Self::Clipboard(text) => told(scene.driver.clipboard())?.map(|found| found == *text),
@@ -180,47 +198,68 @@ impl Clause {
         Ok(Check::of(answer))
     }
 
-    /// Why the clause is not satisfied, in words; nothing if it is.
+    /// Why the clause is not satisfied, in words; nothing if it is. Of one that is put together it is said which parts are
+    /// to blame.
     pub fn failure(&self, check: &Check) -> Option<String> {
-        match (check.holds, &check.why) {
-            (Verification::Satisfied, _) => None,
-            (Verification::Unsatisfied, _) => Some(format!("it does not hold that {self}")),
-            (Verification::Unknown, None) => Some(format!("cannot tell whether {self}")),
-            (Verification::Unknown, Some(why)) => Some(format!("cannot tell whether {self}: {why}")),
+        let why = check.why.as_deref();
+        let because = why.map(|why| format!(": {why}")).unwrap_or_default();
+        match (self, check.holds) {
+            (_, Verification::Satisfied) => None,
+            // What is said of the part says it all.
+            (Self::Not(_) | Self::All(_), _) if why.is_some() => why.map(str::to_owned),
+            (Self::Any(_), Verification::Unsatisfied) => Some(format!("none of these holds{because}")),
+            (Self::Any(_), Verification::Unknown) => {
+                Some(format!("cannot tell whether one of these holds{because}"))
+            }
+            (_, Verification::Unsatisfied) => Some(format!("it does not hold that {self}{because}")),
+            (_, Verification::Unknown) => Some(format!("cannot tell whether {self}{because}")),
         }
     }
 
-    /// Why the clause says nothing: it would hold whatever the world is like, or it asks for nothing. Texts that a
-    /// variable is still to be filled into are not empty yet.
-    pub(super) fn fault(&self) -> Option<String> {
-        let empty = |name: &str| Some(format!("`{name}` is empty, so it says nothing: give it a text"));
-        match self {
-            Self::UrlContains(text) if text.trim().is_empty() => empty("url_contains"),
-            Self::TitleContains(text) if text.trim().is_empty() => empty("title_contains"),
-            // White space is evened out before the comparison.
-            Self::TextVisible(clause) if clause.text.trim().is_empty() => empty("text_visible"),
-            Self::TextGone(clause) if clause.text.trim().is_empty() => empty("text_gone"),
-            Self::TextGone(TextClause { typed: true, .. }) => Some(
-                "`typed` belongs to `text_visible`: a text that is gone is gone whoever typed it".to_owned(),
-            ),
-            Self::Javascript(text) if text.trim().is_empty() => empty("javascript"),
-            Self::Command(text) if text.trim().is_empty() => empty("command"),
-            Self::Picture(text) if text.trim().is_empty() => empty("picture"),
-            Self::File(FileClause { path, .. }) if path.trim().is_empty() => empty("path"),
-            Self::File(FileClause { contains: Some(text), .. }) if text.is_empty() => Some(
-                "`contains` is empty, so it says nothing: leave it out to ask whether the file is there"
-                    .to_owned(),
-            ),
-            Self::Element(ElementClause { selector: Some(text), .. }) if text.trim().is_empty() => {
-                empty("selector")
-            }
-            Self::Element(ElementClause { name: Some(text), .. }) if text.trim().is_empty() => empty("name"),
-            Self::Element(ElementClause { selector: None, name: None, .. }) => {
-                Some("`element` needs a `selector` or a `name`".to_owned())
-            }
-            _ => None,
+    /// What a check of this clause says of its opposite.
+    fn denied(&self, check: Check) -> Check {
+        let why = match check.holds {
+            Verification::Satisfied => Some(format!("it holds that {self}, which must not be")),
+            Verification::Unsatisfied => None,
+            Verification::Unknown => self.failure(&check),
+        };
+        Check { why, ..check.not() }
+    }
+}
+
+/// Whether one of the clauses holds: those behind the first that does are not asked. If none does, one that nobody can
+/// tell is enough for nobody to tell.
+fn one_holds(parts: &[Clause], scene: &mut Scene<'_>) -> Result<Check, Failure> {
+    let (mut holds, mut failures) = (Verification::Unsatisfied, Vec::new());
+    for part in parts {
+        let check = part.verify(scene)?;
+        match part.failure(&check) {
+            None => return Ok(check),
+            Some(failure) => failures.push(failure),
+        }
+        if check.holds == Verification::Unknown {
+            holds = Verification::Unknown;
         }
     }
+    Ok(Check { holds, why: Some(failures.join("; ")) })
+}
+
+/// Whether all clauses hold: those behind the first that does not are not asked. If all others do, one that nobody can
+/// tell is enough for nobody to tell.
+fn all_of_them_hold(parts: &[Clause], scene: &mut Scene<'_>) -> Result<Check, Failure> {
+    let mut unknown = Vec::new();
+    for part in parts {
+        let check = part.verify(scene)?;
+        match check.holds {
+            Verification::Satisfied => {}
+            Verification::Unsatisfied => return Ok(Check { why: part.failure(&check), ..check }),
+            Verification::Unknown => unknown.extend(part.failure(&check)),
+        }
+    }
+    Ok(match unknown.is_empty() {
+        true => Check::of(Ok(true)),
+        false => Check::unknown(unknown.join("; ")),
+    })
 }
 
 impl Scene<'_> {
@@ -261,41 +300,6 @@ impl Scene<'_> {
     }
 }
 
-/// What must hold, as the end of a sentence.
-impl fmt::Display for Clause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UrlContains(part) => write!(f, "the address contains `{part}`"),
-            Self::TextVisible(TextClause { text, on: None, .. }) => write!(f, "the page shows `{text}`"),
-            Self::TextVisible(TextClause { text, on: Some(On::Screen), .. }) => {
-                write!(f, "`{text}` can be read on the screen")
-            }
-            Self::TextGone(TextClause { text, on: None, .. }) => write!(f, "the page shows `{text}` no more"),
-            Self::TextGone(TextClause { text, on: Some(On::Screen), .. }) => {
-                write!(f, "`{text}` is gone from the screen")
-            }
-            Self::TitleContains(part) => write!(f, "the title contains `{part}`"),
-            Self::Javascript(expression) => write!(f, "`{expression}` is true in the page"),
-            Self::Element(element) => {
-                let role = element.role.as_deref().unwrap_or("element");
-                match (&element.selector, &element.name) {
-                    (Some(selector), _) => write!(f, "the `{selector}`")?,
-                    (None, Some(name)) => write!(f, "the {role} `{name}`")?,
-                    (None, None) => f.write_str("the page")?,
-                }
-                write!(f, " is {}", format!("{:?}", element.is).to_lowercase())
-            }
-            Self::Picture(file) => write!(f, "the screen shows `{file}`"),
-            Self::Clipboard(text) => write!(f, "the clipboard holds `{text}`"),
-            Self::File(FileClause { path, contains: None }) => write!(f, "the file `{path}` is there"),
-            Self::File(FileClause { path, contains: Some(part) }) => {
-                write!(f, "the file `{path}` contains `{part}`")
-            }
-            Self::Command(line) => write!(f, "the command `{line}` succeeds"),
-        }
-    }
-}
-
 fn contains(whole: Option<String>, part: &str, absent: &str) -> Answer {
     whole.map(|whole| whole.contains(part)).ok_or_else(|| absent.to_owned())
 }
@@ -319,7 +323,7 @@ fn truth(answer: Result<String, DriverError>) -> Result<Answer, DriverError> {
 }
 
 /// What an answer of the page says.
-pub(super) fn truth_of(said: &serde_json::Value) -> Answer {
+fn truth_of(said: &serde_json::Value) -> Answer {
     match said {
         serde_json::Value::Bool(holds) => Ok(*holds),
         serde_json::Value::Null => unanswered(),
@@ -437,6 +441,94 @@ mod tests {
             let check = Check { holds, why: Some("why".to_owned()) };
             assert_eq!(check.not(), Check { holds: opposite, why: Some("why".to_owned()) });
         }
+    }
+
+    /// A scene of files alone, which nobody looks at.
+    struct Nowhere;
+
+    impl Driver for Nowhere {
+        fn screenshot(&mut self) -> Result<vigorl_interface::Screenshot, DriverError> {
+            Err(DriverError::Unsupported { what: "a screenshot" })
+        }
+
+        fn act(&mut self, _action: &vigorl_interface::Action) -> Result<(), DriverError> {
+            Ok(())
+        }
+
+        fn settle(&mut self, _cap: Duration) -> Result<vigorl_interface::Settled, DriverError> {
+            Ok(vigorl_interface::Settled::Quiet { after: Duration::ZERO })
+        }
+
+        fn page_state(&mut self) -> Result<vigorl_interface::PageState, DriverError> {
+            Ok(vigorl_interface::PageState::default())
+        }
+    }
+
+    #[test]
+    fn clauses_that_are_put_together_are_three_valued_and_say_which_part_failed() {
+        use Verification::{Satisfied, Unknown, Unsatisfied};
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("yes"), "").unwrap();
+        let surroundings = Surroundings { folder: folder.path().to_owned(), temporary: None };
+        // There is a file `yes` and no file `no`, and there is no title.
+        let (yes, no) = ("{ file: { path: yes } }", "{ file: { path: no } }");
+        let unknown = "{ title_contains: x }";
+        let no_failed = "it does not hold that the file `no` is there";
+        let unknown_failed = "cannot tell whether the title contains `x`: there is no title here";
+        let not_yes = "it holds that the file `yes` is there, which must not be";
+        for (clause, holds, failure) in [
+            (format!("not: {no}"), Satisfied, String::new()),
+            (format!("not: {yes}"), Unsatisfied, not_yes.to_owned()),
+            (format!("not: {unknown}"), Unknown, unknown_failed.to_owned()),
+            (format!("not: {{ not: {yes} }}"), Satisfied, String::new()),
+            (
+                format!("not: {{ not: {no} }}"),
+                Unsatisfied,
+                "it holds that it is not so that the file `no` is there, which must not be".to_owned(),
+            ),
+            (format!("any: [{no}, {unknown}, {yes}]"), Satisfied, String::new()),
+            (
+                format!("any: [{no}, {no}]"),
+                Unsatisfied,
+                format!("none of these holds: {no_failed}; {no_failed}"),
+            ),
+            (
+                format!("any: [{unknown}, {no}]"),
+                Unknown,
+                format!("cannot tell whether one of these holds: {unknown_failed}; {no_failed}"),
+            ),
+            (format!("all: [{yes}, {yes}]"), Satisfied, String::new()),
+            (format!("all: [{yes}, {unknown}]"), Unknown, unknown_failed.to_owned()),
+            (format!("all: [{unknown}, {no}]"), Unsatisfied, no_failed.to_owned()),
+            (format!("all: [{yes}, {{ not: {yes} }}]"), Unsatisfied, not_yes.to_owned()),
+            (
+                format!("not: {{ any: [{no}, {unknown}] }}"),
+                Unknown,
+                format!("cannot tell whether one of these holds: {no_failed}; {unknown_failed}"),
+            ),
+            (format!("not: {{ all: [{no}, {unknown}] }}"), Satisfied, String::new()),
+            (
+                "text_matches: x".to_owned(),
+                Unknown,
+                format!("cannot tell whether the page shows what matches `x`: {NO_LINES}"),
+            ),
+            // What is behind the answer is not asked: it would leave a file.
+            (format!("any: [{yes}, {{ command: touch left }}]"), Satisfied, String::new()),
+            (format!("all: [{no}, {{ command: touch left }}]"), Unsatisfied, no_failed.to_owned()),
+        ] {
+            let yaml = format!("name: n\nstart: {{}}\ngoal: g\nexpect: [{{ {clause} }}]\n");
+            let task = ScriptedTask::parse(&yaml).unwrap();
+            let mut scene = Scene {
+                driver: &mut Nowhere,
+                surroundings: &surroundings,
+                senses: &mut crate::Blind,
+                allowance: Allowance::UNLIMITED,
+            };
+            let check = task.expect[0].verify(&mut scene).unwrap();
+            assert_eq!(check.holds, holds, "{clause}");
+            assert_eq!(task.expect[0].failure(&check).unwrap_or_default(), failure, "{clause}");
+        }
+        assert!(!folder.path().join("left").exists());
     }
 
     #[test]

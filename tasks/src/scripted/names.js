@@ -55,30 +55,68 @@ const mayBeCalled = (element, words) => {
     matches(element, 'input') ? String(element.value) : ''].join(' ');
   return words.every((word) => word.test(said));
 };
-// The words of a name as patterns: none of them is a part of a longer word or number.
-const wordsOf = (name) => even(name).split(' ').filter((word) => word).map((word) => {
-  const edge = (letter) => (/\p{L}/u.test(letter) ? '\\p{L}' : /\p{N}/u.test(letter) ? '\\p{N}' : '');
-  const [before, after] = [edge([...word][0]), edge([...word].at(-1))];
-  const text = word.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&').replace(/\\-/g, '[-]');
-  return new RegExp(`${before && `(?<!${before})`}${text}${after && `(?!${after})`}`, 'iu');
-});
+// A text as a pattern: it is no part of a longer word or number, and any white space parts its words.
+const EDGES = { letter: /\p{L}/u, number: /\p{N}/u };
+const edgeOf = (letter) => (EDGES.letter.test(letter) ? '\\p{L}' : EDGES.number.test(letter) ? '\\p{N}' : '');
+const escapedOf = (text) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&').replace(/\\-/g, '[-]');
+const phraseOf = (text) => {
+  const words = even(text);
+  const [before, after] = [edgeOf([...words][0]), edgeOf([...words].at(-1))];
+  const source = words.split(' ').map(escapedOf).join('\\s+');
+  return new RegExp(`${before && `(?<!${before})`}${source}${after && `(?!${after})`}`, 'iu');
+};
+const wordsOf = (name) => even(name).split(' ').filter((word) => word).map(phraseOf);
 // What style sheets write in capitals has either name.
 const isName = (element, said, name) => said === name || (said.toLowerCase() === name.toLowerCase() && even(textIn(element)) === name);
+// Roles of plain elements, besides those of KINDS, for whoever asks for one.
+const KINDS_BESIDES = {
+  row: 'tr', cell: 'td', gridcell: 'td', columnheader: 'th:not([scope=row])', rowheader: 'th[scope=row]', table: 'table', list: 'ul, ol, menu',
+  option: 'option', listbox: 'select[multiple], select[size]', group: 'fieldset, details, optgroup', dialog: 'dialog', form: 'form',
+  textbox: 'input[type=tel], [contenteditable=""], [contenteditable=true]', article: 'article', region: 'section', navigation: 'nav', main: 'main', complementary: 'aside', search: 'search', paragraph: 'p', progressbar: 'progress',
+};
+const isOfKind = (element, role) => roleNamed(kindOf(element)) === roleNamed(role)
+  || (!attributeOf(element, 'role') && role in KINDS_BESIDES && matches(element, KINDS_BESIDES[role]));
+const isOfRole = (element, role) => !role || isOfKind(element, role)
+  || (typeof element.computedRole === 'string' && roleNamed(element.computedRole) === roleNamed(role));
+const isPlain = (element) => !matches(element, 'html, head, head *, body, script, style');
+// All elements of a role, as the page itself writes it: the browser takes a while for each. Without one, what people click and
+// type into.
+const ofRole = (role) => (role ? all('*').filter((element) => isPlain(element) && isOfKind(element, role)) : all(`${ACTS}, ${TYPED}`));
+// Where a name is found twice, inside each other, the inner one carries it, and a label has the name of what it labels.
+const carriersOf = (found) => {
+  const isOther = (element) => found.some((other) => other !== element
+    && (isWithin(other, element) || (nameIs(element) === 'label' && element.control === other) || labelsOf(other).some((label) => isWithin(element, label))));
+  return found.filter((element) => !isOther(element));
+};
 // All elements of a name, and of a role if there is one.
 const called = (name, role) => {
-  const isOfRole = (element) => !role || kindOf(element) === role || roleNamed(kindOf(element)) === roleNamed(role)
-    || (typeof element.computedRole === 'string' && roleNamed(element.computedRole) === roleNamed(role));
   const words = wordsOf(name);
-  const everything = all('*').filter((element) => !matches(element, 'html, head, head *, body, script, style'));
+  const everything = all('*').filter(isPlain);
   const may = everything.filter((element) => mayBeCalled(element, words));
   const told = may.filter((element, at) => {
     const said = at < MOST_ASKED ? computedNameOf(element) : null;
     return isName(element, said === null ? calledOf(element) : said, name);
-  }).filter(isOfRole);
+  }).filter((element) => isOfRole(element, role));
   const found = told.some(isSeen) ? told : [...told, ...everything.filter((element) => !told.includes(element)
-    && (may.includes(element) || words.every((word) => word.test(textIn(element)))) && isOfRole(element) && isName(element, calledOf(element), name))];
-  // A label has the name of what it labels, and where a name is found twice, inside each other, the inner one carries it.
-  const isOther = (element) => found.some((other) => other !== element
-    && (isWithin(other, element) || (nameIs(element) === 'label' && element.control === other) || labelsOf(other).some((label) => isWithin(element, label))));
-  return found.filter((element) => !isOther(element));
+    && (may.includes(element) || words.every((word) => word.test(textIn(element)))) && isOfRole(element, role) && isName(element, calledOf(element), name))];
+  return carriersOf(found);
+};
+// The names of elements: as the browser says them if they are few, and by the usual sources otherwise.
+const namesOf = (found) => found.map(found.length <= MOST_ASKED ? nameOf : calledOf);
+// All elements whose name has these words, in the best way in which one that is seen has them: as its whole name, as that in
+// other letter cases, or among other words.
+const calledAbout = (name, role) => {
+  const [words, phrase, lower] = [wordsOf(name), phraseOf(name), even(name).toLowerCase()];
+  const may = ofRole(role).filter((element) => mayBeCalled(element, words));
+  const names = namesOf(may);
+  const fit = may.map((element, at) => [element, names[at]]).filter(([, said]) => phrase.test(said));
+  const ways = [([element, said]) => isName(element, said, even(name)), ([, said]) => said.toLowerCase() === lower, () => true];
+  const best = ways.map((way) => fit.filter(way)).find((some) => some.some(([element]) => isSeen(element)));
+  return carriersOf((best || fit).map(([element]) => element));
+};
+// All elements that have one of these names.
+const calledOneOf = (names, role) => {
+  const found = ofRole(role);
+  const told = namesOf(found);
+  return carriersOf(found.filter((_, at) => names.includes(told[at])));
 };

@@ -14,10 +14,17 @@ use super::judge::told;
 const REACH: &str = include_str!("../../../drivers/webdriver/src/reach.js");
 const NAMES: &str = include_str!("names.js");
 const TARGET: &str = include_str!("target.js");
+const NARROW: &str = include_str!("narrow.js");
+const SHOWN: &str = include_str!("shown.js");
 
 /// A script that answers a question about an element, such as `locate({…})`.
 pub(super) fn about_element(question: &str) -> String {
-    answering(&format!("{REACH}{NAMES}{TARGET}"), question)
+    answering(&definitions(), question)
+}
+
+/// The same where texts around it, or in it, are read as well.
+pub(super) fn about_element_and_texts(question: &str) -> String {
+    answering(&format!("{}{SHOWN}", definitions()), question)
 }
 
 /// Besides the answer it is said how many frames would have to be asked as well.
@@ -28,13 +35,18 @@ fn answering(definitions: &str, question: &str) -> String {
 
 /// A script that answers a question about what is at a point; it is told by itself.
 pub(super) fn about_point(question: &str) -> String {
-    format!("{REACH}{NAMES}{TARGET}{}\nreturn {question};", include_str!("veto.js"))
+    format!("{}{}\nreturn {question};", definitions(), include_str!("veto.js"))
 }
 
 /// A script that says whether a text can be read.
 pub(super) fn about_text(text: &str) -> String {
     let text = serde_json::Value::from(text);
-    answering(&format!("{REACH}{}", include_str!("shown.js")), &format!("isRead({text})"))
+    answering(&format!("{REACH}{SHOWN}"), &format!("isRead({text})"))
+}
+
+/// A script that gives the lines of text that can be read.
+pub(super) fn of_lines() -> String {
+    answering(&format!("{REACH}{SHOWN}"), "linesRead()")
 }
 
 /// What the page, or a frame in it, answered.
@@ -81,17 +93,34 @@ pub(super) fn ask_if_any(driver: &mut dyn Driver, script: &str) -> Result<Option
     }
 }
 
+/// Asks the page alone, or nothing but the frames that it cannot look into.
+pub(super) fn ask_part(driver: &mut dyn Driver, script: &str, of_frames: bool) -> Result<Told, DriverError> {
+    if of_frames {
+        return Ok(told(driver.evaluate_in_frames(script))?
+            .map(|framed| framed.into_iter().filter_map(answer_of).collect()));
+    }
+    let said = told(driver.evaluate(script))?;
+    Ok(said.and_then(|said| Ok(vec![Answer { said: of_page(&said)?.answer, frame: None }])))
+}
+
+fn of_page(said: &str) -> Result<Said, String> {
+    serde_json::from_str(said).map_err(|_| format!("the page answered {said}"))
+}
+
+/// Nothing if it is none, such as that of a frame that is just left.
+fn answer_of(frame: Framed) -> Option<Answer> {
+    let Said { answer, .. } = serde_json::from_str(&frame.said).ok()?;
+    Some(Answer { said: answer, frame: Some(frame) })
+}
+
 fn with_frames(
     driver: &mut dyn Driver,
     script: &str,
     said: Result<String, String>,
 ) -> Result<Told, DriverError> {
-    let said = match said {
+    let Said { answer, foreign } = match said.and_then(|said| of_page(&said)) {
         Ok(said) => said,
         Err(why) => return Ok(Err(why)),
-    };
-    let Ok(Said { answer, foreign }) = serde_json::from_str(&said) else {
-        return Ok(Err(format!("the page answered {said}")));
     };
     let mut answers = vec![Answer { said: answer, frame: None }];
     if foreign == 0 {
@@ -101,14 +130,11 @@ fn with_frames(
         Ok(framed) => framed,
         Err(why) => return Ok(Err(why)),
     };
-    answers.extend(framed.into_iter().filter_map(|frame| {
-        let Said { answer, .. } = serde_json::from_str(&frame.said).ok()?;
-        Some(Answer { said: answer, frame: Some(frame) })
-    }));
+    answers.extend(framed.into_iter().filter_map(answer_of));
     Ok(Ok(answers))
 }
 
 /// What a script of the page itself needs to name and find elements.
 pub(super) fn definitions() -> String {
-    format!("{REACH}{NAMES}{TARGET}")
+    format!("{REACH}{NAMES}{TARGET}{NARROW}")
 }

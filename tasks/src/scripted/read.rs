@@ -4,13 +4,11 @@
 
 use std::fmt;
 
-use serde::Deserialize;
-use serde_json::Value;
 use vigorl_interface::Driver;
 
+use super::element::text_of;
 use super::judge::told;
-use super::page;
-use super::step::{ElementSource, ReadStep, ScreenSource, Source};
+use super::step::{ReadStep, ScreenSource, Source};
 use super::target::pattern_fault;
 use crate::{Failure, Senses};
 
@@ -23,12 +21,7 @@ impl ReadStep {
             _ if !is_name => {
                 Some(format!("`{}` is no name of a variable: letters, digits, `_` and `-` are", self.into))
             }
-            Source::Element(ElementSource { selector: Some(_), name: Some(_), .. }) => {
-                Some("`read` of an element needs a `selector` or a `name`, not both".to_owned())
-            }
-            Source::Element(ElementSource { selector: None, name: None, .. }) => {
-                Some("`read` of an element needs a `selector` or a `name`".to_owned())
-            }
+            Source::Element(element) => element.fault(),
             Source::Screen(screen) => screen.fault(),
             _ => None,
         }
@@ -48,39 +41,12 @@ impl ReadStep {
             Source::Title => driver.page_state()?.title.ok_or_else(|| absent("title")),
             Source::Url => driver.page_state()?.url.ok_or_else(|| absent("address")),
             Source::Clipboard => told(driver.clipboard())?,
-            Source::Element(element) => {
-                page::ask(driver, &element.script())?.and_then(|mut answers| {
-                    // The first that has it; otherwise the page says why.
-                    let has_it = |answer: &page::Answer| answer.said["is_missing"] != Value::Bool(true);
-                    let nth = answers.iter().position(has_it).unwrap_or_default();
-                    let said = answers.swap_remove(nth).said;
-                    match Text::deserialize(&said) {
-                        Ok(Text::Read { text }) => Ok(text),
-                        Ok(Text::None { reason }) => Err(reason),
-                        Err(_) => Err(format!("the page answered {said}")),
-                    }
-                })
-            }
+            Source::Element(element) => text_of(driver, element)?,
             Source::Screen(screen) => match told(driver.screenshot())? {
                 Ok(screenshot) => senses.read_text(&screenshot, screen)?,
                 Err(why) => Err(why),
             },
         })
-    }
-}
-
-/// What the page says of an element's text.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Text {
-    Read { text: String },
-    None { reason: String },
-}
-
-impl ElementSource {
-    fn script(&self) -> String {
-        let asked = serde_json::to_string(self).unwrap_or_default();
-        page::about_element(&format!("textOf({asked})"))
     }
 }
 
@@ -119,14 +85,7 @@ impl fmt::Display for ReadStep {
                     write!(f, " and matches `{pattern}`")?;
                 }
             }
-            Source::Element(ElementSource { selector: Some(selector), .. }) => {
-                write!(f, "read `{selector}`")?
-            }
-            Source::Element(ElementSource { name, role, .. }) => {
-                let (role, name) =
-                    (role.as_deref().unwrap_or("element"), name.as_deref().unwrap_or_default());
-                write!(f, "read the {role} `{name}`")?;
-            }
+            Source::Element(element) => write!(f, "read the {element}")?,
         }
         write!(f, " into `{}`", self.into)
     }

@@ -202,7 +202,7 @@ mod tests {
     fn clicks_become_what_they_were_for() {
         let on = |name: &str| Target {
             description: name.to_owned(),
-            place: Some(Place::Selector(format!("#{name}"))),
+            place: Some(Place::selector(format!("#{name}"))),
             scroll: false,
             earlier: Vec::new(),
         };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use vigorl_interface::Act;
 
 use super::step::{Block, CheckStep, ReadStep, RetryStep, Step, length};
-use super::{Clause, ScriptError, ScriptedTask, Surroundings, Target, Values};
+use super::{Clause, IfStep, ScriptError, ScriptedTask, Surroundings, Target, Values};
 
 /// The steps of a task, and how far they have come.
 #[derive(Debug, Clone)]
@@ -20,6 +20,7 @@ pub struct Script<'t> {
     frames: Vec<Frame<'t>>,
     n: usize,
     is_over: bool,
+    is_complete: bool,
 }
 
 /// A list of steps that is being taken.
@@ -50,6 +51,15 @@ enum Kind<'t> {
         until: Option<Instant>,
         time: Duration,
     },
+    /// With `asks`, what decides is looked at; then the steps are those that follow from it.
+    If {
+        branch: &'t IfStep,
+        asks: bool,
+    },
+    Optional {
+        until: Option<Instant>,
+        time: Option<Duration>,
+    },
 }
 
 /// What is to be done next.
@@ -64,6 +74,13 @@ pub enum What {
         /// How long it may take; nothing checks once.
         within: Duration,
     },
+    /// Whether something holds decides what follows.
+    Ask {
+        /// What.
+        clause: Clause,
+        /// How long it may take until it holds.
+        within: Duration,
+    },
     /// Something is read.
     Read(ReadStep),
 }
@@ -75,7 +92,7 @@ pub struct Deadline {
     pub until: Instant,
     /// How long the part may take.
     pub time: Duration,
-    /// Which of the open blocks it is.
+    /// How many of the open blocks go on when it is over.
     depth: usize,
 }
 
@@ -101,6 +118,8 @@ pub enum Ended {
     Done,
     /// It was not.
     NotDone,
+    /// It was asked whether something holds, and it does not.
+    DoesNotHold,
     /// It was not, because the time of a part was over: only what encloses that part is tried again.
     OutOfTime(Deadline),
 }
@@ -111,7 +130,7 @@ impl<'t> Script<'t> {
         let steps = task.steps();
         let all = Frame { steps, at: 0, kind: Kind::Task, base: 0, round: 0 };
         let (values, n) = (task.values.clone(), length(steps));
-        Self { task, surroundings, values, frames: vec![all], n, is_over: false }
+        Self { task, surroundings, values, frames: vec![all], n, is_over: false, is_complete: false }
     }
 
     /// How many steps are taken at most.
@@ -129,6 +148,11 @@ impl<'t> Script<'t> {
         &self.values
     }
 
+    /// Whether the steps are over because the last one was reached.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
     /// The step that follows on the one before, of which `last` tells what became of it. Nothing if the steps are over,
     /// or one was not done and is not tried again.
     ///
@@ -138,14 +162,17 @@ impl<'t> Script<'t> {
         match last {
             None => {}
             Some(Ended::Done) => self.go_on(),
-            Some(Ended::NotDone) => self.is_over |= !self.try_again(self.frames.len()),
-            Some(Ended::OutOfTime(deadline)) => self.is_over |= !self.try_again(deadline.depth),
+            Some(Ended::DoesNotHold) if self.asks_if() => self.take(|branch| &branch.otherwise),
+            Some(Ended::NotDone | Ended::DoesNotHold) => {
+                self.is_over |= !self.go_on_without(self.frames.len());
+            }
+            Some(Ended::OutOfTime(deadline)) => self.is_over |= !self.go_on_without(deadline.depth),
         }
         if self.is_over {
             return Ok(None);
         }
         let Some(step) = self.enter() else {
-            self.is_over = true;
+            (self.is_over, self.is_complete) = (true, true);
             return Ok(None);
         };
         let what = self.what(&step)?;
@@ -153,8 +180,23 @@ impl<'t> Script<'t> {
         Ok(Some(Line { what, idx, deadline, patience, is_tried: self.is_tried() }))
     }
 
+    /// Whether the step that is taken decides what follows.
+    fn asks_if(&self) -> bool {
+        matches!(self.frames.last(), Some(Frame { kind: Kind::If { asks: true, .. }, .. }))
+    }
+
+    /// Takes one of the two lists of an `if` whose question was answered.
+    fn take(&mut self, list: impl FnOnce(&'t IfStep) -> &'t [Step]) {
+        if let Some(Frame { kind: Kind::If { branch, asks }, steps, .. }) = self.frames.last_mut() {
+            (*asks, *steps) = (false, list(*branch));
+        }
+    }
+
     /// Leaves the step that was done.
     fn go_on(&mut self) {
+        if self.asks_if() {
+            return self.take(|branch| &branch.steps);
+        }
         // What was awaited holds: no more tries.
         if matches!(self.frames.last(), Some(Frame { kind: Kind::Retry { asks: true, .. }, .. })) {
             self.frames.pop();
@@ -164,17 +206,23 @@ impl<'t> Script<'t> {
         }
     }
 
-    /// Goes back to the innermost block outside of `depth` that has a try left; false if there is none.
-    fn try_again(&mut self, depth: usize) -> bool {
+    /// Goes on although a step was not done: back to the innermost block, of the `depth` outer ones, that has a try left,
+    /// or behind one that is optional; false if there is none.
+    fn go_on_without(&mut self, depth: usize) -> bool {
         self.frames.truncate(depth);
         while let Some(mut frame) = self.frames.pop() {
-            if let Kind::Retry { retry, asks } = &mut frame.kind
-                && frame.round + 1 < usize::from(retry.times)
-            {
-                *asks = false;
-                (frame.round, frame.at) = (frame.round + 1, 0);
-                self.frames.push(frame);
-                return true;
+            match &mut frame.kind {
+                Kind::Retry { retry, asks } if frame.round + 1 < usize::from(retry.times) => {
+                    *asks = false;
+                    (frame.round, frame.at) = (frame.round + 1, 0);
+                    self.frames.push(frame);
+                    return true;
+                }
+                Kind::Optional { .. } => {
+                    self.go_on();
+                    return true;
+                }
+                _ => {}
             }
         }
         false
@@ -186,6 +234,11 @@ impl<'t> Script<'t> {
             let base = self.idx();
             let frame = self.frames.last_mut()?;
             match (frame.steps.get(frame.at), &mut frame.kind) {
+                (_, Kind::If { branch, asks: true }) => {
+                    let clause = branch.holds.clone();
+                    let check = CheckStep { clause, waits: false, within_secs: branch.within_secs };
+                    return Some(Step::Check(check));
+                }
                 (Some(Step::Block(block)), _) => self.frames.push(Frame::of(block, base)),
                 (Some(step), _) => return Some(step.clone()),
                 (None, Kind::Task) => return None,
@@ -194,9 +247,13 @@ impl<'t> Script<'t> {
                 }
                 (None, Kind::Retry { retry, asks }) => {
                     *asks = true;
-                    return Some(Step::Check(CheckStep { clause: retry.until.clone(), waits: true }));
+                    let clause = retry.until.clone();
+                    return Some(Step::Check(CheckStep { clause, waits: true, within_secs: None }));
                 }
-                (None, Kind::Repeat { .. } | Kind::Within { .. }) => {
+                (
+                    None,
+                    Kind::Repeat { .. } | Kind::Within { .. } | Kind::If { .. } | Kind::Optional { .. },
+                ) => {
                     self.frames.pop();
                     self.frames.last_mut()?.at += 1;
                 }
@@ -216,8 +273,11 @@ impl<'t> Script<'t> {
                 }
                 What::Act(act)
             }
-            Step::Check(CheckStep { clause, waits: false }) => What::Check { clause, within: Duration::ZERO },
-            Step::Check(CheckStep { clause, waits: true }) => What::Check { clause, within: self.patience() },
+            Step::Check(check) => {
+                let default = if check.waits { self.patience() } else { Duration::ZERO };
+                let (within, clause) = (check.own_time().unwrap_or(default), check.clause);
+                if self.asks_if() { What::Ask { clause, within } } else { What::Check { clause, within } }
+            }
             Step::Read(read) => What::Read(read),
             Step::Block(_) => unreachable!("blocks are entered"),
         })
@@ -231,6 +291,7 @@ impl<'t> Script<'t> {
             matches!(self.frames.last(), Some(Frame { kind: Kind::Retry { asks: true, .. }, .. }));
         let of_part = frames.find_map(|frame| match frame.kind {
             Kind::Within { time, .. } => Some(time),
+            Kind::Optional { time, .. } => time,
             _ => None,
         });
         of_part.filter(|_| !behind_a_try).unwrap_or(self.task.patience)
@@ -241,6 +302,9 @@ impl<'t> Script<'t> {
         let ends = self.frames.iter().enumerate().filter_map(|(depth, frame)| match frame.kind {
             // A time too long for the clock has no end.
             Kind::Within { until: Some(until), time } => Some(Deadline { until, time, depth }),
+            Kind::Optional { until: Some(until), time: Some(time) } => {
+                Some(Deadline { until, time, depth: depth + 1 })
+            }
             _ => None,
         });
         ends.min_by_key(|deadline| deadline.until)
@@ -258,7 +322,8 @@ impl<'t> Script<'t> {
     fn idx(&self) -> usize {
         let Some(frame) = self.frames.last() else { return self.n };
         let once = length(frame.steps) + usize::from(matches!(frame.kind, Kind::Retry { .. }));
-        frame.base + frame.round * once + length(&frame.steps[..frame.at])
+        let asked = usize::from(matches!(frame.kind, Kind::If { asks: false, .. }));
+        frame.base + frame.round * once + asked + length(&frame.steps[..frame.at])
     }
 }
 
@@ -271,8 +336,14 @@ impl<'t> Frame<'t> {
                 let time = within.time();
                 Kind::Within { until: Instant::now().checked_add(time), time }
             }
+            Block::If(branch) => Kind::If { branch, asks: true },
+            Block::Optional(optional) => {
+                let time = optional.time();
+                Kind::Optional { until: time.and_then(|time| Instant::now().checked_add(time)), time }
+            }
         };
-        Self { steps: block.steps(), at: 0, kind, base, round: 0 }
+        let [steps, _] = block.lists();
+        Self { steps, at: 0, kind, base, round: 0 }
     }
 }
 
@@ -295,6 +366,7 @@ mod tests {
             let text = match line.what {
                 What::Act(Act::Type { text }) => text,
                 What::Check { clause, within } => format!("{clause} {}", within.as_secs()),
+                What::Ask { clause, within } => format!("if {clause} {}", within.as_secs()),
                 other => format!("{other:?}"),
             };
             last = Some(ends(&text, line.deadline));
@@ -385,5 +457,86 @@ mod tests {
             Ended::Done
         });
         assert!(ends[1] > ends[0], "a part that comes again has its time again");
+    }
+    /// What is said of each text; all else is done.
+    fn ends(said: &[(&str, Ended)]) -> impl FnMut(&str, Option<Deadline>) -> Ended {
+        move |text, _| said.iter().find(|(of, _)| *of == text).map_or(Ended::Done, |(_, ended)| *ended)
+    }
+
+    const IF: &str = "if the address contains `u` 2";
+
+    #[test]
+    fn what_holds_decides_which_steps_are_taken() {
+        let steps = "{type: a}, {if: { holds: { url_contains: u }, within_secs: 2, steps: [{type: b}, {type: c}], else: [{type: d}, \
+                     {repeat: { times: 2, steps: [{type: e}] }}, {type: f}] }}, {type: g}";
+        check(steps, ends(&[]), &[(0, "a"), (1, IF), (2, "b"), (3, "c"), (6, "g")]);
+        let not = [(IF, Ended::DoesNotHold)];
+        check(steps, ends(&not), &[(0, "a"), (1, IF), (2, "d"), (3, "e"), (4, "e"), (5, "f"), (6, "g")]);
+        // What nobody can tell, or came too late, is no answer.
+        check(steps, ends(&[(IF, Ended::NotDone)]), &[(0, "a"), (1, IF)]);
+        let only = "{if: { holds: { url_contains: u }, steps: [{type: b}] }}, {type: g}";
+        let now = "if the address contains `u` 0";
+        check(only, ends(&[(now, Ended::DoesNotHold)]), &[(0, now), (2, "g")]);
+        let only_else = "{if: { holds: { url_contains: u }, else: [{type: b}] }}, {type: g}";
+        check(only_else, ends(&[]), &[(0, now), (2, "g")]);
+        // A check that does not hold is a step that was not done.
+        let asserted = "{assert: { url_contains: u }}, {type: g}";
+        let said = "the address contains `u` 0";
+        check(asserted, ends(&[(said, Ended::DoesNotHold)]), &[(0, said)]);
+    }
+
+    #[test]
+    fn optional_steps_end_where_one_cannot_be_done_and_the_rest_goes_on() {
+        let steps = "{optional: { steps: [{type: a}, {type: b}, {type: c}] }}, {type: d}";
+        check(steps, ends(&[]), &[(0, "a"), (1, "b"), (2, "c"), (3, "d")]);
+        check(steps, ends(&[("b", Ended::NotDone)]), &[(0, "a"), (1, "b"), (3, "d")]);
+        let in_if = "{if: { holds: { url_contains: u }, within_secs: 2, steps: [{optional: { steps: [{type: a}] }}, {type: b}] }}, {type: c}";
+        check(in_if, ends(&[("a", Ended::NotDone)]), &[(0, IF), (1, "a"), (2, "b"), (3, "c")]);
+        check(in_if, ends(&[("b", Ended::NotDone)]), &[(0, IF), (1, "a"), (2, "b")]);
+        // What is tried again inside of it is tried first, and what is around it never.
+        let tried = "{retry: { times: 2, until: { url_contains: u }, steps: [ \
+                     {optional: { steps: [{retry: { times: 2, until: { url_contains: u }, steps: [{type: a}] }}] }}, {type: b}] }}";
+        let expected = [(0, "a"), (2, "a"), (4, "b"), (5, UNTIL)];
+        check(tried, ends(&[("a", Ended::NotDone)]), &expected);
+        // The last step of all may be such a step.
+        let last = task("{type: a}, {optional: { steps: [{type: b}] }}");
+        let around = Surroundings::default();
+        let mut script = Script::new(&last, &around);
+        for end in [None, Some(Ended::Done)] {
+            assert!(script.next(end).unwrap().is_some() && !script.is_complete());
+        }
+        assert!(script.next(Some(Ended::NotDone)).unwrap().is_none() && script.is_complete());
+        let mut script = Script::new(&last, &around);
+        script.next(None).unwrap();
+        assert!(script.next(Some(Ended::NotDone)).unwrap().is_none() && !script.is_complete());
+    }
+
+    #[test]
+    fn the_time_of_optional_steps_ends_them_and_nothing_around_them() {
+        let late = |text: &str, deadline: Option<Deadline>| match text {
+            "a" => Ended::OutOfTime(deadline.unwrap()),
+            _ => Ended::Done,
+        };
+        check(
+            "{optional: { secs: 60, steps: [{type: a}, {type: b}] }}, {type: c}",
+            late,
+            &[(0, "a"), (2, "c")],
+        );
+        // The time of what is around them ends that.
+        let around = "{within: { secs: 10, steps: [{optional: { secs: 60, steps: [{type: a}] }}, {type: b}] }}, {type: c}";
+        check(around, late, &[(0, "a")]);
+        let inside = "{optional: { steps: [{within: { secs: 10, steps: [{type: a}] }}] }}, {type: c}";
+        check(inside, late, &[(0, "a"), (1, "c")]);
+        let waits = "{optional: { secs: 3, steps: [{wait_for: { url_contains: u }}] }}";
+        check(waits, ends(&[]), &[(0, "the address contains `u` 3")]);
+    }
+
+    #[test]
+    fn a_check_takes_the_time_that_it_says_itself() {
+        let steps = "{assert: { that: { url_contains: u }, within_secs: 3 }}, {wait_for: { that: { url_contains: u }, within_secs: 4 }}, \
+                     {assert: { url_contains: u }}";
+        let waits = ["3", "4", "0"].map(|secs| format!("the address contains `u` {secs}"));
+        let expected: Vec<(usize, &str)> = (0..).zip(waits.iter().map(String::as_str)).collect();
+        check(steps, ends(&[]), &expected);
     }
 }

@@ -79,21 +79,38 @@ const writtenIn = (field) => {
   if (matches(field, 'input[type=file]')) return [...field.files].map((file) => file.name).join(' ');
   return matches(field, ':placeholder-shown') ? field.placeholder : field.value;
 };
+// Stands between what does not stand on one line.
+const BREAK = [' ', ' '];
+// Stands around what is a box on a line, such as a button: nothing is written there, and no word goes on.
+const EDGE = ['', ''];
+// Which of the pairs an element shows.
+const spans = new Map();
 // Adds what a node shows as pairs: as it is written, and as it is drawn.
 const read = (node, into) => {
+  const from = into.length;
+  readInto(node, into);
+  if (isElement(node)) spans.set(node, [from, into.length]);
+};
+const readInto = (node, into) => {
   const add = (text, style) => { if (text) into.push([text, style ? cased(text, style) : text]); };
+  const part = () => into.push(BREAK);
+  const addLines = (text, style) => text.split('\n').forEach((line, at) => { if (at) part(); add(line, style); });
   if (typeIn(node) === 3) {
     const holder = holderOf(node);
-    if (holder && !matches(holder, 'script, style, noscript, template')) add(shownIn(node, holder), cssOf(holder));
+    if (!holder || matches(holder, 'script, style, noscript, template')) return;
+    const style = cssOf(holder);
+    (/^(pre|break-spaces)/.test(style.whiteSpace) ? addLines : add)(shownIn(node, holder), style);
     return;
   }
   if (!isElement(node)) return;
   const style = cssOf(node);
   if (style.display !== 'contents' && !isRendered(node)) return;
   const isApart = nameIs(node) === 'br' || !/^(inline|contents|ruby)/.test(style.display);
-  if (isApart) add(' ');
+  const isBox = /^inline-/.test(style.display);
+  if (isApart) part();
+  if (isBox) into.push(EDGE);
   if (matches(node, 'input, textarea, select')) {
-    if (!matches(node, UNTOLD) && isSeen(node)) { add(' '); add(writtenIn(node)); add(' '); }
+    if (!matches(node, UNTOLD) && isSeen(node)) { part(); addLines(writtenIn(node)); part(); }
     return;
   }
   add(addedTo(node, '::before'));
@@ -101,12 +118,21 @@ const read = (node, into) => {
   const inside = shadow ? null : insideOf(node);
   const slotted = nameIs(node) === 'slot' && rootOf(node).host ? node.assignedNodes() : [];
   const parts = inside ? [rootElementOf(inside)] : slotted.length ? slotted : [...childrenOf(shadow || node)];
-  if (inside) add(' ');
-  for (const part of parts) if (part) read(part, into);
-  if (inside) add(' ');
+  if (inside) part();
+  for (const child of parts) if (child) read(child, into);
+  if (inside) part();
   add(addedTo(node, '::after'));
-  if (isApart) add(' ');
+  if (isBox) into.push(EDGE);
+  if (isApart) part();
 };
+// All that a person can read, in pairs.
+const readAll = () => {
+  const pairs = [];
+  if (rootElementOf(TOP)) read(rootElementOf(TOP), pairs);
+  return pairs;
+};
+// What stands together in pairs, as one text: as it is written, and as it is drawn.
+const together = (pairs) => [0, 1].map((which) => evened(pairs.map((pair) => pair[which]).join('')));
 // Whether all words of a text stand anywhere, seen or not, as far as that is quickly told: it takes a while to find out what
 // is seen of a large page.
 const isWritten = (text) => {
@@ -122,8 +148,16 @@ const isWritten = (text) => {
 const isRead = (text) => {
   lookAfresh();
   if (!isWritten(text)) return false;
-  const pieces = [];
-  if (rootElementOf(TOP)) read(rootElementOf(TOP), pieces);
   const wanted = evened(text);
-  return [0, 1].some((which) => evened(pieces.map((piece) => piece[which]).join('')).includes(wanted));
+  return together(readAll()).some((whole) => whole.includes(wanted));
+};
+// The lines of text that a person can read, as they are written and as they are drawn.
+const linesRead = () => {
+  lookAfresh();
+  const lines = [[]];
+  for (const pair of readAll()) {
+    if (pair === BREAK) lines.push([]);
+    else lines.at(-1).push(pair);
+  }
+  return [...new Set(lines.flatMap(together))].filter((line) => line);
 };

@@ -10,7 +10,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 use vigorl_interface::{Act, ChordError, Key, MouseButton, parse_chord, print_chord};
 
-use super::{Clause, Target};
+use super::clause::{TimedClause, secs_fault};
+use super::{Clause, ElementPlace, IfStep, OptionalStep, Target};
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +33,15 @@ pub struct CheckStep {
     pub clause: Clause,
     /// Whether it is waited for; otherwise it must hold now.
     pub waits: bool,
+    /// Seconds that it may take instead, if the step says so.
+    pub within_secs: Option<f64>,
+}
+
+impl CheckStep {
+    /// The time that the step itself gives.
+    pub(super) fn own_time(&self) -> Option<Duration> {
+        self.within_secs.and_then(|secs| Duration::try_from_secs_f64(secs).ok())
+    }
 }
 
 /// Steps that hang together.
@@ -43,6 +53,10 @@ pub enum Block {
     Retry(RetryStep),
     /// They may take only so long.
     Within(WithinStep),
+    /// They are done if something holds, and others if it does not.
+    If(IfStep),
+    /// They are done as far as they can be done.
+    Optional(OptionalStep),
 }
 
 /// From where to where.
@@ -102,7 +116,7 @@ pub struct ReadStep {
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The text of an element, or what stands in a field; a password field is never read.
-    Element(ElementSource),
+    Element(ElementPlace),
     /// The title of the page, or of the active window.
     Title,
     /// The page's address.
@@ -127,21 +141,6 @@ pub struct ScreenSource {
     /// screen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub matches: Option<String>,
-}
-
-/// An element, by a CSS selector or by its accessible name.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ElementSource {
-    /// A CSS selector; the first one that it finds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub selector: Option<String>,
-    /// An accessible name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// The role of what is named.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub role: Option<String>,
 }
 
 /// Steps and how often.
@@ -242,11 +241,15 @@ enum Written {
     Retry(RetryStep),
     /// Do steps in a limited time.
     Within(WithinStep),
+    /// Do steps if something holds, and others if it does not.
+    If(IfStep),
+    /// Do steps as far as they can be done: what cannot be ends these steps, and not the task.
+    Optional(OptionalStep),
     /// Wait until this holds; the task is not done if it does not within `wait_secs`, or the time of the innermost
-    /// `within`.
-    WaitFor(Clause),
-    /// This must hold now.
-    Assert(Clause),
+    /// `within`, or a time of its own.
+    WaitFor(TimedClause),
+    /// This must hold now, or within a time of its own.
+    Assert(TimedClause),
 }
 
 impl From<Written> for Step {
@@ -272,8 +275,14 @@ impl From<Written> for Step {
             Written::Repeat(repeat) => Self::Block(Block::Repeat(repeat)),
             Written::Retry(retry) => Self::Block(Block::Retry(retry)),
             Written::Within(within) => Self::Block(Block::Within(within)),
-            Written::WaitFor(clause) => Self::Check(CheckStep { clause, waits: true }),
-            Written::Assert(clause) => Self::Check(CheckStep { clause, waits: false }),
+            Written::If(branch) => Self::Block(Block::If(branch)),
+            Written::Optional(optional) => Self::Block(Block::Optional(optional)),
+            Written::WaitFor(TimedClause { clause, within_secs }) => {
+                Self::Check(CheckStep { clause, waits: true, within_secs })
+            }
+            Written::Assert(TimedClause { clause, within_secs }) => {
+                Self::Check(CheckStep { clause, waits: false, within_secs })
+            }
         }
     }
 }
@@ -284,12 +293,16 @@ impl TryFrom<Step> for Written {
     fn try_from(step: Step) -> Result<Self, String> {
         Ok(match step {
             Step::Act(act) => return Self::of_act(act),
-            Step::Check(CheckStep { clause, waits: true }) => Self::WaitFor(clause),
-            Step::Check(CheckStep { clause, waits: false }) => Self::Assert(clause),
+            Step::Check(CheckStep { clause, waits, within_secs }) => {
+                let timed = TimedClause { clause, within_secs };
+                if waits { Self::WaitFor(timed) } else { Self::Assert(timed) }
+            }
             Step::Read(read) => Self::Read(read),
             Step::Block(Block::Repeat(repeat)) => Self::Repeat(repeat),
             Step::Block(Block::Retry(retry)) => Self::Retry(retry),
             Step::Block(Block::Within(within)) => Self::Within(within),
+            Step::Block(Block::If(branch)) => Self::If(branch),
+            Step::Block(Block::Optional(optional)) => Self::Optional(optional),
         })
     }
 }
@@ -340,21 +353,41 @@ impl JsonSchema for Step {
 }
 
 impl Block {
-    /// What it is made of.
-    pub fn steps(&self) -> &[Step] {
+    /// What it is made of: the lists of which one is taken. All but an `if` have one, and an empty one besides.
+    pub fn lists(&self) -> [&[Step]; 2] {
         match self {
             Self::Repeat(RepeatStep { steps, .. })
             | Self::Retry(RetryStep { steps, .. })
-            | Self::Within(WithinStep { steps, .. }) => steps,
+            | Self::Within(WithinStep { steps, .. })
+            | Self::Optional(OptionalStep { steps, .. }) => [steps, &[]],
+            Self::If(IfStep { steps, otherwise, .. }) => [steps, otherwise],
         }
     }
 
+    /// All steps of it.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.lists().into_iter().flatten()
+    }
+
     /// The same, to be changed.
-    pub fn steps_mut(&mut self) -> &mut [Step] {
-        match self {
+    pub fn steps_mut(&mut self) -> impl Iterator<Item = &mut Step> {
+        let (steps, others): (&mut [Step], &mut [Step]) = match self {
             Self::Repeat(RepeatStep { steps, .. })
             | Self::Retry(RetryStep { steps, .. })
-            | Self::Within(WithinStep { steps, .. }) => steps,
+            | Self::Within(WithinStep { steps, .. })
+            | Self::Optional(OptionalStep { steps, .. }) => (steps, &mut []),
+            Self::If(IfStep { steps, otherwise, .. }) => (steps, otherwise),
+        };
+        steps.iter_mut().chain(others)
+    }
+
+    /// What it asks, to be changed.
+    pub(super) fn clause_mut(&mut self) -> Option<&mut Clause> {
+        match self {
+            Self::Retry(RetryStep { until: clause, .. }) | Self::If(IfStep { holds: clause, .. }) => {
+                Some(clause)
+            }
+            Self::Repeat(_) | Self::Within(_) | Self::Optional(_) => None,
         }
     }
 
@@ -362,13 +395,14 @@ impl Block {
     pub(super) fn times(&self) -> usize {
         match self {
             Self::Repeat(RepeatStep { times, .. }) | Self::Retry(RetryStep { times, .. }) => (*times).into(),
-            Self::Within(_) => 1,
+            Self::Within(_) | Self::If(_) | Self::Optional(_) => 1,
         }
     }
 
-    /// Steps of one time, what is awaited behind them included.
+    /// Steps of one time at most, what is asked before or behind them included.
     pub(super) fn len_once(&self) -> usize {
-        length(self.steps()).saturating_add(usize::from(matches!(self, Self::Retry(_))))
+        let longest = self.lists().into_iter().map(length).max().unwrap_or_default();
+        longest.saturating_add(usize::from(matches!(self, Self::Retry(_) | Self::If(_))))
     }
 
     fn word(&self) -> &'static str {
@@ -376,33 +410,30 @@ impl Block {
             Self::Repeat(_) => "repeat",
             Self::Retry(_) => "retry",
             Self::Within(_) => "within",
+            Self::If(_) => "if",
+            Self::Optional(_) => "optional",
         }
     }
 
     fn fault(&self) -> Option<String> {
-        let is_empty = self.steps().is_empty();
-        match self {
-            Self::Within(within) if is_empty || !(0.0..1e9).contains(&within.secs) => {
-                return Some("`within` needs `secs` from 0 on and at least one of `steps`".to_owned());
+        let (word, is_empty) = (self.word(), self.lists()[0].is_empty());
+        let own = match self {
+            Self::Repeat(_) | Self::Retry(_) if is_empty || !(1..=100).contains(&self.times()) => {
+                Some(format!("`{word}` needs `times` from 1 to 100 and at least one of `steps`"))
             }
-            Self::Within(_) => {}
-            _ if is_empty || !(1..=100).contains(&self.times()) => {
-                return Some(format!(
-                    "`{}` needs `times` from 1 to 100 and at least one of `steps`",
-                    self.word()
-                ));
-            }
-            _ => {}
-        }
-        let n = self.times().saturating_mul(self.len_once());
-        if n > Step::MOST {
-            return Some(format!("this `{}` would be {n} steps, which is too much", self.word()));
-        }
-        let of_until = match self {
+            Self::Repeat(_) => None,
             Self::Retry(retry) => retry.until.fault(),
-            _ => None,
+            Self::Within(within) if is_empty || !(0.0..1e9).contains(&within.secs) => {
+                Some("`within` needs `secs` from 0 on and at least one of `steps`".to_owned())
+            }
+            Self::Within(_) => None,
+            Self::If(branch) => branch.fault(),
+            Self::Optional(optional) => optional.fault(),
         };
-        of_until.or_else(|| self.steps().iter().find_map(Step::fault))
+        let n = self.times().saturating_mul(self.len_once());
+        let too_long =
+            || (n > Step::MOST).then(|| format!("this `{word}` would be {n} steps, which is too much"));
+        own.or_else(too_long).or_else(|| self.steps().find_map(Step::fault))
     }
 }
 
@@ -419,7 +450,9 @@ impl Step {
     pub(super) fn fault(&self) -> Option<String> {
         match self {
             Self::Act(act) => act.places().find_map(Target::fault),
-            Self::Check(check) => check.clause.fault(),
+            Self::Check(check) => {
+                secs_fault("within_secs", check.within_secs).or_else(|| check.clause.fault())
+            }
             Self::Read(read) => read.fault(),
             Self::Block(block) => block.fault(),
         }
@@ -437,7 +470,7 @@ impl Step {
     pub fn targets(&self) -> Vec<&Target> {
         match self {
             Self::Act(act) => act.places().collect(),
-            Self::Block(block) => block.steps().iter().flat_map(Self::targets).collect(),
+            Self::Block(block) => block.steps().flat_map(Self::targets).collect(),
             Self::Check(_) | Self::Read(_) => Vec::new(),
         }
     }
@@ -446,7 +479,7 @@ impl Step {
     pub fn targets_mut(&mut self) -> Vec<&mut Target> {
         match self {
             Self::Act(act) => act.places_mut(),
-            Self::Block(block) => block.steps_mut().iter_mut().flat_map(Self::targets_mut).collect(),
+            Self::Block(block) => block.steps_mut().flat_map(Self::targets_mut).collect(),
             Self::Check(_) | Self::Read(_) => Vec::new(),
         }
     }
@@ -455,7 +488,7 @@ impl Step {
     pub fn acts(&self) -> Vec<&Act<Target>> {
         match self {
             Self::Act(act) => vec![act],
-            Self::Block(block) => block.steps().iter().flat_map(Self::acts).collect(),
+            Self::Block(block) => block.steps().flat_map(Self::acts).collect(),
             Self::Check(_) | Self::Read(_) => Vec::new(),
         }
     }
@@ -464,7 +497,7 @@ impl Step {
     pub(super) fn reads(&self) -> Vec<&str> {
         match self {
             Self::Read(read) => vec![&read.into],
-            Self::Block(block) => block.steps().iter().flat_map(Self::reads).collect(),
+            Self::Block(block) => block.steps().flat_map(Self::reads).collect(),
             Self::Act(_) | Self::Check(_) => Vec::new(),
         }
     }

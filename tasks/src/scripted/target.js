@@ -1,41 +1,73 @@
 // Finds an element for a place and says which part of it can be clicked: a box in CSS pixels of the viewport, or why there
 // is none, and whether it may help to wait (`wait`, `uncover`) or to scroll (`scroll`). Needs reach.js and names.js.
-const found = ({ selector, name, role }) => (name === undefined ? all(selector) : called(name, role));
-// The one element that is meant and shown, or why there is none.
-const pick = (wanted) => {
+const found = ({ selector, name, names, role, exact }) => {
+  if (selector !== undefined) return all(selector);
+  if (names !== undefined) return calledOneOf(names, role);
+  if (name === undefined) return ofRole(role);
+  return exact === false ? calledAbout(name, role) : called(name, role);
+};
+// What has a label on view can be clicked there, and transparent boxes under what is drawn instead of them.
+const isShown = (element) => isSeen(element) || labelsOf(element).some(isSeen) || (matches(element, STANDS_IN) && !reachOf(element, '').reason);
+// The elements that fit, and those of them that are shown where they are meant: in the order of the page, at most so many.
+const fitting = (wanted, isTaken, most = Infinity) => {
   lookAfresh();
-  const { selector, name, role } = wanted;
   let candidates;
   try {
-    candidates = found(wanted);
+    candidates = inOrder(found(wanted));
   } catch (error) {
     if (error.name !== 'SyntaxError') throw error;
-    return { reason: `\`${selector}\` is no CSS selector` };
+    return { reason: `\`${wanted.selector}\` is no CSS selector` };
   }
-  const what = selector ? `\`${selector}\`` : `${role || 'element'} named \`${name}\``;
-  // What has a label on view can be clicked there, and transparent boxes under what is drawn instead of them.
-  const isShown = (element) => isSeen(element) || labelsOf(element).some(isSeen) || (matches(element, STANDS_IN) && !reachOf(element, '').reason);
-  const shown = name === undefined ? [candidates.find(isShown)].filter(Boolean) : candidates.filter(isShown);
-  if (!shown.length) return { reason: candidates.length ? `${what} is hidden` : `the page has no ${what}`, cure: 'wait', is_missing: !candidates.length };
-  if (name !== undefined && shown.length > 1) return { reason: `the page has ${shown.length} times ${what}` };
-  return { element: shown[0], what };
+  if (wanted.in !== undefined) return { candidates, shown: inside(candidates.filter(isTaken), wanted.in).slice(0, most) };
+  const shown = [];
+  for (const element of candidates) {
+    if (shown.length >= most) break;
+    if (isTaken(element)) shown.push(element);
+  }
+  return { candidates, shown };
+};
+// Of several that fit, this many are described.
+const MOST_TOLD = 5;
+const toldOf = (element) => {
+  const { left, top, right, bottom } = inTop(element, boxOf(element));
+  return { role: roleOf(element), name: nameOf(element).slice(0, 80), row: rowOf(element), left, top, right, bottom };
+};
+// The one element that is meant and shown, or why there is none; and how many there are.
+const pick = (wanted, isTaken = isShown) => {
+  const { what, nth, selector } = wanted;
+  const isFirst = selector !== undefined && nth === undefined;
+  const { candidates, shown, reason } = fitting(wanted, isTaken, isFirst ? 1 : nth);
+  if (reason) return { reason, n: 0 };
+  const n = shown.length;
+  if (!n) {
+    const isHidden = candidates.length > 0 && (wanted.in === undefined || !candidates.some(isTaken));
+    return { reason: isHidden ? `${what} is hidden` : `the page has no ${what}`, cure: 'wait', is_missing: !isHidden, n };
+  }
+  if (nth !== undefined && n < nth) return { reason: `the page has ${what} ${n === 1 ? 'once' : `${n} times`}, and no number ${nth}`, cure: 'wait', n };
+  if (nth === undefined && n > 1) return { reason: `the page has ${n} times ${what}`, candidates: shown.slice(0, MOST_TOLD).map(toldOf), n };
+  return { element: shown[(nth || 1) - 1], what, n };
+};
+// How many there are, at most so many.
+const countOf = (wanted, isTaken, most) => {
+  const { shown, reason } = fitting(wanted, isTaken, most);
+  return reason ? { reason } : { n: shown.length };
 };
 const locate = (wanted) => {
-  const { element, what, ...absence } = pick(wanted);
-  return element ? reachOf(element, what) : absence;
+  const { element, what, n, ...absence } = pick(wanted);
+  return element ? { ...reachOf(element, what), n } : { ...absence, n };
 };
 // As `locate`, for somebody who is about to act there: what moves is not there yet, and what is disabled takes nothing.
 const aimAt = async (wanted) => {
-  const { element, what, ...absence } = pick(wanted);
-  if (!element) return absence;
-  if (wanted.acts && isDisabled(element)) return { reason: `${what} is disabled`, cure: 'wait' };
+  const { element, what, n, ...absence } = pick(wanted);
+  if (!element) return { ...absence, n };
+  if (wanted.acts && isDisabled(element)) return { reason: `${what} is disabled`, cure: 'wait', n };
   const frames = [];
   for (let at = element; at; at = aroundOf(at)) frames.push(...runningOn(at));
   const before = inTop(element, boxOf(element));
   await frameOf(frames.length ? 2 : 1);
   const after = inTop(element, boxOf(element));
   const isSame = (side) => Math.abs(before[side] - after[side]) < 0.5;
-  if (!['left', 'top', 'right', 'bottom'].every(isSame)) return { reason: `${what} moves`, cure: 'wait' };
+  if (!['left', 'top', 'right', 'bottom'].every(isSame)) return { reason: `${what} moves`, cure: 'wait', n };
   return locate(wanted);
 };
 const runningOn = (element) => (element.getAnimations instanceof Function ? methodOf(elements, 'getAnimations')(element) : []).filter((animation) => animation.playState === 'running');
@@ -60,41 +92,51 @@ const bringIntoView = (wanted) => {
   if (isOut) methodOf(elements, 'scrollIntoView')(element, { block: 'center', behavior: 'instant' });
   return scrollTo(isSeen(element) ? element : labelsOf(element).find(isSeen) || element) || isOut;
 };
+const UNREAD = 'input[type=password]';
+const isUnread = (what) => ({ reason: `${what} is a password field, which is never read` });
+// What stands in a field, with even white space; null of what is none.
+const NO_FIELDS = 'input[type=checkbox], input[type=radio], input[type=button], input[type=submit], input[type=reset], input[type=image]';
+const standingIn = (element) => {
+  if (nameIs(element) === 'select') return even([...element.selectedOptions].map((option) => option.label).join(' '));
+  if (matches(element, 'input[type=file]')) return [...element.files].map((file) => file.name).join(' ');
+  if (matches(element, FIELDS)) return matches(element, NO_FIELDS) ? null : even(element.value);
+  return element.isContentEditable ? even(drawnText(element)) : null;
+};
 // The text of an element, or what stands in a field; why there is none otherwise.
 const textOf = (wanted) => {
-  const { element, what, ...absence } = pick(wanted);
-  if (!element) return absence;
-  if (matches(element, 'input[type=password]')) return { reason: `${what} is a password field, which is never read` };
-  return { text: even(matches(element, FIELDS) ? element.value : drawnText(element)) };
+  const { element, what, n, ...absence } = pick(wanted);
+  if (!element) return { ...absence, n };
+  if (matches(element, UNREAD)) return { ...isUnread(what), n };
+  return { text: standingIn(element) ?? even(matches(element, FIELDS) ? element.value : drawnText(element)), n };
 };
-// Whether an element is in a state, null if the selector is none or the state means nothing here; and how many there are.
-const hasState = (wanted) => {
-  lookAfresh();
-  const { is } = wanted;
-  let candidates;
-  try {
-    candidates = found(wanted);
-  } catch (error) {
-    if (error.name !== 'SyntaxError') throw error;
-    return { n: 1, holds: null };
-  }
-  const shown = candidates.filter(isSeen);
-  const n = shown.length;
-  if (is === 'visible' || is === 'hidden') return { n, holds: n > 0 === (is === 'visible') };
-  // A box that is drawn otherwise has its state.
-  const told = shown.length ? shown : candidates.filter((element) => labelsOf(element).some(isSeen) || matches(element, STANDS_IN));
-  const holding = (holds) => ({ n: told.length, holds });
-  if (!told.length) return holding(false);
-  const isOn = (element) => (matches(element, 'input[type=checkbox], input[type=radio]') ? element.checked
-    : matches(element, 'option') ? element.selected
-      : { true: true, false: false }[attributeOf(element, 'aria-checked') || attributeOf(element, 'aria-selected')]);
-  if (is === 'checked' || is === 'unchecked') {
-    // A label has the name of its box.
-    const box = told.find((element) => isOn(element) !== undefined);
-    return holding(box ? isOn(box) === (is === 'checked') : null);
-  }
-  if (is === 'enabled' || is === 'disabled') return holding(isDisabled(told[0]) === (is === 'disabled'));
-  return holding(matches(told[0], ':focus'));
+// Whether a box, an option or a switch is on; undefined of what is none. A label has the state of its box.
+const isOn = (element) => {
+  const box = nameIs(element) === 'label' ? element.control : element;
+  if (!isElement(box)) return undefined;
+  if (matches(box, 'input[type=checkbox], input[type=radio]')) return box.checked;
+  if (matches(box, 'option')) return box.selected;
+  return { true: true, false: false }[attributeOf(box, 'aria-checked') || attributeOf(box, 'aria-selected')];
+};
+// What is asked of the one element that is meant: `{ fact }`, null if that means nothing here, or why nobody can tell; and how
+// many there are. A box that is drawn otherwise has its state.
+const factOf = (wanted, about) => {
+  const isLabelled = (element) => labelsOf(element).some(isSeen) || matches(element, STANDS_IN);
+  const picked = (isTaken) => { const seen = pick(wanted, (one) => isSeen(one) && isTaken(one)); return seen.n ? seen : pick(wanted, (one) => isLabelled(one) && isTaken(one)); };
+  let one = picked((element) => about.fact !== 'checked' || isOn(element) !== undefined);
+  if (!one.n) one = picked(() => true);
+  const { element, what, n, ...absence } = one;
+  if (!element) return { ...absence, n };
+  const isSecret = matches(element, UNREAD) && (/^(value|text)$/.test(about.fact) || (about.fact === 'attribute' && about.name.toLowerCase() === 'value'));
+  if (isSecret) return { ...isUnread(what), n };
+  const facts = {
+    checked: () => isOn(element) ?? null,
+    enabled: () => !isDisabled(element),
+    focused: () => matches(element, ':focus'),
+    value: () => standingIn(element),
+    text: () => { const pairs = []; read(element, pairs); return together(pairs); },
+    attribute: () => ({ is: attributeOf(element, about.name) }),
+  };
+  return { fact: facts[about.fact](), n };
 };
 // All that has a role on view, and can be clicked: by a name of its own, or by its name, if it has one, and the text that its
 // row begins with.

@@ -16,7 +16,8 @@ use vigorl_files::open_picture;
 use vigorl_geometry::{Rect, Screen};
 use vigorl_interface::{Driver, DriverError, Screenshot};
 
-use super::element::{Absence, Purpose, Wanted, located};
+use super::ElementPlace;
+use super::element::{Absence, Purpose, bring_into_view, located};
 use crate::{Failure, Senses};
 
 /// What a step is about: written as a description alone, or with a place beside it.
@@ -35,15 +36,8 @@ pub struct Target {
 /// Where a target is, without looking for it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Place {
-    /// The first element that a CSS selector finds.
-    Selector(String),
-    /// The element with this accessible name.
-    Named {
-        /// As assistive software would say it.
-        name: String,
-        /// `button`, `link`, `textbox`, …; any if absent.
-        role: Option<String>,
-    },
+    /// An element of the page.
+    Element(Box<ElementPlace>),
     /// Where the screenshot shows this picture.
     Picture {
         /// An image file; relative to the task file as written.
@@ -105,8 +99,8 @@ impl fmt::Display for Target {
     }
 }
 
-/// A description, and at most one place: `selector`, or `name`, or `picture` and `at`, or `at` alone, or `text`, or
-/// `text_matches`.
+/// A description, and at most one place: `selector`, or `name`, `name_matches` and `role`, or `picture` and `at`, or
+/// `at` alone, or `text`, or `text_matches`.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -118,7 +112,10 @@ struct Written {
     /// An accessible name.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// The role of what is named: `button`, `link`, `textbox`, …
+    /// A regular expression for an accessible name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name_matches: Option<String>,
+    /// The role of an element: `button`, `link`, `textbox`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<String>,
     /// An image file, relative to the task file: what the screenshot shows there.
@@ -133,16 +130,17 @@ struct Written {
     /// A regular expression for a text that is read there.
     #[serde(skip_serializing_if = "Option::is_none")]
     text_matches: Option<String>,
-    /// With `text` or `text_matches`: a text in whose row or box it stands.
+    /// Beside an element or a text: another text in whose row or box it stands.
     #[serde(rename = "in", skip_serializing_if = "Option::is_none")]
     within: Option<String>,
-    /// With `text` or `text_matches`: which of several, as one reads, from 1.
+    /// Beside an element or a text: which of several, from 1, in the order of the page, or as one reads the screen.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     nth: Option<u16>,
-    /// With `text`: it stands there alone, and letter by letter as it is written here.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    exact: bool,
+    /// With `text` or `name`: it is the whole one, letter by letter as it is written here. A `name` is, unless this is
+    /// false; a `text` is not, unless this is true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exact: Option<bool>,
     /// If it is not on view, the page is scrolled down for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     scroll: bool,
@@ -150,37 +148,42 @@ struct Written {
 
 impl Written {
     fn target(self) -> Result<Target, &'static str> {
-        let Self { what, selector, name, role, picture, at, text, text_matches, .. } = self;
+        let Self { what, selector, name, name_matches, role, picture, at, text, text_matches, .. } = self;
         let Self { within, nth, exact, scroll, .. } = self;
         let is_text = text.is_some() || text_matches.is_some();
-        let n_ways = [selector.is_some(), name.is_some(), picture.is_some() || at.is_some(), is_text]
+        let is_called = name.is_some() || name_matches.is_some() || role.is_some();
+        let n_ways = [selector.is_some(), is_called, picture.is_some() || at.is_some(), is_text]
             .iter()
             .filter(|way| **way)
             .count();
         if n_ways > 1 {
             return Err("a target has one place: `selector`, or `name`, or `picture`, or `at`, or `text`");
         }
-        if role.is_some() && name.is_none() {
-            return Err("`role` narrows down a `name`, which is missing");
-        }
         if text.is_some() && text_matches.is_some() {
             return Err("a target has a `text` or `text_matches`, not both");
         }
-        if !is_text && (within.is_some() || nth.is_some()) {
-            return Err("`in` and `nth` narrow down a `text`, which is missing");
+        if name.is_some() && name_matches.is_some() {
+            return Err("a target has a `name` or `name_matches`, not both");
         }
-        if exact && text.is_none() {
-            return Err("`exact` belongs to a `text`, which is missing");
+        let is_element = selector.is_some() || is_called;
+        if !is_text && !is_element && (within.is_some() || nth.is_some()) {
+            return Err("`in` and `nth` narrow down an element or a `text`, which is missing");
         }
-        let place = match (selector, name, picture, at) {
+        if exact.is_some() && text.is_none() && name.is_none() {
+            return Err("`exact` belongs to a `name` or a `text`, which is missing");
+        }
+        let place = match (picture, at) {
             _ if is_text => {
+                let exact = exact.unwrap_or_default();
                 let place = TextPlace { text, matches: text_matches, within, nth, exact };
                 Some(Place::Text(Box::new(place)))
             }
-            (Some(selector), ..) => Some(Place::Selector(selector)),
-            (_, Some(name), ..) => Some(Place::Named { name, role }),
-            (_, _, Some(file), near) => Some(Place::Picture { file, near }),
-            (_, _, None, at) => at.map(Place::At),
+            _ if is_element => {
+                let place = ElementPlace { selector, name, name_matches, role, within, nth, exact };
+                Some(Place::Element(Box::new(place)))
+            }
+            (Some(file), near) => Some(Place::Picture { file, near }),
+            (None, at) => at.map(Place::At),
         };
         Ok(Target { description: what, place, scroll, earlier: Vec::new() })
     }
@@ -225,14 +228,17 @@ impl Serialize for Target {
         match self.place.clone() {
             None if !self.scroll => self.description.serialize(to),
             None => what.serialize(to),
-            Some(Place::Selector(selector)) => Written { selector: Some(selector), ..what }.serialize(to),
-            Some(Place::Named { name, role }) => Written { name: Some(name), role, ..what }.serialize(to),
+            Some(Place::Element(place)) => {
+                let ElementPlace { selector, name, name_matches, role, within, nth, exact } = *place;
+                Written { selector, name, name_matches, role, within, nth, exact, ..what }.serialize(to)
+            }
             Some(Place::Picture { file, near }) => {
                 Written { picture: Some(file), at: near, ..what }.serialize(to)
             }
             Some(Place::At(at)) => Written { at: Some(at), ..what }.serialize(to),
             Some(Place::Text(place)) => {
                 let TextPlace { text, matches, within, nth, exact } = *place;
+                let exact = exact.then_some(true);
                 Written { text, text_matches: matches, within, nth, exact, ..what }.serialize(to)
             }
         }
@@ -242,7 +248,11 @@ impl Serialize for Target {
 impl Target {
     /// What is wrong with its place.
     pub(super) fn fault(&self) -> Option<String> {
-        let Some(Place::Text(place)) = &self.place else { return None };
+        let place = match &self.place {
+            Some(Place::Text(place)) => place,
+            Some(Place::Element(element)) => return element.fault(),
+            Some(Place::Picture { .. } | Place::At(_)) | None => return None,
+        };
         let TextPlace { text, matches, within, nth, .. } = &**place;
         let is_empty = |text: &Option<String>| text.as_ref().is_some_and(|text| text.trim().is_empty());
         if is_empty(text) || is_empty(within) {
@@ -266,6 +276,16 @@ impl Target {
 }
 
 impl Place {
+    /// What a CSS selector finds first.
+    pub fn selector(selector: impl Into<String>) -> Self {
+        Self::Element(Box::new(ElementPlace::selector(selector)))
+    }
+
+    /// What has this accessible name, and this role if there is one.
+    pub fn named(name: impl Into<String>, role: Option<&str>) -> Self {
+        Self::Element(Box::new(ElementPlace::named(name, role)))
+    }
+
     /// The part of what is there now that a click reaches, or why there is none. Elements are asked of the driver, where
     /// there is one, and texts of whoever looks at pixels.
     ///
@@ -291,16 +311,11 @@ impl Place {
         screenshot: &Screenshot,
         purpose: Purpose,
     ) -> Result<Result<Rect<Screen>, Absence>, Failure> {
-        if let Some(wanted) = Wanted::of(self, purpose) {
-            return match driver {
-                Some(driver) => Ok(located(driver, screenshot, &wanted, purpose)?),
-                None => {
-                    Ok(Err(Absence::lasting("this world has nothing that could be asked for an element")))
-                }
-            };
-        }
         Ok(match self {
-            Self::Selector(_) | Self::Named { .. } => unreachable!("elements are wanted"),
+            Self::Element(element) => match driver {
+                Some(driver) => located(driver, screenshot, element, purpose)?,
+                None => Err(Absence::lasting("this world has nothing that could be asked for an element")),
+            },
             Self::Text(place) => senses.place_of(screenshot, place)?.map_err(Absence::lasting),
             Self::Picture { file, near } => found(file, &screenshot.pixels, *near),
             Self::At([x, y]) => {
@@ -319,7 +334,10 @@ impl Place {
     /// # Errors
     /// Only if the world failed.
     pub fn bring_into_view(&self, driver: &mut dyn Driver) -> Result<bool, DriverError> {
-        Wanted::of(self, Purpose::Look).map_or(Ok(false), |wanted| wanted.bring_into_view(driver))
+        match self {
+            Self::Element(element) => bring_into_view(driver, element),
+            Self::Picture { .. } | Self::At(_) | Self::Text(_) => Ok(false),
+        }
     }
 
     /// Whether it is looked for in the pixels of a screenshot.
@@ -442,13 +460,29 @@ mod tests {
         };
         check("the box", Ok("the box".into()));
         check("{ what: the box }", Ok("the box".into()));
-        check("{ what: the box, selector: '#q' }", at(Place::Selector("#q".to_owned())));
-        let (name, role) = ("Save".to_owned(), Some("button".to_owned()));
-        check("{ what: the box, name: Save, role: button }", at(Place::Named { name, role }));
+        check("{ what: the box, selector: '#q' }", at(Place::selector("#q")));
+        check("{ what: the box, name: Save, role: button }", at(Place::named("Save", Some("button"))));
+        let element = |place| at(Place::Element(Box::new(place)));
+        let narrow = |place| ElementPlace { within: Some("Zone".to_owned()), nth: Some(2), ..place };
+        check(
+            "{ what: the box, selector: a, in: Zone, nth: 2 }",
+            element(narrow(ElementPlace::selector("a"))),
+        );
+        let any_case = ElementPlace { exact: Some(false), ..narrow(ElementPlace::named("Save", None)) };
+        check("{ what: the box, name: Save, in: Zone, nth: 2, exact: false }", element(any_case));
+        let order = ElementPlace {
+            name_matches: Some("^Order [0-9]+$".to_owned()),
+            role: Some("button".to_owned()),
+            ..ElementPlace::default()
+        };
+        check("{ what: the box, name_matches: '^Order [0-9]+$', role: button }", element(order));
+        let row = ElementPlace { role: Some("row".to_owned()), ..ElementPlace::default() };
+        check("{ what: the box, role: row }", element(row));
         check("{ what: the box, at: [3, 4.5] }", at(Place::At([3.0, 4.5])));
         let picture = Place::Picture { file: "a.png".into(), near: Some([1.0, 2.0]) };
         check("{ what: the box, picture: a.png, at: [1, 2] }", at(picture));
-        check("{ what: the box, role: button }", Err("`role` narrows down a `name`"));
+        check("{ what: the box, text: a, role: button }", Err("one place"));
+        check("{ what: the box, name: a, name_matches: b }", Err("not both"));
         check("{ what: the box, name: a, selector: b }", Err("one place"));
         let save = || TextPlace { text: Some("Save".to_owned()), ..TextPlace::default() };
         check("{ what: the box, text: Save }", at(Place::Text(Box::new(save()))));
@@ -461,8 +495,8 @@ mod tests {
         check("{ what: the box, text_matches: '^Order [0-9]+$' }", at(Place::Text(Box::new(order))));
         check("{ what: the box, text: a, selector: b }", Err("one place"));
         check("{ what: the box, text: a, text_matches: b }", Err("not both"));
-        check("{ what: the box, in: a }", Err("narrow down a `text`"));
-        check("{ what: the box, name: a, nth: 2 }", Err("narrow down a `text`"));
+        check("{ what: the box, in: a }", Err("narrow down an element or a `text`"));
+        check("{ what: the box, at: [1, 2], nth: 2 }", Err("narrow down an element or a `text`"));
         check("{ what: the box, text_matches: a, exact: true }", Err("`exact` belongs"));
         check("{ what: the box, at: [1] }", Err("length"));
         check("{ selector: b }", Err("missing field `what`"));

@@ -10,9 +10,10 @@ use std::path::PathBuf;
 
 use vigorl_interface::Act;
 
-use super::step::{CheckStep, ElementSource, ReadStep, ScreenSource, Source, length};
+use super::step::{CheckStep, ReadStep, ScreenSource, Source, length};
 use super::{
-    Block, Clause, FileClause, Place, Plan, ScriptError, ScriptedTask, Step, Target, TextClause, TextPlace,
+    Clause, CountClause, ElementClause, ElementPlace, ElementQuestion, FileClause, Place, Plan, ScriptError,
+    ScriptedTask, Step, Target, TextClause, TextPlace,
 };
 
 /// Shorter secrets cannot be hidden: their letters are everywhere.
@@ -162,16 +163,16 @@ impl Filling<'_> {
     fn step(&mut self, step: &Step) -> Result<Step, ScriptError> {
         Ok(match step {
             Step::Act(act) => Step::Act(self.act(act)?),
-            Step::Check(CheckStep { clause, waits }) => {
-                Step::Check(CheckStep { clause: self.clause(clause)?, waits: *waits })
+            Step::Check(check) => {
+                Step::Check(CheckStep { clause: self.clause(&check.clause)?, ..check.clone() })
             }
             Step::Read(ReadStep { of, into }) => {
                 Step::Read(ReadStep { of: self.source(of)?, into: into.clone() })
             }
             Step::Block(block) => {
                 let mut block = block.clone();
-                if let Block::Retry(retry) = &mut block {
-                    retry.until = self.clause(&retry.until)?;
+                if let Some(clause) = block.clause_mut() {
+                    *clause = self.clause(clause)?;
                 }
                 for step in block.steps_mut() {
                     *step = self.step(step)?;
@@ -200,10 +201,7 @@ impl Filling<'_> {
     fn target(&mut self, target: &Target) -> Result<Target, ScriptError> {
         let description = self.text(&target.description, Use::Words)?;
         let place = match &target.place {
-            Some(Place::Selector(selector)) => Some(Place::Selector(self.text(selector, Use::Executed)?)),
-            Some(Place::Named { name, role }) => {
-                Some(Place::Named { name: self.text(name, Use::Words)?, role: role.clone() })
-            }
+            Some(Place::Element(element)) => Some(Place::Element(Box::new(self.element(element)?))),
             Some(Place::Text(place)) => {
                 let TextPlace { text, matches, within, nth, exact } = &**place;
                 Some(Place::Text(Box::new(TextPlace {
@@ -228,14 +226,26 @@ impl Filling<'_> {
         text.as_ref().map(|text| self.text(text, of)).transpose()
     }
 
+    fn element(&mut self, element: &ElementPlace) -> Result<ElementPlace, ScriptError> {
+        Ok(ElementPlace {
+            selector: self.some_text(&element.selector, Use::Executed)?,
+            name: self.some_text(&element.name, Use::Words)?,
+            name_matches: self.some_text(&element.name_matches, Use::Pattern)?,
+            within: self.some_text(&element.within, Use::Words)?,
+            ..element.clone()
+        })
+    }
+
     fn source(&mut self, source: &Source) -> Result<Source, ScriptError> {
         Ok(match source {
             Source::Title | Source::Url | Source::Clipboard => source.clone(),
-            Source::Element(ElementSource { selector, name, role }) => Source::Element(ElementSource {
-                selector: self.some_text(selector, Use::Executed)?,
-                name: self.some_text(name, Use::Words)?,
-                role: role.clone(),
-            }),
+            Source::Element(element) => {
+                let filled = self.element(element)?;
+                if let Some(message) = filled.fault().filter(|_| element.fault().is_none()) {
+                    return fault(message);
+                }
+                Source::Element(filled)
+            }
             Source::Screen(screen) => {
                 let filled = ScreenSource {
                     beside: self.some_text(&screen.beside, Use::Words)?,
@@ -262,18 +272,30 @@ impl Filling<'_> {
             Clause::Javascript(text) | Clause::Picture(text) | Clause::Command(text) => {
                 *text = self.text(text, Use::Executed)?;
             }
-            Clause::Element(element) => {
-                if let Some(selector) = &mut element.selector {
-                    *selector = self.text(selector, Use::Executed)?;
-                }
-                if let Some(name) = &mut element.name {
-                    *name = self.text(name, Use::Words)?;
+            Clause::TextMatches(pattern) => *pattern = self.text(pattern, Use::Pattern)?,
+            Clause::Element(ElementClause { element, asks }) => {
+                *element = self.element(element)?;
+                match asks {
+                    ElementQuestion::Is(_) => {}
+                    ElementQuestion::Value(text) | ElementQuestion::Text(text) => {
+                        *text = self.text(text, Use::Words)?;
+                    }
+                    ElementQuestion::Attribute(attribute) => {
+                        attribute.name = self.text(&attribute.name, Use::Executed)?;
+                        attribute.is = self.text(&attribute.is, Use::Words)?;
+                    }
                 }
             }
+            Clause::Count(CountClause { element, .. }) => *element = self.element(element)?,
             Clause::File(FileClause { path, contains }) => {
                 *path = self.text(path, Use::Executed)?;
                 if let Some(part) = contains {
                     *part = self.text(part, Use::Words)?;
+                }
+            }
+            Clause::Not(_) | Clause::Any(_) | Clause::All(_) => {
+                for part in filled.parts_mut() {
+                    *part = self.clause(part)?;
                 }
             }
         }
@@ -438,6 +460,9 @@ mod tests {
         check("click: { what: x, text_matches: '${what}' }", &[("what", "(")], Err("is no pattern"));
         check("read: { of: { screen: { matches: '${none}' } }, into: y }", &[], Err("matches everything"));
         check("click: { what: x, text: '${secret:PASSWORD}' }", &[], Err("only filled into `type`"));
+        check("click: { what: x, name: '${none}' }", &[], Err("`name` is empty"));
+        check("click: { what: x, name_matches: '${what}' }", &[("what", "(")], Err("is no pattern"));
+        check("read: { of: { element: { name: '${none}' } }, into: y }", &[], Err("`name` is empty"));
     }
 
     #[test]
@@ -445,6 +470,11 @@ mod tests {
         check("assert: { text_gone: { text: '${none}', on: screen } }", &[], Err("`text_gone` is empty"));
         check("assert: { text_visible: '${none}' }", &[], Err("`text_visible` is empty"));
         check("wait_for: { title_contains: '${none}' }", &[], Err("`title_contains` is empty"));
+        let nested = "assert: { any: [{ not: { text_visible: '${none}' } }] }";
+        check(nested, &[], Err("`text_visible` is empty"));
+        check("assert: { text_matches: '${none}' }", &[], Err("matches everything"));
+        check("if: { holds: { url_contains: '${none}' }, steps: [type: a] }", &[], Err("`url_contains`"));
+        check("assert: { element: { name: a, text: '${none}' } }", &[], Err("`text` is empty"));
     }
 
     #[test]
@@ -477,6 +507,26 @@ mod tests {
         let Some(Place::Text(place)) = place else { panic!("{place:?}") };
         let TextPlace { matches: Some(pattern), .. } = *place else { panic!("{place:?}") };
         assert_eq!(pattern, r"^4711; rm \$\{what\}$");
+        for text in [
+            "click: { what: x, name: a, in: 'row ${order}' }",
+            "assert: { element: { name: a, value: '${order}' } }",
+            "assert: { not: { element: { name: a, text: '${order}' } } }",
+            "assert: { element: { name: a, attribute: { name: href, is: '${order}' } } }",
+            "assert: { count: { name: '${order}', is: 1 } }",
+            "if: { holds: { text_visible: '${order}' }, steps: [type: a], else: [type: '${order}'] }",
+            "optional: { steps: [type: '${order}'] }",
+        ] {
+            let filled = used(text).unwrap();
+            assert!(format!("{filled:?}").contains("rm ${what}"), "{text}: {filled:?}");
+        }
+        for pattern in [
+            "click: { what: x, name_matches: '^${order}$' }",
+            "assert: { text_matches: '^${order}$' }",
+            "assert: { count: { name_matches: '^${order}$', is: 1 } }",
+        ] {
+            let filled = used(pattern).unwrap();
+            assert!(format!("{filled:?}").contains(r"^4711; rm \\$\\{what\\}$"), "{pattern}: {filled:?}");
+        }
         let pattern = used("read: { of: { screen: { matches: '${order}.' } }, into: other }").unwrap();
         assert!(format!("{pattern:?}").contains("rm"), "{pattern:?}");
         for executed in [
@@ -487,6 +537,12 @@ mod tests {
             "assert: { file: { path: '${order}' } }",
             "upload: { target: x, files: ['${order}'] }",
             "read: { of: { element: { selector: '${order}' } }, into: other }",
+            "assert: { element: { selector: '${order}', value: a } }",
+            "assert: { element: { name: a, attribute: { name: '${order}', is: b } } }",
+            "assert: { count: { selector: '${order}', is: 1 } }",
+            "assert: { any: [{ not: { command: '${order}' } }] }",
+            "if: { holds: { javascript: '${order}' }, steps: [type: a] }",
+            "if: { holds: { url_contains: a }, else: [navigate: '${order}'] }",
         ] {
             let refused = used(executed).unwrap_err();
             assert!(refused.contains("never executed"), "{executed}: {refused}");
