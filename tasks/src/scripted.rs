@@ -4,10 +4,12 @@
 //! are the assertion and the reward; a clause that cannot be checked counts as not satisfied. What a task file says
 //! is trusted like a script that its owner starts: its programs and commands run with the owner's rights.
 
+mod click;
 mod draw;
 mod element;
 mod judge;
 mod page;
+mod page_acts;
 mod programs;
 mod read;
 mod recording;

@@ -12,7 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use vigorl_geometry::{Rect, Screen};
+use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_interface::{Driver, DriverError, Screenshot};
 
 use super::element::{Absence, Purpose, Wanted, located};
@@ -27,6 +27,8 @@ pub struct Target {
     pub place: Option<Place>,
     /// Whether the page is scrolled down for it, if it is not on view.
     pub scroll: bool,
+    /// How far from where it is found one acts, in screenshot pixels to the right and down.
+    pub offset: Option<[f64; 2]>,
     /// What was done before for the same goal, one line for each action, for a policy that is asked anew for every action.
     pub earlier: Vec<String>,
 }
@@ -88,13 +90,13 @@ pub(super) fn pattern_fault(pattern: &str) -> Option<String> {
 
 impl From<&str> for Target {
     fn from(description: &str) -> Self {
-        Self { description: description.to_owned(), place: None, scroll: false, earlier: Vec::new() }
+        Self::from(description.to_owned())
     }
 }
 
 impl From<String> for Target {
     fn from(description: String) -> Self {
-        Self { description, place: None, scroll: false, earlier: Vec::new() }
+        Self { description, place: None, scroll: false, offset: None, earlier: Vec::new() }
     }
 }
 
@@ -145,12 +147,15 @@ struct Written {
     /// If it is not on view, the page is scrolled down for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     scroll: bool,
+    /// Screenshot pixels to the right and down of its middle: there one acts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<[f64; 2]>,
 }
 
 impl Written {
     fn target(self) -> Result<Target, &'static str> {
         let Self { what, selector, name, role, picture, at, text, text_matches, .. } = self;
-        let Self { within, nth, exact, scroll, .. } = self;
+        let Self { within, nth, exact, scroll, offset, .. } = self;
         let is_text = text.is_some() || text_matches.is_some();
         let n_ways = [selector.is_some(), name.is_some(), picture.is_some() || at.is_some(), is_text]
             .iter()
@@ -181,7 +186,7 @@ impl Written {
             (_, _, Some(file), near) => Some(Place::Picture { file, near }),
             (_, _, None, at) => at.map(Place::At),
         };
-        Ok(Target { description: what, place, scroll, earlier: Vec::new() })
+        Ok(Target { description: what, place, scroll, offset, earlier: Vec::new() })
     }
 }
 
@@ -220,9 +225,14 @@ impl JsonSchema for Target {
 
 impl Serialize for Target {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let what = Written { what: self.description.clone(), scroll: self.scroll, ..Written::default() };
+        let what = Written {
+            what: self.description.clone(),
+            scroll: self.scroll,
+            offset: self.offset,
+            ..Written::default()
+        };
         match self.place.clone() {
-            None if !self.scroll => self.description.serialize(to),
+            None if !self.scroll && self.offset.is_none() => self.description.serialize(to),
             None => what.serialize(to),
             Some(Place::Selector(selector)) => Written { selector: Some(selector), ..what }.serialize(to),
             Some(Place::Named { name, role }) => Written { name: Some(name), role, ..what }.serialize(to),
@@ -239,8 +249,17 @@ impl Serialize for Target {
 }
 
 impl Target {
+    /// Where one acts, if it is found at a point.
+    pub fn beside(&self, at: Point<Screen>) -> Point<Screen> {
+        let [dx, dy] = self.offset.unwrap_or_default();
+        Point::new(at.x + dx, at.y + dy)
+    }
+
     /// What is wrong with its place.
     pub(super) fn fault(&self) -> Option<String> {
+        if self.offset.is_some_and(|offset| offset.iter().any(|part| !part.is_finite())) {
+            return Some("an `offset` is two numbers of pixels".to_owned());
+        }
         let Some(Place::Text(place)) = &self.place else { return None };
         let TextPlace { text, matches, within, nth, .. } = &**place;
         let is_empty = |text: &Option<String>| text.as_ref().is_some_and(|text| text.trim().is_empty());
@@ -436,11 +455,15 @@ mod tests {
                 description: "the box".to_owned(),
                 place: Some(place),
                 scroll: false,
+                offset: None,
                 earlier: Vec::new(),
             })
         };
         check("the box", Ok("the box".into()));
         check("{ what: the box }", Ok("the box".into()));
+        let beside = Target { offset: Some([3.0, -4.5]), ..Target::from("the box") };
+        check("{ what: the box, offset: [3, -4.5] }", Ok(beside));
+        check("{ what: the box, offset: 3 }", Err("array of length 2"));
         check("{ what: the box, selector: '#q' }", at(Place::Selector("#q".to_owned())));
         let (name, role) = ("Save".to_owned(), Some("button".to_owned()));
         check("{ what: the box, name: Save, role: button }", at(Place::Named { name, role }));
