@@ -26,7 +26,7 @@ const MOST_SCROLLS: usize = 8;
 pub(crate) fn purpose_of(agent: &Agent<'_>, act: &Act<Target>) -> Purpose {
     match act {
         _ if agent.checks == Checks::Nobody || agent.eyes.may_err() => Purpose::Look,
-        Act::Hover { .. } | Act::Scroll { .. } => Purpose::Point,
+        Act::Hover { .. } | Act::Scroll { .. } | Act::ScrollTo { .. } => Purpose::Point,
         _ => Purpose::Act,
     }
 }
@@ -91,6 +91,22 @@ pub(crate) fn arrive(
     }
     let seen = timed(&mut outcome.times.capture, || env.observe())?;
     Ok(seen.screenshot.ok_or_else(|| "a dialog covers the page".to_owned()))
+}
+
+/// Scrolls what is to be scrolled to into the middle of what is on view; what is to be seen then, if anything moved.
+pub(crate) fn scroll_to_middle(
+    agent: &Agent<'_>,
+    env: &mut dyn Environment,
+    act: &Act<Target>,
+    outcome: &mut StepOutcome,
+) -> Result<Option<Screenshot>, StepError> {
+    let Act::ScrollTo { at: Target { place: Some(place), .. } } = act else { return Ok(None) };
+    let Some(driver) = env.driver().filter(|_| is_placed(agent, act)) else { return Ok(None) };
+    if !place.bring_into_view(driver)? {
+        return Ok(None);
+    }
+    timed(&mut outcome.times.settle, || behind_dialog(driver.settle(agent.settle_cap)))?;
+    Ok(timed(&mut outcome.times.capture, || env.observe())?.screenshot)
 }
 
 /// The first place that is not there.

@@ -93,7 +93,7 @@ pub(crate) fn aim(
     let mut points = Vec::new();
     for target in act.places() {
         match find(agent, env, (target, act), screenshot, &in_vain, watch, outcome)? {
-            Ok(at) => points.push(at),
+            Ok(at) => points.push(target.beside(at)),
             Err(reason) => return Ok(Err(reason)),
         }
         // What is known of earlier tries is known of the first target.
@@ -124,7 +124,7 @@ fn find(
     if let (true, Some(Ok(place))) = (outcome.sightings.is_empty(), &place) {
         outcome.place = Some(*place);
     }
-    let is_clicked = matches!(act, Act::Click { .. });
+    let is_clicked = matches!(act, Act::Click { .. } | Act::HeldClick { .. });
     let search = Search { target, screenshot, place, is_clicked };
     let mut found = ask(agent, &search, 0, None, watch, outcome)?;
     if search.is_decided() || agent.checks == Checks::Nobody || !agent.eyes.may_err() {

@@ -5,7 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use vigorl_interface::{Action, Driver, DriverError, Screenshot, Settled, TabId, classify, pixel_change};
+use vigorl_interface::{
+    Action, Driver, DriverError, Effect, Screenshot, Settled, TabId, classify, pixel_change,
+};
 use vigorl_tasks::Environment;
 use vigorl_tasks::environment::{behind_dialog, tabs_of};
 
@@ -52,6 +54,10 @@ pub(crate) fn look_again(
         _ => None,
     };
     outcome.effect = classify(change, &outcome.page_before, &outcome.page, outcome.settled, at);
+    // A field that held the text already looks as before.
+    if outcome.is_there {
+        outcome.effect = Effect::Confirmed;
+    }
     outcome.times.verify += clock.elapsed();
     Ok(())
 }
@@ -126,12 +132,13 @@ fn follow_new_tab(
     // The driver lists the tabs in the order in which they were opened, after the current one.
     let opened = tabs.iter().rev().find(is_new).cloned();
     // A window that closes itself after its answer leaves the person at the one before it.
-    if outcome.tabs.first().is_some_and(|current| !tabs.contains(current)) {
+    let is_asked_for = matches!(outcome.action, Some(Action::CloseTab));
+    if !is_asked_for && outcome.tabs.first().is_some_and(|current| !tabs.contains(current)) {
         outcome.detail = Some(CLOSED_ITSELF.to_owned());
     }
     outcome.tabs = tabs;
     let Some(tab) = opened else { return Ok(false) };
-    driver.act(&Action::SwitchTab { tab })?;
+    driver.act(&Action::SwitchTab { tab: tab.into() })?;
     outcome.detail = Some(OPENED_A_TAB.to_owned());
     let n_tabs = outcome.tabs.len();
     timed(&mut outcome.times.record, || watch.tab_opened(n_tabs))?;

@@ -77,6 +77,8 @@ pub struct StepOutcome {
     pub(crate) tabs: Vec<TabId>,
     /// Address, title and dialog before the action.
     pub(crate) page_before: PageState,
+    /// Whether it was looked up that what the action is for is there.
+    pub(crate) is_there: bool,
     /// When the action was done.
     pub(crate) acted_at: Option<Instant>,
 }
@@ -90,6 +92,7 @@ impl StepOutcome {
             page_before: seen.page.clone(),
             page: seen.page,
             tabs: seen.tabs,
+            is_there: false,
             acted_at: None,
             sightings: Vec::new(),
             place: None,

@@ -14,7 +14,7 @@ use vigorl_tasks::scripted::Target;
 use vigorl_tasks::{Environment, Observation, Performed};
 
 use crate::agent::{Agent, Checks, Hands};
-use crate::arrive::{arrive, is_placed};
+use crate::arrive::{arrive, is_placed, scroll_to_middle};
 use crate::check::{ask, check, read};
 use crate::error::StepError;
 use crate::eyes::Finding;
@@ -95,7 +95,7 @@ fn find_and_act(
         return Ok(());
     }
     match aimed {
-        Ok(action) => act(agent, env, action, watch, outcome),
+        Ok(action) => act(agent, env, (action, wanted.1), watch, outcome),
         Err(reason) => {
             outcome.refuse(reason);
             Ok(())
@@ -114,8 +114,12 @@ fn aim_where_it_is(
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<Result<Action, String>, StepError> {
-    let mut aimed = aim(agent, env, wanted, screenshot, in_vain, watch, outcome)?;
     let mut shown = screenshot.clone();
+    if let Some(next) = scroll_to_middle(agent, env, wanted, outcome)? {
+        shown = next;
+        show(agent, &shown, watch, outcome)?;
+    }
+    let mut aimed = aim(agent, env, wanted, &shown, in_vain, watch, outcome)?;
     let last = Instant::now().checked_add(patience);
     while aimed.is_err() && is_placed(agent, wanted) {
         shown = match arrive(agent, env, wanted, &shown, last, outcome)? {
@@ -244,7 +248,7 @@ fn may_act(agent: &mut Agent<'_>, action: &Action, outcome: &mut StepOutcome) ->
 fn act(
     agent: &mut Agent<'_>,
     env: &mut dyn Environment,
-    action: Action,
+    (action, patience): (Action, Duration),
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
 ) -> Result<(), StepError> {
@@ -258,7 +262,7 @@ fn act(
     }
     timed(&mut outcome.times.record, || watch.acting(&action))?;
     tell_typed(agent, &action);
-    match timed(&mut outcome.times.act, || env.perform(&action))? {
+    match perform(agent, env, (&action, patience), outcome)? {
         Performed::Refused(reason) => {
             outcome.refuse(reason);
             return Ok(());
@@ -266,15 +270,45 @@ fn act(
         Performed::Done => {}
     }
     agent.leash.count();
+    let note = env.driver().map(|driver| driver.note()).unwrap_or_default();
+    (outcome.detail, outcome.is_there) = (note.detail, note.is_there || is_done_at_once(&action));
     (outcome.action, outcome.acted_at) = (Some(action), Some(Instant::now()));
     look_again(agent, env, watch, outcome)
+}
+
+/// Executes it. A tab or a dialog that it is about may come late, as what a task names by its place may.
+fn perform(
+    agent: &Agent<'_>,
+    env: &mut dyn Environment,
+    (action, patience): (&Action, Duration),
+    outcome: &mut StepOutcome,
+) -> Result<Performed, StepError> {
+    let is_awaited = matches!(action, Act::SwitchTab { .. } | Act::AnswerDialog { .. });
+    let end = Instant::now().checked_add(if is_awaited { patience } else { Duration::ZERO });
+    let end = end.into_iter().chain(agent.leash.until()).min();
+    let mut performed = None;
+    wait_until(end, || -> Result<_, StepError> {
+        let latest = timed(&mut outcome.times.act, || env.perform(action))?;
+        let may_come = is_awaited && latest != Performed::Done && !agent.cancel.is_set();
+        performed = Some(latest);
+        Ok(if may_come { ControlFlow::Continue(LOOK_AGAIN) } else { ControlFlow::Break(()) })
+    })?;
+    Ok(performed.unwrap_or_else(|| Performed::Refused("there was no time left".to_owned())))
+}
+
+/// Whether an act that was executed has come to what it is for: what was scrolled to was found on the screenshot, a dialog
+/// that was answered was there, and so was the tab that is current now.
+fn is_done_at_once(action: &Action) -> bool {
+    matches!(action, Act::ScrollTo { .. } | Act::AnswerDialog { .. } | Act::SwitchTab { .. })
 }
 
 /// Tells the senses what the run types itself: it proves nothing where it is read. That is told before it is done,
 /// because of what is refused half way some may show.
 fn tell_typed(agent: &mut Agent<'_>, action: &Action) {
     match action {
-        Act::Type { text } | Act::AnswerDialog { text: Some(text), .. } => agent.senses.typed(text),
+        Act::Type { text } | Act::Fill { text, .. } | Act::AnswerDialog { text: Some(text), .. } => {
+            agent.senses.typed(text);
+        }
         Act::Press { chord } => {
             if let [Key::Char(key)] | [Key::Shift, Key::Char(key)] = chord[..] {
                 agent.senses.typed(&key.to_string());
@@ -296,7 +330,8 @@ fn answer_dialog(
     let dialog = outcome.page.dialog.clone().unwrap_or_default();
     if let Decision::Act(Act::Type { text }) = decision {
         // Into its field, if it has one. It is answered later.
-        return act(agent, env, Action::Type { text: text.clone() }, watch, outcome);
+        let typed = Action::Type { text: text.clone() };
+        return act(agent, env, (typed, Duration::ZERO), watch, outcome);
     }
     let Some((said, answer)) = answer_of(decision) else {
         let cure = "pressing Enter accepts it, Escape dismisses it";
@@ -304,7 +339,7 @@ fn answer_dialog(
         return Ok(());
     };
     if agent.hands == Hands::Rest {
-        return act(agent, env, said, watch, outcome);
+        return act(agent, env, (said, Duration::ZERO), watch, outcome);
     }
     if !may_act(agent, &said, outcome) {
         return Ok(());

@@ -433,6 +433,7 @@ fn by_text(text: &str) -> Target {
         description: "the box".to_owned(),
         place: Some(Place::Text(Box::new(place))),
         scroll: false,
+        offset: None,
         earlier: Vec::new(),
     }
 }

@@ -144,8 +144,13 @@ mod tests {
         for kind in ActKind::ALL {
             assert!(KINDS_HELP.contains(kind.as_str()), "{kind:?}");
         }
-        let [back, open] = [Action::Back, Action::Navigate { url: "x".to_owned() }];
-        assert_eq!((back.kind(), open.kind()), (ActKind::Navigate, ActKind::Navigate));
+        let open = Action::Navigate { url: "x".to_owned() };
+        for act in [Action::Back, Action::Forward, Action::Reload, open] {
+            assert_eq!(act.kind(), ActKind::Navigate);
+        }
+        // Whoever wants to be asked before something is typed is asked before a field is filled.
+        let fill = Action::Fill { at: Point::new(1.0, 2.0), text: String::new(), has_secret: false };
+        assert_eq!(fill.kind(), ActKind::Type);
     }
 
     #[track_caller]
@@ -206,6 +211,11 @@ mod tests {
             page,
             "about to type \"is ${secret:PASSWORD} it?\"\n  \
              on \"is ${secret:PASSWORD} it?\\u{1b}[2J\\ndo it? \\u{202e}\"",
+        );
+        check(
+            Action::Fill { at: Point::new(13.0, 50.5), text: text(), has_secret: true },
+            PageState::default(),
+            "about to fill (13, 50.5) with \"is ${secret:PASSWORD} it?\": \"the red one\"",
         );
         // Also where it is cut off.
         let long = format!("{}hunter\"2", "x".repeat(LONGEST - 9));

@@ -7,11 +7,13 @@
 mod asked;
 mod branch;
 mod clause;
+mod click;
 mod draw;
 mod element;
 mod element_place;
 mod judge;
 mod page;
+mod page_acts;
 mod programs;
 mod read;
 mod recording;

@@ -200,6 +200,7 @@ fn what_a_person_does_becomes_a_task_that_does_the_same() {
             description: what.to_owned(),
             place: Some(place),
             scroll: false,
+            offset: None,
             earlier: Vec::new(),
         }))
     };

@@ -46,9 +46,9 @@ pub fn clicks(task: &ScriptedTask) -> Vec<usize> {
     task.steps().iter().enumerate().filter(|(_, step)| is_click(step)).map(|(n, _)| n).collect()
 }
 
-/// A single pixel cannot be aimed at.
+/// A single pixel cannot be aimed at, nor one beside the middle.
 fn has_extent(target: &Target) -> bool {
-    target.place.as_ref().is_some_and(|place| !matches!(place, Place::At(_)))
+    target.offset.is_none() && target.place.as_ref().is_some_and(|place| !matches!(place, Place::At(_)))
 }
 
 impl ClickSource {

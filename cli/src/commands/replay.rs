@@ -165,6 +165,8 @@ fn task_of(
             let shown = picture::read(&recorded.folder.join("before.png"))?;
             cut(&shown, at).save(&file).with_context(|| format!("cannot write `{}`", file.display()))?;
             target.place = Some(Place::Picture { file, near: Some(at) });
+            // The picture is of the very point.
+            target.offset = None;
         }
     }
     // Nobody comes to these.

@@ -3,6 +3,8 @@
 //! Invariant: an action that cannot be done as it is asked for is refused here, on each system with the same words,
 //! before anything of it is done.
 
+use std::time::Duration;
+
 use vigorl_geometry::{Capture, Point, Screen};
 use vigorl_interface::{DriverError, Key};
 
@@ -25,6 +27,26 @@ pub(crate) fn refused(request: &'static str, detail: impl Into<String>) -> Drive
 /// A click needs at least one press.
 pub(crate) fn expect_count(count: u8) -> Result<(), DriverError> {
     if count == 0 { Err(refused("click", "the count is 0")) } else { Ok(()) }
+}
+
+/// Longest that a button is held in one action.
+const LONGEST_HOLD: Duration = Duration::from_secs(10);
+
+/// A click that is held needs modifiers or a time, and not both: of a program that dies, somebody lets the button go, and
+/// nobody the keys.
+pub(crate) fn held(count: u8, keys: &[Key], hold_ms: u32) -> Result<Duration, DriverError> {
+    expect_count(count)?;
+    if let Some(key) = keys.iter().find(|key| !key.is_modifier()) {
+        return Err(refused("click", format!("{key} is no key that is held during a click")));
+    }
+    let hold = Duration::from_millis(hold_ms.into());
+    if hold * u32::from(count) > LONGEST_HOLD {
+        return Err(refused("click", format!("no button is held for more than {LONGEST_HOLD:?}")));
+    }
+    if !keys.is_empty() && !hold.is_zero() {
+        return Err(DriverError::Unsupported { what: "hold a button and keys at once" });
+    }
+    Ok(hold)
 }
 
 /// A press needs at least one key.
@@ -78,6 +100,17 @@ mod tests {
         ] {
             let answer = wheel_clicks(dx, dy, 60);
             assert!(answer.as_ref().is_err_and(|e| e.to_string().contains(words)), "{dx} {dy}: {answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_click_is_held_with_keys_or_for_a_time() {
+        let both = held(1, &[Key::Shift], 1);
+        assert!(matches!(both, Err(DriverError::Unsupported { .. })), "{both:?}");
+        assert_eq!(held(2, &[], 5_000).ok(), Some(Duration::from_secs(5)));
+        assert_eq!(held(1, &[Key::Control, Key::Shift], 0).ok(), Some(Duration::ZERO));
+        for refused in [held(0, &[], 1), held(3, &[], 5_000), held(1, &[Key::Enter], 0)] {
+            assert!(matches!(refused, Err(DriverError::Refused { .. })), "{refused:?}");
         }
     }
 

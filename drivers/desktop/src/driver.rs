@@ -21,6 +21,8 @@ const TYPING: Duration = Duration::from_secs(10);
 const SCROLLING: Duration = Duration::from_secs(10);
 /// Time that a drag may take.
 const DRAGGING: Duration = Duration::from_secs(2);
+/// Time that holding a button may take.
+const HOLDING: Duration = Duration::from_secs(12);
 
 /// A desktop behind a display server.
 #[derive(Debug)]
@@ -132,6 +134,22 @@ impl Driver for DesktopDriver {
                 let [at] = self.on_desktop("click", [*at])?;
                 let inputs = [Input::Move(at)].into_iter().chain(clicks(*button, *count)).collect();
                 self.perform("click", inputs)
+            }
+            Action::HeldClick { at, button, count, keys, hold_ms } => {
+                let hold = checks::held(*count, keys, *hold_ms)?;
+                let [at] = self.on_desktop("click", [*at])?;
+                let (button, count, keys) = (*button, *count, keys.clone());
+                let click: Vec<Input> = [Input::Move(at)].into_iter().chain(clicks(button, count)).collect();
+                match hold.is_zero() {
+                    true => self.worker.ask("click", TYPING, move |system| system.click_with(&keys, &click)),
+                    false => {
+                        self.worker.ask("click", HOLDING, move |system| system.hold(at, button, count, hold))
+                    }
+                }
+            }
+            Action::ScrollTo { at } => {
+                let shown = self.shown()?;
+                checks::expect_inside(shown, *at)
             }
             Action::Hover { at } => {
                 let [at] = self.on_desktop("hover", [*at])?;

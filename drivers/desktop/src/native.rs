@@ -15,7 +15,7 @@ use image::RgbImage;
 use vigorl_geometry::{Capture, Desktop, DevicePixelRatio, Point, Rect, Screen};
 use vigorl_interface::{
     Action, AllowedWindows, Area, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled,
-    same_but_for_a_caret, wait_until,
+    same_but_for_a_caret, wait_until, wait_while,
 };
 
 use crate::checks::{self, refused};
@@ -280,6 +280,28 @@ fn input<T>(result: enigo::InputResult<T>) -> Result<T, DriverError> {
     result.map_err(lost)
 }
 
+/// Clicks while keys are held, or with the button down for a while each time.
+fn held_click(
+    (x, y): (i32, i32),
+    button: Button,
+    count: u8,
+    keys: &[enigo::Key],
+    hold: Duration,
+) -> Result<(), DriverError> {
+    let mut hands = hands()?;
+    input(hands.move_mouse(x, y, Coordinate::Abs))?;
+    for key in keys {
+        input(hands.key(*key, Direction::Press))?;
+    }
+    let clicked = (0..count).try_for_each(|_| {
+        input(hands.button(button, Direction::Press))?;
+        wait_while(Instant::now().checked_add(hold), TICK, || true);
+        input(hands.button(button, Direction::Release))
+    });
+    // Also if it could not be clicked.
+    keys.iter().rev().try_for_each(|key| input(hands.key(*key, Direction::Release))).and(clicked)
+}
+
 impl Driver for DesktopDriver {
     fn screenshot(&mut self) -> Result<Screenshot, DriverError> {
         let (pixels, place) = self.capture()?;
@@ -298,6 +320,19 @@ impl Driver for DesktopDriver {
                 input(hands.move_mouse(x, y, Coordinate::Abs))?;
                 (0..*count).try_for_each(|_| input(hands.button(button(*which), Direction::Click)))
             }
+            Action::HeldClick { at, button: which, count, keys, hold_ms } => {
+                let hold = checks::held(*count, keys, *hold_ms)?;
+                if self.options.allowed_windows.is_some()
+                    && keys.iter().any(|key| matches!(key, Key::Alt | Key::Meta))
+                {
+                    let detail = "the window manager takes such clicks, and only some windows are allowed";
+                    return Err(refused("click", detail));
+                }
+                let keys = keys.iter().map(|named| key(*named)).collect::<Result<Vec<_>, _>>()?;
+                let (x, y) = self.on_desktop("click", *at)?;
+                held_click((x, y), button(*which), *count, &keys, hold)
+            }
+            Action::ScrollTo { at } => self.on_desktop("scroll to", *at).map(drop),
             Action::Hover { at } => {
                 let (x, y) = self.on_desktop("hover", *at)?;
                 input(hands()?.move_mouse(x, y, Coordinate::Abs))

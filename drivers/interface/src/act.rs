@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize, Serializer};
 use vigorl_geometry::{Point, Screen};
 
-use crate::TabId;
 use crate::chord::{as_chord, print_chord, read_chord};
+use crate::tab::WhichTab;
 
 /// A mouse button.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,13 @@ pub enum Key {
     Function(u8),
 }
 
+impl Key {
+    /// Whether it changes what other keys and buttons do while it is down.
+    pub fn is_modifier(self) -> bool {
+        matches!(self, Self::Control | Self::Shift | Self::Alt | Self::Meta)
+    }
+}
+
 /// One thing done to the screen, aimed at places `P`. A driver executes it whole or refuses it with an error; nothing
 /// is ignored.
 ///
@@ -68,12 +75,33 @@ pub enum Act<P> {
         /// How often.
         count: u8,
     },
+    /// Click while keys are held, or with the button held down for a while.
+    HeldClick {
+        /// Where.
+        at: P,
+        /// Which button.
+        button: MouseButton,
+        /// How often.
+        count: u8,
+        /// The modifiers that are down meanwhile.
+        #[serde(
+            default,
+            skip_serializing_if = "Vec::is_empty",
+            serialize_with = "as_chord",
+            deserialize_with = "read_chord"
+        )]
+        keys: Vec<Key>,
+        /// Milliseconds between each press and its release.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        hold_ms: u32,
+    },
     /// Move the pointer.
     Hover {
         /// Where to.
         at: P,
     },
-    /// Press the left button at one place and release it at another.
+    /// Press the left button at one place and release it at another, over places between them and as slowly as a hand in
+    /// a hurry.
     Drag {
         /// Where the button goes down.
         from: P,
@@ -90,6 +118,24 @@ pub enum Act<P> {
         /// Vertical distance in screenshot pixels.
         #[serde(serialize_with = "plain")]
         dy_px: f64,
+    },
+    /// Bring a place into view. Whoever aims does that, so at a place on the screenshot nothing is left to do.
+    ScrollTo {
+        /// What.
+        at: P,
+    },
+    /// Put a text in the place of what stands in a field, as a person does: the field gets the focus, all of it is
+    /// selected, the text is typed, and it is looked up what stands there then. If that is not the text, and not the text
+    /// as the page formats it, this is refused, with what stands there. Where keys would write something else (a date, a
+    /// time, a color, a range), the value is set by a script, and a [`Note`](crate::Note) says so.
+    Fill {
+        /// A point of the field or of its label.
+        at: P,
+        /// The text; an empty one empties the field.
+        text: String,
+        /// Whether a secret is in the text: then nothing tells what stands in the field.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        has_secret: bool,
     },
     /// Type text into whatever has the focus, any Unicode. A line break is the Enter key. A tab is inserted and
     /// does not move the focus. Other control characters are refused.
@@ -120,11 +166,15 @@ pub enum Act<P> {
     },
     /// Load a URL in the current tab.
     Navigate {
-        /// The URL.
+        /// The URL; one without a scheme is relative to the page that is open, or begins with a host and its port.
         url: String,
     },
     /// Go back in the tab's history.
     Back,
+    /// Go forward in it, to where one came back from.
+    Forward,
+    /// Load the page of the tab again.
+    Reload,
     /// Accept or dismiss the open dialog.
     AnswerDialog {
         /// Whether it is accepted.
@@ -136,8 +186,8 @@ pub enum Act<P> {
     OpenTab,
     /// Make a tab current.
     SwitchTab {
-        /// One of [`Driver::tabs`](crate::Driver::tabs).
-        tab: TabId,
+        /// Which one.
+        tab: WhichTab,
     },
     /// Close the current tab; another one becomes current. The last one cannot be closed.
     CloseTab,
@@ -154,11 +204,12 @@ pub enum ActKind {
     Drag,
     Hover,
     Scroll,
+    /// Text is typed, or a field is filled or emptied.
     Type,
     Press,
     Select,
     Upload,
-    /// A page is opened, or gone back to.
+    /// A page is opened, loaded again, or gone back or forward to.
     Navigate,
     /// A dialog is answered.
     Dialog,
@@ -209,15 +260,15 @@ impl<P> Act<P> {
     /// Its kind.
     pub fn kind(&self) -> ActKind {
         match self {
-            Self::Click { .. } => ActKind::Click,
+            Self::Click { .. } | Self::HeldClick { .. } => ActKind::Click,
             Self::Hover { .. } => ActKind::Hover,
             Self::Drag { .. } => ActKind::Drag,
-            Self::Scroll { .. } => ActKind::Scroll,
-            Self::Type { .. } => ActKind::Type,
+            Self::Scroll { .. } | Self::ScrollTo { .. } => ActKind::Scroll,
+            Self::Type { .. } | Self::Fill { .. } => ActKind::Type,
             Self::Press { .. } => ActKind::Press,
             Self::Select { .. } => ActKind::Select,
             Self::Upload { .. } => ActKind::Upload,
-            Self::Navigate { .. } | Self::Back => ActKind::Navigate,
+            Self::Navigate { .. } | Self::Back | Self::Forward | Self::Reload => ActKind::Navigate,
             Self::AnswerDialog { .. } => ActKind::Dialog,
             Self::OpenTab | Self::SwitchTab { .. } | Self::CloseTab => ActKind::Tab,
         }
@@ -228,8 +279,13 @@ impl<P> Act<P> {
         match self {
             Self::Click { count: 2, .. } => "double click",
             Self::Click { button: MouseButton::Right, .. } => "right click",
+            Self::Click { button: MouseButton::Middle, .. } => "middle click",
+            Self::Fill { text, .. } if text.is_empty() => "clear",
+            Self::Fill { .. } => "fill",
             Self::Navigate { .. } => "open",
             Self::Back => "back",
+            Self::Forward => "forward",
+            Self::Reload => "reload",
             other => other.kind().as_str(),
         }
     }
@@ -238,8 +294,11 @@ impl<P> Act<P> {
     pub fn at(&self) -> Option<&P> {
         match self {
             Self::Click { at, .. }
+            | Self::HeldClick { at, .. }
             | Self::Hover { at }
             | Self::Scroll { at, .. }
+            | Self::ScrollTo { at }
+            | Self::Fill { at, .. }
             | Self::Select { at, .. }
             | Self::Upload { at, .. }
             | Self::Drag { from: at, .. } => Some(at),
@@ -269,8 +328,11 @@ impl<P> Act<P> {
     pub fn places_mut(&mut self) -> Vec<&mut P> {
         match self {
             Self::Click { at, .. }
+            | Self::HeldClick { at, .. }
             | Self::Hover { at }
             | Self::Scroll { at, .. }
+            | Self::ScrollTo { at }
+            | Self::Fill { at, .. }
             | Self::Select { at, .. }
             | Self::Upload { at, .. } => vec![at],
             Self::Drag { from, to } => vec![from, to],
@@ -285,15 +347,28 @@ impl<P> Act<P> {
     pub fn try_map<Q, E>(&self, mut aim: impl FnMut(&P) -> Result<Q, E>) -> Result<Act<Q>, E> {
         Ok(match self {
             Self::Click { at, button, count } => Act::Click { at: aim(at)?, button: *button, count: *count },
+            Self::HeldClick { at, button, count, keys, hold_ms } => Act::HeldClick {
+                at: aim(at)?,
+                button: *button,
+                count: *count,
+                keys: keys.clone(),
+                hold_ms: *hold_ms,
+            },
             Self::Hover { at } => Act::Hover { at: aim(at)? },
             Self::Drag { from, to } => Act::Drag { from: aim(from)?, to: aim(to)? },
             Self::Scroll { at, dx_px, dy_px } => Act::Scroll { at: aim(at)?, dx_px: *dx_px, dy_px: *dy_px },
+            Self::ScrollTo { at } => Act::ScrollTo { at: aim(at)? },
+            Self::Fill { at, text, has_secret } => {
+                Act::Fill { at: aim(at)?, text: text.clone(), has_secret: *has_secret }
+            }
             Self::Select { at, option } => Act::Select { at: aim(at)?, option: option.clone() },
             Self::Upload { at, files } => Act::Upload { at: aim(at)?, files: files.clone() },
             Self::Type { text } => Act::Type { text: text.clone() },
             Self::Press { chord } => Act::Press { chord: chord.clone() },
             Self::Navigate { url } => Act::Navigate { url: url.clone() },
             Self::Back => Act::Back,
+            Self::Forward => Act::Forward,
+            Self::Reload => Act::Reload,
             Self::AnswerDialog { accept, text } => Act::AnswerDialog { accept: *accept, text: text.clone() },
             Self::OpenTab => Act::OpenTab,
             Self::SwitchTab { tab } => Act::SwitchTab { tab: tab.clone() },
@@ -313,21 +388,23 @@ impl<P> Act<P> {
 impl<P: fmt::Display> fmt::Display for Act<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Click { at, button, count } => {
-                let button = match button {
-                    MouseButton::Left => "",
-                    MouseButton::Middle => "middle ",
-                    MouseButton::Right => "right ",
-                };
-                match count {
-                    1 => write!(f, "{button}click {at}"),
-                    2 => write!(f, "{button}double click {at}"),
-                    n => write!(f, "{button}click {at} {n} times"),
+            Self::Click { at, button, count } => click(f, at, *button, *count),
+            Self::HeldClick { at, button, count, keys, hold_ms } => {
+                if !keys.is_empty() {
+                    write!(f, "{}+", print_chord(keys))?;
+                }
+                click(f, at, *button, *count)?;
+                match hold_ms {
+                    0 => Ok(()),
+                    ms => write!(f, ", held for {} s", f64::from(*ms) / 1e3),
                 }
             }
             Self::Hover { at } => write!(f, "hover over {at}"),
             Self::Drag { from, to } => write!(f, "drag {from} to {to}"),
             Self::Scroll { at, dx_px, dy_px } => write!(f, "scroll {at} by ({dx_px}, {dy_px})"),
+            Self::ScrollTo { at } => write!(f, "scroll to {at}"),
+            Self::Fill { at, text, .. } if text.is_empty() => write!(f, "clear {at}"),
+            Self::Fill { at, text, .. } => write!(f, "fill {at} with {text:?}"),
             Self::Select { at, option } => write!(f, "select `{option}` in {at}"),
             Self::Upload { at, files } => {
                 let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
@@ -337,16 +414,36 @@ impl<P: fmt::Display> fmt::Display for Act<P> {
             Self::Press { chord } => write!(f, "press {}", print_chord(chord)),
             Self::Navigate { url } => write!(f, "open {url}"),
             Self::Back => f.write_str("go back"),
+            Self::Forward => f.write_str("go forward"),
+            Self::Reload => f.write_str("load the page again"),
             Self::AnswerDialog { accept: true, text: None } => f.write_str("accept the dialog"),
             Self::AnswerDialog { accept: true, text: Some(text) } => {
                 write!(f, "answer the dialog with {text:?}")
             }
             Self::AnswerDialog { accept: false, .. } => f.write_str("dismiss the dialog"),
             Self::OpenTab => f.write_str("open a tab"),
-            Self::SwitchTab { tab } => write!(f, "switch to the tab {}", tab.0),
+            Self::SwitchTab { tab } => write!(f, "switch to the {tab}"),
             Self::CloseTab => f.write_str("close the tab"),
         }
     }
+}
+
+/// The words of a click.
+fn click(f: &mut fmt::Formatter<'_>, at: &impl fmt::Display, button: MouseButton, count: u8) -> fmt::Result {
+    let button = match button {
+        MouseButton::Left => "",
+        MouseButton::Middle => "middle ",
+        MouseButton::Right => "right ",
+    };
+    match count {
+        1 => write!(f, "{button}click {at}"),
+        2 => write!(f, "{button}double click {at}"),
+        n => write!(f, "{button}click {at} {n} times"),
+    }
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Whole numbers without `.0`, as in all records.
@@ -361,24 +458,40 @@ fn plain<S: Serializer>(number: &f64, to: S) -> Result<S::Ok, S::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{TabId, TabSearch};
 
     fn all() -> Vec<Act<String>> {
         let at = || "a".to_owned();
         vec![
             Act::click(at()),
             Act::Click { at: at(), button: MouseButton::Right, count: 2 },
+            Act::HeldClick {
+                at: at(),
+                button: MouseButton::Middle,
+                count: 1,
+                keys: vec![Key::Control, Key::Shift],
+                hold_ms: 800,
+            },
+            Act::HeldClick { at: at(), button: MouseButton::Left, count: 3, keys: Vec::new(), hold_ms: 1500 },
             Act::Hover { at: at() },
             Act::Drag { from: at(), to: "b".to_owned() },
             Act::Scroll { at: at(), dx_px: 0.0, dy_px: -2.5 },
+            Act::ScrollTo { at: at() },
+            Act::Fill { at: at(), text: "t".to_owned(), has_secret: true },
+            Act::Fill { at: at(), text: String::new(), has_secret: false },
             Act::Type { text: "t".to_owned() },
             Act::Press { chord: vec![Key::Control, Key::Char('a')] },
             Act::Select { at: at(), option: "o".to_owned() },
             Act::Upload { at: at(), files: vec![PathBuf::from("f")] },
             Act::Navigate { url: "u".to_owned() },
             Act::Back,
+            Act::Forward,
+            Act::Reload,
             Act::AnswerDialog { accept: false, text: None },
             Act::OpenTab,
-            Act::SwitchTab { tab: TabId("t".to_owned()) },
+            Act::SwitchTab { tab: TabId("t".to_owned()).into() },
+            Act::SwitchTab { tab: TabSearch::TitleContains("x".to_owned()).into() },
+            Act::SwitchTab { tab: TabSearch::Index(2).into() },
             Act::CloseTab,
         ]
     }
@@ -407,6 +520,30 @@ mod tests {
             r#"{"type":"press","chord":"Control+a"}"#,
         );
         check(Act::Back, r#"{"type":"back"}"#);
+        let held = |keys: Vec<Key>, hold_ms| Act::HeldClick {
+            at: [1, 2],
+            button: MouseButton::Left,
+            count: 1,
+            keys,
+            hold_ms,
+        };
+        check(
+            held(vec![Key::Control, Key::Shift], 0),
+            r#"{"type":"held_click","at":[1,2],"button":"left","count":1,"keys":"Control+Shift"}"#,
+        );
+        check(
+            held(Vec::new(), 800),
+            r#"{"type":"held_click","at":[1,2],"button":"left","count":1,"hold_ms":800}"#,
+        );
+        let fill = |has_secret| Act::Fill { at: [1, 2], text: "t".to_owned(), has_secret };
+        check(fill(false), r#"{"type":"fill","at":[1,2],"text":"t"}"#);
+        check(fill(true), r#"{"type":"fill","at":[1,2],"text":"t","has_secret":true}"#);
+        let tab = |tab: WhichTab| Act::SwitchTab { tab };
+        check(tab(TabId("t".to_owned()).into()), r#"{"type":"switch_tab","tab":"t"}"#);
+        check(
+            tab(TabSearch::UrlContains("x".to_owned()).into()),
+            r#"{"type":"switch_tab","tab":{"url_contains":"x"}}"#,
+        );
     }
 
     #[test]
@@ -415,25 +552,39 @@ mod tests {
         let expected = [
             "click a",
             "right double click a",
+            "Control+Shift+middle click a, held for 0.8 s",
+            "click a 3 times, held for 1.5 s",
             "hover over a",
             "drag a to b",
             "scroll a by (0, -2.5)",
+            "scroll to a",
+            "fill a with \"t\"",
+            "clear a",
             "type \"t\"",
             "press Control+a",
             "select `o` in a",
             "upload f to a",
             "open u",
             "go back",
+            "go forward",
+            "load the page again",
             "dismiss the dialog",
             "open a tab",
             "switch to the tab t",
+            "switch to the tab whose title contains `x`",
+            "switch to the tab number 2",
             "close the tab",
         ];
         assert_eq!(words, expected);
         assert!(all().iter().all(|act| ActKind::ALL.contains(&act.kind())));
         let verbs: Vec<&str> = all().iter().map(Act::verb).collect();
-        assert_eq!(verbs[..5], ["click", "double click", "hover", "drag", "scroll"]);
-        assert_eq!(verbs[9..], ["open", "back", "dialog", "tab", "tab", "tab"]);
+        let aimed =
+            ["click", "double click", "click", "click", "hover", "drag", "scroll", "scroll", "fill", "clear"];
+        assert_eq!(verbs[..10], aimed);
+        assert_eq!(
+            verbs[14..],
+            ["open", "back", "forward", "reload", "dialog", "tab", "tab", "tab", "tab", "tab"]
+        );
         assert!(ActKind::ALL.iter().all(|kind| all().iter().any(|act| act.kind() == *kind)));
     }
 }

@@ -100,14 +100,16 @@ const SLACK: Duration = Duration::from_secs(2);
 
 type Check = fn(&mut dyn Driver, &mut dyn EchoPage) -> Result<(), String>;
 
-const CHECKS: [(&str, Check); 10] = [
+const CHECKS: [(&str, Check); 12] = [
     ("clicks arrive at their pixel, and only they", clicks),
     ("several clicks count as one double or triple click", repeated_clicks),
+    ("keys are down while a click holds them, and the button as long as it is held", held_clicks),
     ("hovering only moves", hover),
     ("a drag presses at one point and releases at the other", drag),
     ("the wheel turns by the distance asked for", scroll),
     ("text arrives exactly", typing),
     ("chords press in order and release in reverse", chords),
+    ("a field that is filled holds the text and nothing else", filling),
     ("a position outside the screenshot is refused and nothing is sent", outside),
     ("an action without content is refused and nothing is sent", empty_actions),
     ("tabs are like the first one, or unsupported as a whole", tabs),
@@ -193,7 +195,10 @@ fn act_and_compare(
     let first = got.iter().position(|event| !matches!(event, Echo::Moved { .. })).unwrap_or(got.len());
     let (approach, rest) = got.split_at(first);
     let to = match action {
-        Action::Click { at, .. } | Action::Hover { at } | Action::Scroll { at, .. } => Some(*at),
+        Action::Click { at, .. }
+        | Action::HeldClick { at, .. }
+        | Action::Hover { at }
+        | Action::Scroll { at, .. } => Some(*at),
         Action::Drag { from, .. } => Some(*from),
         _ => None,
     };
@@ -246,6 +251,29 @@ fn repeated_clicks(driver: &mut dyn Driver, page: &mut dyn EchoPage) -> Result<(
         act_and_compare(driver, page, &Action::Click { at, button: MouseButton::Left, count }, &wanted)?;
     }
     Ok(())
+}
+
+fn held_clicks(driver: &mut dyn Driver, page: &mut dyn EchoPage) -> Result<(), String> {
+    const HOLD: Duration = Duration::from_millis(300);
+    let at = middle_of(driver)?;
+    let keys = vec![Key::Control, Key::Shift];
+    let held = |keys: &[Key], hold_ms| Action::HeldClick {
+        at,
+        button: MouseButton::Left,
+        count: 1,
+        keys: keys.to_vec(),
+        hold_ms,
+    };
+    let clicked = || press_and_release(at, MouseButton::Left).into_iter().chain([Echo::Clicked { count: 1 }]);
+    let down = keys.iter().map(|key| Echo::KeyDown(*key));
+    let up = keys.iter().rev().map(|key| Echo::KeyUp(*key));
+    let wanted: Vec<Echo> = down.chain(clicked()).chain(up).collect();
+    // A surface in a page gets keys once it was clicked.
+    focus_field(driver, page)?;
+    act_and_compare(driver, page, &held(&keys, 0), &wanted)?;
+    let began = Instant::now();
+    act_and_compare(driver, page, &held(&[], HOLD.as_millis() as u32), &clicked().collect::<Vec<_>>())?;
+    expect(began.elapsed() >= HOLD, || format!("a click of {HOLD:?} took {:?}", began.elapsed()))
 }
 
 fn hover(driver: &mut dyn Driver, page: &mut dyn EchoPage) -> Result<(), String> {
@@ -345,6 +373,21 @@ fn chords(driver: &mut dyn Driver, page: &mut dyn EchoPage) -> Result<(), String
     Ok(())
 }
 
+fn filling(driver: &mut dyn Driver, page: &mut dyn EchoPage) -> Result<(), String> {
+    let at = page.text_field(driver).map_err(said)?;
+    for text in ["first", "another one", "", "äöü 2"] {
+        let fill = Action::Fill { at, text: text.to_owned(), has_secret: false };
+        match driver.act(&fill).and_then(|()| settle(driver)) {
+            Err(DriverError::Unsupported { .. }) => return expect_no_events(driver, page),
+            done => done.map_err(said)?,
+        }
+        let got = page.text(driver).map_err(said)?;
+        expect(got == text, || format!("the field was filled with {text:?} and holds {got:?}"))?;
+        expect(driver.note().is_there, || "nothing tells that the text is there".to_owned())?;
+    }
+    Ok(())
+}
+
 fn outside(driver: &mut dyn Driver, page: &mut dyn EchoPage) -> Result<(), String> {
     let size = driver.screenshot().map_err(said)?.size();
     let inside = Point::new(1.0, 1.0);
@@ -356,9 +399,14 @@ fn outside(driver: &mut dyn Driver, page: &mut dyn EchoPage) -> Result<(), Strin
             Action::Drag { from: inside, to: at },
             Action::Drag { from: at, to: inside },
             Action::Scroll { at, dx_px: 0.0, dy_px: 50.0 },
+            Action::HeldClick { at, button: MouseButton::Left, count: 1, keys: vec![Key::Shift], hold_ms: 0 },
+            Action::ScrollTo { at },
+            Action::Fill { at, text: "x".to_owned(), has_secret: false },
         ] {
             let answer = driver.act(&action);
-            let refused = matches!(answer, Err(DriverError::OutsideScreenshot { .. }));
+            let is_unknown =
+                matches!((&action, &answer), (Action::Fill { .. }, Err(DriverError::Unsupported { .. })));
+            let refused = is_unknown || matches!(answer, Err(DriverError::OutsideScreenshot { .. }));
             expect(refused, || format!("{action:?} on {size:?} was answered by {answer:?}"))?;
         }
     }
@@ -369,6 +417,8 @@ fn empty_actions(driver: &mut dyn Driver, page: &mut dyn EchoPage) -> Result<(),
     let at = middle_of(driver)?;
     for action in [
         Action::Click { at, button: MouseButton::Left, count: 0 },
+        Action::HeldClick { at, button: MouseButton::Left, count: 0, keys: vec![Key::Shift], hold_ms: 0 },
+        Action::HeldClick { at, button: MouseButton::Left, count: 1, keys: vec![Key::Enter], hold_ms: 0 },
         Action::Press { chord: Vec::new() },
         Action::Press { chord: vec![Key::Function(13)] },
         Action::Scroll { at, dx_px: 0.0, dy_px: 0.0 },
@@ -397,7 +447,7 @@ fn tabs(driver: &mut dyn Driver, page: &mut dyn EchoPage) -> Result<(), String> 
     let began = Instant::now();
     driver.settle(Duration::ZERO).map_err(said)?;
     expect(began.elapsed() < SLACK, || format!("settling without time took {:?}", began.elapsed()))?;
-    let switch = |tab: &TabId| Action::SwitchTab { tab: tab.clone() };
+    let switch = |tab: &TabId| Action::SwitchTab { tab: tab.clone().into() };
     let first = match driver.tabs() {
         Err(DriverError::Unsupported { .. }) => {
             let opened = driver.act(&Action::OpenTab);

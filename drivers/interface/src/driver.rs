@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use vigorl_geometry::{Point, Rect, Viewport};
 
-use crate::{Action, DriverError, Screenshot};
+use crate::{Action, DriverError, Note, Screenshot};
 
 /// A tab, window or other surface of a driver.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -85,6 +85,8 @@ impl Framed {
 /// - positions are pixels of the latest screenshot; one outside it is [`DriverError::OutsideScreenshot`]
 /// - every tab has the size and the device pixel ratio of the first, or all about tabs is
 ///   [`DriverError::Unsupported`]; the last tab cannot be closed
+/// - a field that is filled holds the text and nothing else, and a [`Note`] says that it was looked up; or filling is
+///   [`DriverError::Unsupported`]
 /// - settling with no time left returns at once
 ///
 /// And, for the tests of each driver, because no page can check it:
@@ -104,6 +106,11 @@ pub trait Driver: Send {
     /// # Errors
     /// See the contract.
     fn act(&mut self, action: &Action) -> Result<(), DriverError>;
+
+    /// What there is to say of the action that was executed last. By default, there is nothing.
+    fn note(&self) -> Note {
+        Note::default()
+    }
 
     /// Waits until nothing changes, at most `cap`.
     ///

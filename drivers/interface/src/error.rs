@@ -72,8 +72,15 @@ impl DriverError {
         let what = match act.kind() {
             ActKind::Select => "choose an option otherwise than by clicks",
             ActKind::Upload => "hand over files otherwise than by their dialog",
-            ActKind::Navigate if matches!(act, Act::Back) => "go back in a history",
-            ActKind::Navigate => "load a URL",
+            ActKind::Navigate => match act {
+                Act::Back => "go back in a history",
+                Act::Forward => "go forward in a history",
+                Act::Reload => "load a page again",
+                _ => "load a URL",
+            },
+            ActKind::Type if matches!(act, Act::Fill { .. }) => {
+                "fill or clear a field, because nothing tells what stands in it: click it, press Control+a and type"
+            }
             ActKind::Dialog => "answer a dialog otherwise than by a click",
             ActKind::Tab => "tell tabs apart",
             _ => act.verb(),

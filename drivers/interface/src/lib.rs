@@ -10,7 +10,9 @@ pub mod conformance;
 mod driver;
 mod effect;
 mod error;
+mod note;
 mod screenshot;
+mod tab;
 mod wait;
 
 pub use act::{Act, ActKind, Action, Key, MouseButton};
@@ -20,5 +22,7 @@ pub use chord::{ChordError, parse_chord, print_chord};
 pub use driver::{Driver, Framed, PageState, Settled, TabId};
 pub use effect::{Effect, PixelChange, classify, is_caret, pixel_change, same_but_for_a_caret};
 pub use error::DriverError;
+pub use note::Note;
 pub use screenshot::Screenshot;
+pub use tab::{TabSearch, WhichTab};
 pub use wait::{wait_until, wait_while};

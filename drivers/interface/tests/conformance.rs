@@ -4,13 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "a lock is poisoned only by a failed test")]
 
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use image::{Rgb, RgbImage};
 use vigorl_geometry::{DevicePixelRatio, Point, Screen, Size};
 use vigorl_interface::conformance::{Echo, EchoPage, MARK, check_driver};
 use vigorl_interface::{
-    Action, Driver, DriverError, Key, MouseButton, PageState, Screenshot, Settled, TabId,
+    Action, Driver, DriverError, Key, MouseButton, Note, PageState, Screenshot, Settled, TabId, WhichTab,
 };
 
 const SIZE: (u32, u32) = (200, 120);
@@ -21,11 +21,14 @@ enum Fault {
     None,
     ClicksBeside,
     CountsNoClicks,
+    ForgetsHeldKeys,
+    LetsGoAtOnce,
     PressesOnHover,
     ReleasesEarly,
     TurnsTheWheelBackwards,
     DropsAccents,
     ReleasesInOrder,
+    TypesBehindTheOld,
     ClampsPositions,
     AcceptsNothing,
     OpensSmallTabs,
@@ -118,8 +121,12 @@ impl Fake {
     fn click(&self, at: Point<Screen>, button: MouseButton, count: u8) {
         let beside = if self.fault == Fault::ClicksBeside { 1.0 } else { 0.0 };
         let at = Point::new(at.x - beside, at.y);
+        self.surface().events.push(Echo::Moved { at });
+        self.press_at(at, button, count);
+    }
+
+    fn press_at(&self, at: Point<Screen>, button: MouseButton, count: u8) {
         let mut surface = self.surface();
-        surface.events.push(Echo::Moved { at });
         for nth in 1..=count {
             surface.press(at, button);
             surface.events.push(Echo::Released { at, button });
@@ -128,6 +135,26 @@ impl Fake {
                 surface.events.push(Echo::Clicked { count });
             }
         }
+    }
+
+    fn held_click(&self, at: Point<Screen>, keys: &[Key], hold_ms: u32) {
+        self.surface().events.push(Echo::Moved { at });
+        let keys = if self.fault == Fault::ForgetsHeldKeys { &[] } else { keys };
+        self.surface().events.extend(keys.iter().map(|key| Echo::KeyDown(*key)));
+        self.press_at(at, MouseButton::Left, 1);
+        self.surface().events.extend(keys.iter().rev().map(|key| Echo::KeyUp(*key)));
+        if self.fault != Fault::LetsGoAtOnce {
+            let end = Instant::now() + Duration::from_millis(hold_ms.into());
+            while Instant::now() < end {}
+        }
+    }
+
+    fn fill(&self, text: &str) {
+        let mut surface = self.surface();
+        if self.fault != Fault::TypesBehindTheOld {
+            surface.text.clear();
+        }
+        surface.text.push_str(text);
     }
 
     fn drag(&self, from: Point<Screen>, to: Point<Screen>) {
@@ -170,6 +197,7 @@ impl Driver for Fake {
     fn act(&mut self, action: &Action) -> Result<(), DriverError> {
         let is_nothing = match action {
             Action::Click { count, .. } => *count == 0,
+            Action::HeldClick { count, keys, .. } => *count == 0 || keys.contains(&Key::Enter),
             Action::Press { chord } => chord.is_empty() || chord.contains(&Key::Function(13)),
             Action::Scroll { dx_px, dy_px, .. } => dx_px.is_nan() || (*dx_px, *dy_px) == (0.0, 0.0),
             Action::Type { text } => text.contains('\u{7}'),
@@ -180,6 +208,14 @@ impl Driver for Fake {
         }
         match action {
             Action::Click { at, button, count } => self.click(self.checked(*at)?, *button, *count),
+            Action::HeldClick { at, keys, hold_ms, .. } => {
+                self.held_click(self.checked(*at)?, keys, *hold_ms)
+            }
+            Action::ScrollTo { at } => self.checked(*at).map(drop)?,
+            Action::Fill { at, text, .. } => {
+                self.checked(*at)?;
+                self.fill(text);
+            }
             Action::Hover { at } => {
                 let at = self.checked(*at)?;
                 self.surface().events.push(Echo::Moved { at });
@@ -200,11 +236,15 @@ impl Driver for Fake {
             }
             Action::Press { chord } => self.press(chord),
             Action::OpenTab => self.tabs.insert(0, TabId("two".to_owned())),
-            Action::SwitchTab { tab } => self.switch_tab(tab)?,
+            Action::SwitchTab { tab: WhichTab::Id(tab) } => self.switch_tab(tab)?,
             Action::CloseTab => self.close_tab()?,
             other => return Err(DriverError::unsupported(other)),
         }
         Ok(())
+    }
+
+    fn note(&self) -> Note {
+        Note::there()
     }
 
     fn settle(&mut self, _cap: Duration) -> Result<Settled, DriverError> {
@@ -258,11 +298,14 @@ fn every_rule_can_be_broken() {
     for (fault, rule) in [
         (Fault::ClicksBeside, "clicks arrive at their pixel"),
         (Fault::CountsNoClicks, "several clicks count"),
+        (Fault::ForgetsHeldKeys, "keys are down while a click holds them"),
+        (Fault::LetsGoAtOnce, "keys are down while a click holds them"),
         (Fault::PressesOnHover, "hovering only moves"),
         (Fault::ReleasesEarly, "a drag presses at one point"),
         (Fault::TurnsTheWheelBackwards, "the wheel turns"),
         (Fault::DropsAccents, "text arrives exactly"),
         (Fault::ReleasesInOrder, "chords press in order"),
+        (Fault::TypesBehindTheOld, "a field that is filled"),
         (Fault::ClampsPositions, "a position outside the screenshot"),
         (Fault::AcceptsNothing, "an action without content"),
         (Fault::OpensSmallTabs, "tabs are like the first one"),

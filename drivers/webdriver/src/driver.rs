@@ -13,8 +13,11 @@ use serde_json::{Value, json};
 use thirtyfour::WindowHandle;
 use thirtyfour::common::command::{Actions, Command};
 use vigorl_geometry::{DevicePixelRatio, Point, Size, Viewport};
-use vigorl_interface::{Action, Driver, DriverError, Framed, PageState, Screenshot, Settled, TabId};
+use vigorl_interface::{
+    Action, Driver, DriverError, Framed, Note, PageState, Screenshot, Settled, TabId, WhichTab,
+};
 
+use crate::fill::{self, Wanted};
 use crate::forms;
 use crate::frames::{self, REACH};
 use crate::options::Options;
@@ -25,15 +28,17 @@ use crate::wire::{self, Geometry, Typing};
 /// A browser behind the WebDriver protocol.
 #[derive(Debug)]
 pub struct WebDriver {
-    session: Session,
-    options: Options,
-    tab: TabId,
+    pub(crate) session: Session,
+    pub(crate) options: Options,
+    pub(crate) tab: TabId,
     /// Tabs that were current before, the latest last: where a person is when this one closes.
-    left: Vec<TabId>,
+    pub(crate) left: Vec<TabId>,
     /// What was typed into the open dialog.
     dialog_text: String,
     /// Of the latest screenshot of the current tab.
     geometry: Option<Geometry>,
+    /// Of the latest action.
+    pub(crate) note: Note,
 }
 
 impl WebDriver {
@@ -51,6 +56,7 @@ impl WebDriver {
             left: Vec::new(),
             dialog_text: String::new(),
             geometry: None,
+            note: Note::default(),
         };
         driver.enter(tab)?;
         // With a profile of its own the browser opens its new-tab page. From there, chromedriver 156 is lost for
@@ -66,7 +72,7 @@ impl WebDriver {
     }
 
     /// Makes `tab` current, shown, and exactly as large as asked for: a new tab starts with the window's size.
-    fn enter(&mut self, tab: TabId) -> Result<(), DriverError> {
+    pub(crate) fn enter(&mut self, tab: TabId) -> Result<(), DriverError> {
         self.session.send("switch tab", Command::SwitchToWindow(WindowHandle::from(tab.0.as_str())))?;
         self.session.look_at(&tab.0);
         let before = std::mem::replace(&mut self.tab, tab);
@@ -113,24 +119,28 @@ impl WebDriver {
 
     /// Sends an action in one request. If it opens a dialog, the rest of it waits: a button that is down comes up
     /// when the dialog is answered.
-    fn perform(&self, request: &'static str, actions: Value) -> Result<(), DriverError> {
+    pub(crate) fn perform(&self, request: &'static str, actions: Value) -> Result<(), DriverError> {
         self.session.send(request, Command::PerformActions(Actions::from(actions))).map(drop)
     }
 
     fn type_text(&mut self, text: &str) -> Result<(), DriverError> {
         match forms::write_date(&self.session, text) {
             Err(DriverError::DialogOpen { .. }) => return self.type_into_dialog(text),
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
+            Ok(Some(kind)) => {
+                self.note = Note::default().with(fill::by_script(&kind));
+                return Ok(());
+            }
+            Ok(None) => {}
             Err(error) => return Err(error),
         }
-        for part in wire::plan_typing(text)? {
-            match part {
-                Typing::Keys(values) => self.perform("type", wire::type_keys(&values))?,
-                Typing::Insert(text) => self.insert(&text)?,
-            }
-        }
-        Ok(())
+        self.type_parts("type", wire::plan_typing(text)?)
+    }
+
+    pub(crate) fn type_parts(&self, request: &'static str, parts: Vec<Typing>) -> Result<(), DriverError> {
+        parts.into_iter().try_for_each(|part| match part {
+            Typing::Keys(values) => self.perform(request, wire::type_keys(&values)),
+            Typing::Insert(text) => self.insert(&text),
+        })
     }
 
     /// Types into the field of a dialog, which is answered later. The server takes its text whole.
@@ -152,38 +162,6 @@ impl WebDriver {
         self.session.devtools("type", "Input.insertText", json!({ "text": text })).map(drop)
     }
 
-    /// Loads an address that a task or a policy asked for.
-    fn navigate(&self, url: &str) -> Result<(), DriverError> {
-        if self.options.allowed_hosts.as_ref().is_some_and(|hosts| !hosts.allow(url)) {
-            let detail = format!("{url} is not on an allowed host");
-            return Err(DriverError::Refused { request: "navigate", detail });
-        }
-        self.navigate_to(url)
-    }
-
-    fn navigate_to(&self, url: &str) -> Result<(), DriverError> {
-        self.session.send("navigate", Command::NavigateTo(url.into()))?;
-        // Some failures only show as the browser's own error page.
-        match self.session.script("navigate", "return location.protocol", Vec::new()) {
-            Ok(Value::String(protocol)) if protocol == "chrome-error:" => Err(DriverError::Refused {
-                request: "navigate",
-                detail: format!("the browser could not load {url}"),
-            }),
-            // A page that greets with a dialog is loaded.
-            Ok(_) | Err(DriverError::DialogOpen { .. }) => Ok(()),
-            Err(e) => Err(e),
-        }
-    }
-
-    fn back(&self) -> Result<(), DriverError> {
-        let history = self.session.devtools("back", "Page.getNavigationHistory", json!({}))?;
-        if history["currentIndex"] == json!(0) {
-            let detail = "this is the first page of the tab".to_owned();
-            return Err(DriverError::Refused { request: "back", detail });
-        }
-        self.session.send("back", Command::Back).map(drop)
-    }
-
     fn answer_dialog(&mut self, accept: bool, text: Option<&str>) -> Result<(), DriverError> {
         self.dialog_text.clear();
         if let Some(text) = text {
@@ -199,26 +177,6 @@ impl WebDriver {
         }
     }
 
-    fn open_tab(&mut self) -> Result<(), DriverError> {
-        let answer = self.session.send("open tab", Command::NewTab)?;
-        let tab = TabId(text_of("open tab", answer["handle"].clone())?);
-        self.enter(tab)
-    }
-
-    /// Goes to the tab that was current before, if this one has closed itself; false if it is there. A tab that crashed is
-    /// there.
-    fn leave_closed_tab(&mut self) -> Result<bool, DriverError> {
-        let handles = self.handles()?;
-        if handles.contains(&self.tab) {
-            return Ok(false);
-        }
-        let before = self.left.iter().rev().find(|tab| handles.contains(tab));
-        let Some(next) = before.or(handles.first()).cloned() else { return Ok(false) };
-        self.enter(next)?;
-        self.left.retain(|tab| handles.contains(tab));
-        Ok(true)
-    }
-
     /// Does something that looks at the current tab; where that has closed itself, at the one that is left.
     fn on_open_tab<T>(
         &mut self,
@@ -231,23 +189,6 @@ impl WebDriver {
             done => done,
         }
     }
-
-    fn handles(&self) -> Result<Vec<TabId>, DriverError> {
-        let answer = self.session.send("tabs", Command::GetWindowHandles)?;
-        let Value::Array(handles) = answer else { return Err(unexpected("tabs", &answer)) };
-        handles.into_iter().map(|handle| text_of("tabs", handle).map(TabId)).collect()
-    }
-
-    fn close_tab(&mut self) -> Result<(), DriverError> {
-        let Some(next) = self.tabs()?.into_iter().find(|tab| *tab != self.tab) else {
-            return Err(DriverError::Refused {
-                request: "close tab",
-                detail: "it is the last one".to_owned(),
-            });
-        };
-        self.session.send("close tab", Command::CloseWindow)?;
-        self.enter(next)
-    }
 }
 
 impl Driver for WebDriver {
@@ -259,13 +200,18 @@ impl Driver for WebDriver {
     }
 
     fn act(&mut self, action: &Action) -> Result<(), DriverError> {
+        self.note = Note::default();
         match action {
-            Action::Click { count: 0, .. } => {
+            Action::Click { count: 0, .. } | Action::HeldClick { count: 0, .. } => {
                 Err(DriverError::Refused { request: "click", detail: "the count is 0".to_owned() })
             }
             Action::Click { at, button, count } => {
                 let at = self.geometry()?.in_viewport(*at)?;
                 self.perform("click", wire::click(at, *button, *count))
+            }
+            Action::HeldClick { at, button, count, keys, hold_ms } => {
+                let at = self.geometry()?.in_viewport(*at)?;
+                self.perform("click", wire::held_click(at, *button, *count, keys, *hold_ms)?)
             }
             Action::Hover { at } => {
                 let at = self.geometry()?.in_viewport(*at)?;
@@ -281,6 +227,12 @@ impl Driver for WebDriver {
                 let delta = geometry.wheel_delta(*dx_px, *dy_px)?;
                 self.perform("scroll", wire::wheel(geometry.in_viewport(*at)?, delta))
             }
+            Action::ScrollTo { at } => self.geometry()?.in_viewport(*at).map(drop),
+            Action::Fill { at, text, has_secret } => {
+                let at = self.geometry()?.in_viewport(*at)?;
+                self.note = self.fill(Wanted { at, text, has_secret: *has_secret })?;
+                Ok(())
+            }
             Action::Type { text } => self.type_text(text),
             Action::Press { chord } => self.perform("press", wire::chord(chord)?),
             Action::Select { at, option } => {
@@ -292,12 +244,24 @@ impl Driver for WebDriver {
                 forms::upload(&self.session, at, files)
             }
             Action::Navigate { url } => self.navigate(url),
-            Action::Back => self.back(),
+            Action::Back => self.go("back", Command::Back, -1),
+            Action::Forward => self.go("forward", Command::Forward, 1),
+            Action::Reload => self.reload(),
             Action::AnswerDialog { accept, text } => self.answer_dialog(*accept, text.as_deref()),
             Action::OpenTab => self.open_tab(),
-            Action::SwitchTab { tab } => self.enter(tab.clone()),
+            Action::SwitchTab { tab } => {
+                let tab = match tab {
+                    WhichTab::Id(tab) => tab.clone(),
+                    WhichTab::Found(search) => self.find_tab(search)?,
+                };
+                self.enter(tab)
+            }
             Action::CloseTab => self.close_tab(),
         }
+    }
+
+    fn note(&self) -> Note {
+        self.note.clone()
     }
 
     fn settle(&mut self, cap: Duration) -> Result<Settled, DriverError> {
@@ -413,13 +377,13 @@ fn measure_ratio(session: &Session, width_px: u32) -> Result<DevicePixelRatio, D
     ratio.and_then(DevicePixelRatio::new).ok_or_else(|| unexpected("screenshot", &css_width))
 }
 
-fn text_of(request: &'static str, value: Value) -> Result<String, DriverError> {
+pub(crate) fn text_of(request: &'static str, value: Value) -> Result<String, DriverError> {
     match value {
         Value::String(text) => Ok(text),
         other => Err(unexpected(request, &other)),
     }
 }
 
-fn unexpected(request: &'static str, answer: &Value) -> DriverError {
+pub(crate) fn unexpected(request: &'static str, answer: &Value) -> DriverError {
     DriverError::Refused { request, detail: format!("the server answered {answer}") }
 }

@@ -9,6 +9,7 @@ use thirtyfour::common::types::ElementId;
 use vigorl_geometry::{Point, Viewport};
 use vigorl_interface::DriverError;
 
+use crate::fill::FIELDS;
 use crate::frames::{REACH, in_frame_at};
 use crate::session::Session;
 
@@ -53,44 +54,27 @@ pub(crate) fn select(session: &Session, at: Point<Viewport>, option: &str) -> Re
 
 /// Writes a date or a time into the field that has the focus, if it takes one: its parts stand there in the order of the
 /// browser's language, so keys would write something else. Digits alone, and AM or PM behind those of a time, are what a
-/// person types, part by part. False if no such field has the focus.
-pub(crate) fn write_date(session: &Session, text: &str) -> Result<bool, DriverError> {
+/// person types, part by part. The type of the field; nothing if no such field has the focus.
+pub(crate) fn write_date(session: &Session, text: &str) -> Result<Option<String>, DriverError> {
     let script = format!(
-        "{REACH}
-        const FORMS = {{
-            date: [/^\\d{{4,6}}-\\d\\d-\\d\\d$/, 'YYYY-MM-DD'], month: [/^\\d{{4,6}}-\\d\\d$/, 'YYYY-MM'],
-            week: [/^\\d{{4,6}}-W\\d\\d$/, 'YYYY-Www'], time: [/^\\d\\d:\\d\\d(:\\d\\d(\\.\\d+)?)?$/, 'HH:MM'],
-            'datetime-local': [/^\\d{{4,6}}-\\d\\d-\\d\\d[T ]\\d\\d:\\d\\d(:\\d\\d)?$/, 'YYYY-MM-DDTHH:MM'],
-        }};
-        let field = getterOf(pages, 'activeElement')(TOP);
-        for (let inner = field; inner; ) {{
-            field = inner;
-            const inside = insideOf(field);
-            const root = shadowOf(field);
-            inner = inside ? getterOf(pages, 'activeElement')(inside)
-                : root && getterOf(ShadowRoot.prototype, 'activeElement')(root);
-        }}
-        const form = field && nameIs(field) === 'input' && FORMS[field.type];
+        "{REACH}{FIELDS}
+        const field = focused();
+        const isDate = field && nameIs(field) === 'input' && /^(date|month|week|time|datetime-local)$/.test(field.type);
         // Digits, and behind those of a time a half of the day.
-        const keyed = field && field.type === 'time' ? /^\\d+([ap]m?)?$/i : /^\\d+$/;
-        if (!form || keyed.test(arguments[0]) || !/\\S/.test(arguments[0])) return false;
-        const [pattern, words] = form;
+        const keyed = isDate && field.type === 'time' ? /^\\d+([ap]m?)?$/i : /^\\d+$/;
+        if (!isDate || keyed.test(arguments[0]) || !/\\S/.test(arguments[0])) return null;
+        const [pattern, words] = FORMS[field.type];
         const how = 'a field for a ' + field.type + ' takes ' + words + ', or digits as they are typed';
-        if (!pattern.test(arguments[0])) return how;
-        if (field.readOnly || isDisabled(field)) return 'the field takes no text';
-        const own = Object.getOwnPropertyDescriptor(viewOf(documentOf(field)).HTMLInputElement.prototype, 'value');
-        const before = field.value;
-        own.set.call(field, arguments[0]);
-        if (!field.value) {{
-            own.set.call(field, before);
-            return how + ': there is no ' + arguments[0];
-        }}
-        for (const kind of ['input', 'change']) field.dispatchEvent(new Event(kind, {{ bubbles: true, composed: true }}));
-        return true;"
+        if (!pattern.test(arguments[0])) return {{ reason: how }};
+        if (field.readOnly || isDisabled(field)) return {{ reason: 'the field takes no text' }};
+        return setAs(field, arguments[0]) ? {{ type: field.type }} : {{ reason: how + ': there is no ' + arguments[0] }};"
     );
-    match session.script("type", &script, vec![json!(text)])? {
-        Value::Bool(is_written) => Ok(is_written),
-        reason => Err(refused("type", reason.as_str().unwrap_or("the page gave no answer"))),
+    let said = session.script("type", &script, vec![json!(text)])?;
+    match (said["type"].as_str(), &said["reason"]) {
+        (Some(kind), _) => Ok(Some(kind.to_owned())),
+        (None, Value::String(reason)) => Err(refused("type", reason)),
+        (None, _) if said.is_null() => Ok(None),
+        (None, _) => Err(refused("type", "the page gave no answer")),
     }
 }
 

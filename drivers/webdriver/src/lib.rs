@@ -8,16 +8,20 @@
 //! Start with [`WebDriver::start`]. Must not be used inside another async runtime: it owns one and blocks.
 //! Unix only: process groups end what was started.
 
+mod address;
 mod camera;
 mod driver;
+mod fill;
 mod forms;
 mod frames;
+mod history;
 mod hosts;
 mod options;
 mod person;
 mod process;
 mod session;
 mod settle;
+mod tabs;
 mod wire;
 
 pub use driver::WebDriver;

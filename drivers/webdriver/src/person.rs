@@ -66,7 +66,7 @@ impl WebDriver {
         let opened = tabs.iter().rev().find(|tab| !known.contains(tab)).cloned();
         *known = tabs;
         match opened {
-            Some(tab) => self.act(&Action::SwitchTab { tab }).map(|()| true),
+            Some(tab) => self.act(&Action::SwitchTab { tab: tab.into() }).map(|()| true),
             None => Ok(false),
         }
     }

@@ -43,11 +43,19 @@ impl Geometry {
 }
 
 fn source(kind: &str, actions: Vec<Value>) -> Value {
+    json!([one_source(kind, actions)])
+}
+
+fn one_source(kind: &str, actions: Vec<Value>) -> Value {
     let mut source = json!({ "type": kind, "id": kind, "actions": actions });
     if kind == "pointer" {
         source["parameters"] = json!({ "pointerType": "mouse" });
     }
-    json!([source])
+    source
+}
+
+fn pause(millis: u32) -> Value {
+    json!({ "type": "pause", "duration": millis })
 }
 
 fn move_to(at: Point<Viewport>) -> Value {
@@ -72,16 +80,68 @@ pub(crate) fn click(at: Point<Viewport>, which: MouseButton, count: u8) -> Value
     source("pointer", actions)
 }
 
+/// Longest that a button is held in one action, far below the deadline of a request.
+const LONGEST_HOLD_MS: u32 = 10_000;
+
+/// The same while `keys` are down, with the button down for so long each time. Every source takes its turn in every tick.
+pub(crate) fn held_click(
+    at: Point<Viewport>,
+    which: MouseButton,
+    count: u8,
+    keys: &[Key],
+    hold_ms: u32,
+) -> Result<Value, DriverError> {
+    if let Some(key) = keys.iter().find(|key| !key.is_modifier()) {
+        return Err(refused("click", format!("{key} is no key that is held during a click")));
+    }
+    if hold_ms.saturating_mul(count.into()) > LONGEST_HOLD_MS {
+        return Err(refused(
+            "click",
+            format!("no button is held for more than {} s", LONGEST_HOLD_MS / 1000),
+        ));
+    }
+    let values = keys.iter().map(|&key| key_value(key)).collect::<Result<Vec<_>, _>>()?;
+    let still = || values.iter().map(|_| pause(0));
+    let mut pointer = vec![move_to(at)];
+    pointer.extend(still());
+    let mut pressed = vec![pause(0)];
+    pressed.extend(values.iter().map(|&value| key("keyDown", value)));
+    for _ in 0..count {
+        pointer.extend([button("pointerDown", which), pause(hold_ms), button("pointerUp", which)]);
+        pressed.extend([pause(0), pause(0), pause(0)]);
+    }
+    pointer.extend(still());
+    pressed.extend(values.iter().rev().map(|&value| key("keyUp", value)));
+    Ok(json!([one_source("key", pressed), one_source("pointer", pointer)]))
+}
+
 pub(crate) fn hover(at: Point<Viewport>) -> Value {
     source("pointer", vec![move_to(at)])
 }
 
-/// A drag over the middle of the way. The target is visited twice: a native drop is only accepted after the page
-/// has answered a `dragover` there.
+/// Places on the way of a drag.
+const DRAG_STEPS: u32 = 12;
+/// A frame of the page for each of them: what a page does while something is dragged, it does once a frame.
+const DRAG_STEP_MS: u32 = 16;
+/// Before the way and behind it: lists that sort themselves wait for a moment, and move what is there.
+const DRAG_REST_MS: u32 = 100;
+
+/// A drag over places on the way, the first of them close by: pages wait for the pointer to move a little before they
+/// take something up. The target is visited twice: a native drop is only accepted after the page has answered a
+/// `dragover` there.
 pub(crate) fn drag(from: Point<Viewport>, to: Point<Viewport>) -> Value {
-    let half_way = Point::new(((from.x + to.x) / 2.0).floor(), ((from.y + to.y) / 2.0).floor());
-    let (down, up) = (button("pointerDown", MouseButton::Left), button("pointerUp", MouseButton::Left));
-    source("pointer", vec![move_to(from), down, move_to(half_way), move_to(to), move_to(to), up])
+    const NEAR_PX: f64 = 6.0;
+    let (dx, dy) = (to.x - from.x, to.y - from.y);
+    let along = |share: f64| Point::new((from.x + dx * share).round(), (from.y + dy * share).round());
+    let near = (NEAR_PX / dx.hypot(dy).max(NEAR_PX)).min(1.0);
+    let steps = (1..DRAG_STEPS).map(|step| along(f64::from(step) / f64::from(DRAG_STEPS)));
+    let mut actions = vec![move_to(from), button("pointerDown", MouseButton::Left), pause(DRAG_REST_MS)];
+    for at in [along(near)].into_iter().chain(steps).chain([to]) {
+        actions.extend([move_to(at), pause(DRAG_STEP_MS)]);
+    }
+    actions.extend([pause(DRAG_REST_MS), move_to(to), pause(DRAG_STEP_MS)]);
+    actions.push(button("pointerUp", MouseButton::Left));
+    source("pointer", actions)
 }
 
 pub(crate) fn wheel(at: Point<Viewport>, (dx, dy): (i64, i64)) -> Value {
@@ -244,6 +304,37 @@ mod tests {
         assert_eq!(plan(""), Some(Vec::new()));
         assert_eq!(plan(&"é".repeat(250)).map(|parts| parts.len()), Some(3));
         assert_eq!(plan("bell\u{7}"), None);
+    }
+
+    #[test]
+    fn a_click_is_held_by_two_hands_that_keep_time() {
+        let at = Point::new(3.0, 4.0);
+        let sent = held_click(at, MouseButton::Middle, 2, &[Key::Control, Key::Shift], 800).unwrap();
+        let kinds = |source: usize| -> Vec<String> {
+            let actions = sent[source]["actions"].as_array().unwrap().iter();
+            actions.map(|action| action["type"].as_str().unwrap().to_owned()).collect()
+        };
+        let [p, down, up] = ["pause", "keyDown", "keyUp"];
+        assert_eq!(kinds(0), [p, down, down, p, p, p, p, p, p, up, up]);
+        let [to, press, release] = ["pointerMove", "pointerDown", "pointerUp"];
+        assert_eq!(kinds(1), [to, p, p, press, p, release, press, p, release, p, p]);
+        assert_eq!(sent[1]["actions"][4]["duration"], 800);
+        assert!(held_click(at, MouseButton::Left, 1, &[Key::Enter], 0).is_err());
+        assert!(held_click(at, MouseButton::Left, 1, &[], 10_001).is_err());
+    }
+
+    #[test]
+    fn a_drag_begins_close_by_and_ends_on_the_target_twice() {
+        let of = |from: (f64, f64), to: (f64, f64)| -> Vec<(i64, i64)> {
+            let sent = drag(Point::new(from.0, from.1), Point::new(to.0, to.1));
+            let moves = sent[0]["actions"].as_array().unwrap().clone();
+            let place = |action: &Value| Some((action["x"].as_f64()? as i64, action["y"].as_f64()? as i64));
+            moves.iter().filter_map(place).collect()
+        };
+        let way = of((0.0, 0.0), (120.0, 240.0));
+        assert_eq!((way[0], way[1], way.len()), ((0, 0), (3, 5), 15));
+        assert_eq!(way[12..], [(110, 220), (120, 240), (120, 240)]);
+        assert!(of((5.0, 5.0), (5.0, 5.0)).iter().all(|at| *at == (5, 5)));
     }
 
     #[test]

@@ -145,7 +145,13 @@ impl Environment for MiniWobWorld<'_> {
     fn perform(&mut self, act: &Action) -> Result<Performed, Failure> {
         let refused = |why: &str| Ok(Performed::Refused(why.to_owned()));
         match act {
-            Act::Navigate { .. } | Act::Back | Act::OpenTab | Act::SwitchTab { .. } | Act::CloseTab => {
+            Act::Navigate { .. }
+            | Act::Back
+            | Act::Forward
+            | Act::Reload
+            | Act::OpenTab
+            | Act::SwitchTab { .. }
+            | Act::CloseTab => {
                 return refused("a page of MiniWoB++ has no address and no tabs to act on");
             }
             Act::Upload { .. } => return refused("no page of MiniWoB++ takes files"),

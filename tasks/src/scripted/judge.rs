@@ -469,7 +469,7 @@ mod tests {
         use Verification::{Satisfied, Unknown, Unsatisfied};
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("yes"), "").unwrap();
-        let surroundings = Surroundings { folder: folder.path().to_owned(), temporary: None };
+        let surroundings = Surroundings { folder: folder.path().to_owned(), ..Surroundings::default() };
         // There is a file `yes` and no file `no`, and there is no title.
         let (yes, no) = ("{ file: { path: yes } }", "{ file: { path: no } }");
         let unknown = "{ title_contains: x }";

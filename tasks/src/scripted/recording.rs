@@ -142,6 +142,7 @@ impl Target {
             description,
             place: Some(Place::Picture { file, near: Some(at) }),
             scroll: false,
+            offset: None,
             earlier: Vec::new(),
         }
     }
@@ -204,6 +205,7 @@ mod tests {
             description: name.to_owned(),
             place: Some(Place::selector(format!("#{name}"))),
             scroll: false,
+            offset: None,
             earlier: Vec::new(),
         };
         check(

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
-use vigorl_interface::{Act, ChordError, Key, MouseButton, parse_chord, print_chord};
+use vigorl_interface::{Act, ChordError, Key, MouseButton, WhichTab, parse_chord, print_chord};
 
 use super::clause::{TimedClause, secs_fault};
+use super::click::Clicked;
+use super::page_acts::{DialogStep, FillStep, TabStep, tab_fault};
 use super::{Clause, ElementPlace, IfStep, OptionalStep, Target};
 
 /// One thing to do.
@@ -211,8 +213,8 @@ impl TryFrom<String> for Chord {
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Step")]
 enum Written {
-    /// Click the target.
-    Click(Target),
+    /// Click the target, or with `{ target: …, modifiers: [Control] }` also in another way.
+    Click(Clicked),
     /// Click it twice.
     DoubleClick(Target),
     /// Click it with the right button.
@@ -223,6 +225,12 @@ enum Written {
     Drag(DragStep),
     /// Turn the wheel over the target.
     Scroll(ScrollStep),
+    /// Bring the target into view, and do nothing else.
+    ScrollTo(Target),
+    /// Put a text in the place of what stands in a field, by keys, and look whether it stands there.
+    Fill(FillStep),
+    /// Empty a field, by keys, and look whether it is empty.
+    Clear(Target),
     /// Choose an option of a native list.
     Select(SelectStep),
     /// Hand files to a file field.
@@ -231,8 +239,22 @@ enum Written {
     Type(String),
     /// Press keys together.
     Press(Chord),
-    /// Load a page.
+    /// Load a page; an address without a scheme is relative to the page that is open, or begins with a host and its port.
     Navigate(String),
+    /// Go back in the tab's history.
+    Back,
+    /// Go forward in it.
+    Forward,
+    /// Load the page again.
+    Reload,
+    /// Open a new tab.
+    OpenTab,
+    /// Go to another tab.
+    SwitchTab(TabStep),
+    /// Close the tab; the one before it is shown.
+    CloseTab,
+    /// Answer the open dialog.
+    Dialog(DialogStep),
     /// Read something into a variable, for later steps.
     Read(ReadStep),
     /// Do steps several times.
@@ -256,7 +278,7 @@ impl From<Written> for Step {
     fn from(written: Written) -> Self {
         let click = |at, button, count| Self::Act(Act::Click { at, button, count });
         match written {
-            Written::Click(at) => click(at, MouseButton::Left, 1),
+            Written::Click(clicked) => Self::Act(clicked.into()),
             Written::DoubleClick(at) => click(at, MouseButton::Left, 2),
             Written::RightClick(at) => click(at, MouseButton::Right, 1),
             Written::Hover(at) => Self::Act(Act::Hover { at }),
@@ -264,6 +286,11 @@ impl From<Written> for Step {
             Written::Scroll(ScrollStep { target: at, by }) => {
                 Self::Act(Act::Scroll { at, dx_px: 0.0, dy_px: by })
             }
+            Written::ScrollTo(at) => Self::Act(Act::ScrollTo { at: Target { scroll: true, ..at } }),
+            Written::Fill(FillStep { target: at, text }) => {
+                Self::Act(Act::Fill { at, text, has_secret: false })
+            }
+            Written::Clear(at) => Self::Act(Act::Fill { at, text: String::new(), has_secret: false }),
             Written::Select(SelectStep { target: at, option }) => Self::Act(Act::Select { at, option }),
             Written::Upload(UploadStep { target: at, files }) => {
                 Self::Act(Act::Upload { at, files: files.into_iter().map(PathBuf::from).collect() })
@@ -271,6 +298,13 @@ impl From<Written> for Step {
             Written::Type(text) => Self::Act(Act::Type { text }),
             Written::Press(Chord(chord)) => Self::Act(Act::Press { chord }),
             Written::Navigate(url) => Self::Act(Act::Navigate { url }),
+            Written::Back => Self::Act(Act::Back),
+            Written::Forward => Self::Act(Act::Forward),
+            Written::Reload => Self::Act(Act::Reload),
+            Written::OpenTab => Self::Act(Act::OpenTab),
+            Written::SwitchTab(tab) => Self::Act(Act::SwitchTab { tab: WhichTab::Found(tab.into()) }),
+            Written::CloseTab => Self::Act(Act::CloseTab),
+            Written::Dialog(answer) => Self::Act(answer.into()),
             Written::Read(read) => Self::Read(read),
             Written::Repeat(repeat) => Self::Block(Block::Repeat(repeat)),
             Written::Retry(retry) => Self::Block(Block::Retry(retry)),
@@ -312,10 +346,17 @@ impl Written {
     fn of_act(act: Act<Target>) -> Result<Self, String> {
         let text = |file: &PathBuf| file.to_string_lossy().into_owned();
         Ok(match act {
-            Act::Click { at, button: MouseButton::Left, count: 1 } => Self::Click(at),
+            Act::Click { at, button: MouseButton::Left, count: 1 } => Self::Click(Clicked::Plainly(at)),
             Act::Click { at, button: MouseButton::Left, count: 2 } => Self::DoubleClick(at),
             Act::Click { at, button: MouseButton::Right, count: 1 } => Self::RightClick(at),
+            Act::Click { at, button, count } => Self::Click(Clicked::with(at, button, count, &[], 0)?),
+            Act::HeldClick { at, button, count, keys, hold_ms } => {
+                Self::Click(Clicked::with(at, button, count, &keys, hold_ms)?)
+            }
             Act::Hover { at } => Self::Hover(at),
+            Act::ScrollTo { at } => Self::ScrollTo(Target { scroll: false, ..at }),
+            Act::Fill { at, text, .. } if text.is_empty() => Self::Clear(at),
+            Act::Fill { at: target, text, .. } => Self::Fill(FillStep { target, text }),
             Act::Drag { from, to } => Self::Drag(DragStep { from, to }),
             Act::Scroll { at, dx_px: 0.0, dy_px: by } => Self::Scroll(ScrollStep { target: at, by }),
             Act::Select { at, option } => Self::Select(SelectStep { target: at, option }),
@@ -325,6 +366,13 @@ impl Written {
             Act::Type { text } => Self::Type(text),
             Act::Press { chord } => Self::Press(Chord(chord)),
             Act::Navigate { url } => Self::Navigate(url),
+            Act::Back => Self::Back,
+            Act::Forward => Self::Forward,
+            Act::Reload => Self::Reload,
+            Act::OpenTab => Self::OpenTab,
+            Act::SwitchTab { tab: WhichTab::Found(search) } => Self::SwitchTab(search.into()),
+            Act::CloseTab => Self::CloseTab,
+            Act::AnswerDialog { accept, text } => Self::Dialog(DialogStep { accept, text }),
             other => return Err(format!("a task file has no word for `{other}`")),
         })
     }
@@ -449,6 +497,7 @@ impl Step {
     /// What is wrong with it.
     pub(super) fn fault(&self) -> Option<String> {
         match self {
+            Self::Act(Act::SwitchTab { tab: WhichTab::Found(search) }) => tab_fault(search),
             Self::Act(act) => act.places().find_map(Target::fault),
             Self::Check(check) => {
                 secs_fault("within_secs", check.within_secs).or_else(|| check.clause.fault())

@@ -13,7 +13,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vigorl_files::open_picture;
-use vigorl_geometry::{Rect, Screen};
+use vigorl_geometry::{Point, Rect, Screen};
 use vigorl_interface::{Driver, DriverError, Screenshot};
 
 use super::ElementPlace;
@@ -29,6 +29,8 @@ pub struct Target {
     pub place: Option<Place>,
     /// Whether the page is scrolled down for it, if it is not on view.
     pub scroll: bool,
+    /// How far from where it is found one acts, in screenshot pixels to the right and down.
+    pub offset: Option<[f64; 2]>,
     /// What was done before for the same goal, one line for each action, for a policy that is asked anew for every action.
     pub earlier: Vec<String>,
 }
@@ -83,13 +85,13 @@ pub(super) fn pattern_fault(pattern: &str) -> Option<String> {
 
 impl From<&str> for Target {
     fn from(description: &str) -> Self {
-        Self { description: description.to_owned(), place: None, scroll: false, earlier: Vec::new() }
+        Self::from(description.to_owned())
     }
 }
 
 impl From<String> for Target {
     fn from(description: String) -> Self {
-        Self { description, place: None, scroll: false, earlier: Vec::new() }
+        Self { description, place: None, scroll: false, offset: None, earlier: Vec::new() }
     }
 }
 
@@ -144,12 +146,15 @@ struct Written {
     /// If it is not on view, the page is scrolled down for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     scroll: bool,
+    /// Screenshot pixels to the right and down of its middle: there one acts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<[f64; 2]>,
 }
 
 impl Written {
     fn target(self) -> Result<Target, &'static str> {
         let Self { what, selector, name, name_matches, role, picture, at, text, text_matches, .. } = self;
-        let Self { within, nth, exact, scroll, .. } = self;
+        let Self { within, nth, exact, scroll, offset, .. } = self;
         let is_text = text.is_some() || text_matches.is_some();
         let is_called = name.is_some() || name_matches.is_some() || role.is_some();
         let n_ways = [selector.is_some(), is_called, picture.is_some() || at.is_some(), is_text]
@@ -185,7 +190,7 @@ impl Written {
             (Some(file), near) => Some(Place::Picture { file, near }),
             (None, at) => at.map(Place::At),
         };
-        Ok(Target { description: what, place, scroll, earlier: Vec::new() })
+        Ok(Target { description: what, place, scroll, offset, earlier: Vec::new() })
     }
 }
 
@@ -224,9 +229,14 @@ impl JsonSchema for Target {
 
 impl Serialize for Target {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let what = Written { what: self.description.clone(), scroll: self.scroll, ..Written::default() };
+        let what = Written {
+            what: self.description.clone(),
+            scroll: self.scroll,
+            offset: self.offset,
+            ..Written::default()
+        };
         match self.place.clone() {
-            None if !self.scroll => self.description.serialize(to),
+            None if !self.scroll && self.offset.is_none() => self.description.serialize(to),
             None => what.serialize(to),
             Some(Place::Element(place)) => {
                 let ElementPlace { selector, name, name_matches, role, within, nth, exact } = *place;
@@ -246,8 +256,17 @@ impl Serialize for Target {
 }
 
 impl Target {
+    /// Where one acts, if it is found at a point.
+    pub fn beside(&self, at: Point<Screen>) -> Point<Screen> {
+        let [dx, dy] = self.offset.unwrap_or_default();
+        Point::new(at.x + dx, at.y + dy)
+    }
+
     /// What is wrong with its place.
     pub(super) fn fault(&self) -> Option<String> {
+        if self.offset.is_some_and(|offset| offset.iter().any(|part| !part.is_finite())) {
+            return Some("an `offset` is two numbers of pixels".to_owned());
+        }
         let place = match &self.place {
             Some(Place::Text(place)) => place,
             Some(Place::Element(element)) => return element.fault(),
@@ -455,6 +474,7 @@ mod tests {
                 description: "the box".to_owned(),
                 place: Some(place),
                 scroll: false,
+                offset: None,
                 earlier: Vec::new(),
             })
         };
@@ -478,6 +498,9 @@ mod tests {
         check("{ what: the box, name_matches: '^Order [0-9]+$', role: button }", element(order));
         let row = ElementPlace { role: Some("row".to_owned()), ..ElementPlace::default() };
         check("{ what: the box, role: row }", element(row));
+        let beside = Target { offset: Some([3.0, -4.5]), ..Target::from("the box") };
+        check("{ what: the box, offset: [3, -4.5] }", Ok(beside));
+        check("{ what: the box, offset: 3 }", Err("array of length 2"));
         check("{ what: the box, at: [3, 4.5] }", at(Place::At([3.0, 4.5])));
         let picture = Place::Picture { file: "a.png".into(), near: Some([1.0, 2.0]) };
         check("{ what: the box, picture: a.png, at: [1, 2] }", at(picture));

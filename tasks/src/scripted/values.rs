@@ -8,8 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use vigorl_interface::Act;
+use vigorl_interface::{Act, TabSearch, WhichTab};
 
+use super::page_acts::tab_fault;
 use super::step::{CheckStep, ReadStep, ScreenSource, Source, length};
 use super::{
     Clause, CountClause, ElementClause, ElementPlace, ElementQuestion, FileClause, Place, Plan, ScriptError,
@@ -185,7 +186,22 @@ impl Filling<'_> {
     fn act(&mut self, act: &Act<Target>) -> Result<Act<Target>, ScriptError> {
         let mut act = act.try_map(|target| self.target(target))?;
         match &mut act {
-            Act::Type { text } => *text = self.text(text, Use::Typed)?,
+            Act::Type { text } | Act::AnswerDialog { text: Some(text), .. } => {
+                *text = self.text(text, Use::Typed)?;
+            }
+            Act::Fill { text, has_secret, .. } => {
+                *text = self.text(text, Use::Typed)?;
+                *has_secret = self.values.secrets.iter().any(|secret| text.contains(&secret.value));
+            }
+            Act::SwitchTab { tab: WhichTab::Found(search) } => {
+                let is_whole = tab_fault(search).is_none();
+                if let TabSearch::TitleContains(text) | TabSearch::UrlContains(text) = search {
+                    *text = self.text(text, Use::Words)?;
+                }
+                if let Some(message) = tab_fault(search).filter(|_| is_whole) {
+                    return fault(message);
+                }
+            }
             Act::Navigate { url } => *url = self.text(url, Use::Executed)?,
             Act::Select { option, .. } => *option = self.text(option, Use::Words)?,
             Act::Upload { files, .. } => {
@@ -214,7 +230,8 @@ impl Filling<'_> {
             }
             other @ (Some(Place::Picture { .. } | Place::At(_)) | None) => other.clone(),
         };
-        let filled = Target { description, place, scroll: target.scroll, earlier: Vec::new() };
+        let Target { scroll, offset, .. } = *target;
+        let filled = Target { description, place, scroll, offset, earlier: Vec::new() };
         // A place that a variable leaves empty, or a pattern that one breaks.
         match filled.fault().filter(|_| target.fault().is_none()) {
             Some(message) => fault(message),
@@ -327,7 +344,7 @@ impl Filling<'_> {
                 None => out.push_str(&self.variable(name, text, of)?),
                 Some(_) if of != Use::Typed => {
                     return fault(format!(
-                        "`${{{name}}}` stands in `{text}`, but secrets are only filled into `type` steps"
+                        "`${{{name}}}` stands in `{text}`, but secrets are only filled into `type`, `fill` and `dialog` steps"
                     ));
                 }
                 Some(name) => out.push_str(&self.secret(name)?),
@@ -440,8 +457,25 @@ mod tests {
         assert_eq!(first(&task), Step::Act(Act::Type { text: "xs3cret!".to_owned() }));
         assert_eq!((used[0].name.as_str(), used[0].value.as_str()), ("PASSWORD", "s3cret!"));
         assert!(!format!("{used:?} {task:?}").contains("s3cret"));
-        check("click: 'the ${secret:PASSWORD} box'", &[], Err("only filled into `type` steps"));
-        check("assert: { text_visible: '${secret:PASSWORD}' }", &[], Err("only filled into `type` steps"));
+        check("click: 'the ${secret:PASSWORD} box'", &[], Err("only filled into `type`, `fill`"));
+        check("assert: { text_visible: '${secret:PASSWORD}' }", &[], Err("only filled into `type`, `fill`"));
+        let mut task = self::task(
+            "fill: { target: the field, text: 'x${secret:PASSWORD}' }\n  - dialog: { accept: '${secret:PASSWORD}' }\n  \
+             - fill: { target: the field, text: '${what}' }",
+        );
+        task.fill(&BTreeMap::new(), &secret).unwrap();
+        let filled = |nth: usize| task.values.clone().fill_step(&task.steps()[nth]).unwrap();
+        let fill = |text: &str, has_secret| {
+            Step::Act(Act::Fill { at: "the field".into(), text: text.to_owned(), has_secret })
+        };
+        assert_eq!((filled(0), filled(2)), (fill("xs3cret!", true), fill("tea", false)));
+        let accepted = Act::AnswerDialog { accept: true, text: Some("s3cret!".to_owned()) };
+        assert_eq!(filled(1), Step::Act(accepted));
+        check(
+            "switch_tab: { title_contains: '${secret:PASSWORD}' }",
+            &[],
+            Err("only filled into `type`, `fill`"),
+        );
         check("type: '${secret:OTHER}'", &[], Err("no secret `OTHER`"));
         check("type: '${secret:PIN}'", &[], Err("shorter than 4"));
     }
@@ -469,6 +503,7 @@ mod tests {
     fn a_clause_that_a_variable_leaves_empty_is_refused() {
         check("assert: { text_gone: { text: '${none}', on: screen } }", &[], Err("`text_gone` is empty"));
         check("assert: { text_visible: '${none}' }", &[], Err("`text_visible` is empty"));
+        check("switch_tab: { title_contains: '${none}' }", &[], Err("`switch_tab` needs a text"));
         check("wait_for: { title_contains: '${none}' }", &[], Err("`title_contains` is empty"));
         let nested = "assert: { any: [{ not: { text_visible: '${none}' } }] }";
         check(nested, &[], Err("`text_visible` is empty"));

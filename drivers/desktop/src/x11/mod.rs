@@ -434,20 +434,49 @@ impl X11 {
         Ok(())
     }
 
+    /// Sends these while keys are down, all in one write.
+    pub(crate) fn click_with(&mut self, keys: &[Key], click: &[Input]) -> Result<(), DriverError> {
+        if self.allowed.is_some() && keys.iter().any(|key| matches!(key, Key::Alt | Key::Meta)) {
+            let detail = "the window manager takes such clicks, and only some windows are allowed";
+            return Err(refused("click", detail));
+        }
+        let keyboard = self.free_keyboard("click")?;
+        let codes = keys.iter().map(|key| keyboard.key(*key)).collect::<Result<Vec<_>, _>>()?.concat();
+        let (to, clicks) = click.split_at(1);
+        let down = codes.iter().map(|code| Input::KeyDown(*code));
+        let up = codes.iter().rev().map(|code| Input::KeyUp(*code));
+        let all: Vec<Input> =
+            to.iter().copied().chain(down).chain(clicks.iter().copied()).chain(up).collect();
+        self.perform(&all)
+    }
+
+    /// Clicks with the button down for a while each time.
+    pub(crate) fn hold(
+        &mut self,
+        at: Point<Desktop>,
+        button: MouseButton,
+        count: u8,
+        time: Duration,
+    ) -> Result<(), DriverError> {
+        for _ in 0..count {
+            let held = Held::watch(self.xtest, self.root, number_of(button))?;
+            self.perform(&[Input::Move(at), Input::ButtonDown(button)])?;
+            pace(time);
+            self.perform(&[Input::ButtonUp(button)])?;
+            held.was_released();
+        }
+        Ok(())
+    }
+
     /// Puts an event into the buffer of the connection, which is large enough for any action.
     fn queue(&self, input: Input) -> Result<(), ConnectionError> {
-        let button = |button: MouseButton| match button {
-            MouseButton::Left => PRIMARY,
-            MouseButton::Middle => 2,
-            MouseButton::Right => 3,
-        };
         let send = |kind: u8, detail: u8, x: i16, y: i16| {
             self.conn.xtest_fake_input(kind, detail, x11rb::CURRENT_TIME, self.root, x, y, 0).map(drop)
         };
         match input {
             Input::Move(at) => send(MOTION_NOTIFY_EVENT, 0, at.x as i16, at.y as i16),
-            Input::ButtonDown(which) => send(BUTTON_PRESS_EVENT, button(which), 0, 0),
-            Input::ButtonUp(which) => send(BUTTON_RELEASE_EVENT, button(which), 0, 0),
+            Input::ButtonDown(which) => send(BUTTON_PRESS_EVENT, number_of(which), 0, 0),
+            Input::ButtonUp(which) => send(BUTTON_RELEASE_EVENT, number_of(which), 0, 0),
             Input::KeyDown(code) => send(KEY_PRESS_EVENT, code, 0, 0),
             Input::KeyUp(code) => send(KEY_RELEASE_EVENT, code, 0, 0),
             Input::Wheel(which) => {
@@ -559,7 +588,7 @@ impl X11 {
     }
 }
 
-/// A drag's own time: an application that is dragged over says of nothing that it has seen it.
+/// The own time of a drag, or of a button that is held: an application says of nothing that it has seen it.
 #[expect(clippy::disallowed_methods, reason = "there is nothing to await: the pause itself is what is done")]
 fn pace(time: Duration) {
     std::thread::sleep(time);
@@ -570,6 +599,15 @@ pub(crate) fn one_to_one() -> DevicePixelRatio {
     match DevicePixelRatio::new(1.0) {
         Some(ratio) => ratio,
         None => unreachable!("1 is finite and positive"),
+    }
+}
+
+/// The server's number of a button.
+fn number_of(button: MouseButton) -> u8 {
+    match button {
+        MouseButton::Left => PRIMARY,
+        MouseButton::Middle => 2,
+        MouseButton::Right => 3,
     }
 }
 

@@ -173,7 +173,7 @@ fn every_tab_has_the_viewport_that_was_asked_for() {
     driver.settle(CAP).unwrap();
     let tabs = driver.tabs().unwrap();
     assert_eq!(tabs.len(), 2, "the link opened a tab");
-    driver.act(&Action::SwitchTab { tab: tabs[1].clone() }).unwrap();
+    driver.act(&Action::SwitchTab { tab: tabs[1].clone().into() }).unwrap();
     let second = driver.screenshot().unwrap();
     assert_eq!((second.pixels.dimensions(), second.device_pixel_ratio.get()), ((960, 600), 1.5));
     open(&mut driver, "<p>another page in the new tab");

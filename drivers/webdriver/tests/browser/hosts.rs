@@ -118,11 +118,11 @@ fn ways_out(allowed: Option<&str>) -> Vec<&'static str> {
         }
         for tab in driver.tabs().expect("tabs").into_iter().filter(|tab| *tab != first) {
             driver
-                .act(&Action::SwitchTab { tab })
+                .act(&Action::SwitchTab { tab: tab.into() })
                 .and_then(|()| driver.act(&Action::CloseTab))
                 .expect("a tab");
         }
-        driver.act(&Action::SwitchTab { tab: first.clone() }).expect("the first tab");
+        driver.act(&Action::SwitchTab { tab: first.clone().into() }).expect("the first tab");
     }
     let reached = reached.lock().expect("the list");
     WAYS.iter()
@@ -235,4 +235,29 @@ fn what_is_asked_for_by_name_is_refused_as_well() {
         let answer = driver.act(&Action::Navigate { url: url.to_owned() });
         assert!(matches!(answer, Err(DriverError::Refused { .. })), "{url}: {answer:?}");
     }
+}
+
+#[test]
+fn history_leads_to_no_other_host_either() {
+    let (port, reached) = server();
+    let allowed_hosts = Some(AllowedHosts::parse("localhost").expect("hosts"));
+    let mut driver = WebDriver::start(Options { allowed_hosts, ..options(1.0) }).expect("a browser");
+    // Without a scheme, an address is completed before it is looked at.
+    driver.act(&Action::Navigate { url: format!("localhost:{port}/") }).expect("the allowed host");
+    for url in [format!("127.0.0.1:{port}/x"), format!("//127.0.0.1:{port}/x"), "/x".to_owned()] {
+        let done = driver.act(&Action::Navigate { url: url.clone() });
+        let is_refused =
+            matches!(&done, Err(DriverError::Refused { detail, .. }) if detail.contains("allowed host"));
+        assert_eq!(is_refused, url != "/x", "{url}: {done:?}");
+    }
+    driver.evaluate(&format!("location.href = 'http://127.0.0.1:{port}/out'")).expect("a page");
+    driver.settle(Duration::from_secs(2)).expect("a page");
+    driver.act(&Action::Back).expect("an allowed page");
+    let done = driver.act(&Action::Forward);
+    assert!(
+        matches!(&done, Err(DriverError::Refused { request: "forward", detail }) if detail.contains("allowed host")),
+        "{done:?}"
+    );
+    assert!(driver.page_state().expect("a page").url.is_some_and(|url| url.contains("localhost")));
+    assert!(!reached.lock().expect("the list").iter().any(|path| path == "/out"));
 }

@@ -58,7 +58,7 @@ fn a_tab_that_closes_itself_leaves_the_one_before_it() {
         driver.act(&click(20.0, 10.0)).expect("a click");
         let tabs = driver.tabs().expect("tabs");
         let opened = tabs.iter().find(|tab| **tab != first).expect("it was opened").clone();
-        driver.act(&Action::SwitchTab { tab: opened }).expect("it is there");
+        driver.act(&Action::SwitchTab { tab: opened.into() }).expect("it is there");
         evaluate(&mut driver, closes).ok();
         let is_closed = || {
             let tabs = driver.tabs()?;

@@ -8,7 +8,9 @@
 mod behavior;
 mod conformance;
 mod echo;
+mod fill;
 mod hosts;
 mod kinds;
 #[path = "../pages/mod.rs"]
 mod pages;
+mod vocabulary;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use image::{Rgb, RgbImage};
 use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen};
-use vigorl_interface::{Action, Driver, DriverError, PageState, Screenshot, Settled, TabId};
+use vigorl_interface::{Action, Driver, DriverError, PageState, Screenshot, Settled, TabId, WhichTab};
 use vigorl_tasks::environment::{observe, perform};
 use vigorl_tasks::scripted::{Check, Clause, ReadStep, Scene, ScriptedTask, Surroundings};
 use vigorl_tasks::{Allowance, Environment, Failure, Observation, Performed, Senses, Start, Verdict};
@@ -90,7 +90,7 @@ impl Driver for Fake {
                 self.green |= accept;
                 return self.dialog.take().map(drop).ok_or(DriverError::unsupported(action));
             }
-            Action::SwitchTab { tab } => {
+            Action::SwitchTab { tab: WhichTab::Id(tab) } => {
                 self.green = self.tabs.contains(tab);
                 return Ok(());
             }
