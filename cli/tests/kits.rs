@@ -57,11 +57,16 @@ fn all_situations_are_solved_by_places() {
     command.env("HOME", folder.path());
     let output = command.output().unwrap();
     let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    let unsolved: Vec<String> = said["tasks"].as_array().into_iter().flatten().filter_map(reason_of).collect();
+    let unsolved: Vec<String> =
+        said["tasks"].as_array().into_iter().flatten().filter_map(reason_of).collect();
     let errors = String::from_utf8_lossy(&output.stderr);
-    let is_known = |reason: &&String| NOT_YET.iter().any(|name| reason.contains(name));
-    assert!(unsolved.iter().all(|reason| is_known(&reason)), "{unsolved:#?} {errors}");
-    assert_eq!(unsolved.len(), NOT_YET.len(), "what is solved by now leaves the list: {unsolved:#?} {errors}");
+    let is_known = |reason: &String| NOT_YET.iter().any(|name| reason.contains(name));
+    assert!(unsolved.iter().all(is_known), "{unsolved:#?} {errors}");
+    assert_eq!(
+        unsolved.len(),
+        NOT_YET.len(),
+        "what is solved by now leaves the list: {unsolved:#?} {errors}"
+    );
 }
 
 /// The file of a task that is not solved, and why.
