@@ -7,6 +7,7 @@
 #   scripts/setup.sh build venv    and what makes the Python of `make parity`
 #   scripts/setup.sh miniwob       the pages of MiniWoB++, which `tests` fetches, too
 #   scripts/setup.sh learn         the app of examples/learn, which `tests` fetches, too
+#   scripts/setup.sh kits          the pages of examples/kits, which `tests` fetches, too
 #
 # Invariant: nothing is guessed. Each check asks what the build or the program itself will ask, and is asked again
 # after the installation. Whatever cannot be installed ends this in one line that names it and the cure.
@@ -119,6 +120,13 @@ look_for_tests() {
     env kill -l >/dev/null 2>&1 || lacks kill procps
     # Compares episodes with what an earlier build did.
     program python3 python3
+    look_for_kits
+}
+
+look_for_kits() {
+    # Kits are packages of npm, and python3 serves their pages.
+    program npm npm
+    program python3 python3
 }
 
 look_for_venv() {
@@ -132,10 +140,11 @@ look() {
     for part in "$@"; do
         case $part in
         demo | miniwob | learn) ;;
+        kits) look_for_kits ;;
         build) look_for_build ;;
         tests) look_for_tests ;;
         venv) look_for_venv ;;
-        *) fail "there is no part $part: demo, build, tests, venv, miniwob, learn" ;;
+        *) fail "there is no part $part: demo, build, tests, venv, miniwob, learn, kits" ;;
         esac
     done
 }
@@ -207,7 +216,8 @@ fetch_pages() {
         case $part in
             miniwob) pages=miniwob ;;
             learn) pages=json-editor ;;
-            tests) pages="miniwob json-editor" ;;
+            kits) pages="kits miniwob json-editor" ;;
+            tests) pages="miniwob json-editor kits" ;;
             *) continue ;;
         esac
         for name in $pages; do

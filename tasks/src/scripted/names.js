@@ -9,6 +9,8 @@ const drawnText = (element) => {
   }
 };
 const FIELDS = 'input, textarea, select';
+// What is drawn in the slots of an element, which is no text of its own: the word on a button of a web component.
+const slottedIn = (element) => allIn(element, 'slot').flatMap((slot) => slot.assignedNodes({ flatten: true })).map(textIn).join(' ');
 const labelledBy = (element) => (attributeOf(element, 'aria-labelledby') || '').split(/\s+/)
   .map((id) => id && allIn(rootOf(element), `#${CSS.escape(id)}`)[0]).filter((label) => label);
 const calledOf = (element) => {
@@ -16,7 +18,7 @@ const calledOf = (element) => {
   const sources = [
     () => labelledBy(element).map(textIn).join(' '), () => attributeOf(element, 'aria-label'),
     () => labelsOf(element).map(drawnText).join(' '), () => (isButton ? element.value : ''), () => attributeOf(element, 'alt'),
-    () => (matches(element, FIELDS) ? '' : drawnText(element)), () => attributeOf(element, 'title'), () => attributeOf(element, 'placeholder'),
+    () => (matches(element, FIELDS) ? '' : drawnText(element) || slottedIn(element)), () => attributeOf(element, 'title'), () => attributeOf(element, 'placeholder'),
   ];
   for (const source of sources) {
     const name = even(source());
@@ -51,7 +53,7 @@ const mayBeCalled = (element, words) => {
   const inside = isTold ? allIn(element, '[alt], [aria-label], [title], [value]').flatMap((inner) => ['alt', 'aria-label', 'title', 'value'].map((name) => attributeOf(inner, name))) : [];
   const first = matches(element, 'fieldset, table, figure') ? allIn(element, 'legend, caption, figcaption').slice(0, 3) : [];
   const shadow = shadowOf(element);
-  const said = [...attributes, ...inside, ...[...labels, ...first].map(textIn), isTold ? textIn(element) : '', isTold && shadow ? textIn(shadow) : '',
+  const said = [...attributes, ...inside, ...[...labels, ...first].map(textIn), isTold ? `${textIn(element)} ${slottedIn(element)}` : '', isTold && shadow ? textIn(shadow) : '',
     matches(element, 'input') ? String(element.value) : ''].join(' ');
   return words.every((word) => word.test(said));
 };
