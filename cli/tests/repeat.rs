@@ -313,7 +313,9 @@ fn what_is_solved_in_a_later_try_is_flaky_and_told_apart() {
     let xml = fs::read_to_string(at.join("junit.xml")).unwrap();
     assert_eq!((xml.matches("<flakyFailure").count(), xml.matches("<rerunFailure").count()), (1, 2), "{xml}");
     // A flaky task counts as solved.
-    ["begun", "tried"].map(|file| fs::remove_file(at.join(file)).unwrap());
+    for file in ["begun", "tried"] {
+        fs::remove_file(at.join(file)).unwrap();
+    }
     let output = vigorl(at, &["run", "flaky.yaml", "--retries", "1"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", words(&output));
     assert!(words(&output).contains("solved in try 2, so it is flaky"), "{}", words(&output));
