@@ -188,7 +188,8 @@ impl<'t> Script<'t> {
     /// Takes one of the two lists of an `if` whose question was answered.
     fn take(&mut self, list: impl FnOnce(&'t IfStep) -> &'t [Step]) {
         if let Some(Frame { kind: Kind::If { branch, asks }, steps, .. }) = self.frames.last_mut() {
-            (*asks, *steps) = (false, list(*branch));
+            let branch = *branch;
+            (*asks, *steps) = (false, list(branch));
         }
     }
 
