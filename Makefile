@@ -1,7 +1,7 @@
 # Thin: every line is a command a person could type. `make demo` and `make test` work on a fresh Debian 12
 # machine that has Rust and make; what else is missing is installed by `make setup`.
 
-.PHONY: setup setup-tests build demo test lint bench bench-engine bench-train bench-read venv parity replay \
+.PHONY: setup setup-tests build demo test lint bench bench-engine bench-train bench-read venv kits parity replay \
         replay-golden replay-golden-write nano
 
 # Says what is missing for a build of every part, and installs it (Debian packages).
@@ -66,6 +66,12 @@ parity: build venv
 replay: setup-tests
 	cargo build --release --workspace
 	python3 reference/replay beside $(OLD) target/release/vigorl
+
+# Tasks on other people's pages, each three times: `examples/kits`.
+kits: setup
+	@scripts/setup.sh build tests kits
+	cargo build --release --workspace
+	target/release/vigorl run examples/kits/*.yaml --places --parallel 2 --repeat 3
 
 # What this build does, beside the committed lines of prompts, points, actions and verdicts; a part of `make test`.
 replay-golden: setup-tests

@@ -7,7 +7,7 @@
 #   scripts/setup.sh build venv    and what makes the Python of `make parity`
 #   scripts/setup.sh miniwob       the pages of MiniWoB++, which `tests` fetches, too
 #   scripts/setup.sh learn         the app of examples/learn, which `tests` fetches, too
-#   scripts/setup.sh kits          the pages of examples/kits, which `tests` fetches, too
+#   scripts/setup.sh kits          the pages of examples/kits
 #
 # Invariant: nothing is guessed. Each check asks what the build or the program itself will ask, and is asked again
 # after the installation. Whatever cannot be installed ends this in one line that names it and the cure.
@@ -120,7 +120,6 @@ look_for_tests() {
     env kill -l >/dev/null 2>&1 || lacks kill procps
     # Compares episodes with what an earlier build did.
     program python3 python3
-    look_for_kits
 }
 
 look_for_kits() {
@@ -217,7 +216,7 @@ fetch_pages() {
             miniwob) pages=miniwob ;;
             learn) pages=json-editor ;;
             kits) pages="kits miniwob json-editor" ;;
-            tests) pages="miniwob json-editor kits" ;;
+            tests) pages="miniwob json-editor" ;;
             *) continue ;;
         esac
         for name in $pages; do

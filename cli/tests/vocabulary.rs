@@ -17,7 +17,7 @@ const PAGE: &str = "<!doctype html><meta charset=utf-8><title>Shop</title>
 <input style='top: 100px' aria-label=Card oninput=\"value = value.replace(/ /g, '').replace(/(.{4})(?=.)/g, '$1 ')\">
 <button style='top: 130px' onclick=\"document.title = prompt('Who?') || 'nobody'\">Ask</button>
 <a style='top: 160px' href=other.html target=_blank>Other</a>
-<div style='top: 190px; background: tan' id=plane onclick='at = [event.offsetX, event.ctrlKey]'>Plane</div>
+<div style='top: 190px; background: tan' id=plane onclick='at = [event.offsetX, event.ctrlKey]; textContent = `was hit`'>Plane</div>
 <button style='top: 220px' onclick=\"setTimeout(() => { confirm('Sure?'); document.title = 'late' }, 700)\">Later</button>
 <p style='top: 1500px' id=low>The end of the page</p>";
 

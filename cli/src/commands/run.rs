@@ -404,7 +404,7 @@ pub(crate) fn job(given: &str, folder: &Path, args: &RunArgs, settings: &Setting
     let secrets = task.fill(&secrets::vars(&args.vars)?, &|name| known.get(name)).map_err(faulty)?;
     let place = match task.start.driver {
         World::Web => {
-            let url = args.url.clone().or_else(|| task.start.address(&folder_of(given)));
+            let url = args.url.clone().or_else(|| task.start.address(folder));
             let url = url.ok_or_else(|| usage(format!("`{shown}` has no `start.url`: add one, or --url")))?;
             let of_task = task.start.viewport.filter(|_| !settings.is_typed("viewport"));
             Place::Page { url, viewport: of_task.unwrap_or(settings.viewport) }
