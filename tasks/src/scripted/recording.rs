@@ -8,6 +8,7 @@ use vigorl_interface::{Act, Key, MouseButton};
 use super::{Place, Step, Target, page};
 
 /// What a person did.
+#[expect(clippy::large_enum_variant, reason = "one is held at a time")]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub enum PersonDeed {

@@ -1,5 +1,7 @@
 //! Fields that are filled as a person fills them, and what is said of those that are not.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
+
 use serde_json::{Value, json};
 use vigorl_geometry::{Point, Screen};
 use vigorl_interface::{Action, Driver, DriverError, MouseButton, Note, PageState};
