@@ -1,9 +1,8 @@
 //! Variables and secrets for a task. Invariant: a secret's value is never printed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use vigorl_runs::Hidden;
 use vigorl_tasks::scripted::Secret;
 
 use crate::env;
@@ -51,11 +50,12 @@ impl Secrets {
         self.0.get(name).cloned().or_else(|| env::secret(name))
     }
 
-    /// What puts the names back where [`Self::put_back`] put values, for whatever is printed.
-    pub(crate) fn hidden_again(&self, text: &str) -> Hidden {
+    /// The known secrets that a text names: where [`Self::put_back`] puts their values, they must be hidden again.
+    pub(crate) fn named_in(&self, text: &str) -> Vec<Secret> {
         let names = text.split("${secret:").skip(1).filter_map(|part| Some(part.split_once('}')?.0));
-        let known = names.filter_map(|name| Some(Secret { name: name.to_owned(), value: self.get(name)? }));
-        Hidden::of(&known.collect::<Vec<_>>())
+        let names: BTreeSet<&str> = names.collect();
+        let known = |name: &str| Some(Secret { name: name.to_owned(), value: self.get(name)? });
+        names.into_iter().filter_map(known).collect()
     }
 
     /// The same text with the values of known secrets where their names stand. A record names them wherever their values

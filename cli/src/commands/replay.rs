@@ -18,7 +18,7 @@ use vigorl_runs::record::{InputRecord, Plain};
 use vigorl_runs::{Hidden, Recorded, RecordedStep};
 use vigorl_tasks::Verification;
 use vigorl_tasks::scripted::{
-    Clause, Place, Plan, RewardRule, ScriptedTask, Start, Step, Target, Values, World,
+    Clause, Place, Plan, RewardRule, ScriptedTask, Secret, Start, Step, Target, Values, World,
 };
 
 use crate::args::{ReplayArgs, RunArgs};
@@ -50,18 +50,17 @@ pub(crate) fn replay(args: &ReplayArgs, settings: &Settings, form: Form) -> anyh
     }
     let mut recorded = Recorded::read(&args.run_dir)?;
     let secrets = Secrets::read(args.secrets.as_deref())?;
-    let named: Vec<&str> = recorded
-        .episodes
-        .iter()
-        .flat_map(|episode| &episode.steps)
-        .map(|step| step.instruction.as_str())
-        .collect();
-    let hidden = secrets.hidden_again(&named.join("\n"));
+    // What is put back must not be told again.
+    let steps = recorded.episodes.iter().flat_map(|episode| &episode.steps);
+    let instructions = steps.map(|step| step.instruction.as_str());
+    let named = instructions.fold(serde_json::to_string(&recorded.run)?, |all, said| all + "\n" + said);
+    let named = secrets.named_in(&named);
+    let hidden = Hidden::of(&named);
     put_back(&mut recorded, &secrets)?;
     if settings.is_typed("model") || settings.is_typed("base_url") {
         ask(&recorded, &hidden, settings, form)
     } else {
-        repeat(args, &recorded, settings, form)
+        repeat(args, &recorded, named, settings, form)
     }
 }
 
@@ -110,7 +109,13 @@ fn put_back_into(json: &mut serde_json::Value, secrets: &Secrets) {
 }
 
 /// Writes the run as a task whose targets are pictures of what was clicked, and runs that.
-fn repeat(args: &ReplayArgs, recorded: &Recorded, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
+fn repeat(
+    args: &ReplayArgs,
+    recorded: &Recorded,
+    hidden: Vec<Secret>,
+    settings: &Settings,
+    form: Form,
+) -> anyhow::Result<Ending> {
     let [episode] = recorded.episodes.as_slice() else {
         return Err(usage(format!(
             "`{}` has {} episodes: only the run of one task can be done again; with --model or --base-url another model can be asked",
@@ -125,7 +130,7 @@ fn repeat(args: &ReplayArgs, recorded: &Recorded, settings: &Settings, form: For
     let settings = settings.as_recorded(&recorded.run.settings, only)?;
     let again = RunArgs::by_places(&file, args);
     let of_task = recorded.run.input.folder.clone().unwrap_or_else(|| folder.path().to_owned());
-    run::run_in(&of_task, &again, &settings, form)
+    run::run_in(&of_task, hidden, &again, &settings, form)
 }
 
 /// The run's task, each target replaced by a picture of what was clicked, and how many of its steps can be done again, if

@@ -66,14 +66,23 @@ pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Re
     run_all(jobs, args, settings, form)
 }
 
-/// The same with another folder than the task files' for their programs and files.
+/// The same with another folder than the task files' for their programs and files, and with values that are hidden besides
+/// the secrets that the tasks name.
 pub(crate) fn run_in(
     folder: &Path,
+    hidden: Vec<Secret>,
     args: &RunArgs,
     settings: &Settings,
     form: Form,
 ) -> anyhow::Result<Ending> {
-    run_all(args.tasks.iter().map(|given| job(given, folder, args, settings)), args, settings, form)
+    let jobs = args.tasks.iter().map(|given| {
+        let mut job = job(given, folder, args, settings)?;
+        let is_new = |secret: &&Secret| job.secrets.iter().all(|known| known.name != secret.name);
+        let further: Vec<Secret> = hidden.iter().filter(is_new).cloned().collect();
+        job.secrets.extend(further);
+        Ok(job)
+    });
+    run_all(jobs, args, settings, form)
 }
 
 fn run_all(
