@@ -68,7 +68,12 @@ fn a_reset_keeps_the_browser_and_nothing_of_the_episode_before() {
             seen, "\"|0|0|2\"",
             "episode {episode}: cookie, two storages, history with the blank page"
         );
-        let kept = "return indexedDB.databases().then((all) => all.map((one) => one.name))";
+        // The page asks for it, and gets it a while later.
+        let kept = "return (async () => { for (let n = 0; n < 100; n++) { \
+                        const all = await indexedDB.databases(); \
+                        if (all.length) return all.map((one) => one.name); \
+                        await new Promise((next) => setTimeout(next, 20)); \
+                    } return []; })()";
         assert_eq!(driver.evaluate(kept).unwrap(), "[\"kept\"]", "the page made it itself");
         assert_eq!(driver.tabs().unwrap().len(), 1);
         driver.act(&Action::OpenTab).unwrap();
