@@ -156,13 +156,16 @@ pub(crate) fn play_once(
     let mut run = record::begin(settings, &job.task.name, &record, &job.secrets, eyes)?;
     say(&format!("recording into {}", run.path().unwrap_or(Path::new("")).display()));
     let played = play(job, &mut world, eyes, args, settings, cancel, &mut run);
-    if let Some((from, root)) = world.surroundings().downloads.as_ref().zip(run.path()) {
-        keep_downloads(from, &root.join("downloads"))?;
-    }
     let (summary, path) = run.finish()?;
+    // Where the browser puts them is gone with it.
+    let kept = match world.surroundings().downloads.as_ref().zip(path.as_ref()) {
+        Some((from, root)) => keep_downloads(from, &root.join("downloads")),
+        None => Ok(()),
+    };
     drop(world);
     drop(brake);
     played?;
+    kept?;
     let path = path.context("the run was not recorded")?;
     let report = write_report(&path)?;
     // What was written has no secrets in it, what is in memory may.
@@ -338,9 +341,11 @@ impl Job {
             return Ok(if is_solved { Ending::Done } else { Ending::NotDone });
         }
         let recorded = Recorded::read(&played.path)?;
-        let mut steps = recorded.episodes.iter().flat_map(|episode| &episode.steps);
+        let steps: Vec<_> = recorded.episodes.iter().flat_map(|episode| &episode.steps).collect();
         let is_done = |step: &StepRecord| step.action.is_some() || step.effect != Effect::Refused;
-        let is_all_done = steps.all(|step| step.action.as_ref().is_some_and(is_done));
+        // Of a run without a step nothing was done.
+        let is_all_done =
+            !steps.is_empty() && steps.iter().all(|step| step.action.as_ref().is_some_and(is_done));
         let is_open =
             doubtful(&recorded).iter().any(|step| matches!(step.why, Why::Noop | Why::Unverifiable));
         Ok(match (is_all_done, is_open) {

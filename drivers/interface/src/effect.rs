@@ -22,7 +22,8 @@ pub enum Effect {
     Confirmed,
     /// Pixels changed, but none near the action's point.
     Partial,
-    /// Something changed, but the page never stopped changing by itself: no cause can be named.
+    /// The page never stopped changing by itself: no cause can be named for what differs, and a page that looks as
+    /// before may do so by chance.
     Unverifiable,
     /// Nothing changed.
     SuspectedNoop,
@@ -109,12 +110,12 @@ pub fn classify(
     if after.dialog != before.dialog || after.url != before.url || after.title != before.title {
         return Effect::Confirmed;
     }
-    let Some(change) = pixels else {
-        return Effect::SuspectedNoop;
-    };
     if matches!(settled, Settled::Capped { .. }) {
         return Effect::Unverifiable;
     }
+    let Some(change) = pixels else {
+        return Effect::SuspectedNoop;
+    };
     let b = change.bounds;
     let reach = Rect::<Screen>::new(b.left - NEAR_PX, b.top - NEAR_PX, b.right + NEAR_PX, b.bottom + NEAR_PX);
     if at.is_none_or(|p| reach.contains(p)) { Effect::Confirmed } else { Effect::Partial }
@@ -167,6 +168,7 @@ mod tests {
         check(&[[80, 70, 90, 78]], &same, QUIET, at, Effect::Partial);
         check(&[[80, 70, 90, 78]], &same, QUIET, None, Effect::Confirmed);
         check(&[[10, 20, 20, 30]], &same, CAPPED, at, Effect::Unverifiable);
+        check(&[], &same, CAPPED, at, Effect::Unverifiable);
         // A caret that blinks at the point is not an effect.
         check(&[[12, 20, 13, 36]], &same, QUIET, at, Effect::SuspectedNoop);
         // A thin bar that moves further than a line of text is high is one.

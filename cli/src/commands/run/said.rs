@@ -102,7 +102,7 @@ impl Why {
     fn in_words(self) -> &'static str {
         match self {
             Self::Noop => "changed nothing on the screen",
-            Self::Unverifiable => "changed a page that never stood still, so nobody can tell what it did",
+            Self::Unverifiable => "met a page that never stood still, so nobody can tell what it did",
             Self::Unsure => "was not done, because the eyes were unsure",
             Self::Ambiguous => "was not done, because several things are meant alike",
             Self::Vetoed => "was not done, because the page contradicts",
