@@ -489,7 +489,9 @@ pub fn things(driver: &mut dyn Driver, screenshot: &Screenshot) -> Result<Vec<Th
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod testing {
+    //! A world without a page, for tests of what is said where no page can be asked.
+
     use std::time::Duration;
 
     use vigorl_geometry::DevicePixelRatio;
@@ -498,7 +500,7 @@ mod tests {
     use super::*;
 
     /// A screen without a page, such as a desktop.
-    struct Pageless;
+    pub(in crate::scripted) struct Pageless;
 
     impl Driver for Pageless {
         fn screenshot(&mut self) -> Result<Screenshot, DriverError> {
@@ -518,10 +520,17 @@ mod tests {
         }
     }
 
-    fn screenshot() -> Screenshot {
+    /// What it shows: nothing.
+    pub(in crate::scripted) fn screenshot() -> Screenshot {
         let (pixels, device_pixel_ratio) = (image::RgbImage::new(20, 20).into(), DevicePixelRatio::ONE);
         Screenshot { pixels, device_pixel_ratio }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{Pageless, screenshot};
+    use super::*;
 
     #[test]
     fn where_there_is_no_page_nobody_waits_for_an_element() {
