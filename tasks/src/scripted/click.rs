@@ -227,20 +227,8 @@ impl<'de> Deserialize<'de> for Clicked {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ScriptedTask, Step};
+    use super::super::step::testing::{check, parsed};
     use super::*;
-
-    fn parsed(step: &str) -> Result<ScriptedTask, String> {
-        let yaml = format!("name: n\nstart: {{}}\nsteps:\n  - {step}\nexpect: [url_contains: x]\n");
-        ScriptedTask::parse(&yaml).map_err(|error| error.to_string())
-    }
-
-    #[track_caller]
-    fn check(step: &str, expected: Act<Target>) {
-        let task = parsed(step).unwrap();
-        assert_eq!(task.steps(), [Step::Act(expected)], "{step}");
-        assert_eq!(ScriptedTask::parse(&task.to_yaml().unwrap()), Ok(task), "{step}");
-    }
 
     #[test]
     fn a_click_says_what_is_clicked_and_may_say_how() {
