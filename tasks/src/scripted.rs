@@ -17,6 +17,7 @@ mod page_acts;
 mod programs;
 mod read;
 mod recording;
+mod reread;
 mod script;
 mod step;
 mod target;

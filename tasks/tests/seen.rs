@@ -2,38 +2,25 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
 
+mod page;
+
 use serde_json::json;
 use vigorl_geometry::Point;
 use vigorl_interface::{Action, Driver, MouseButton};
-use vigorl_tasks::scripted::{Clause, Cure, Place, Purpose, Scene, Surroundings};
-use vigorl_tasks::{Allowance, Blind, Verification};
-use vigorl_webdriver::{Options, WebDriver};
+use vigorl_tasks::Verification;
+use vigorl_tasks::scripted::{Clause, Cure, Place};
 
-/// A browser, and a page that tells which elements a trusted click came to.
-struct Page(WebDriver);
+use page::{Page, Refused};
+
+/// A browser of the size that these pages are written for.
+fn start() -> Page {
+    Page::start(400, 300)
+}
 
 impl Page {
-    fn start() -> Self {
-        Self(WebDriver::start(Options::headless(400, 300)).unwrap())
-    }
-
-    fn show(&mut self, html: &str) {
-        let whole = format!("<!doctype html><meta charset=utf-8><body style='margin:0'>{html}");
-        let encoded: String = whole.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        self.0.act(&Action::Navigate { url: format!("data:text/html,{encoded}") }).unwrap();
-        self.0.settle(std::time::Duration::from_secs(2)).unwrap();
-    }
-
-    /// Where somebody who acts there would aim, or why nowhere, and what may help.
-    fn aim(&mut self, place: &Place) -> Result<Point<vigorl_geometry::Screen>, (String, Cure)> {
-        let screenshot = self.0.screenshot().unwrap();
-        let found = place.aim(Some(&mut self.0), &mut Blind, &screenshot, Purpose::Act).unwrap();
-        found.map(|part| part.center()).map_err(|absence| (absence.reason, absence.cure))
-    }
-
     /// Clicks the element that the selector finds, and says whether the click came to it.
-    fn click(&mut self, selector: &str) -> Result<bool, (String, Cure)> {
-        let at = self.aim(&Place::selector(selector))?;
+    fn click(&mut self, selector: &str) -> Result<bool, Refused> {
+        let at = self.aim_at(&Place::selector(selector))?;
         let listens = "const inside = (root) => [...root.querySelectorAll('*')].flatMap((e) => [e, ...(e.shadowRoot ? inside(e.shadowRoot) : []), \
              ...(e.contentDocument ? inside(e.contentDocument) : [])]); \
              window.came = 0; const all = inside(document).filter((e) => e.matches(SELECTOR)); \
@@ -47,14 +34,7 @@ impl Page {
 
     fn holds(&mut self, clause: serde_json::Value) -> Verification {
         let clause: Clause = serde_json::from_value(clause).unwrap();
-        let surroundings = Surroundings::default();
-        let mut scene = Scene {
-            driver: &mut self.0,
-            surroundings: &surroundings,
-            senses: &mut Blind,
-            allowance: Allowance::UNLIMITED,
-        };
-        clause.verify(&mut scene).unwrap().holds
+        self.verify(&clause).holds
     }
 }
 
@@ -166,7 +146,7 @@ const REACHED: [(&str, &str, Option<Cure>); 29] = [
 
 #[test]
 fn what_is_reached_gets_the_click_and_what_is_not_says_why() {
-    let mut page = Page::start();
+    let mut page = start();
     for (html, words, cure) in REACHED {
         page.show(html);
         match (page.click("#b"), cure) {
@@ -181,7 +161,7 @@ fn what_is_reached_gets_the_click_and_what_is_not_says_why() {
 
 #[test]
 fn what_can_be_scrolled_to_is_and_then_gets_the_click() {
-    let mut page = Page::start();
+    let mut page = start();
     for (html, ..) in REACHED.iter().filter(|(.., cure)| *cure == Some(Cure::Scroll)) {
         page.show(html);
         let place = Place::selector("#b");
@@ -197,7 +177,7 @@ fn what_can_be_scrolled_to_is_and_then_gets_the_click() {
 
 #[test]
 fn what_moves_is_waited_for() {
-    let mut page = Page::start();
+    let mut page = start();
     for html in [
         "<style>@keyframes m { to { margin-left: 300px } } button { animation: m 2s linear infinite }</style><button id=b>x</button>",
         "<button id=b style='position:absolute'>x</button><script>let n = 0; const move = () => { b.style.left = `${n += 2}px`; \
@@ -206,14 +186,14 @@ fn what_moves_is_waited_for() {
          <iframe style='width:90px;height:90px' srcdoc='<button id=b>x</button>'></iframe>",
     ] {
         page.show(html);
-        let (reason, cure) = page.aim(&Place::selector("#b")).unwrap_err();
+        let (reason, cure) = page.aim_at(&Place::selector("#b")).unwrap_err();
         assert!(reason.contains("moves") && cure == Cure::Wait, "{reason}: {html}");
     }
 }
 
 #[test]
 fn elements_are_called_as_the_browser_says() {
-    let mut page = Page::start();
+    let mut page = start();
     for (html, name, role, expected) in [
         ("<label for=b>E-mail</label><input id=b>", "E-mail", "", "b"),
         ("<label>Resume <input id=b type=file></label>", "Resume", "", "b"),
@@ -233,7 +213,7 @@ fn elements_are_called_as_the_browser_says() {
         ("<button>Edit 1</button><button id=b>Edit 10</button>", "Edit 10", "button", "b"),
     ] {
         page.show(html);
-        let at = page.aim(&Place::named(name, (!role.is_empty()).then_some(role)));
+        let at = page.aim_at(&Place::named(name, (!role.is_empty()).then_some(role)));
         let at = at.unwrap_or_else(|why| panic!("{why:?}: {html}"));
         let found = format!(
             "let e = document.elementFromPoint({}, {}); while (e && !e.id) e = e.parentElement; return e && e.id",
@@ -242,15 +222,15 @@ fn elements_are_called_as_the_browser_says() {
         assert_eq!(page.0.evaluate(&found).unwrap(), format!("\"{expected}\""), "{html}");
     }
     page.show("<button>Edit</button><button>Edit</button>");
-    assert!(page.aim(&named("Edit", "button")).unwrap_err().0.contains("2 times"));
+    assert!(page.aim_at(&named("Edit", "button")).unwrap_err().0.contains("2 times"));
     page.show(&"<p><button>Edit</button></p>".repeat(60));
-    let (reason, cure) = page.aim(&named("Edit", "button")).unwrap_err();
+    let (reason, cure) = page.aim_at(&named("Edit", "button")).unwrap_err();
     assert!(reason.contains("60 times") && cure == Cure::Nothing, "{reason}");
 }
 
 #[test]
 fn a_text_is_shown_if_a_person_can_read_it() {
-    let mut page = Page::start();
+    let mut page = start();
     let frame = |style: &str| format!("<iframe style='{style}' srcdoc='<p>word</p>'></iframe>");
     let shown = [
         "<p>word</p>".to_owned(),
@@ -313,7 +293,7 @@ fn a_text_is_shown_if_a_person_can_read_it() {
 
 #[test]
 fn an_element_is_visible_if_a_person_can_see_it() {
-    let mut page = Page::start();
+    let mut page = start();
     for (html, is_seen) in [
         ("<button id=b>x</button>", true),
         ("<p style='height:2000px'></p><button id=b>x</button>", true),
@@ -367,7 +347,7 @@ fn an_element_is_visible_if_a_person_can_see_it() {
 
 #[test]
 fn options_that_a_person_cannot_choose_are_refused() {
-    let mut page = Page::start();
+    let mut page = start();
     for (options, words) in [
         ("<optgroup label=a disabled><option>large</optgroup>", "the option is disabled"),
         ("<option disabled>large", "the option is disabled"),
@@ -388,7 +368,7 @@ fn options_that_a_person_cannot_choose_are_refused() {
 
 #[test]
 fn names_of_a_page_change_nothing_of_ours() {
-    let mut page = Page::start();
+    let mut page = start();
     for name in [
         "matches",
         "closest",
@@ -415,7 +395,7 @@ fn names_of_a_page_change_nothing_of_ours() {
         ] {
             page.show(&format!("{html}<button id=b>Go on</button>"));
             assert_eq!(page.holds(json!({ "text_visible": "Go on" })), Verification::Satisfied, "{html}");
-            assert!(page.aim(&named("Go on", "button")).is_ok(), "{html}");
+            assert!(page.aim_at(&named("Go on", "button")).is_ok(), "{html}");
             let settled = page.0.settle(std::time::Duration::from_secs(5)).unwrap();
             let vigorl_interface::Settled::Quiet { after } = settled else { panic!("{settled:?}: {html}") };
             assert!(after < std::time::Duration::from_secs(1), "{after:?}: {html}");

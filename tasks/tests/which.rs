@@ -2,37 +2,25 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
 
-use std::time::Duration;
+mod page;
 
 use serde_json::Value;
 use vigorl_geometry::{Point, Screen};
-use vigorl_interface::{Action, Driver};
-use vigorl_tasks::scripted::{Check, Clause, Cure, Place, Purpose, ReadStep, Scene, Surroundings, Target};
-use vigorl_tasks::{Allowance, Blind, Verification};
-use vigorl_webdriver::{Options, WebDriver};
+use vigorl_interface::Driver;
+use vigorl_tasks::scripted::{Check, Clause, Cure, Place, ReadStep, Target};
+use vigorl_tasks::{Blind, Verification};
 
-struct Page(WebDriver);
+use page::{Page, Refused};
 
-/// What is said of a target that is nowhere, and what may help.
-type Refused = (String, Cure);
+/// A browser of the size that these pages are written for.
+fn start() -> Page {
+    Page::start(500, 400)
+}
 
 impl Page {
-    fn start() -> Self {
-        Self(WebDriver::start(Options::headless(500, 400)).unwrap())
-    }
-
-    fn show(&mut self, html: &str) {
-        let whole = format!("<!doctype html><meta charset=utf-8><body style='margin:0'>{html}");
-        let encoded: String = whole.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        self.0.act(&Action::Navigate { url: format!("data:text/html,{encoded}") }).unwrap();
-        self.0.settle(Duration::from_secs(2)).unwrap();
-    }
-
     /// Where a target is that a task writes so.
     fn aim(&mut self, target: &str) -> Result<Point<Screen>, Refused> {
-        let screenshot = self.0.screenshot().unwrap();
-        let found = place(target).aim(Some(&mut self.0), &mut Blind, &screenshot, Purpose::Act).unwrap();
-        found.map(|part| part.center()).map_err(|absence| (absence.reason, absence.cure))
+        self.aim_at(&place(target))
     }
 
     /// The id of the innermost element there that has one, in shadow roots and in frames of any origin.
@@ -58,14 +46,7 @@ impl Page {
     }
 
     fn holds(&mut self, clause: &str) -> Check {
-        let surroundings = Surroundings::default();
-        let mut scene = Scene {
-            driver: &mut self.0,
-            surroundings: &surroundings,
-            senses: &mut Blind,
-            allowance: Allowance::UNLIMITED,
-        };
-        parsed(clause).verify(&mut scene).unwrap()
+        self.verify(&parsed(clause))
     }
 
     /// Checks a table of clauses, and words of what is said where they do not hold.
@@ -111,7 +92,7 @@ fn component(name: &str, inside: &str) -> String {
 
 #[test]
 fn one_of_several_is_told_by_its_number_or_by_its_row() {
-    let mut page = Page::start();
+    let mut page = start();
     page.show(ROWS);
     for (target, expected) in [
         ("name: Edit, role: button, in: Red Fox", Ok("a")),
@@ -155,7 +136,7 @@ fn one_of_several_is_told_by_its_number_or_by_its_row() {
 
 #[test]
 fn the_box_of_a_text_is_the_smallest_part_that_holds_both() {
-    let mut page = Page::start();
+    let mut page = start();
     let boxed = |inside: &str| format!("<div style='border:1px solid'>{inside}</div>");
     let cases: &[(String, &str, Result<&str, &str>)] = &[
         (
@@ -244,7 +225,7 @@ fn the_box_of_a_text_is_the_smallest_part_that_holds_both() {
 
 #[test]
 fn one_of_several_is_told_through_shadow_roots_and_frames() {
-    let mut page = Page::start();
+    let mut page = start();
     let list = "<ul><li>Red <button id=a>Edit</button></li><li>Blue <button id=b>Edit</button></li></ul>";
     let card = component("x-card", "<section><slot></slot><button>Edit</button></section>");
     let frame = format!("<iframe style='width:300px;height:150px' srcdoc=\"{list}\"></iframe>");
@@ -292,7 +273,7 @@ fn one_of_several_is_told_through_shadow_roots_and_frames() {
 
 #[test]
 fn a_name_may_be_a_pattern_or_a_part_of_one() {
-    let mut page = Page::start();
+    let mut page = start();
     let html = "<button id=a>Save draft</button><button id=b>Save</button><a href='#x' id=c>Order 12</a><button id=d>Order 7</button>\
          <p>Order 99</p><label>Order <input id=e></label><h2 id=f>Order of things</h2>";
     page.show(html);
@@ -327,7 +308,7 @@ use Verification::{Satisfied as Yes, Unknown, Unsatisfied as No};
 
 #[test]
 fn clauses_ask_one_element_for_its_state_its_text_or_an_attribute() {
-    let mut page = Page::start();
+    let mut page = start();
     page.show(
         "<label>City <input id=city value='  New   York '></label><label>Note <textarea>a\nb</textarea></label>\
          <label>Land <select><option value=de>Germany<option value=fr selected>France</select></label>\
@@ -410,7 +391,7 @@ fn clauses_ask_one_element_for_its_state_its_text_or_an_attribute() {
 
 #[test]
 fn elements_are_counted_that_a_person_can_see_in_all_frames() {
-    let mut page = Page::start();
+    let mut page = start();
     page.show(&format!(
         "<p class=r>1</p><p class=r hidden>2</p><p style='height:900px'></p><p class=r>3</p>{}{}",
         foreign("<p class=r>4</p><button>Edit</button><button>Edit all</button>"),
@@ -440,7 +421,7 @@ fn elements_are_counted_that_a_person_can_see_in_all_frames() {
 
 #[test]
 fn a_pattern_is_looked_for_in_each_line_that_can_be_read() {
-    let mut page = Page::start();
+    let mut page = start();
     page.show(&format!(
         "<p>Order  <b>47</b>11</p><table><tr><td>left</td><td>right</td></tr></table><p hidden>Order 9</p>first<br>second\
          <pre>one\ntwo</pre><p style='text-transform:uppercase'>loud</p><input value='in a field'><textarea>line 1\nline 2</textarea>\

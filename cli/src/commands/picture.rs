@@ -1,11 +1,14 @@
 //! Reads a picture as a policy sees it, and looks where one is to be written. Invariant: RGB, turned as a viewer shows it,
 //! transparent pixels on white; a picture that would not fit into memory is refused by its size before it is decoded.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Cursor, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader, Rgb, RgbImage};
+use image::{
+    DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, ImageResult, Rgb, RgbImage,
+};
 
 use vigorl_files::check_whole;
 
@@ -14,47 +17,58 @@ use crate::exit::usage;
 /// Pixels a picture may have: 10,000 x 10,000 take 300 MB decoded.
 const MAX_PIXELS: u64 = 100_000_000;
 
+/// Bytes that are read of a file: so many pixels are written with fewer, and what is no picture may be of any length.
+const MAX_BYTES: u64 = 1 << 30;
+
 /// The picture in a file.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Arc<RgbImage>> {
     let shown = path.display();
-    let open = || {
-        let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
-        reader.map_err(|error| usage(format!("cannot read `{shown}`: {error}")))
-    };
-    let no_picture = |error| usage(format!("`{shown}` is no picture: {error}"));
-    let (width, height) = open()?.into_dimensions().map_err(no_picture)?;
+    let bytes = bytes_of(path).map_err(|error| usage(format!("cannot read `{shown}`: {error}")))?;
+    let no_picture = |error: ImageError| usage(format!("`{shown}` is no picture: {error}"));
+    let format = image::guess_format(&bytes).or_else(|_| ImageFormat::from_path(path)).map_err(no_picture)?;
+    let reader = || ImageReader::with_format(Cursor::new(&bytes[..]), format);
+    let (width, height) = reader().into_dimensions().map_err(no_picture)?;
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(usage(format!(
             "`{shown}` is {width}x{height}: pictures of up to {} megapixels are read; cut it or make it smaller",
             MAX_PIXELS / 1_000_000
         )));
     }
-    let mut reader = open()?;
+    let picture = check_whole(&bytes).and_then(|()| decode(reader()));
+    let picture = picture.map_err(|error| usage(format!("`{shown}` is damaged: {error}")))?;
+    Ok(Arc::new(on_white(picture)))
+}
+
+fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The picture, however large it is, and as a viewer turns it: cameras write down how they were held.
+fn decode(mut reader: ImageReader<Cursor<&[u8]>>) -> ImageResult<DynamicImage> {
     reader.no_limits();
-    let bytes = fs::read(path).map_err(|error| usage(format!("cannot read `{shown}`: {error}")))?;
-    let decode = || {
-        check_whole(&bytes)?;
-        let mut decoder = reader.into_decoder()?;
-        // Cameras write down how they were held, and viewers turn the picture.
-        let orientation = decoder.orientation()?;
-        let mut picture = DynamicImage::from_decoder(decoder)?;
-        picture.apply_orientation(orientation);
-        Ok::<_, image::ImageError>(picture)
-    };
-    let picture = decode().map_err(|error| usage(format!("`{shown}` is damaged: {error}")))?;
+    let mut decoder = reader.into_decoder()?;
+    let orientation = decoder.orientation()?;
+    let mut picture = DynamicImage::from_decoder(decoder)?;
+    picture.apply_orientation(orientation);
+    Ok(picture)
+}
+
+fn on_white(picture: DynamicImage) -> RgbImage {
     if !picture.color().has_alpha() {
-        return Ok(Arc::new(picture.into_rgb8()));
+        return picture.into_rgb8();
     }
     let rgba = picture.into_rgba8();
-    let on_white = |color: u8, alpha: u8| {
+    let mixed = |color: u8, alpha: u8| {
         let (color, alpha) = (u16::from(color), u16::from(alpha));
         // At most 255, so the cast is exact.
         ((color * alpha + 255 * (255 - alpha) + 127) / 255) as u8
     };
-    Ok(Arc::new(RgbImage::from_fn(rgba.width(), rgba.height(), |x, y| {
+    RgbImage::from_fn(rgba.width(), rgba.height(), |x, y| {
         let [r, g, b, a] = rgba.get_pixel(x, y).0;
-        Rgb([on_white(r, a), on_white(g, a), on_white(b, a)])
-    })))
+        Rgb([mixed(r, a), mixed(g, a), mixed(b, a)])
+    })
 }
 
 /// Pixels on each side of a point that say what is there.

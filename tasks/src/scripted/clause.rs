@@ -8,10 +8,11 @@ use std::fmt;
 use std::slice;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::value::{MapAccessDeserializer, StringDeserializer};
-use serde::de::{self, DeserializeSeed, IntoDeserializer, MapAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::reread::Reread;
 use super::target::pattern_fault;
 use super::{ElementPlace, On, TextClause};
 
@@ -481,30 +482,6 @@ struct WrittenTimed {
     within_secs: Option<f64>,
 }
 
-/// A map whose first key was looked at already.
-struct Again<A> {
-    key: Option<String>,
-    rest: A,
-}
-
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Again<A> {
-    type Error = A::Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
-        match self.key.take() {
-            Some(key) => {
-                let key: StringDeserializer<A::Error> = key.into_deserializer();
-                seed.deserialize(key).map(Some)
-            }
-            None => self.rest.next_key_seed(seed),
-        }
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
-        self.rest.next_value_seed(seed)
-    }
-}
-
 impl<'de> Deserialize<'de> for TimedClause {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         struct Either;
@@ -515,17 +492,18 @@ impl<'de> Deserialize<'de> for TimedClause {
                 f.write_str("a clause, or `{ that: CLAUSE, within_secs: 3 }`")
             }
 
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<TimedClause, M::Error> {
-                let Some(key) = map.next_key::<String>()? else {
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<TimedClause, M::Error> {
+                let map = Reread::begin(map)?;
+                let Some(first) = map.first() else {
                     return Err(de::Error::custom("a clause is missing"));
                 };
-                let is_timed = ["that", "within_secs"].contains(&key.as_str());
-                let again = MapAccessDeserializer::new(Again { key: Some(key), rest: map });
+                let is_timed = ["that", "within_secs"].contains(&first);
+                let whole = MapAccessDeserializer::new(map);
                 if is_timed {
-                    let WrittenTimed { that: clause, within_secs } = WrittenTimed::deserialize(again)?;
+                    let WrittenTimed { that: clause, within_secs } = WrittenTimed::deserialize(whole)?;
                     return Ok(TimedClause { clause, within_secs });
                 }
-                Ok(TimedClause { clause: Clause::deserialize(again)?, within_secs: None })
+                Ok(TimedClause { clause: Clause::deserialize(whole)?, within_secs: None })
             }
         }
         source.deserialize_any(Either)

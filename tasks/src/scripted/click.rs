@@ -7,12 +7,13 @@ use std::borrow::Cow;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::value::{MapAccessDeserializer, StringDeserializer};
-use serde::de::{self, DeserializeSeed, IntoDeserializer, MapAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vigorl_interface::{Act, Key, MouseButton};
 
 use super::Target;
+use super::reread::Reread;
 
 /// What is clicked.
 #[derive(Debug, Clone, PartialEq)]
@@ -210,10 +211,10 @@ impl<'de> Deserialize<'de> for Clicked {
                 Ok(Clicked::Plainly(text.into()))
             }
 
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Clicked, M::Error> {
-                let first: Option<String> = map.next_key()?;
-                let says_how = first.as_deref().is_some_and(|key| HOW.contains(&key));
-                let whole = MapAccessDeserializer::new(Reread { first, rest: map });
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Clicked, M::Error> {
+                let map = Reread::begin(map)?;
+                let says_how = map.first().is_some_and(|key| HOW.contains(&key));
+                let whole = MapAccessDeserializer::new(map);
                 match says_how {
                     true => ClickStep::deserialize(whole).map(Clicked::With),
                     false => Target::deserialize(whole).map(Clicked::Plainly),
@@ -224,46 +225,10 @@ impl<'de> Deserialize<'de> for Clicked {
     }
 }
 
-/// A map whose first key was read already.
-struct Reread<M> {
-    first: Option<String>,
-    rest: M,
-}
-
-impl<'de, M: MapAccess<'de>> MapAccess<'de> for Reread<M> {
-    type Error = M::Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, M::Error> {
-        match self.first.take() {
-            Some(key) => {
-                let key: StringDeserializer<M::Error> = key.into_deserializer();
-                seed.deserialize(key).map(Some)
-            }
-            None => self.rest.next_key_seed(seed),
-        }
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, M::Error> {
-        self.rest.next_value_seed(seed)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{ScriptedTask, Step};
+    use super::super::step::testing::{check, parsed};
     use super::*;
-
-    fn parsed(step: &str) -> Result<ScriptedTask, String> {
-        let yaml = format!("name: n\nstart: {{}}\nsteps:\n  - {step}\nexpect: [url_contains: x]\n");
-        ScriptedTask::parse(&yaml).map_err(|error| error.to_string())
-    }
-
-    #[track_caller]
-    fn check(step: &str, expected: Act<Target>) {
-        let task = parsed(step).unwrap();
-        assert_eq!(task.steps(), [Step::Act(expected)], "{step}");
-        assert_eq!(ScriptedTask::parse(&task.to_yaml().unwrap()), Ok(task), "{step}");
-    }
 
     #[test]
     fn a_click_says_what_is_clicked_and_may_say_how() {

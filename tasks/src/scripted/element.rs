@@ -322,7 +322,7 @@ impl<'p> Wanted<'p> {
     /// That there are several, which these are, and how a task says which one is meant.
     fn which_of(&self, answers: &[Answer], n: u64) -> String {
         let told = |answer: &Answer| -> Vec<String> {
-            let candidates = Vec::<Candidate>::deserialize(&answer.said["candidates"]).unwrap_or_default();
+            let candidates = Vec::<Described>::deserialize(&answer.said["candidates"]).unwrap_or_default();
             candidates.iter().map(|candidate| candidate.told(answer)).collect()
         };
         let all: Vec<String> = answers.iter().flat_map(told).take(MOST_TOLD).collect();
@@ -356,11 +356,12 @@ pub(super) fn n_of(answer: &Answer) -> u64 {
 /// Of several elements that fit, this many are described.
 const MOST_TOLD: usize = 5;
 
-/// One of several elements that fit.
+/// An element as the page, or a frame in it, tells which one it is.
 #[derive(Deserialize)]
-struct Candidate {
+struct Described {
     role: String,
     name: String,
+    /// The text that its row of a list or a table begins with.
     row: Option<String>,
     left: f64,
     top: f64,
@@ -368,10 +369,16 @@ struct Candidate {
     bottom: f64,
 }
 
-impl Candidate {
+impl Described {
+    /// Its box in the viewport of whoever tells it.
+    fn bounds(&self) -> Rect<Viewport> {
+        Rect::new(self.left, self.top, self.right, self.bottom)
+    }
+
+    /// For a person who is to choose among several, of which `answer` tells this one.
     fn told(&self, answer: &Answer) -> String {
         let role = if self.role.is_empty() { "element" } else { &self.role };
-        let at = answer.in_page(Rect::new(self.left, self.top, self.right, self.bottom)).center();
+        let at = answer.in_page(self.bounds()).center();
         let row = self.row.as_ref().map(|row| format!(" in the row `{row}`")).unwrap_or_default();
         format!("{role} `{}`{row} at ({:.0}, {:.0})", self.name, at.x, at.y)
     }
@@ -469,32 +476,22 @@ pub struct Thing {
 /// # Errors
 /// Only if the world failed.
 pub fn things(driver: &mut dyn Driver, screenshot: &Screenshot) -> Result<Vec<Thing>, DriverError> {
-    #[derive(Deserialize)]
-    struct Said {
-        role: String,
-        name: String,
-        row: Option<String>,
-        left: f64,
-        top: f64,
-        right: f64,
-        bottom: f64,
-    }
     let Ok(answers) = page::ask(driver, &page::about_element("things()"))? else { return Ok(Vec::new()) };
     // Those of other frames may be called alike: none of them is told by its name alone.
     let page = answers.into_iter().next().map(|answer| answer.said).unwrap_or_default();
-    let said: Vec<Said> = serde_json::from_value(page).unwrap_or_default();
+    let described: Vec<Described> = serde_json::from_value(page).unwrap_or_default();
     let screen_from_viewport = screenshot.viewport_from_screen().inverse();
-    let thing = |Said { role, name, row, left, top, right, bottom }| Thing {
-        role,
-        name,
-        row,
-        rect: screen_from_viewport.apply_rect(Rect::<Viewport>::new(left, top, right, bottom)),
+    let thing = |one: Described| {
+        let rect = screen_from_viewport.apply_rect(one.bounds());
+        Thing { role: one.role, name: one.name, row: one.row, rect }
     };
-    Ok(said.into_iter().map(thing).collect())
+    Ok(described.into_iter().map(thing).collect())
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod testing {
+    //! A world without a page, for tests of what is said where no page can be asked.
+
     use std::time::Duration;
 
     use vigorl_geometry::DevicePixelRatio;
@@ -503,7 +500,7 @@ mod tests {
     use super::*;
 
     /// A screen without a page, such as a desktop.
-    struct Pageless;
+    pub(in crate::scripted) struct Pageless;
 
     impl Driver for Pageless {
         fn screenshot(&mut self) -> Result<Screenshot, DriverError> {
@@ -523,10 +520,17 @@ mod tests {
         }
     }
 
-    fn screenshot() -> Screenshot {
+    /// What it shows: nothing.
+    pub(in crate::scripted) fn screenshot() -> Screenshot {
         let (pixels, device_pixel_ratio) = (image::RgbImage::new(20, 20).into(), DevicePixelRatio::ONE);
         Screenshot { pixels, device_pixel_ratio }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{Pageless, screenshot};
+    use super::*;
 
     #[test]
     fn where_there_is_no_page_nobody_waits_for_an_element() {

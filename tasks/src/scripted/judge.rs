@@ -418,6 +418,7 @@ fn loaded_text_script(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::element::testing::Pageless;
     use super::*;
 
     #[test]
@@ -440,27 +441,6 @@ mod tests {
         for (holds, opposite) in [(Satisfied, Unsatisfied), (Unsatisfied, Satisfied), (Unknown, Unknown)] {
             let check = Check { holds, why: Some("why".to_owned()) };
             assert_eq!(check.not(), Check { holds: opposite, why: Some("why".to_owned()) });
-        }
-    }
-
-    /// A scene of files alone, which nobody looks at.
-    struct Nowhere;
-
-    impl Driver for Nowhere {
-        fn screenshot(&mut self) -> Result<vigorl_interface::Screenshot, DriverError> {
-            Err(DriverError::Unsupported { what: "a screenshot" })
-        }
-
-        fn act(&mut self, _action: &vigorl_interface::Action) -> Result<(), DriverError> {
-            Ok(())
-        }
-
-        fn settle(&mut self, _cap: Duration) -> Result<vigorl_interface::Settled, DriverError> {
-            Ok(vigorl_interface::Settled::Quiet { after: Duration::ZERO })
-        }
-
-        fn page_state(&mut self) -> Result<vigorl_interface::PageState, DriverError> {
-            Ok(vigorl_interface::PageState::default())
         }
     }
 
@@ -519,7 +499,7 @@ mod tests {
             let yaml = format!("name: n\nstart: {{}}\ngoal: g\nexpect: [{{ {clause} }}]\n");
             let task = ScriptedTask::parse(&yaml).unwrap();
             let mut scene = Scene {
-                driver: &mut Nowhere,
+                driver: &mut Pageless,
                 surroundings: &surroundings,
                 senses: &mut crate::Blind,
                 allowance: Allowance::UNLIMITED,

@@ -151,21 +151,8 @@ impl JsonSchema for DialogStep {
 mod tests {
     use vigorl_interface::WhichTab;
 
-    use super::super::{ScriptedTask, Step};
+    use super::super::step::testing::{check, parsed};
     use super::*;
-
-    fn parsed(step: &str) -> Result<ScriptedTask, String> {
-        let yaml = format!("name: n\nstart: {{}}\nsteps:\n  - {step}\nexpect: [url_contains: x]\n");
-        ScriptedTask::parse(&yaml).map_err(|error| error.to_string())
-    }
-
-    #[track_caller]
-    fn check(step: &str, expected: Act<Target>) {
-        let task = parsed(step).unwrap();
-        assert_eq!(task.steps(), [Step::Act(expected)], "{step}");
-        let written = task.to_yaml().unwrap();
-        assert_eq!(ScriptedTask::parse(&written), Ok(task), "{written}");
-    }
 
     #[test]
     fn acts_on_fields_tabs_and_dialogs_are_read_and_written() {

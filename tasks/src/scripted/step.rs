@@ -551,3 +551,26 @@ impl Step {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod testing {
+    //! A task of one step, for tests of how steps are written.
+
+    use super::super::ScriptedTask;
+    use super::*;
+
+    /// The task, or why it is refused.
+    pub(in crate::scripted) fn parsed(step: &str) -> Result<ScriptedTask, String> {
+        let yaml = format!("name: n\nstart: {{}}\nsteps:\n  - {step}\nexpect: [url_contains: x]\n");
+        ScriptedTask::parse(&yaml).map_err(|error| error.to_string())
+    }
+
+    /// Checks that a step is this act, and that it is the same one when it is written and read again.
+    #[track_caller]
+    pub(in crate::scripted) fn check(step: &str, expected: Act<Target>) {
+        let task = parsed(step).unwrap();
+        assert_eq!(task.steps(), [Step::Act(expected)], "{step}");
+        let written = task.to_yaml().unwrap();
+        assert_eq!(ScriptedTask::parse(&written), Ok(task), "{step}: {written}");
+    }
+}

@@ -1,5 +1,6 @@
 // Finds an element for a place and says which part of it can be clicked: a box in CSS pixels of the viewport, or why there
-// is none, and whether it may help to wait (`wait`, `uncover`) or to scroll (`scroll`). Needs reach.js and names.js.
+// is none, and whether it may help to wait (`wait`, `uncover`) or to scroll (`scroll`). Needs reach.js, names.js
+// and narrow.js.
 const found = ({ selector, name, names, role, exact }) => {
   if (selector !== undefined) return all(selector);
   if (names !== undefined) return calledOneOf(names, role);
@@ -165,7 +166,7 @@ const things = () => {
 };
 // What the row of a list or a table begins with, if it is short.
 const rowOf = (element) => {
-  const row = closestOf(element, 'tr, li, [role=row], [role=listitem], [role=treeitem]');
+  const row = closestOf(element, ROWS);
   if (!row) return null;
   const texts = document.createTreeWalker(row, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
