@@ -138,7 +138,15 @@ fn follow_new_tab(
     }
     outcome.tabs = tabs;
     let Some(tab) = opened else { return Ok(false) };
-    driver.act(&Action::SwitchTab { tab: tab.into() })?;
+    match driver.act(&Action::SwitchTab { tab: tab.into() }) {
+        // What it was opened for is a file, which the browser keeps, and the tab is closed.
+        Err(DriverError::Gone { what: "tab", .. }) => {
+            outcome.tabs = timed(&mut outcome.times.capture, || tabs_of(driver))?;
+            outcome.detail = Some(CLOSED_ITSELF.to_owned());
+            return Ok(false);
+        }
+        entered => entered?,
+    }
     outcome.detail = Some(OPENED_A_TAB.to_owned());
     let n_tabs = outcome.tabs.len();
     timed(&mut outcome.times.record, || watch.tab_opened(n_tabs))?;

@@ -534,6 +534,19 @@ fn a_tab_that_a_click_opens_is_followed() {
 }
 
 #[test]
+fn a_tab_that_is_gone_before_it_is_seen_leaves_the_page_before_it() {
+    let ended = one_click(Fake::with(Fault::TabForAMoment), &[HIT]);
+    assert_eq!((ended.record.err_msg, ended.record.success), (None, Some(true)));
+    let action = json(&ended.path.join("steps/0001/action.json"));
+    assert_eq!(
+        (&action["effect"], &action["detail"]),
+        (&"confirmed".into(), &"the tab closed itself".into())
+    );
+    let events = Recorded::read(&ended.path).unwrap().events;
+    assert!(!events.iter().any(|event| matches!(event, Event::TabOpened { .. })), "{events:?}");
+}
+
+#[test]
 fn what_the_driver_refuses_is_a_refused_step_and_no_failed_world() {
     let ended = one_click(Fake::with(Fault::Refuses), &[HIT]);
     assert_eq!((ended.record.err_msg, ended.record.success), (None, Some(false)));

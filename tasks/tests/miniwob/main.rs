@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use image::RgbImage;
 use vigorl_geometry::{DevicePixelRatio, Point};
-use vigorl_interface::{Act, Action, Driver};
+use vigorl_interface::{Act, Action, Driver, PixelChange, pixel_change};
 use vigorl_tasks::miniwob::{ANIMATED, Area, MiniWobWorld, Pages, Protocol, TASKS, Task};
 use vigorl_tasks::{Allowance, Blind, Environment, Performed, Verdict, Verification};
 use vigorl_webdriver::{Options, WebDriver};
@@ -24,6 +25,12 @@ fn browser(protocol: Protocol, area: Area) -> WebDriver {
     let device_pixel_ratio = DevicePixelRatio::new(protocol.zoom()).unwrap();
     let options = Options::headless(1, 1);
     WebDriver::start(Options { viewport: area.viewport(), device_pixel_ratio, ..options }).unwrap()
+}
+
+/// Whether more differs than a line of pixels: a box that ends at half a pixel is drawn in one of two ways.
+fn differ(a: &RgbImage, b: &RgbImage) -> bool {
+    let lines = |change: PixelChange| change.bounds.width().min(change.bounds.height());
+    pixel_change(a, b).is_some_and(|change| lines(change) > 1.0)
 }
 
 fn judge(world: &mut dyn Environment) -> Verdict {
@@ -47,7 +54,7 @@ fn every_task_begins_alike_for_a_seed_and_pays_nothing_for_nothing() {
         let mut goals = Vec::new();
         for seed in [985_772, 128_037, 875_688] {
             let mut firsts = Vec::new();
-            for _ in 0..3 {
+            for _ in 0..2 {
                 let clock = Instant::now();
                 let start = world.reset(seed).unwrap_or_else(|error| panic!("{}: {error}", task.name));
                 times.push((clock.elapsed(), task.name));
@@ -63,7 +70,7 @@ fn every_task_begins_alike_for_a_seed_and_pays_nothing_for_nothing() {
                     firsts.iter().map(|one| &one.0).collect::<Vec<_>>()
                 ));
             }
-            let n = firsts[1..].iter().filter(|(_, pixels)| *pixels != firsts[0].1).count();
+            let n = firsts[1..].iter().filter(|(_, pixels)| differ(pixels, &firsts[0].1)).count();
             *differs.entry(task.name).or_default() += n;
             let verdict = judge(&mut world);
             let expected = (Verification::Unsatisfied, Some(0.0), true);
@@ -84,7 +91,7 @@ fn every_task_begins_alike_for_a_seed_and_pays_nothing_for_nothing() {
     println!("reset: median {median:?}, most {most:?} of {}", times.len());
     println!("{:?}", &times[times.len() - 12..]);
     differs.retain(|_, n| *n > 0);
-    println!("first screenshots that differ, of 6: {differs:?}");
+    println!("first screenshots that differ, of 3: {differs:?}");
     differs.retain(|name, _| ANIMATED.iter().all(|(known, _)| known != name));
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(differs.is_empty(), "the same seed, another first screenshot: {differs:?}");

@@ -50,9 +50,9 @@ const CHEATS: [(&str, &str); 14] = [
 ];
 
 /// Nothing of it is paid, neither by the world nor by a judge, and no cheat ends an episode as solved.
-fn nothing_pays(source: &dyn Source) {
+fn nothing_pays(source: &dyn Source, presets: &[Preset]) {
     for (cheat, said) in CHEATS {
-        for preset in [Preset::web_grounding_multiturn(), Preset::web_grounding()] {
+        for preset in presets {
             let (samples, _) = played(source, said, &preset.for_rollouts(), 1);
             assert_eq!(samples.len(), 1, "{}: {cheat}", source.name());
             for sample in samples {
@@ -65,6 +65,12 @@ fn nothing_pays(source: &dyn Source) {
     }
 }
 
+/// The same in a world of browsers. A browser for each cheat takes its time, and how the other preset reads an answer is
+/// tried where none is needed.
+fn nothing_pays_in_a_browser(source: &dyn Source) {
+    nothing_pays(source, &[Preset::web_grounding_multiturn()]);
+}
+
 #[test]
 fn no_cheat_pays_in_a_file_of_screenshots() {
     let folder = tempfile::tempdir().unwrap();
@@ -72,12 +78,13 @@ fn no_cheat_pays_in_a_file_of_screenshots() {
     let list = folder.path().join("list.jsonl");
     let line = r#"{"image": "0.png", "instruction": "the box", "box": [380, 280, 395, 295]}"#;
     fs::write(&list, line).unwrap();
-    nothing_pays(&PictureSource::open("list", &list).unwrap());
+    let presets = [Preset::web_grounding_multiturn(), Preset::web_grounding()];
+    nothing_pays(&PictureSource::open("list", &list).unwrap(), &presets);
 }
 
 #[test]
 fn no_cheat_pays_on_practice_pages() {
-    nothing_pays(&PracticeSource::new("practice", PageSpec::icons(0, Split::Train)));
+    nothing_pays_in_a_browser(&PracticeSource::new("practice", PageSpec::icons(0, Split::Train)));
 }
 
 /// The buttons stand in the lower right corner. A form may be sent once; twice is another page.
@@ -98,7 +105,7 @@ fn no_cheat_pays_in_a_task_with_a_goal() {
                 goal: send it for ${word}\nexpect: [{ text_visible: sent once }]\n";
     let (task, root) = (form(folder.path(), yaml), folder.path().to_owned());
     let source = TaskSource::new("form", task, root, Duration::from_secs(5), 3, Arc::new(open)).unwrap();
-    nothing_pays(&source);
+    nothing_pays_in_a_browser(&source);
     // What is right is paid, and only that.
     let right = "<think> There (456, 304). </think>\n<answer> (456, 304) </answer>";
     let sample = played(&source, right, &Preset::web_grounding().for_rollouts(), 1).0.remove(0);
@@ -114,5 +121,5 @@ fn no_cheat_pays_in_a_click_of_a_task() {
     let (root, secret) = (folder.path().to_owned(), Arc::new(|_: &str| None));
     let source =
         ClickSource::new("form#1", task, 0, root, Duration::from_secs(5), Arc::new(open), secret).unwrap();
-    nothing_pays(&source);
+    nothing_pays_in_a_browser(&source);
 }

@@ -31,6 +31,8 @@ pub(crate) enum Fault {
     Late,
     /// A click opens a tab, which is green.
     TabOnAct,
+    /// A click opens a tab that is closed before anybody has looked at it, as one that only downloads is.
+    TabForAMoment,
     /// The driver does not do what it is asked.
     Refuses,
     /// The page says that the box is what is meant, wherever else the point is.
@@ -90,6 +92,10 @@ impl Driver for Fake {
                 self.green |= accept;
                 return self.dialog.take().map(drop).ok_or(DriverError::unsupported(action));
             }
+            Action::SwitchTab { .. } if self.fault == Fault::TabForAMoment => {
+                self.tabs.clear();
+                return Err(DriverError::Gone { what: "tab", detail: "no such window".to_owned() });
+            }
             Action::SwitchTab { tab: WhichTab::Id(tab) } => {
                 self.green = self.tabs.contains(tab);
                 return Ok(());
@@ -103,7 +109,7 @@ impl Driver for Fake {
             let [l, t, r, b] = BOX.map(f64::from);
             let hit = Rect::<Screen>::new(l, t, r, b).contains(*at);
             self.green |= hit && !matches!(self.fault, Fault::Late | Fault::TabOnAct);
-            if self.fault == Fault::TabOnAct {
+            if matches!(self.fault, Fault::TabOnAct | Fault::TabForAMoment) {
                 self.tabs.push(TabId("two".to_owned()));
             }
             if self.fault == Fault::DialogOnAct {
@@ -148,7 +154,9 @@ impl Driver for Fake {
 
     fn tabs(&mut self) -> Result<Vec<TabId>, DriverError> {
         match self.fault {
-            Fault::TabOnAct => Ok([TabId("one".to_owned())].into_iter().chain(self.tabs.clone()).collect()),
+            Fault::TabOnAct | Fault::TabForAMoment => {
+                Ok([TabId("one".to_owned())].into_iter().chain(self.tabs.clone()).collect())
+            }
             _ => Err(DriverError::Unsupported { what: "list tabs" }),
         }
     }
