@@ -53,7 +53,7 @@ const CHEATS: [(&str, &str); 14] = [
 fn nothing_pays(source: &dyn Source, presets: &[Preset]) {
     for (cheat, said) in CHEATS {
         for preset in presets {
-            let (samples, _) = played(source, said, &preset.for_rollouts(), 1);
+            let (samples, _) = played(source, said, &preset.clone().for_rollouts(), 1);
             assert_eq!(samples.len(), 1, "{}: {cheat}", source.name());
             for sample in samples {
                 let at = || format!("{}: {cheat}: {sample:#?}", source.name());
