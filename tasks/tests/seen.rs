@@ -118,6 +118,27 @@ const REACHED: [(&str, &str, Option<Cure>); 29] = [
         None,
     ),
     ("<input id=b type=checkbox style='display:none'><label for=b>Agree</label>", "", None),
+    // So does what is drawn under a transparent control, and under a field that nobody would see there nothing does.
+    (
+        "<div style='position:relative'>May<select id=b style='opacity:0;position:absolute;left:0'><option>May</select></div>",
+        "",
+        None,
+    ),
+    (
+        "<div style='position:relative'>red<input id=b type=color style='opacity:0;position:absolute;left:0'></div>",
+        "",
+        None,
+    ),
+    (
+        "<div style='position:relative'>bar<input id=b type=range style='opacity:0;position:absolute;left:0'></div>",
+        "",
+        None,
+    ),
+    (
+        "<div style='position:relative'>name<input id=b style='opacity:0;position:absolute;left:0'></div>",
+        "hidden",
+        Some(Cure::Wait),
+    ),
     // Through shadow roots and frames, turned and made smaller.
     (
         "<x-a></x-a><script>customElements.define('x-a', class extends HTMLElement { connectedCallback() { \

@@ -74,11 +74,24 @@ const ROWS: &str = "<table><tr><td>Red Fox</td><td><button id=a>Edit</button></t
      <tr><td>Blue Fox</td><td><button id=b>Edit</button></td><td><button id=d>Delete</button></td></tr>\
      <tr><td>Green Fox 1</td><td>-</td></tr><tr><td>Green Fox 10</td><td><button id=c>Edit</button></td></tr></table>";
 
+/// A page, as it is written between the quotes of an attribute.
+fn quoted(inside: &str) -> String {
+    format!("<body style='margin:0'>{inside}").replace('&', "&amp;").replace('"', "&quot;")
+}
+
 /// A frame that scripts of the page may not look into.
 fn foreign(inside: &str) -> String {
-    let inside = format!("<body style='margin:0'>{inside}").replace('"', "&quot;");
+    let inside = quoted(inside);
     format!(
         "<iframe sandbox='allow-scripts' style='width:300px;height:150px;border:0;display:block' srcdoc=\"{inside}\"></iframe>"
+    )
+}
+
+/// A frame that scripts of the page look into, drawn at half its size.
+fn own(inside: &str) -> String {
+    let inside = quoted(inside);
+    format!(
+        "<iframe style='width:320px;height:240px;border:0;transform:scale(.5)' srcdoc=\"{inside}\"></iframe>"
     )
 }
 
@@ -257,6 +270,14 @@ fn one_of_several_is_told_through_shadow_roots_and_frames() {
         (format!("{}{}", foreign(list), foreign(list)), "name: Edit, nth: 1", Err("several such frames")),
         (format!("{}{}", foreign(list), foreign("<p>x</p>")), "name: Edit, nth: 2", Ok("b")),
         (format!("{}{}", foreign(list), foreign(ROWS)), "name: Delete", Ok("d")),
+        // Behind frames of the page's own, and back into one of them.
+        (own(&foreign(ROWS)), "name: Edit, in: Blue Fox", Ok("b")),
+        (own(&own(&foreign(ROWS))), "name: Edit, nth: 2", Ok("b")),
+        (own(&foreign(&own(ROWS))), "name: Delete", Ok("d")),
+        (own(&foreign(&foreign(ROWS))), "selector: button, nth: 3", Ok("d")),
+        (format!("<button id=p>Edit</button>{}", own(&foreign(ROWS))), "name: Edit, nth: 3", Ok("b")),
+        (own(&format!("{}{}", foreign(list), foreign(ROWS))), "name: Delete", Ok("d")),
+        (own(&format!("<div style='opacity:0'>{}</div>", foreign(ROWS))), "name: Delete", Err("no element named")),
     ];
     for (html, target, expected) in &cases {
         page.show(html);

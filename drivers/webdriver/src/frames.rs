@@ -1,4 +1,5 @@
-//! Frames that scripts of the page around them may not look into, because they are of another origin.
+//! Frames that scripts of the page around them may not look into, because they are of another origin. The way to one may lead
+//! through frames of the page's own origin, which scripts look into from outside.
 //!
 //! Invariant: the session looks at the page itself again when this is done, whatever became of it.
 
@@ -17,18 +18,19 @@ const MOST_DEEP: usize = 8;
 /// From a viewport into itself.
 const SAME: [f64; 6] = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0];
 
-/// A frame, and how it is placed in the viewport around it.
-struct Foreign {
+/// A frame on the way.
+struct Next {
     element: ElementId,
-    placed: [f64; 6],
+    /// How it is placed in the viewport around it, if it is of another origin.
+    placed: Option<[f64; 6]>,
     /// What else is said of it.
     rest: Vec<Value>,
 }
 
-impl Foreign {
+impl Next {
     fn of(said: &Value) -> Option<Self> {
         let id = said[0].as_object()?.values().next()?.as_str()?;
-        let placed: [f64; 6] = serde_json::from_value(said[1].clone()).ok()?;
+        let placed: Option<[f64; 6]> = serde_json::from_value(said[1].clone()).ok()?;
         Some(Self { element: ElementId::from(id), placed, rest: said.as_array()?[2..].to_vec() })
     }
 
@@ -74,21 +76,28 @@ fn walk(
 ) -> Result<(), DriverError> {
     let frames =
         session.script("frames", &format!("{before}{REACH}\nreturn foreignFrames();"), Vec::new())?;
-    for foreign in frames.as_array().into_iter().flatten().filter_map(Foreign::of) {
-        if !foreign.enter(session)? {
+    for next in frames.as_array().into_iter().flatten().filter_map(Next::of) {
+        if !next.enter(session)? {
             continue;
         }
-        let view = foreign.rest.first().cloned().unwrap_or_default();
-        let before = format!("const frameView = {view};\n");
-        let placed = inside(placed, foreign.placed);
-        match session.script("evaluate", &format!("{before}{script}"), Vec::new()) {
-            Ok(said) => found.push(Framed { said: said.to_string(), placed }),
-            // The frame shows another page meanwhile, or one that lets nobody ask.
-            Err(DriverError::Refused { .. }) => {}
-            Err(error) => return Err(error),
-        }
-        if deep > 1 {
-            walk(session, script, &before, placed, deep - 1, found)?;
+        match next.placed {
+            Some(own) => {
+                let view = next.rest.first().cloned().unwrap_or_default();
+                let before = format!("const frameView = {view};\n");
+                let placed = inside(placed, own);
+                match session.script("evaluate", &format!("{before}{script}"), Vec::new()) {
+                    Ok(said) => found.push(Framed { said: said.to_string(), placed }),
+                    // The frame shows another page meanwhile, or one that lets nobody ask.
+                    Err(DriverError::Refused { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+                if deep > 1 {
+                    walk(session, script, &before, placed, deep - 1, found)?;
+                }
+            }
+            // Whoever asked outside has looked into this one already.
+            None if deep > 1 => walk(session, script, before, placed, deep - 1, found)?,
+            None => {}
         }
         session.send("leave a frame", Command::SwitchToParentFrame)?;
     }
@@ -119,13 +128,14 @@ pub(crate) fn in_frame_at<T>(
     let descend = || {
         while n_entered < MOST_DEEP {
             let said = session.script("frames", &script, vec![json!(at.x), json!(at.y)])?;
-            let Some(foreign) = Foreign::of(&said) else { break };
-            if !foreign.enter(session)? {
+            let Some(next) = Next::of(&said) else { break };
+            if !next.enter(session)? {
                 break;
             }
             n_entered += 1;
-            placed = inside(placed, foreign.placed);
-            if let [Value::Number(x), Value::Number(y), ..] = &foreign.rest[..] {
+            let Some(own) = next.placed else { continue };
+            placed = inside(placed, own);
+            if let [Value::Number(x), Value::Number(y), ..] = &next.rest[..] {
                 at = Point::new(x.as_f64().unwrap_or(-1.0), y.as_f64().unwrap_or(-1.0));
             }
         }

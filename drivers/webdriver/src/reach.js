@@ -402,8 +402,9 @@ const spotIn = (element, part) => {
   return { over };
 };
 const largestOf = (boxes) => boxes.reduce((a, b) => (widthOf(b) * heightOf(b) > widthOf(a) * heightOf(a) ? b : a), boxes[0]);
-// Native boxes are often transparent under what is drawn instead of them, and take the click.
-const STANDS_IN = 'input[type=checkbox], input[type=radio], input[type=file]';
+// Native controls are often transparent over what is drawn instead of them, and take the click. A field for text is none of
+// them: what is typed into it would be seen by nobody.
+const STANDS_IN = `select, ${['checkbox', 'radio', 'file', 'color', 'range'].map((type) => `input[type=${type}]`).join(', ')}`;
 // The part of an element that a click reaches, or why none does. `cure` says what may help: to wait, or to scroll.
 const reachOf = (element, what) => {
   const label = isSeen(element) ? null : labelsOf(element).find(isSeen);
@@ -428,8 +429,8 @@ const reachOf = (element, what) => {
   const { over } = tried[0];
   return { reason: `${what} is covered by ${over ? `a <${nameIs(over)}>` : 'something'}`, cure: 'uncover' };
 };
-// Frames of another origin, whose inside no script of this page may look into: each with its placement in the viewport of
-// `TOP` and the box of its own viewport that is on view.
+// Frames of another origin, whose inside no script of this page may look into. Whoever goes there goes from frame to frame, and
+// names each in the document that it stands in: what is said here is the next frame on the way from this script's document.
 const isForeign = (element) => /^i?frame$/.test(nameIs(element)) && !insideOf(element);
 const numbers = (matrix) => [matrix.a, matrix.b, matrix.c, matrix.d, matrix.e, matrix.f];
 const placementInTop = (frame) => {
@@ -440,20 +441,36 @@ const placementInTop = (frame) => {
   }
   return matrix;
 };
+const nextTo = (frame) => {
+  let at = frame;
+  while (at && documentOf(at) !== document) at = frameAround(documentOf(at));
+  return at;
+};
+// All that are behind the frames of this document: of another origin, with its placement in the viewport of `TOP` and the box of
+// its own viewport that is on view; or of this one, with null, once.
 const foreignFrames = () => {
   lookAfresh();
-  return all('iframe, frame').filter((frame) => isForeign(frame) && isSeen(frame)).map((frame) => {
-    const matrix = placementInTop(frame);
-    const part = matrix && partOn(frame, boxOf(frame), false);
-    return matrix && [frame, numbers(matrix), part ? mappedBox(matrix.inverse(), part) : boxAt(0, 0, 0, 0)];
-  }).filter((frame) => frame);
+  const found = new Map();
+  for (const frame of all('iframe, frame').filter((one) => isForeign(one) && isSeen(one))) {
+    const [next, matrix] = [nextTo(frame), placementInTop(frame)];
+    if (!next || !matrix) continue;
+    if (next !== frame) found.set(next, [next, null]);
+    else {
+      const part = partOn(frame, boxOf(frame), false);
+      found.set(frame, [frame, numbers(matrix), part ? mappedBox(matrix.inverse(), part) : boxAt(0, 0, 0, 0)]);
+    }
+  }
+  return [...found.values()];
 };
-// Such a frame at a point, with its placement and the point in its own viewport; null if there is none.
+// The next frame on the way to such a frame at a point of `TOP`: with its placement and the point in its own viewport, or with
+// null if it is of this origin; null if there is none.
 const foreignAt = (x, y) => {
   lookAfresh();
   const { element } = deepest(x, y);
   const matrix = element && isForeign(element) && placementInTop(element);
-  return matrix ? [element, numbers(matrix), ...mapped(matrix.inverse(), x, y)] : null;
+  const next = matrix && nextTo(element);
+  if (!next) return null;
+  return next === element ? [element, numbers(matrix), ...mapped(matrix.inverse(), x, y)] : [next, null];
 };
 // The middle of an element in the viewport of its document, or of one around that.
 const middleIn = (element, page) => {
