@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
 
+use std::path::PathBuf;
+
 use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen};
 use vigorl_interface::{Act, Action, Driver, DriverError, Key, MouseButton};
 use vigorl_tasks::Blind;
@@ -161,10 +163,48 @@ fn lists_and_file_fields_take_what_their_own_windows_would_give() {
     let missing = Action::Upload { at: label, files: vec![folder.path().join("c.txt")] };
     refused(driver.act(&missing).unwrap_err(), "there is no file");
     refused(driver.act(&Action::Upload { at: label, files: vec![] }).unwrap_err(), "no file is named");
-    refused(driver.act(&Action::Upload { at, files: files.clone() }).unwrap_err(), "no file field");
+    let beside = Action::Upload { at: Point::new(30.0, 20.0), files: files.clone() };
+    refused(driver.act(&beside).unwrap_err(), "was clicked, and asked for no file");
     let state = "return JSON.stringify([list.selectedIndex, [...file.files].map((f) => f.name), changes])";
     let state: String = serde_json::from_str(&driver.evaluate(state).unwrap()).unwrap();
     assert_eq!(state, r#"[1,["a.txt","b.txt"],["list","file"]]"#);
+}
+
+/// What asks for files in a window of the browser's when it is clicked, each 40 pixels below the one before.
+const ASKS: &str = "<style>body { margin: 0 } div { height: 40px }</style>
+<div id=a>a hidden field</div><div id=b>a field that stands nowhere</div><div id=c>later</div><div id=d>one file</div>
+<input type=file id=field multiple style='display:none'>
+<script>
+const told = [], tell = (by, field) => told.push([by, ...[...field.files].map((file) => file.name)]);
+field.onchange = () => tell('a', field);
+a.onclick = () => field.click();
+const made = (by, multiple) => {
+  const one = Object.assign(document.createElement('input'), { type: 'file', multiple });
+  one.onchange = () => tell(by, one);
+  one.click();
+};
+b.onclick = () => made('b', true);
+c.onclick = () => setTimeout(() => made('c', true), 300);
+d.onclick = () => made('d', false);
+</script>";
+
+#[test]
+fn whoever_asks_for_files_behind_a_click_is_given_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let files: Vec<_> = ["a.txt", "b.txt"].map(|name| folder.path().join(name)).to_vec();
+    files.iter().for_each(|file| std::fs::write(file, "x").unwrap());
+    let mut driver = shown(1.0, ASKS);
+    let mut give = |row: f64, files: &[PathBuf]| {
+        driver.act(&Action::Upload { at: Point::new(20.0, 20.0 + 40.0 * row), files: files.to_vec() })
+    };
+    for row in [0.0, 1.0, 2.0] {
+        give(row, &files).unwrap();
+    }
+    assert!(give(3.0, &files).unwrap_err().to_string().contains("takes one file"));
+    give(3.0, &files[1..]).unwrap();
+    let told: String =
+        serde_json::from_str(&driver.evaluate("return JSON.stringify(told)").unwrap()).unwrap();
+    assert_eq!(told, r#"[["a","a.txt","b.txt"],["b","a.txt","b.txt"],["c","a.txt","b.txt"],["d","b.txt"]]"#);
 }
 
 #[test]

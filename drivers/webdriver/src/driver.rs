@@ -14,16 +14,16 @@ use thirtyfour::WindowHandle;
 use thirtyfour::common::command::{Actions, Command};
 use vigorl_geometry::{DevicePixelRatio, Point, Size, Viewport};
 use vigorl_interface::{
-    Action, Driver, DriverError, Framed, Note, PageState, Screenshot, Settled, TabId, WhichTab,
+    Action, Driver, DriverError, Framed, MouseButton, Note, PageState, Screenshot, Settled, TabId, WhichTab,
 };
 
 use crate::fill::{self, Wanted};
-use crate::forms;
 use crate::frames::{self, REACH};
 use crate::options::Options;
 use crate::session::Session;
 use crate::settle::{settle, settle_and_capture};
 use crate::wire::{self, Geometry, Typing};
+use crate::{chooser, forms};
 
 /// A browser behind the WebDriver protocol.
 #[derive(Debug)]
@@ -162,6 +162,15 @@ impl WebDriver {
         self.session.devtools("type", "Input.insertText", json!({ "text": text })).map(drop)
     }
 
+    /// Hands files to the field at a point, or to whoever asks for some behind a click there.
+    fn upload(&self, at: Point<Viewport>, files: &[String]) -> Result<(), DriverError> {
+        if forms::upload(&self.session, at, files)? {
+            return Ok(());
+        }
+        let click = || self.perform("upload", wire::click(at, MouseButton::Left, 1));
+        chooser::upload(self.session.profile().as_deref(), &self.tab.0, files, click)
+    }
+
     fn answer_dialog(&mut self, accept: bool, text: Option<&str>) -> Result<(), DriverError> {
         self.dialog_text.clear();
         if let Some(text) = text {
@@ -241,7 +250,7 @@ impl Driver for WebDriver {
             }
             Action::Upload { at, files } => {
                 let at = self.geometry()?.in_viewport(*at)?;
-                forms::upload(&self.session, at, files)
+                self.upload(at, &forms::whole_paths(files)?)
             }
             Action::Navigate { url } => self.navigate(url),
             Action::Back => self.go("back", Command::Back, -1),

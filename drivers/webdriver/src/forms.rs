@@ -78,36 +78,45 @@ pub(crate) fn write_date(session: &Session, text: &str) -> Result<Option<String>
     }
 }
 
-/// Hands files over.
-pub(crate) fn upload(session: &Session, at: Point<Viewport>, files: &[PathBuf]) -> Result<(), DriverError> {
+/// The files as the browser takes them, whole: it silently hands over nothing for a path with `..` in it.
+pub(crate) fn whole_paths(files: &[PathBuf]) -> Result<Vec<String>, DriverError> {
     if files.is_empty() {
         return Err(refused("upload", "no file is named"));
     }
+    let path = |file: &PathBuf| {
+        let found = file.canonicalize().ok().filter(|found| found.is_file());
+        let missing = || refused("upload", &format!("there is no file `{}`", file.display()));
+        found.map(|found| found.display().to_string()).ok_or_else(missing)
+    };
+    files.iter().map(path).collect()
+}
+
+/// Hands files over to the field at a point. False if there is none: then a click there may ask for them.
+pub(crate) fn upload(session: &Session, at: Point<Viewport>, files: &[String]) -> Result<bool, DriverError> {
     let script = format!(
         "{REACH}{AT_POINT}
         // A button is often what shows of a field beside it.
         const near = element && closestIn(element, 'button, a, [role=button]');
         const field = element && matches(element, 'input[type=file]')
             ? element : near && allIn(parentNodeOf(near), 'input[type=file]')[0];
-        if (!field) return 'there is no file field at this point';
+        if (!field) return false;
         if (isDisabled(field) || isDisabled(found)) return 'the file field is disabled';
         if (arguments[2] > 1 && !field.multiple) return 'the field takes one file';
         return field;"
     );
-    // The browser silently hands over nothing for a path with `..` in it.
-    let path = |file: &PathBuf| {
-        let found = file.canonicalize().ok().filter(|found| found.is_file());
-        let missing = || refused("upload", &format!("there is no file `{}`", file.display()));
-        found.map(|found| found.display().to_string()).ok_or_else(missing)
-    };
-    let keys = files.iter().map(path).collect::<Result<Vec<_>, _>>()?.join("\n");
     in_frame_at(session, at, |session, at, _| {
         let arguments = vec![json!(at.x), json!(at.y), json!(files.len())];
         let answer = session.script("upload", &script, arguments)?;
+        if answer == Value::Bool(false) {
+            return Ok(false);
+        }
         let Some(id) = answer.as_object().and_then(|found| found.values().next()?.as_str()) else {
             return Err(refused("upload", answer.as_str().unwrap_or("the page gave no answer")));
         };
-        session.send("upload", Command::ElementSendKeys(ElementId::from(id), keys.as_str().into())).map(drop)
+        let keys = files.join("\n");
+        session
+            .send("upload", Command::ElementSendKeys(ElementId::from(id), keys.as_str().into()))
+            .map(|_| true)
     })
 }
 

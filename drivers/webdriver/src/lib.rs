@@ -10,6 +10,8 @@
 
 mod address;
 mod camera;
+mod chooser;
+mod connection;
 mod driver;
 mod fill;
 mod forms;

@@ -219,6 +219,11 @@ impl Session {
         }
     }
 
+    /// The folder of the browser's profile; a browser of somebody else has its own.
+    pub(crate) fn profile(&self) -> Option<PathBuf> {
+        self.own.as_ref().map(profile_of)
+    }
+
     /// The folder for what pages give to download; a browser of somebody else has its own.
     pub(crate) fn downloads(&self) -> Option<PathBuf> {
         self.own.as_ref().map(downloads_of)
