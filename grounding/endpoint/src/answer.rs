@@ -100,8 +100,9 @@ struct Choice {
 #[derive(Debug, Default, Deserialize)]
 struct Delta {
     content: Option<String>,
-    #[serde(alias = "reasoning")]
+    // Two names of one thing, and some servers tell both.
     reasoning_content: Option<String>,
+    reasoning: Option<String>,
     tool_calls: Option<Vec<CallPiece>>,
 }
 
@@ -154,7 +155,8 @@ impl Answer {
             return Ok(());
         }
         let said = choice.delta.unwrap_or_default();
-        if said.reasoning_content.is_some_and(|thoughts| !thoughts.is_empty()) {
+        let mut thoughts = said.reasoning_content.iter().chain(&said.reasoning);
+        if thoughts.any(|thoughts| !thoughts.is_empty()) {
             return Err(Wrong::TakesThoughts);
         }
         self.content.push_str(said.content.as_deref().unwrap_or_default());
@@ -291,13 +293,27 @@ mod tests {
             Wrong::Failed("out of memory".to_owned())
         );
         assert_eq!(taken(&[r#"{"error": "no"}"#]).unwrap_err(), Wrong::Failed("no".to_owned()));
-        let thoughts = r#"{"choices": [{"delta": {"reasoning_content": "hm"}}]}"#;
-        assert_eq!(taken(&[thoughts]).unwrap_err(), Wrong::TakesThoughts);
+        for thoughts in [
+            r#"{"reasoning_content": "hm"}"#,
+            r#"{"reasoning": "hm"}"#,
+            r#"{"content": "a", "reasoning_content": "hm", "reasoning": "hm"}"#,
+            r#"{"content": "a", "reasoning_content": null, "reasoning": "hm"}"#,
+        ] {
+            let piece = format!(r#"{{"choices": [{{"delta": {thoughts}}}]}}"#);
+            assert_eq!(taken(&[&piece]).unwrap_err(), Wrong::TakesThoughts, "{thoughts}");
+        }
         for garbage in
             ["<html>", "{}", "[]", "1", r#"{"choices": 3}"#, r#"{"choices": [{"delta": {"content": 3}}]}"#]
         {
             assert!(matches!(taken(&[garbage]), Err(Wrong::Garbage(_))), "{garbage}");
         }
+    }
+
+    #[test]
+    fn an_answer_without_thoughts_may_have_both_names_for_them() {
+        let said = r#"{"choices": [{"delta": {"content": "a", "reasoning_content": null, "reasoning": null, "tool_calls": null}}]}"#;
+        let both = r#"{"choices": [{"message": {"content": "b", "reasoning_content": "", "reasoning": ""}, "finish_reason": "stop"}]}"#;
+        assert_eq!(taken(&[said, both]).unwrap().text(), "ab");
     }
 
     #[test]

@@ -198,4 +198,9 @@ fn what_the_server_takes_out_of_the_text_is_written_back_or_refused() {
         complete(&mut policy, &talk("it")).unwrap_err().to_string().contains("without a reasoning parser")
     );
     assert_eq!(server.asked().len(), 1);
+    // Some servers have two names for thoughts, and tell both where there are none.
+    let both = json!({ "content": "(1, 2)", "reasoning_content": null, "reasoning": null });
+    let said = json!({ "choices": [{ "delta": both, "finish_reason": "stop" }] });
+    let (_server, mut policy) = failing(vec![Reply::Stream(vec![said], End::Done)]);
+    assert_eq!(complete(&mut policy, &talk("it")).unwrap().text, "(1, 2)");
 }
