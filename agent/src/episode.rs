@@ -161,6 +161,7 @@ impl Course<'_, '_> {
                 Some(end)
             }
         };
+        outcome.tell_status();
         self.watch.step_ended(&outcome, verification)?;
         if let (true, Decision::Act(act)) = (planned.is_tried, &planned.decision) {
             InVain::remember(&mut self.in_vain, act, &outcome);

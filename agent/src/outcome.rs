@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use vigorl_geometry::{Point, Rect, Screen};
-use vigorl_interface::{Action, Effect, PageState, PixelChange, Screenshot, Settled, TabId};
+use vigorl_interface::{ActKind, Action, Effect, PageState, PixelChange, Screenshot, Settled, TabId};
 use vigorl_tasks::scripted::ElementAt;
 use vigorl_tasks::{Observation, Start, Verdict, Verification};
 
@@ -130,6 +130,16 @@ impl StepOutcome {
     pub(crate) fn interrupt(&mut self) {
         self.cancelled = true;
         self.refuse("interrupted".to_owned());
+    }
+
+    /// Says so if the step has come to a page that answered with an error. Nothing is decided by that.
+    pub(crate) fn tell_status(&mut self) {
+        let Some(status) = self.page.error_status().filter(|_| self.acted_at.is_some()) else { return };
+        let loads = self.action.as_ref().is_some_and(|action| action.kind() == ActKind::Navigate);
+        if loads || self.page.url != self.page_before.url {
+            let known = self.detail.take().map_or_else(String::new, |detail| format!("{detail}; "));
+            self.detail = Some(format!("{known}the page answered {status}"));
+        }
     }
 
     /// What the next step may start from; nothing if it must look again.

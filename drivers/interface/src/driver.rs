@@ -38,6 +38,16 @@ pub struct PageState {
     pub title: Option<String>,
     /// Text of the dialog that blocks the page, if one is open.
     pub dialog: Option<String>,
+    /// The HTTP status with which the page answered, the last one after redirects; nothing for pages without one, such as
+    /// files, and behind a dialog.
+    pub status: Option<u16>,
+}
+
+impl PageState {
+    /// The status, if it says that the page is not what was asked for.
+    pub fn error_status(&self) -> Option<u16> {
+        self.status.filter(|status| *status >= 400)
+    }
 }
 
 /// What a script said in a frame of a page.

@@ -22,6 +22,7 @@ use crate::forms;
 use crate::frames::{self, REACH};
 use crate::options::Options;
 use crate::session::Session;
+use crate::page_state;
 use crate::settle::{settle, settle_and_capture};
 use crate::wire::{self, Geometry, Typing};
 
@@ -277,21 +278,7 @@ impl Driver for WebDriver {
     }
 
     fn page_state(&mut self) -> Result<PageState, DriverError> {
-        // A form of that name would hide the title.
-        let body = "return [location.href, \
-             Object.getOwnPropertyDescriptor(Document.prototype, 'title').get.call(document)]";
-        self.on_open_tab(|driver| match driver.session.script("page state", body, Vec::new()) {
-            Ok(answer) => Ok(PageState {
-                url: answer[0].as_str().map(str::to_owned),
-                title: answer[1].as_str().map(str::to_owned),
-                dialog: None,
-            }),
-            // The browser answers nothing else while a dialog is open.
-            Err(DriverError::DialogOpen { text }) => {
-                Ok(PageState { dialog: Some(text), ..PageState::default() })
-            }
-            Err(e) => Err(e),
-        })
+        self.on_open_tab(|driver| page_state::ask(&driver.session))
     }
 
     fn evaluate(&mut self, script: &str) -> Result<String, DriverError> {

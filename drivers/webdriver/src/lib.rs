@@ -18,6 +18,7 @@ mod history;
 mod hosts;
 mod options;
 mod person;
+mod page_state;
 mod process;
 mod session;
 mod settle;

@@ -321,6 +321,22 @@ fn a_point_that_the_page_contradicts_is_not_clicked_but_asked_for_again() {
     assert!(detail.contains(words), "{detail}");
 }
 
+#[test]
+fn a_step_that_comes_to_a_page_which_answered_with_an_error_says_so_and_is_done() {
+    let steps = || vec![click("the blue box"), Decision::Act(Act::Navigate { url: "/x".to_owned() })];
+    for (status, told) in [(Some(404), Some("the page answered 404")), (Some(200), None), (None, None)] {
+        let mut driver = Fake::default();
+        driver.status = status;
+        let ended = episode(driver, &[HIT], steps(), Judge::IsGreen, &Cancel::default());
+        assert_eq!(ended.record.success, Some(true));
+        let recorded = Recorded::read(&ended.path).unwrap();
+        let details =
+            recorded.episodes[0].steps.iter().map(|step| step.action.as_ref().unwrap().detail.as_deref());
+        // The click has led nowhere else.
+        assert_eq!(details.collect::<Vec<_>>(), [None, told]);
+    }
+}
+
 /// One click.
 fn click(what: &str) -> Decision {
     Decision::Act(Act::click(what.into()))

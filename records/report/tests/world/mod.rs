@@ -50,6 +50,8 @@ pub(crate) struct Fake {
     pub(crate) n_screenshots: usize,
     /// How often the judge's question was answered.
     pub(crate) n_questions: usize,
+    /// With which the page answered.
+    pub(crate) status: Option<u16>,
     /// How often a page had to be waited for since the click.
     n_settled: usize,
     green: bool,
@@ -130,7 +132,7 @@ impl Driver for Fake {
 
     fn page_state(&mut self) -> Result<PageState, DriverError> {
         let url = Some("fake:one".to_owned());
-        Ok(PageState { url, title: Some("one".to_owned()), dialog: self.dialog.clone() })
+        Ok(PageState { url, title: Some("one".to_owned()), dialog: self.dialog.clone(), status: self.status })
     }
 
     fn evaluate(&mut self, script: &str) -> Result<String, DriverError> {
