@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use vigorl_geometry::{Point, Rect, Viewport};
 
-use crate::{Action, DriverError, Note, Screenshot};
+use crate::{Action, DriverError, Note, Screenshot, Trouble};
 
 /// A tab, window or other surface of a driver.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -120,6 +120,13 @@ pub trait Driver: Send {
     /// What there is to say of the action that was executed last. By default, there is nothing.
     fn note(&self) -> Note {
         Note::default()
+    }
+
+    /// What has gone wrong inside the pages of all tabs since the last call, in order; nothing where there are no pages. Where
+    /// it cannot be had, nothing is said either: it is for records alone, and a world that failed says so when it is asked for
+    /// something that matters.
+    fn troubles(&mut self) -> Vec<Trouble> {
+        Vec::new()
     }
 
     /// Waits until nothing changes, at most `cap`.

@@ -14,15 +14,16 @@ use thirtyfour::WindowHandle;
 use thirtyfour::common::command::{Actions, Command};
 use vigorl_geometry::{DevicePixelRatio, Point, Size, Viewport};
 use vigorl_interface::{
-    Action, Driver, DriverError, Framed, Note, PageState, Screenshot, Settled, TabId, WhichTab,
+    Action, Driver, DriverError, Framed, Note, PageState, Screenshot, Settled, TabId, Trouble, WhichTab,
 };
 
+use crate::console::{take_log, trouble};
 use crate::fill::{self, Wanted};
 use crate::forms;
 use crate::frames::{self, REACH};
 use crate::options::Options;
-use crate::session::Session;
 use crate::page_state;
+use crate::session::Session;
 use crate::settle::{settle, settle_and_capture};
 use crate::wire::{self, Geometry, Typing};
 
@@ -265,6 +266,12 @@ impl Driver for WebDriver {
         self.note.clone()
     }
 
+    fn troubles(&mut self) -> Vec<Trouble> {
+        // Not every server keeps such a log.
+        let log = take_log(&self.session).unwrap_or_default();
+        log.iter().filter_map(trouble).collect()
+    }
+
     fn settle(&mut self, cap: Duration) -> Result<Settled, DriverError> {
         self.on_open_tab(|driver| settle(&driver.session, cap, driver.options.device_pixel_ratio))
     }
@@ -334,6 +341,7 @@ impl Driver for WebDriver {
         self.session.devtools("forget", "Storage.clearDataForOrigin", all)?;
         self.session.devtools("forget", "Page.resetNavigationHistory", json!({}))?;
         self.session.forget_downloads()?;
+        self.troubles();
         self.geometry = None;
         Ok(())
     }

@@ -10,6 +10,7 @@
 
 mod address;
 mod camera;
+mod console;
 mod driver;
 mod fill;
 mod forms;
@@ -17,8 +18,8 @@ mod frames;
 mod history;
 mod hosts;
 mod options;
-mod person;
 mod page_state;
+mod person;
 mod process;
 mod session;
 mod settle;

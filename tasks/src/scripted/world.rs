@@ -130,6 +130,8 @@ impl<'a> ScriptedWorld<'a> {
         let Some(url) = &self.url else { return Ok(()) };
         let (driver, cap, start) = (&mut *self.opened.driver, self.settle_cap, &self.task.start);
         let show = || -> Result<(), Failure> {
+            // What went wrong while the programs came up is no trouble of the page that is shown at last.
+            driver.troubles();
             // A page that greets with a dialog is shown; whoever acts answers it.
             behind_dialog(driver.act(&Action::Navigate { url: url.clone() }))?;
             behind_dialog(driver.settle(cap))?;
