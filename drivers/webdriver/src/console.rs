@@ -15,7 +15,7 @@ use crate::session::Session;
 /// Longest text of one trouble, in characters. It is far longer than what a record shows, so that what has to be hidden in it
 /// is whole.
 const MOST_LETTERS: usize = 4000;
-/// The end of a request that failed, and of nothing else.
+/// How the text of a request that failed begins.
 const FAILED: &str = "Failed to load resource: ";
 const WITH_STATUS: &str = "the server responded with a status of ";
 
