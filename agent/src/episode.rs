@@ -2,10 +2,12 @@
 //!
 //! Start reading here. Invariants: the reward is the judge's, asked after the last step; an episode in which the
 //! world failed has an error message and no reward; a step that cannot be done ends the episode unless the plan goes on,
-//! and the judge is still asked; unknown is never success; what a step sees at its end is what the next one starts from.
+//! and the judge is still asked; unknown is never success; what a step sees at its end is what the next one starts from;
+//! what goes wrong inside a page is recorded, and nothing is decided by it.
 
 use std::time::{Duration, Instant};
 
+use vigorl_interface::Trouble;
 use vigorl_tasks::{Allowance, Environment, Failure, Observation, Start, Verdict, Verification};
 
 use crate::agent::{Agent, Hands};
@@ -29,6 +31,8 @@ pub fn run_episode(
     seed: u64,
     watch: &mut dyn Watch,
 ) -> Result<Episode, WatchError> {
+    // What is left of before is none of this episode's.
+    troubles_of(env);
     let start = match env.reset(seed) {
         Ok(start) => start,
         Err(error) => {
@@ -161,6 +165,8 @@ impl Course<'_, '_> {
                 Some(end)
             }
         };
+        outcome.tell_status();
+        outcome.troubles = timed(&mut outcome.times.record, || troubles_of(self.env));
         self.watch.step_ended(&outcome, verification)?;
         if let (true, Decision::Act(act)) = (planned.is_tried, &planned.decision) {
             InVain::remember(&mut self.in_vain, act, &outcome);
@@ -278,6 +284,11 @@ impl Course<'_, '_> {
         }
         Ok(verdict)
     }
+}
+
+/// What has gone wrong inside the pages since the last call.
+fn troubles_of(env: &mut dyn Environment) -> Vec<Trouble> {
+    env.driver().map(|driver| driver.troubles()).unwrap_or_default()
 }
 
 /// Whether tokens ran out before there was an answer.

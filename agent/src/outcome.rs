@@ -6,7 +6,9 @@
 use std::time::{Duration, Instant};
 
 use vigorl_geometry::{Point, Rect, Screen};
-use vigorl_interface::{Action, Effect, PageState, PixelChange, Screenshot, Settled, TabId};
+use vigorl_interface::{
+    ActKind, Action, Effect, PageState, PixelChange, Screenshot, Settled, TabId, Trouble,
+};
 use vigorl_tasks::scripted::ElementAt;
 use vigorl_tasks::{Observation, Start, Verdict, Verification};
 
@@ -57,6 +59,8 @@ pub struct StepOutcome {
     pub effect: Effect,
     /// Why it was refused, or what else is known of it.
     pub detail: Option<String>,
+    /// What has gone wrong inside the pages since the step before, or since the episode began; absent in an [`Episode`].
+    pub troubles: Vec<Trouble>,
     /// Which pixels changed.
     pub change: Option<PixelChange>,
     /// How the wait ended.
@@ -102,6 +106,7 @@ impl StepOutcome {
             action: None,
             effect: Effect::Refused,
             detail: None,
+            troubles: Vec::new(),
             change: None,
             settled: Settled::Quiet { after: Duration::ZERO },
             times: StepTimes { capture: observing, ..StepTimes::default() },
@@ -132,6 +137,16 @@ impl StepOutcome {
         self.refuse("interrupted".to_owned());
     }
 
+    /// Says so if the step has come to a page that answered with an error. Nothing is decided by that.
+    pub(crate) fn tell_status(&mut self) {
+        let Some(status) = self.page.error_status().filter(|_| self.acted_at.is_some()) else { return };
+        let loads = self.action.as_ref().is_some_and(|action| action.kind() == ActKind::Navigate);
+        if loads || self.page.url != self.page_before.url {
+            let known = self.detail.take().map_or_else(String::new, |detail| format!("{detail}; "));
+            self.detail = Some(format!("{known}the page answered {status}"));
+        }
+    }
+
     /// What the next step may start from; nothing if it must look again.
     pub fn seen(&self) -> Option<Observation> {
         let screenshot = Some(self.after.clone()?);
@@ -155,9 +170,10 @@ impl StepOutcome {
         self.sightings.first().and_then(|sighting| sighting.grounding.answer)
     }
 
-    /// The same without pictures.
+    /// The same without pictures, and without what else is for records alone.
     pub(crate) fn without_pictures(mut self) -> Self {
         (self.before, self.after) = (None, None);
+        self.troubles.clear();
         for sighting in &mut self.sightings {
             sighting.grounding = sighting.grounding.clone().without_pictures();
         }

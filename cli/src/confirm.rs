@@ -97,7 +97,7 @@ fn words(question: &Question<'_>, hidden: &Hidden) -> String {
     let deed = shortened(escaped(&hidden.in_text(&question.action.map(at).to_string())));
     let is_aimed = question.action.at().is_some();
     let described = if is_aimed { format!(": {}", quoted(question.step)) } else { String::new() };
-    let PageState { url, title, dialog } = question.page;
+    let PageState { url, title, dialog, .. } = question.page;
     let names = title.iter().chain(url).filter(|name| !name.is_empty());
     let names: Vec<String> = names.map(|name| quoted(name)).collect();
     let place = if names.is_empty() { String::new() } else { format!("\n  on {}", names.join(", ")) };
@@ -166,7 +166,7 @@ mod tests {
         let shop = || PageState {
             url: Some("http://shop/".to_owned()),
             title: Some("Shop".to_owned()),
-            dialog: None,
+            ..PageState::default()
         };
         let at = Point::new(13.0, 50.5);
         let click = |button, count| Action::Click { at, button, count };

@@ -278,3 +278,63 @@ fn what_is_downloaded_is_found_by_clauses_and_kept_with_the_run_and_with_nobody_
         assert!(!folder.path().join("Downloads").exists() && !folder.path().join("report.csv").exists());
     }
 }
+
+/// Answers everything with 404 and a page whose script fails with what stands in its field.
+fn serve_nothing() -> String {
+    const PAGE: &str = "<title>Not here</title><link rel=icon href='data:,'><input autofocus oninput=\"if (value.length > 7) console.error('no ' + value)\">";
+    const HEAD: &str =
+        "HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length:";
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        // A connection that the browser opens and does not use must not keep the others waiting.
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let mut line = String::new();
+                std::io::BufReader::new(stream.try_clone().unwrap()).read_line(&mut line).ok();
+                write!(stream, "{HEAD} {}\r\n\r\n{PAGE}", PAGE.len()).ok();
+            });
+        }
+    });
+    format!("http://{address}/")
+}
+
+#[test]
+fn a_start_page_that_answers_404_is_no_page_to_act_on_unless_it_is_meant() {
+    let url = serve_nothing();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("secrets"), "WORD=hunter22\n").unwrap();
+    let run = |name: &str, status: &str| {
+        let yaml = format!(
+            "name: {name}\nstart: {{ url: '{url}'{status}, viewport: 400x300 }}\nsteps: [type: '${{secret:WORD}}']\n\
+             expect: [title_contains: Not here]\n"
+        );
+        let place = folder.path().join(name);
+        fs::create_dir(&place).unwrap();
+        fs::write(place.join("task.yaml"), yaml).unwrap();
+        let output = vigorl(&place, &["run", "task.yaml", "--places", "--secrets", "../secrets"]);
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned(), place)
+    };
+    let (code, said, place) = run("missing", "");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains(&format!("cannot open `{url}`")) && said.contains("the page answered 404"),
+        "{said}"
+    );
+    let summary = recorded(&place, "summary.json");
+    assert_eq!((&summary["success"], &summary["n_steps"]), (&Value::Null, &0.into()), "{summary}");
+
+    let (code, said, place) = run("meant", ", status: 404");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("page  2 errors, the first in step 1: 404 (Not Found)"), "{said}");
+    let troubles = &recorded(&place, "steps/0001/action.json")["troubles"];
+    let text = |n: usize| troubles[n]["text"].as_str().unwrap();
+    assert!(text(0).starts_with("404 (Not Found) http"), "{troubles}");
+    assert!(text(1).starts_with("no ${secret:WORD} ("), "{troubles}");
+    assert_eq!(
+        (&troubles[1]["kind"], troubles.as_array().unwrap().len()),
+        (&"console".into(), 2),
+        "{troubles}"
+    );
+}

@@ -84,6 +84,8 @@ impl Writing {
             title: None,
             dialog: None,
             settled: true,
+            troubles: Vec::new(),
+            n_more_troubles: 0,
             place: None,
             element: None,
             finding: None,

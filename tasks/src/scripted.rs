@@ -33,7 +33,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use vigorl_geometry::{Size, Viewport};
-use vigorl_interface::Area;
+use vigorl_interface::{Area, DriverError, PageState};
+
+use crate::Failure;
 
 pub use branch::{IfStep, OptionalStep};
 pub use clause::{
@@ -116,6 +118,10 @@ pub struct Start {
     /// The page to load first: an address, or the path of a file, which begins in the task file's folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// The HTTP status with which that page is meant to answer, such as 404; if absent, any that is no error.
+    #[serde(default, deserialize_with = "status", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 100, max = 599))]
+    pub status: Option<u16>,
     /// Size of the visible area; the caller's default if absent.
     #[serde(
         default,
@@ -127,7 +133,32 @@ pub struct Start {
     pub viewport: Option<Size<Viewport>>,
 }
 
+/// With these a server has answered; with those that are errors besides, one that still comes up may say that it has not
+/// got the page yet. Playwright draws the same line when it waits for a server.
+const ANSWERED: std::ops::RangeInclusive<u16> = 100..=403;
+
 impl Start {
+    /// Whether the page that is shown at the start is the one that is meant, by the status with which it answered. Where there
+    /// is none, such as for a file, nobody can tell.
+    ///
+    /// # Errors
+    /// [`DriverError::Refused`] if another answer may still come, as from a program that comes up.
+    pub(crate) fn expect_answer(&self, page: &PageState) -> Result<(), Failure> {
+        let wrong = match (self.status, page.status, page.error_status()) {
+            (Some(meant), Some(status), _) if meant != status => {
+                format!("the page answered {status}, and `start.status` is {meant}")
+            }
+            (None, _, Some(status)) => format!(
+                "the page answered {status}; if it is the one that is meant, the task says `start: {{ status: {status} }}`"
+            ),
+            _ => return Ok(()),
+        };
+        match page.status.is_some_and(|status| ANSWERED.contains(&status)) {
+            true => Err(wrong.into()),
+            false => Err(DriverError::Refused { request: "navigate", detail: wrong }.into()),
+        }
+    }
+
     /// The address of the page to load first: a path leads to a file, and begins in the task file's `folder`.
     pub fn address(&self, folder: &Path) -> Option<String> {
         let url = self.url.as_ref()?;
@@ -403,6 +434,16 @@ fn area<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<Area>, D::
     String::deserialize(source)?.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
+fn status<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<u16>, D::Error> {
+    let status = u16::deserialize(source)?;
+    match (100..=599).contains(&status) {
+        true => Ok(Some(status)),
+        false => {
+            Err(serde::de::Error::custom(format!("`{status}` is no HTTP status: they are from 100 to 599")))
+        }
+    }
+}
+
 fn viewport<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<Size<Viewport>>, D::Error> {
     let text = String::deserialize(source)?;
     let side = |text: &str| text.trim().parse::<u32>().ok().filter(|side| *side > 0);
@@ -418,6 +459,35 @@ mod tests {
     use vigorl_interface::{Act, Key};
 
     use super::*;
+
+    #[test]
+    fn a_page_that_answers_with_an_error_is_not_the_one_that_is_meant_unless_the_task_says_so() {
+        let check = |meant: Option<u16>, status: Option<u16>, expected: Result<(), (&str, bool)>| {
+            let start = Start { status: meant, ..Start::default() };
+            let got = start.expect_answer(&PageState { status, ..PageState::default() }).map_err(|error| {
+                let may_come = matches!(error.downcast_ref(), Some(DriverError::Refused { .. }));
+                (error.to_string(), may_come)
+            });
+            match (&got, expected) {
+                (Ok(()), Ok(())) => {}
+                (Err((said, may_come)), Err((words, expected))) => {
+                    assert!(said.contains(words) && *may_come == expected, "{meant:?} {status:?}: {got:?}");
+                }
+                _ => panic!("{meant:?} {status:?}: {got:?}"),
+            }
+        };
+        for status in [None, Some(200), Some(204), Some(304)] {
+            check(None, status, Ok(()));
+        }
+        check(Some(404), Some(404), Ok(()));
+        check(Some(404), None, Ok(()));
+        // What still comes up may say that there is no such page, or that it is not ready.
+        check(None, Some(404), Err(("answered 404; if it is the one that is meant", true)));
+        check(None, Some(503), Err(("`start: { status: 503 }`", true)));
+        check(None, Some(401), Err(("answered 401", false)));
+        check(Some(404), Some(200), Err(("answered 200, and `start.status` is 404", false)));
+        check(Some(404), Some(502), Err(("answered 502", true)));
+    }
 
     const WIKI: &str = r#"
 name: find a page in the wiki

@@ -30,6 +30,12 @@ fn the_examples_fit_the_schema_and_faulty_tasks_do_not() {
     }
     assert_eq!(n, 10);
     let tail = "expect: [url_contains: x]";
+    let check = |start: &str, steps: &str, is_right: bool| {
+        let yaml = format!("name: n\nstart: {start}\nsteps: {steps}\n{tail}\n");
+        let value: Value = serde_norway::from_str(&yaml).unwrap();
+        assert_eq!(schemas.validate(&value, schema).is_ok(), is_right, "{yaml}");
+        assert_eq!(ScriptedTask::parse(&yaml).is_ok(), is_right, "{yaml}");
+    };
     for (steps, is_right) in [
         ("[click: a]", true),
         ("[retry: { times: 2, until: { text_visible: x }, steps: [click: { what: a, at: [1, 2] }] }]", true),
@@ -116,9 +122,13 @@ fn the_examples_fit_the_schema_and_faulty_tasks_do_not() {
         ("[optional: { secs: -1, steps: [click: b] }]", false),
         ("[optional: { secs: 2 }]", false),
     ] {
-        let yaml = format!("name: n\nstart: {{}}\nsteps: {steps}\n{tail}\n");
-        let value: Value = serde_norway::from_str(&yaml).unwrap();
-        assert_eq!(schemas.validate(&value, schema).is_ok(), is_right, "{yaml}");
-        assert_eq!(ScriptedTask::parse(&yaml).is_ok(), is_right, "{yaml}");
+        check("{}", steps, is_right);
+    }
+    for (start, is_right) in [
+        ("{ url: x, status: 404 }", true),
+        ("{ url: x, status: 4040 }", false),
+        ("{ url: x, status: gone }", false),
+    ] {
+        check(start, "[click: a]", is_right);
     }
 }

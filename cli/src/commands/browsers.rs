@@ -10,7 +10,9 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use vigorl_geometry::{Point, Size, Viewport};
-use vigorl_interface::{Action, Driver, DriverError, Framed, PageState, Screenshot, Settled, TabId};
+use vigorl_interface::{
+    Action, Driver, DriverError, Framed, Note, PageState, Screenshot, Settled, TabId, Trouble,
+};
 use vigorl_tasks::Failure;
 use vigorl_tasks::scripted::{Opened, ScriptedTask, World};
 use vigorl_tasks::sources::OpenTask;
@@ -130,6 +132,14 @@ impl Driver for Lent {
 
     fn settled_screenshot(&mut self, cap: Duration) -> Result<(Settled, Screenshot), DriverError> {
         self.ask(|driver| driver.settled_screenshot(cap))
+    }
+
+    fn note(&self) -> Note {
+        self.driver.as_ref().map_or_else(Note::default, Driver::note)
+    }
+
+    fn troubles(&mut self) -> Vec<Trouble> {
+        self.driver.as_mut().map_or_else(Vec::new, Driver::troubles)
     }
 
     fn page_state(&mut self) -> Result<PageState, DriverError> {

@@ -35,13 +35,16 @@ pub(crate) fn record(args: &RecordArgs, settings: &Settings, form: Form) -> anyh
     let cancel = interrupt::install()?;
     let (start, recorded) = match (settings.driver, &args.url) {
         (World::Web, Some(url)) => {
+            let (recorded, status) = in_browser(url, settings, &cancel)?;
             let start = Start {
                 driver: World::Web,
                 url: Some(url.clone()),
+                // The person saw the page, and went on.
+                status,
                 viewport: Some(settings.viewport),
                 ..Start::default()
             };
-            (start, in_browser(url, settings, &cancel)?)
+            (start, recorded)
         }
         (World::Web, None) => {
             return Err(usage("where? name a page with --url, or --driver desktop".to_owned()));
@@ -128,7 +131,8 @@ pub(crate) fn add(recording: &mut Recording, deed: PersonDeed) {
     recording.add(deed);
 }
 
-fn in_browser(url: &str, settings: &Settings, cancel: &Cancel) -> anyhow::Result<Recorded> {
+/// What came of it, and the HTTP status with which the first page answered, if that is one of an error.
+fn in_browser(url: &str, settings: &Settings, cancel: &Cancel) -> anyhow::Result<(Recorded, Option<u16>)> {
     if env::display().is_none() && !env::is_wayland() {
         anyhow::bail!("a person needs a display to see the browser, and there is none: set DISPLAY");
     }
@@ -140,6 +144,7 @@ fn in_browser(url: &str, settings: &Settings, cancel: &Cancel) -> anyhow::Result
     let script = listener(&prefix);
     driver.listen(&script)?;
     driver.act(&Action::Navigate { url: url.to_owned() }).with_context(|| format!("cannot open `{url}`"))?;
+    let status = driver.page_state()?.error_status();
     terminal::note("recording what you do in the browser; close it, or press Ctrl-C here, when it is done");
     let mut recording = Recording::default();
     let mut last = (Some(url.to_owned()), None);
@@ -154,7 +159,7 @@ fn in_browser(url: &str, settings: &Settings, cancel: &Cancel) -> anyhow::Result
         (_, Some(title)) if !title.is_empty() => vec![Clause::TitleContains(title)],
         (url, _) => url.filter(|url| !url.is_empty()).map(Clause::UrlContains).into_iter().collect(),
     };
-    Ok(Recorded { recording, expect, failure })
+    Ok((Recorded { recording, expect, failure }, status))
 }
 
 /// A number that a page cannot know.

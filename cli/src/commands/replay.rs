@@ -216,6 +216,7 @@ fn single_step(recorded: &Recorded, steps: &[RecordedStep]) -> anyhow::Result<Sc
             programs: Vec::new(),
             area: setting("area").filter(|_| driver == World::Desktop).and_then(|area| area.parse().ok()),
             url: url.clone(),
+            status: None,
             viewport: viewport.map(|[width, height]| Size::of_pixels(width, height)),
         },
         plan: Plan::Steps(vec![Step::Act(Act::click(Target::from(record.instruction.replace("${", "$${"))))]),

@@ -490,6 +490,9 @@ pub(crate) fn print(played: &Played, form: Form) -> anyhow::Result<()> {
         let words: Vec<String> = doubtful.into_iter().map(Doubtful::in_words).collect();
         terminal::data(&format!("in doubt  {}", words.join("; ")));
     }
+    if let Some(troubles) = said::troubles(&recorded) {
+        terminal::data(&format!("page  {troubles}"));
+    }
     terminal::data(&format!("report  {}", report.display()));
     Ok(())
 }

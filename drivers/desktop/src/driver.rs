@@ -180,7 +180,7 @@ impl Driver for DesktopDriver {
 
     fn page_state(&mut self) -> Result<PageState, DriverError> {
         let title = self.worker.ask("page state", Duration::ZERO, |system| system.title())?;
-        Ok(PageState { url: None, title, dialog: None })
+        Ok(PageState { title, ..PageState::default() })
     }
 
     fn clipboard(&mut self) -> Result<String, DriverError> {

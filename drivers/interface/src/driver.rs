@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use vigorl_geometry::{Point, Rect, Viewport};
 
-use crate::{Action, DriverError, Note, Screenshot};
+use crate::{Action, DriverError, Note, Screenshot, Trouble};
 
 /// A tab, window or other surface of a driver.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -38,6 +38,16 @@ pub struct PageState {
     pub title: Option<String>,
     /// Text of the dialog that blocks the page, if one is open.
     pub dialog: Option<String>,
+    /// The HTTP status with which the page answered, the last one after redirects; nothing for pages without one, such as
+    /// files, and behind a dialog.
+    pub status: Option<u16>,
+}
+
+impl PageState {
+    /// The status, if it says that the page is not what was asked for.
+    pub fn error_status(&self) -> Option<u16> {
+        self.status.filter(|status| *status >= 400)
+    }
 }
 
 /// What a script said in a frame of a page.
@@ -110,6 +120,13 @@ pub trait Driver: Send {
     /// What there is to say of the action that was executed last. By default, there is nothing.
     fn note(&self) -> Note {
         Note::default()
+    }
+
+    /// What has gone wrong inside the pages of all tabs since the last call, in order; nothing where there are no pages. Where
+    /// it cannot be had, nothing is said either: it is for records alone, and a world that failed says so when it is asked for
+    /// something that matters.
+    fn troubles(&mut self) -> Vec<Trouble> {
+        Vec::new()
     }
 
     /// Waits until nothing changes, at most `cap`.

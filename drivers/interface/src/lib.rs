@@ -13,6 +13,7 @@ mod error;
 mod note;
 mod screenshot;
 mod tab;
+mod trouble;
 mod wait;
 
 pub use act::{Act, ActKind, Action, Key, MouseButton};
@@ -25,4 +26,5 @@ pub use error::DriverError;
 pub use note::Note;
 pub use screenshot::Screenshot;
 pub use tab::{TabSearch, WhichTab};
+pub use trouble::{Trouble, TroubleKind};
 pub use wait::{wait_until, wait_while};

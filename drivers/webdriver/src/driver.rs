@@ -14,12 +14,15 @@ use thirtyfour::WindowHandle;
 use thirtyfour::common::command::{Actions, Command};
 use vigorl_geometry::{DevicePixelRatio, Point, Size, Viewport};
 use vigorl_interface::{
-    Action, Driver, DriverError, Framed, MouseButton, Note, PageState, Screenshot, Settled, TabId, WhichTab,
+    Action, Driver, DriverError, Framed, MouseButton, Note, PageState, Screenshot, Settled, TabId, Trouble,
+    WhichTab,
 };
 
+use crate::console::{take_log, trouble};
 use crate::fill::{self, Wanted};
 use crate::frames::{self, REACH};
 use crate::options::Options;
+use crate::page_state;
 use crate::session::Session;
 use crate::settle::{settle, settle_and_capture};
 use crate::wire::{self, Geometry, Typing};
@@ -273,6 +276,12 @@ impl Driver for WebDriver {
         self.note.clone()
     }
 
+    fn troubles(&mut self) -> Vec<Trouble> {
+        // Not every server keeps such a log.
+        let log = take_log(&self.session).unwrap_or_default();
+        log.iter().filter_map(trouble).collect()
+    }
+
     fn settle(&mut self, cap: Duration) -> Result<Settled, DriverError> {
         self.on_open_tab(|driver| settle(&driver.session, cap, driver.options.device_pixel_ratio))
     }
@@ -286,21 +295,7 @@ impl Driver for WebDriver {
     }
 
     fn page_state(&mut self) -> Result<PageState, DriverError> {
-        // A form of that name would hide the title.
-        let body = "return [location.href, \
-             Object.getOwnPropertyDescriptor(Document.prototype, 'title').get.call(document)]";
-        self.on_open_tab(|driver| match driver.session.script("page state", body, Vec::new()) {
-            Ok(answer) => Ok(PageState {
-                url: answer[0].as_str().map(str::to_owned),
-                title: answer[1].as_str().map(str::to_owned),
-                dialog: None,
-            }),
-            // The browser answers nothing else while a dialog is open.
-            Err(DriverError::DialogOpen { text }) => {
-                Ok(PageState { dialog: Some(text), ..PageState::default() })
-            }
-            Err(e) => Err(e),
-        })
+        self.on_open_tab(|driver| page_state::ask(&driver.session))
     }
 
     fn evaluate(&mut self, script: &str) -> Result<String, DriverError> {
@@ -356,6 +351,7 @@ impl Driver for WebDriver {
         self.session.devtools("forget", "Storage.clearDataForOrigin", all)?;
         self.session.devtools("forget", "Page.resetNavigationHistory", json!({}))?;
         self.session.forget_downloads()?;
+        self.troubles();
         self.geometry = None;
         Ok(())
     }

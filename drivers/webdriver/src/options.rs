@@ -46,7 +46,7 @@ pub struct Options {
     pub browser: Option<PathBuf>,
     /// Hosts that may be reached at all; `None` allows every one.
     pub allowed_hosts: Option<AllowedHosts>,
-    /// Whether what pages write to their console is kept, for [`crate::WebDriver::heard`].
+    /// Whether all that pages write to their console is kept, for [`crate::WebDriver::heard`], and not only errors.
     pub console: bool,
     /// Longest wait for chromedriver, and then for the browser, to start.
     pub start_deadline: Duration,

@@ -1,30 +1,10 @@
 //! Watching a person in the browser. Invariant: nothing is done to the page but that a script listens in it.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
-use thirtyfour::common::command::{Command, ExtensionCommand};
 use vigorl_interface::{Action, Driver as _, DriverError, TabId};
 
 use crate::WebDriver;
-
-/// What a script in a page has said on the console, page after page: the log outlives a page that is left.
-#[derive(Debug)]
-struct ConsoleLog;
-
-impl ExtensionCommand for ConsoleLog {
-    fn parameters_json(&self) -> Option<Value> {
-        Some(json!({ "type": "browser" }))
-    }
-
-    fn method(&self) -> reqwest::Method {
-        reqwest::Method::POST
-    }
-
-    fn endpoint(&self) -> Arc<str> {
-        "/se/log".into()
-    }
-}
+use crate::console::take_log;
 
 impl WebDriver {
     /// Runs `script` in this page, and in every later one of this tab before the page's own scripts.
@@ -44,8 +24,7 @@ impl WebDriver {
     /// # Errors
     /// If the browser failed; a closed tab is [`DriverError::Gone`].
     pub fn heard(&mut self, prefix: &str) -> Result<Vec<String>, DriverError> {
-        let log = self.session().send("console", Command::ExtensionCommand(Box::new(ConsoleLog)))?;
-        let messages = log.as_array().map(Vec::as_slice).unwrap_or_default();
+        let messages = take_log(self.session())?;
         // An entry is `SOURCE LINE:COLUMN "TEXT"`, the text as JSON; a source may hold quotes itself.
         let begin = format!("\"{prefix}");
         let text = |entry: &Value| {

@@ -313,9 +313,9 @@ fn capabilities(options: &Options, own: Option<&Chromedriver>) -> Capabilities {
     all.insert("pageLoadStrategy".to_owned(), json!("eager"));
     // The default answers dialogs behind the agent's back.
     all.insert("unhandledPromptBehavior".to_owned(), json!("ignore"));
-    if options.console {
-        all.insert("goog:loggingPrefs".to_owned(), json!({ "browser": "ALL" }));
-    }
+    // By itself, the server keeps warnings as well, for ever.
+    let heard = if options.console { "ALL" } else { "SEVERE" };
+    all.insert("goog:loggingPrefs".to_owned(), json!({ "browser": heard }));
     all.insert("goog:chromeOptions".to_owned(), browser);
     Capabilities::from(all)
 }

@@ -261,6 +261,8 @@ mod tests {
             title: None,
             dialog: None,
             settled: true,
+            troubles: Vec::new(),
+            n_more_troubles: 0,
             place: None,
             element: None,
             finding: None,

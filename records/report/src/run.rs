@@ -85,6 +85,9 @@ fn numbers(recorded: &Recorded) -> Markup {
     all.push(("zooms", text(count(totals.n_zooms))));
     let tokens = format!("{} / {}", count(totals.tokens.prompt), count(totals.tokens.completion));
     all.push(("tokens read / written", text(tokens)));
+    if totals.n_troubles > 0 {
+        all.push(("errors of pages", text(count(totals.n_troubles))));
+    }
     if let Some(median) = totals.median_step_millis() {
         all.push(("median step", text(duration(median))));
     }

@@ -3,7 +3,7 @@
 //! Invariant: a step looks the same in a report and beside another run's, but for identifiers, which are unique in a page.
 
 use maud::{Markup, html};
-use vigorl_interface::{Effect, print_chord};
+use vigorl_interface::{Effect, TroubleKind, print_chord};
 use vigorl_runs::RecordedStep;
 use vigorl_runs::record::{ActionRecord, Box4, GroundingRecord, StepRecord, TextRecord, Timings};
 use vigorl_tasks::Verification;
@@ -38,7 +38,9 @@ pub(crate) fn section(
             div.cols {
                 div.seen {
                     (stage(step, target_of(step, target), pictures, Some(picture_id(step.step))))
-                    @if let Some(action) = &step.action { (timing_bar(&action.millis)) (after_facts(action)) }
+                    @if let Some(action) = &step.action {
+                        (timing_bar(&action.millis)) (after_facts(action)) (troubles(action))
+                    }
                     @if let Some(texts) = &step.texts { (read(texts)) }
                 }
                 div.said {
@@ -70,7 +72,7 @@ pub(crate) fn half(
                 }
                 None => (keyboard(step)),
             }
-            @if let Some(action) = &step.action { (after_facts(action)) }
+            @if let Some(action) = &step.action { (after_facts(action)) (troubles(action)) }
         }
     }
 }
@@ -235,6 +237,42 @@ fn read(texts: &TextRecord) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// So many are shown at once; of more, how many there are.
+const MOST_UNFOLDED: usize = 3;
+
+/// What went wrong inside the pages.
+fn troubles(action: &StepRecord) -> Markup {
+    let StepRecord { troubles, n_more_troubles, .. } = action;
+    let summary = match action.n_troubles() {
+        0 => return html! {},
+        1 => "1 error of the page".to_owned(),
+        n => format!("{} errors of the page", count(n)),
+    };
+    html! {
+        details.troubles open[troubles.len() <= MOST_UNFOLDED] {
+            summary { (summary) }
+            table.read {
+                @for trouble in troubles {
+                    tr {
+                        td { (kind(trouble.kind)) @if trouble.n_times > 1 { " × " (count(trouble.n_times)) } }
+                        td { bdi { (trouble.text) } }
+                    }
+                }
+            }
+            @if *n_more_troubles > 0 { p.labels { "and " (count(*n_more_troubles)) " more" } }
+        }
+    }
+}
+
+fn kind(kind: TroubleKind) -> &'static str {
+    match kind {
+        TroubleKind::Exception => "not caught",
+        TroubleKind::Console => "console",
+        TroubleKind::Request => "request",
+        TroubleKind::Other => "browser",
     }
 }
 

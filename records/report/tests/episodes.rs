@@ -20,7 +20,7 @@ use vigorl_agent::{
 };
 use vigorl_geometry::Point;
 use vigorl_geometry::fit::PixelBudget;
-use vigorl_interface::{Act, Action, Effect, Key, MouseButton};
+use vigorl_interface::{Act, Action, Effect, Key, MouseButton, Trouble, TroubleKind};
 use vigorl_policy::{
     Completion, Conversation, Policy, PolicyError, Preset, Sampling, ScriptedPolicy, TokenStream,
 };
@@ -321,9 +321,67 @@ fn a_point_that_the_page_contradicts_is_not_clicked_but_asked_for_again() {
     assert!(detail.contains(words), "{detail}");
 }
 
+#[test]
+fn a_step_that_comes_to_a_page_which_answered_with_an_error_says_so_and_is_done() {
+    let steps = || vec![click("the blue box"), Decision::Act(Act::Navigate { url: "/x".to_owned() })];
+    for (status, told) in [(Some(404), Some("the page answered 404")), (Some(200), None), (None, None)] {
+        let mut driver = Fake::default();
+        driver.status = status;
+        let ended = episode(driver, &[HIT], steps(), Judge::IsGreen, &Cancel::default());
+        assert_eq!(ended.record.success, Some(true));
+        let recorded = Recorded::read(&ended.path).unwrap();
+        let details =
+            recorded.episodes[0].steps.iter().map(|step| step.action.as_ref().unwrap().detail.as_deref());
+        // The click has led nowhere else.
+        assert_eq!(details.collect::<Vec<_>>(), [None, told]);
+    }
+}
+
 /// One click.
 fn click(what: &str) -> Decision {
     Decision::Act(Act::click(what.into()))
+}
+
+#[test]
+fn what_goes_wrong_inside_a_page_is_recorded_with_its_step_and_decides_nothing() {
+    let trouble = |text: &str| Trouble { kind: TroubleKind::Exception, text: text.to_owned() };
+    let of_start = [vec![trouble("no <price>"); 3], (0..30).map(|n| trouble(&n.to_string())).collect()];
+    let troubles =
+        [vec![trouble("of the episode before")], of_start.concat(), Vec::new(), vec![trouble("late")]];
+    let mut driver = Fake::default();
+    driver.troubles = troubles.into();
+    let steps = ["one", "another", "the blue box"].map(click).to_vec();
+    let ended = episode(driver, &[MISS, MISS, HIT], steps.clone(), Judge::IsGreen, &Cancel::default());
+    let without = episode(Fake::default(), &[MISS, MISS, HIT], steps, Judge::IsGreen, &Cancel::default());
+    assert_eq!(ended.record, without.record);
+
+    let recorded = Recorded::read(&ended.path).unwrap();
+    let of = |n: usize| recorded.episodes[0].steps[n].action.clone().unwrap();
+    let [first, second, third] = [0, 1, 2].map(of);
+    assert_eq!((first.troubles.len(), first.n_more_troubles, first.n_troubles()), (20, 11, 33));
+    assert_eq!((first.troubles[0].text.as_str(), first.troubles[0].n_times), ("no <price>", 3));
+    assert_eq!((second.n_troubles(), third.troubles[0].text.as_str()), (0, "late"));
+    // A record in which nothing went wrong is as it was before.
+    assert!(
+        json(&ended.path.join("steps/0002/action.json"))
+            .as_object()
+            .unwrap()
+            .keys()
+            .all(|key| !key.contains("troubles"))
+    );
+    let page = render(&recorded);
+    for words in [
+        "<dt>errors of pages</dt><dd>34</dd>",
+        "33 errors of the page",
+        "no &lt;price&gt;",
+        "× 3",
+        "and 11 more",
+        "1 error of the page",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(!page.contains("of the episode before"));
+    assert!(!render(&Recorded::read(&without.path).unwrap()).contains("errors of"));
 }
 
 fn one_click(driver: Fake, replies: &[&str]) -> Ended {

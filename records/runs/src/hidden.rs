@@ -88,8 +88,8 @@ impl Hidden {
         lines.iter_mut().for_each(|line| line.text = self.in_reading(&line.text));
     }
 
-    /// As [`Self::in_text`], and more broadly, for what was read off a screen.
-    fn in_reading(&self, text: &str) -> String {
+    /// As [`Self::in_text`], and more broadly, for what was read off a screen, or what a page says of itself.
+    pub(crate) fn in_reading(&self, text: &str) -> String {
         self.sought.hide_in(&self.in_text(text))
     }
 
@@ -98,6 +98,11 @@ impl Hidden {
             match field {
                 _ if WORDS.contains(&name.as_str()) => {}
                 Value::Object(action) if is_record && name == "action" => self.hide_in(action, false),
+                // Their kinds are words of the format.
+                Value::Array(troubles) if is_record && name == "troubles" => {
+                    let texts = troubles.iter_mut().filter_map(|trouble| trouble.get_mut("text"));
+                    texts.for_each(|text| self.hide(text, true));
+                }
                 other => self.hide(other, READ.contains(&name.as_str())),
             }
         }
@@ -210,6 +215,19 @@ mod tests {
         check("pass", "pass");
         check("It is MY  PA\"SS WÖRD!", "It is ${secret:LONG}!");
         assert_eq!(format!("{hidden:?}"), "Hidden(7)");
+    }
+
+    #[test]
+    fn what_a_page_says_of_itself_hides_and_what_kind_of_thing_it_is_stays() {
+        let secret = |name: &str, value: &str| Secret { name: name.to_owned(), value: value.to_owned() };
+        let hidden = Hidden::of(&[secret("WORD", "console"), secret("TOKEN", "Sl0B/5x 1Q")]);
+        let troubles = |texts: [&str; 2]| {
+            let of = |text: &str| serde_json::json!({ "kind": "console", "text": text });
+            serde_json::json!({ "troubles": texts.map(of) })
+        };
+        let said = ["no token=Sl0B%2F5x+1Q here", "console: Sl0B/5x 1Q"];
+        let expected = ["no token=${secret:TOKEN} here", "${secret:WORD}: ${secret:TOKEN}"];
+        assert_eq!(hidden.in_record(troubles(said)), troubles(expected));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod recorded;
 mod run;
 mod run_dir;
 mod totals;
+mod troubles;
 
 pub use clock::Stamp;
 pub use glance::{Glance, run_version};

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use vigorl_agent::Sighting;
 use vigorl_geometry::{Point, Rect, Screen};
-use vigorl_interface::{Act, Action, Effect};
+use vigorl_interface::{Act, Action, Effect, TroubleKind};
 use vigorl_policy::{Grounding, Turn};
 use vigorl_tasks::Verification;
 use vigorl_tasks::practice::PageSpec;
@@ -483,10 +483,47 @@ pub struct StepRecord {
     pub dialog: Option<String>,
     /// Whether the page became quiet within the cap.
     pub settled: bool,
+    /// What went wrong inside the pages since the step before, or since the episode began: the first ones that differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<TroubleRecord>,
+    /// How many more things went wrong.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub n_more_troubles: usize,
     /// The chain of maps.
     pub maps: MapsRecord,
     /// Where the time went.
     pub millis: Timings,
+}
+
+impl StepRecord {
+    /// How many things went wrong inside the pages in all.
+    pub fn n_troubles(&self) -> usize {
+        self.troubles.iter().map(|trouble| trouble.n_times).sum::<usize>() + self.n_more_troubles
+    }
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
+/// Something that went wrong inside a page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TroubleRecord {
+    /// `exception`, `console`, `request` or `other`.
+    pub kind: TroubleKind,
+    /// In the page's words, and where it happened.
+    pub text: String,
+    /// How often.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub n_times: usize,
+}
+
+fn once() -> usize {
+    1
+}
+
+fn is_once(n: &usize) -> bool {
+    *n == 1
 }
 
 /// `text.json`: all that was read on the screenshots of one step, in runs that record it.

@@ -22,6 +22,7 @@ use crate::record::{
 };
 use crate::run_dir::{RunDir, RunDirError};
 use crate::totals::{Judged, Totals};
+use crate::troubles::told;
 
 /// An ongoing run.
 #[derive(Debug)]
@@ -314,7 +315,10 @@ impl Watch for Run {
             self.texts.after = self.read(&after.pixels);
             kept(self.write_texts())?;
         }
-        let record = step_record(outcome, self.totals.n_steps, self.episode_number(), verification);
+        let mut record = step_record(outcome, self.totals.n_steps, self.episode_number(), verification);
+        if let Some(dir) = &self.dir {
+            (record.troubles, record.n_more_troubles) = told(&outcome.troubles, |text| dir.hidden_text(text));
+        }
         self.totals.add_time(&record.millis);
         if let Some(said) = GroundingRecord::of(&outcome.sightings) {
             self.totals.add_said(&said);
@@ -371,6 +375,8 @@ fn step_record(outcome: &StepOutcome, step: usize, episode: usize, verification:
         title: outcome.page.title.clone(),
         dialog: outcome.page.dialog.clone(),
         settled: matches!(outcome.settled, Settled::Quiet { .. }),
+        troubles: Vec::new(),
+        n_more_troubles: 0,
         maps: maps(outcome),
         millis: timings(outcome),
     }

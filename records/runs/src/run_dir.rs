@@ -190,6 +190,11 @@ impl RunDir {
         }
     }
 
+    /// A text that nobody is to find a secret in, also such as is cut or written otherwise.
+    pub(crate) fn hidden_text(&self, text: &str) -> String {
+        self.hidden.in_reading(text)
+    }
+
     /// Waits for queued files, writes the summary and closes the log.
     ///
     /// # Errors

@@ -13,6 +13,8 @@ pub struct Totals {
     pub n_zooms: usize,
     /// Tokens of all turns.
     pub tokens: TokensRecord,
+    /// Things that went wrong inside pages.
+    pub n_troubles: usize,
     /// Where the time of the finished steps went.
     pub timings: Timings,
     /// Milliseconds of each finished step.
@@ -27,6 +29,7 @@ impl Totals {
             totals.n_steps += 1;
             if let Some(action) = &step.action {
                 totals.add_time(&action.millis);
+                totals.n_troubles += action.n_troubles();
             }
             if let Some(model) = &step.model {
                 totals.add_said(model);

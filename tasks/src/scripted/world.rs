@@ -128,12 +128,15 @@ impl<'a> ScriptedWorld<'a> {
     /// Shows the page that the task starts on.
     fn show(&mut self) -> Result<(), Failure> {
         let Some(url) = &self.url else { return Ok(()) };
-        let (driver, cap) = (&mut *self.opened.driver, self.settle_cap);
+        let (driver, cap, start) = (&mut *self.opened.driver, self.settle_cap, &self.task.start);
         let show = || -> Result<(), Failure> {
+            // What went wrong while the programs came up is no trouble of the page that is shown at last.
+            driver.troubles();
             // A page that greets with a dialog is shown; whoever acts answers it.
             behind_dialog(driver.act(&Action::Navigate { url: url.clone() }))?;
             behind_dialog(driver.settle(cap))?;
-            Ok(())
+            // Behind what the page itself leads on to.
+            start.expect_answer(&driver.page_state()?)
         };
         let shown = Programs::until_ready(self.programs.as_ref(), self.is_cancelled, show);
         shown.map_err(|error| match missing_file(url, &self.surroundings.folder) {

@@ -1,7 +1,7 @@
 //! What a run says of its steps: for people line by line, for programs as JSON; and which of them nobody can rely on.
 //!
 //! Invariants: what is said is read from the record, so that it names no secret; a step that changed nothing, whose effect nobody
-//! can tell, or whose target was not found is named, also where the task was solved.
+//! can tell, or whose target was not found is named, also where the task was solved; so is what went wrong inside the pages.
 
 use serde_json::{Value, json};
 use vigorl_interface::Effect;
@@ -31,6 +31,7 @@ pub(super) fn to_json(recorded: &Recorded) -> Value {
             "effect": step.effect,
             "detail": step.detail,
             "dialog": step.dialog,
+            "troubles": step.troubles,
             "millis": step.millis.total().round(),
         })
     });
@@ -55,6 +56,15 @@ pub(super) fn lines(recorded: &Recorded) -> Vec<String> {
         format!("{instruction}{at}{to}  {}{sure}{detail}  {:.0} ms", effect.as_str(), millis.total())
     };
     steps(recorded).map(line).collect()
+}
+
+/// In a line, what went wrong inside the pages; nothing where nothing did.
+pub(super) fn troubles(recorded: &Recorded) -> Option<String> {
+    let n: usize = steps(recorded).map(|(step, _)| step.n_troubles()).sum();
+    let first = steps(recorded).find_map(|(step, _)| Some((step.step, step.troubles.first()?)));
+    let (number, first) = first?;
+    let errors = if n == 1 { "1 error".to_owned() } else { format!("{n} errors, the first") };
+    Some(format!("{errors} in step {number}: {}", first.text.lines().next().unwrap_or_default()))
 }
 
 /// Why nobody can rely on a step.
@@ -141,7 +151,8 @@ mod tests {
     use std::path::PathBuf;
 
     use serde_json::json;
-    use vigorl_runs::record::{RunRecord, Timings};
+    use vigorl_interface::TroubleKind;
+    use vigorl_runs::record::{RunRecord, Timings, TroubleRecord};
     use vigorl_runs::{RecordedEpisode, RecordedStep};
 
     use super::*;
@@ -192,6 +203,27 @@ mod tests {
             [(2, Why::Noop), (3, Why::Vetoed), (4, Why::Unsure), (6, Why::Refused), (7, Why::Unverifiable)];
         assert_eq!(found, expected);
         assert_eq!(doubtful(&run(&steps, true)), [], "a dry run does nothing on purpose");
+    }
+
+    #[test]
+    fn what_went_wrong_inside_pages_is_counted_and_the_first_of_it_told() {
+        let mut recorded = run(&[(Effect::Confirmed, None), (Effect::Confirmed, None)], false);
+        assert_eq!(troubles(&recorded), None);
+        let trouble = |text: &str, n_times| TroubleRecord {
+            kind: TroubleKind::Console,
+            text: text.to_owned(),
+            n_times,
+        };
+        let step = recorded.episodes[0].steps[1].action.as_mut().unwrap();
+        step.troubles = vec![trouble("no such price", 1)];
+        assert_eq!(troubles(&recorded).as_deref(), Some("1 error in step 2: no such price"));
+        let step = recorded.episodes[0].steps[1].action.as_mut().unwrap();
+        (step.troubles, step.n_more_troubles) = (vec![trouble("no such price", 3), trouble("b", 1)], 7);
+        assert_eq!(troubles(&recorded).as_deref(), Some("11 errors, the first in step 2: no such price"));
+        assert_eq!(
+            to_json(&recorded)[1]["troubles"][0],
+            json!({ "kind": "console", "text": "no such price", "n_times": 3 })
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
     reason = "a test waits for other programs, and for what comes late on purpose"
 )]
 
+mod answers;
 mod behavior;
 mod conformance;
 mod echo;

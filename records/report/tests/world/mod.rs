@@ -1,11 +1,14 @@
 //! A world in memory: one box that turns green when it is clicked. For tests only.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use image::{Rgb, RgbImage};
 use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen};
-use vigorl_interface::{Action, Driver, DriverError, PageState, Screenshot, Settled, TabId, WhichTab};
+use vigorl_interface::{
+    Action, Driver, DriverError, PageState, Screenshot, Settled, TabId, Trouble, WhichTab,
+};
 use vigorl_tasks::environment::{observe, perform};
 use vigorl_tasks::scripted::{Check, Clause, ReadStep, Scene, ScriptedTask, Surroundings};
 use vigorl_tasks::{Allowance, Environment, Failure, Observation, Performed, Senses, Start, Verdict};
@@ -50,6 +53,10 @@ pub(crate) struct Fake {
     pub(crate) n_screenshots: usize,
     /// How often the judge's question was answered.
     pub(crate) n_questions: usize,
+    /// What goes wrong inside the page before it is asked the first time, the second time, and so on.
+    pub(crate) troubles: VecDeque<Vec<Trouble>>,
+    /// With which the page answered.
+    pub(crate) status: Option<u16>,
     /// How often a page had to be waited for since the click.
     n_settled: usize,
     green: bool,
@@ -119,6 +126,10 @@ impl Driver for Fake {
         Ok(())
     }
 
+    fn troubles(&mut self) -> Vec<Trouble> {
+        self.troubles.pop_front().unwrap_or_default()
+    }
+
     fn settle(&mut self, cap: Duration) -> Result<Settled, DriverError> {
         self.n_settled += 1;
         self.green |= self.fault == Fault::Late && !self.acts.is_empty() && self.n_settled > 3;
@@ -130,7 +141,7 @@ impl Driver for Fake {
 
     fn page_state(&mut self) -> Result<PageState, DriverError> {
         let url = Some("fake:one".to_owned());
-        Ok(PageState { url, title: Some("one".to_owned()), dialog: self.dialog.clone() })
+        Ok(PageState { url, title: Some("one".to_owned()), dialog: self.dialog.clone(), status: self.status })
     }
 
     fn evaluate(&mut self, script: &str) -> Result<String, DriverError> {
