@@ -3,11 +3,14 @@
 //! Start reading here. Invariants: the reward is the judge's, asked after the last step; an episode in which the
 //! world failed has an error message and no reward; a step that cannot be done ends the episode unless the plan goes on,
 //! and the judge is still asked; unknown is never success; what a step sees at its end is what the next one starts from;
-//! what goes wrong inside a page is recorded, and nothing is decided by it.
+//! what goes wrong inside a page is recorded, and nothing is decided by it. What a plan does before its steps is not judged:
+//! where it fails, the world has failed. What it does behind the judgement is done whatever became of the steps, unless
+//! somebody breaks the episode off.
 
 use std::time::{Duration, Instant};
 
 use vigorl_interface::Trouble;
+use vigorl_tasks::scripted::Phase;
 use vigorl_tasks::{Allowance, Environment, Failure, Observation, Start, Verdict, Verification};
 
 use crate::agent::{Agent, Hands};
@@ -45,16 +48,18 @@ pub fn run_episode(
     plan.begin(&start);
     agent.senses.begin();
     agent.leash.start();
-    let mut course = Course { agent, plan, env, watch, steps: Vec::new(), in_vain: Vec::new() };
+    let (steps, in_vain) = (Vec::new(), Vec::new());
+    let mut course = Course { agent, plan, env, watch, steps, n_judged: 0, in_vain };
     let end = match course.play(&start) {
         Ok(end) => end,
         Err(StepError::Watch(error)) => return Err(error),
         Err(error) => End { ending: Ending::Error(message(&error)), verdict: None, undone: None },
     };
+    let (end, left) = course.wind_up(end)?;
     let Course { agent, steps, watch, .. } = course;
     // At rest nothing is done on purpose, and the world was not asked.
     let verdict = end.verdict.filter(|_| agent.hands != Hands::Rest);
-    let episode = Episode::new(start, steps, end.ending, verdict, end.undone);
+    let episode = Episode::new(start, steps, end.ending, verdict, end.undone, left);
     watch.episode_ended(&episode)?;
     Ok(episode)
 }
@@ -67,6 +72,8 @@ struct Course<'c, 'a> {
     watch: &'c mut dyn Watch,
     /// What is over, without pictures.
     steps: Vec<StepOutcome>,
+    /// How many of these came before what is done behind the judgement; 0 as long as that has not begun.
+    n_judged: usize,
     in_vain: Vec<InVain>,
 }
 
@@ -75,6 +82,15 @@ struct End {
     ending: Ending,
     verdict: Option<Verdict>,
     undone: Option<String>,
+}
+
+impl End {
+    /// What the task needs could not be done: that is no failure of what it would have judged.
+    fn not_prepared(undone: Option<String>) -> Self {
+        let why = undone.unwrap_or_default();
+        let ending = Ending::Error(format!("`before` failed, so the task was not begun: {why}"));
+        Self { ending, verdict: None, undone: None }
+    }
 }
 
 /// What is to be seen, and how long it took to look.
@@ -100,9 +116,12 @@ impl Course<'_, '_> {
         let mut seen = self.observe()?;
         let mut planned = match self.plan.next(&seen.0, &self.steps) {
             Err(StepError::Plan(error)) => {
-                let (verdict, undone) = (self.ask(None)?, Undone::Unplanned(error.to_string()));
-                let undone = undone.in_words(None, 0, "");
-                return Ok(End { ending: Ending::Judged, verdict: Some(verdict), undone });
+                let undone = Undone::Unplanned(error.to_string()).in_words(None, 0, "");
+                if self.plan.phase() == Phase::Before {
+                    return Ok(End::not_prepared(undone));
+                }
+                let verdict = Some(self.ask(None)?);
+                return Ok(End { ending: Ending::Judged, verdict, undone });
             }
             planned => planned?,
         };
@@ -122,6 +141,51 @@ impl Course<'_, '_> {
         }
     }
 
+    /// Does what the plan has to do behind the judgement: the end, and what of it failed.
+    fn wind_up(&mut self, end: End) -> Result<(End, Option<String>), WatchError> {
+        if !self.plan.wind_up() {
+            return Ok((end, None));
+        }
+        let broken_off = || {
+            let undone = Some("interrupted, so `after` was not played to its end".to_owned());
+            Ok((End { ending: Ending::Cancelled, verdict: None, undone }, None))
+        };
+        if self.agent.cancel.is_set() || end.ending == Ending::Cancelled {
+            return broken_off();
+        }
+        let why = match self.tidy() {
+            Ok(End { ending: Ending::Cancelled, .. }) => return broken_off(),
+            Ok(End { undone, .. }) => undone,
+            Err(StepError::Watch(error)) => return Err(error),
+            Err(error) => Some(message(&error)),
+        };
+        Ok((end, why.map(|why| format!("`after` failed: {why}"))))
+    }
+
+    /// Takes the steps behind the judgement.
+    fn tidy(&mut self) -> Result<End, StepError> {
+        // With limits of its own: what has used up those of the episode must not stay as it is for want of them.
+        self.agent.leash.start();
+        self.n_judged = self.steps.len();
+        let mut seen = self.observe()?;
+        let mut planned = match self.plan.next(&seen.0, &[]) {
+            Err(StepError::Plan(error)) => {
+                let undone = Undone::Unplanned(error.to_string()).in_words(None, 0, "");
+                return Ok(End { ending: Ending::Judged, verdict: None, undone });
+            }
+            planned => planned?,
+        };
+        loop {
+            if self.agent.cancel.is_set() {
+                return Ok(End { ending: Ending::Cancelled, verdict: None, undone: None });
+            }
+            match self.step(planned, seen, None)? {
+                Ok(next) => (planned, seen) = next,
+                Err(end) => return Ok(end),
+            }
+        }
+    }
+
     fn observe(&mut self) -> Result<Seen, StepError> {
         let clock = Instant::now();
         let seen = self.env.observe()?;
@@ -130,6 +194,7 @@ impl Course<'_, '_> {
 
     /// Takes a step, asks the judge if it was the last one, and tells the watcher.
     fn step(&mut self, planned: Planned, seen: Seen, max_steps: Option<usize>) -> Result<Next, StepError> {
+        let phase = self.plan.phase();
         self.agent.leash.begin_step(planned.limit);
         let clock = Instant::now();
         self.watch.step_started(&planned.decision.to_string())?;
@@ -150,12 +215,23 @@ impl Course<'_, '_> {
                 verification = verdict.verification;
                 Some(End { ending: ending.clone(), verdict: Some(verdict.clone()), undone: None })
             }
+            Over::Yes(undone, _) if !undone.is_judged_in(self.phase_of(undone, phase)) => {
+                let reason = outcome.detail.as_deref().unwrap_or("nothing was done");
+                let left = undone.in_words(planned.number, self.n_before(), reason);
+                Some(match self.phase_of(undone, phase) {
+                    Phase::Before => End::not_prepared(left),
+                    Phase::Steps | Phase::After => {
+                        let undone = left.filter(|_| *undone != Undone::DryRun);
+                        End { ending: Ending::Judged, verdict: None, undone }
+                    }
+                })
+            }
             Over::Yes(undone, answer) => {
                 let end = match self.judge(answer.as_deref(), &mut outcome)? {
                     Ok(verdict) => {
                         verification = verdict.verification;
                         let reason = outcome.detail.as_deref().unwrap_or("nothing was done");
-                        let left = undone.in_words(planned.number, self.steps.len(), reason);
+                        let left = undone.in_words(planned.number, self.n_before(), reason);
                         End { ending: undone.ending(&outcome), verdict: Some(verdict), undone: left }
                     }
                     Err(error) => {
@@ -186,6 +262,16 @@ impl Course<'_, '_> {
         }
     }
 
+    /// What a step that is the last one belongs to: what could not be planned belongs to what was to come.
+    fn phase_of(&self, undone: &Undone, phase: Phase) -> Phase {
+        if matches!(undone, Undone::Unplanned(_)) { self.plan.phase() } else { phase }
+    }
+
+    /// Steps before the latest one, which is not among them while it is looked at, of those that hang together.
+    fn n_before(&self) -> usize {
+        self.steps.len() - self.n_judged
+    }
+
     /// Whether the episode is over behind the latest step; otherwise what comes next.
     fn is_over(&mut self, max_steps: Option<usize>) -> Over {
         let Some(last) = self.steps.last() else { unreachable!("a step was taken") };
@@ -197,7 +283,7 @@ impl Course<'_, '_> {
             return Over::Yes(if held.is_limit() { Undone::AtLimit } else { Undone::Refused }, None);
         }
         let refused = (!last.is_done()).then_some(Undone::Refused);
-        let next = match self.plan.next(&last.shown(), &self.steps) {
+        let next = match self.plan.next(&last.shown(), &self.steps[self.n_judged..]) {
             Ok(next) => next,
             // What was read decides whether a step can be filled in, so that is no failure of the world.
             Err(StepError::Plan(error)) => {
@@ -309,6 +395,15 @@ enum Undone {
 }
 
 impl Undone {
+    /// Whether the judge is asked behind it. What comes before the steps is never judged where something of it is undone.
+    fn is_judged_in(&self, phase: Phase) -> bool {
+        match phase {
+            Phase::Before => matches!(self, Self::Nothing | Self::DryRun),
+            Phase::Steps => true,
+            Phase::After => false,
+        }
+    }
+
     fn ending(&self, last: &StepOutcome) -> Ending {
         match self {
             Self::AtLimit | Self::OutOfSteps => Ending::StepLimit,

@@ -216,12 +216,16 @@ pub struct Episode {
 impl Episode {
     /// Decides success and reward. An `undone` step is no success and pays nothing in a world that was asked, whatever
     /// its `verdict`: clauses that hold may have held before, and what the step was for is not known to be there.
+    ///
+    /// What failed behind the judgement, `left`, makes a failure of a success: the world is not as the task should leave it,
+    /// and whoever plays the next task in it must know. Of what was not solved nothing changes but the words.
     pub(crate) fn new(
         start: Start,
         steps: Vec<StepOutcome>,
         ending: Ending,
         verdict: Option<Verdict>,
         undone: Option<String>,
+        left: Option<String>,
     ) -> Self {
         let verdict = verdict.filter(|_| !matches!(ending, Ending::Error(_)));
         let is_undone = undone.is_some() && verdict.is_some();
@@ -232,7 +236,16 @@ impl Episode {
             Verification::Unknown => (None, None),
             holds => (Some(holds == Verification::Satisfied), verdict.reward),
         };
-        let words: Vec<String> = undone.into_iter().chain(verdict.detail).collect();
+        let (ending, success, reward, left) = match (ending, left) {
+            (_, Some(left)) if success == Some(true) => {
+                (Ending::Error(format!("the task was solved, but {left}")), None, None, None)
+            }
+            (Ending::Error(error), Some(left)) => {
+                (Ending::Error(format!("{error}; besides, {left}")), success, reward, None)
+            }
+            (ending, left) => (ending, success, reward, left),
+        };
+        let words: Vec<String> = undone.into_iter().chain(verdict.detail).chain(left).collect();
         let detail = (!words.is_empty()).then(|| words.join("; "));
         Self { start: Some(start), steps, ending, success, reward, detail }
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use vigorl_interface::{Act, Effect, MouseButton};
-use vigorl_tasks::scripted::{Clause, Deadline, Ended, ReadStep, Script, Target, What};
+use vigorl_tasks::scripted::{Clause, Deadline, Ended, Phase, ReadStep, Script, Target, What};
 use vigorl_tasks::{Observation, Start};
 
 use crate::error::StepError;
@@ -72,6 +72,17 @@ pub trait Decide {
     /// # Errors
     /// If that cannot be known. Whoever has nothing to do any more stops.
     fn next(&mut self, seen: &Observation, past: &[StepOutcome]) -> Result<Planned, StepError>;
+
+    /// What the step is for that was planned last, or could not be planned.
+    fn phase(&self) -> Phase {
+        Phase::Steps
+    }
+
+    /// The judge was asked, or will not be: whether there is something to do behind that. Its steps are asked for as the
+    /// others were, and its past begins with them.
+    fn wind_up(&mut self) -> bool {
+        false
+    }
 }
 
 /// What the step is to do, in words. A click is what people call by the thing alone.
@@ -139,6 +150,15 @@ impl Decide for Scripted<'_> {
             is_judged: false,
             is_complete: false,
         })
+    }
+
+    fn phase(&self) -> Phase {
+        self.script.phase()
+    }
+
+    fn wind_up(&mut self) -> bool {
+        self.deadline = None;
+        self.script.wind_up()
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use image::RgbImage;
 use vigorl_agent::{
     Agent, Ask, Cancel, Candidate, Checks, Confidence, Confirm, Consent, Decide, Decision, Ending, Episode,
-    Eyes, Features, Finding, Hands, InOrder, Leash, Planned, PolicyEyes, Question, Sighting, StepError,
-    StepOutcome, TowardsGoal, Watch, WatchError, Watched, run_episode,
+    Eyes, Features, Finding, Hands, InOrder, Leash, Planned, PolicyEyes, Question, Scripted, Sighting,
+    StepError, StepOutcome, TowardsGoal, Watch, WatchError, Watched, run_episode,
 };
 use vigorl_geometry::fit::PixelBudget;
 use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen};
@@ -19,7 +19,7 @@ use vigorl_policy::{
     ScriptedPolicy, TokenStream, Turn,
 };
 use vigorl_tasks::picture::PictureWorld;
-use vigorl_tasks::scripted::{Place, Target, TextPlace};
+use vigorl_tasks::scripted::{Place, Script, ScriptedTask, Surroundings, Target, TextPlace};
 use vigorl_tasks::{
     Allowance, Blind, Environment, Failure, Observation, Performed, Senses, Start, Verdict, Verification,
 };
@@ -640,4 +640,137 @@ fn the_judge_or_a_limit_ends_an_episode_towards_a_goal_and_not_the_eyes() {
         &Cancel::default(),
     );
     assert_eq!(failed.unwrap().ending, Ending::Error("no judge".to_owned()));
+}
+
+/// Keeps what is typed into it, and when it was judged; it is solved if `right` was typed. It refuses `no`, fails at `dead`,
+/// and somebody interrupts behind `stop`.
+struct Desk {
+    picture: PictureWorld,
+    done: Vec<String>,
+    judge_fails: bool,
+    cancel: Cancel,
+}
+
+impl Environment for Desk {
+    fn reset(&mut self, seed: u64) -> Result<Start, Failure> {
+        self.picture.reset(seed)
+    }
+    fn observe(&mut self) -> Result<Observation, Failure> {
+        self.picture.observe()
+    }
+    fn perform(&mut self, act: &Action) -> Result<Performed, Failure> {
+        let Action::Type { text } = act else { return Ok(Performed::Refused("no text".to_owned())) };
+        match text.as_str() {
+            "no" => return Ok(Performed::Refused("it is locked".to_owned())),
+            "dead" => return Err("the desk is gone".into()),
+            "stop" => self.cancel.set(),
+            _ => {}
+        }
+        self.done.push(text.clone());
+        Ok(Performed::Done)
+    }
+    fn judge(
+        &mut self,
+        _answer: Option<&str>,
+        _senses: &mut dyn Senses,
+        _allowance: &Allowance<'_>,
+    ) -> Result<Verdict, Failure> {
+        self.done.push("judged".to_owned());
+        match self.judge_fails {
+            true => Err("no judge".into()),
+            false => Ok(Verdict::of(self.done.iter().any(|text| text == "right"), false, None)),
+        }
+    }
+}
+
+/// Plays texts that are typed before the steps, as steps and behind the judgement: the episode, and what was done.
+fn typed(lists: [&str; 3], judge_fails: bool, max_actions: Option<usize>) -> (Episode, String) {
+    let [before, steps, after] = lists.map(|list| {
+        let steps: Vec<String> = list.split_whitespace().map(|text| format!("{{type: {text}}}")).collect();
+        format!("[{}]", steps.join(", "))
+    });
+    let yaml = format!(
+        "name: n\nstart: {{}}\nbefore: {before}\nsteps: {steps}\nafter: {after}\nexpect: [url_contains: x]\n"
+    );
+    let (task, surroundings) = (ScriptedTask::parse(&yaml).unwrap(), Surroundings::default());
+    let cancel = Cancel::default();
+    let mut desk = Desk { picture: picture(), done: Vec::new(), judge_fails, cancel: cancel.clone() };
+    let mut agent = Agent {
+        eyes: &mut Says(told(Finding::Absent("nothing is looked for".to_owned()))),
+        min_confidence: 0.0,
+        checks: Checks::Elements,
+        senses: &mut Blind,
+        settle_cap: Duration::ZERO,
+        hands: Hands::Act,
+        cancel: &cancel,
+        leash: Leash::new(max_actions, None, None),
+    };
+    let mut plan = Scripted::new(Script::new(&task, &surroundings));
+    let episode = run_episode(&mut agent, &mut plan, &mut desk, 3, &mut ()).unwrap();
+    (episode, desk.done.join(" "))
+}
+
+#[test]
+fn what_is_done_behind_the_judgement_is_done_whatever_became_of_the_steps() {
+    let play = |lists, judge_fails| typed(lists, judge_fails, None);
+    let (solved, done) = play(["login", "right", "clean up"], false);
+    assert_eq!(done, "login right judged clean up");
+    assert_eq!((solved.success, solved.reward, solved.detail.as_deref()), (Some(true), Some(1.0), None));
+    assert_eq!((solved.ending, solved.steps.len()), (Ending::Judged, 4));
+    // Not solved, refused, no judge, no world: it is cleaned up all the same.
+    let (wrong, done) = play(["login", "wrong", "clean"], false);
+    assert_eq!((wrong.success, done.as_str()), (Some(false), "login wrong judged clean"));
+    let (refused, done) = play(["login", "right no", "clean"], false);
+    assert_eq!((refused.success, done.as_str()), (Some(false), "login right judged clean"));
+    assert_eq!(refused.detail.as_deref(), Some("step 2 of 2 was refused: it is locked"));
+    let (unjudged, done) = play(["login", "right", "clean"], true);
+    assert_eq!((unjudged.error(), done.as_str()), (Some("no judge"), "login right judged clean"));
+    let (dead, done) = play(["login", "dead", "clean"], false);
+    assert_eq!((dead.error(), done.as_str()), (Some("the desk is gone"), "login clean"));
+}
+
+#[test]
+fn what_a_task_needs_is_no_failure_of_what_it_judges() {
+    let (failed, done) = typed(["login no", "right", "clean"], false, None);
+    let said = "`before` failed, so the task was not begun: step 2 of 2 was refused: it is locked";
+    assert_eq!((failed.error(), failed.success, failed.reward), (Some(said), None, None));
+    assert_eq!(done, "login clean", "neither played nor judged");
+    let (limited, done) = typed(["one two", "right", ""], false, Some(1));
+    let said =
+        "`before` failed, so the task was not begun: step 2 of 2 was not done: out of actions: one was done";
+    assert_eq!((limited.error(), done.as_str()), (Some(said), "one"));
+}
+
+#[test]
+fn what_fails_behind_the_judgement_is_never_a_success_and_never_silent() {
+    let play = |lists, judge_fails| typed(lists, judge_fails, None).0;
+    let left = "`after` failed: step 2 of 2 was refused: it is locked";
+    let solved = play(["", "right", "clean no"], false);
+    let said = format!("the task was solved, but {left}");
+    assert_eq!((solved.error(), solved.success, solved.reward), (Some(&*said), None, None));
+    let wrong = play(["", "wrong", "clean no"], false);
+    assert_eq!((wrong.success, wrong.reward, wrong.detail.as_deref()), (Some(false), Some(0.0), Some(left)));
+    let both = play(["", "right", "clean no"], true);
+    assert_eq!(both.error(), Some(&*format!("no judge; besides, {left}")));
+    let dead = play(["no", "right", "dead"], false);
+    let said =
+        "`before` failed, so the task was not begun: it is locked; besides, `after` failed: the desk is gone";
+    assert_eq!(dead.error(), Some(said));
+}
+
+#[test]
+fn limits_are_counted_anew_behind_the_judgement_and_an_interruption_ends_that_too() {
+    let (limited, done) = typed(["", "one two", "clean up"], false, Some(1));
+    assert_eq!((limited.ending, done.as_str()), (Ending::StepLimit, "one judged clean"));
+    let detail = limited.detail.unwrap();
+    assert!(
+        detail.ends_with("`after` failed: step 2 of 2 was not done: out of actions: one was done"),
+        "{detail}"
+    );
+    for lists in [["", "stop right", "clean"], ["", "right", "stop clean"], ["stop", "right", "clean"]] {
+        let (broken_off, done) = typed(lists, false, None);
+        assert_eq!((broken_off.ending, broken_off.success), (Ending::Cancelled, None), "{lists:?}");
+        assert!(!done.contains("clean"), "{lists:?}: {done}");
+        assert!(broken_off.detail.unwrap().contains("`after` was not played to its end"), "{lists:?}");
+    }
 }

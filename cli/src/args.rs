@@ -121,7 +121,7 @@ pub(crate) enum Command {
     #[command(
         after_help = "Example:\n  vigorl schema > task.schema.json\n\nThen begin a task with `# yaml-language-server: $schema=task.schema.json`, and editors complete and check it."
     )]
-    Schema,
+    Schema(SchemaArgs),
     /// Look at recorded runs and trainings in a browser: a list, each run step by step, two side by side, and what goes on now
     #[command(
         after_help = "Examples:\n  vigorl view\n  vigorl view runs/20260101T120000Z-demo --port 8090\n\n\
@@ -432,6 +432,14 @@ pub(crate) struct ReportArgs {
     /// Also write the run as an animated GIF: each step before, with the points, and after
     #[arg(long, value_name = "GIF")]
     pub(crate) gif: Option<PathBuf>,
+}
+
+/// `vigorl schema`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SchemaArgs {
+    /// Print that of files of shared steps, which tasks `use`
+    #[arg(long)]
+    pub(crate) shared_steps: bool,
 }
 
 /// `vigorl view`

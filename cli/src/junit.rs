@@ -1,4 +1,4 @@
-//! Results as JUnit's XML, which test dashboards read: a suite per task, a case per repetition.
+//! Results as JUnit's XML, which test dashboards read: a suite per task, a case per repetition and per row of its table.
 //!
 //! Invariant: the file appears whole, by rename, and any text gives well-formed XML. There is no standard: elements and attributes are those that Jenkins, GitLab and pytest agree on.
 
@@ -41,9 +41,10 @@ fn test_suite(suite: &Suite) -> TestSuite {
 }
 
 fn test_case(suite: &Suite, idx: usize, repetition: &Repetition) -> TestCase {
-    let name = match suite.repetitions.len() {
-        1 => suite.name.clone(),
-        _ => format!("{} #{}", suite.name, idx + 1),
+    let name = repetition.row.as_ref().map_or(&suite.name, |row| &row.name);
+    let name = match suite.n_times {
+        1 => name.clone(),
+        n => format!("{name} #{}", idx % n + 1),
     };
     let mut status = status(&repetition.outcome);
     status.add_reruns(repetition.earlier.iter().filter_map(rerun));
@@ -110,13 +111,14 @@ mod tests {
         let run = || Some(("runs/a".into(), "runs/a/report.html".into()));
         let repetition = |outcome, record| {
             let (took, earlier) = (Duration::from_millis(1500), Vec::new());
-            Repetition { seed: 0, outcome, took, record, earlier }
+            Repetition { row: None, seed: 0, outcome, took, record, earlier }
         };
-        let suite = |given: &str, repetitions| Suite {
+        let suite = |given: &str, repetitions: Vec<Repetition>| Suite {
             given: given.to_owned(),
             name: "find <it> & \"that\"".to_owned(),
             is_judged: true,
             started_at: Stamp::from_unix_millis(951_782_399_999),
+            n_times: repetitions.len(),
             repetitions,
         };
         let evil = "no \u{1b}[31m]]> <b>\nsecond \u{ffff} line";
@@ -148,6 +150,21 @@ mod tests {
             "<skipped message=\"not played to its end\"/>",
             "<system-out>runs/a\nruns/a/report.html\n</system-out>",
         ] {
+            assert!(xml.contains(words), "{words}\n{xml}");
+        }
+    }
+
+    #[test]
+    fn a_row_of_a_table_is_a_case_with_its_own_name() {
+        let mut rows = suites().remove(0);
+        for (idx, repetition) in rows.repetitions.iter_mut().enumerate() {
+            let name = format!("greet {idx}, row {}", idx + 1);
+            repetition.row = Some(crate::suite::PlayedRow { number: idx + 1, name });
+        }
+        rows.n_times = 1;
+        let xml = xml(&[rows]).unwrap();
+        for words in ["<testcase name=\"greet 0, row 1\"", "<testcase name=\"greet 1, row 2\"", "tests=\"2\""]
+        {
             assert!(xml.contains(words), "{words}\n{xml}");
         }
     }

@@ -20,12 +20,25 @@ pub(crate) struct Suite {
     pub(crate) is_judged: bool,
     #[cfg_attr(not(feature = "junit"), expect(dead_code, reason = "JUnit's XML alone says it"))]
     pub(crate) started_at: Stamp,
+    /// How often it is played, each row of its table for itself.
+    pub(crate) n_times: usize,
+    /// All times of the first row, then those of the next one.
     pub(crate) repetitions: Vec<Repetition>,
+}
+
+/// The row of a task's table that it is played with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PlayedRow {
+    /// From 1.
+    pub(crate) number: usize,
+    /// What the task is called with it.
+    pub(crate) name: String,
 }
 
 /// One time that a task is played.
 #[derive(Debug)]
 pub(crate) struct Repetition {
+    pub(crate) row: Option<PlayedRow>,
     pub(crate) seed: u64,
     pub(crate) outcome: Outcome,
     pub(crate) took: Duration,
@@ -127,6 +140,9 @@ impl Repetition {
             "outcome": outcome, "detail": detail, "seed": self.seed,
             "secs": (self.took.as_secs_f64() * 1e3).round() / 1e3, "run_dir": run_dir, "report": report,
         });
+        if let Some(row) = &self.row {
+            (all["row"], all["name"]) = (row.number.into(), row.name.as_str().into());
+        }
         if !self.earlier.is_empty() {
             all["flaky"] = self.is_flaky().into();
             all["earlier"] = self.earlier.iter().map(Self::to_json).collect();
@@ -136,6 +152,16 @@ impl Repetition {
 }
 
 impl Suite {
+    /// Which repetition it is, for people: `2`, or `row 3`, or `row 3, 2`.
+    pub(crate) fn label(&self, idx: usize) -> String {
+        let time = idx % self.n_times.max(1) + 1;
+        match self.repetitions.get(idx).and_then(|repetition| repetition.row.as_ref()) {
+            None => time.to_string(),
+            Some(row) if self.n_times > 1 => format!("row {}, {time}", row.number),
+            Some(row) => format!("row {}", row.number),
+        }
+    }
+
     /// What it is to be a success.
     pub(crate) fn solved(&self) -> &'static str {
         if self.is_judged { "solved" } else { "done" }
@@ -175,15 +201,32 @@ mod tests {
     fn suite(outcomes: impl IntoIterator<Item = Outcome>) -> Suite {
         let repetition = |outcome| {
             let (took, earlier) = (Duration::ZERO, Vec::new());
-            Repetition { seed: 0, outcome, took, record: None, earlier }
+            Repetition { row: None, seed: 0, outcome, took, record: None, earlier }
         };
         Suite {
             given: "a.yaml".to_owned(),
             name: "a".to_owned(),
             is_judged: true,
             started_at: Stamp::from_unix_millis(0),
+            n_times: 9,
             repetitions: outcomes.into_iter().map(repetition).collect(),
         }
+    }
+
+    #[test]
+    fn repetitions_are_called_by_their_rows_and_by_their_number() {
+        let mut suite = suite([Outcome::Solved, Outcome::Solved, Outcome::NotPlayed, Outcome::NotPlayed]);
+        assert_eq!([0, 3].map(|idx| suite.label(idx)), ["1", "4"]);
+        for (idx, repetition) in suite.repetitions.iter_mut().enumerate() {
+            repetition.row = Some(PlayedRow { number: 3 + idx / 2, name: "greet Ada, row 3".to_owned() });
+        }
+        suite.n_times = 2;
+        assert_eq!([0, 1, 2].map(|idx| suite.label(idx)), ["row 3, 1", "row 3, 2", "row 4, 1"]);
+        let json = suite.to_json();
+        let third = &json["repetitions"][2];
+        assert_eq!((&third["row"], &third["name"]), (&4.into(), &"greet Ada, row 3".into()));
+        suite.n_times = 1;
+        assert_eq!(suite.label(3), "row 4");
     }
 
     #[test]

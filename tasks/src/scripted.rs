@@ -1,7 +1,8 @@
 //! Tasks a person writes in YAML: where to start, what to do, and what must hold at the end.
 //!
 //! Invariants: a task has steps or a goal, never both, and at least one clause to judge by; the same clauses
-//! are the assertion and the reward; a clause that cannot be checked counts as not satisfied. What a task file says
+//! are the assertion and the reward; what comes before or behind the steps is never judged; a clause that cannot be checked
+//! counts as not satisfied. What a task file says
 //! is trusted like a script that its owner starts: its programs and commands run with the owner's rights.
 
 mod asked;
@@ -18,7 +19,9 @@ mod programs;
 mod read;
 mod recording;
 mod reread;
+mod rows;
 mod script;
+mod shared;
 mod step;
 mod target;
 mod text;
@@ -31,11 +34,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 use vigorl_geometry::{Size, Viewport};
 use vigorl_interface::{Area, DriverError, PageState};
 
 use crate::Failure;
+
+use self::shared::{SharedSteps, in_file};
+use self::step::listed;
 
 pub use branch::{IfStep, OptionalStep};
 pub use clause::{
@@ -47,7 +54,8 @@ pub use element_place::ElementPlace;
 pub use judge::{Check, Scene, Surroundings};
 pub use programs::Programs;
 pub use recording::{PersonDeed, Recording, listener};
-pub use script::{Deadline, Ended, Line, Script, What};
+pub use rows::{Row, read_rows};
+pub use script::{Deadline, Ended, Line, Phase, Script, What};
 pub use step::{Block, CheckStep, ReadStep, RepeatStep, RetryStep, ScreenSource, Source, Step, WithinStep};
 pub use target::{Place, Target, TextPlace};
 pub use text::{On, TextClause};
@@ -69,10 +77,16 @@ pub struct ScriptedTask {
     pub animated: Option<String>,
     /// Steps of an episode at most, if the task says so.
     pub max_steps: Option<usize>,
+    /// The table whose rows it is played with, if it names one: a file relative to its own.
+    pub rows: Option<String>,
     /// Where it starts.
     pub start: Start,
+    /// What it needs to begin with, which is not judged.
+    pub before: Vec<Step>,
     /// What is to be done.
     pub plan: Plan,
+    /// What is done behind the judgement, whatever became of the steps.
+    pub after: Vec<Step>,
     /// What must hold at the end; never empty.
     pub expect: Vec<Clause>,
     /// How the clauses become a reward.
@@ -280,15 +294,24 @@ struct Written {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     max_steps: Option<usize>,
+    /// A CSV file, relative to this one: the task is played once with each row of it, whose columns are variables.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<String>,
     start: Start,
+    /// What the task needs before it can begin, such as a login. If a step of it is not done, the task was not played: that
+    /// is an error, and no failure of what is judged.
+    #[serde(default, with = "listed", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Step>")]
+    before: Vec<Step>,
     /// What is to be done, in order; instead of a goal.
-    #[serde(
-        default,
-        with = "serde_norway::with::singleton_map_recursive",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, with = "listed", skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<Step>")]
     steps: Vec<Step>,
+    /// What is done behind the judgement, whatever became of the steps, such as deleting what they have made. If it fails,
+    /// a task that was solved counts as failed.
+    #[serde(default, with = "listed", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Step>")]
+    after: Vec<Step>,
     /// For a policy that chooses its own actions; instead of steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     goal: Option<String>,
@@ -305,18 +328,24 @@ struct Written {
 }
 
 impl ScriptedTask {
-    /// Reads a task.
+    /// Reads a task that stands in no file, and so uses no steps of another one.
     ///
     /// # Errors
     /// [`ScriptError`] says where and what is wrong.
     pub fn parse(yaml: &str) -> Result<Self, ScriptError> {
-        let written: Written = serde_norway::from_str(yaml).map_err(|error| {
-            let at = error.location().map(|place| (place.line(), place.column()));
-            let message = error.to_string();
-            // The place is kept apart; what YAML says ends with it.
-            let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
-            ScriptError { message, at }
-        })?;
+        Self::of(from_yaml(yaml)?)
+    }
+
+    /// Reads the text of a task file at `path`. The steps of other files that it uses are part of it then, so that it can
+    /// be [written](Self::to_yaml) and read again without them.
+    ///
+    /// # Errors
+    /// As [`Self::parse`]; of a fault in another file, its name and place are part of the message.
+    pub fn parse_file(yaml: &str, path: &Path) -> Result<Self, ScriptError> {
+        Self::of(in_file(path, || from_yaml(yaml))?)
+    }
+
+    fn of(written: Written) -> Result<Self, ScriptError> {
         let Written {
             name,
             tags,
@@ -324,8 +353,11 @@ impl ScriptedTask {
             draw,
             animated,
             max_steps,
+            rows,
             start,
+            before,
             steps,
+            after,
             goal,
             expect,
             reward,
@@ -358,35 +390,49 @@ impl ScriptedTask {
         if expect.is_empty() {
             return fault("`expect` needs at least one clause, otherwise nothing can be judged");
         }
-        if let Plan::Steps(steps) = &plan
-            && let Some(fault) = steps.iter().find_map(Step::fault)
-        {
-            return Err(ScriptError { message: fault, at: None });
+        if matches!(plan, Plan::Goal(_)) && !(before.is_empty() && after.is_empty()) {
+            return fault("`before` and `after` belong to `steps`, and this task has a `goal`");
+        }
+        if rows.as_ref().is_some_and(|rows| rows.trim().is_empty() || rows.contains("${")) {
+            return fault("`rows` needs the path of a CSV file, without variables");
         }
         if let Some(fault) = expect.iter().find_map(Clause::fault) {
             return Err(ScriptError { message: fault, at: None });
         }
         let patience = Duration::try_from_secs_f64(wait_secs.unwrap_or(PATIENCE_SECS));
         let Ok(patience) = patience else { return fault("`wait_secs` is a number of seconds from 0 on") };
-        Ok(Self {
+        let task = Self {
             name,
             vars,
             draw,
             animated,
             max_steps,
             tags,
+            rows,
             start,
+            before,
             plan,
+            after,
             expect,
             reward,
             patience,
             values: Values::default(),
-        })
+        };
+        let faulty = task.all_steps().find_map(Step::fault);
+        match faulty {
+            Some(message) => Err(ScriptError { message, at: None }),
+            None => Ok(task),
+        }
     }
 
     /// What a task file may hold, as a JSON schema: for editors, and for programs that write tasks.
     pub fn schema() -> serde_json::Value {
         schemars::schema_for!(Written).to_value()
+    }
+
+    /// The same of a file of steps that tasks share.
+    pub fn schema_of_shared_steps() -> serde_json::Value {
+        schemars::schema_for!(SharedSteps).to_value()
     }
 
     /// The task as a file: [`Self::parse`] gives the same task again.
@@ -395,7 +441,21 @@ impl ScriptedTask {
     /// [`ScriptError`] if a text cannot be written as YAML.
     pub fn to_yaml(&self) -> Result<String, ScriptError> {
         let Self {
-            name, tags, vars, draw, animated, max_steps, start, plan, expect, reward, patience, ..
+            name,
+            tags,
+            vars,
+            draw,
+            animated,
+            max_steps,
+            rows,
+            start,
+            before,
+            plan,
+            after,
+            expect,
+            reward,
+            patience,
+            values: _,
         } = self.clone();
         let (steps, goal) = match plan {
             Plan::Steps(steps) => (steps, None),
@@ -410,8 +470,11 @@ impl ScriptedTask {
             draw,
             animated,
             max_steps,
+            rows,
             start,
+            before,
             steps,
+            after,
             goal,
             expect,
             reward,
@@ -420,6 +483,17 @@ impl ScriptedTask {
         serde_norway::to_string(&written)
             .map_err(|error| ScriptError { message: error.to_string(), at: None })
     }
+}
+
+/// What a text in YAML says, or the place of its first fault.
+fn from_yaml<T: DeserializeOwned>(yaml: &str) -> Result<T, ScriptError> {
+    serde_norway::from_str(yaml).map_err(|error| {
+        let at = error.location().map(|place| (place.line(), place.column()));
+        let message = error.to_string();
+        // The place is kept apart; what YAML says ends with it.
+        let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
+        ScriptError { message, at }
+    })
 }
 
 fn as_text<S: Serializer>(area: &Option<Area>, to: S) -> Result<S::Ok, S::Error> {
@@ -554,6 +628,33 @@ wait_secs: 2.5
         .unwrap();
         assert_eq!(task.plan, Plan::Goal("log in".to_owned()));
         assert_eq!((task.start.driver, task.reward), (World::Web, RewardRule::All));
+    }
+
+    #[test]
+    fn what_comes_before_and_behind_the_steps_is_a_part_of_the_task() {
+        let yaml = "name: n\nrows: people.csv\nstart: {}\nbefore:\n  - navigate: /login\nsteps:\n  - type: '${who}'\n\
+                    after:\n  - click: the bin\n  - read: { of: title, into: left }\nexpect: [url_contains: '${left}']\n";
+        let mut task = ScriptedTask::parse(yaml).unwrap();
+        assert_eq!([task.before.len(), task.steps().len(), task.after.len()], [1, 1, 2]);
+        assert_eq!((task.all_steps().count(), task.rows.as_deref()), (4, Some("people.csv")));
+        assert_eq!(ScriptedTask::parse(&task.to_yaml().unwrap()), Ok(task.clone()));
+        // Its texts are filled in as those of the steps are.
+        let fault = task.fill(&BTreeMap::new(), &|_| None).unwrap_err();
+        assert!(fault.message.contains("no variable `who`"), "{fault}");
+        task.vars.insert("who".to_owned(), "ada".to_owned());
+        assert_eq!(task.fill(&BTreeMap::new(), &|_| None), Ok(Vec::new()));
+        let tail = "steps: [{type: a}]\nexpect: [url_contains: x]\n";
+        let goal = "goal: g\nexpect: [url_contains: x]\n";
+        for (lines, words) in [
+            (format!("before: [{{assert: {{ text_visible: '' }}}}]\n{tail}"), "is empty"),
+            (format!("after: [{{repeat: {{ times: 0, steps: [{{type: a}}] }}}}]\n{tail}"), "`times` from 1"),
+            (format!("before: [{{type: a}}]\n{goal}"), "belong to `steps`"),
+            (format!("after: [{{type: a}}]\n{goal}"), "belong to `steps`"),
+            (format!("rows: ' '\n{tail}"), "the path of a CSV file"),
+            (format!("rows: '${{who}}.csv'\n{tail}"), "the path of a CSV file"),
+        ] {
+            check(&format!("name: n\nstart: {{}}\n{lines}"), None, words);
+        }
     }
 
     fn check(yaml: &str, line: Option<usize>, words: &str) {

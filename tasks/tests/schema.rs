@@ -83,6 +83,8 @@ fn the_examples_fit_the_schema_and_faulty_tasks_do_not() {
         ("[dialog: { dismiss: a }]", false),
         ("[dialog: maybe]", false),
         ("[clikc: a]", false),
+        ("[use: { vars: { a: b } }]", false),
+        ("[use: [login.yaml]]", false),
         ("[scroll: { target: a }]", false),
         ("[click: { what: a, selektor: b }]", false),
         ("[repeat: { times: 0, steps: [click: a] }]", false),
@@ -130,5 +132,41 @@ fn the_examples_fit_the_schema_and_faulty_tasks_do_not() {
         ("{ url: x, status: gone }", false),
     ] {
         check(start, "[click: a]", is_right);
+    }
+}
+
+#[test]
+fn shared_steps_and_the_tasks_that_use_them_fit_their_schemas() {
+    let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+    compiler.add_resource("task.json", ScriptedTask::schema()).unwrap();
+    compiler.add_resource("shared.json", ScriptedTask::schema_of_shared_steps()).unwrap();
+    let [task, shared] =
+        ["task.json", "shared.json"].map(|name| compiler.compile(name, &mut schemas).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let (file, part) = (folder.path().join("task.yaml"), folder.path().join("login.yaml"));
+    for (steps, is_right) in [
+        ("vars: { user: , role: admin }\nsteps: [type: '${user}']", true),
+        ("steps: [use: other.yaml]", true),
+        ("vars: { user: [] }\nsteps: [type: a]", false),
+        ("vars: {}", false),
+        ("steps: [type: a]\nstart: {}", false),
+    ] {
+        let value: Value = serde_norway::from_str(steps).unwrap();
+        assert_eq!(schemas.validate(&value, shared).is_ok(), is_right, "{steps}");
+        fs::write(folder.path().join("other.yaml"), "steps: [press: Enter]\n").unwrap();
+        fs::write(&part, steps).unwrap();
+        let yaml = "name: n\nrows: people.csv\nstart: {}\n\
+                    before: [use: { file: login.yaml, vars: VARS }, wait_for: { text_visible: x }]\n\
+                    steps: [press: Enter]\nafter: [use: other.yaml, press: Enter]\nexpect: [url_contains: x]\n";
+        let yaml = yaml.replace("VARS", if steps.contains("user") { "{ user: ada }" } else { "{}" });
+        let value: Value = serde_norway::from_str(&yaml).unwrap();
+        assert!(schemas.validate(&value, task).is_ok(), "{yaml}");
+        let read = ScriptedTask::parse_file(&yaml, &file);
+        assert_eq!(read.is_ok(), is_right, "{steps}: {read:?}");
+        // What is recorded uses no other file, and fits as well.
+        let Ok(read) = read else { continue };
+        let value: Value = serde_norway::from_str(&read.to_yaml().unwrap()).unwrap();
+        assert!(schemas.validate(&value, task).is_ok(), "{value}");
+        assert_eq!(ScriptedTask::parse(&read.to_yaml().unwrap()), Ok(read));
     }
 }

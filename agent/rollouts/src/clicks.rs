@@ -1,7 +1,7 @@
 //! One click of a task with steps, as an environment of its own.
 //!
-//! Invariants: the steps before it are done by the places that the task names, and one that cannot be done is a failure of
-//! the world; a click is right if it is in the place that the task names for it, which was looked up before the click.
+//! Invariants: the steps before it, and what the task does before these, are done by the places that the task names, and one
+//! that cannot be done is a failure of the world; a click is right if it is in the place that the task names for it, which was looked up before the click.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -66,6 +66,11 @@ impl ClickSource {
         secret: Arc<KnowsSecrets>,
     ) -> Result<Self, String> {
         let source = Self { name: name.into(), task, step, folder, settle_cap, open, secret };
+        if !source.task.after.is_empty() {
+            return Err(
+                "what a task does `after` its judgement cannot be done behind one click of it".to_owned()
+            );
+        }
         if !clicks(&source.task).contains(&step) {
             return Err(format!("step {} is no click on a place with an extent", step + 1));
         }
@@ -82,8 +87,13 @@ impl ClickSource {
             );
         }
         let mut task = self.task.drawn(part, number);
+        let before = std::mem::take(&mut task.before);
         let steps = match &mut task.plan {
-            Plan::Steps(steps) => steps.split_off(self.step),
+            Plan::Steps(steps) => {
+                let behind = steps.split_off(self.step);
+                steps.splice(..0, before);
+                behind
+            }
             Plan::Goal(_) => return Err("a task with a goal has no steps".into()),
         };
         // What leads up to the click is judged by nobody.
@@ -94,6 +104,7 @@ impl ClickSource {
         };
         // Filled in as the steps before it are: a task of this one step.
         let mut alone = ScriptedTask {
+            before: Vec::new(),
             plan: Plan::Steps(vec![Step::Act(Act::click(at))]),
             ..self.task.drawn(part, number)
         };
@@ -253,5 +264,32 @@ impl Environment for ClickWorld<'_> {
 
     fn driver(&mut self) -> Option<&mut dyn Driver> {
         self.world.as_mut()?.driver()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vigorl_tasks::scripted::Opened;
+
+    use super::*;
+
+    fn source(lists: &str, step: usize) -> Result<ClickSource, String> {
+        let yaml = format!("name: n\nstart: {{}}\n{lists}\nexpect: [url_contains: x]\n");
+        let task = ScriptedTask::parse(&yaml).unwrap();
+        let open = |_: &ScriptedTask| -> Result<Opened, Failure> { Err("nobody opens it".into()) };
+        let (open, secret) = (Arc::new(open), Arc::new(|_: &str| None));
+        ClickSource::new("a.yaml#2", task, step, PathBuf::new(), Duration::ZERO, open, secret)
+    }
+
+    #[test]
+    fn what_a_task_needs_leads_up_to_its_click_and_what_comes_behind_its_judgement_cannot() {
+        let steps = "steps: [{type: b}, {click: { what: c, name: d }}, {type: e}]";
+        let source_of = source(&format!("before: [{{type: a}}]\n{steps}"), 1).unwrap();
+        let (task, target) = source_of.filled(source_of.seed(Part::Train, 0)).unwrap();
+        let typed = |text: &str| Step::Act(Act::Type { text: text.to_owned() });
+        assert_eq!((task.before.len(), task.steps()), (0, &[typed("a"), typed("b")][..]));
+        assert_eq!(target.description, "c");
+        let refused = source(&format!("{steps}\nafter: [{{type: a}}]"), 1).err().unwrap();
+        assert!(refused.contains("`after`"), "{refused}");
     }
 }

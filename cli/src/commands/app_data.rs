@@ -315,14 +315,16 @@ fn asked_for(task: &ScriptedTask, part: Part, number: u64, folder: &Path) -> Vec
     let surroundings = Surroundings { folder: folder.to_owned(), ..Surroundings::default() };
     let filled = |target: &Target| {
         let step = Step::Act(Act::click(target.clone()));
-        let mut alone = ScriptedTask { plan: Plan::Steps(vec![step]), expect: Vec::new(), ..drawn.clone() };
+        let (plan, nothing) = (Plan::Steps(vec![step]), Vec::new);
+        let mut alone =
+            ScriptedTask { plan, before: nothing(), after: nothing(), expect: Vec::new(), ..drawn.clone() };
         alone.fill(&BTreeMap::new(), &|name| env::secret(name)).ok()?;
         match Script::new(&alone, &surroundings).next(None).ok()??.what {
             What::Act(Act::Click { at, .. }) => Some(at),
             _ => None,
         }
     };
-    let targets = task.steps().iter().flat_map(Step::targets);
+    let targets = task.all_steps().flat_map(Step::targets);
     targets.map(|target| filled(target).unwrap_or_else(|| target.within(folder))).collect()
 }
 

@@ -95,7 +95,8 @@ fn foreign(settings: &Settings, form: Form, cancel: &Cancel) -> anyhow::Result<V
         let file = folder.path().join(name);
         std::fs::write(&file, text).with_context(|| format!("cannot write `{}`", file.display()))?;
         let args = RunArgs::of_task(&file);
-        let job = run::job(&file.display().to_string(), folder.path(), &args, settings)?;
+        let jobs = run::jobs(&file.display().to_string(), folder.path(), &args, settings)?;
+        let Some(job) = jobs.into_iter().next() else { break };
         let Some(played) = run::play_once(&job, &mut eyes, &args, settings, cancel, |_| ())? else { break };
         if form == Form::Text {
             terminal::data(&format!("\n{}", job.task.name));

@@ -81,8 +81,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Ending> {
         Command::Stop(args) => stop::stop(args, form),
         Command::Calibrate(_) => calibrate::run(&settings, form),
         Command::Report(args) => report::report(args, form),
-        Command::Schema => {
-            terminal::data(&pretty(&ScriptedTask::schema()));
+        Command::Schema(args) => {
+            terminal::data(&pretty(&match args.shared_steps {
+                true => ScriptedTask::schema_of_shared_steps(),
+                false => ScriptedTask::schema(),
+            }));
             Ok(Ending::Done)
         }
         Command::View(args) => view::view(args, &settings, form),
@@ -155,7 +158,7 @@ fn layer_of(command: &Command) -> Layer {
         Command::Read(_)
         | Command::Licenses
         | Command::Report(_)
-        | Command::Schema
+        | Command::Schema(_)
         | Command::View(_)
         | Command::Stop(_)
         | Command::Env(EnvCommand::List)

@@ -1,4 +1,5 @@
-//! `vigorl run` of several tasks, or several times: each time a run of its own, some side by side, and their sum.
+//! `vigorl run` of several tasks, or several times, or with the rows of a table: each time a run of its own, some side by
+//! side, and their sum.
 //!
 //! Invariants: a repetition has its own browser, programs, folder and record; whatever ends the command, what is
 //! known by then is printed, and in the JUnit file.
@@ -24,7 +25,7 @@ use crate::exit::{self, Ending, Usage, usage};
 use crate::eyes::LoadedEyes;
 use crate::parts::Part;
 use crate::settings::Settings;
-use crate::suite::{self, Counts, Outcome, Repetition, Suite};
+use crate::suite::{self, Counts, Outcome, PlayedRow, Repetition, Suite};
 use crate::{junit, record, terminal};
 
 /// Plays every job as often as asked and sums up.
@@ -113,7 +114,14 @@ fn play_turns(
             let played = play_once(job, &mut eyes, args, &settings, cancel, terminal::detail);
             let (outcome, record) = outcome_of(played, job, args, cancel)?;
             let took = clock.elapsed();
-            let tried = Repetition { seed: settings.seed, outcome, took, record, earlier: Vec::new() };
+            let tried = Repetition {
+                row: played_row(job),
+                seed: settings.seed,
+                outcome,
+                took,
+                record,
+                earlier: Vec::new(),
+            };
             let is_over = matches!(tried.outcome, Outcome::Solved | Outcome::NotPlayed) || cancel.is_set();
             if is_over || earlier.len() as u64 >= args.repetitions.retries.unwrap_or(0) {
                 break Repetition { earlier, ..tried };
@@ -172,9 +180,17 @@ fn outcome_of(
     Ok((outcome, Some((played.path, played.report))))
 }
 
+/// The row that a job is played with.
+fn played_row(job: &Job) -> Option<PlayedRow> {
+    let number = job.row.as_ref()?.number;
+    Some(PlayedRow { number, name: job.task.name.clone() })
+}
+
 /// Where all repetitions are entered.
 struct Book<'a> {
     suites: Mutex<Vec<Suite>>,
+    /// Of each job, its suite and its first repetition there.
+    places: Vec<(usize, usize)>,
     /// How often each task is played.
     n_times: u64,
     bar: ProgressBar,
@@ -190,21 +206,32 @@ impl<'a> Book<'a> {
         settings: &Settings,
         form: Form,
     ) -> anyhow::Result<Self> {
-        let repetition = |time| Repetition {
+        let repetition = |job: &Job, time| Repetition {
+            row: played_row(job),
             seed: settings.seed.wrapping_add(time),
             outcome: Outcome::NotPlayed,
             took: Duration::ZERO,
             record: None,
             earlier: Vec::new(),
         };
-        let suite = |job: &Job| Suite {
-            given: job.given.clone(),
-            name: job.task.name.clone(),
-            is_judged: job.is_judged(args),
-            started_at: Stamp::now(),
-            repetitions: (0..n_times).map(repetition).collect(),
-        };
-        let suites: Vec<Suite> = jobs.iter().map(suite).collect();
+        let (mut suites, mut places) = (Vec::<Suite>::new(), Vec::new());
+        for (job, before) in jobs.iter().zip(std::iter::once(None).chain(jobs.iter().map(Some))) {
+            // Rows of one table follow each other.
+            let goes_on = |before: &Job| before.given == job.given && job.number() > before.number();
+            if !before.is_some_and(goes_on) {
+                suites.push(Suite {
+                    given: job.given.clone(),
+                    name: job.row.as_ref().map_or(&job.task.name, |row| &row.of_task).clone(),
+                    is_judged: job.is_judged(args),
+                    started_at: Stamp::now(),
+                    n_times: usize::try_from(n_times)?,
+                    repetitions: Vec::new(),
+                });
+            }
+            let idx = suites.len() - 1;
+            places.push((idx, suites[idx].repetitions.len()));
+            suites[idx].repetitions.extend((0..n_times).map(|time| repetition(job, time)));
+        }
         let junit = args.repetitions.junit.as_deref();
         junit.map_or(Ok(()), |_| Part::Junit.needed())?;
         // Before anything slow begins: whether it can be written, and what a killed program leaves.
@@ -214,25 +241,25 @@ impl<'a> Book<'a> {
             Some(_) => ProgressBar::hidden(),
             None => terminal::bar(Counts::of(&suites).n() as u64, "runs"),
         };
-        Ok(Self { suites: Mutex::new(suites), n_times, bar, junit, form })
+        Ok(Self { suites: Mutex::new(suites), places, n_times, bar, junit, form })
     }
 
     /// Enters a repetition, and says and writes so.
     fn enter(&self, job_idx: usize, time: u64, repetition: Repetition) -> anyhow::Result<()> {
         let mut suites = self.suites.lock().unwrap_or_else(PoisonError::into_inner);
         let width = suites.iter().map(|suite| suite.given.chars().count()).max().unwrap_or(0);
-        let suite = &mut suites[job_idx];
-        let n_digits = suite.repetitions.len().to_string().len();
+        let (suite, first) = self.places[job_idx];
+        let (suite, idx) = (&mut suites[suite], first + usize::try_from(time)?);
+        let last = suite.label(suite.repetitions.len() - 1).chars().count();
         let run_dir = repetition.record.as_ref().map(|(path, _)| format!("  {}", path.display()));
         let line = format!(
-            "{:<width$}  {:>n_digits$}  {:>6.1} s  {}{}",
+            "{:<width$}  {:>last$}  {:>6.1} s  {}{}",
             suite.given,
-            time + 1,
+            suite.label(idx),
             repetition.took.as_secs_f64(),
             suite.in_words(&repetition),
             run_dir.unwrap_or_default(),
         );
-        let idx = usize::try_from(time)?;
         suite.repetitions[idx] = repetition;
         self.bar.suspend(|| match self.form {
             Form::Text => terminal::data(&line),

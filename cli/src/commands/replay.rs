@@ -148,8 +148,11 @@ fn task_of(
         }
         None => single_step(recorded, steps)?,
     };
-    let Plan::Steps(plan) = &mut task.plan else { return Ok((task, None)) };
-    if plan.iter().any(|step| matches!(step, Step::Block(_))) {
+    let has_blocks = task.all_steps().any(|step| matches!(step, Step::Block(_)));
+    let ScriptedTask { before, plan: Plan::Steps(plan), after, .. } = &mut task else {
+        return Ok((task, None));
+    };
+    if has_blocks {
         return Err(usage(
             "this run's task has blocks of steps, so its record cannot be played step by step: run the task itself, with --places"
                 .to_owned(),
@@ -159,11 +162,16 @@ fn task_of(
     if done == 0 {
         return Err(usage("nothing was done in this run".to_owned()));
     }
-    let only = (done < plan.len()).then_some(done);
-    if only.is_some() {
-        terminal::note(&format!("the run did {done} of {} steps: only these are done again", plan.len()));
+    let (n_judged, n_after) = (before.len() + plan.len(), after.len());
+    let only = (done < n_judged).then_some(done);
+    if done < n_judged + n_after {
+        let n = n_judged + n_after;
+        terminal::note(&format!("the run did {done} of {n} steps: only these are done again"));
     }
-    for (step, recorded) in plan.iter_mut().zip(&steps[..done]) {
+    // These come whatever became of the others, so that those which cannot be done again must not stay.
+    after.truncate(done.saturating_sub(n_judged));
+    let again = before.iter_mut().chain(plan.iter_mut()).chain(after.iter_mut());
+    for (step, recorded) in again.zip(&steps[..done]) {
         let points = points_of(recorded);
         for (number, (target, at)) in step.targets_mut().into_iter().zip(points).enumerate() {
             let file = folder.join(format!("{:04}-{number}.png", recorded.step));
@@ -175,7 +183,7 @@ fn task_of(
         }
     }
     // Nobody comes to these.
-    for target in plan.iter_mut().skip(done).flat_map(Step::targets_mut) {
+    for target in before.iter_mut().chain(plan).skip(done).flat_map(Step::targets_mut) {
         target.place = Some(Place::At([0.0, 0.0]));
     }
     Ok((task, only))
@@ -211,6 +219,7 @@ fn single_step(recorded: &Recorded, steps: &[RecordedStep]) -> anyhow::Result<Sc
         tags: Vec::new(),
         animated: None,
         max_steps: None,
+        rows: None,
         start: Start {
             driver,
             programs: Vec::new(),
@@ -219,7 +228,9 @@ fn single_step(recorded: &Recorded, steps: &[RecordedStep]) -> anyhow::Result<Sc
             status: None,
             viewport: viewport.map(|[width, height]| Size::of_pixels(width, height)),
         },
+        before: Vec::new(),
         plan: Plan::Steps(vec![Step::Act(Act::click(Target::from(record.instruction.replace("${", "$${"))))]),
+        after: Vec::new(),
         expect: vec![expect],
         reward: RewardRule::All,
         patience: std::time::Duration::ZERO,
@@ -303,7 +314,7 @@ fn acts_of(recorded: &Recorded) -> Vec<Act<Target>> {
     // Secrets are never part of a target.
     task.fill(&recorded.run.input.vars, &|_| Some("unknown".to_owned())).ok();
     let mut values = task.values.clone();
-    let acts = task.steps().iter().flat_map(Step::acts);
+    let acts = task.all_steps().flat_map(Step::acts);
     let filled = acts.filter_map(|act| match values.fill_step(&Step::Act(act.clone())) {
         Ok(Step::Act(act)) => Some(act),
         // It needs what was read then, which is not known now.

@@ -1,38 +1,34 @@
-//! `vigorl run`: a task file, or one thing to click, in a live browser or on the desktop.
+//! `vigorl run`: a task file, alone or with each row of its table, or one thing to click, in a live browser or on the desktop.
 
+mod jobs;
 pub(crate) mod said;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::json;
 use vigorl_agent::{Agent, Cancel, Checks, Confirm, Ending as Ended, Hands, Leash, Scripted, run_episode};
 use vigorl_geometry::{Size, Viewport};
-use vigorl_interface::{Act, Area, Effect};
+use vigorl_interface::{Area, Effect};
 use vigorl_report::write_report;
 use vigorl_rollouts::{Images, Noted, Ordinary, Overheard, SaidBy, Sample, SampleKey, Store, StoreError};
 use vigorl_runs::record::{InputRecord, StepRecord, Summary};
 use vigorl_runs::{Hidden, Recorded, Run};
-use vigorl_tasks::scripted::{
-    Open, Opened, Plan, RewardRule, Script, ScriptedTask, ScriptedWorld, Secret, Start, Step, Target, Values,
-    World,
-};
+use vigorl_tasks::scripted::{Open, Opened, Script, ScriptedTask, ScriptedWorld, Secret};
 
+pub(crate) use self::jobs::jobs;
 use self::said::{Doubtful, Why, doubtful};
 use crate::args::{RepetitionArgs, RunArgs};
-use crate::commands::{Form, browser, check_instruction, desktop, pretty, repeat};
+use crate::commands::{Form, browser, desktop, pretty, repeat};
 use crate::confirm::{self, AtTerminal, Kinds};
 use crate::exit::{Ending, usage};
 use crate::eyes::LoadedEyes;
 use crate::model::LoadedPolicy;
-use crate::parts::Part;
-use crate::secrets::{self, Secrets};
 use crate::settings::Settings;
-use crate::{interrupt, record, terminal};
+use crate::{interrupt, record, secrets, terminal};
 
 /// What is to be done, from a file or from the command line.
 pub(crate) struct Job {
@@ -43,8 +39,18 @@ pub(crate) struct Job {
     pub(crate) place: Place,
     pub(crate) task: ScriptedTask,
     secrets: Vec<Secret>,
-    /// The text of the file; absent if the task is what was typed.
+    /// The text of the file, or of a file that says the same without any other one; absent if the task is what was typed.
     text: Option<String>,
+    /// Which row of a table it is played with, if it is.
+    pub(crate) row: Option<JobRow>,
+}
+
+/// A row of a task's table.
+pub(crate) struct JobRow {
+    /// From 1.
+    pub(crate) number: usize,
+    /// What the task is called without it, whose variables are not filled in.
+    pub(crate) of_task: String,
 }
 
 /// Where it is to be done.
@@ -62,7 +68,7 @@ pub(crate) struct Played {
 
 /// Does the task and records it.
 pub(crate) fn run(args: &RunArgs, settings: &Settings, form: Form) -> anyhow::Result<Ending> {
-    let jobs = args.tasks.iter().map(|given| job(given, &folder_of(given), args, settings));
+    let jobs = args.tasks.iter().map(|given| jobs(given, &folder_of(given), args, settings));
     run_all(jobs, args, settings, form)
 }
 
@@ -76,17 +82,19 @@ pub(crate) fn run_in(
     form: Form,
 ) -> anyhow::Result<Ending> {
     let jobs = args.tasks.iter().map(|given| {
-        let mut job = job(given, folder, args, settings)?;
-        let is_new = |secret: &&Secret| job.secrets.iter().all(|known| known.name != secret.name);
-        let further: Vec<Secret> = hidden.iter().filter(is_new).cloned().collect();
-        job.secrets.extend(further);
-        Ok(job)
+        let mut jobs = jobs(given, folder, args, settings)?;
+        for job in &mut jobs {
+            let is_new = |secret: &&Secret| job.secrets.iter().all(|known| known.name != secret.name);
+            let further: Vec<Secret> = hidden.iter().filter(is_new).cloned().collect();
+            job.secrets.extend(further);
+        }
+        Ok(jobs)
     });
     run_all(jobs, args, settings, form)
 }
 
 fn run_all(
-    jobs: impl Iterator<Item = anyhow::Result<Job>>,
+    jobs: impl Iterator<Item = anyhow::Result<Vec<Job>>>,
     args: &RunArgs,
     settings: &Settings,
     form: Form,
@@ -95,9 +103,9 @@ fn run_all(
     if !args.dry_run {
         confirm::check(settings)?;
     }
-    let jobs = chosen(jobs.collect::<anyhow::Result<_>>()?, args)?;
+    let jobs = chosen(jobs.collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect(), args)?;
     let [job] = &jobs[..] else { return repeat::run(&jobs, args, settings, form, &cancel) };
-    if args.repetitions.are_asked_for() {
+    if args.repetitions.are_asked_for() || job.row.is_some() {
         return repeat::run(&jobs, args, settings, form, &cancel);
     }
     record::check_output(settings)?;
@@ -325,6 +333,11 @@ impl Job {
         })
     }
 
+    /// The number of its row, from 1; 0 without one.
+    pub(crate) fn number(&self) -> usize {
+        self.row.as_ref().map_or(0, |row| row.number)
+    }
+
     /// Whether its end is judged.
     pub(crate) fn is_judged(&self, args: &RunArgs) -> bool {
         !self.task.expect.is_empty() && !args.dry_run
@@ -361,103 +374,6 @@ pub(crate) fn folder_of(task: &str) -> PathBuf {
     match Path::new(task).parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
-    }
-}
-
-/// Every target must have a place if nobody looks.
-fn check_places(task: &ScriptedTask, shown: &dyn std::fmt::Display) -> anyhow::Result<()> {
-    match task.steps().iter().flat_map(Step::targets).find(|target| target.place.is_none()) {
-        None => Ok(()),
-        Some(target) => Err(usage(format!(
-            "`{shown}` names no place for `{target}`, which --places needs: write {{ what: {target}, selector: … }} \
-             (or name, picture, at), or leave out --places so that a model looks"
-        ))),
-    }
-}
-
-/// What a task file, or a text, asks for.
-pub(crate) fn job(given: &str, folder: &Path, args: &RunArgs, settings: &Settings) -> anyhow::Result<Job> {
-    let path = Path::new(given);
-    let is_file = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-    if !is_file {
-        if args.tasks.len() > 1 {
-            return Err(usage(format!(
-                "`{given}` is no .yaml file: several tasks are files, and what to click is one text, in quotes"
-            )));
-        }
-        check_instruction(given)?;
-        if args.is_by_places() {
-            return Err(usage("--places needs a task file that names places".to_owned()));
-        }
-        let place = match (settings.driver, &args.url) {
-            (World::Desktop, None) => {
-                Part::Desktop.needed()?;
-                Place::Desktop(settings.area.clone())
-            }
-            (World::Desktop, Some(_)) => {
-                return Err(usage(
-                    "--url names a page, and --driver desktop has none: leave one out".to_owned(),
-                ));
-            }
-            (World::Web, Some(url)) => Place::Page { url: url.clone(), viewport: settings.viewport },
-            (World::Web, None) => {
-                return Err(usage(format!(
-                    "where? `{given}` is no .yaml file, so it needs a page (--url https://…) or --driver desktop"
-                )));
-            }
-        };
-        let (task, given, folder) = (one_click(given), given.to_owned(), folder.to_owned());
-        return Ok(Job { given, folder, place, task, secrets: Vec::new(), text: None });
-    }
-    let shown = path.display();
-    let text =
-        vigorl_files::read_text(path).map_err(|error| usage(format!("cannot read `{shown}`: {error}")))?;
-    let faulty = |error| usage(format!("`{shown}`: {error}"));
-    let mut task = ScriptedTask::parse(&text).map_err(faulty)?;
-    let known = Secrets::read(args.secrets.as_deref())?;
-    let secrets = task.fill(&secrets::vars(&args.vars)?, &|name| known.get(name)).map_err(faulty)?;
-    let place = match task.start.driver {
-        World::Web => {
-            let url = args.url.clone().or_else(|| task.start.address(folder));
-            let url = url.ok_or_else(|| usage(format!("`{shown}` has no `start.url`: add one, or --url")))?;
-            let of_task = task.start.viewport.filter(|_| !settings.is_typed("viewport"));
-            Place::Page { url, viewport: of_task.unwrap_or(settings.viewport) }
-        }
-        World::Desktop => {
-            Part::Desktop.needed()?;
-            let of_task = task.start.area.as_ref().filter(|_| !settings.is_typed("area"));
-            Place::Desktop(of_task.unwrap_or(&settings.area).clone())
-        }
-    };
-    if let Plan::Goal(_) = &task.plan {
-        return Err(usage(format!(
-            "`{shown}` has a `goal`: that needs a policy which chooses its own actions; write `steps`"
-        )));
-    }
-    if args.is_by_places() {
-        check_places(&task, &shown)?;
-    }
-    let (given, folder) = (given.to_owned(), folder.to_owned());
-    Ok(Job { given, folder, place, task, secrets, text: Some(text) })
-}
-
-/// One click on what was typed, which nobody judges.
-fn one_click(what: &str) -> ScriptedTask {
-    // It is no text of a task file: it has no variables.
-    let target = Target::from(what.replace("${", "$${"));
-    ScriptedTask {
-        name: what.to_owned(),
-        vars: BTreeMap::new(),
-        draw: BTreeMap::new(),
-        tags: Vec::new(),
-        animated: None,
-        max_steps: None,
-        start: Start::default(),
-        plan: Plan::Steps(vec![Step::Act(Act::click(target))]),
-        expect: Vec::new(),
-        reward: RewardRule::All,
-        patience: Duration::ZERO,
-        values: Values::default(),
     }
 }
 

@@ -101,7 +101,14 @@ const NO_CLICK: &str = "it has no `goal`, and none of its steps is a click on a 
 pub(crate) fn read_task(name: &str) -> anyhow::Result<ScriptedTask> {
     let text =
         vigorl_files::read_text(name).map_err(|error| usage(format!("cannot read `{name}`: {error}")))?;
-    ScriptedTask::parse(&text).map_err(|error| usage(format!("`{name}`: {error}")))
+    let task = ScriptedTask::parse_file(&text, Path::new(name));
+    let task = task.map_err(|error| usage(format!("`{name}`: {error}")))?;
+    match &task.rows {
+        Some(_) => Err(usage(format!(
+            "`{name}` has `rows`, which `vigorl run` plays one by one: variables of an environment are under `draw`"
+        ))),
+        None => Ok(task),
+    }
 }
 
 fn task(name: &str, settings: &Settings, opener: &Arc<OpenTask>) -> anyhow::Result<TaskSource> {

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::clause::secs_fault;
+use super::step::list;
 use super::{Clause, Step};
 
 /// Steps, and what they depend on.
@@ -19,10 +20,10 @@ pub struct IfStep {
     #[schemars(range(min = 0))]
     pub within_secs: Option<f64>,
     /// What is done if it holds.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "list", skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
     /// What is done if it does not.
-    #[serde(default, rename = "else", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, rename = "else", deserialize_with = "list", skip_serializing_if = "Vec::is_empty")]
     pub otherwise: Vec<Step>,
 }
 
@@ -35,6 +36,7 @@ pub struct OptionalStep {
     #[schemars(range(min = 0))]
     pub secs: Option<f64>,
     /// What is done; the first step that cannot be done ends this block, and not the task.
+    #[serde(deserialize_with = "list")]
     pub steps: Vec<Step>,
 }
 

@@ -92,9 +92,9 @@ pub struct Surroundings {
 }
 
 /// What begins a path in the folder of the task's programs.
-const TMPDIR: &str = "$TMPDIR/";
+pub(super) const TMPDIR: &str = "$TMPDIR/";
 /// What begins a path in the folder of what was downloaded.
-const DOWNLOADS: &str = "$DOWNLOADS/";
+pub(super) const DOWNLOADS: &str = "$DOWNLOADS/";
 /// Longest time that a command may take, or a page to answer a question.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 

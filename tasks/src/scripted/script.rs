@@ -1,7 +1,8 @@
 //! A task's steps, taken one after the other.
 //!
 //! Invariant: the next step depends on what became of the one before it, so steps are interpreted while they are taken.
-//! Where a [`Script`] stands is a stack of blocks that lie inside one another, as they do in the task file.
+//! Where a [`Script`] stands is a [`Phase`], and in it a stack of blocks that lie inside one another, as they do in the task
+//! file.
 
 use std::time::{Duration, Instant};
 
@@ -10,15 +11,26 @@ use vigorl_interface::Act;
 use super::step::{Block, CheckStep, ReadStep, RetryStep, Step, length};
 use super::{Clause, IfStep, ScriptError, ScriptedTask, Surroundings, Target, Values};
 
+/// Which of a task's lists of steps is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// What the task needs to begin with.
+    Before,
+    /// What is judged.
+    Steps,
+    /// What comes behind the judgement.
+    After,
+}
+
 /// The steps of a task, and how far they have come.
 #[derive(Debug, Clone)]
 pub struct Script<'t> {
     task: &'t ScriptedTask,
     surroundings: &'t Surroundings,
     values: Values,
-    /// From the task's own steps to those of the innermost block.
+    phase: Phase,
+    /// From the steps of the phase to those of the innermost block.
     frames: Vec<Frame<'t>>,
-    n: usize,
     is_over: bool,
     is_complete: bool,
 }
@@ -101,7 +113,7 @@ pub struct Deadline {
 pub struct Line {
     /// What.
     pub what: What,
-    /// Its number among the steps that are taken at most, from 0.
+    /// Its number among the steps that are taken at most in its phase, from 0.
     pub idx: usize,
     /// The part that ends first.
     pub deadline: Option<Deadline>,
@@ -127,15 +139,47 @@ pub enum Ended {
 impl<'t> Script<'t> {
     /// The steps of a task whose variables are filled in.
     pub fn new(task: &'t ScriptedTask, surroundings: &'t Surroundings) -> Self {
-        let steps = task.steps();
-        let all = Frame { steps, at: 0, kind: Kind::Task, base: 0, round: 0 };
-        let (values, n) = (task.values.clone(), length(steps));
-        Self { task, surroundings, values, frames: vec![all], n, is_over: false, is_complete: false }
+        let phase = if task.before.is_empty() { Phase::Steps } else { Phase::Before };
+        let (values, frames) = (task.values.clone(), Vec::new());
+        let mut script =
+            Self { task, surroundings, values, phase, frames, is_over: false, is_complete: false };
+        script.open(phase);
+        script
     }
 
-    /// How many steps are taken at most.
+    /// Goes to the first step of a phase.
+    fn open(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.frames = vec![Frame { steps: self.steps(), at: 0, kind: Kind::Task, base: 0, round: 0 }];
+    }
+
+    /// The list of the phase.
+    fn steps(&self) -> &'t [Step] {
+        match self.phase {
+            Phase::Before => &self.task.before,
+            Phase::Steps => self.task.steps(),
+            Phase::After => &self.task.after,
+        }
+    }
+
+    /// Which list the latest step belongs to.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Goes on with what comes behind the judgement, however far the steps have come; false if there is nothing.
+    pub fn wind_up(&mut self) -> bool {
+        let is_due = self.phase != Phase::After && !self.task.after.is_empty();
+        if is_due {
+            self.open(Phase::After);
+            (self.is_over, self.is_complete) = (false, false);
+        }
+        is_due
+    }
+
+    /// How many steps are taken at most in this phase.
     pub fn n_steps(&self) -> usize {
-        self.n
+        length(self.steps())
     }
 
     /// Keeps what a [`What::Read`] has read.
@@ -242,6 +286,7 @@ impl<'t> Script<'t> {
                 }
                 (Some(Step::Block(block)), _) => self.frames.push(Frame::of(block, base)),
                 (Some(step), _) => return Some(step.clone()),
+                (None, Kind::Task) if self.phase == Phase::Before => self.open(Phase::Steps),
                 (None, Kind::Task) => return None,
                 (None, Kind::Repeat { times }) if frame.round + 1 < *times => {
                     (frame.round, frame.at) = (frame.round + 1, 0);
@@ -319,9 +364,9 @@ impl<'t> Script<'t> {
         })
     }
 
-    /// Number of the step that is taken, were every round of every block taken.
+    /// Number of the step that is taken in its phase, were every round of every block taken.
     fn idx(&self) -> usize {
-        let Some(frame) = self.frames.last() else { return self.n };
+        let Some(frame) = self.frames.last() else { return self.n_steps() };
         let once = length(frame.steps) + usize::from(matches!(frame.kind, Kind::Retry { .. }));
         let asked = usize::from(matches!(frame.kind, Kind::If { asks: false, .. }));
         frame.base + frame.round * once + asked + length(&frame.steps[..frame.at])
@@ -400,6 +445,39 @@ mod tests {
         let twice =
             "{retry: { times: 2, until: { url_contains: u }, steps: [{type: a}, {type: b}] }}, {type: c}";
         check(twice, not_b, &[(0, "a"), (1, "b"), (3, "a"), (4, "b")]);
+    }
+
+    #[test]
+    fn what_a_task_needs_comes_first_and_what_is_behind_the_judgement_comes_whatever_became_of_it() {
+        let yaml = "name: n\nstart: {}\nbefore: [{type: a}, {type: b}]\nsteps: [{type: c}, {type: d}]\n\
+                    after: [{type: e}, {type: f}]\nexpect: [url_contains: x]\n";
+        let (task, around) = (ScriptedTask::parse(yaml).unwrap(), Surroundings::default());
+        let play = |not_done: &str| {
+            let (mut script, mut taken) = (Script::new(&task, &around), Vec::new());
+            let mut last = None;
+            let mut go_on = |script: &mut Script<'_>| {
+                while let Some(line) = script.next(last.take()).unwrap() {
+                    let What::Act(Act::Type { text }) = line.what else { panic!("{line:?}") };
+                    assert_eq!(script.n_steps(), 2);
+                    last = Some(if text == not_done { Ended::NotDone } else { Ended::Done });
+                    taken.push(format!("{text}{:?}{}", script.phase(), line.idx));
+                }
+                last = None;
+                script.is_complete()
+            };
+            let is_complete = go_on(&mut script);
+            assert!(script.wind_up());
+            go_on(&mut script);
+            assert!(!script.wind_up());
+            (taken.join(" "), is_complete)
+        };
+        let all = "aBefore0 bBefore1 cSteps0 dSteps1 eAfter0 fAfter1";
+        assert_eq!(play(""), (all.to_owned(), true));
+        assert_eq!(play("a"), ("aBefore0 eAfter0 fAfter1".to_owned(), false));
+        assert_eq!(play("c"), ("aBefore0 bBefore1 cSteps0 eAfter0 fAfter1".to_owned(), false));
+        assert_eq!(play("e").0, "aBefore0 bBefore1 cSteps0 dSteps1 eAfter0");
+        let plain = self::task("{type: a}");
+        assert!(!Script::new(&plain, &around).wind_up());
     }
 
     #[test]

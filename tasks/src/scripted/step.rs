@@ -1,7 +1,8 @@
 //! The steps of a task, and how they are written in its file.
 //!
 //! Invariant: [`Step`] says what a step is: an act, a check, something that is read, or a block of steps. [`Written`]
-//! says how a task file spells it, and is the only place that does.
+//! says how a task file spells it, and is the only place that does. A list of steps is read as a whole, because one of the
+//! file may stand for several: those of another file.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use vigorl_interface::{Act, ChordError, Key, MouseButton, WhichTab, parse_chord,
 use super::clause::{TimedClause, secs_fault};
 use super::click::Clicked;
 use super::page_acts::{DialogStep, FillStep, TabStep, tab_fault};
+use super::shared::Used;
 use super::{Clause, ElementPlace, IfStep, OptionalStep, Target};
 
 /// One thing to do.
@@ -153,6 +155,7 @@ pub struct RepeatStep {
     #[schemars(range(min = 1, max = 100))]
     pub times: u8,
     /// What is done each time.
+    #[serde(deserialize_with = "list")]
     pub steps: Vec<Step>,
 }
 
@@ -166,6 +169,7 @@ pub struct RetryStep {
     /// What is awaited behind each try, as by `wait_for`.
     pub until: Clause,
     /// What is done in each try; a step that cannot be done ends the try.
+    #[serde(deserialize_with = "list")]
     pub steps: Vec<Step>,
 }
 
@@ -178,6 +182,7 @@ pub struct WithinStep {
     #[schemars(range(min = 0))]
     pub secs: f64,
     /// What is done.
+    #[serde(deserialize_with = "list")]
     pub steps: Vec<Step>,
 }
 
@@ -257,6 +262,9 @@ enum Written {
     Dialog(DialogStep),
     /// Read something into a variable, for later steps.
     Read(ReadStep),
+    /// Do the steps of another file: they stand in place of this one.
+    #[serde(skip_serializing)]
+    Use(Used),
     /// Do steps several times.
     Repeat(RepeatStep),
     /// Do steps again until something holds.
@@ -274,48 +282,55 @@ enum Written {
     Assert(TimedClause),
 }
 
-impl From<Written> for Step {
-    fn from(written: Written) -> Self {
-        let click = |at, button, count| Self::Act(Act::Click { at, button, count });
-        match written {
-            Written::Click(clicked) => Self::Act(clicked.into()),
-            Written::DoubleClick(at) => click(at, MouseButton::Left, 2),
-            Written::RightClick(at) => click(at, MouseButton::Right, 1),
-            Written::Hover(at) => Self::Act(Act::Hover { at }),
-            Written::Drag(DragStep { from, to }) => Self::Act(Act::Drag { from, to }),
-            Written::Scroll(ScrollStep { target: at, by }) => {
-                Self::Act(Act::Scroll { at, dx_px: 0.0, dy_px: by })
+impl Written {
+    /// What it stands for: one step, unless it uses those of another file.
+    fn into_steps(self) -> Vec<Step> {
+        match self {
+            Self::Use(Used(steps)) => steps,
+            one => vec![one.into_step()],
+        }
+    }
+
+    fn into_step(self) -> Step {
+        let click = |at, button, count| Step::Act(Act::Click { at, button, count });
+        match self {
+            Self::Use(_) => unreachable!("it stands for the steps of another file"),
+            Self::Click(clicked) => Step::Act(clicked.into()),
+            Self::DoubleClick(at) => click(at, MouseButton::Left, 2),
+            Self::RightClick(at) => click(at, MouseButton::Right, 1),
+            Self::Hover(at) => Step::Act(Act::Hover { at }),
+            Self::Drag(DragStep { from, to }) => Step::Act(Act::Drag { from, to }),
+            Self::Scroll(ScrollStep { target: at, by }) => {
+                Step::Act(Act::Scroll { at, dx_px: 0.0, dy_px: by })
             }
-            Written::ScrollTo(at) => Self::Act(Act::ScrollTo { at: Target { scroll: true, ..at } }),
-            Written::Fill(FillStep { target: at, text }) => {
-                Self::Act(Act::Fill { at, text, has_secret: false })
+            Self::ScrollTo(at) => Step::Act(Act::ScrollTo { at: Target { scroll: true, ..at } }),
+            Self::Fill(FillStep { target: at, text }) => Step::Act(Act::Fill { at, text, has_secret: false }),
+            Self::Clear(at) => Step::Act(Act::Fill { at, text: String::new(), has_secret: false }),
+            Self::Select(SelectStep { target: at, option }) => Step::Act(Act::Select { at, option }),
+            Self::Upload(UploadStep { target: at, files }) => {
+                Step::Act(Act::Upload { at, files: files.into_iter().map(PathBuf::from).collect() })
             }
-            Written::Clear(at) => Self::Act(Act::Fill { at, text: String::new(), has_secret: false }),
-            Written::Select(SelectStep { target: at, option }) => Self::Act(Act::Select { at, option }),
-            Written::Upload(UploadStep { target: at, files }) => {
-                Self::Act(Act::Upload { at, files: files.into_iter().map(PathBuf::from).collect() })
+            Self::Type(text) => Step::Act(Act::Type { text }),
+            Self::Press(Chord(chord)) => Step::Act(Act::Press { chord }),
+            Self::Navigate(url) => Step::Act(Act::Navigate { url }),
+            Self::Back => Step::Act(Act::Back),
+            Self::Forward => Step::Act(Act::Forward),
+            Self::Reload => Step::Act(Act::Reload),
+            Self::OpenTab => Step::Act(Act::OpenTab),
+            Self::SwitchTab(tab) => Step::Act(Act::SwitchTab { tab: WhichTab::Found(tab.into()) }),
+            Self::CloseTab => Step::Act(Act::CloseTab),
+            Self::Dialog(answer) => Step::Act(answer.into()),
+            Self::Read(read) => Step::Read(read),
+            Self::Repeat(repeat) => Step::Block(Block::Repeat(repeat)),
+            Self::Retry(retry) => Step::Block(Block::Retry(retry)),
+            Self::Within(within) => Step::Block(Block::Within(within)),
+            Self::If(branch) => Step::Block(Block::If(branch)),
+            Self::Optional(optional) => Step::Block(Block::Optional(optional)),
+            Self::WaitFor(TimedClause { clause, within_secs }) => {
+                Step::Check(CheckStep { clause, waits: true, within_secs })
             }
-            Written::Type(text) => Self::Act(Act::Type { text }),
-            Written::Press(Chord(chord)) => Self::Act(Act::Press { chord }),
-            Written::Navigate(url) => Self::Act(Act::Navigate { url }),
-            Written::Back => Self::Act(Act::Back),
-            Written::Forward => Self::Act(Act::Forward),
-            Written::Reload => Self::Act(Act::Reload),
-            Written::OpenTab => Self::Act(Act::OpenTab),
-            Written::SwitchTab(tab) => Self::Act(Act::SwitchTab { tab: WhichTab::Found(tab.into()) }),
-            Written::CloseTab => Self::Act(Act::CloseTab),
-            Written::Dialog(answer) => Self::Act(answer.into()),
-            Written::Read(read) => Self::Read(read),
-            Written::Repeat(repeat) => Self::Block(Block::Repeat(repeat)),
-            Written::Retry(retry) => Self::Block(Block::Retry(retry)),
-            Written::Within(within) => Self::Block(Block::Within(within)),
-            Written::If(branch) => Self::Block(Block::If(branch)),
-            Written::Optional(optional) => Self::Block(Block::Optional(optional)),
-            Written::WaitFor(TimedClause { clause, within_secs }) => {
-                Self::Check(CheckStep { clause, waits: true, within_secs })
-            }
-            Written::Assert(TimedClause { clause, within_secs }) => {
-                Self::Check(CheckStep { clause, waits: false, within_secs })
+            Self::Assert(TimedClause { clause, within_secs }) => {
+                Step::Check(CheckStep { clause, waits: false, within_secs })
             }
         }
     }
@@ -378,9 +393,27 @@ impl Written {
     }
 }
 
-impl<'de> Deserialize<'de> for Step {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Written::deserialize(from).map(Self::from)
+/// Reads a list of steps inside of another one.
+pub(super) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Step>, D::Error> {
+    let written = Vec::<Written>::deserialize(from)?;
+    Ok(written.into_iter().flat_map(Written::into_steps).collect())
+}
+
+/// A list of steps that is in no other one: there is said how YAML names what a step is.
+pub(super) mod listed {
+    use serde_norway::with::singleton_map_recursive;
+
+    use super::{Deserializer, Serializer, Step, Written};
+
+    pub(in crate::scripted) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Step>, D::Error> {
+        let written: Vec<Written> = singleton_map_recursive::deserialize(from)?;
+        Ok(written.into_iter().flat_map(Written::into_steps).collect())
+    }
+
+    pub(in crate::scripted) fn serialize<S: Serializer>(steps: &Vec<Step>, to: S) -> Result<S::Ok, S::Error> {
+        singleton_map_recursive::serialize(steps, to)
     }
 }
 
@@ -492,7 +525,7 @@ pub(super) fn length(steps: &[Step]) -> usize {
 
 impl Step {
     /// Steps that a block may be, so that nested repetitions end some day.
-    const MOST: usize = 10_000;
+    pub(super) const MOST: usize = 10_000;
 
     /// What is wrong with it.
     pub(super) fn fault(&self) -> Option<String> {

@@ -6,7 +6,7 @@
 //! known before is checked before.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use vigorl_interface::{Act, TabSearch, WhichTab};
 
@@ -52,7 +52,7 @@ type Knows<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// What a text is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Use {
+pub(super) enum Use {
     /// It is shown to a policy or a person, or compared with what is on the screen.
     Words,
     /// It is a pattern for what is on the screen, in which what was read stands for itself.
@@ -61,6 +61,8 @@ enum Use {
     Typed,
     /// It is executed, or leads somewhere: no place for what was read.
     Executed,
+    /// It is the path of a file: likewise.
+    Path,
 }
 
 impl ScriptedTask {
@@ -93,7 +95,7 @@ impl ScriptedTask {
         }
         let mut given = self.vars.clone();
         given.extend(overrides.clone());
-        let steps = self.steps().to_vec();
+        let steps: Vec<Step> = self.all_steps().cloned().collect();
         let readable = steps.iter().flat_map(Step::reads).map(str::to_owned).collect();
         let mut values = Values { given, readable, ..Values::default() };
         if let Some(twice) = values.readable.iter().find(|name| values.given.contains_key(*name)) {
@@ -122,6 +124,11 @@ impl ScriptedTask {
             Plan::Steps(steps) => steps,
             Plan::Goal(_) => &[],
         }
+    }
+
+    /// The same with what comes before and behind them.
+    pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
+        self.before.iter().chain(self.steps()).chain(&self.after)
     }
 
     /// How many steps are taken at most.
@@ -160,7 +167,22 @@ struct Filling<'a> {
     is_early: bool,
 }
 
-impl Filling<'_> {
+/// Whoever puts something else in the place of the texts of steps and clauses. Where texts stand, and what each is for, is
+/// said here alone.
+pub(super) trait Rewrite {
+    /// What a text becomes.
+    fn text(&mut self, text: &str, of: Use) -> Result<String, ScriptError>;
+
+    /// What the path of a picture becomes, in which there are no variables.
+    fn picture(&mut self, file: &Path) -> PathBuf {
+        file.to_owned()
+    }
+
+    /// Whether something secret has come into a text.
+    fn is_secret(&self, _text: &str) -> bool {
+        false
+    }
+
     fn step(&mut self, step: &Step) -> Result<Step, ScriptError> {
         Ok(match step {
             Step::Act(act) => Step::Act(self.act(act)?),
@@ -191,7 +213,7 @@ impl Filling<'_> {
             }
             Act::Fill { text, has_secret, .. } => {
                 *text = self.text(text, Use::Typed)?;
-                *has_secret = self.values.secrets.iter().any(|secret| text.contains(&secret.value));
+                *has_secret = self.is_secret(text);
             }
             Act::SwitchTab { tab: WhichTab::Found(search) } => {
                 let is_whole = tab_fault(search).is_none();
@@ -206,7 +228,7 @@ impl Filling<'_> {
             Act::Select { option, .. } => *option = self.text(option, Use::Words)?,
             Act::Upload { files, .. } => {
                 for file in files {
-                    *file = PathBuf::from(self.text(&file.to_string_lossy(), Use::Executed)?);
+                    *file = PathBuf::from(self.text(&file.to_string_lossy(), Use::Path)?);
                 }
             }
             _ => {}
@@ -228,7 +250,10 @@ impl Filling<'_> {
                     exact: *exact,
                 })))
             }
-            other @ (Some(Place::Picture { .. } | Place::At(_)) | None) => other.clone(),
+            Some(Place::Picture { file, near }) => {
+                Some(Place::Picture { file: self.picture(file), near: *near })
+            }
+            other @ (Some(Place::At(_)) | None) => other.clone(),
         };
         let Target { scroll, offset, .. } = *target;
         let filled = Target { description, place, scroll, offset, earlier: Vec::new() };
@@ -286,9 +311,8 @@ impl Filling<'_> {
             Clause::UrlContains(text) | Clause::TitleContains(text) | Clause::Clipboard(text) => {
                 *text = self.text(text, Use::Words)?
             }
-            Clause::Javascript(text) | Clause::Picture(text) | Clause::Command(text) => {
-                *text = self.text(text, Use::Executed)?;
-            }
+            Clause::Javascript(text) | Clause::Command(text) => *text = self.text(text, Use::Executed)?,
+            Clause::Picture(text) => *text = self.text(text, Use::Path)?,
             Clause::TextMatches(pattern) => *pattern = self.text(pattern, Use::Pattern)?,
             Clause::Element(ElementClause { element, asks }) => {
                 *element = self.element(element)?;
@@ -305,7 +329,7 @@ impl Filling<'_> {
             }
             Clause::Count(CountClause { element, .. }) => *element = self.element(element)?,
             Clause::File(FileClause { path, contains }) => {
-                *path = self.text(path, Use::Executed)?;
+                *path = self.text(path, Use::Path)?;
                 if let Some(part) = contains {
                     *part = self.text(part, Use::Words)?;
                 }
@@ -322,39 +346,55 @@ impl Filling<'_> {
             None => Ok(filled),
         }
     }
+}
 
+impl Rewrite for Filling<'_> {
     /// A text with its `${name}` filled in; `$${` stands for `${`.
     fn text(&mut self, text: &str, of: Use) -> Result<String, ScriptError> {
-        let (mut out, mut rest) = (String::new(), text);
-        while let Some(at) = rest.find("${") {
-            let (before, from) = rest.split_at(at);
-            if let Some(before) = before.strip_suffix('$') {
-                out.push_str(before);
-                out.push_str("${");
-                rest = &from[2..];
-                continue;
-            }
-            out.push_str(before);
-            let Some((name, after)) = from[2..].split_once('}') else {
-                return fault(format!(
-                    "`${{` without `}}` in `{text}`; write `$${{` for the characters themselves"
-                ));
-            };
-            match name.strip_prefix("secret:") {
-                None => out.push_str(&self.variable(name, text, of)?),
-                Some(_) if of != Use::Typed => {
-                    return fault(format!(
-                        "`${{{name}}}` stands in `{text}`, but secrets are only filled into `type`, `fill` and `dialog` steps"
-                    ));
-                }
-                Some(name) => out.push_str(&self.secret(name)?),
-            }
-            rest = after;
-        }
-        out.push_str(rest);
-        Ok(out)
+        replaced(text, "${", |name, _, _| match name.strip_prefix("secret:") {
+            None => self.variable(name, text, of),
+            Some(_) if of != Use::Typed => fault(format!(
+                "`${{{name}}}` stands in `{text}`, but secrets are only filled into `type`, `fill` and `dialog` steps"
+            )),
+            Some(name) => self.secret(name),
+        })
     }
 
+    fn is_secret(&self, text: &str) -> bool {
+        self.values.secrets.iter().any(|secret| text.contains(&secret.value))
+    }
+}
+
+/// A text with something else in the place of each `${name}`, and `escaped` in that of each `$${`. Whoever says what comes
+/// there is told the name, what the text has become so far, and what of it is behind the name.
+pub(super) fn replaced(
+    text: &str,
+    escaped: &str,
+    mut with: impl FnMut(&str, &str, &str) -> Result<String, ScriptError>,
+) -> Result<String, ScriptError> {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find("${") {
+        let (before, from) = rest.split_at(at);
+        if let Some(before) = before.strip_suffix('$') {
+            out.extend([before, escaped]);
+            rest = &from[2..];
+            continue;
+        }
+        out.push_str(before);
+        let Some((name, after)) = from[2..].split_once('}') else {
+            return fault(format!(
+                "`${{` without `}}` in `{text}`; write `$${{` for the characters themselves"
+            ));
+        };
+        let piece = with(name, &out, after)?;
+        out.push_str(&piece);
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+impl Filling<'_> {
     fn variable(&self, name: &str, text: &str, of: Use) -> Result<String, ScriptError> {
         if let Some(value) = self.values.given.get(name) {
             return Ok(value.clone());
@@ -362,7 +402,7 @@ impl Filling<'_> {
         if !self.values.readable.contains(name) {
             return fault(format!("no variable `{name}`: add it to `vars`"));
         }
-        if of == Use::Executed {
+        if matches!(of, Use::Executed | Use::Path) {
             return fault(format!(
                 "`${{{name}}}` stands in `{text}`, but what is read from the screen is never executed: it may be typed, \
                  name a target, and be looked for"
@@ -396,7 +436,7 @@ impl Filling<'_> {
     }
 }
 
-fn fault<T>(message: String) -> Result<T, ScriptError> {
+pub(super) fn fault<T>(message: String) -> Result<T, ScriptError> {
     Err(ScriptError { message, at: None })
 }
 
