@@ -412,8 +412,8 @@ pub(super) mod listed {
         Ok(written.into_iter().flat_map(Written::into_steps).collect())
     }
 
-    pub(in crate::scripted) fn serialize<S: Serializer>(steps: &Vec<Step>, to: S) -> Result<S::Ok, S::Error> {
-        singleton_map_recursive::serialize(steps, to)
+    pub(in crate::scripted) fn serialize<S: Serializer>(steps: &[Step], to: S) -> Result<S::Ok, S::Error> {
+        singleton_map_recursive::serialize(&steps, to)
     }
 }
 
