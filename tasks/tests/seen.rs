@@ -45,7 +45,7 @@ fn named(name: &str, role: &str) -> Place {
 const IMAGE: &str = "data:image/gif;base64,R0lGODlhAQABAAAAACw=";
 
 /// An element `#b`, and what is said of it: nothing if a click comes to it.
-const REACHED: [(&str, &str, Option<Cure>); 29] = [
+const REACHED: [(&str, &str, Option<Cure>); 33] = [
     ("<button id=b>x</button>", "", None),
     // Scroll panes, of one and of two levels, and the page itself.
     (
