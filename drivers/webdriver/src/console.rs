@@ -66,31 +66,25 @@ pub(crate) fn trouble(entry: &Value) -> Option<Trouble> {
                 _ => TroubleKind::Other,
             };
             let said = if kind == TroubleKind::Console { unquoted(said) } else { said.to_owned() };
-            // The address of such a page is the page itself.
-            let place = if origin.starts_with("data:") { "the page" } else { origin };
-            let place = format!("{place} {}", line.trim_start_matches('-'));
-            match place.trim() {
-                "" => (kind, said),
-                place => (kind, format!("{said} ({place})")),
+            // Of a page that is its own address, the server names the source in the address's place.
+            let is_address = origin.contains(':') && !origin.starts_with("data:");
+            match (origin, line) {
+                ("", _) => (kind, said),
+                (origin, "-") => (kind, format!("{said} ({origin})")),
+                (origin, line) if is_address => (kind, format!("{said} ({origin} {line})")),
+                (_, line) => (kind, format!("{said} (the page {line})")),
             }
         }
     };
     Some(Trouble { kind, text: text.chars().take(MOST_LETTERS).collect() })
 }
 
-/// Address, line and text of a message: `http://localhost/a.js 3:14 Uncaught Error: no`. Without a line, `-` stands there. A
-/// page that is its own address may have spaces in it, and numbers between them.
+/// Address, line and text of a message: `http://localhost/a.js 3:14 Uncaught Error: no`. Without a line, `-` stands there.
 fn parts(message: &str) -> Option<(&str, &str, &str)> {
-    let is_page = message.starts_with("data:");
-    let is_line = |word: &str| match word.split_once(':') {
-        Some((line, column)) => is_number(line) && is_number(column),
-        None => !is_page && (word == "-" || is_number(word)),
-    };
-    let most = if is_page { usize::MAX } else { 1 };
-    message.match_indices(' ').take(most).find_map(|(space, _)| {
-        let (line, said) = message[space + 1..].split_once(' ')?;
-        is_line(line).then_some((&message[..space], line, said))
-    })
+    let (origin, rest) = message.split_once(' ')?;
+    let (line, said) = rest.split_once(' ')?;
+    let is_line = line == "-" || line.split(':').all(is_number);
+    is_line.then_some((origin, line, said))
 }
 
 fn is_number(word: &str) -> bool {
@@ -166,16 +160,12 @@ mod tests {
         );
         check(
             "javascript",
-            "data:text/html,<p width=5>a 7 - b</p> 0:12 Uncaught x",
-            Some((Exception, "Uncaught x (the page 0:12)")),
+            "javascript 0:30 Uncaught Error: x",
+            Some((Exception, "Uncaught Error: x (the page 0:30)")),
         );
         // Whatever another version may write is told as it is.
         check("other", "out of the blue", Some((Other, "out of the blue")));
-        check(
-            "console-api",
-            "console-api 2:3 \"not closed",
-            Some((Console, "\"not closed (console-api 2:3)")),
-        );
+        check("console-api", "console-api 2:3 \"not closed", Some((Console, "\"not closed (the page 2:3)")));
         check("console-api", "", Some((Console, "")));
     }
 
