@@ -274,6 +274,7 @@ mod tests {
             title: String::new(),
             set: serde_json::Value::Null,
             n_items: 4,
+            items_sha256: String::new(),
             groups: Vec::new(),
             macro_groups: Vec::new(),
             notes: Vec::new(),

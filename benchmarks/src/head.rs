@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use vigorl_runs::record::EndpointRecord;
 
 use crate::evaluation::{Evaluation, Mode};
@@ -21,6 +22,9 @@ pub struct Described {
     pub set: Value,
     /// How many items there are.
     pub n_items: u64,
+    /// SHA-256 of what they ask: names, instructions, targets, groups, and names and sizes of their pictures.
+    #[serde(default)]
+    pub items_sha256: String,
     /// The groups that results are told apart by, each with its values, as rows of the table.
     pub groups: Vec<(String, Vec<String>)>,
     /// Groups over whose values the mean is published too.
@@ -41,12 +45,23 @@ impl Described {
             title: evaluation.title(),
             set: evaluation.to_json(),
             n_items: evaluation.n_items(),
+            items_sha256: items_sha256(evaluation),
             groups: groups.map(|(group, values)| (group.to_owned(), values)).collect(),
             macro_groups: evaluation.macro_groups().into_iter().map(str::to_owned).collect(),
             notes: evaluation.notes(),
             is_in_words: evaluation.is_in_words(),
         }
     }
+}
+
+/// Of all items, in their order.
+fn items_sha256(evaluation: &dyn Evaluation) -> String {
+    let mut hash = Sha256::new();
+    for idx in 0..evaluation.n_items() {
+        let item = evaluation.item(idx).map_err(|failure| failure.to_string());
+        hash.update(format!("{item:?}\n"));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Who was asked, and how.

@@ -203,6 +203,16 @@ fn millis(time: std::time::Duration) -> f64 {
 }
 
 impl Line {
+    /// Whether another line is of the same item, as far as what is asked tells.
+    pub(crate) fn asks_the_same(&self, other: &Self) -> bool {
+        self.asked() == other.asked()
+    }
+
+    fn asked(&self) -> impl PartialEq + '_ {
+        let Self { instruction, picture, targets, is_absent, circle, truth, .. } = self;
+        (instruction, picture, targets, is_absent, circle, truth)
+    }
+
     /// The line of an item that was played, which took `time`.
     pub fn of(played: &Played, mode: Mode, draw: u64, number: u64, time: std::time::Duration) -> Self {
         let Played { item, episode } = played;

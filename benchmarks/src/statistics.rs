@@ -75,13 +75,15 @@ pub struct Paired {
 }
 
 impl Paired {
-    /// Of the lines of two runs; nothing if they have no judged item in common.
+    /// Of the lines of two runs; nothing if they have no judged item in common. An item of the same name that asks for something
+    /// else is another one: names of a set may be no more than places in its lists.
     pub fn of(first: &[&Line], second: &[&Line]) -> Option<Self> {
-        let right: BTreeMap<&str, bool> =
-            first.iter().filter_map(|line| Some((&*line.id, line.is_right?))).collect();
+        let by_id: BTreeMap<&str, &Line> = first.iter().map(|line| (&*line.id, *line)).collect();
         let (mut n, mut n_first_alone, mut n_second_alone) = (0, 0, 0);
         for line in second {
-            let Some((of_first, of_second)) = right.get(&*line.id).copied().zip(line.is_right) else {
+            let other = by_id.get(&*line.id).filter(|other| other.asks_the_same(line));
+            let Some((of_first, of_second)) = other.and_then(|other| other.is_right).zip(line.is_right)
+            else {
                 continue;
             };
             n += 1;
@@ -147,6 +149,17 @@ mod tests {
         assert_eq!((paired.n, paired.n_first_alone, paired.n_second_alone), (7, 0, 2));
         assert!((paired.difference - 2.0 / 7.0).abs() < 1e-12 && (paired.p_mcnemar - 0.5).abs() < 1e-12);
         assert_eq!(Paired::of(&of(&first), &[]), None);
+        let mut other: Vec<Line> = (2..14).map(|id| line(id, id, true)).collect();
+        other[0].instruction = "another".to_owned();
+        other[1].targets = vec![vec![1.0, 2.0, 3.0, 4.0]];
+        other[2].is_absent = true;
+        assert_eq!(
+            Paired::of(&of(&first), &of(&other)).unwrap().n,
+            5,
+            "what asks for something else is another item"
+        );
+        let elsewhere: Vec<Line> = (0..10).map(|id| line(id, 9 - id, true)).collect();
+        assert_eq!(Paired::of(&of(&first), &of(&elsewhere)), None);
     }
 
     #[test]

@@ -564,7 +564,7 @@ pub(crate) struct EvalArgs {
     /// For pages: in which words a label is asked for, with {} for the label; repeat for several [default: {}]
     #[arg(long = "wording", value_name = "WORDS")]
     pub(crate) wordings: Vec<String>,
-    /// How the policy is asked [default: both for practice, with zooms for the others]
+    /// How the policy is asked [default: both for practice, otherwise as its preset says]
     #[arg(long, value_enum)]
     pub(crate) turns: Option<TurnsArg>,
     #[command(flatten)]

@@ -101,11 +101,12 @@ pub(crate) fn rows(source: &Source) -> Result<Vec<ParquetRow>, String> {
         Ok(())
     });
     all.map_err(|why| {
-        format!(
-            "{} cannot be read behind its row {}: {why}; fetch the file again, or leave it out",
-            source.shown(),
-            rows.len()
-        )
+        let cure = match why.contains("Disabled feature") {
+            // What hubs write is snappy, or not compressed at all.
+            true => "it is compressed in a way that is not read here; write it again with snappy, as pyarrow.parquet.write_table does",
+            false => "fetch the file again, or leave it out",
+        };
+        format!("{} cannot be read behind its row {}: {why}; {cure}", source.shown(), rows.len())
     })?;
     Ok(rows)
 }

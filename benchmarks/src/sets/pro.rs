@@ -30,6 +30,8 @@ const PUBLISHED: [(&str, usize); 12] = [
     ("OS text", 107),
     ("OS icon", 89),
 ];
+/// The groups of applications, as the cells name them.
+const GROUPS: [&str; 6] = ["Dev", "Creative", "CAD", "Scientific", "Office", "OS"];
 /// What the harness calls items whose target is there.
 const POSITIVE: &str = "positive";
 /// And those whose target is not.
@@ -200,6 +202,7 @@ fn item(written: &Written, making: &mut Making, wanted: Wanted) -> Result<Option
     };
     let mut values = vec![("type", kind.clone()), ("gt_type", gt_type.clone())];
     if let Some(group) = &fields.group {
+        let group = one_of("group", group, &GROUPS)?;
         values.extend([("cell", format!("{group} {kind}")), ("group", group.clone())]);
     }
     let named = [("platform", &fields.platform), ("application", &fields.application)];

@@ -98,7 +98,27 @@ fn eval(args: &EvalArgs, settings: &Settings, form: Form) -> anyhow::Result<Endi
     if let Some(fitted) = fitted {
         terminal::note(&fitted);
     }
-    Ok(if cancel.is_set() { Ending::Interrupted } else { Ending::Done })
+    if cancel.is_set() {
+        return Ok(Ending::Interrupted);
+    }
+    match lines.iter().filter(|line| line.is_error()).count() {
+        0 => Ok(Ending::Done),
+        n => Err(unjudged(n, lines.len(), args.out.as_deref())),
+    }
+}
+
+/// The numbers are of fewer items than were asked for, and nobody who only looks at the exit code may take them for whole.
+fn unjudged(n: usize, of: usize, out: Option<&Path>) -> anyhow::Error {
+    let cure = match out {
+        Some(folder) => {
+            format!(
+                "`why` in `{}` says what failed, and the same command plays them again",
+                folder.join(LINES).display()
+            )
+        }
+        None => "with --out DIR a record says what failed, and the same command plays them again".to_owned(),
+    };
+    anyhow::anyhow!("{n} of {of} answers were not judged, because the world failed: {cure}")
 }
 
 /// What is wrong with a record: of whoever typed the command, or of the machine.
@@ -185,7 +205,12 @@ impl Counts {
 
 /// In which modes, and how a policy is spoken to in each.
 fn modes(args: &EvalArgs, eyes: &LoadedEyes) -> anyhow::Result<Vec<(Mode, Option<Preset>)>> {
-    let by_itself = if args.is_practice() { TurnsArg::Both } else { TurnsArg::Multi };
+    let by_itself = match eyes.policy() {
+        _ if args.is_practice() => TurnsArg::Both,
+        // A checkpoint that was taught to answer at once is asked once, as its makers do.
+        Some(policy) if policy.preset.turns == Turns::Single => TurnsArg::Single,
+        _ => TurnsArg::Multi,
+    };
     let never_zooms = eyes.policy().is_some_and(|policy| !policy.preset.can_zoom());
     let wanted: &[Mode] = match args.turns.unwrap_or(by_itself) {
         _ if eyes.policy().is_none() => &[Mode::Reading],
@@ -250,6 +275,7 @@ fn head(
         "min_confidence": args.min_confidence(settings),
         "presets": modes.iter().map(preset).collect::<serde_json::Map<_, _>>(),
         "sampling": sampling,
+        "max_pixels": model.max_pixels,
         "dtype": policy.map(|_| settings.dtype.name()),
     });
     let asked = Asked { model: model.name, weights_sha256: model.sha256, endpoint: model.endpoint, how };
