@@ -30,8 +30,6 @@ const PUBLISHED: [(&str, usize); 12] = [
     ("OS text", 107),
     ("OS icon", 89),
 ];
-/// The groups of applications, as the cells name them.
-const GROUPS: [&str; 6] = ["Dev", "Creative", "CAD", "Scientific", "Office", "OS"];
 /// What the harness calls items whose target is there.
 const POSITIVE: &str = "positive";
 /// And those whose target is not.
