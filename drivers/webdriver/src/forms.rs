@@ -95,10 +95,7 @@ pub(crate) fn whole_paths(files: &[PathBuf]) -> Result<Vec<String>, DriverError>
 pub(crate) fn upload(session: &Session, at: Point<Viewport>, files: &[String]) -> Result<bool, DriverError> {
     let script = format!(
         "{REACH}{AT_POINT}
-        // A button is often what shows of a field beside it.
-        const near = element && closestIn(element, 'button, a, [role=button]');
-        const field = element && matches(element, 'input[type=file]')
-            ? element : near && allIn(parentNodeOf(near), 'input[type=file]')[0];
+        const field = element && matches(element, 'input[type=file]') ? element : null;
         if (!field) return false;
         if (isDisabled(field) || isDisabled(found)) return 'the file field is disabled';
         if (arguments[2] > 1 && !field.multiple) return 'the field takes one file';

@@ -48,7 +48,7 @@ fn parse(text: &str) -> Result<Vec<Row>, Fault> {
         rows.push((line_of(&record, &whole), record));
     }
     match rows.pop() {
-        Some((_, last)) if last == StringRecord::from(vec![END]) => {}
+        Some((_, last)) if last.iter().eq([END]) => {}
         Some((line, _)) => return Err((Some(line), "a quotation mark is not closed".to_owned())),
         None => {}
     }
