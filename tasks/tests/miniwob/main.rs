@@ -113,7 +113,7 @@ fn oracles_earn_it_by_real_input() {
     for name in &names {
         let task = Task::named(name).unwrap_or_else(|| panic!("no task is called {name}"));
         let mut world = MiniWobWorld::new(&mut driver, &pages, task, Protocol::Browsergym, &[]);
-        for seed in [985_772, 128_037, 71_530] {
+        for seed in [985_772, 128_037] {
             let start = world.reset(seed).unwrap();
             let played = oracles::play(&mut world, name, &start.goal);
             let verdict = judge(&mut world);
