@@ -163,6 +163,14 @@ fn task_of(
         return Err(usage("nothing was done in this run".to_owned()));
     }
     let (n_judged, n_after) = (before.len() + plan.len(), after.len());
+    // A step of the record does not say which list it is of: only where none was left out they follow from their order.
+    if n_after > 0 && steps.len() < n_judged + n_after {
+        return Err(usage(
+            "this run ended before all of its steps were taken, and its task has steps under `after`, so nobody can tell which \
+             ones were taken: run the task itself, with --places"
+                .to_owned(),
+        ));
+    }
     let only = (done < n_judged).then_some(done);
     if done < n_judged + n_after {
         let n = n_judged + n_after;
