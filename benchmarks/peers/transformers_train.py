@@ -2,10 +2,12 @@
 
 Usage: python benchmarks/peers/transformers_train.py FOLDER [--steps N] [--device cuda]
 
-FOLDER is what the command writes: `model/`, `rows.safetensors`, `step.json` (their content: training/src/bench.rs).
-A step is timed in two ways: micro-batch by micro-batch with gradients adding up, and all rows in one batch. What does
-not depend on the weights, such as the mask, is made before the clock starts. Prints one JSON object; the losses and
-the gradient's length of the first step are those before the weights moved.
+FOLDER is what the command writes: `model/`, `rows.safetensors`, `step.json` (their content: training/src/bench.rs). The
+step is one of supervised training, or an update of learning by reward. It is timed micro-batch by micro-batch with
+gradients adding up, and with all rows in one batch; an update also with a row for each conversation, as trainers have
+it that do not share what a group was asked. What does not depend on the weights, such as the mask, is made before the
+clock starts. Prints one JSON object; the losses and the gradient's length of the first step are those before the
+weights moved.
 """
 
 import argparse
@@ -21,6 +23,8 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_multimodal_rotary_pos_emb
 
 WARM_UP = 2
+# How rows are put together.
+MICRO_BATCHES, AT_ONCE, APART = "micro-batches", "all at once", "a row each"
 LEAST_SHARE = 1e-6  # of attention, as in training/src/gaze.rs
 NORM_EPSILON = 1e-6  # of visual tokens that are named, as in training/src/patches.rs
 
@@ -35,11 +39,11 @@ def load(folder):
     return model.train()
 
 
-def micro_batches(folder, n):
+def micro_batches(folder, n, of=""):
     tensors = load_file(folder / "rows.safetensors")
     batches = []
     for number in range(n):
-        start = f"{number}."
+        start = f"{of}{number}."
         batches.append({name[len(start) :]: t for name, t in tensors.items() if name.startswith(start)})
     return batches
 
@@ -56,10 +60,11 @@ def in_one(batches, model):
         batch["ids"] = F.pad(batch["ids"], room, value=model.config.text_config.pad_token_id or 0)
         batch["positions"] = F.pad(batch["positions"], room)
         batch["segments"] = F.pad(batch["segments"], room, value=-1)
-        batch["look_wanted"] = F.pad(batch["look_wanted"], room)
-        for name in ("places", "look_places"):
-            batch[name] = batch[name] + torch.tensor([n_rows, 0])
-        batch["named"] = batch["named"] + n_visual
+        batch["places"] = batch["places"] + torch.tensor([n_rows, 0])
+        if "look_wanted" in batch:
+            batch["look_wanted"] = F.pad(batch["look_wanted"], room)
+            batch["look_places"] = batch["look_places"] + torch.tensor([n_rows, 0])
+            batch["named"] = batch["named"] + n_visual
         n_rows += batch["ids"].shape[0]
         n_visual += batch["patches"].shape[0] // merge**2
         for name, tensor in batch.items():
@@ -103,6 +108,25 @@ def looks(model, settings, hidden, positions, mask, batch):
     return -share.clamp(min=LEAST_SHARE).log().sum() * settings["look_weight"]
 
 
+def of_samples(logits, settings, batch):
+    """The weighted sum of the losses of sampled tokens (GRPO: reference/grpo_vectors.py has the formulas). The ratio is that
+    to the first time, as the weights had not moved then."""
+    objective, advantages = settings["objective"], batch["advantages"]
+    logprobs = (logits / settings["temperature"]).log_softmax(-1).gather(-1, batch["sampled"][:, None])[:, 0]
+    if objective["objective"] == "best_of_group":
+        return -(advantages * logprobs * batch["weights"]).sum()
+    ratio = (logprobs - batch.setdefault("first", logprobs.detach())).exp()
+    held = ratio.clamp(1 - objective["clip_low"], 1 + objective["clip_high"])
+    loss = torch.maximum(-advantages * ratio, -advantages * held)
+    if objective["dual_clip"] > 0:
+        loss = torch.where(advantages < 0, torch.minimum(loss, -advantages * objective["dual_clip"]), loss)
+    if "references" in batch:
+        distance = batch["references"] - logprobs
+        estimate = distance.exp() - distance - 1
+        loss = loss + objective["kl"] * estimate.clamp(-objective["kl_clamp"], objective["kl_clamp"])
+    return (loss * batch["weights"]).sum()
+
+
 def summed_loss(model, settings, batch):
     """The weighted sum of everything that the rows teach."""
     inner = model.model
@@ -114,10 +138,13 @@ def summed_loss(model, settings, batch):
         position_ids=batch["positions"],
         attention_mask={"full_attention": batch["mask"]},
         use_cache=False,
-        output_hidden_states=True,
+        output_hidden_states="look_places" in batch,
     )
     rows, at = batch["places"].unbind(-1)
-    loss = divergence(model.lm_head(out.last_hidden_state[rows, at]), batch["targets"], batch["weights"])
+    logits = model.lm_head(out.last_hidden_state[rows, at])
+    if "sampled" in batch:
+        return of_samples(logits, settings, batch)
+    loss = divergence(logits, batch["targets"], batch["weights"])
     if len(batch["look_places"]):
         hidden = out.hidden_states[settings["look_layer"]]
         loss = loss + looks(model, settings, hidden, batch["positions"], batch["mask"], batch)
@@ -127,31 +154,12 @@ def summed_loss(model, settings, batch):
     return loss
 
 
-def published_name(name):
-    return name.replace("model.language_model.", "model.").replace("model.visual.", "visual.")
-
-
-def optimizer_of(model, settings):
-    matrices, rest, wanted = [], [], set(settings["matrices"])
-    for name, weight in model.named_parameters():
-        (matrices if published_name(name) in wanted else rest).append(weight)
-    assert len(matrices) == len(wanted), "the matrices have other names"
-    groups = [
-        {"params": matrices, "lr": settings["matrix_lr"], "weight_decay": settings["weight_decay"]},
-        {"params": rest, "lr": settings["vector_lr"], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, betas=settings["betas"], eps=settings["epsilon"])
-
-
-def measure(folder, settings, n_steps, at_once, device):
-    model = load(folder / "model").to(device)
-    batches = micro_batches(folder, settings["n_micro_batches"])
-    batches = [in_one(batches, model)] if at_once else batches
-    for batch in batches:
-        batch["mask"] = visible(batch["segments"])
-    batches = [{name: tensor.to(device) for name, tensor in batch.items()} for batch in batches]
-    looked = sum(len(batch["look_places"]) for batch in batches) * settings["look_weight"]
-    total = looked + sum(float(batch["weights"].sum() + batch["named_weights"].sum()) for batch in batches)
+def weight_of(batches, settings):
+    """What the sum is divided by."""
+    weights = sum(float(batch["weights"].sum()) for batch in batches)
+    if "sampled" in batches[0]:
+        return weights + settings["weight_beside"]
+    total = weight_of(batches, settings)
     optimizer = optimizer_of(model, settings)
     losses, lengths, secs, processor = [], [], [], []
     for _ in range(WARM_UP + n_steps):
@@ -172,7 +180,7 @@ def measure(folder, settings, n_steps, at_once, device):
         lengths.append(float(length))
     secs, processor = sorted(secs[WARM_UP:]), sorted(processor[WARM_UP:])
     return {
-        "rows": "all at once" if at_once else "micro-batches",
+        "rows": way,
         "n_steps": n_steps,
         "step_secs": secs[n_steps // 2],
         "fastest_secs": secs[0],
@@ -190,7 +198,8 @@ def main():
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     args = parser.parse_args()
     settings = json.loads((args.folder / "step.json").read_text())
-    measured = [measure(args.folder, settings, args.steps, at_once, args.device) for at_once in (False, True)]
+    ways = [MICRO_BATCHES, AT_ONCE] + [APART] * ("objective" in settings)
+    measured = [measure(args.folder, settings, args.steps, way, args.device) for way in ways]
     system = f"transformers {transformers.__version__}, torch {torch.__version__}"
     print(json.dumps({"system": system, "n_threads": torch.get_num_threads(), "measured": measured}))
 

@@ -1420,6 +1420,10 @@ pub(crate) struct BenchBatchArgs {
 pub(crate) struct BenchTrainArgs {
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
+    /// Instead of a step of supervised training: the update of this run of `vigorl train grpo`, on the rollouts that it
+    /// played last
+    #[arg(long, value_name = "RUN_DIR")]
+    pub(crate) update: Option<PathBuf>,
     /// Counted steps, behind two that are not
     #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) steps: u16,

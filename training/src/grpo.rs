@@ -42,14 +42,12 @@ use crate::files::ModelFiles;
 use crate::fresh::tensor_shapes;
 use crate::grpo_config::GrpoConfig;
 use crate::metrics::{MetricsLog, Record, held_out_key};
-use crate::objective::policy_loss;
 use crate::optim::Optimizer;
 use crate::play::{PlayedStep, Player, Players, Sources, Worlds};
 use crate::plot;
 use crate::said::said;
 use crate::schedule::lr_share;
 use crate::step::{Stepped, take_step};
-use crate::trees::{pack, places};
 use crate::update::{Batches, Job, Reinforced, Said};
 use crate::warm_start::Lessons;
 use crate::work::{Contribution, Seen as _, Trained, frozen_model};
@@ -341,21 +339,13 @@ impl<'a> Run<'a> {
             let taught = (0..n_lessons).map(|number| Job::Taught([path[0], path[1] + number]));
             let jobs: Vec<Job<'_>> = said.iter().map(Job::Said).chain(taught).collect();
             let compute = |job: &Job<'_>| -> Result<Contribution<Reinforced>, TrainingError> {
-                let job = match (job, lessons.as_ref()) {
-                    (Job::Said(job), _) => job,
-                    (Job::Taught(path), Some(lessons)) => {
-                        return lessons.contribution(trained, *path, weight);
+                match (job, lessons.as_ref()) {
+                    (Job::Said(said), _) => {
+                        said.learned(trained, checkpoint, objective, sampling.temperature)
                     }
+                    (Job::Taught(path), Some(lessons)) => lessons.contribution(trained, *path, weight),
                     (Job::Taught(_), None) => unreachable!("lessons are numbered where there are some"),
-                };
-                let batch = pack(checkpoint, &job.rows)?;
-                let (gradients, outcomes) = trained.gradients(&batch, |pass| {
-                    let logits = trained.model.logits_at(pass, &places(&job.rows))?;
-                    let loss = policy_loss(&logits, &job.compared(), objective, sampling.temperature)?;
-                    Ok((loss.surrogate, loss.outcomes))
-                })?;
-                job.keep(&outcomes);
-                Ok(job.contribution(gradients, &outcomes, objective.kl))
+                }
             };
             let stepped = take_step(trained, optimizer, workers, lr, &jobs, *n_beside, compute)?;
             if stepped.is_skipped {

@@ -17,7 +17,7 @@
 //! | [`grpo`], [`grpo_config`], [`play`] | learning by reward: the loop, its file, its episodes |
 //! | [`advantage`], [`objective`], [`trees`] | how much better than its group; the loss of a sampled token; rows of what was said |
 //! | [`lessons`], [`warm_start`] | screens with named boxes, to teach with; what is taught before reward |
-//! | [`mod@bench`] | a fixed step of the embedded policy, to measure and to hand to another program |
+//! | [`mod@bench`] | a step of either, to measure and to hand to another program |
 //! | [`work`], [`step`] | a model under training; what a micro-batch contributes; one step of the optimizer |
 //! | [`seed`], [`workers`] | random streams; threads that compute whole micro-batches |
 //!

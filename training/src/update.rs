@@ -17,9 +17,11 @@ use vigorl_rollouts::Ended;
 use crate::compared::{Compared, GroupOfStep};
 use crate::error::TrainingError;
 use crate::grpo_config::GrpoConfig;
-use crate::objective::{CutOff, Denominator, Drawn, Objective, TokenOutcome, logprobs};
+use crate::objective::{
+    CutOff, Denominator, Drawn, Objective, ObjectiveConfig, TokenOutcome, logprobs, policy_loss,
+};
 use crate::trees::{Tree, micro_batches, pack, places, trees};
-use crate::work::{Contribution, Seen};
+use crate::work::{Contribution, Seen, Trained};
 use crate::workers::Workers;
 
 /// Makes micro-batches of what was played.
@@ -128,9 +130,27 @@ pub(crate) struct Said {
 }
 
 impl Said {
+    /// What its tokens contribute to a move of the weights.
+    pub(crate) fn learned(
+        &self,
+        trained: &Trained,
+        checkpoint: &Checkpoint,
+        objective: &ObjectiveConfig,
+        temperature: f64,
+    ) -> Result<Contribution<Reinforced>, TrainingError> {
+        let batch = pack(checkpoint, &self.rows)?;
+        let (gradients, outcomes) = trained.gradients(&batch, |pass| {
+            let logits = trained.model.logits_at(pass, &places(&self.rows))?;
+            let loss = policy_loss(&logits, &self.compared(), objective, temperature)?;
+            Ok((loss.surrogate, loss.outcomes))
+        })?;
+        self.keep(&outcomes);
+        Ok(self.contribution(gradients, &outcomes, objective.kl))
+    }
+
     /// Its tokens. What was gone through before, and is not compared with anything else, is compared with the first time: the
     /// weights had not moved then.
-    pub(crate) fn compared(&self) -> Cow<'_, [Drawn]> {
+    fn compared(&self) -> Cow<'_, [Drawn]> {
         let Some(at_first) = self.at_first.get() else { return Cow::Borrowed(&self.drawn) };
         let with_first = |(drawn, at): (&Drawn, &f32)| Drawn {
             old_logprob: Some(drawn.old_logprob.unwrap_or(*at)),
@@ -140,7 +160,7 @@ impl Said {
     }
 
     /// Keeps what its tokens were worth, if this is the first time.
-    pub(crate) fn keep(&self, outcomes: &[TokenOutcome]) {
+    fn keep(&self, outcomes: &[TokenOutcome]) {
         self.at_first.get_or_init(|| outcomes.iter().map(|outcome| outcome.logprob).collect());
     }
 
@@ -149,7 +169,7 @@ impl Said {
         self.drawn.iter().map(|drawn| f64::from(drawn.weight)).sum()
     }
 
-    pub(crate) fn contribution(
+    fn contribution(
         &self,
         gradients: Vec<Option<Tensor>>,
         outcomes: &[TokenOutcome],

@@ -1,4 +1,5 @@
-//! `vigorl bench train`: a training step of the embedded policy, beside the same step in another program.
+//! `vigorl bench train`: a training step of the embedded policy, or an update of learning by reward, beside the same step
+//! in another program.
 //!
 //! Invariant: both programs start from the same weights and see the same rows; a peer whose first loss or gradient
 //! is another than ours did not take the same step, and no ratio is printed.
@@ -10,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use vigorl_files::write_whole;
 use vigorl_training::Compute;
-use vigorl_training::bench::{StepSpeed, WARM_UP, Workload, WorkloadSize};
+use vigorl_training::bench::{
+    LessonsSize, LessonsStep, StepSpeed, UpdateSize, UpdateStep, WARM_UP, Workload, measure,
+};
 use vigorl_training::config::MatrixRule;
 
 use crate::args::BenchTrainArgs;
@@ -22,8 +25,9 @@ use crate::{record, terminal};
 const TRANSFORMERS: &str = include_str!("../../../../benchmarks/peers/transformers_train.py");
 /// How far losses and gradients of the first step may differ, relative to ours.
 const TOLERANCE: f64 = 1e-3;
-/// What is measured, and what moves the matrices: peers have the first, the recipe the second.
-const RULES: [(&str, MatrixRule); 2] = [("AdamW", MatrixRule::AdamW), ("Muon, AdamW", MatrixRule::Muon)];
+/// What moves the matrices: peers have the first, the recipe of `nano` the second.
+const ADAMW: &str = "AdamW";
+const MUON: &str = "Muon, AdamW";
 
 /// Our step with one optimizer.
 #[derive(Debug, Serialize)]
@@ -50,21 +54,40 @@ struct PeerMeasured {
     speed: StepSpeed,
 }
 
+/// What a step computes.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Size {
+    Lessons(LessonsSize),
+    Update(UpdateSize),
+}
+
 /// Measures and prints.
 pub(crate) fn train(args: &BenchTrainArgs, compute: &Compute, form: Form) -> anyhow::Result<Ending> {
-    let mut workloads = Vec::new();
-    for (name, rule) in RULES {
-        workloads.push((name, Workload::nano(rule, compute)?));
-    }
+    let mut workloads: Vec<(&str, Box<dyn Workload>)> = Vec::new();
+    let size = if let Some(run) = &args.update {
+        let update = UpdateStep::of_run(run, compute)?;
+        let size = update.size();
+        workloads.push((ADAMW, Box::new(update)));
+        Size::Update(size)
+    } else {
+        let mut size = LessonsSize::default();
+        for (name, rule) in [(ADAMW, MatrixRule::AdamW), (MUON, MatrixRule::Muon)] {
+            let lessons = LessonsStep::nano(rule, compute)?;
+            size = lessons.size();
+            workloads.push((name, Box::new(lessons)));
+        }
+        Size::Lessons(size)
+    };
     let (_, first) = workloads.first().context("which optimizer?")?;
-    let (size, n_workers) = (first.size(), first.n_workers());
+    let n_workers = first.n_workers();
     // First, because it is what can be missing.
-    let peer = args.against.as_ref().map(|name| ask(args, name, first)).transpose()?;
+    let peer = args.against.as_ref().map(|name| ask(args, name, &**first)).transpose()?;
     let mut measured = Vec::new();
     for (optimizer, workload) in &mut workloads {
         terminal::note(&format!("vigorl with {optimizer}: {} steps", WARM_UP + usize::from(args.steps)));
         let bar = terminal::bar((WARM_UP + usize::from(args.steps)) as u64, "steps");
-        let speed = workload.measure(args.steps.into(), &mut || bar.inc(1))?;
+        let speed = measure(&mut **workload, args.steps.into(), &mut || bar.inc(1))?;
         bar.finish_and_clear();
         measured.push(Measured { optimizer, speed });
     }
@@ -92,10 +115,10 @@ pub(crate) fn train(args: &BenchTrainArgs, compute: &Compute, form: Form) -> any
     Ok(Ending::Done)
 }
 
-fn ask(args: &BenchTrainArgs, name: &str, workload: &Workload) -> anyhow::Result<Peer> {
+fn ask(args: &BenchTrainArgs, name: &str, workload: &dyn Workload) -> anyhow::Result<Peer> {
     let folder = tempfile::tempdir().context("cannot make a folder for temporary files")?;
     workload.write(folder.path())?;
-    terminal::note(&format!("{name}: twice {} steps", WARM_UP + usize::from(args.steps)));
+    terminal::note(&format!("{name}: {} steps in each of its ways", WARM_UP + usize::from(args.steps)));
     let n_steps = args.steps.to_string();
     let device = if workload.is_on_card() { "cuda" } else { "cpu" };
     let of_peer = [
@@ -124,31 +147,64 @@ fn is_same_step(ours: &StepSpeed, there: &PeerMeasured) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn text(size: &WorkloadSize, n_workers: usize, measured: &[Measured], peer: Option<&Peer>) -> String {
-    let mut lines = vec![
-        format!("this machine: {}, {} threads", machine(), available_parallelism().map_or(0, usize::from)),
-        format!(
-            "a step of nano's last recipe: {} questions on {} pages in {} micro-batches, {} tokens ({} with padding)",
-            size.n_questions, size.n_pages, size.n_micro_batches, size.n_tokens, size.n_padded_tokens
-        ),
-        format!(
-            "{} images of {} patches, {} visual tokens; {} tokens, {} looks and {} visual tokens are learned",
-            size.n_images, size.n_patches, size.n_visual_tokens, size.n_targets, size.n_looks, size.n_named
-        ),
-        format!(
-            "{:<56} {:>8} {:>9} {:>11} {:>11} {:>11} {:>14} {:>10}",
-            "",
-            "s a step",
-            "fastest s",
-            "processor s",
-            "questions/s",
-            "first loss",
-            "first gradient",
-            "last loss"
-        ),
-    ];
+impl Size {
+    /// What is counted in a second, and how many of them a step has.
+    fn unit(&self) -> (&'static str, usize) {
+        match self {
+            Self::Lessons(size) => ("questions/s", size.n_questions),
+            Self::Update(size) => ("answers/s", size.n_conversations),
+        }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Lessons(size) => vec![
+                format!(
+                    "a step of nano's last recipe: {} questions on {} pages in {} micro-batches, {} tokens ({} with \
+                     padding)",
+                    size.n_questions, size.n_pages, size.n_micro_batches, size.n_tokens, size.n_padded_tokens
+                ),
+                format!(
+                    "{} images of {} patches, {} visual tokens; {} tokens, {} looks and {} visual tokens are learned",
+                    size.n_images,
+                    size.n_patches,
+                    size.n_visual_tokens,
+                    size.n_targets,
+                    size.n_looks,
+                    size.n_named
+                ),
+            ],
+            Self::Update(size) => vec![
+                format!(
+                    "an update of learning by reward: {} conversations in {} rows and {} micro-batches, {} tokens, {} \
+                     patches; {} tokens were sampled",
+                    size.n_conversations,
+                    size.n_rows,
+                    size.n_micro_batches,
+                    size.n_tokens,
+                    size.n_patches,
+                    size.n_sampled
+                ),
+                format!(
+                    "with a row for each conversation: {} tokens, {} patches",
+                    size.n_tokens_apart, size.n_patches_apart
+                ),
+            ],
+        }
+    }
+}
+
+fn text(size: &Size, n_workers: usize, measured: &[Measured], peer: Option<&Peer>) -> String {
+    let (unit, n_units) = size.unit();
+    let threads = available_parallelism().map_or(0, usize::from);
+    let mut lines = vec![format!("this machine: {}, {threads} threads", machine())];
+    lines.extend(size.lines());
+    lines.push(format!(
+        "{:<56} {:>8} {:>9} {:>11} {:>11} {:>11} {:>14} {:>10}",
+        "", "s a step", "fastest s", "processor s", unit, "first loss", "first gradient", "last loss"
+    ));
     let row = |name: &str, s: &StepSpeed| {
-        let per_sec = size.n_questions as f64 / s.step_secs;
+        let per_sec = n_units as f64 / s.step_secs;
         format!(
             "{name:<56} {:>8.3} {:>9.3} {:>11.3} {per_sec:>11.1} {:>11.5} {:>14.4} {:>10.5}",
             s.step_secs, s.fastest_secs, s.processor_secs, s.first_loss, s.first_gradient_norm, s.last_loss
