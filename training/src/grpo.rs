@@ -29,6 +29,7 @@ use candle_core::DType;
 use vigorl_files::write_whole;
 use vigorl_policy::SpokenTo;
 use vigorl_qwen::{Checkpoint, Model, ModelSource, WeightFormat};
+use vigorl_rollouts::Tape;
 
 use crate::adapter::Lora;
 use crate::checkpoint::{
@@ -117,12 +118,15 @@ pub fn run_grpo(
 ) -> Result<GrpoEnd, TrainingError> {
     let sources = Sources::open(&config, worlds)?;
     let mut run = Run::prepare(config, worlds, &sources)?;
-    if run.state.step == 0 && !run.measure_start(progress)? {
+    if !run.measure_what_is_due(progress)? {
         return run.interrupted();
     }
     while !run.is_over() {
-        if !run.step(progress)? {
+        if !run.step(progress)? || !run.measure_what_is_due(progress)? {
             return run.interrupted();
+        }
+        if run.state.step.is_multiple_of(run.config.run.checkpoint_every) {
+            run.save_checkpoint()?;
         }
     }
     run.save_checkpoint()?;
@@ -262,16 +266,8 @@ impl<'a> Run<'a> {
         }
         self.state.secs += clock.elapsed().as_secs_f64();
         self.forget_rollouts()?;
-        let is_due = self.state.step.is_multiple_of(self.config.run.eval_every) || self.is_over();
-        if is_due && !self.measure_and_log(record.clone(), AFTER, progress)? {
-            return Ok(false);
-        }
-        if !is_due {
-            self.append(record, progress)?;
-        }
-        if self.state.step.is_multiple_of(self.config.run.checkpoint_every) {
-            self.save_checkpoint()?;
-        }
+        self.log(record)?;
+        self.show(progress);
         Ok(true)
     }
 
@@ -427,57 +423,66 @@ impl<'a> Run<'a> {
         )));
     }
 
-    /// Measures the policy that was given, where a warm start made another one of it, and then the one that learns.
-    fn measure_start(&mut self, progress: &mut dyn FnMut(&GrpoProgress)) -> Result<bool, TrainingError> {
-        let mut record = Record::at(0);
-        let is_other = self.begins_with != self.config.init.model;
-        // A run that was killed here has done so already.
-        if is_other && !self.folder(BEFORE).exists() {
-            let given = Players { player: Player::Given, ..self.players() };
-            if !self.measure(&given, BEFORE, &mut record, progress)? {
-                return Ok(false);
-            }
-        }
-        self.measure_and_log(record, if is_other { WARM_START } else { BEFORE }, progress)
-    }
-
-    /// Measures what is held out, keeps the best model, and logs; false if somebody ended it.
-    fn measure_and_log(
+    /// Measures the policy on what is held out where that is due and the log does not have it yet; false if somebody ended it.
+    /// What was measured of a part is not logged: the next session measures it whole.
+    fn measure_what_is_due(
         &mut self,
-        mut record: Record,
-        film: &str,
         progress: &mut dyn FnMut(&GrpoProgress),
     ) -> Result<bool, TrainingError> {
-        let clock = Instant::now();
-        let is_whole = self.measure(&self.players(), film, &mut record, progress)?;
-        self.state.secs += clock.elapsed().as_secs_f64();
-        if is_whole {
-            self.keep_best(&record)?;
+        let GrpoConfig { run, heldout, .. } = &self.config;
+        let step = self.state.step;
+        let is_due = step.is_multiple_of(run.eval_every) || self.is_over();
+        let last = self.log.records().last().filter(|record| record.step == step);
+        let has = |name: &str| last.is_some_and(|record| record.values.contains_key(name));
+        if !is_due || heldout.iter().all(|set| has(&held_out_key(&set.name, "greedy"))) {
+            return Ok(true);
         }
-        self.append(record, progress)?;
-        Ok(is_whole)
+        // Where a warm start made another policy of the one that was given, that one is measured as well, and once.
+        let is_other = self.begins_with != self.config.init.model;
+        if step == 0 && is_other && !self.folder(BEFORE).exists() {
+            let given = Players { player: Player::Given, ..self.players() };
+            let Some((record, tapes)) = self.measure(&given, progress)? else { return Ok(false) };
+            self.log(record)?;
+            self.film(BEFORE, &tapes)?;
+        }
+        let clock = Instant::now();
+        let measured = self.measure(&self.players(), progress)?;
+        self.state.secs += clock.elapsed().as_secs_f64();
+        let Some((record, tapes)) = measured else { return Ok(false) };
+        let film = match (step, is_other) {
+            (0, true) => WARM_START,
+            (0, false) => BEFORE,
+            _ => AFTER,
+        };
+        self.film(film, &tapes)?;
+        self.keep_best(&record)?;
+        self.log(record)?;
+        self.show(progress);
+        Ok(true)
     }
 
-    /// Measures players on what is held out; false if somebody ended it.
+    /// Measures players on what is held out, and films some of it; nothing if somebody ended it.
     fn measure(
         &self,
         players: &Players<'_>,
-        film: &str,
-        record: &mut Record,
         progress: &mut dyn FnMut(&GrpoProgress),
-    ) -> Result<bool, TrainingError> {
-        let mut tapes = Vec::new();
+    ) -> Result<Option<(Record, Vec<Tape>)>, TrainingError> {
+        let (mut record, mut tapes) = (Record::at(self.state.step), Vec::new());
         for (set, of) in self.config.heldout.iter().enumerate() {
             let (what, n_of) = (format!("held out: {}", of.name), of.n_played());
             let mut playing = |n| progress(&GrpoProgress::Playing { what: what.clone(), n, of: n_of });
-            if !players.measure(set, record, &mut tapes, &mut playing)? {
-                return Ok(false);
+            if !players.measure(set, &mut record, &mut tapes, &mut playing)? {
+                return Ok(None);
             }
         }
-        if !tapes.is_empty() {
-            (self.worlds.film)(film, &tapes).map_err(|error| TrainingError::Film(error.to_string()))?;
+        Ok(Some((record, tapes)))
+    }
+
+    fn film(&self, name: &str, tapes: &[Tape]) -> Result<(), TrainingError> {
+        if tapes.is_empty() {
+            return Ok(());
         }
-        Ok(true)
+        (self.worlds.film)(name, tapes).map_err(|error| TrainingError::Film(error.to_string()))
     }
 
     /// Fits what the confidences of the written models mean, on episodes to learn from; false if somebody ended it.
@@ -507,17 +512,19 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn append(
-        &mut self,
-        mut record: Record,
-        progress: &mut dyn FnMut(&GrpoProgress),
-    ) -> Result<(), TrainingError> {
+    /// Adds to the log what is known of this step.
+    fn log(&mut self, mut record: Record) -> Result<(), TrainingError> {
         record.set("time/secs", self.state.secs);
-        self.log.append(record.clone())?;
-        plot::draw(&self.folder("curves.png"), self.log.records(), &[])?;
+        self.log.add(record)?;
+        plot::draw(&self.folder("curves.png"), self.log.records(), &[])
+    }
+
+    /// Shows what the log knows of this step.
+    fn show(&self, progress: &mut dyn FnMut(&GrpoProgress)) {
         let (step, total_steps, secs) = (self.state.step, self.config.run.steps, self.state.secs);
-        progress(&GrpoProgress::Stepped { step, total_steps, secs, record });
-        Ok(())
+        if let Some(record) = self.log.records().last().cloned() {
+            progress(&GrpoProgress::Stepped { step, total_steps, secs, record });
+        }
     }
 
     fn is_over(&self) -> bool {

@@ -127,15 +127,33 @@ impl MetricsLog {
         let file = fs::OpenOptions::new().append(true).create(true).open(&self.path);
         let write = |mut file: fs::File| file.write_all(record.to_line().as_bytes());
         file.and_then(write).map_err(TrainingError::file("write", &self.path))?;
+        self.write_event(&record)?;
+        self.records.push(record);
+        Ok(())
+    }
+
+    /// Adds what else is known of a step: to its record if that is the last one, or as a new one.
+    ///
+    /// # Errors
+    /// [`TrainingError::File`]; the file has the record as it was, or as it is now.
+    pub fn add(&mut self, record: Record) -> Result<(), TrainingError> {
+        let Some(last) = self.records.last_mut().filter(|last| last.step == record.step) else {
+            return self.append(record);
+        };
+        last.values.extend(record.values.clone());
+        let lines: String = self.records.iter().map(Record::to_line).collect();
+        write_whole(&self.path, lines.as_bytes()).map_err(TrainingError::file("write", &self.path))?;
+        self.write_event(&record)
+    }
+
+    fn write_event(&mut self, record: &Record) -> Result<(), TrainingError> {
         let events = match &mut self.events {
             Some(events) => events,
             none => {
                 none.insert(EventsFile::create(self.path.parent().unwrap_or(Path::new("")), self.opened_at)?)
             }
         };
-        events.append(&record)?;
-        self.records.push(record);
-        Ok(())
+        events.append(record)
     }
 
     /// All records so far.
@@ -147,6 +165,32 @@ impl MetricsLog {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_known_later_of_a_step_stands_in_its_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        let mut log = MetricsLog::open(&path, 0).unwrap();
+        let of = |step: u64, name: &str, value: f64| {
+            let mut record = Record::at(step);
+            record.set(name, value);
+            record
+        };
+        for record in [of(0, "a", 1.0), of(0, "b", 2.0), of(1, "a", 3.0), of(1, "a", 4.0), of(1, "b", 5.0)] {
+            log.add(record).unwrap();
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let found: Vec<(u64, Vec<f64>)> =
+            Record::all_of(&text).iter().map(|r| (r.step, r.values.values().copied().collect())).collect();
+        assert_eq!(found, [(0, vec![1.0, 2.0]), (1, vec![4.0, 5.0])]);
+        assert_eq!(log.records(), Record::all_of(&text));
+        // The next session adds to what it finds.
+        let mut log = MetricsLog::open(&path, 1).unwrap();
+        log.add(of(1, "c", 6.0)).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        assert_eq!(Record::all_of(&text)[1].values["c"], 6.0);
+    }
 
     #[test]
     fn a_resumed_log_forgets_what_comes_after_the_checkpoint() {

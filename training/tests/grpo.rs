@@ -342,6 +342,54 @@ fn a_run_that_was_stopped_and_resumed_is_the_unbroken_one() {
 }
 
 #[test]
+fn a_measurement_that_was_broken_off_is_made_again_and_logged_whole() {
+    const HELD_OUT: [&str; 3] = [
+        "run.eval_every=2",
+        "heldout=[{name='left', environment='left', episodes=6, samples=0, search=false}, \
+         {name='again', environment='left', episodes=6, samples=0, search=false}]",
+        "run.steps=3",
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, parted) = (dir.path().join("whole"), dir.path().join("parted"));
+    let log = |of: &Path| {
+        let records = Record::all_of(&std::fs::read_to_string(of.join("run/metrics.jsonl")).unwrap());
+        (records.iter().map(|record| record.step).collect::<Vec<_>>(), without_times(&records))
+    };
+    run(config(&whole, &HELD_OUT), 0, None).0.unwrap();
+    assert_eq!(log(&whole).0, [0, 1, 2, 3]);
+    // Ended in the second set before the first step, behind step 2, and at the end.
+    for (step, n_logged) in [(0, 0), (2, 3), (3, 4)] {
+        let cancel = Cancel::default();
+        let open = |_: &str| Ok(Box::<LeftHalf>::default() as Box<dyn Source>);
+        let worlds = Worlds {
+            open: &open,
+            kit: &NoBrowser,
+            film: &|_, _| Ok(()),
+            compute: &Compute::CPU,
+            cancel: &cancel,
+        };
+        let mut done = 0;
+        let end = run_grpo(config(&parted, &HELD_OUT), &worlds, &mut |progress| match progress {
+            GrpoProgress::Stepped { step, .. } => done = *step,
+            GrpoProgress::Playing { what, .. } if done == step && what == "held out: again" => cancel.set(),
+            _ => {}
+        });
+        assert_eq!(end.unwrap(), GrpoEnd::Interrupted { step });
+        let text = std::fs::read_to_string(parted.join("run/metrics.jsonl")).unwrap_or_default();
+        let records = Record::all_of(&text);
+        assert_eq!(records.len(), n_logged, "{step}");
+        assert!(
+            records.last().is_none_or(|last| !last.values.keys().any(|name| name.starts_with("heldout/")))
+        );
+    }
+    let (end, _, _) = run(config(&parted, &HELD_OUT), 0, None);
+    assert_eq!(end.unwrap(), GrpoEnd::Finished { step: 3 });
+    assert_eq!(log(&whole), log(&parted));
+    assert_eq!(weights(&whole.join("run/model")), weights(&parted.join("run/model")));
+    assert_eq!(weights(&whole.join("run/best")), weights(&parted.join("run/best")));
+}
+
+#[test]
 fn a_killed_run_takes_the_rollouts_that_were_whole_and_loses_a_step_at_most() {
     let dir = tempfile::tempdir().unwrap();
     let (end, records, _) = run(config(dir.path(), &["run.keep_rollouts_every=1"]), 0, None);
