@@ -104,6 +104,32 @@ fn a_file_of_parquet_that_is_cut_or_changed_gives_rows_or_an_error_and_never_a_p
 }
 
 #[test]
+fn a_compression_that_is_not_read_is_named_with_its_column_and_those_that_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test-00000-of-00001.parquet");
+    write_parquet(&path, &[[0.1, 0.1, 0.2, 0.2]]);
+    let mut file = fs::read(&path).unwrap();
+    // Nobody here writes LZO. Behind a column's name stands how it is compressed: 0 is not at all, 6 is LZO.
+    let named = b"\x0binstruction\x15\x00";
+    let at = file.windows(named.len()).rposition(|bytes| bytes == named).unwrap();
+    file[at + named.len() - 1] = 6;
+    fs::write(&path, file).unwrap();
+    for skip_broken in [false, true] {
+        let asked = SetChoice { skip_broken, ..choice(folder.path()) };
+        let error = GroundingSet::open(Known::ScreenSpot, &asked).unwrap_err();
+        for word in [
+            "test-00000-of-00001.parquet",
+            "`instruction` is compressed with LZO",
+            "zstd",
+            "write the file again",
+        ] {
+            assert!(error.contains(word), "`{word}` is missing in: {error}");
+        }
+        assert!(!error.contains("fetch the file again"), "the file is whole: {error}");
+    }
+}
+
+#[test]
 fn a_list_that_is_cut_or_missing_is_refused() {
     let folder = spots();
     let path = folder.path().join("screenspot_web.json");

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use serde_json::json;
 
 use super::super::pro::{GtType, InstructionStyle, Language};
 use super::super::{BoxFormat, GroundingSet, Known, SetChoice};
-use super::{SIZE, choice, folder, ids, open, pro_item, regions, spots, write_parquet};
+use super::{HubRow, SIZE, choice, folder, ids, open, pro_item, regions, spots, write_parquet, write_rows};
 use crate::evaluation::Evaluation;
 
 #[test]
@@ -54,6 +56,34 @@ fn parquet_of_screenspot_has_boxes_of_four_edges_in_shares_and_its_pictures_in_i
     let lines = super::played(&set, &["(40, 60)", "(201, 10)"]);
     let right: Vec<_> = lines.iter().map(|line| line.is_right).collect();
     assert_eq!(right, [Some(true), Some(false)], "the picture is there, and its edges belong to the box");
+}
+
+#[test]
+fn columns_are_read_however_they_are_compressed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test-00000-of-00001.parquet");
+    for compression in [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(GzipLevel::default()),
+        Compression::BROTLI(BrotliLevel::default()),
+        Compression::LZ4,
+        Compression::ZSTD(ZstdLevel::default()),
+        Compression::LZ4_RAW,
+    ] {
+        let rows = [[0.25, 0.25, 0.5, 0.5], [0.0, 0.0, 0.5, 0.5]].map(HubRow::new);
+        write_rows(&path, &rows, compression);
+        let written = SerializedFileReader::new(fs::File::open(&path).unwrap()).unwrap();
+        let of_column = written.metadata().row_group(0).column(0).compression();
+        assert_eq!(format!("{of_column:?}"), format!("{compression:?}"), "it is written as it is said");
+        let set = open(Known::ScreenSpot, folder.path()).unwrap();
+        assert_eq!(
+            regions(&set),
+            [vec![100.0, 75.0, 200.0, 150.0], vec![0.0, 0.0, 200.0, 150.0]],
+            "{compression}"
+        );
+        assert_eq!(set.screenshot(1).unwrap().unwrap().dimensions(), SIZE, "{compression}: and its picture");
+    }
 }
 
 #[test]
