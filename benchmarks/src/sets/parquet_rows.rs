@@ -7,12 +7,11 @@
 //! and its columnar one would bring the whole of arrow.
 
 use std::fs::File;
-use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use image::{ImageReader, RgbImage};
+use image::RgbImage;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
@@ -21,6 +20,8 @@ use parquet::record::reader::TreeBuilder;
 use parquet::record::{Field, Row};
 use serde_json::{Map, Value};
 use vigorl_files::load_picture;
+
+use crate::pictures::dimensions_of;
 
 /// So many values of a column are decoded at once: a value may be a picture of megabytes.
 const BATCH: usize = 4;
@@ -220,9 +221,7 @@ fn files_in(field: &Field) -> Vec<&[u8]> {
 }
 
 fn dimensions(bytes: &[u8]) -> Result<(u32, u32), String> {
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
-    let reader = reader.map_err(|error| format!("its picture cannot be read: {error}"))?;
-    reader.into_dimensions().map_err(|error| format!("its picture cannot be read: {error}"))
+    dimensions_of(bytes).map_err(|why| format!("its picture cannot be read: {why}"))
 }
 
 fn values(columns: Vec<(String, Field)>) -> Map<String, Value> {

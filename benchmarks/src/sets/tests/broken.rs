@@ -2,10 +2,12 @@
 
 use std::fs;
 
+use image::ImageFormat;
+use parquet::basic::Compression;
 use serde_json::{Value, json};
 
 use super::super::{BoxFormat, GroundingSet, Known, SetChoice};
-use super::{choice, folder, open, pro_item, spot, spots, write_parquet};
+use super::{HubRow, choice, folder, open, picture, pro_item, spot, spots, write_parquet, write_rows};
 use crate::evaluation::Evaluation;
 
 /// Lists of ScreenSpot, of which the one of web is this.
@@ -161,15 +163,76 @@ fn ids_that_stand_twice_and_pictures_of_another_size_are_refused() {
     }
 }
 
+/// Pictures that were cut or changed in every format that says so itself, each with its name.
+fn broken_pictures() -> Vec<(String, Vec<u8>)> {
+    let mut all = Vec::new();
+    for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP] {
+        let whole = picture(format);
+        for n in [whole.len() / 2, whole.len() * 9 / 10, whole.len() - 1] {
+            all.push((format!("{n} of {} bytes of a {format:?}", whole.len()), whole[..n].to_vec()));
+        }
+    }
+    // In the middle of the pixels: nothing but a checksum tells.
+    let mut png = picture(ImageFormat::Png);
+    let middle = png.len() / 2;
+    png[middle] ^= 1;
+    all.push(("a PNG with another bit".to_owned(), png));
+    let mut jpeg = picture(ImageFormat::Jpeg);
+    let middle = jpeg.len() / 2;
+    jpeg[middle..middle + 2].copy_from_slice(&[0xff, 0x02]);
+    all.push(("a JPEG whose scan was written over".to_owned(), jpeg));
+    all.push(("a picture without bytes".to_owned(), Vec::new()));
+    all
+}
+
 #[test]
-fn a_picture_that_is_cut_is_a_failure_of_the_world_and_no_wrong_answer() {
+fn a_picture_that_is_cut_or_damaged_breaks_its_item_before_anything_is_played() {
+    let (good, mut other) =
+        (spot(json!([10, 20, 30, 40]), "text", "shop"), spot(json!([10, 20, 30, 40]), "icon", "shop"));
+    other["img_filename"] = json!("b.png");
+    for (name, bytes) in broken_pictures() {
+        let folder = with_web(json!([good, other, good]));
+        fs::write(folder.path().join("screenspot_imgs/b.png"), bytes).unwrap();
+        let error = open(Known::ScreenSpot, folder.path()).unwrap_err();
+        for word in ["1 of 7 items", "`screenspot_web/1`", "b.png", "nothing was played", "--skip-broken"] {
+            assert!(error.contains(word), "{name}: `{word}` is missing in: {error}");
+        }
+        let skipping = SetChoice { skip_broken: true, ..choice(folder.path()) };
+        let set = GroundingSet::open(Known::ScreenSpot, &skipping).unwrap();
+        assert_eq!((set.n_items(), &set.to_json()["n_skipped"]), (6, &json!(1)), "{name}");
+        assert!(set.notes().join("\n").contains("screenspot_web/1"), "{name}: {:?}", set.notes());
+        let lines = super::played(&set, &["(25, 40)"; 6]);
+        assert!(lines.iter().all(|line| line.is_right == Some(true)), "{name}: the others are played");
+    }
+}
+
+#[test]
+fn a_picture_in_a_parquet_file_that_is_cut_or_damaged_breaks_its_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test-00000-of-00001.parquet");
+    for (name, bytes) in broken_pictures() {
+        let mut rows = [[0.1, 0.1, 0.2, 0.2], [0.2, 0.2, 0.3, 0.3]].map(HubRow::new);
+        rows[1].picture = bytes;
+        write_rows(&path, &rows, Compression::SNAPPY);
+        let error = open(Known::ScreenSpot, folder.path()).unwrap_err();
+        for word in ["1 of 2 items", "`test-00000-of-00001/1`", "its picture cannot be read"] {
+            assert!(error.contains(word), "{name}: `{word}` is missing in: {error}");
+        }
+        let skipping = SetChoice { skip_broken: true, ..choice(folder.path()) };
+        let set = GroundingSet::open(Known::ScreenSpot, &skipping).unwrap();
+        assert_eq!((set.n_items(), &set.to_json()["n_skipped"]), (1, &json!(1)), "{name}");
+    }
+}
+
+#[test]
+fn a_picture_that_breaks_while_items_are_played_is_a_failure_of_the_world_and_no_wrong_answer() {
     let folder = spots();
+    let set = open(Known::ScreenSpot, folder.path()).unwrap();
     let path = folder.path().join("screenspot_imgs/a.png");
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    let set = open(Known::ScreenSpot, folder.path()).unwrap();
     let lines = super::played(&set, &[]);
     assert_eq!((lines.len(), lines.iter().filter(|line| line.is_error()).count()), (6, 6));
     let why = lines[0].why.as_deref().unwrap();
-    assert!(why.contains("a.png"), "{why}");
+    assert!(why.contains("a.png") && why.contains("lost its end"), "{why}");
 }
