@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use vigorl_geometry::{Screen, Size};
 use vigorl_tasks::picture::Region;
 
-use super::boxes::{Convention, Fault, place};
+use super::boxes::{Convention, Fault, outline, place};
 use super::parquet_rows::Embedded;
 use super::rows::{Pictures, Written};
 
@@ -98,6 +98,11 @@ impl Making {
         let placed = place(bbox, Size::<Screen>::of_pixels(width, height), self.convention)?;
         self.n_swapped += usize::from(placed.was_swapped);
         Ok(Region::Box(placed.bounds))
+    }
+
+    /// The region of an outline.
+    pub(crate) fn outline(&self, numbers: &[f64], (width, height): (u32, u32)) -> Result<Region, Fault> {
+        outline(numbers, Size::of_pixels(width, height), self.convention)
     }
 }
 

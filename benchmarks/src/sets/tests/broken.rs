@@ -7,7 +7,7 @@ use parquet::basic::Compression;
 use serde_json::{Value, json};
 
 use super::super::{BoxFormat, GroundingSet, Known, SetChoice};
-use super::{HubRow, choice, folder, open, picture, pro_item, spot, spots, write_parquet, write_rows};
+use super::{HubRow, SIZE, choice, folder, open, picture, pro_item, spot, spots, write_parquet, write_rows};
 use crate::evaluation::Evaluation;
 
 /// Lists of ScreenSpot, of which the one of web is this.
@@ -160,6 +160,51 @@ fn ids_that_stand_twice_and_pictures_of_another_size_are_refused() {
     let error = open(Known::ScreenSpotPro, folder.path()).unwrap_err();
     for word in ["2 of 3 items", "`b0`: another item before it has the same id", "400x300", "3840x2160"] {
         assert!(error.contains(word), "`{word}` is missing in: {error}");
+    }
+}
+
+/// A list of OSWorld-G with one good box and this outline.
+fn outlined(numbers: Value) -> tempfile::TempDir {
+    let item = |id: &str, kind: &str, numbers: Value| {
+        json!({
+            "id": id, "image_path": "a.png", "image_size": [SIZE.0, SIZE.1], "instruction": "the thing",
+            "box_type": kind, "box_coordinates": numbers, "GUI_types": ["Button"],
+        })
+    };
+    let items = json!([item("box", "bbox", json!([10, 20, 30, 40])), item("outline", "polygon", numbers)]);
+    folder("images", &[("OSWorld-G.json", items)])
+}
+
+#[test]
+fn an_outline_that_leaves_its_picture_or_holds_nothing_is_named_and_can_be_left_out() {
+    for (numbers, word) in [
+        (json!([390, 100, 410, 100, 390, 140]), "the corner (410, 100) of its polygon leaves the picture"),
+        (json!([100, -20, 140, 20, 100, 40]), "the corner (100, -20)"),
+        (json!([900, 100, 940, 100, 900, 140]), "400x300 pixels"),
+        (json!([100, 100, 140, 140, 180, 180]), "on a line"),
+        (json!([100, 100, 100, 100, 100, 100]), "on a line"),
+        (json!([100, 100, 140, 100]), "4 numbers"),
+        (json!([]), "0 numbers"),
+    ] {
+        let folder = outlined(numbers);
+        let error = open(Known::OsworldG, folder.path()).unwrap_err();
+        for word in ["1 of 2 items", "`outline`", word, "nothing was played", "--skip-broken"] {
+            assert!(error.contains(word), "`{word}` is missing in: {error}");
+        }
+        let skipping = SetChoice { skip_broken: true, ..choice(folder.path()) };
+        let set = GroundingSet::open(Known::OsworldG, &skipping).unwrap();
+        assert_eq!((set.n_items(), &set.to_json()["n_skipped"]), (1, &json!(1)));
+        assert!(set.notes().join("\n").contains("`outline`"), "{:?}", set.notes());
+    }
+}
+
+#[test]
+fn an_outline_in_shares_is_never_left_out() {
+    let folder = outlined(json!([0.25, 0.25, 0.5, 0.25, 0.5, 0.5]));
+    for skip_broken in [false, true] {
+        let asked = SetChoice { skip_broken, ..choice(folder.path()) };
+        let error = GroundingSet::open(Known::OsworldG, &asked).unwrap_err();
+        assert!(error.contains("`outline`") && error.contains("nothing but shares"), "{error}");
     }
 }
 
