@@ -61,11 +61,13 @@ pub(crate) struct Making {
     pub(crate) convention: Convention,
     /// Boxes whose corners were sorted.
     pub(crate) n_swapped: usize,
+    /// Boxes without a width or a height.
+    n_flat: usize,
 }
 
 impl Making {
     pub(crate) fn new(pictures: Pictures, convention: Convention) -> Self {
-        Self { pictures, convention, n_swapped: 0 }
+        Self { pictures, convention, n_swapped: 0, n_flat: 0 }
     }
 
     /// The picture of an item and its size, which must be the one that the item tells, if it tells one.
@@ -97,7 +99,18 @@ impl Making {
     pub(crate) fn region(&mut self, bbox: [f64; 4], (width, height): (u32, u32)) -> Result<Region, Fault> {
         let placed = place(bbox, Size::<Screen>::of_pixels(width, height), self.convention)?;
         self.n_swapped += usize::from(placed.was_swapped);
+        self.n_flat += usize::from(placed.bounds.size().area() == 0.0);
         Ok(Region::Box(placed.bounds))
+    }
+
+    /// What must be known of boxes without a width or a height, if there are such.
+    pub(crate) fn flat_boxes(&self) -> Option<String> {
+        (self.n_flat > 0).then(|| {
+            format!(
+                "{} boxes have no width or no height: as in the published scorers, a point that lies on them is right",
+                self.n_flat
+            )
+        })
     }
 
     /// The region of an outline.

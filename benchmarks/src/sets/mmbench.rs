@@ -43,7 +43,8 @@ pub(crate) fn read(folder: &Path, choice: &SetChoice) -> Result<Read, String> {
     let mut n_minus = 0;
     let (items, skipped) =
         make(&written, choice.skip_broken, |written| item(written, &mut making, &mut n_minus).map(Some))?;
-    let notes = vec![format!("{n_minus} boxes have an edge of -1, which stands for 0")];
+    let mut notes = vec![format!("{n_minus} boxes have an edge of -1, which stands for 0")];
+    notes.extend(making.flat_boxes());
     let groups = vec![
         ("level", LEVELS.map(str::to_owned).to_vec()),
         ("type", TYPES.map(str::to_owned).to_vec()),

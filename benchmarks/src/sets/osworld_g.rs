@@ -72,6 +72,7 @@ pub(crate) fn read(folder: &Path, choice: &SetChoice) -> Result<Read, String> {
     if classes.is_none() {
         notes.push(format!("`{CLASSES}` is not there, so nothing is told by class of capability"));
     }
+    notes.extend(making.flat_boxes());
     let (is_whole, words) = completeness(&items, "presence", &[("refusal", 54), ("there", 510)]);
     notes.push(words);
     let groups = vec![

@@ -166,6 +166,7 @@ pub(crate) fn read(folder: &Path, choice: &SetChoice) -> Result<Read, String> {
             "{n_left_out} items of the other kind are in the files and were not asked for: --gt-type all"
         ));
     }
+    notes.extend(making.flat_boxes());
     let (is_whole, words) = completeness(&items, "cell", &PUBLISHED);
     notes.push(words);
     let groups = vec![

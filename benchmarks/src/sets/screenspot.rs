@@ -178,7 +178,7 @@ fn items(
         skipped,
         groups,
         macro_groups: vec!["cell"],
-        notes: Vec::new(),
+        notes: making.flat_boxes().into_iter().collect(),
         layout,
         convention,
         is_whole: false,

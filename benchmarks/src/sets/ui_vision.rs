@@ -62,6 +62,7 @@ pub(crate) fn read(folder: &Path, choice: &SetChoice) -> Result<Read, String> {
     let (items, skipped) =
         make(&written, choice.skip_broken, |written| item(written, &mut making).map(Some))?;
     notes.push(format!("{} boxes have swapped corners, which were sorted", making.n_swapped));
+    notes.extend(making.flat_boxes());
     let groups = vec![
         ("split", SPLITS.map(str::to_owned).to_vec()),
         ("type", distinct(&items, "type")),

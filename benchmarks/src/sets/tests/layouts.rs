@@ -6,6 +6,8 @@ use std::fs;
 use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use serde_json::json;
+use vigorl_geometry::Point;
+use vigorl_judges::scoring::{Correctness, Prediction, Shape, Space, Target};
 
 use super::super::pro::{GtType, InstructionStyle, Language};
 use super::super::{BoxFormat, GroundingSet, Known, SetChoice};
@@ -26,6 +28,32 @@ fn lists_of_screenspot_have_boxes_of_left_top_width_height_in_pixels() {
     assert_eq!(item.chance, Some(30.0 * 40.0 / (400.0 * 300.0)));
     assert!(set.notes()[0].contains("not the 1272 of the published set"), "{:?}", set.notes());
     assert!(set.title().contains("lists · xywh-px"), "{}", set.title());
+}
+
+#[test]
+fn boxes_without_a_width_or_a_height_are_judged_as_the_judge_of_points_judges_them() {
+    let folder = spots();
+    let flat = [[50, 20, 0, 40], [10, 70, 30, 0], [90, 90, 0, 0]];
+    let items = json!(flat.map(|bbox| super::spot(json!(bbox), "text", "shop")));
+    fs::write(folder.path().join("screenspot_web.json"), items.to_string()).unwrap();
+    let set = open(Known::ScreenSpot, folder.path()).unwrap();
+    assert_eq!(set.n_items(), 7, "they stay in the denominator");
+    assert!(set.notes()[0].contains("3 boxes have no width or no height"), "{:?}", set.notes());
+    for (idx, [left, top, width, height]) in (4..).zip(flat) {
+        let region = set.item(idx).unwrap().targets.remove(0);
+        let edges = [left, top, left + width, top + height].map(f64::from);
+        assert_eq!(region.numbers(), edges);
+        let [left, top, right, bottom] = edges;
+        let middle = ((left + right) / 2.0, (top + bottom) / 2.0);
+        let beside = [(left - 0.5, top - 0.5), (right + 0.5, bottom + 0.5), (right + 1.0, top - 1.0)];
+        let points = [(left, top), middle, (right, bottom)].map(|at| (at, true));
+        let target = Target::try_new(edges, [SIZE.0, SIZE.1]).unwrap();
+        for ((x, y), is_right) in points.into_iter().chain(beside.map(|at| (at, false))) {
+            let said = Prediction { shape: Shape::Point([x, y]), space: Space::Pixels([SIZE.0, SIZE.1]) };
+            assert_eq!(region.holds(Point::new(x, y)), is_right, "({x}, {y}) and {edges:?}");
+            assert_eq!(target.judge(Some(&said)), Correctness::of(is_right), "({x}, {y}) and {edges:?}");
+        }
+    }
 }
 
 #[test]
