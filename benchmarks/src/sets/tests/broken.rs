@@ -6,9 +6,14 @@ use image::ImageFormat;
 use parquet::basic::Compression;
 use serde_json::{Value, json};
 
+use super::super::pro::FILES;
 use super::super::{BoxFormat, GroundingSet, Known, SetChoice};
-use super::{HubRow, SIZE, choice, folder, open, picture, pro_item, spot, spots, write_parquet, write_rows};
+use super::{
+    HubRow, SIZE, choice, folder, head, open, picture, pro_item, pro_lists, spot, spots, write_parquet,
+    write_rows,
+};
 use crate::evaluation::Evaluation;
+use crate::result::EvaluationResult;
 
 /// Lists of ScreenSpot, of which the one of web is this.
 fn with_web(web: Value) -> tempfile::TempDir {
@@ -152,11 +157,75 @@ fn a_list_that_is_cut_or_missing_is_refused() {
 }
 
 #[test]
+fn a_part_of_screenspot_pro_is_refused_or_told_with_the_numbers() {
+    let folder = pro_lists(&[
+        ("blender_windows", json!([pro_item("b0", "text", "Creative")])),
+        ("word_macos", json!([pro_item("w0", "icon", "Office")])),
+    ]);
+    let set = open(Known::ScreenSpotPro, folder.path()).unwrap();
+    assert!(!set.notes().join("\n").contains("26 files"), "all are there: {:?}", set.notes());
+    let remove = |stem: &str| {
+        fs::remove_file(folder.path().join(format!("annotations/{stem}.json"))).unwrap();
+    };
+    let check = |words: &[&str], n_items: u64| {
+        let error = open(Known::ScreenSpotPro, folder.path()).unwrap_err();
+        let skipping = SetChoice { skip_broken: true, ..choice(folder.path()) };
+        let set = GroundingSet::open(Known::ScreenSpotPro, &skipping).unwrap();
+        let table = EvaluationResult::of(&head(&set), &[], String::new()).table();
+        for word in words {
+            assert!(error.contains(word), "`{word}` is missing in: {error}");
+            assert!(table.contains(word), "`{word}` is missing in: {table}");
+        }
+        assert!(error.contains("--skip-broken measures without"), "{error}");
+        assert_eq!(set.n_items(), n_items);
+    };
+    remove("stata_windows");
+    check(&["25 of 26 files", "`stata_windows.json` is not there"], 2);
+    remove("blender_windows");
+    check(&["24 of 26 files", "`blender_windows.json`, `stata_windows.json` are not there"], 1);
+    FILES[..2].iter().chain(&FILES[3..8]).for_each(|stem| remove(stem));
+    check(&["17 of 26 files", "`android_studio_macos.json`", "and 4 more are not there"], 1);
+}
+
+#[test]
+fn another_set_in_the_layout_of_screenspot_pro_has_files_of_its_own() {
+    let items = json!([pro_item("m0", "text", "Dev")]);
+    let folder = folder("images", &[("annotations/screenspot_mobile.json", items)]);
+    let set = open(Known::ScreenSpotPro, folder.path()).unwrap();
+    let notes = set.notes().join("\n");
+    assert!(!notes.contains("26 files") && notes.contains("not the 1581 of the published set"), "{notes}");
+}
+
+#[test]
+fn a_group_that_screenspot_pro_does_not_have_is_broken() {
+    let items = json!([
+        pro_item("b0", "text", "Creative"),
+        pro_item("b1", "text", "creative"),
+        pro_item("b2", "icon", "Games")
+    ]);
+    let folder = pro_lists(&[("blender_windows", items)]);
+    let error = open(Known::ScreenSpotPro, folder.path()).unwrap_err();
+    for word in [
+        "2 of 3 items",
+        "`b1`: its group is `creative`",
+        "`b2`: its group is `Games`",
+        "none of: Dev, Creative, CAD",
+    ] {
+        assert!(error.contains(word), "`{word}` is missing in: {error}");
+    }
+    let skipping = SetChoice { skip_broken: true, ..choice(folder.path()) };
+    let set = GroundingSet::open(Known::ScreenSpotPro, &skipping).unwrap();
+    assert_eq!((set.n_items(), &set.to_json()["n_skipped"]), (1, &json!(2)));
+    let (_, groups) = set.groups().into_iter().find(|(group, _)| *group == "group").unwrap();
+    assert_eq!(groups, ["Dev", "Creative", "CAD", "Scientific", "Office", "OS"], "and no row is made for it");
+}
+
+#[test]
 fn ids_that_stand_twice_and_pictures_of_another_size_are_refused() {
     let mut other = pro_item("b1", "text", "Dev");
     other["img_size"] = json!([3840, 2160]);
     let twice = json!([pro_item("b0", "text", "Dev"), pro_item("b0", "icon", "Dev"), other]);
-    let folder = folder("images", &[("annotations/vscode_macos.json", twice)]);
+    let folder = pro_lists(&[("vscode_macos", twice)]);
     let error = open(Known::ScreenSpotPro, folder.path()).unwrap_err();
     for word in ["2 of 3 items", "`b0`: another item before it has the same id", "400x300", "3840x2160"] {
         assert!(error.contains(word), "`{word}` is missing in: {error}");

@@ -11,7 +11,9 @@ use vigorl_judges::scoring::{Correctness, Prediction, Shape, Space, Target};
 
 use super::super::pro::{GtType, InstructionStyle, Language};
 use super::super::{BoxFormat, GroundingSet, Known, SetChoice};
-use super::{HubRow, SIZE, choice, folder, ids, open, pro_item, regions, spots, write_parquet, write_rows};
+use super::{
+    HubRow, SIZE, choice, folder, ids, open, pro_item, pro_lists, regions, spots, write_parquet, write_rows,
+};
 use crate::evaluation::Evaluation;
 
 #[test]
@@ -137,13 +139,8 @@ fn the_bundled_pictures_need_no_folder_and_are_not_called_screenspot() {
 #[test]
 fn annotations_of_screenspot_pro_have_boxes_of_four_edges_in_pixels() {
     let of_blender = json!([pro_item("b0", "text", "Creative"), pro_item("b1", "icon", "Creative")]);
-    let folder = folder(
-        "images",
-        &[
-            ("annotations/blender_windows.json", of_blender),
-            ("annotations/stata_windows.json", json!([pro_item("s0", "text", "Scientific")])),
-        ],
-    );
+    let of_stata = json!([pro_item("s0", "text", "Scientific")]);
+    let folder = pro_lists(&[("blender_windows", of_blender), ("stata_windows", of_stata)]);
     let set = open(Known::ScreenSpotPro, folder.path()).unwrap();
     assert_eq!(ids(&set), ["b0", "b1", "s0"]);
     assert_eq!(regions(&set)[0], [10.0, 20.0, 40.0, 60.0]);
@@ -185,7 +182,7 @@ fn screenspot_pro_is_asked_in_other_words_only_where_the_file_has_them() {
     styled["action"] = json!("press the button");
     let mut negative = pro_item("negative", "text", "Dev");
     negative["gt_type"] = json!("negative");
-    let folder = folder("images", &[("annotations/vscode_macos.json", json!([styled, negative]))]);
+    let folder = pro_lists(&[("vscode_macos", json!([styled, negative]))]);
     let asked = |change: &dyn Fn(&mut SetChoice)| {
         let mut choice = choice(folder.path());
         change(&mut choice);

@@ -24,6 +24,7 @@ use vigorl_policy::{Preset, Sampling, ScriptedPolicy};
 use vigorl_runs::Run;
 use vigorl_tasks::Blind;
 
+use super::pro::FILES;
 use super::{GroundingSet, Known, SetChoice};
 use crate::evaluation::{Evaluation, Mode, play};
 use crate::head::{Asked, Head};
@@ -104,6 +105,18 @@ fn pro_item(id: &str, kind: &str, group: &str) -> Value {
         "instruction": "the button", "instruction_cn": "按钮", "ui_type": kind, "group": group,
         "platform": "windows", "application": "blender",
     })
+}
+
+/// All lists of ScreenSpot-Pro, of which these have items.
+fn pro_lists(files: &[(&str, Value)]) -> TempDir {
+    let list = |stem: &str| {
+        let of = files.iter().find(|(name, _)| *name == stem);
+        of.map_or_else(|| json!([]), |(_, items)| items.clone())
+    };
+    let all: Vec<(String, Value)> =
+        FILES.iter().map(|stem| (format!("annotations/{stem}.json"), list(stem))).collect();
+    let all: Vec<(&str, Value)> = all.iter().map(|(name, items)| (&**name, items.clone())).collect();
+    folder("images", &all)
 }
 
 /// A row as hubs mirror ScreenSpot.
