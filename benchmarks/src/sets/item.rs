@@ -14,6 +14,7 @@ use vigorl_tasks::picture::Region;
 use super::boxes::{Convention, Fault, outline, place};
 use super::parquet_rows::Embedded;
 use super::rows::{Pictures, Written};
+use crate::fields::is_missing;
 
 /// So many faults are named; more would hide the first.
 const MAX_NAMED: usize = 10;
@@ -119,10 +120,18 @@ impl Making {
     }
 }
 
-/// The instruction, which must ask for something.
-pub(crate) fn asked(instruction: &str) -> Result<String, Fault> {
-    let instruction = instruction.trim();
-    if instruction.is_empty() { Err("it asks for nothing".into()) } else { Ok(instruction.to_owned()) }
+/// The instruction of a field, which must ask for something.
+pub(crate) fn asked(field: &str, instruction: &str) -> Result<String, Fault> {
+    let instruction = told(field, instruction.trim())?;
+    instruction.ok_or_else(|| format!("it asks for nothing: its `{field}` is empty").into())
+}
+
+/// The text of a field; nothing if it is empty.
+pub(crate) fn told(field: &str, text: &str) -> Result<Option<String>, Fault> {
+    if is_missing(text) {
+        return Err(format!("its `{field}` is `{text}`, as programs write a text that is missing").into());
+    }
+    Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
 /// One of the values that a field may have.

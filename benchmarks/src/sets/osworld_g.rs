@@ -113,7 +113,7 @@ fn item(
     classes: Option<&BTreeMap<String, Vec<String>>>,
 ) -> Result<SetItem, Fault> {
     let fields: Fields = written.parsed()?;
-    let instruction = asked(&fields.instruction)?;
+    let instruction = asked("instruction", &fields.instruction)?;
     let kind = one_of("box_type", &fields.box_type, &KINDS)?;
     let (picture, size) = making.picture(written, &fields.image_path, fields.image_size)?;
     let numbers = &fields.box_coordinates;

@@ -21,6 +21,7 @@ use parquet::record::{Field, Row};
 use serde_json::{Map, Value};
 use vigorl_files::load_picture;
 
+use crate::fields::number;
 use crate::pictures::dimensions_of;
 
 /// So many values of a column are decoded at once: a value may be a picture of megabytes.
@@ -241,8 +242,9 @@ fn value(field: &Field) -> Value {
         Field::UShort(value) => (*value).into(),
         Field::UInt(value) => (*value).into(),
         Field::ULong(value) => (*value).into(),
-        Field::Float(value) => f64::from(*value).into(),
-        Field::Double(value) => (*value).into(),
+        Field::Float16(value) => number(f64::from(*value)),
+        Field::Float(value) => number(f64::from(*value)),
+        Field::Double(value) => number(*value),
         Field::Str(value) => value.clone().into(),
         Field::Group(row) => {
             row.get_column_iter().map(|(name, field)| (name.clone(), value(field))).collect()

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::boxes::{BoxFormat, Convention, Fault};
-use super::item::{Making, SetItem, asked, cells, completeness, distinct, known_first, make, one_of};
+use super::item::{Making, SetItem, asked, cells, completeness, distinct, known_first, make, one_of, told};
 use super::rows::{Pictures, Written, of_json, of_parquet, parquet_files};
 use super::{Read, SetChoice};
 
@@ -249,10 +249,10 @@ fn item(written: &Written, making: &mut Making, wanted: Wanted) -> Result<Option
         return Ok(None);
     }
     let field = wanted.field();
-    let Some(words) = written.fields.get(field).and_then(Value::as_str) else {
+    let Some(words) = written.text(field)? else {
         return Err(format!("it has no field `{field}`, so it cannot be asked for in these words").into());
     };
-    let instruction = asked(words)?;
+    let instruction = asked(field, words)?;
     let kind = one_of("ui_type", &fields.ui_type, &TYPES)?;
     let (picture, size) = making.picture(written, &fields.img_filename, fields.img_size)?;
     let region = match (is_there, fields.bbox) {
@@ -265,10 +265,8 @@ fn item(written: &Written, making: &mut Making, wanted: Wanted) -> Result<Option
         let group = one_of("group", group, &GROUPS)?;
         values.extend([("cell", format!("{group} {kind}")), ("group", group.clone())]);
     }
-    let named = [("platform", &fields.platform), ("application", &fields.application)];
-    values.extend(
-        named.into_iter().filter(|(_, value)| !value.is_empty()).map(|(group, value)| (group, value.clone())),
-    );
+    values.extend(told("platform", &fields.platform)?.map(|platform| ("platform", platform)));
+    values.extend(told("application", &fields.application)?.map(|application| ("application", application)));
     let path = match &written.embedded {
         Some(_) => fields.img_filename.clone(),
         None => making.pictures.path(&fields.img_filename).display().to_string(),

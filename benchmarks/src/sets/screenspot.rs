@@ -187,7 +187,7 @@ fn items(
 
 fn item(written: &Written, making: &mut Making) -> Result<SetItem, super::boxes::Fault> {
     let fields: Fields = written.parsed()?;
-    let instruction = asked(&fields.instruction)?;
+    let instruction = asked("instruction", &fields.instruction)?;
     let kind = one_of("data_type", &fields.data_type, &TYPES)?;
     let source = one_of("data_source", &fields.data_source, &SOURCES.map(|(source, _)| source))?;
     let platform = SOURCES.iter().find(|(name, _)| *name == source).map_or("", |(_, platform)| *platform);

@@ -232,6 +232,159 @@ fn ids_that_stand_twice_and_pictures_of_another_size_are_refused() {
     }
 }
 
+/// JSON in which this stands where `"@"` does: no value of `serde_json` is written so.
+fn written(json: &Value, value: &str) -> String {
+    json.to_string().replace("\"@\"", value)
+}
+
+#[test]
+fn a_value_that_is_none_breaks_its_item_and_is_named_with_its_field() {
+    let good = spot(json!([10, 20, 30, 40]), "text", "shop");
+    for (field, value, in_json, words) in [
+        ("bbox", json!([10, 20, "@", 40]), "NaN", "`bbox[2]` is NaN"),
+        ("bbox", json!(["@", 20, 30, 40]), "Infinity", "`bbox[0]` is Infinity"),
+        ("bbox", json!([10, 20, 30, "@"]), "-Infinity", "`bbox[3]` is -Infinity"),
+        ("bbox", json!([10, "@", 30, 40]), "1e999", "`bbox[1]` is 1e999"),
+        ("bbox", json!("@"), "NaN", "`bbox` is NaN"),
+        ("bbox", json!([10, 20, "@", 40]), "\"nan\"", "`bbox[2]`: invalid type: string"),
+        ("bbox", json!([10, 20, "@", 40]), "null", "`bbox[2]`: invalid type: null"),
+        ("instruction", json!("@"), "NaN", "`instruction` is NaN"),
+        ("instruction", json!("@"), "\"NaN\"", "`instruction` is `NaN`"),
+        ("instruction", json!("@"), "\" nan \"", "`instruction` is `nan`"),
+        ("data_type", json!("@"), "NaN", "`data_type` is NaN"),
+        ("data_source", json!("@"), "\"nan\"", "data_source is `nan`"),
+        ("img_filename", json!("@"), "NaN", "`img_filename` is NaN"),
+        ("split", json!("@"), "NaN", "`split` is NaN"),
+    ] {
+        let mut item = good.clone();
+        item[field] = value;
+        let folder = spots();
+        let text = written(&json!([good, item, good]), in_json);
+        fs::write(folder.path().join("screenspot_web.json"), text).unwrap();
+        let error = open(Known::ScreenSpot, folder.path()).unwrap_err();
+        for word in ["1 of 7 items", "`screenspot_web/1`", words, "nothing was played"] {
+            assert!(error.contains(word), "{field} {in_json}: `{word}` is missing in: {error}");
+        }
+        let skipping = SetChoice { skip_broken: true, ..choice(folder.path()) };
+        let set = GroundingSet::open(Known::ScreenSpot, &skipping).unwrap();
+        assert_eq!((set.n_items(), &set.to_json()["n_skipped"]), (6, &json!(1)), "{field} {in_json}");
+        assert!(set.notes().join("\n").contains(words), "{:?}", set.notes());
+    }
+    // Nobody reads it.
+    let mut item = good.clone();
+    item["difficulty"] = json!("@");
+    let folder = spots();
+    fs::write(folder.path().join("screenspot_web.json"), written(&json!([item]), "NaN")).unwrap();
+    assert_eq!(open(Known::ScreenSpot, folder.path()).unwrap().n_items(), 5);
+}
+
+#[test]
+fn a_value_that_is_none_breaks_its_row_of_a_parquet_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test-00000-of-00001.parquet");
+    let good = [0.1, 0.1, 0.2, 0.2];
+    for (bbox, instruction, words) in [
+        ([0.1, f64::NAN, 0.2, 0.2], "the button", "`bbox[1]` is NaN"),
+        ([0.1, 0.1, f64::INFINITY, 0.2], "the button", "`bbox[2]` is inf"),
+        ([f64::NEG_INFINITY, 0.1, 0.2, 0.2], "the button", "`bbox[0]` is -inf"),
+        (good, "nan", "`instruction` is `nan`"),
+        (good, "NaN", "`instruction` is `NaN`"),
+        (good, " ", "asks for nothing"),
+    ] {
+        let rows = [HubRow::new(good), HubRow { instruction, ..HubRow::new(bbox) }];
+        write_rows(&path, &rows, Compression::SNAPPY);
+        let error = open(Known::ScreenSpot, folder.path()).unwrap_err();
+        for word in ["1 of 2 items", "`test-00000-of-00001/1`", words] {
+            assert!(error.contains(word), "`{word}` is missing in: {error}");
+        }
+        let skipping = SetChoice { skip_broken: true, ..choice(folder.path()) };
+        let set = GroundingSet::open(Known::ScreenSpot, &skipping).unwrap();
+        assert_eq!((set.n_items(), &set.to_json()["n_skipped"]), (1, &json!(1)), "{words}");
+    }
+}
+
+#[test]
+fn a_value_that_is_none_is_named_in_every_set() {
+    let refused = |set: Known, pictures: &str, name: &str, item: Value, in_json: &str, words: &[&str]| {
+        let folder = folder(pictures, &[]);
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, written(&json!([item]), in_json)).unwrap();
+        let error = open(set, folder.path()).unwrap_err();
+        assert!(words.iter().all(|word| error.contains(word)), "{words:?} are missing in: {error}");
+    };
+    let pro = |field: &str| {
+        let mut item = pro_item("p0", "text", "Dev");
+        item[field] = json!("@");
+        item
+    };
+    let list = "annotations/another_set.json";
+    for (field, in_json, words) in [
+        ("bbox", "[10, 20, 40, NaN]", "`bbox[3]` is NaN"),
+        ("img_size", "[NaN, 300]", "`img_size[0]` is NaN"),
+        ("instruction", "NaN", "`instruction` is NaN, which is no text"),
+        ("instruction", "\"nan\"", "`instruction` is `nan`"),
+        ("group", "\"nan\"", "group is `nan`"),
+        ("application", "\"nan\"", "`application` is `nan`"),
+        ("platform", "NaN", "`platform` is NaN"),
+    ] {
+        refused(Known::ScreenSpotPro, "images", list, pro(field), in_json, &["`p0`", words]);
+    }
+    let osworld = |field: &str| {
+        let mut item = json!({
+            "id": "o0", "image_path": "a.png", "image_size": [SIZE.0, SIZE.1], "instruction": "the thing",
+            "box_type": "polygon", "box_coordinates": [100, 100, 140, 100, 120, 140],
+        });
+        item[field] = json!("@");
+        item
+    };
+    for (field, in_json, words) in [
+        ("box_coordinates", "[100, 100, 140, NaN, 120, 140]", "`box_coordinates[3]` is NaN"),
+        ("image_size", "[400, Infinity]", "`image_size[1]` is Infinity"),
+        ("instruction", "\"NaN\"", "`instruction` is `NaN`"),
+    ] {
+        refused(Known::OsworldG, "images", "OSWorld-G.json", osworld(field), in_json, &["`o0`", words]);
+    }
+    let mmbench = |field: &str| {
+        let mut item = json!({
+            "image_path": "a.png", "platform": "os_windows", "instruction": "the button", "bbox": [0.1, 0.2, 0.5, 0.6],
+            "grounding_type": "basic", "data_type": "icon", "app_name": "paint",
+        });
+        item[field] = json!("@");
+        item
+    };
+    for (field, in_json, words) in [
+        ("bbox", "[0.1, NaN, 0.5, 0.6]", "`bbox[1]` is NaN"),
+        ("app_name", "\"nan\"", "`app_name` is `nan`"),
+        ("grounding_type", "NaN", "`grounding_type` is NaN"),
+    ] {
+        let place = "offline_images/os_windows";
+        let words = ["`L2_annotations/0`", words];
+        refused(Known::MmbenchGui, place, "L2_annotations.json", mmbench(field), in_json, &words);
+    }
+    for (field, in_json, words) in [
+        ("bbox", "[10, 20, 40, Infinity]", "`bbox[3]` is Infinity"),
+        ("prompt_to_evaluate", "\"nan\"", "`prompt_to_evaluate` is `nan`"),
+        ("element_type", "NaN", "`element_type` is NaN"),
+        ("platform", "\"NaN\"", "`platform` is `NaN`"),
+    ] {
+        let place = "annotations/element_grounding/element_grounding_";
+        let files = ["functional", "spatial"].map(|split| format!("{place}{split}.json"));
+        let folder = folder("images", &[(&*files[0], json!([])), (&*files[1], json!([]))]);
+        let mut item = json!({
+            "image_path": "a.png", "image_size": [SIZE.0, SIZE.1], "prompt_to_evaluate": "the button",
+            "bbox": [10, 20, 40, 60], "platform": "Blender", "element_type": "Button",
+        });
+        item[field] = json!("@");
+        let text = written(&json!([item]), in_json);
+        fs::write(folder.path().join(format!("{place}basic.json")), text).unwrap();
+        let error = open(Known::UiVision, folder.path()).unwrap_err();
+        for word in ["`element_grounding_basic/0`", words] {
+            assert!(error.contains(word), "`{word}` is missing in: {error}");
+        }
+    }
+}
+
 /// A list of OSWorld-G with one good box and this outline.
 fn outlined(numbers: Value) -> tempfile::TempDir {
     let item = |id: &str, kind: &str, numbers: Value| {
