@@ -110,6 +110,10 @@ fn parts_and_several_at_once_come_to_the_table_of_the_whole() {
     assert!(merged.contains("bootstrap over screenshots"), "{merged}");
     let page = fs::read_to_string(Path::new(&parts[0]).join("report.html")).unwrap();
     assert!(page.contains("bundled practice pictures"), "{page}");
+    assert!(merged.contains("\npreset nano · pixels at most 6400 · decoding greedy, seed 0\n"), "{merged}");
+    for (what, words) in [("preset", "nano"), ("pixels", "at most 6400"), ("decoding", "greedy, seed 0")] {
+        assert!(page.contains(&format!("<dt>{what}</dt><dd>{words}</dd>")), "{what} is missing in: {page}");
+    }
     // One part is missing, and one is there twice.
     let some = table(&mut report(&parts[..3]));
     assert!(some.contains("5 of 20 answers are missing; parts that are not here: 4/4"), "{some}");
@@ -169,6 +173,27 @@ fn every_draw_is_a_column_and_their_spread_is_told() {
     assert_eq!((&draws["n_draws"], &draws["n_items"]), (&3.into(), &4.into()), "{draws:#}");
     assert!(draws["all_of_k"].as_f64() <= draws["any_of_k"].as_f64(), "{draws:#}");
     assert_eq!(lines(&out).len(), 12);
+    assert_eq!(
+        (&result["asked"]["preset"], &result["asked"]["sampling"]["temperature"]),
+        (&"nano".into(), &1.0.into())
+    );
+    // Beside a run that was asked otherwise, each says how.
+    let other = folder.path().join("other");
+    table(&mut eval(&other, &["--limit", "4", "--max-pixels", "3136"]));
+    let both = table(&mut vigorl(&["eval", "report", out.to_str().unwrap(), other.to_str().unwrap()]));
+    for words in [
+        "decoding sampled, temperature 1, ",
+        ", seeds 7 to 9\n",
+        "pixels at most 3136 · decoding greedy, seed 0\n",
+    ] {
+        assert!(both.contains(words), "`{words}` is missing in: {both}");
+    }
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    for words in
+        ["<dt>out: decoding</dt><dd>sampled, temperature 1, ", "<dt>other: pixels</dt><dd>at most 3136</dd>"]
+    {
+        assert!(page.contains(words), "`{words}` is missing in: {page}");
+    }
 }
 
 /// One reply for each question in earnest, and then always the last one; every whole answer is counted.
