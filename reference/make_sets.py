@@ -25,9 +25,16 @@ import struct
 SOURCES = {"ios": "mobile", "android": "mobile", "windows": "desktop", "macos": "desktop",
            "shop": "web", "forum": "web", "tool": "web", "gitlab": "web"}
 TYPES = ["text", "icon"]
-# An application of each group, and its system.
-APPLICATIONS = [("vscode", "macos", "Dev"), ("blender", "windows", "Creative"), ("autocad", "windows", "CAD"),
-                ("stata", "windows", "Scientific"), ("excel", "macos", "Office"), ("linux_common", "linux", "OS")]
+APPLICATIONS = ["vscode", "blender", "autocad", "stata", "excel", "linux_common"]
+# The lists of ScreenSpot-Pro, each with a group.
+PRO = {"vscode_macos": "Dev", "pycharm_macos": "Dev", "android_studio_macos": "Dev", "vmware_macos": "Dev",
+       "unreal_engine_windows": "Dev", "photoshop_windows": "Creative", "premiere_windows": "Creative",
+       "illustrator_windows": "Creative", "blender_windows": "Creative", "fruitloops_windows": "Creative",
+       "davinci_macos": "Creative", "autocad_windows": "CAD", "solidworks_windows": "CAD", "inventor_windows": "CAD",
+       "quartus_windows": "CAD", "vivado_windows": "CAD", "matlab_macos": "Scientific", "origin_windows": "Scientific",
+       "stata_windows": "Scientific", "eviews_windows": "Scientific", "powerpoint_windows": "Office",
+       "excel_macos": "Office", "word_macos": "Office", "windows_common_windows": "OS", "macos_common_macos": "OS",
+       "linux_common_linux": "OS"}
 CLASSES = ["text_matching", "element_recognition", "layout_understanding", "fine_grained_manipulation"]
 # Nothing of that name is on a practice page.
 NOWHERE = ["the marmalade jar", "the second lighthouse", "the field for the tide", "the Walrus tab"]
@@ -104,14 +111,16 @@ def screenspot_parquet(pages, out):
 
 
 def screenspot_pro(pages, out):
-    lists = {}
-    for number, (page, (application, system, group)) in enumerate(zip(pages, itertools.cycle(APPLICATIONS))):
-        stem = f"{application}_{system}"
+    lists = {stem: [] for stem in PRO}
+    for number, (page, stem) in enumerate(zip(pages, itertools.cycle(PRO))):
+        application, _, system = stem.rpartition("_")
         page.copy(out / "images" / stem)
-        lists.setdefault(stem, []).append({
+        # Turned round with each round, so that every application has both types.
+        kind = TYPES[(number + number // len(PRO)) % 2]
+        lists[stem].append({
             "id": f"{stem}_{number}", "img_filename": f"{stem}/{page.name}", "bbox": page.edges, "img_size": page.size,
-            "instruction": page.words, "instruction_cn": f"点击：{page.words}", "ui_type": TYPES[number // 6 % 2],
-            "group": group, "platform": system, "application": application})
+            "instruction": page.words, "instruction_cn": f"点击：{page.words}", "ui_type": kind,
+            "group": PRO[stem], "platform": system, "application": application})
     for stem, items in lists.items():
         write(out / "annotations" / f"{stem}.json", items)
 
@@ -147,7 +156,7 @@ def ui_vision(pages, out):
         # Some corners of the published set are swapped.
         box = [right, bottom, left, top] if number % 5 == 4 else page.edges
         lists[split].append({"image_path": page.name, "image_size": page.size, "prompt_to_evaluate": page.words,
-                             "bbox": box, "platform": APPLICATIONS[number // 3 % 6][0], "element_type": "Button"})
+                             "bbox": box, "platform": APPLICATIONS[number // 3 % 6], "element_type": "Button"})
     for split, items in lists.items():
         write(out / "annotations" / "element_grounding" / f"element_grounding_{split}.json", items)
 

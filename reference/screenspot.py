@@ -214,8 +214,11 @@ def box(rng, size):
             ends = [0, side]
         elif kind < 0.8 and side > 2:
             ends = [round(ends[0], 1), min(round(ends[0], 1) + 0.5, side)]
+        elif kind < 0.87:
+            # Without a width or a height: a line, or a point.
+            ends = rng.choice([[ends[0]] * 2, [rng.randint(0, side)] * 2])
         edges.append(ends)
-    return [edges[0][0], edges[1][0], edges[0][1], edges[1][1]] if edges[0][0] < edges[0][1] and edges[1][0] < edges[1][1] else [0, 0, *size]
+    return [edges[0][0], edges[1][0], edges[0][1], edges[1][1]] if all(low <= high for low, high in edges) else [0, 0, *size]
 
 
 def written(rng, value, whole):
@@ -277,8 +280,8 @@ def respond(rng, parser, line):
 def fault(rng, parser, line):
     """Breaks a line in one place. The key that must be named."""
     broken = [
-        ("bbox", lambda box: [box[2], box[1], box[0], box[3]]), ("bbox", lambda box: [box[0], box[3], box[2], box[1]]),
-        ("bbox", lambda box: [box[0], box[1], box[0], box[3]]), ("bbox", lambda box: [-0.5, *box[1:]]),
+        ("bbox", lambda box: [box[2] + 1, box[1], box[0], box[3]]), ("bbox", lambda box: [box[0], box[3] + 1, box[2], box[1]]),
+        ("bbox", lambda box: [-0.5, *box[1:]]),
         ("bbox", lambda box: [*box[:3], line["img_size"][1] + 0.001]), ("bbox", lambda box: box[:3]), ("bbox", lambda box: box + [1]),
         ("bbox", lambda box: [None, *box[1:]]), ("bbox", lambda box: "(0, 0, 1, 1)"), ("bbox", lambda box: [*box[:3], True]),
         ("img_size", lambda size: [0, size[1]]), ("img_size", lambda size: [size[0], -size[1]]), ("img_size", lambda size: size[:1]),

@@ -348,6 +348,50 @@ mod tests {
     }
 
     #[test]
+    fn what_is_asked_and_how_many_pixels_are_shown_tell_runs_apart() {
+        let changes: [(&dyn Fn(&mut Head), &str); 4] = [
+            (&|head| head.described.items_sha256 = "1".repeat(64), "the set differs"),
+            (&|head| head.described.items_sha256 = String::new(), "the set differs"),
+            (&|head| head.asked.how["max_pixels"] = 3136.into(), "how it is asked differs"),
+            (&|head| head.asked.how["max_pixels"] = serde_json::Value::Null, "how it is asked differs"),
+        ];
+        let mut ours = head();
+        ours.described.items_sha256 = "0".repeat(64);
+        ours.asked.how = serde_json::json!({ "max_pixels": 6400 });
+        for (change, expected) in changes {
+            let folder = tempfile::tempdir().unwrap();
+            let record = Folder::open(folder.path(), &ours).unwrap();
+            record.add(line(0, "correct")).unwrap();
+            drop(record);
+            let mut other = ours.clone();
+            change(&mut other);
+            let error = Folder::open(folder.path(), &other).unwrap_err();
+            assert!(error.is_usage() && error.to_string().contains(expected), "{error}");
+            let recorded = Recorded::read(folder.path()).unwrap();
+            assert_eq!((&recorded.head, &recorded.lines), (&ours, &vec![line(0, "correct")]));
+            assert!(Folder::open(folder.path(), &ours).is_ok(), "the same run goes on");
+            let theirs = Recorded { head: other, lines: vec![line(1, "wrong")] };
+            let runs = crate::merged::merge([("a".into(), recorded), ("b".into(), theirs)]).unwrap();
+            assert_eq!(runs.len(), 2, "and is not put together with another one");
+        }
+    }
+
+    #[test]
+    fn a_record_of_an_older_version_is_read_and_not_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ours = head();
+        ours.described.items_sha256 = "0".repeat(64);
+        drop(Folder::open(folder.path(), &ours).unwrap());
+        let path = folder.path().join(HEAD);
+        let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert!(json["described"].as_object_mut().unwrap().remove("items_sha256").is_some());
+        fs::write(&path, json.to_string()).unwrap();
+        assert_eq!(Recorded::read(folder.path()).unwrap().head.described.items_sha256, "");
+        let error = Folder::open(folder.path(), &ours).unwrap_err();
+        assert!(error.to_string().contains("the set differs"), "{error}");
+    }
+
+    #[test]
     fn a_record_that_was_changed_by_hand_is_named_with_its_line() {
         let folder = tempfile::tempdir().unwrap();
         let said = Recorded::read(folder.path()).unwrap_err().to_string();

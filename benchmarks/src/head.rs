@@ -159,6 +159,40 @@ impl Head {
         }
     }
 
+    /// How the policy was asked, for people: its preset, how many pixels it was shown, and how its tokens were chosen, each with
+    /// its name. Nothing where no policy was asked. What an older record does not say is unknown.
+    pub fn how(&self) -> Vec<(&'static str, String)> {
+        let how = &self.asked.how;
+        let Some(sampling) = how["sampling"].as_object() else { return Vec::new() };
+        let unknown = || "unknown".to_owned();
+        let pixels = how["max_pixels"].as_u64().map_or_else(unknown, |most| format!("at most {most}"));
+        let pixels = match &self.asked.endpoint {
+            Some(EndpointRecord { pixels: [least, most], .. }) => {
+                format!("{pixels}; the server is said to show its model {least} to {most}")
+            }
+            None => pixels,
+        };
+        let number = |name: &str| sampling.get(name).and_then(Value::as_f64);
+        let chosen = match (number("temperature"), number("top_p")) {
+            (Some(temperature), _) if temperature <= 0.0 => "greedy".to_owned(),
+            (Some(temperature), Some(top_p)) => {
+                format!("sampled, temperature {temperature}, top_p {top_p}")
+            }
+            (Some(temperature), None) => format!("sampled, temperature {temperature}"),
+            (None, _) => unknown(),
+        };
+        let last = self.seed.wrapping_add(self.n_draws.saturating_sub(1));
+        let seeds = match self.n_draws {
+            0 | 1 => format!("seed {}", self.seed),
+            _ => format!("seeds {} to {last}", self.seed),
+        };
+        vec![
+            ("preset", how["preset"].as_str().map_or_else(unknown, str::to_owned)),
+            ("pixels", pixels),
+            ("decoding", format!("{chosen}, {seeds}")),
+        ]
+    }
+
     /// Everything that is played in this part, item by item.
     pub fn turns(&self) -> Vec<Key> {
         let of_item = |item| self.columns().map(move |(mode, draw)| Key { item, mode, draw });
@@ -208,6 +242,56 @@ mod tests {
                     (1..=of).flat_map(|number| Shard { number, of }.items(n_items)).collect();
                 assert_eq!(parts, (0..n_items).collect::<Vec<_>>(), "{n_items} items in {of} parts");
             }
+        }
+    }
+
+    /// A head whose policy was asked so.
+    fn asked(how: Value, n_draws: u64, seed: u64) -> Head {
+        let described: Described = serde_json::from_value(serde_json::json!({
+            "benchmark": "set/v1", "title": "", "set": null, "n_items": 1, "groups": [], "macro_groups": [], "notes": [],
+        }))
+        .unwrap();
+        Head {
+            described,
+            asked: Asked { how, ..Asked::default() },
+            modes: vec![Mode::MultiTurn],
+            n_draws,
+            seed,
+            commit: String::new(),
+            shard: Shard::WHOLE,
+            opened: Value::Null,
+        }
+    }
+
+    #[test]
+    fn how_a_policy_was_asked_names_preset_pixels_and_decoding() {
+        let how = |temperature: f64, top_p: f64| {
+            serde_json::json!({
+                "preset": "nano", "max_pixels": 6400, "sampling": { "temperature": temperature, "top_p": top_p },
+            })
+        };
+        let told = |head: &Head| {
+            let all: Vec<String> = head.how().iter().map(|(name, words)| format!("{name} {words}")).collect();
+            all.join(" | ")
+        };
+        assert_eq!(
+            told(&asked(how(0.0, 1.0), 1, 7)),
+            "preset nano | pixels at most 6400 | decoding greedy, seed 7"
+        );
+        assert_eq!(
+            told(&asked(how(0.5, 0.99), 3, 7)),
+            "preset nano | pixels at most 6400 | decoding sampled, temperature 0.5, top_p 0.99, seeds 7 to 9"
+        );
+        let mut served = asked(how(0.0, 1.0), 1, 0);
+        served.asked.endpoint =
+            Some(EndpointRecord { pixels: [3136, 1_003_520], ..EndpointRecord::default() });
+        assert!(told(&served).contains("at most 6400; the server is said to show its model 3136 to 1003520"));
+        // As an older version wrote it, and where nobody asked a policy.
+        let old = serde_json::json!({ "sampling": { "temperature": 0.0, "top_p": 1.0 } });
+        assert_eq!(told(&asked(old, 1, 0)), "preset unknown | pixels unknown | decoding greedy, seed 0");
+        for nobody in [Value::Null, serde_json::json!({ "eyes": "reader", "sampling": null, "preset": null })]
+        {
+            assert!(asked(nobody, 1, 0).how().is_empty());
         }
     }
 

@@ -11,6 +11,7 @@ pub mod engine;
 pub mod engine_result;
 pub mod eval_speed;
 mod evaluation;
+mod fields;
 mod folder;
 mod head;
 mod line;

@@ -4,14 +4,14 @@
 //! cannot be read is an error each time; no more are kept than there is room for.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::BufReader;
+use std::fs;
+use std::io::Cursor;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use image::{ImageReader, RgbImage};
-use vigorl_files::open_picture;
+use image::{ImageError, ImageReader, RgbImage};
+use vigorl_files::{check_whole, open_picture};
 use vigorl_tasks::Failure;
 
 /// The picture of a file, whatever its name says that it is: sets have pictures with wrong endings.
@@ -23,18 +23,23 @@ pub(crate) fn open(path: &Path) -> Result<RgbImage, String> {
     read.map_err(|error| unreadable(path, &error.to_string()))
 }
 
-/// How large the picture of a file is, by its head alone.
+/// How large the picture of a file is, which must be whole: its pixels are decoded when it is shown, and not before.
 ///
 /// # Errors
-/// As [`open`].
+/// As [`open`], as far as that is told without decoding.
 pub(crate) fn dimensions(path: &Path) -> Result<(u32, u32), String> {
-    let read = reader(path).and_then(|reader| reader.into_dimensions().map_err(|error| error.to_string()));
-    read.map_err(|why| unreadable(path, &why))
+    let bytes = fs::read(path).map_err(|error| unreadable(path, &error.to_string()))?;
+    dimensions_of(&bytes).map_err(|why| unreadable(path, &why))
 }
 
-fn reader(path: &Path) -> Result<ImageReader<BufReader<File>>, String> {
-    let opened = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
-    opened.map_err(|error| error.to_string())
+/// The same of a picture's bytes.
+///
+/// # Errors
+/// Why they are no whole picture.
+pub(crate) fn dimensions_of(bytes: &[u8]) -> Result<(u32, u32), String> {
+    check_whole(bytes).map_err(|error| format!("{error}; fetch it again"))?;
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
+    reader.map_err(ImageError::from).and_then(ImageReader::into_dimensions).map_err(|error| error.to_string())
 }
 
 fn unreadable(path: &Path, why: &str) -> String {

@@ -307,6 +307,9 @@ pub struct EvaluationResult {
     /// The server that has them, where they are not on this machine: then nothing else is known of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<EndpointRecord>,
+    /// How they were spoken to: presets, sampling, pixels.
+    #[serde(skip_serializing_if = "serde_json::Value::is_null")]
+    pub asked: serde_json::Value,
     /// The command.
     pub command: String,
     /// The commit of the program.
@@ -334,6 +337,9 @@ pub struct EvaluationResult {
     /// The rows of the table.
     #[serde(skip)]
     pub groups: Vec<(String, Vec<String>)>,
+    /// How they were spoken to, for people.
+    #[serde(skip)]
+    pub how: Vec<(&'static str, String)>,
 }
 
 impl EvaluationResult {
@@ -371,6 +377,7 @@ impl EvaluationResult {
             model: head.asked.model.clone(),
             weights_sha256: head.asked.weights_sha256.clone(),
             endpoint: head.asked.endpoint.clone(),
+            asked: head.asked.how.clone(),
             command,
             commit: head.commit.clone(),
             set: described.set.clone(),
@@ -382,6 +389,7 @@ impl EvaluationResult {
             random_clicker,
             title: described.title.clone(),
             groups: described.groups.clone(),
+            how: head.how(),
         }
     }
 
@@ -389,6 +397,8 @@ impl EvaluationResult {
     pub fn table(&self) -> String {
         let mut out =
             format!("{} · {} · {} · commit {}\n", self.benchmark, self.title, self.model, self.commit);
+        let how: Vec<String> = self.how.iter().map(|(name, words)| format!("{name} {words}")).collect();
+        out.extend((!how.is_empty()).then(|| format!("{}\n", how.join(" · "))));
         if self.truncated {
             out += &format!("not all of it: {} items were played\n", self.n_played);
         }

@@ -655,7 +655,7 @@ pub(crate) struct SetArgs {
     /// What the numbers of a box are, where the layout does not say it, or says it wrongly [default: by the layout]
     #[arg(long, value_enum)]
     pub(crate) bbox_format: Option<BoxFormatArg>,
-    /// Leave out broken items, count them and say which; without it, nothing is played
+    /// Leave out broken items and missing lists, and say which; without it, nothing is played
     #[arg(long)]
     pub(crate) skip_broken: bool,
     /// For screenspot-pro: in which words an item is asked for [default: instruction]

@@ -110,6 +110,10 @@ fn parts_and_several_at_once_come_to_the_table_of_the_whole() {
     assert!(merged.contains("bootstrap over screenshots"), "{merged}");
     let page = fs::read_to_string(Path::new(&parts[0]).join("report.html")).unwrap();
     assert!(page.contains("bundled practice pictures"), "{page}");
+    assert!(merged.contains("\npreset nano · pixels at most 6400 · decoding greedy, seed 0\n"), "{merged}");
+    for (what, words) in [("preset", "nano"), ("pixels", "at most 6400"), ("decoding", "greedy, seed 0")] {
+        assert!(page.contains(&format!("<dt>{what}</dt><dd>{words}</dd>")), "{what} is missing in: {page}");
+    }
     // One part is missing, and one is there twice.
     let some = table(&mut report(&parts[..3]));
     assert!(some.contains("5 of 20 answers are missing; parts that are not here: 4/4"), "{some}");
@@ -156,6 +160,135 @@ fn another_run_is_refused_and_the_record_stays() {
     assert_eq!(fs::read_to_string(out.join("items.jsonl")).unwrap(), before);
 }
 
+/// A set of six items on one picture, in the layout of ScreenSpot.
+fn set(folder: &Path) {
+    fs::create_dir_all(folder.join("screenspot_imgs")).unwrap();
+    image::RgbImage::new(400, 300).save(folder.join("screenspot_imgs/a.png")).unwrap();
+    for platform in ["mobile", "desktop", "web"] {
+        write_list(folder, platform, |_| ());
+    }
+}
+
+/// A list of two items, of which the first is changed.
+fn write_list(folder: &Path, platform: &str, change: impl Fn(&mut Value)) {
+    let source =
+        [("mobile", "ios"), ("desktop", "windows"), ("web", "shop")].into_iter().find(|of| of.0 == platform);
+    let item = |kind: &str| {
+        serde_json::json!({
+            "img_filename": "a.png", "bbox": [10, 20, 30, 40], "instruction": format!("the {kind}"),
+            "data_type": kind, "data_source": source.unwrap().1,
+        })
+    };
+    let mut first = item("text");
+    change(&mut first);
+    let list = serde_json::json!([first, item("icon")]);
+    fs::write(folder.join(format!("screenspot_{platform}.json")), list.to_string()).unwrap();
+}
+
+#[test]
+fn a_record_is_not_gone_on_with_for_other_items_or_other_pixels() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (folder.path().join("data"), folder.path().join("out"));
+    set(&data);
+    let run = |more: &[&str]| eval(&out, &[&["--data", data.to_str().unwrap()], more].concat());
+    let whole = table(&mut run(&[]));
+    let head: Value = serde_json::from_str(&fs::read_to_string(out.join("head.json")).unwrap()).unwrap();
+    assert_eq!(head["asked"]["how"]["max_pixels"], 6400, "{head:#}");
+    let hash = head["described"]["items_sha256"].as_str().unwrap();
+    assert!(hash.len() == 64 && hash.chars().all(|digit| digit.is_ascii_hexdigit()), "{hash}");
+    let before = fs::read_to_string(out.join("items.jsonl")).unwrap();
+    let refused = |more: &[&str], expected: &str| {
+        let output = run(more).output().unwrap();
+        let (stdout, stderr) = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{more:?}: {stderr}");
+        assert!(stderr.contains(expected) && stdout.is_empty(), "{more:?}: {stderr}");
+        assert_eq!(fs::read_to_string(out.join("items.jsonl")).unwrap(), before, "nothing is lost");
+    };
+    refused(&["--max-pixels", "3136"], "how it is asked differs");
+    for (field, value) in [
+        ("instruction", serde_json::json!("the other one")),
+        ("bbox", serde_json::json!([11, 20, 30, 40])),
+        ("data_type", serde_json::json!("icon")),
+    ] {
+        write_list(&data, "web", |item| item[field] = value.clone());
+        refused(&[], "the set differs");
+    }
+    write_list(&data, "web", |_| ());
+    image::RgbImage::new(500, 300).save(data.join("screenspot_imgs/a.png")).unwrap();
+    refused(&[], "the set differs");
+    image::RgbImage::new(400, 300).save(data.join("screenspot_imgs/a.png")).unwrap();
+    assert_eq!(table(&mut run(&[])), whole, "as it was, it is the same run");
+}
+
+#[test]
+fn items_that_nobody_could_judge_end_the_command_with_1_and_are_played_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (folder.path().join("data"), folder.path().join("out"));
+    set(&data);
+    write_list(&data, "web", |item| item["img_filename"] = "b.png".into());
+    // Its head is whole, and nothing but decoding tells that pixels are missing: no checksum does.
+    let path = data.join("screenspot_imgs/b.png");
+    image::RgbImage::new(400, 300).save_with_format(&path, image::ImageFormat::Bmp).unwrap();
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let unrecorded = ["eval", "screenspot", "--data", data.to_str().unwrap()];
+    for (mut command, cure) in [
+        (
+            eval(&out, &unrecorded[2..]),
+            "items.jsonl` says what failed, and the same command plays them again",
+        ),
+        (vigorl(&unrecorded), "with --out DIR a record says what failed"),
+    ] {
+        let output = command.output().unwrap();
+        let (stdout, stderr) = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("1 of 6 answers were not judged") && stderr.contains(cure), "{stderr}");
+        assert!(stdout.contains("1 not judged because the world failed"), "the table is there: {stdout}");
+        assert!(stdout.contains("micro over 5 items"), "and counts the others: {stdout}");
+    }
+    let is_error = |line: &&Value| line["outcome"] == "error";
+    let first = lines(&out);
+    let failed: Vec<&Value> = first.iter().filter(is_error).collect();
+    assert_eq!((first.len(), failed.len()), (6, 1));
+    assert_eq!((&failed[0]["id"], &failed[0]["is_right"]), (&"screenspot_web/0".into(), &Value::Null));
+    assert!(failed[0]["why"].as_str().unwrap().contains("b.png"), "{}", failed[0]);
+    fs::write(&path, whole).unwrap();
+    table(&mut eval(&out, &unrecorded[2..]));
+    let second = lines(&out);
+    assert_eq!((second.len(), second.iter().filter(is_error).count()), (6, 0));
+    for line in first.iter().filter(|line| !is_error(line)) {
+        assert!(second.contains(line), "what was judged is not judged again: {line}");
+    }
+}
+
+#[test]
+fn a_checkpoint_of_a_single_turn_is_asked_once_unless_more_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (single, multi) = ("ViGoRL-3b-Web-Grounding", "ViGoRL-Multiturn-3b-Web-Grounding");
+    let cases: [(&'static str, &[&str], &[&str]); 4] = [
+        (single, &[], &["single_turn"]),
+        (single, &["--turns", "both"], &["multi_turn", "single_turn"]),
+        (multi, &[], &["multi_turn"]),
+        (multi, &["--turns", "single"], &["single_turn"]),
+    ];
+    for (number, (model, more, modes)) in cases.into_iter().enumerate() {
+        let ways = Ways { models: vec![model], ..Ways::all() };
+        let of_answers = ways.clone();
+        let server = Server::with(ways, move |seen| {
+            let says = "<think> It is there (40, 50). </think>\n<answer> (40, 50) </answer>";
+            server::answer(&of_answers, seen, says)
+        });
+        let out = folder.path().join(number.to_string());
+        let mut command = eval(&out, &[&["--limit", "2", "--base-url", &server.url()], more].concat());
+        table(command.env("XDG_CONFIG_HOME", folder.path()));
+        let lines = lines(&out);
+        let played: BTreeSet<&str> = lines.iter().map(|line| line["mode"].as_str().unwrap()).collect();
+        assert_eq!(played, modes.iter().copied().collect::<BTreeSet<_>>(), "{model} {more:?}");
+        assert_eq!(lines.len(), 2 * modes.len(), "{model} {more:?}: each item once in each mode");
+        assert_eq!(server.asked().len(), lines.len(), "{model} {more:?}: and each of them asked once");
+    }
+}
+
 #[test]
 fn every_draw_is_a_column_and_their_spread_is_told() {
     let folder = tempfile::tempdir().unwrap();
@@ -169,6 +302,27 @@ fn every_draw_is_a_column_and_their_spread_is_told() {
     assert_eq!((&draws["n_draws"], &draws["n_items"]), (&3.into(), &4.into()), "{draws:#}");
     assert!(draws["all_of_k"].as_f64() <= draws["any_of_k"].as_f64(), "{draws:#}");
     assert_eq!(lines(&out).len(), 12);
+    assert_eq!(
+        (&result["asked"]["preset"], &result["asked"]["sampling"]["temperature"]),
+        (&"nano".into(), &1.0.into())
+    );
+    // Beside a run that was asked otherwise, each says how.
+    let other = folder.path().join("other");
+    table(&mut eval(&other, &["--limit", "4", "--max-pixels", "3136"]));
+    let both = table(&mut vigorl(&["eval", "report", out.to_str().unwrap(), other.to_str().unwrap()]));
+    for words in [
+        "decoding sampled, temperature 1, ",
+        ", seeds 7 to 9\n",
+        "pixels at most 3136 · decoding greedy, seed 0\n",
+    ] {
+        assert!(both.contains(words), "`{words}` is missing in: {both}");
+    }
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    for words in
+        ["<dt>out: decoding</dt><dd>sampled, temperature 1, ", "<dt>other: pixels</dt><dd>at most 3136</dd>"]
+    {
+        assert!(page.contains(words), "`{words}` is missing in: {page}");
+    }
 }
 
 /// One reply for each question in earnest, and then always the last one; every whole answer is counted.

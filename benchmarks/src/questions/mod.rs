@@ -26,6 +26,7 @@ use vigorl_tasks::{Environment, Failure};
 
 use crate::draw::{below, first_of_shuffle, of_name, rank};
 use crate::evaluation::{Circle, Evaluation, InWords, Item, Pictured};
+use crate::fields;
 use crate::pictures::{self, Pictures};
 use crate::sets::parquet_rows::{self, Embedded, Source};
 
@@ -187,6 +188,9 @@ impl QuestionSet {
                 empty.id, empty.truth
             ));
         }
+        if let Some((id, what, text)) = read.questions.iter().find_map(missing) {
+            return Err(format!("`{id}`: its {what} is `{text}`, as programs write a text that is missing"));
+        }
         let names_options = read.questions.iter().any(|question| question.options.is_empty());
         let order = match choice.options {
             Some(order @ (OptionOrder::Shuffled | OptionOrder::Circular)) if names_options => {
@@ -238,6 +242,14 @@ impl QuestionSet {
         let height = question.sizes.iter().map(|(_, height)| *height).max().unwrap_or(0);
         fitted((width, height), self.read.max_side_px)
     }
+}
+
+/// The id of a question of which a text is missing, which text that is, and what stands there.
+fn missing(question: &Question) -> Option<(&str, &'static str, &str)> {
+    let of_options = question.options.iter().map(|option| ("option", option));
+    let mut all =
+        [("question", &question.text), ("right answer", &question.truth)].into_iter().chain(of_options);
+    all.find(|(_, text)| fields::is_missing(text)).map(|(what, text)| (&*question.id, what, &**text))
 }
 
 /// Which questions are asked how often, in the order of the set.
@@ -449,7 +461,7 @@ fn json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<(At, T)>, String> 
     lines
         .map(|(number, line)| {
             let at = At { path: path.to_owned(), place: format!("line {number}") };
-            let row = serde_json::from_str(line).map_err(|error| at.wrong(error))?;
+            let row = fields::of_text(line).map_err(|why| at.wrong(why))?;
             Ok((at, row))
         })
         .collect()
@@ -469,7 +481,7 @@ fn parquet_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<PictureRow<T>>, 
     rows.map(|(number, row)| {
         let at = At { path: path.to_owned(), place: format!("row {number}") };
         let (embedded, _) = row.picture.ok_or_else(|| at.wrong("it has no picture"))?;
-        let fields = serde_json::from_value(Value::Object(row.columns)).map_err(|error| at.wrong(error))?;
+        let fields = fields::parsed(row.columns).map_err(|why| at.wrong(why))?;
         let sizes = row.sizes.map_err(|why| at.wrong(why))?;
         Ok(PictureRow { at, number, shown: Shown::Embedded(embedded), sizes, fields })
     })

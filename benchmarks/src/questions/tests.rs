@@ -344,6 +344,39 @@ fn pictures_are_joined_from_the_left_and_fitted() {
 }
 
 #[test]
+fn a_value_that_is_none_is_named_with_its_question_and_its_field() {
+    for (question, options, words) in [
+        ("NaN", "[\"It is red.\", \"It is blue.\"]", "its `question` is NaN"),
+        ("\"Which?\"", "[\"It is red.\", NaN]", "its `options[1]` is NaN"),
+        ("\"Which?\"", "[\"It is red.\", 1e999]", "its `options[1]` is 1e999"),
+        ("\"nan\"", "[\"It is red.\", \"It is blue.\"]", "its question is `nan`"),
+        ("\"Which?\"", "[\"NaN\", \"It is blue.\"]", "its right answer is `NaN`"),
+        ("\"Which?\"", "[\"It is red.\", \"nan\"]", "its option is `nan`"),
+    ] {
+        let folder = vstar();
+        let fields = format!("{{\"question\": {question}, \"options\": {options}}}");
+        write(folder.path(), "direct_attributes/sa_1.json", fields.as_bytes());
+        let error = open(KnownQuestions::VStar, folder.path(), None).unwrap_err();
+        assert!(error.contains("direct_attributes/sa_1") && error.contains(words), "{words}: {error}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "images/a.png", &png(30, 20));
+    let row = "{\"id\": \"sat_1\", \"image\": NaN, \"conversations\": []}\n";
+    write(folder.path(), "sat2_test.jsonl", row.as_bytes());
+    let error = open(KnownQuestions::Sat2, folder.path(), None).unwrap_err();
+    assert!(error.contains("line 1") && error.contains("its `image` is NaN"), "{error}");
+}
+
+#[test]
+fn a_picture_that_is_cut_is_named_with_its_question() {
+    let folder = vstar();
+    let whole = png(60, 40);
+    write(folder.path(), "relative_position/sa_3.jpg", &whole[..whole.len() - 5]);
+    let error = open(KnownQuestions::VStar, folder.path(), None).unwrap_err();
+    assert!(error.contains("`relative_position/sa_3`") && error.contains("lost its end"), "{error}");
+}
+
+#[test]
 fn what_cannot_be_used_is_named() {
     let folder = tempfile::tempdir().unwrap();
     for (known, expected) in [

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Question, QuestionChoice, Read, Shown, checked, json_lines, name_of, size_of, vigorl_rows};
+use crate::fields;
 
 /// Its two categories, which are the names of folders.
 const CATEGORIES: [&str; 2] = ["direct_attributes", "relative_position"];
@@ -68,8 +69,7 @@ fn of_folder(folder: &Path, category: &str) -> Result<Vec<Question>, String> {
         let id = format!("{category}/{stem}");
         let text = vigorl_files::read_text(path)
             .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
-        let fields: Fields =
-            serde_json::from_str(&text).map_err(|error| format!("`{}`: {error}", path.display()))?;
+        let fields: Fields = fields::of_text(&text).map_err(|why| format!("`{}`: {why}", path.display()))?;
         let is_picture = |other: &&PathBuf| {
             let kind = other.extension().map(|kind| kind.to_string_lossy().to_lowercase());
             other.file_stem() == path.file_stem()

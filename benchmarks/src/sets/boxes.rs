@@ -1,15 +1,16 @@
-//! How a data set writes its boxes, and what of it cannot be true.
+//! How a data set writes its boxes and outlines, and what of it cannot be true.
 //!
-//! Invariants: a box becomes one in pixels of the picture, whose edges belong to it; numbers that contradict the way in which
-//! they are said to be written are an error and never a box elsewhere. Which way a set has comes from its layout, or from
+//! Invariants: a box becomes one in pixels of the picture, whose edges belong to it, and an outline one that holds something;
+//! numbers that contradict the way in which they are said to be written are an error and never a place elsewhere. Which way a set has comes from its layout, or from
 //! whoever typed it: it is never guessed from the numbers.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use vigorl_geometry::{Rect, Screen, Size};
+use vigorl_geometry::{Point, Rect, Screen, Size};
+use vigorl_tasks::picture::Region;
 
-/// A box may reach so many pixels over the edge of its picture: sets round.
+/// A box or an outline may reach so many pixels over the edge of its picture: sets round.
 const OVERHANG_PX: f64 = 1.0;
 /// An edge that is so near to a whole pixel is meant to be that pixel: a share of the width is rounded in its last digit.
 const WHOLE_WITHIN_PX: f64 = 1e-6;
@@ -37,9 +38,14 @@ impl BoxFormat {
         matches!(self, Self::XywhPx | Self::XywhNorm)
     }
 
+    /// How many pixels of a picture of this size a number is, across and down.
+    fn unit(self, size: Size<Screen>) -> (f64, f64) {
+        if self.is_norm() { (size.width, size.height) } else { (1.0, 1.0) }
+    }
+
     /// The four edges in pixels of a picture of this size, in order or not.
     fn edges(self, [a, b, c, d]: [f64; 4], size: Size<Screen>) -> [f64; 4] {
-        let (across, down) = if self.is_norm() { (size.width, size.height) } else { (1.0, 1.0) };
+        let (across, down) = self.unit(size);
         let (right, bottom) = if self.is_xywh() { (a + c, b + d) } else { (c, d) };
         [a * across, b * down, right * across, bottom * down].map(whole)
     }
@@ -108,9 +114,7 @@ pub(crate) fn place(numbers: [f64; 4], size: Size<Screen>, how: Convention) -> R
     if !numbers.iter().all(|number| number.is_finite()) {
         return Err(format!("its {shown} is not four finite numbers").into());
     }
-    if !is_told {
-        scale(numbers, format, &shown)?;
-    }
+    scale(&numbers, how, &shown)?;
     let [mut left, mut top, mut right, mut bottom] = format.edges(numbers, size);
     let was_swapped = right < left || bottom < top;
     if was_swapped && is_unordered {
@@ -127,9 +131,8 @@ pub(crate) fn place(numbers: [f64; 4], size: Size<Screen>, how: Convention) -> R
         let cure = format!("; it would be a box as {as_xywh}: say what it is with --bbox-format");
         return Err(if is_other { Fault::Contradiction(why + &cure) } else { Fault::Broken(why) });
     }
-    let edges = [left, top, right, bottom];
     let bounds = Rect::new(left, top, right, bottom);
-    if is_inside(edges, size) || (is_told && bounds.intersects(size.whole())) {
+    if is_on(bounds, size, how) {
         return Ok(Placed { bounds, was_swapped });
     }
     let (width, height) = (size.width, size.height);
@@ -145,8 +148,47 @@ pub(crate) fn place(numbers: [f64; 4], size: Size<Screen>, how: Convention) -> R
     })
 }
 
-/// Whether the numbers have the size that pixels, or shares, have.
-fn scale(numbers: [f64; 4], format: BoxFormat, shown: &str) -> Result<(), Fault> {
+/// The outline of corners on a picture of this size, x and y of each. Its numbers are pixels or shares as those of boxes are.
+pub(crate) fn outline(numbers: &[f64], size: Size<Screen>, how: Convention) -> Result<Region, Fault> {
+    if numbers.len() < 6 || numbers.len() % 2 == 1 || !numbers.iter().all(|number| number.is_finite()) {
+        let n = numbers.len();
+        return Err(format!(
+            "its polygon has {n} numbers, and three corners or more have two finite ones each"
+        )
+        .into());
+    }
+    scale(numbers, how, "polygon")?;
+    let (across, down) = how.format.unit(size);
+    let corner = |at: &[f64]| Point::new(whole(at[0] * across), whole(at[1] * down));
+    let corners: Vec<Point<Screen>> = numbers.chunks(2).map(corner).collect();
+    if has_no_area(&corners) {
+        return Err("the corners of its polygon lie on a line, so that nothing is inside".into());
+    }
+    let beyond = corners.iter().find(|at| !is_inside([at.x, at.y, at.x, at.y], size)).copied();
+    let region = Region::Polygon(corners);
+    match beyond.filter(|_| !is_on(region.bounds(), size, how)) {
+        Some(at) => Err(format!(
+            "the corner ({}, {}) of its polygon leaves the picture, which has {}x{} pixels",
+            at.x, at.y, size.width, size.height
+        )
+        .into()),
+        None => Ok(region),
+    }
+}
+
+/// Whether all corners lie on one line.
+fn has_no_area(corners: &[Point<Screen>]) -> bool {
+    let Some((first, others)) = corners.split_first() else { return true };
+    let from_first = |at: &Point<Screen>| (at.x - first.x, at.y - first.y);
+    let Some((dx, dy)) = others.iter().map(from_first).find(|way| *way != (0.0, 0.0)) else { return true };
+    others.iter().map(from_first).all(|(x, y)| dx * y == dy * x)
+}
+
+/// Whether the numbers have the size that pixels, or shares, have. What a person said is not doubted.
+fn scale(numbers: &[f64], Convention { format, is_told, .. }: Convention, shown: &str) -> Result<(), Fault> {
+    if is_told {
+        return Ok(());
+    }
     if format.is_norm() {
         return match numbers.iter().find(|number| !(0.0..=1.0).contains(*number)) {
             Some(number) => Err(Fault::Contradiction(format!(
@@ -165,6 +207,12 @@ fn scale(numbers: [f64; 4], format: BoxFormat, shown: &str) -> Result<(), Fault>
         ))),
         false => Ok(()),
     }
+}
+
+/// Whether what has these bounds lies on a picture: all of it, or any of it where a person said how boxes are written.
+fn is_on(bounds: Rect<Screen>, size: Size<Screen>, how: Convention) -> bool {
+    let edges = [bounds.left, bounds.top, bounds.right, bounds.bottom];
+    is_inside(edges, size) || (how.is_told && bounds.intersects(size.whole()))
 }
 
 fn is_inside([left, top, right, bottom]: [f64; 4], size: Size<Screen>) -> bool {
@@ -266,5 +314,80 @@ mod tests {
         assert_eq!((sorted.bounds, sorted.was_swapped), (Rect::new(100.0, 200.0, 150.0, 240.0), true));
         let kept = place([100.0, 200.0, 150.0, 240.0], Size::new(SIZE.0, SIZE.1), how).unwrap();
         assert_eq!((kept.bounds, kept.was_swapped), (sorted.bounds, false));
+    }
+
+    fn outlined(numbers: &[f64], how: Convention) -> Result<Vec<f64>, Fault> {
+        outline(numbers, Size::new(SIZE.0, SIZE.1), how).map(|region| region.numbers())
+    }
+
+    #[test]
+    fn an_outline_is_held_to_its_picture_as_a_box_is() {
+        let (written, told) = (
+            Convention::new(BoxFormat::XywhPx, None),
+            Convention::new(BoxFormat::XywhPx, Some(BoxFormat::XywhPx)),
+        );
+        let inside = [0.0, 0.0, 1920.0, 0.0, 1920.0, 1080.0];
+        let overhanging = [-1.0, -0.5, 1921.0, 0.0, 1920.0, 1081.0];
+        for numbers in [inside, overhanging] {
+            assert_eq!(outlined(&numbers, written), Ok(numbers.to_vec()));
+        }
+        for (numbers, corner) in [
+            ([1900.0, 10.0, 1950.0, 10.0, 1900.0, 60.0], "(1950, 10)"),
+            ([10.0, 10.0, 60.0, 10.0, 10.0, -20.0], "(10, -20)"),
+            ([10.0, 1000.0, 60.0, 1000.0, 10.0, 1081.5], "(10, 1081.5)"),
+        ] {
+            match outlined(&numbers, written) {
+                Err(Fault::Broken(why)) => {
+                    assert!(why.contains(corner) && why.contains("leaves the picture"), "{why}");
+                }
+                other => panic!("{numbers:?}: {other:?}"),
+            }
+            assert_eq!(outlined(&numbers, told), Ok(numbers.to_vec()), "a part of it is on the picture");
+            let corners = numbers.chunks(2).map(|at| Point::new(at[0], at[1])).collect();
+            let Rect { left, top, right, bottom, .. } = Region::Polygon(corners).bounds();
+            let of_box = placed([left, top, right, bottom], BoxFormat::XyxyPx, false);
+            assert!(matches!(of_box, Err(Fault::Broken(_))), "and so is a box around it: {of_box:?}");
+        }
+        let beyond = [5000.0, 10.0, 5100.0, 20.0, 5000.0, 50.0];
+        for how in [written, told] {
+            assert!(
+                matches!(outlined(&beyond, how), Err(Fault::Broken(_))),
+                "nothing of it is on the picture"
+            );
+        }
+    }
+
+    #[test]
+    fn an_outline_in_shares_is_a_contradiction_unless_somebody_says_so() {
+        let shares = [0.25, 0.25, 0.5, 0.25, 0.5, 0.75];
+        let in_pixels = Convention::new(BoxFormat::XywhPx, None);
+        match outlined(&shares, in_pixels) {
+            Err(Fault::Contradiction(why)) => assert!(why.contains("--bbox-format"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        let in_shares = Convention::new(BoxFormat::XywhPx, Some(BoxFormat::XywhNorm));
+        assert_eq!(outlined(&shares, in_shares), Ok(vec![480.0, 270.0, 960.0, 270.0, 960.0, 810.0]));
+    }
+
+    #[test]
+    fn an_outline_without_an_inside_is_broken() {
+        let how = Convention::new(BoxFormat::XywhPx, None);
+        for (numbers, word) in [
+            (vec![10.0, 10.0, 20.0, 20.0, 50.0, 50.0], "on a line"),
+            (vec![10.0, 10.0, 90.0, 10.0, 40.0, 10.0, 10.0, 10.0], "on a line"),
+            (vec![30.0, 10.0, 30.0, 10.0, 30.0, 70.0], "on a line"),
+            (vec![30.0, 10.0, 30.0, 10.0, 30.0, 10.0], "on a line"),
+            (vec![30.0, 10.0, 40.0, 10.0], "4 numbers"),
+            (vec![30.0, 10.0, 40.0, 10.0, 40.0, 20.0, 30.0], "7 numbers"),
+            (vec![30.0, 10.0, 40.0, f64::NAN, 40.0, 20.0], "finite"),
+            (vec![], "0 numbers"),
+        ] {
+            match outlined(&numbers, how) {
+                Err(Fault::Broken(why)) => assert!(why.contains(word), "{why}"),
+                other => panic!("{numbers:?}: {other:?}"),
+            }
+        }
+        let thin = vec![10.0, 10.0, 90.0, 10.0, 50.0, 10.5];
+        assert_eq!(outlined(&thin, how), Ok(thin), "half a pixel is an inside");
     }
 }

@@ -11,9 +11,10 @@ use serde_json::{Map, Value};
 use vigorl_geometry::{Screen, Size};
 use vigorl_tasks::picture::Region;
 
-use super::boxes::{Convention, Fault, place};
+use super::boxes::{Convention, Fault, outline, place};
 use super::parquet_rows::Embedded;
 use super::rows::{Pictures, Written};
+use crate::fields::is_missing;
 
 /// So many faults are named; more would hide the first.
 const MAX_NAMED: usize = 10;
@@ -61,11 +62,13 @@ pub(crate) struct Making {
     pub(crate) convention: Convention,
     /// Boxes whose corners were sorted.
     pub(crate) n_swapped: usize,
+    /// Boxes without a width or a height.
+    n_flat: usize,
 }
 
 impl Making {
     pub(crate) fn new(pictures: Pictures, convention: Convention) -> Self {
-        Self { pictures, convention, n_swapped: 0 }
+        Self { pictures, convention, n_swapped: 0, n_flat: 0 }
     }
 
     /// The picture of an item and its size, which must be the one that the item tells, if it tells one.
@@ -97,14 +100,38 @@ impl Making {
     pub(crate) fn region(&mut self, bbox: [f64; 4], (width, height): (u32, u32)) -> Result<Region, Fault> {
         let placed = place(bbox, Size::<Screen>::of_pixels(width, height), self.convention)?;
         self.n_swapped += usize::from(placed.was_swapped);
+        self.n_flat += usize::from(placed.bounds.size().area() == 0.0);
         Ok(Region::Box(placed.bounds))
+    }
+
+    /// What must be known of boxes without a width or a height, if there are such.
+    pub(crate) fn flat_boxes(&self) -> Option<String> {
+        (self.n_flat > 0).then(|| {
+            format!(
+                "{} boxes have no width or no height: as in the published scorers, a point that lies on them is right",
+                self.n_flat
+            )
+        })
+    }
+
+    /// The region of an outline.
+    pub(crate) fn outline(&self, numbers: &[f64], (width, height): (u32, u32)) -> Result<Region, Fault> {
+        outline(numbers, Size::of_pixels(width, height), self.convention)
     }
 }
 
-/// The instruction, which must ask for something.
-pub(crate) fn asked(instruction: &str) -> Result<String, Fault> {
-    let instruction = instruction.trim();
-    if instruction.is_empty() { Err("it asks for nothing".into()) } else { Ok(instruction.to_owned()) }
+/// The instruction of a field, which must ask for something.
+pub(crate) fn asked(field: &str, instruction: &str) -> Result<String, Fault> {
+    let instruction = told(field, instruction.trim())?;
+    instruction.ok_or_else(|| format!("it asks for nothing: its `{field}` is empty").into())
+}
+
+/// The text of a field; nothing if it is empty.
+pub(crate) fn told(field: &str, text: &str) -> Result<Option<String>, Fault> {
+    if is_missing(text) {
+        return Err(format!("its `{field}` is `{text}`, as programs write a text that is missing").into());
+    }
+    Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
 /// One of the values that a field may have.

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::boxes::{BoxFormat, Convention, Fault};
-use super::item::{Making, SetItem, asked, distinct, make, one_of};
+use super::item::{Making, SetItem, asked, distinct, make, one_of, told};
 use super::rows::{Pictures, Written, of_json};
 use super::{Read, SetChoice};
 
@@ -43,7 +43,8 @@ pub(crate) fn read(folder: &Path, choice: &SetChoice) -> Result<Read, String> {
     let mut n_minus = 0;
     let (items, skipped) =
         make(&written, choice.skip_broken, |written| item(written, &mut making, &mut n_minus).map(Some))?;
-    let notes = vec![format!("{n_minus} boxes have an edge of -1, which stands for 0")];
+    let mut notes = vec![format!("{n_minus} boxes have an edge of -1, which stands for 0")];
+    notes.extend(making.flat_boxes());
     let groups = vec![
         ("level", LEVELS.map(str::to_owned).to_vec()),
         ("type", TYPES.map(str::to_owned).to_vec()),
@@ -65,7 +66,7 @@ pub(crate) fn read(folder: &Path, choice: &SetChoice) -> Result<Read, String> {
 
 fn item(written: &Written, making: &mut Making, n_minus: &mut usize) -> Result<SetItem, Fault> {
     let fields: Fields = written.parsed()?;
-    let instruction = asked(&fields.instruction)?;
+    let instruction = asked("instruction", &fields.instruction)?;
     let level = one_of("grounding_type", &fields.grounding_type, &LEVELS)?;
     let kind = one_of("data_type", &fields.data_type, &TYPES)?;
     // The pictures of a platform lie in its own folder.
@@ -80,9 +81,7 @@ fn item(written: &Written, making: &mut Making, n_minus: &mut usize) -> Result<S
         ("type", kind),
         ("platform", fields.platform.clone()),
     ];
-    if !fields.app_name.is_empty() {
-        values.push(("application", fields.app_name.clone()));
-    }
+    values.extend(told("app_name", &fields.app_name)?.map(|name| ("application", name)));
     let told = written.fields.clone();
     Ok(SetItem { id: written.id.clone(), picture, size, instruction, region: Some(region), values, told })
 }

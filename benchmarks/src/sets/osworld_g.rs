@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
-use vigorl_geometry::{Point, Screen, Size};
-use vigorl_tasks::picture::Region;
 
 use super::boxes::{BoxFormat, Convention, Fault};
 use super::item::{Making, SetItem, asked, completeness, distinct, make, one_of};
@@ -74,6 +72,7 @@ pub(crate) fn read(folder: &Path, choice: &SetChoice) -> Result<Read, String> {
     if classes.is_none() {
         notes.push(format!("`{CLASSES}` is not there, so nothing is told by class of capability"));
     }
+    notes.extend(making.flat_boxes());
     let (is_whole, words) = completeness(&items, "presence", &[("refusal", 54), ("there", 510)]);
     notes.push(words);
     let groups = vec![
@@ -114,7 +113,7 @@ fn item(
     classes: Option<&BTreeMap<String, Vec<String>>>,
 ) -> Result<SetItem, Fault> {
     let fields: Fields = written.parsed()?;
-    let instruction = asked(&fields.instruction)?;
+    let instruction = asked("instruction", &fields.instruction)?;
     let kind = one_of("box_type", &fields.box_type, &KINDS)?;
     let (picture, size) = making.picture(written, &fields.image_path, fields.image_size)?;
     let numbers = &fields.box_coordinates;
@@ -125,7 +124,7 @@ fn item(
             })?;
             Some(making.region(bbox, size)?)
         }
-        "polygon" => Some(outline(numbers, size)?),
+        "polygon" => Some(making.outline(numbers, size)?),
         _ => None,
     };
     let mut values = vec![("box", kind), ("counted", COUNTED[0].to_owned())];
@@ -137,34 +136,4 @@ fn item(
     values.extend(of_item.into_iter().flatten().map(|class| ("class", class.clone())));
     let told = written.fields.clone();
     Ok(SetItem { id: written.id.clone(), picture, size, instruction, region, values, told })
-}
-
-/// Whether all corners lie on one line.
-fn has_no_area(corners: &[Point<Screen>]) -> bool {
-    let Some((first, others)) = corners.split_first() else { return true };
-    let from_first = |at: &Point<Screen>| (at.x - first.x, at.y - first.y);
-    let Some((dx, dy)) = others.iter().map(from_first).find(|way| *way != (0.0, 0.0)) else { return true };
-    others.iter().map(from_first).all(|(x, y)| dx * y == dy * x)
-}
-
-/// The outline of corners in pixels, one after the other.
-fn outline(numbers: &[f64], (width, height): (u32, u32)) -> Result<Region, Fault> {
-    if numbers.len() < 6 || numbers.len() % 2 == 1 || !numbers.iter().all(|number| number.is_finite()) {
-        return Err(format!(
-            "its polygon has {} numbers, and three corners or more have two each",
-            numbers.len()
-        )
-        .into());
-    }
-    let corners: Vec<_> = numbers.chunks(2).map(|corner| Point::new(corner[0], corner[1])).collect();
-    if has_no_area(&corners) {
-        return Err("the corners of its polygon lie on a line, so that nothing is inside".into());
-    }
-    let region = Region::Polygon(corners);
-    match region.bounds().intersects(Size::of_pixels(width, height).whole()) {
-        true => Ok(region),
-        false => {
-            Err(format!("its polygon lies outside of the picture, which has {width}x{height} pixels").into())
-        }
-    }
 }

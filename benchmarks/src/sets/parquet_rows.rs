@@ -3,28 +3,34 @@
 //! Invariants: a file from elsewhere is data: whatever it holds, reading it gives rows or an error and never a panic, also
 //! where the library that reads it gives up; pictures stay in the file until they are shown.
 //!
-//! The library is the crate `parquet` without any of its default features but the decompression that hubs use: its record
-//! interface suffices, and its columnar one would bring the whole of arrow.
+//! The library is the crate `parquet` without any of its default features but decompression: its record interface suffices,
+//! and its columnar one would bring the whole of arrow.
 
 use std::fs::File;
-use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use image::{ImageReader, RgbImage};
+use image::RgbImage;
+use parquet::basic::Compression;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::reader::TreeBuilder;
 use parquet::record::{Field, Row};
 use serde_json::{Map, Value};
 use vigorl_files::load_picture;
 
+use crate::fields::number;
+use crate::pictures::dimensions_of;
+
 /// So many values of a column are decoded at once: a value may be a picture of megabytes.
 const BATCH: usize = 4;
 /// The columns that hold pictures, in order, and the field in them that holds the bytes of a file.
 const IMAGES: [&str; 6] = ["image", "image_1", "image_2", "image_3", "image_4", "image_bytes"];
 const BYTES: &str = "bytes";
+/// The ways in which a column may be compressed.
+const COMPRESSIONS: &str = "snappy, gzip, zstd, lz4 and brotli";
 
 /// Where a parquet file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,9 +90,13 @@ pub(crate) struct ParquetRow {
 
 /// All rows of a file.
 pub(crate) fn rows(source: &Source) -> Result<Vec<ParquetRow>, String> {
-    let mut rows = Vec::new();
+    let (mut rows, mut unread) = (Vec::new(), None);
     let all = guarded(|| {
         let reader = source.open()?;
+        unread = unread_column(&*reader);
+        if unread.is_some() {
+            return Ok(());
+        }
         for group in 0..reader.num_row_groups() {
             each_row(&*reader, group, &mut |row, columns| {
                 let sizes: Vec<Result<(u32, u32), String>> =
@@ -101,14 +111,38 @@ pub(crate) fn rows(source: &Source) -> Result<Vec<ParquetRow>, String> {
         Ok(())
     });
     all.map_err(|why| {
-        let cure = match why.contains("Disabled feature") {
-            // What hubs write is snappy, or not compressed at all.
-            true => "it is compressed in a way that is not read here; write it again with snappy, as pyarrow.parquet.write_table does",
-            false => "fetch the file again, or leave it out",
-        };
-        format!("{} cannot be read behind its row {}: {why}; {cure}", source.shown(), rows.len())
+        let n = rows.len();
+        format!(
+            "{} cannot be read behind its row {n}: {why}; fetch the file again, or leave it out",
+            source.shown()
+        )
     })?;
-    Ok(rows)
+    match unread {
+        Some(column) => Err(format!(
+            "{} cannot be read: {column}, and {COMPRESSIONS} are what is read; write the file again with one of them, as \
+             pyarrow.parquet.write_table does",
+            source.shown()
+        )),
+        None => Ok(rows),
+    }
+}
+
+/// A column that is compressed in a way that is not read, in words.
+fn unread_column(reader: &dyn FileReader) -> Option<String> {
+    let mut columns = reader.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
+    let name = |column: &ColumnChunkMetaData, way| {
+        format!("its column `{}` is compressed with {way}", column.column_path().string())
+    };
+    columns.find_map(|column| match column.compression() {
+        Compression::LZO => Some(name(column, "LZO")),
+        Compression::UNCOMPRESSED
+        | Compression::SNAPPY
+        | Compression::GZIP(_)
+        | Compression::BROTLI(_)
+        | Compression::LZ4
+        | Compression::ZSTD(_)
+        | Compression::LZ4_RAW => None,
+    })
 }
 
 impl Embedded {
@@ -188,9 +222,7 @@ fn files_in(field: &Field) -> Vec<&[u8]> {
 }
 
 fn dimensions(bytes: &[u8]) -> Result<(u32, u32), String> {
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
-    let reader = reader.map_err(|error| format!("its picture cannot be read: {error}"))?;
-    reader.into_dimensions().map_err(|error| format!("its picture cannot be read: {error}"))
+    dimensions_of(bytes).map_err(|why| format!("its picture cannot be read: {why}"))
 }
 
 fn values(columns: Vec<(String, Field)>) -> Map<String, Value> {
@@ -210,8 +242,9 @@ fn value(field: &Field) -> Value {
         Field::UShort(value) => (*value).into(),
         Field::UInt(value) => (*value).into(),
         Field::ULong(value) => (*value).into(),
-        Field::Float(value) => f64::from(*value).into(),
-        Field::Double(value) => (*value).into(),
+        Field::Float16(value) => number(f64::from(*value)),
+        Field::Float(value) => number(f64::from(*value)),
+        Field::Double(value) => number(*value),
         Field::Str(value) => value.clone().into(),
         Field::Group(row) => {
             row.get_column_iter().map(|(name, field)| (name.clone(), value(field))).collect()

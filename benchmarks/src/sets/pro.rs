@@ -1,15 +1,16 @@
 //! ScreenSpot-Pro (arXiv 2504.07981): a list of items for each application, boxes in pixels.
 //!
-//! Invariants: the group of an item is the one that it says, never that of its file's name; an item that is asked in a style or
+//! Invariants: a part of the published set is never taken for all of it: where some of its lists are missing, that is refused, or
+//! told with the numbers; the group of an item is the one that it says, never that of its file's name; an item that is asked in a style or
 //! a language has words in it, or it is broken: the plain words are never taken under another name.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::boxes::{BoxFormat, Convention, Fault};
-use super::item::{Making, SetItem, asked, cells, completeness, distinct, known_first, make, one_of};
+use super::item::{Making, SetItem, asked, cells, completeness, distinct, known_first, make, one_of, told};
 use super::rows::{Pictures, Written, of_json, of_parquet, parquet_files};
 use super::{Read, SetChoice};
 
@@ -30,6 +31,37 @@ const PUBLISHED: [(&str, usize); 12] = [
     ("OS text", 107),
     ("OS icon", 89),
 ];
+/// The lists of the published set, by the stems of their files.
+pub(super) const FILES: [&str; 26] = [
+    "android_studio_macos",
+    "autocad_windows",
+    "blender_windows",
+    "davinci_macos",
+    "eviews_windows",
+    "excel_macos",
+    "fruitloops_windows",
+    "illustrator_windows",
+    "inventor_windows",
+    "linux_common_linux",
+    "macos_common_macos",
+    "matlab_macos",
+    "origin_windows",
+    "photoshop_windows",
+    "powerpoint_windows",
+    "premiere_windows",
+    "pycharm_macos",
+    "quartus_windows",
+    "solidworks_windows",
+    "stata_windows",
+    "unreal_engine_windows",
+    "vivado_windows",
+    "vmware_macos",
+    "vscode_macos",
+    "windows_common_windows",
+    "word_macos",
+];
+/// So many missing files are named.
+const MAX_NAMED: usize = 5;
 /// What the harness calls items whose target is there.
 const POSITIVE: &str = "positive";
 /// And those whose target is not.
@@ -129,12 +161,22 @@ pub(crate) fn read(folder: &Path, choice: &SetChoice) -> Result<Read, String> {
     let shown = folder.display();
     let annotations = folder.join("annotations");
     let files = parquet_files(folder)?;
+    let mut notes = Vec::new();
     let (written, layout) = if annotations.is_dir() {
         let listed =
             std::fs::read_dir(&annotations).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
         let mut lists: Vec<_> = listed.flatten().map(|entry| entry.path()).collect();
         lists.retain(|path| path.extension().is_some_and(|kind| kind == "json"));
         lists.sort();
+        if let Some(part) = part_of_set(&lists) {
+            if !choice.skip_broken {
+                return Err(format!(
+                    "`{}` has {part}: fetch what is missing; --skip-broken measures without",
+                    annotations.display()
+                ));
+            }
+            notes.push(format!("{part}: nothing of it is measured"));
+        }
         let lists: Result<Vec<_>, _> = lists.iter().map(|path| of_json(path)).collect();
         (lists?.concat(), "lists")
     } else if files.is_empty() {
@@ -160,12 +202,12 @@ pub(crate) fn read(folder: &Path, choice: &SetChoice) -> Result<Read, String> {
         n_left_out += usize::from(item.is_none());
         Ok(item)
     })?;
-    let mut notes = Vec::new();
     if n_left_out > 0 {
         notes.push(format!(
             "{n_left_out} items of the other kind are in the files and were not asked for: --gt-type all"
         ));
     }
+    notes.extend(making.flat_boxes());
     let (is_whole, words) = completeness(&items, "cell", &PUBLISHED);
     notes.push(words);
     let groups = vec![
@@ -179,6 +221,26 @@ pub(crate) fn read(folder: &Path, choice: &SetChoice) -> Result<Read, String> {
     Ok(Read { items, skipped, groups, macro_groups: vec!["cell"], notes, layout, convention, is_whole })
 }
 
+/// How many lists of the published set there are, and which are not; nothing if all are there, or none, as in another set of
+/// this layout.
+fn part_of_set(lists: &[PathBuf]) -> Option<String> {
+    let missing: Vec<&str> = FILES
+        .into_iter()
+        .filter(|name| !lists.iter().any(|path| path.file_stem().is_some_and(|stem| stem == *name)))
+        .collect();
+    let n_there = FILES.len() - missing.len();
+    if missing.is_empty() || n_there == 0 {
+        return None;
+    }
+    let named: Vec<String> = missing.iter().take(MAX_NAMED).map(|name| format!("`{name}.json`")).collect();
+    let more = match missing.len() - named.len() {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let is = if missing.len() == 1 { "is" } else { "are" };
+    Some(format!("{n_there} of {} files, and {}{more} {is} not there", FILES.len(), named.join(", ")))
+}
+
 fn item(written: &Written, making: &mut Making, wanted: Wanted) -> Result<Option<SetItem>, Fault> {
     let fields: Fields = written.parsed()?;
     let gt_type = one_of("gt_type", fields.gt_type.as_deref().unwrap_or(POSITIVE), &[POSITIVE, NEGATIVE])?;
@@ -187,10 +249,10 @@ fn item(written: &Written, making: &mut Making, wanted: Wanted) -> Result<Option
         return Ok(None);
     }
     let field = wanted.field();
-    let Some(words) = written.fields.get(field).and_then(Value::as_str) else {
+    let Some(words) = written.text(field)? else {
         return Err(format!("it has no field `{field}`, so it cannot be asked for in these words").into());
     };
-    let instruction = asked(words)?;
+    let instruction = asked(field, words)?;
     let kind = one_of("ui_type", &fields.ui_type, &TYPES)?;
     let (picture, size) = making.picture(written, &fields.img_filename, fields.img_size)?;
     let region = match (is_there, fields.bbox) {
@@ -203,10 +265,8 @@ fn item(written: &Written, making: &mut Making, wanted: Wanted) -> Result<Option
         let group = one_of("group", group, &GROUPS)?;
         values.extend([("cell", format!("{group} {kind}")), ("group", group.clone())]);
     }
-    let named = [("platform", &fields.platform), ("application", &fields.application)];
-    values.extend(
-        named.into_iter().filter(|(_, value)| !value.is_empty()).map(|(group, value)| (group, value.clone())),
-    );
+    values.extend(told("platform", &fields.platform)?.map(|platform| ("platform", platform)));
+    values.extend(told("application", &fields.application)?.map(|application| ("application", application)));
     let path = match &written.embedded {
         Some(_) => fields.img_filename.clone(),
         None => making.pictures.path(&fields.img_filename).display().to_string(),

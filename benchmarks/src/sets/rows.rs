@@ -1,6 +1,7 @@
 //! What stands in the files of a data set, item by item, before anybody knows what it means.
 //!
-//! Invariants: a file that is cut is an error that names the last whole item; an id is the file's own, or the name of the file
+//! Invariants: a file that is cut is an error that names the last whole item; one in which a value is none, such as NaN, is read,
+//! and the item whose field that is, is broken; an id is the file's own, or the name of the file
 //! and the number of the item in it, so it is the same in every run; only the part of a set that is for testing is read.
 
 use std::cell::Cell;
@@ -14,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::boxes::Fault;
 use super::parquet_rows::{self, Found, Source, stem};
-use crate::pictures;
+use crate::{fields, pictures};
 
 /// The part of a set that numbers are published on.
 const TEST: &str = "test";
@@ -46,12 +47,15 @@ impl Written {
 
     /// Its fields as a type.
     pub(crate) fn parsed<T: serde::de::DeserializeOwned>(&self) -> Result<T, Fault> {
-        let told = self.fields.get("split").and_then(Value::as_str);
-        if let Some(split) = told.filter(|split| *split != TEST) {
+        if let Some(split) = self.text("split")?.filter(|split| *split != TEST) {
             return Err(format!("it belongs to the split `{split}`, and `{TEST}` is what is measured").into());
         }
-        serde_json::from_value(Value::Object(self.fields.clone()))
-            .map_err(|error| Fault::Broken(format!("it cannot be read: {error}")))
+        fields::parsed(self.fields.clone()).map_err(|why| Fault::Broken(format!("it cannot be read: {why}")))
+    }
+
+    /// The text of a field; nothing if it has none.
+    pub(crate) fn text(&self, field: &str) -> Result<Option<&str>, Fault> {
+        fields::text(&self.fields, field).map_err(Fault::Broken)
     }
 }
 
@@ -60,6 +64,7 @@ pub(crate) fn of_json(path: &Path) -> Result<Vec<Written>, String> {
     let shown = path.display();
     let text = vigorl_files::read_text(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
     let (file, n_whole) = (stem(path), Cell::new(0));
+    let text = fields::readable(&text);
     let mut reader = serde_json::Deserializer::from_str(&text);
     let fields = reader.deserialize_seq(List(&n_whole)).and_then(|list| reader.end().map(|()| list));
     let fields = fields.map_err(|error| match n_whole.get() {

@@ -178,7 +178,7 @@ fn items(
         skipped,
         groups,
         macro_groups: vec!["cell"],
-        notes: Vec::new(),
+        notes: making.flat_boxes().into_iter().collect(),
         layout,
         convention,
         is_whole: false,
@@ -187,7 +187,7 @@ fn items(
 
 fn item(written: &Written, making: &mut Making) -> Result<SetItem, super::boxes::Fault> {
     let fields: Fields = written.parsed()?;
-    let instruction = asked(&fields.instruction)?;
+    let instruction = asked("instruction", &fields.instruction)?;
     let kind = one_of("data_type", &fields.data_type, &TYPES)?;
     let source = one_of("data_source", &fields.data_source, &SOURCES.map(|(source, _)| source))?;
     let platform = SOURCES.iter().find(|(name, _)| *name == source).map_or("", |(_, platform)| *platform);

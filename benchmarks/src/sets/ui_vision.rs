@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::boxes::{BoxFormat, Convention, Fault};
-use super::item::{Making, SetItem, asked, distinct, make};
+use super::item::{Making, SetItem, asked, distinct, make, told};
 use super::rows::{Pictures, Written, of_json};
 use super::{Read, SetChoice};
 
@@ -62,6 +62,7 @@ pub(crate) fn read(folder: &Path, choice: &SetChoice) -> Result<Read, String> {
     let (items, skipped) =
         make(&written, choice.skip_broken, |written| item(written, &mut making).map(Some))?;
     notes.push(format!("{} boxes have swapped corners, which were sorted", making.n_swapped));
+    notes.extend(making.flat_boxes());
     let groups = vec![
         ("split", SPLITS.map(str::to_owned).to_vec()),
         ("type", distinct(&items, "type")),
@@ -81,15 +82,13 @@ pub(crate) fn read(folder: &Path, choice: &SetChoice) -> Result<Read, String> {
 
 fn item(written: &Written, making: &mut Making) -> Result<SetItem, Fault> {
     let fields: Fields = written.parsed()?;
-    let instruction = asked(&fields.prompt_to_evaluate)?;
+    let instruction = asked("prompt_to_evaluate", &fields.prompt_to_evaluate)?;
     let (picture, size) = making.picture(written, &fields.image_path, fields.image_size)?;
     let region = making.region(fields.bbox, size)?;
     let split = written.file.rsplit('_').next().unwrap_or_default().to_owned();
     let mut values = vec![("split", split)];
-    let named = [("type", &fields.element_type), ("platform", &fields.platform)];
-    values.extend(
-        named.into_iter().filter(|(_, value)| !value.is_empty()).map(|(group, value)| (group, value.clone())),
-    );
+    values.extend(told("element_type", &fields.element_type)?.map(|kind| ("type", kind)));
+    values.extend(told("platform", &fields.platform)?.map(|platform| ("platform", platform)));
     let told = written.fields.clone();
     Ok(SetItem { id: written.id.clone(), picture, size, instruction, region: Some(region), values, told })
 }

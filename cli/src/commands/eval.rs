@@ -273,6 +273,7 @@ fn head(
     let how = json!({
         "eyes": args.eyes(),
         "min_confidence": args.min_confidence(settings),
+        "preset": policy.map(|policy| policy.preset.name),
         "presets": modes.iter().map(preset).collect::<serde_json::Map<_, _>>(),
         "sampling": sampling,
         "max_pixels": model.max_pixels,

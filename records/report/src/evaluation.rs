@@ -246,7 +246,9 @@ fn outline(numbers: &[f64], class: &str, unit: f64) -> Markup {
     let width = unit * 0.35;
     match numbers {
         [left, top, right, bottom] => html! {
-            rect class=(class) x=(left) y=(top) width=(right - left) height=(bottom - top) stroke-width=(width) {}
+            // What has no width or no height would not be drawn.
+            rect class=(class) x=(left) y=(top) width=((right - left).max(1.0)) height=((bottom - top).max(1.0))
+                stroke-width=(width) {}
         },
         corners => {
             let points = corners.chunks_exact(2).map(|at| format!("{},{}", at[0], at[1])).collect::<Vec<_>>();
@@ -305,6 +307,18 @@ mod tests {
         }
         assert!(html.contains("<option>a</option><option>b</option>"), "values to filter by");
         assert!(!html.contains("every type"), "one value alone is nothing to filter by");
+    }
+
+    #[test]
+    fn a_target_without_a_width_or_a_height_is_seen() {
+        let mut page = page();
+        page.items[0].targets = vec![vec![10.0, 20.0, 10.0, 40.0], vec![50.0, 60.0, 50.0, 60.0]];
+        let html = render_evaluation(&page);
+        for size in
+            ["x=\"10\" y=\"20\" width=\"1\" height=\"20\"", "x=\"50\" y=\"60\" width=\"1\" height=\"1\""]
+        {
+            assert!(html.contains(&format!("<rect class=\"truth\" {size}")), "`{size}` is missing");
+        }
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! The numbers of lines that are known.
 
+use std::fs;
+
+use image::RgbImage;
+use serde_json::{Value, json};
+
 use super::super::Known;
 use super::{head, open, played, spot, spots};
 use crate::result::EvaluationResult;
@@ -53,4 +58,36 @@ fn an_average_over_cells_says_how_many_of_them_were_played() {
     let result = EvaluationResult::of(&head(&set), &played(&set, &["(25, 40)"]), String::new());
     let average = &result.modes[0].macro_averages[0];
     assert_eq!((average.n_values, average.n_known), (1, 6));
+}
+
+#[test]
+fn the_hash_of_what_is_asked_changes_with_all_of_it_and_with_nothing_else() {
+    let hash = |change: &dyn Fn(&mut Value), side: Option<u32>| {
+        let folder = spots();
+        let mut item = spot(json!([10, 20, 30, 40]), "text", "shop");
+        change(&mut item);
+        fs::write(folder.path().join("screenspot_web.json"), json!([item]).to_string()).unwrap();
+        if let Some(side) = side {
+            RgbImage::new(side, side).save(folder.path().join("screenspot_imgs/a.png")).unwrap();
+        }
+        head(&open(Known::ScreenSpot, folder.path()).unwrap()).described.items_sha256
+    };
+    let plain = hash(&|_| (), None);
+    assert!(plain.len() == 64 && plain.chars().all(|digit| digit.is_ascii_hexdigit()), "{plain}");
+    assert_eq!(hash(&|_| (), None), plain, "in another folder");
+    assert_eq!(hash(&|item| item["difficulty"] = json!("hard"), None), plain, "nobody is asked that");
+    let changes: [(&str, &dyn Fn(&mut Value)); 5] = [
+        ("its words", &|item| item["instruction"] = json!("the other button")),
+        ("its place", &|item| item["bbox"] = json!([10, 20, 30, 41])),
+        ("a group", &|item| item["data_source"] = json!("forum")),
+        ("another group", &|item| item["data_type"] = json!("icon")),
+        ("its name", &|item| item["id"] = json!("own")),
+    ];
+    let mut all = vec![plain];
+    for (what, change) in changes {
+        let changed = hash(change, None);
+        assert!(!all.contains(&changed), "{what}");
+        all.push(changed);
+    }
+    assert!(!all.contains(&hash(&|_| (), Some(500))), "the size of its picture");
 }

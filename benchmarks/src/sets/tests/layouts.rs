@@ -3,11 +3,17 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use serde_json::json;
+use vigorl_geometry::Point;
+use vigorl_judges::scoring::{Correctness, Prediction, Shape, Space, Target};
 
 use super::super::pro::{GtType, InstructionStyle, Language};
 use super::super::{BoxFormat, GroundingSet, Known, SetChoice};
-use super::{SIZE, choice, folder, ids, open, pro_item, regions, spots, write_parquet};
+use super::{
+    HubRow, SIZE, choice, folder, ids, open, pro_item, pro_lists, regions, spots, write_parquet, write_rows,
+};
 use crate::evaluation::Evaluation;
 
 #[test]
@@ -24,6 +30,32 @@ fn lists_of_screenspot_have_boxes_of_left_top_width_height_in_pixels() {
     assert_eq!(item.chance, Some(30.0 * 40.0 / (400.0 * 300.0)));
     assert!(set.notes()[0].contains("not the 1272 of the published set"), "{:?}", set.notes());
     assert!(set.title().contains("lists · xywh-px"), "{}", set.title());
+}
+
+#[test]
+fn boxes_without_a_width_or_a_height_are_judged_as_the_judge_of_points_judges_them() {
+    let folder = spots();
+    let flat = [[50, 20, 0, 40], [10, 70, 30, 0], [90, 90, 0, 0]];
+    let items = json!(flat.map(|bbox| super::spot(json!(bbox), "text", "shop")));
+    fs::write(folder.path().join("screenspot_web.json"), items.to_string()).unwrap();
+    let set = open(Known::ScreenSpot, folder.path()).unwrap();
+    assert_eq!(set.n_items(), 7, "they stay in the denominator");
+    assert!(set.notes()[0].contains("3 boxes have no width or no height"), "{:?}", set.notes());
+    for (idx, [left, top, width, height]) in (4..).zip(flat) {
+        let region = set.item(idx).unwrap().targets.remove(0);
+        let edges = [left, top, left + width, top + height].map(f64::from);
+        assert_eq!(region.numbers(), edges);
+        let [left, top, right, bottom] = edges;
+        let middle = ((left + right) / 2.0, (top + bottom) / 2.0);
+        let beside = [(left - 0.5, top - 0.5), (right + 0.5, bottom + 0.5), (right + 1.0, top - 1.0)];
+        let points = [(left, top), middle, (right, bottom)].map(|at| (at, true));
+        let target = Target::try_new(edges, [SIZE.0, SIZE.1]).unwrap();
+        for ((x, y), is_right) in points.into_iter().chain(beside.map(|at| (at, false))) {
+            let said = Prediction { shape: Shape::Point([x, y]), space: Space::Pixels([SIZE.0, SIZE.1]) };
+            assert_eq!(region.holds(Point::new(x, y)), is_right, "({x}, {y}) and {edges:?}");
+            assert_eq!(target.judge(Some(&said)), Correctness::of(is_right), "({x}, {y}) and {edges:?}");
+        }
+    }
 }
 
 #[test]
@@ -57,6 +89,34 @@ fn parquet_of_screenspot_has_boxes_of_four_edges_in_shares_and_its_pictures_in_i
 }
 
 #[test]
+fn columns_are_read_however_they_are_compressed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test-00000-of-00001.parquet");
+    for compression in [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(GzipLevel::default()),
+        Compression::BROTLI(BrotliLevel::default()),
+        Compression::LZ4,
+        Compression::ZSTD(ZstdLevel::default()),
+        Compression::LZ4_RAW,
+    ] {
+        let rows = [[0.25, 0.25, 0.5, 0.5], [0.0, 0.0, 0.5, 0.5]].map(HubRow::new);
+        write_rows(&path, &rows, compression);
+        let written = SerializedFileReader::new(fs::File::open(&path).unwrap()).unwrap();
+        let of_column = written.metadata().row_group(0).column(0).compression();
+        assert_eq!(format!("{of_column:?}"), format!("{compression:?}"), "it is written as it is said");
+        let set = open(Known::ScreenSpot, folder.path()).unwrap();
+        assert_eq!(
+            regions(&set),
+            [vec![100.0, 75.0, 200.0, 150.0], vec![0.0, 0.0, 200.0, 150.0]],
+            "{compression}"
+        );
+        assert_eq!(set.screenshot(1).unwrap().unwrap().dimensions(), SIZE, "{compression}: and its picture");
+    }
+}
+
+#[test]
 fn the_bundled_pictures_need_no_folder_and_are_not_called_screenspot() {
     let all = GroundingSet::open(Known::ScreenSpot, &SetChoice::default()).unwrap();
     assert_eq!((all.id(), all.n_items()), ("screenspot-bundled/v1", 20));
@@ -79,13 +139,8 @@ fn the_bundled_pictures_need_no_folder_and_are_not_called_screenspot() {
 #[test]
 fn annotations_of_screenspot_pro_have_boxes_of_four_edges_in_pixels() {
     let of_blender = json!([pro_item("b0", "text", "Creative"), pro_item("b1", "icon", "Creative")]);
-    let folder = folder(
-        "images",
-        &[
-            ("annotations/blender_windows.json", of_blender),
-            ("annotations/stata_windows.json", json!([pro_item("s0", "text", "Scientific")])),
-        ],
-    );
+    let of_stata = json!([pro_item("s0", "text", "Scientific")]);
+    let folder = pro_lists(&[("blender_windows", of_blender), ("stata_windows", of_stata)]);
     let set = open(Known::ScreenSpotPro, folder.path()).unwrap();
     assert_eq!(ids(&set), ["b0", "b1", "s0"]);
     assert_eq!(regions(&set)[0], [10.0, 20.0, 40.0, 60.0]);
@@ -127,7 +182,7 @@ fn screenspot_pro_is_asked_in_other_words_only_where_the_file_has_them() {
     styled["action"] = json!("press the button");
     let mut negative = pro_item("negative", "text", "Dev");
     negative["gt_type"] = json!("negative");
-    let folder = folder("images", &[("annotations/vscode_macos.json", json!([styled, negative]))]);
+    let folder = pro_lists(&[("vscode_macos", json!([styled, negative]))]);
     let asked = |change: &dyn Fn(&mut SetChoice)| {
         let mut choice = choice(folder.path());
         change(&mut choice);

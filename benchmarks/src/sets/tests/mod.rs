@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use image::{ImageFormat, RgbImage};
+use parquet::basic::Compression;
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
@@ -23,6 +24,7 @@ use vigorl_policy::{Preset, Sampling, ScriptedPolicy};
 use vigorl_runs::Run;
 use vigorl_tasks::Blind;
 
+use super::pro::FILES;
 use super::{GroundingSet, Known, SetChoice};
 use crate::evaluation::{Evaluation, Mode, play};
 use crate::head::{Asked, Head};
@@ -32,8 +34,12 @@ use crate::line::Line;
 const SIZE: (u32, u32) = (400, 300);
 
 fn png() -> Vec<u8> {
+    picture(ImageFormat::Png)
+}
+
+fn picture(format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    RgbImage::new(SIZE.0, SIZE.1).write_to(&mut bytes, ImageFormat::Png).unwrap();
+    RgbImage::new(SIZE.0, SIZE.1).write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
 
@@ -101,8 +107,39 @@ fn pro_item(id: &str, kind: &str, group: &str) -> Value {
     })
 }
 
-/// Rows with pictures, as hubs mirror ScreenSpot.
+/// All lists of ScreenSpot-Pro, of which these have items.
+fn pro_lists(files: &[(&str, Value)]) -> TempDir {
+    let list = |stem: &str| {
+        let of = files.iter().find(|(name, _)| *name == stem);
+        of.map_or_else(|| json!([]), |(_, items)| items.clone())
+    };
+    let all: Vec<(String, Value)> =
+        FILES.iter().map(|stem| (format!("annotations/{stem}.json"), list(stem))).collect();
+    let all: Vec<(&str, Value)> = all.iter().map(|(name, items)| (&**name, items.clone())).collect();
+    folder("images", &all)
+}
+
+/// A row as hubs mirror ScreenSpot.
+struct HubRow {
+    bbox: [f64; 4],
+    instruction: &'static str,
+    picture: Vec<u8>,
+}
+
+impl HubRow {
+    fn new(bbox: [f64; 4]) -> Self {
+        Self { bbox, instruction: "the button", picture: png() }
+    }
+}
+
+/// Rows with pictures.
 fn write_parquet(path: &Path, boxes: &[[f64; 4]]) {
+    let rows: Vec<HubRow> = boxes.iter().map(|bbox| HubRow::new(*bbox)).collect();
+    write_rows(path, &rows, Compression::UNCOMPRESSED);
+}
+
+/// Rows, compressed.
+fn write_rows(path: &Path, rows: &[HubRow], compression: Compression) {
     let schema = parse_message_type(
         "message rows {
             required binary file_name (STRING);
@@ -115,22 +152,28 @@ fn write_parquet(path: &Path, boxes: &[[f64; 4]]) {
     )
     .unwrap();
     let file = File::create(path).unwrap();
-    let properties = Arc::new(WriterProperties::builder().build());
+    let properties = Arc::new(WriterProperties::builder().set_compression(compression).build());
     let mut writer = SerializedFileWriter::new(file, Arc::new(schema), properties).unwrap();
     let mut group = writer.next_row_group().unwrap();
-    let picture = png();
-    let texts: [&[u8]; 6] = [b"a.png", b"the button", b"icon", b"macos", &picture, b"a.png"];
+    let texts: [fn(&HubRow) -> &[u8]; 6] = [
+        |_| b"a.png",
+        |row| row.instruction.as_bytes(),
+        |_| b"icon",
+        |_| b"macos",
+        |row| &row.picture,
+        |_| b"a.png",
+    ];
     let mut texts = texts.into_iter();
     let mut number = 0;
     while let Some(mut column) = group.next_column().unwrap() {
         if number == 1 {
-            let repetitions: Vec<i16> = boxes.iter().flat_map(|_| [0, 1, 1, 1]).collect();
+            let repetitions: Vec<i16> = rows.iter().flat_map(|_| [0, 1, 1, 1]).collect();
+            let numbers: Vec<f64> = rows.iter().flat_map(|row| row.bbox).collect();
             let column = column.typed::<DoubleType>();
-            column
-                .write_batch(&boxes.concat(), Some(&vec![1; repetitions.len()]), Some(&repetitions))
-                .unwrap();
+            column.write_batch(&numbers, Some(&vec![1; repetitions.len()]), Some(&repetitions)).unwrap();
         } else {
-            let values = vec![ByteArray::from(texts.next().unwrap().to_vec()); boxes.len()];
+            let text = texts.next().unwrap();
+            let values: Vec<_> = rows.iter().map(|row| ByteArray::from(text(row).to_vec())).collect();
             column.typed::<ByteArrayType>().write_batch(&values, None, None).unwrap();
         }
         column.close().unwrap();

@@ -272,6 +272,7 @@ fn page(
     for run in runs {
         let name = if runs.len() > 1 { format!("{}: ", run.name()) } else { String::new() };
         page.facts.push((format!("{name}model"), run.head.asked.model.clone()));
+        page.facts.extend(run.head.how().into_iter().map(|(what, words)| (format!("{name}{what}"), words)));
         page.facts.push((format!("{name}commit"), run.head.commit.clone()));
         page.notes.extend(run.head.described.notes.iter().cloned());
         page.notes.extend(run.missing());

@@ -194,6 +194,9 @@ mod tests {
             json!({ "point": [15, 15], "point_space": "pixel", "resized_size": [50, 100] }),
             "correct",
         );
+        let on_line = |x: f64| json!({ "bbox": [10, 20, 10, 40], "point": [x, 30], "point_space": "pixel" });
+        check(None, on_line(10.0), "correct");
+        check(None, on_line(10.5), "wrong");
         check(None, json!({ "point": null, "point_space": "pixel" }), "wrong_format");
         check(None, json!({ "point": null }), "wrong_format");
     }
@@ -235,7 +238,6 @@ mod tests {
             (json!({ "point": null, "pont": [1, 2] }), "the key `pont` is not known"),
             (json!({ "point": null, "bbox": [1, 2, 3] }), "`bbox` has 3 numbers, and not 4"),
             (json!({ "point": null, "bbox": [10, 20, 5, 40] }), "`bbox` is swapped"),
-            (json!({ "point": null, "bbox": [10, 20, 10, 40] }), "`bbox` is empty"),
             (json!({ "point": null, "bbox": [10, 20, 101, 40] }), "`bbox` reaches beyond the image"),
             (json!({ "point": null, "bbox": [10, 20, null, 40] }), "`bbox[2]` is null"),
             (json!({ "point": null, "img_size": [100, 200.5] }), "`img_size[1]` is 200.5"),

@@ -1,8 +1,9 @@
 //! The rule of ScreenSpot and ScreenSpot-Pro: a point is right if it lies in the box, edges included, where both are shares of
 //! the sides of the original image.
 //!
-//! Invariants: a box has a width and a height and lies in its image. A share is the quotient of two doubles, rounded once, as
-//! in the harnesses: where two quotients are the same double, the point is on the edge and right.
+//! Invariants: a box lies in its image. Its edges belong to it, so one without a width or a height is a line, or a point, on which
+//! a point can lie: the harnesses judge such items, and they stay in every denominator. A share is the quotient of two doubles,
+//! rounded once, as in the harnesses: where two quotients are the same double, the point is on the edge and right.
 
 use thiserror::Error;
 
@@ -49,14 +50,6 @@ pub enum TargetError {
         /// The edge that must be larger.
         second: f64,
     },
-    /// A box without a width or a height.
-    #[error("`bbox` is empty: its first and its second {axis} are both {edge}")]
-    Empty {
-        /// `x` or `y`.
-        axis: &'static str,
-        /// Where both edges are.
-        edge: f64,
-    },
     /// A box that is not inside of its image.
     #[error(
         "`bbox` reaches beyond the image: its {axis} goes from {first} to {second}, and `img_size` is {side} there"
@@ -90,9 +83,6 @@ impl Target {
         for (axis, first, second, side) in [("x", left, right, width), ("y", top, bottom, height)] {
             if first > second {
                 return Err(TargetError::Swapped { axis, first, second });
-            }
-            if first == second {
-                return Err(TargetError::Empty { axis, edge: first });
             }
             if first < 0.0 || second > f64::from(side) {
                 return Err(TargetError::Outside { axis, first, second, side });
@@ -200,6 +190,34 @@ mod tests {
     }
 
     #[test]
+    fn a_box_without_a_width_or_a_height_holds_what_lies_on_it() {
+        let judged = |bbox, x, y| {
+            let target = Target::try_new(bbox, [100, 200]).unwrap();
+            target.judge(Some(&Prediction { shape: Shape::Point([x, y]), space: Space::Pixels([100, 200]) }))
+        };
+        let (line, level, dot) =
+            ([10.0, 20.0, 10.0, 40.0], [10.0, 20.0, 30.0, 20.0], [10.5, 20.0, 10.5, 20.0]);
+        for (bbox, x, y) in [
+            (line, 10.0, 20.0),
+            (line, 10.0, 33.3),
+            (level, 29.9, 20.0),
+            (dot, 10.5, 20.0),
+            ([0.0; 4], 0.0, 0.0),
+        ] {
+            assert_eq!(judged(bbox, x, y), Correctness::Correct, "{bbox:?}: ({x}, {y})");
+        }
+        for (bbox, x, y) in [
+            (line, 10.1, 30.0),
+            (line, 10.0, 40.1),
+            (level, 20.0, 19.9),
+            (dot, 10.0, 20.0),
+            ([0.0; 4], 1.0, 0.0),
+        ] {
+            assert_eq!(judged(bbox, x, y), Correctness::Wrong, "{bbox:?}: ({x}, {y})");
+        }
+    }
+
+    #[test]
     fn the_same_place_is_right_in_every_space() {
         assert_eq!(verdict(Shape::Point([0.1, 0.2]), Space::Normalized), Correctness::Correct);
         assert_eq!(verdict(Shape::Point([20.0, 20.0]), Space::Pixels([200, 100])), Correctness::Correct);
@@ -227,7 +245,6 @@ mod tests {
         for (bbox, words) in [
             ([30.0, 20.0, 10.0, 40.0], "`bbox` is swapped: its first x is 30 and its second 10"),
             ([10.0, 40.0, 30.0, 20.0], "`bbox` is swapped: its first y is 40 and its second 20"),
-            ([10.0, 20.0, 10.0, 40.0], "`bbox` is empty: its first and its second x are both 10"),
             ([-1.0, 20.0, 10.0, 40.0], "its x goes from -1 to 10, and `img_size` is 100 there"),
             ([1.0, 20.0, 10.0, 200.5], "its y goes from 20 to 200.5, and `img_size` is 200 there"),
             ([1.0, f64::NAN, 10.0, 40.0], "`bbox[1]` is NaN, and no finite number"),
