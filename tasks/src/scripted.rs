@@ -9,6 +9,7 @@ mod asked;
 mod branch;
 mod clause;
 mod click;
+mod downloaded;
 mod draw;
 mod element;
 mod element_place;
@@ -48,6 +49,7 @@ pub use branch::{IfStep, OptionalStep};
 pub use clause::{
     AttributeClause, Clause, CountClause, ElementClause, ElementQuestion, ElementState, FileClause,
 };
+pub use downloaded::DownloadClause;
 pub use draw::Drawn;
 pub use element::{Absence, Cure, ElementAt, ElementName, Purpose, Thing, things};
 pub use element_place::ElementPlace;
@@ -689,6 +691,8 @@ wait_secs: 2.5
             "picture: ''",
             "file: { path: '' }",
             "file: { path: x, contains: '' }",
+            "downloaded: ''",
+            "downloaded: { name: x, contains: '' }",
             "element: { name: '', is: visible }",
             "element: { is: visible }",
             "element: { name: a }",

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use serde_json::json;
 use vigorl_agent::{Agent, Cancel, Checks, Confirm, Ending as Ended, Hands, Leash, Scripted, run_episode};
 use vigorl_geometry::{Size, Viewport};
-use vigorl_interface::{Area, Effect};
+use vigorl_interface::{Area, Downloads, Effect};
 use vigorl_report::write_report;
 use vigorl_rollouts::{Images, Noted, Ordinary, Overheard, SaidBy, Sample, SampleKey, Store, StoreError};
 use vigorl_runs::record::{InputRecord, StepRecord, Summary};
@@ -183,13 +183,8 @@ pub(crate) fn play_once(
 
 /// Copies what the browser has downloaded into the folder of the run; what it is still at is left out.
 fn keep_downloads(from: &Path, to: &Path) -> anyhow::Result<()> {
-    let entries = match fs::read_dir(from) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.with_context(|| format!("cannot read `{}`", from.display()))?,
-    };
-    let is_whole =
-        |path: &PathBuf| path.is_file() && path.extension().is_none_or(|kind| kind != "crdownload");
-    for file in entries.flatten().map(|entry| entry.path()).filter(is_whole) {
+    let found = Downloads::in_folder(from).with_context(|| format!("cannot read `{}`", from.display()))?;
+    for file in found.whole {
         let kept = to.join(file.file_name().unwrap_or_default());
         fs::create_dir_all(to)
             .and_then(|()| fs::copy(&file, &kept))

@@ -190,7 +190,7 @@ pub trait Driver: Send {
     }
 
     /// The folder into which it puts what pages give to download, and nothing else; nothing where there is none.
-    /// [`forget`](Self::forget) empties it.
+    /// [`forget`](Self::forget) empties it. [`Downloads`](crate::Downloads) tells what in it is whole.
     fn downloads(&self) -> Option<PathBuf> {
         None
     }

@@ -10,7 +10,7 @@ use thirtyfour::common::command::Command;
 use thirtyfour::error::{WebDriverError, WebDriverErrorInfo, WebDriverErrorInner};
 use thirtyfour::{Capabilities, TimeoutConfiguration};
 use tokio::runtime::Runtime;
-use vigorl_interface::DriverError;
+use vigorl_interface::{Downloads, DriverError};
 
 use crate::camera::Camera;
 use crate::hosts::AllowedHosts;
@@ -229,17 +229,19 @@ impl Session {
         self.own.as_ref().map(downloads_of)
     }
 
-    /// Takes away what was downloaded.
+    /// Takes away what was downloaded. A browser that still downloads something cannot forget it: the file would come to lie
+    /// in the folder later (chromium 156 writes it anew, empty, where it was taken away).
     pub(crate) fn forget_downloads(&self) -> Result<(), DriverError> {
         let Some(folder) = self.downloads() else { return Ok(()) };
-        let emptied = std::fs::read_dir(&folder)
-            .and_then(|entries| entries.flatten().try_for_each(|entry| std::fs::remove_file(entry.path())));
+        let refused = |detail: String| DriverError::Refused { request: "forget", detail };
+        let emptied = Downloads::in_folder(&folder).and_then(|found| match &found.under_way[..] {
+            [] => found.whole.iter().try_for_each(std::fs::remove_file).map(|()| true),
+            _ => Ok(false),
+        });
         match emptied {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(DriverError::Refused {
-                request: "forget",
-                detail: format!("`{}` cannot be emptied: {error}", folder.display()),
-            }),
-            _ => Ok(()),
+            Ok(true) => Ok(()),
+            Ok(false) => Err(refused("something is still being downloaded".to_owned())),
+            Err(error) => Err(refused(format!("`{}` cannot be emptied: {error}", folder.display()))),
         }
     }
 
