@@ -134,6 +134,8 @@ fn the_examples_fit_the_schema_and_faulty_tasks_do_not() {
         check("{}", steps, is_right);
     }
     for (start, is_right) in [
+        ("{ url: x, storage: state.json }", true),
+        ("{ url: x, storage: { file: state.json } }", false),
         ("{ url: x, status: 404 }", true),
         ("{ url: x, status: 4040 }", false),
         ("{ url: x, status: gone }", false),

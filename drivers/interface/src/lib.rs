@@ -13,6 +13,7 @@ mod effect;
 mod error;
 mod note;
 mod screenshot;
+mod storage;
 mod tab;
 mod trouble;
 mod wait;
@@ -27,6 +28,7 @@ pub use effect::{Effect, PixelChange, classify, is_caret, pixel_change, same_but
 pub use error::DriverError;
 pub use note::Note;
 pub use screenshot::Screenshot;
+pub use storage::{Cookie, OriginStorage, StorageState, StoredItem};
 pub use tab::{TabSearch, WhichTab};
 pub use trouble::{Trouble, TroubleKind};
 pub use wait::{wait_until, wait_while};

@@ -27,6 +27,8 @@ pub struct Secret {
     pub name: String,
     /// Its value, which may not.
     pub value: String,
+    /// Whether a browser keeps it, and nobody types it: it is looked for as it is, and not misread or in pieces.
+    pub is_stored: bool,
 }
 
 impl std::fmt::Debug for Secret {
@@ -105,6 +107,9 @@ impl ScriptedTask {
         self.name = early.text(&self.name, Use::Words)?;
         if let Some(url) = &self.start.url {
             self.start.url = Some(early.text(url, Use::Executed)?);
+        }
+        if let Some(file) = &self.start.storage {
+            self.start.storage = Some(early.text(file, Use::Path)?);
         }
         for program in &mut self.start.programs {
             *program = early.text(program, Use::Executed)?;
@@ -437,7 +442,7 @@ impl Filling<'_> {
                 "the secret `{name}` is shorter than {SHORTEST_SECRET} characters, which cannot be hidden in a record"
             ));
         }
-        self.values.secrets.push(Secret { name: name.to_owned(), value: value.clone() });
+        self.values.secrets.push(Secret { name: name.to_owned(), value: value.clone(), is_stored: false });
         Ok(value)
     }
 }
