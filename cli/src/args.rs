@@ -277,6 +277,14 @@ pub(crate) struct RunArgs {
     /// Secrets of the task, as lines NAME=VALUE; otherwise they come from the environment
     #[arg(long, value_name = "FILE")]
     pub(crate) secrets: Option<PathBuf>,
+    /// Begin with the cookies and the local storage of this file, as --save-storage writes it, or Playwright; overrides the
+    /// task's own
+    #[arg(long, value_name = "FILE")]
+    pub(crate) storage: Option<PathBuf>,
+    /// When the task is solved, write cookies and local storage to this file, with which others begin: log in once. Whoever has
+    /// the file is logged in
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub(crate) save_storage: Option<PathBuf>,
     /// Who finds the targets [default: auto]
     #[arg(long, value_name = "NAME", value_parser = eyes(), conflicts_with = "places")]
     pub(crate) eyes: Option<String>,
@@ -399,6 +407,9 @@ pub(crate) struct ReplayArgs {
     /// Secrets of the task, as lines NAME=VALUE; otherwise they come from the environment
     #[arg(long, value_name = "FILE")]
     pub(crate) secrets: Option<PathBuf>,
+    /// Begin with the cookies and the local storage of this file [default: that of the run]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) storage: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
     #[command(flatten)]
@@ -780,6 +791,8 @@ impl RunArgs {
             url: None,
             vars: Vec::new(),
             secrets: None,
+            storage: None,
+            save_storage: None,
             eyes: None,
             places: false,
             dry_run: false,

@@ -155,7 +155,7 @@ mod tests {
 
     #[track_caller]
     fn check(action: Action, page: PageState, expected: &str) {
-        let secret = Secret { name: "PASSWORD".to_owned(), value: "hunter\"2".to_owned() };
+        let secret = Secret { name: "PASSWORD".to_owned(), value: "hunter\"2".to_owned(), is_stored: false };
         let question =
             Question { step: "the red one", action: &action, page: &page, doubt: None, until: None };
         assert_eq!(words(&question, &Hidden::of(&[secret])), expected);

@@ -54,7 +54,8 @@ impl Secrets {
     pub(crate) fn named_in(&self, text: &str) -> Vec<Secret> {
         let names = text.split("${secret:").skip(1).filter_map(|part| Some(part.split_once('}')?.0));
         let names: BTreeSet<&str> = names.collect();
-        let known = |name: &str| Some(Secret { name: name.to_owned(), value: self.get(name)? });
+        let known =
+            |name: &str| Some(Secret { name: name.to_owned(), value: self.get(name)?, is_stored: false });
         names.into_iter().filter_map(known).collect()
     }
 

@@ -32,12 +32,29 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_whole_with(path, |out| out.write_all(bytes))
 }
 
+/// The same for its owner's eyes alone, whoever might read the old file.
+///
+/// # Errors
+/// As [`write_whole`].
+pub fn write_whole_for_owner(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_with(path, None, |out| out.write_all(bytes))
+}
+
 /// Writes into the file at `path` what `fill` writes, for content that is not held in memory.
 ///
 /// # Errors
 /// The error of `fill`, and those of [`write_whole`]. The old file stays.
 pub fn write_whole_with<T, E: From<io::Error>>(
     path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<T, E>,
+) -> Result<T, E> {
+    write_with(path, ordinary(), fill)
+}
+
+/// With these permissions, or for its owner alone.
+fn write_with<T, E: From<io::Error>>(
+    path: &Path,
+    permissions: Option<Permissions>,
     fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<T, E>,
 ) -> Result<T, E> {
     // A path that leads nowhere yet is a new file.
@@ -56,7 +73,7 @@ pub fn write_whole_with<T, E: From<io::Error>>(
     prefix.push(name);
     let mut builder = Builder::new();
     builder.prefix(&prefix).suffix(".partial");
-    if let Some(permissions) = ordinary() {
+    if let Some(permissions) = permissions {
         builder.permissions(permissions);
     }
     let mut partial = builder.tempfile_in(folder)?;
@@ -113,6 +130,20 @@ mod tests {
             assert_eq!(fs::read_to_string(&path).unwrap(), content);
         }
         assert_eq!(names(folder.path()), ["a.json"], "nothing but the file");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_for_its_owner_is_for_nobody_else_whatever_the_old_file_was() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let mode = || path.metadata().unwrap().permissions().mode() & 0o777;
+        write_whole(&path, b"open").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        write_whole_for_owner(&path, b"secret").unwrap();
+        assert_eq!((mode(), fs::read_to_string(&path).unwrap().as_str()), (0o600, "secret"));
+        assert_eq!(names(folder.path()), ["state.json"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod asked;
 mod branch;
 mod clause;
 mod click;
+mod downloaded;
 mod draw;
 mod element;
 mod element_place;
@@ -23,6 +24,7 @@ mod rows;
 mod script;
 mod shared;
 mod step;
+mod storage;
 mod target;
 mod text;
 mod values;
@@ -48,6 +50,7 @@ pub use branch::{IfStep, OptionalStep};
 pub use clause::{
     AttributeClause, Clause, CountClause, ElementClause, ElementQuestion, ElementState, FileClause,
 };
+pub use downloaded::DownloadClause;
 pub use draw::Drawn;
 pub use element::{Absence, Cure, ElementAt, ElementName, Purpose, Thing, things};
 pub use element_place::ElementPlace;
@@ -57,6 +60,7 @@ pub use recording::{PersonDeed, Recording, listener};
 pub use rows::{Row, read_rows};
 pub use script::{Deadline, Ended, Line, Phase, Script, What};
 pub use step::{Block, CheckStep, ReadStep, RepeatStep, RetryStep, ScreenSource, Source, Step, WithinStep};
+pub use storage::{read_storage, stored_secrets};
 pub use target::{Place, Target, TextPlace};
 pub use text::{On, TextClause};
 pub use values::{Secret, Values};
@@ -145,6 +149,10 @@ pub struct Start {
     )]
     #[schemars(with = "Option<String>", regex(pattern = r"^[1-9][0-9]*x[1-9][0-9]*$"))]
     pub viewport: Option<Size<Viewport>>,
+    /// A file of cookies and local storage with which the browser begins, as `vigorl run --save-storage` and Playwright's
+    /// `storageState` write it; its path begins in the task file's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<String>,
 }
 
 /// With these a server has answered; with those that are errors besides, one that still comes up may say that it has not
@@ -171,6 +179,14 @@ impl Start {
             true => Err(wrong.into()),
             false => Err(DriverError::Refused { request: "navigate", detail: wrong }.into()),
         }
+    }
+
+    /// What of it does not go together.
+    fn fault(&self) -> Option<String> {
+        let of_browsers = [("storage", self.storage.is_some())];
+        let (name, _) =
+            of_browsers.into_iter().find(|(_, is_there)| *is_there && self.driver != World::Web)?;
+        Some(format!("`start.{name}` belongs to a browser, and this task is on the desktop"))
     }
 
     /// The address of the page to load first: a path leads to a file, and begins in the task file's `folder`.
@@ -392,6 +408,9 @@ impl ScriptedTask {
         }
         if matches!(plan, Plan::Goal(_)) && !(before.is_empty() && after.is_empty()) {
             return fault("`before` and `after` belong to `steps`, and this task has a `goal`");
+        }
+        if let Some(message) = start.fault() {
+            return fault(&message);
         }
         if rows.as_ref().is_some_and(|rows| rows.trim().is_empty() || rows.contains("${")) {
             return fault("`rows` needs the path of a CSV file, without variables");
@@ -677,6 +696,8 @@ wait_secs: 2.5
         check("name: n\nstart: {}\ngoal: g\n", None, "at least one clause");
         check(&format!("{}wait_secs: -1\n", steps("  - click: x")), None, "seconds from 0 on");
         check(&format!("name: n\nstart: {{}}{tail}"), None, "needs `steps` or a `goal`");
+        let on_desktop = format!("name: n\nstart: {{ driver: desktop, storage: a.json }}\ngoal: g{tail}");
+        check(&on_desktop, None, "`start.storage` belongs to a browser");
         check(&format!("{}goal: g\n", steps("  - click: x")), None, "has both");
         for clause in [
             "text_visible: '  '",
@@ -689,6 +710,8 @@ wait_secs: 2.5
             "picture: ''",
             "file: { path: '' }",
             "file: { path: x, contains: '' }",
+            "downloaded: ''",
+            "downloaded: { name: x, contains: '' }",
             "element: { name: '', is: visible }",
             "element: { is: visible }",
             "element: { name: a }",

@@ -116,6 +116,13 @@ fn the_examples_fit_the_schema_and_faulty_tasks_do_not() {
             true,
         ),
         ("[assert: { element: { name: City, attribute: { name: href, is: b } } }]", true),
+        (
+            "[wait_for: { downloaded: a.pdf }, assert: { downloaded: { name_matches: 'pdf$', at_least_bytes: 9, contains: b } }]",
+            true,
+        ),
+        ("[assert: { downloaded: { name: a, size: 9 } }]", false),
+        ("[assert: { downloaded: { name: a, at_least_bytes: -1 } }]", false),
+        ("[assert: { downloaded: [a.pdf] }]", false),
         ("[assert: { element: { name: City, attribute: { name: href } } }]", false),
         ("[assert: { element: { name: City, valu: b } }]", false),
         ("[if: { holds: { text_visible: a }, within_secs: 2, steps: [click: a], else: [click: b] }]", true),
@@ -127,6 +134,8 @@ fn the_examples_fit_the_schema_and_faulty_tasks_do_not() {
         check("{}", steps, is_right);
     }
     for (start, is_right) in [
+        ("{ url: x, storage: state.json }", true),
+        ("{ url: x, storage: { file: state.json } }", false),
         ("{ url: x, status: 404 }", true),
         ("{ url: x, status: 4040 }", false),
         ("{ url: x, status: gone }", false),

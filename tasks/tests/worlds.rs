@@ -87,6 +87,43 @@ fn a_reset_keeps_the_browser_and_nothing_of_the_episode_before() {
 }
 
 #[test]
+fn each_reset_puts_back_what_the_task_begins_with_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = forgetful_server();
+    let origin = url.trim_end_matches('/').to_owned();
+    let state = format!(
+        r#"{{ "cookies": [{{ "name": "sid", "value": "k7", "domain": "127.0.0.1", "path": "/", "expires": -1 }},
+            {{ "name": "old", "value": "gone", "domain": "127.0.0.1", "path": "/", "expires": 1000 }}],
+            "origins": [{{ "origin": "{origin}", "localStorage": [{{ "name": "x", "value": "1" }}, {{ "name": "y", "value": "2" }}] }}] }}"#
+    );
+    std::fs::write(folder.path().join("state.json"), state).unwrap();
+    let mut task = task("press: Enter", "title_contains: Home");
+    task.start.storage = Some("state.json".to_owned());
+    let open = || {
+        let driver = WebDriver::start(Options::headless(400, 300))?;
+        Ok(Opened { driver: Box::new(driver), version: String::new() })
+    };
+    let (never, at) = (|| false, folder.path().to_owned());
+    let mut world =
+        ScriptedWorld::start(Cow::Borrowed(&task), at, Some(url), SETTLE, &never, Box::new(open)).unwrap();
+    for episode in 0..3 {
+        world.reset(episode).unwrap();
+        let driver = world.driver().unwrap();
+        let seen = driver.evaluate("return seen.textContent").unwrap();
+        assert_eq!(
+            seen, "\"sid=k7|2|0|2\"",
+            "episode {episode}: no tab and no page of its own is left behind"
+        );
+        assert_eq!(driver.tabs().unwrap().len(), 1);
+        // What an episode changes is changed for itself.
+        driver.evaluate("document.cookie = 'sid=other'; localStorage.clear()").unwrap();
+    }
+    std::fs::write(folder.path().join("state.json"), "{ \"cookies\": [").unwrap();
+    let broken = world.reset(3).unwrap_err().to_string();
+    assert!(broken.contains("state.json`: it ends in line 1"), "{broken}");
+}
+
+#[test]
 fn what_a_step_reads_is_used_by_later_steps_and_by_the_clauses() {
     let read = |of: &str, name: &str| format!("read: {{ of: {of}, into: {name} }}");
     let steps = [

@@ -12,7 +12,7 @@ use crate::terminal;
 
 /// A browser with a visible area of `viewport`.
 pub(crate) fn start(settings: &Settings, viewport: Size<Viewport>) -> anyhow::Result<WebDriver> {
-    start_with(settings, viewport, settings.device_pixel_ratio, false)
+    start_with(settings, viewport, Options::headless(1, 1))
 }
 
 /// The same with as many screenshot pixels per CSS pixel as somebody else names; nothing leaves it to the settings.
@@ -21,13 +21,23 @@ pub(crate) fn start_at(
     viewport: Size<Viewport>,
     device_pixel_ratio: Option<DevicePixelRatio>,
 ) -> anyhow::Result<WebDriver> {
-    let ratio = device_pixel_ratio.unwrap_or(settings.device_pixel_ratio);
-    start_with(settings, viewport, ratio, false)
+    let mut settings = settings.clone();
+    settings.device_pixel_ratio = device_pixel_ratio.unwrap_or(settings.device_pixel_ratio);
+    start(&settings, viewport)
 }
 
 /// One that keeps what pages write to their console.
 pub(crate) fn start_with_console(settings: &Settings, viewport: Size<Viewport>) -> anyhow::Result<WebDriver> {
-    start_with(settings, viewport, settings.device_pixel_ratio, true)
+    start_with(settings, viewport, Options { console: true, ..Options::headless(1, 1) })
+}
+
+/// One that keeps which origins are visited, if their storage is to be saved.
+pub(crate) fn start_for(
+    settings: &Settings,
+    viewport: Size<Viewport>,
+    saves_storage: bool,
+) -> anyhow::Result<WebDriver> {
+    start_with(settings, viewport, Options { origins: saves_storage, ..Options::headless(1, 1) })
 }
 
 /// Whether the settings ask for something else than a browser.
@@ -41,12 +51,8 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start_with(
-    settings: &Settings,
-    viewport: Size<Viewport>,
-    device_pixel_ratio: DevicePixelRatio,
-    console: bool,
-) -> anyhow::Result<WebDriver> {
+/// With what these options say besides the settings, and deadlines of the driver's own.
+fn start_with(settings: &Settings, viewport: Size<Viewport>, options: Options) -> anyhow::Result<WebDriver> {
     check(settings)?;
     let server = match &settings.webdriver_url {
         Some(url) => Server::Running { url: url.clone() },
@@ -54,7 +60,7 @@ fn start_with(
     };
     let options = Options {
         viewport,
-        device_pixel_ratio,
+        device_pixel_ratio: settings.device_pixel_ratio,
         window: match settings.window {
             settings::Window::Headless => Window::Headless,
             settings::Window::Headed => Window::Headed,
@@ -62,9 +68,7 @@ fn start_with(
         server,
         browser: settings.browser.clone(),
         allowed_hosts: settings.allowed_hosts.clone(),
-        console,
-        // The deadlines are the driver's own.
-        ..Options::headless(1, 1)
+        ..options
     };
     terminal::detail(&format!("starting a browser of {} x {} CSS pixels", viewport.width, viewport.height));
     WebDriver::start(options).context("no browser; `vigorl doctor` says what is missing")

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use vigorl_geometry::{Point, Size, Viewport};
 use vigorl_interface::{
-    Action, Driver, DriverError, Framed, Note, PageState, Screenshot, Settled, TabId, Trouble,
+    Action, Driver, DriverError, Framed, Note, PageState, Screenshot, Settled, StorageState, TabId, Trouble,
 };
 use vigorl_tasks::Failure;
 use vigorl_tasks::scripted::{Opened, ScriptedTask, World};
@@ -168,6 +168,14 @@ impl Driver for Lent {
 
     fn forget(&mut self) -> Result<(), DriverError> {
         self.ask(WebDriver::forget)
+    }
+
+    fn storage(&mut self) -> Result<StorageState, DriverError> {
+        self.ask(WebDriver::storage)
+    }
+
+    fn restore(&mut self, state: &StorageState) -> Result<(), DriverError> {
+        self.ask(|driver| driver.restore(state))
     }
 
     fn clipboard(&mut self) -> Result<String, DriverError> {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -128,7 +128,7 @@ fn repeat(
     let file = folder.path().join("task.yaml");
     std::fs::write(&file, task.to_yaml()?).with_context(|| format!("cannot write `{}`", file.display()))?;
     let settings = settings.as_recorded(&recorded.run.settings, only)?;
-    let again = RunArgs::by_places(&file, args);
+    let again = RunArgs::by_places(&file, args, recorded.run.input.storage.clone());
     let of_task = recorded.run.input.folder.clone().unwrap_or_else(|| folder.path().to_owned());
     run::run_in(&of_task, hidden, &again, &settings, form)
 }
@@ -230,11 +230,10 @@ fn single_step(recorded: &Recorded, steps: &[RecordedStep]) -> anyhow::Result<Sc
         rows: None,
         start: Start {
             driver,
-            programs: Vec::new(),
             area: setting("area").filter(|_| driver == World::Desktop).and_then(|area| area.parse().ok()),
             url: url.clone(),
-            status: None,
             viewport: viewport.map(|[width, height]| Size::of_pixels(width, height)),
+            ..Start::default()
         },
         before: Vec::new(),
         plan: Plan::Steps(vec![Step::Act(Act::click(Target::from(record.instruction.replace("${", "$${"))))]),
@@ -436,10 +435,11 @@ impl GroundObserver for Follow {
 }
 
 impl RunArgs {
-    /// A task by its places, recorded like any other run.
-    fn by_places(task: &Path, args: &ReplayArgs) -> Self {
+    /// A task by its places, recorded like any other run; unless a file of cookies is typed, that of the run is taken again.
+    fn by_places(task: &Path, args: &ReplayArgs, storage: Option<PathBuf>) -> Self {
         Self {
             secrets: args.secrets.clone(),
+            storage: args.storage.clone().or(storage),
             places: true,
             policy: args.policy.clone(),
             endpoint: args.endpoint.clone(),

@@ -99,6 +99,7 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
     if let (Some(config), Some(path)) = (&rewards, &args.rewards) {
         Rewards::in_worlds(config).map_err(|error| usage(format!("`{}`: {error}", path.display())))?;
     }
+    let secrets = sources::secrets(&args.name)?;
     record::check_output(settings)?;
     let loaded = LoadedEyes::load(eyes::POLICY, settings)?;
     let LoadedEyes::Policy(policy, reader) = &loaded else { unreachable!("a policy was asked for") };
@@ -124,7 +125,7 @@ pub(crate) fn rollout(args: &RolloutArgs, settings: &Settings, form: Form) -> an
     let title = format!("rollout {}", args.name);
     let run_record = record::of_run(&title, input, said, settings, "see the episodes".to_owned());
     let slug = format!("rollout-{}", args.name.replace(['/', '.', '@', ','], "-"));
-    let mut run = record::begin(settings, &slug, &run_record, &[], &loaded)?;
+    let mut run = record::begin(settings, &slug, &run_record, &secrets, &loaded)?;
     let root = run.path().context("a rollout is recorded")?.to_owned();
     let (mut store, images) = (Store::create(&root)?, Images::under(&root));
     let wanted = Wanted::groups(&*source, part, args.first, n_groups, args.group_size, settings.seed, 0);

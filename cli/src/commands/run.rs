@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::json;
 use vigorl_agent::{Agent, Cancel, Checks, Confirm, Ending as Ended, Hands, Leash, Scripted, run_episode};
+use vigorl_files::write_whole_for_owner;
 use vigorl_geometry::{Size, Viewport};
-use vigorl_interface::{Area, Effect};
+use vigorl_interface::{Area, Downloads, Effect, StorageState};
 use vigorl_report::write_report;
 use vigorl_rollouts::{Images, Noted, Ordinary, Overheard, SaidBy, Sample, SampleKey, Store, StoreError};
 use vigorl_runs::record::{InputRecord, StepRecord, Summary};
@@ -104,6 +105,7 @@ fn run_all(
         confirm::check(settings)?;
     }
     let jobs = chosen(jobs.collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect(), args)?;
+    check_save_storage(&jobs, args, settings)?;
     let [job] = &jobs[..] else { return repeat::run(&jobs, args, settings, form, &cancel) };
     if args.repetitions.are_asked_for() || job.row.is_some() {
         return repeat::run(&jobs, args, settings, form, &cancel);
@@ -118,6 +120,35 @@ fn run_all(
         return Ok(Ending::Interrupted);
     }
     job.ending(&played, args)
+}
+
+/// What is saved is that of one run, and can be written.
+fn check_save_storage(jobs: &[Job], args: &RunArgs, settings: &Settings) -> anyhow::Result<()> {
+    let Some(file) = &args.save_storage else { return Ok(()) };
+    let shown = file.display();
+    let n = jobs.len() as u64 * args.repetitions.repeat.unwrap_or(1);
+    if n > 1 {
+        return Err(usage(format!(
+            "--save-storage {shown}: of {n} runs, nobody can tell whose cookies are meant: save those of one, and begin the others \
+             with --storage {shown}"
+        )));
+    }
+    if jobs.iter().any(|job| matches!(job.place, Place::Desktop(_))) {
+        return Err(usage("--save-storage belongs to a browser, and the desktop has none: leave it out"));
+    }
+    if settings.webdriver_url.is_some() {
+        return Err(usage(format!(
+            "--save-storage needs a browser that this program starts, but {} names a server: leave one of them out",
+            settings.origin_of("webdriver_url")
+        )));
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder.filter(|folder| !folder.is_dir()) {
+        Some(folder) => {
+            Err(usage(format!("--save-storage: there is no folder `{}`: make it first", folder.display())))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The jobs that are asked for by tags, and of these the part that is played here.
@@ -156,7 +187,9 @@ pub(crate) fn play_once(
     say: fn(&str),
 ) -> anyhow::Result<Option<Played>> {
     let is_cancelled = || cancel.is_set();
-    let Some(mut world) = world(job, settings, &is_cancelled)? else { return Ok(None) };
+    let Some(mut world) = world(job, args.save_storage.is_some(), settings, &is_cancelled)? else {
+        return Ok(None);
+    };
     let model = eyes.record()?;
     let version = world.version().to_owned();
     let record = record::of_run(&job.task.name, job.input(args, settings)?, model, settings, version);
@@ -170,6 +203,8 @@ pub(crate) fn play_once(
         Some((from, root)) => keep_downloads(from, &root.join("downloads")),
         None => Ok(()),
     };
+    // It goes with the browser, too, and whether it counts is told by the record.
+    let storage = args.save_storage.as_deref().map(|file| (file, world.storage()));
     drop(world);
     drop(brake);
     played?;
@@ -178,18 +213,35 @@ pub(crate) fn play_once(
     let report = write_report(&path)?;
     // What was written has no secrets in it, what is in memory may.
     let summary = Recorded::read(&path)?.summary.unwrap_or(summary);
-    Ok(Some(Played { path, report, summary }))
+    let played = Played { path, report, summary };
+    if let Some((file, storage)) = storage {
+        match job.ending(&played, args) {
+            Ok(Ending::Done | Ending::NotJudged) if !cancel.is_set() => save_storage(file, &storage?)?,
+            _ => terminal::note(&format!(
+                "`{}` was not written: what a task keeps that is not solved is no login",
+                file.display()
+            )),
+        }
+    }
+    Ok(Some(played))
+}
+
+/// Writes cookies and local storage for the person alone.
+fn save_storage(file: &Path, storage: &StorageState) -> anyhow::Result<()> {
+    let shown = file.display();
+    let text = storage.to_json().map_err(anyhow::Error::msg)?;
+    write_whole_for_owner(file, text.as_bytes()).with_context(|| format!("cannot write `{shown}`"))?;
+    let (n_cookies, n_origins) = (storage.cookies.len(), storage.origins.len());
+    terminal::note(&format!(
+        "{n_cookies} cookies and the local storage of {n_origins} origins are in {shown}: whoever has the file is logged in"
+    ));
+    Ok(())
 }
 
 /// Copies what the browser has downloaded into the folder of the run; what it is still at is left out.
 fn keep_downloads(from: &Path, to: &Path) -> anyhow::Result<()> {
-    let entries = match fs::read_dir(from) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.with_context(|| format!("cannot read `{}`", from.display()))?,
-    };
-    let is_whole =
-        |path: &PathBuf| path.is_file() && path.extension().is_none_or(|kind| kind != "crdownload");
-    for file in entries.flatten().map(|entry| entry.path()).filter(is_whole) {
+    let found = Downloads::in_folder(from).with_context(|| format!("cannot read `{}`", from.display()))?;
+    for file in found.whole {
         let kept = to.join(file.file_name().unwrap_or_default());
         fs::create_dir_all(to)
             .and_then(|()| fs::copy(&file, &kept))
@@ -201,14 +253,15 @@ fn keep_downloads(from: &Path, to: &Path) -> anyhow::Result<()> {
 /// The world that a job is played in; nothing if it was interrupted while it came up.
 fn world<'a>(
     job: &'a Job,
+    saves_storage: bool,
     settings: &'a Settings,
     is_cancelled: &'a dyn Fn() -> bool,
 ) -> anyhow::Result<Option<ScriptedWorld<'a>>> {
     let (url, open): (_, Box<Open<'a>>) = match &job.place {
         Place::Page { url, viewport } => {
             browser::check(settings)?;
-            let open = || {
-                let mut driver = browser::start(settings, *viewport)?;
+            let open = move || {
+                let mut driver = browser::start_for(settings, *viewport, saves_storage)?;
                 let version = browser::version(&mut driver);
                 Ok(Opened { driver: Box::new(driver), version })
             };
@@ -324,6 +377,7 @@ impl Job {
             folder: self.text.is_some().then(|| std::path::absolute(&self.folder)).transpose()?,
             vars: secrets::vars(&args.vars)?,
             url,
+            storage: args.storage.as_deref().map(std::path::absolute).transpose()?,
             viewport,
             pages: None,
             evaluation: None,

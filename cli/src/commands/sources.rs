@@ -9,7 +9,7 @@ use vigorl_interface::Driver;
 use vigorl_rollouts::{ClickSource, clicks};
 use vigorl_tasks::miniwob::DEFAULT_FOLDER;
 use vigorl_tasks::practice::{PageSpec, Split, Tier};
-use vigorl_tasks::scripted::{Opened, Plan, ScriptedTask, World};
+use vigorl_tasks::scripted::{Opened, Plan, ScriptedTask, Secret, World, read_storage, stored_secrets};
 use vigorl_tasks::sources::{
     self, Checked, MiniWobSource, OpenTask, Outcome, PictureSource, PracticeSource, Source, Stage,
     TaskSource, Thoroughness,
@@ -108,6 +108,22 @@ pub(crate) fn read_task(name: &str) -> anyhow::Result<ScriptedTask> {
             "`{name}` has `rows`, which `vigorl run` plays one by one: variables of an environment are under `draw`"
         ))),
         None => Ok(task),
+    }
+}
+
+/// What must be hidden of the file of cookies and local storage with which a task begins.
+pub(crate) fn secrets(name: &str) -> anyhow::Result<Vec<Secret>> {
+    let file = name.split('#').next().unwrap_or(name);
+    if !file.ends_with(".yaml") && !file.ends_with(".yml") {
+        return Ok(Vec::new());
+    }
+    match read_task(file)?.start.storage {
+        // One that is drawn is another one in each episode.
+        Some(storage) if !storage.contains("${") => {
+            let state = read_storage(&folder_of(file).join(storage));
+            Ok(stored_secrets(&state.map_err(|error| usage(format!("`{file}`: start.storage: {error}")))?))
+        }
+        _ => Ok(Vec::new()),
     }
 }
 

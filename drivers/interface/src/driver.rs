@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use vigorl_geometry::{Point, Rect, Viewport};
 
-use crate::{Action, DriverError, Note, Screenshot, Trouble};
+use crate::{Action, DriverError, Note, Screenshot, StorageState, Trouble};
 
 /// A tab, window or other surface of a driver.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -190,7 +190,7 @@ pub trait Driver: Send {
     }
 
     /// The folder into which it puts what pages give to download, and nothing else; nothing where there is none.
-    /// [`forget`](Self::forget) empties it.
+    /// [`forget`](Self::forget) empties it. [`Downloads`](crate::Downloads) tells what in it is whole.
     fn downloads(&self) -> Option<PathBuf> {
         None
     }
@@ -210,6 +210,23 @@ pub trait Driver: Send {
     /// [`DriverError::Unsupported`] where there is nothing of that kind: then the driver is opened anew.
     fn forget(&mut self) -> Result<(), DriverError> {
         Err(DriverError::Unsupported { what: "forget what was done" })
+    }
+
+    /// Cookies, and what the pages of all origins that were visited have stored.
+    ///
+    /// # Errors
+    /// [`DriverError::Unsupported`] where there is nothing of that kind.
+    fn storage(&mut self) -> Result<StorageState, DriverError> {
+        Err(DriverError::Unsupported { what: "say what pages have stored" })
+    }
+
+    /// Puts cookies and stored items into a world that has forgotten its own; no page is asked for. What has expired is left
+    /// out.
+    ///
+    /// # Errors
+    /// As [`Self::storage`]; a cookie or an item that is not taken is [`DriverError::Refused`], and named.
+    fn restore(&mut self, _state: &StorageState) -> Result<(), DriverError> {
+        Err(DriverError::Unsupported { what: "restore what pages had stored" })
     }
 
     /// The text on the clipboard; empty if there is none.

@@ -2,6 +2,7 @@
 //!
 //! Invariant: the current tab always has exactly the viewport and device pixel ratio that were asked for.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +15,8 @@ use thirtyfour::WindowHandle;
 use thirtyfour::common::command::{Actions, Command};
 use vigorl_geometry::{DevicePixelRatio, Point, Size, Viewport};
 use vigorl_interface::{
-    Action, Driver, DriverError, Framed, MouseButton, Note, PageState, Screenshot, Settled, TabId, Trouble,
-    WhichTab,
+    Action, Driver, DriverError, Framed, MouseButton, Note, PageState, Screenshot, Settled, StorageState,
+    TabId, Trouble, WhichTab,
 };
 
 use crate::console::{take_log, trouble};
@@ -42,6 +43,8 @@ pub struct WebDriver {
     geometry: Option<Geometry>,
     /// Of the latest action.
     pub(crate) note: Note,
+    /// Origins whose storage was put back.
+    restored: BTreeSet<String>,
 }
 
 impl WebDriver {
@@ -60,6 +63,7 @@ impl WebDriver {
             dialog_text: String::new(),
             geometry: None,
             note: Note::default(),
+            restored: BTreeSet::new(),
         };
         driver.enter(tab)?;
         // With a profile of its own the browser opens its new-tab page. From there, chromedriver 156 is lost for
@@ -213,6 +217,7 @@ impl Driver for WebDriver {
 
     fn act(&mut self, action: &Action) -> Result<(), DriverError> {
         self.note = Note::default();
+        self.session.expect_attended()?;
         match action {
             Action::Click { count: 0, .. } | Action::HeldClick { count: 0, .. } => {
                 Err(DriverError::Refused { request: "click", detail: "the count is 0".to_owned() })
@@ -351,8 +356,24 @@ impl Driver for WebDriver {
         self.session.devtools("forget", "Storage.clearDataForOrigin", all)?;
         self.session.devtools("forget", "Page.resetNavigationHistory", json!({}))?;
         self.session.forget_downloads()?;
+        self.session.forget_visited();
+        self.restored.clear();
         self.troubles();
         self.geometry = None;
+        Ok(())
+    }
+
+    fn storage(&mut self) -> Result<StorageState, DriverError> {
+        let visited = self.session.visited().filter(|_| self.options.origins);
+        let mut origins =
+            visited.ok_or(DriverError::Unsupported { what: "say which origins it has visited" })?;
+        origins.extend(self.restored.iter().cloned());
+        self.session.keeper("save the storage")?.take(&origins)
+    }
+
+    fn restore(&mut self, state: &StorageState) -> Result<(), DriverError> {
+        self.session.keeper("restore the storage")?.put_back(state)?;
+        self.restored.extend(state.origins.iter().map(|origin| origin.origin.clone()));
         Ok(())
     }
 

@@ -9,6 +9,7 @@
 //! Unix only: process groups end what was started.
 
 mod address;
+mod attendant;
 mod camera;
 mod chooser;
 mod connection;
@@ -25,6 +26,7 @@ mod person;
 mod process;
 mod session;
 mod settle;
+mod storage;
 mod tabs;
 mod wire;
 

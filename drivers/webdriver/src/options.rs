@@ -48,6 +48,8 @@ pub struct Options {
     pub allowed_hosts: Option<AllowedHosts>,
     /// Whether all that pages write to their console is kept, for [`crate::WebDriver::heard`], and not only errors.
     pub console: bool,
+    /// Whether it is kept which origins are visited, for [`storage`](vigorl_interface::Driver::storage).
+    pub origins: bool,
     /// Longest wait for chromedriver, and then for the browser, to start.
     pub start_deadline: Duration,
     /// Longest wait for the answer to one request.
@@ -66,6 +68,7 @@ impl Options {
             browser: None,
             allowed_hosts: None,
             console: false,
+            origins: false,
             start_deadline: Duration::from_secs(60),
             deadline: Duration::from_secs(30),
         }

@@ -1,6 +1,7 @@
 //! One WebDriver session with its runtime. Invariant: every request has a deadline and every failure is typed.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::net::ToSocketAddrs as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,12 +11,15 @@ use thirtyfour::common::command::Command;
 use thirtyfour::error::{WebDriverError, WebDriverErrorInfo, WebDriverErrorInner};
 use thirtyfour::{Capabilities, TimeoutConfiguration};
 use tokio::runtime::Runtime;
-use vigorl_interface::DriverError;
+use vigorl_interface::{Downloads, DriverError};
 
+use crate::attendant::{Attendant, Wishes};
 use crate::camera::Camera;
+use crate::connection::Connection;
 use crate::hosts::AllowedHosts;
 use crate::options::{Options, Server, Window};
 use crate::process::Chromedriver;
+use crate::storage::Keeper;
 
 /// Flags for every browser: no traffic of its own, the same colors, glyphs and layout everywhere, and no
 /// scrolling that goes on after the event. Scrollbars are hidden so that a page's layout does not depend on
@@ -48,6 +52,8 @@ pub(crate) struct Session {
     deadline: Duration,
     /// The tab that is captured, and the connection for that, once there is one.
     camera: RefCell<(String, Option<Camera>)>,
+    /// Whoever sees to it that what was asked for holds in every tab, if anything was.
+    attendant: Option<Attendant>,
     /// Declared last: ended after the client.
     own: Option<Chromedriver>,
 }
@@ -83,15 +89,61 @@ impl Session {
             .block_on(async { tokio::time::timeout(options.start_deadline, connect.connect()).await })
             .map_err(|_elapsed| failed(format!("no session within {:?}", options.start_deadline)))?
             .map_err(|e| failed(explain_start(&e)))?;
-        let session = Self {
+        let mut session = Self {
             runtime,
             client: Some(client),
             deadline: options.deadline,
             camera: RefCell::default(),
+            attendant: None,
             own,
         };
         session.limit_waits()?;
+        session.attend(Wishes::of(options)).map_err(failed)?;
         Ok(session)
+    }
+
+    /// Sees to it that what is wanted holds in every tab.
+    fn attend(&mut self, wishes: Wishes) -> Result<(), String> {
+        if wishes.is_empty() {
+            return Ok(());
+        }
+        let profile = self
+            .profile()
+            .ok_or("what was asked for of every tab needs one that this program starts itself")?;
+        self.attendant = Some(Attendant::start(&profile, wishes, self.deadline)?);
+        Ok(())
+    }
+
+    /// Whether what is wanted of every tab still holds.
+    pub(crate) fn expect_attended(&self) -> Result<(), DriverError> {
+        let Some(Err(broken)) = self.attendant.as_ref().map(Attendant::check) else { return Ok(()) };
+        // A browser that is gone is the cause where it is.
+        self.send("tabs", Command::GetWindowHandle)?;
+        Err(broken)
+    }
+
+    /// The origins that were visited, where that is kept.
+    pub(crate) fn visited(&self) -> Option<BTreeSet<String>> {
+        self.attendant.as_ref().map(Attendant::origins)
+    }
+
+    /// Forgets them.
+    pub(crate) fn forget_visited(&self) {
+        if let Some(attendant) = &self.attendant {
+            attendant.forget();
+        }
+    }
+
+    /// Whoever takes and puts back cookies and local storage.
+    pub(crate) fn keeper(&self, request: &'static str) -> Result<Keeper, DriverError> {
+        let profile = self
+            .profile()
+            .ok_or(DriverError::Unsupported { what: "reach the storage of a browser of somebody else" })?;
+        let refused = |detail: String| DriverError::Refused { request, detail };
+        let connection = Connection::open_browser(&profile).map_err(refused)?.ok_or_else(|| {
+            refused("this browser offers no connection of its own to the program that drives it".to_owned())
+        })?;
+        Ok(Keeper::new(connection, request, self.deadline))
     }
 
     /// Makes the server give up a little earlier than we do, so that it is free for the next request.
@@ -229,17 +281,19 @@ impl Session {
         self.own.as_ref().map(downloads_of)
     }
 
-    /// Takes away what was downloaded.
+    /// Takes away what was downloaded. A browser that still downloads something cannot forget it: the file would come to lie
+    /// in the folder later (chromium 156 writes it anew, empty, where it was taken away).
     pub(crate) fn forget_downloads(&self) -> Result<(), DriverError> {
         let Some(folder) = self.downloads() else { return Ok(()) };
-        let emptied = std::fs::read_dir(&folder)
-            .and_then(|entries| entries.flatten().try_for_each(|entry| std::fs::remove_file(entry.path())));
+        let refused = |detail: String| DriverError::Refused { request: "forget", detail };
+        let emptied = Downloads::in_folder(&folder).and_then(|found| match &found.under_way[..] {
+            [] => found.whole.iter().try_for_each(std::fs::remove_file).map(|()| true),
+            _ => Ok(false),
+        });
         match emptied {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(DriverError::Refused {
-                request: "forget",
-                detail: format!("`{}` cannot be emptied: {error}", folder.display()),
-            }),
-            _ => Ok(()),
+            Ok(true) => Ok(()),
+            Ok(false) => Err(refused("something is still being downloaded".to_owned())),
+            Err(error) => Err(refused(format!("`{}` cannot be emptied: {error}", folder.display()))),
         }
     }
 

@@ -2,6 +2,8 @@
 //! its value would, and nothing but texts changes: what was JSON of the format stays JSON of the format. What was read off
 //! a screen may be misread, cut or wrapped: there a secret is looked for more broadly (`misread.rs`).
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 use vigorl_tasks::scripted::Secret;
 
@@ -15,13 +17,17 @@ const WORDS: [&str; 8] = ["event", "at", "started_at", "effect", "verification",
 /// Fields of a record in which stands what was read off a screen, whatever lies deeper in them.
 const READ: [&str; 7] = ["completion", "thoughts", "answer_text", "malformed", "detail", "err_msg", "unread"];
 
+/// How what stands instead of a secret begins.
+const NAMED: &str = "${secret:";
+
 /// Secrets, and what stands instead of them.
 #[derive(Clone, Default)]
 pub struct Hidden {
     /// Values, also quoted as Rust does and as an address does, and names.
     pairs: Vec<(String, String)>,
-    /// Values without white space, whose signs stand for those that look alike, and names.
-    folded: Vec<(Vec<char>, String)>,
+    /// Values without white space, whose signs stand for those that look alike, and names, by the first of these signs: a
+    /// browser keeps many.
+    folded: BTreeMap<char, Vec<(Vec<char>, String)>>,
     sought: Sought,
     /// What is hidden where it stands as whole words, and what stands instead.
     words: Vec<(String, String)>,
@@ -42,19 +48,27 @@ impl Hidden {
             quoted[1..quoted.len() - 1].to_owned()
         };
         let forms = |secret: &Secret| {
-            let name = format!("${{secret:{}}}", secret.name);
+            let name = format!("{NAMED}{}}}", secret.name);
             let value = &secret.value;
             [value.clone(), quoted(value), in_address(value, "%20"), in_address(value, "+")]
                 .map(|form| (form, name.clone()))
         };
-        let mut pairs: Vec<_> = secrets.iter().flat_map(forms).collect();
-        // A secret that contains another one goes first.
-        pairs.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
-        pairs.dedup();
-        let sought = Sought::new(&pairs);
-        let folded = pairs.iter().map(|(value, name)| (folded(value), name.clone()));
-        let folded = folded.filter(|(value, _)| !value.is_empty()).collect();
-        Self { pairs, folded, sought, words: Vec::new() }
+        let all_forms = |secrets: &mut dyn Iterator<Item = &Secret>| {
+            let mut pairs: Vec<_> = secrets.flat_map(&forms).collect();
+            // A secret that contains another one goes first.
+            pairs.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+            pairs.dedup();
+            pairs
+        };
+        let pairs = all_forms(&mut secrets.iter());
+        let sought = Sought::new(&all_forms(&mut secrets.iter().filter(|secret| !secret.is_stored)));
+        let mut by_first: BTreeMap<char, Vec<_>> = BTreeMap::new();
+        for (value, name) in pairs.iter().map(|(value, name)| (folded(value), name)) {
+            if let Some(first) = value.first() {
+                by_first.entry(*first).or_default().push((value, name.clone()));
+            }
+        }
+        Self { pairs, folded: by_first, sought, words: Vec::new() }
     }
 
     /// Hides from now on what a task read into a variable, wherever it stands as whole words. The variable's name stands
@@ -129,12 +143,15 @@ impl Hidden {
         let (mut out, mut rest) = (String::new(), text.as_str());
         while let Some(first) = rest.chars().next() {
             // A name may read like its value.
-            if let Some((_, name)) = self.folded.iter().find(|(_, name)| rest.starts_with(name)) {
+            let is_name = |(_, name): &&(Vec<char>, String)| rest.starts_with(name.as_str());
+            let mut names = self.folded.values().flatten();
+            if let Some((_, name)) = rest.starts_with(NAMED).then(|| names.find(is_name)).flatten() {
                 out.push_str(name);
                 rest = &rest[name.len()..];
                 continue;
             }
-            let found = self.folded.iter().find_map(|(value, name)| Some((name, behind(rest, value)?)));
+            let like = self.folded.get(&alike(first)).map(Vec::as_slice).unwrap_or_default();
+            let found = like.iter().find_map(|(value, name)| Some((name, behind(rest, value)?)));
             match found {
                 Some((name, behind)) => {
                     out.push_str(name);
@@ -203,7 +220,11 @@ mod tests {
 
     #[test]
     fn names_stand_for_values_in_texts_and_in_json() {
-        let secret = |name: &str, value: &str| Secret { name: name.to_owned(), value: value.to_owned() };
+        let secret = |name: &str, value: &str| Secret {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            is_stored: false,
+        };
         let hidden = Hidden::of(&[secret("SHORT", "pa\"ss"), secret("LONG", "my pa\"ss wörd")]);
         let check = |text: &str, expected: &str| {
             assert_eq!(hidden.in_text(text), expected);
@@ -219,7 +240,11 @@ mod tests {
 
     #[test]
     fn what_a_page_says_of_itself_hides_and_what_kind_of_thing_it_is_stays() {
-        let secret = |name: &str, value: &str| Secret { name: name.to_owned(), value: value.to_owned() };
+        let secret = |name: &str, value: &str| Secret {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            is_stored: false,
+        };
         let hidden = Hidden::of(&[secret("WORD", "console"), secret("TOKEN", "Sl0B/5x 1Q")]);
         let troubles = |texts: [&str; 2]| {
             let of = |text: &str| serde_json::json!({ "kind": "console", "text": text });
@@ -231,8 +256,37 @@ mod tests {
     }
 
     #[test]
+    fn what_a_browser_keeps_is_hidden_as_it_is_and_no_word_that_is_like_a_part_of_it() {
+        let stored =
+            |value: &str| Secret { name: "storage".to_owned(), value: value.to_owned(), is_stored: true };
+        let hidden = Hidden::of(&[stored("sid=k7Xq/12 34"), stored("abcdefgh-1234")]);
+        for (text, expected) in [
+            ("got abcdefgh-1234.", "got ${secret:storage}."),
+            ("ABCDEFGH-1234", "${secret:storage}"),
+            ("?q=sid%3Dk7Xq%2F12+34&a", "?q=${secret:storage}&a"),
+            ("abcdefgh", "abcdefgh"),
+            ("${secret:storage}", "${secret:storage}"),
+        ] {
+            assert_eq!(
+                (hidden.in_text(text), hidden.in_reading(text)),
+                (expected.to_owned(), expected.to_owned())
+            );
+        }
+        let typed = Secret { is_stored: false, ..stored("abcdefgh-1234") };
+        assert_ne!(
+            Hidden::of(&[typed]).in_reading("abcdefgh"),
+            "abcdefgh",
+            "of others, a good part is hidden"
+        );
+    }
+
+    #[test]
     fn what_is_read_off_a_screen_hides_as_well() {
-        let secret = |name: &str, value: &str| Secret { name: name.to_owned(), value: value.to_owned() };
+        let secret = |name: &str, value: &str| Secret {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            is_stored: false,
+        };
         let hidden = Hidden::of(&[secret("PASSWORD", "password"), secret("TOKEN", "Sl0B5x1Q")]);
         for (text, expected) in [
             ("read `SlOB5x1Q`", "read `${secret:TOKEN}`"),

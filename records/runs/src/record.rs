@@ -131,6 +131,9 @@ pub struct InputRecord {
     pub vars: BTreeMap<String, String>,
     /// The page it started on.
     pub url: Option<String>,
+    /// The file of cookies and local storage that was typed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<PathBuf>,
     /// Width and height of the visible area in CSS pixels.
     pub viewport: Option<[u32; 2]>,
     /// The practice pages.

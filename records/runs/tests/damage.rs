@@ -30,7 +30,8 @@ fn recorded(output: &Path, secrets: &[Secret]) -> PathBuf {
 #[test]
 fn a_secret_that_looks_like_a_number_or_a_name_of_a_field_leaves_the_record_readable() {
     let output = tempfile::tempdir().unwrap();
-    let secret = |name: &str, value: &str| Secret { name: name.to_owned(), value: value.to_owned() };
+    let secret =
+        |name: &str, value: &str| Secret { name: name.to_owned(), value: value.to_owned(), is_stored: false };
     let path = recorded(output.path(), &[secret("PIN", "1280"), secret("WORD", "step"), secret("Q", "text")]);
     let run = Recorded::read(&path).unwrap();
     assert_eq!(run.run.input.viewport, Some([1280, 800]));

@@ -160,7 +160,8 @@ fn evened(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn quoted(text: &str) -> String {
+/// A text as it is quoted in a reason, cut where it is long.
+pub(super) fn quoted(text: &str) -> String {
     let mut short: String = text.chars().take(MOST_QUOTED).collect();
     if short.len() < text.len() {
         short.push('…');

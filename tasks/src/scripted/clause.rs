@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::reread::Reread;
 use super::target::pattern_fault;
-use super::{ElementPlace, On, TextClause};
+use super::{DownloadClause, ElementPlace, On, TextClause};
 
 /// Something that holds or does not.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -42,6 +42,8 @@ pub enum Clause {
     Clipboard(String),
     /// A file is there, and contains a text.
     File(FileClause),
+    /// A file was downloaded in this episode, whole.
+    Downloaded(DownloadClause),
     /// A command line ends with success, run by the shell.
     Command(String),
     /// This does not hold.
@@ -358,6 +360,7 @@ impl Clause {
                 "`contains` is empty, so it says nothing: leave it out to ask whether the file is there"
                     .to_owned(),
             ),
+            Self::Downloaded(download) => download.fault(),
             Self::Element(element) => element.fault(),
             Self::Count(count) => count.fault(),
             Self::Any(parts) if parts.is_empty() => none("any"),
@@ -391,6 +394,7 @@ impl fmt::Display for Clause {
             Self::File(FileClause { path, contains: Some(part) }) => {
                 write!(f, "the file `{path}` contains `{part}`")
             }
+            Self::Downloaded(download) => download.fmt(f),
             Self::Command(line) => write!(f, "the command `{line}` succeeds"),
             Self::Not(part) => write!(f, "it is not so that {}", Enclosed(part)),
             Self::Any(parts) => write!(f, "one of these holds: {}", Listed(parts)),
@@ -559,6 +563,7 @@ mod tests {
             "one of these holds: the address contains `a`; (all of these hold: the title contains `b`; \
              it is not so that the page shows `c` no more)",
         );
+        check("downloaded: a.pdf", "the file `a.pdf` was downloaded");
         check("text_matches: '^Order [0-9]+$'", "the page shows what matches `^Order [0-9]+$`");
         check("count: { selector: .row, is: 0 }", "the page shows 0 times `.row`");
         check("count: { role: row, in: Fox, at_least: 2 }", "the page shows at least 2 times row in `Fox`");
@@ -590,6 +595,7 @@ mod tests {
             ("count: { selector: a, at_least: 0 }", "always holds"),
             ("count: { is: 1 }", "needs a `selector`"),
             ("count: { selector: a, nth: 2, is: 1 }", "unknown field `nth`"),
+            ("downloaded: { path: a }", "unknown field `path`"),
             ("not: [{ text_visible: a }]", "invalid"),
             ("any: { text_visible: a }", "sequence"),
         ] {
@@ -599,6 +605,7 @@ mod tests {
         for (clause, words) in [
             ("any: []", "`any` has no clause"),
             ("all: []", "`all` has no clause"),
+            ("downloaded: ''", "`name` is empty"),
             ("not: { text_visible: '' }", "`text_visible` is empty"),
             ("any: [{ url_contains: a }, { all: [{ text_matches: '(' }] }]", "is no pattern"),
         ] {

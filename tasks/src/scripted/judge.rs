@@ -193,6 +193,9 @@ impl Clause {
                 .and_then(|screenshot| is_shown(&scene.surroundings.resolve(file), &screenshot.pixels)),
             Self::Clipboard(text) => told(scene.driver.clipboard())?.map(|found| found == *text),
             Self::File(file) => scene.surroundings.check(file),
+            Self::Downloaded(download) => {
+                return Ok(download.check(scene.surroundings.downloads.as_deref()));
+            }
             Self::Command(line) => scene.surroundings.run(line, &scene.allowance),
         };
         Ok(Check::of(answer))

@@ -13,8 +13,8 @@ use vigorl_interface::{Act, TabSearch, WhichTab};
 use super::page_acts::tab_fault;
 use super::step::{CheckStep, ReadStep, ScreenSource, Source, length};
 use super::{
-    Clause, CountClause, ElementClause, ElementPlace, ElementQuestion, FileClause, Place, Plan, ScriptError,
-    ScriptedTask, Step, Target, TextClause, TextPlace,
+    Clause, CountClause, DownloadClause, ElementClause, ElementPlace, ElementQuestion, FileClause, Place,
+    Plan, ScriptError, ScriptedTask, Step, Target, TextClause, TextPlace,
 };
 
 /// Shorter secrets cannot be hidden: their letters are everywhere.
@@ -27,6 +27,8 @@ pub struct Secret {
     pub name: String,
     /// Its value, which may not.
     pub value: String,
+    /// Whether a browser keeps it, and nobody types it: it is looked for as it is, and not misread or in pieces.
+    pub is_stored: bool,
 }
 
 impl std::fmt::Debug for Secret {
@@ -105,6 +107,9 @@ impl ScriptedTask {
         self.name = early.text(&self.name, Use::Words)?;
         if let Some(url) = &self.start.url {
             self.start.url = Some(early.text(url, Use::Executed)?);
+        }
+        if let Some(file) = &self.start.storage {
+            self.start.storage = Some(early.text(file, Use::Path)?);
         }
         for program in &mut self.start.programs {
             *program = early.text(program, Use::Executed)?;
@@ -334,6 +339,12 @@ pub(super) trait Rewrite {
                     *part = self.text(part, Use::Words)?;
                 }
             }
+            Clause::Downloaded(DownloadClause { name, name_matches, contains, sha256, .. }) => {
+                *name = self.some_text(name, Use::Words)?;
+                *name_matches = self.some_text(name_matches, Use::Pattern)?;
+                *contains = self.some_text(contains, Use::Words)?;
+                *sha256 = self.some_text(sha256, Use::Words)?;
+            }
             Clause::Not(_) | Clause::Any(_) | Clause::All(_) => {
                 for part in filled.parts_mut() {
                     *part = self.clause(part)?;
@@ -431,7 +442,7 @@ impl Filling<'_> {
                 "the secret `{name}` is shorter than {SHORTEST_SECRET} characters, which cannot be hidden in a record"
             ));
         }
-        self.values.secrets.push(Secret { name: name.to_owned(), value: value.clone() });
+        self.values.secrets.push(Secret { name: name.to_owned(), value: value.clone(), is_stored: false });
         Ok(value)
     }
 }
@@ -550,6 +561,9 @@ mod tests {
         check("assert: { text_matches: '${none}' }", &[], Err("matches everything"));
         check("if: { holds: { url_contains: '${none}' }, steps: [type: a] }", &[], Err("`url_contains`"));
         check("assert: { element: { name: a, text: '${none}' } }", &[], Err("`text` is empty"));
+        check("assert: { downloaded: '${none}' }", &[], Err("`name` is empty"));
+        check("assert: { downloaded: { name: a, sha256: '${what}' } }", &[], Err("`tea` is no SHA-256"));
+        check("assert: { downloaded: { name: a, contains: '${secret:PASSWORD}' } }", &[], Err("only filled"));
     }
 
     #[test]
@@ -590,6 +604,8 @@ mod tests {
             "assert: { count: { name: '${order}', is: 1 } }",
             "if: { holds: { text_visible: '${order}' }, steps: [type: a], else: [type: '${order}'] }",
             "optional: { steps: [type: '${order}'] }",
+            "assert: { downloaded: 'order ${order}.pdf' }",
+            "assert: { downloaded: { name: a, contains: '${order}' } }",
         ] {
             let filled = used(text).unwrap();
             assert!(format!("{filled:?}").contains("rm ${what}"), "{text}: {filled:?}");
@@ -598,6 +614,7 @@ mod tests {
             "click: { what: x, name_matches: '^${order}$' }",
             "assert: { text_matches: '^${order}$' }",
             "assert: { count: { name_matches: '^${order}$', is: 1 } }",
+            "assert: { downloaded: { name_matches: '^${order}$' } }",
         ] {
             let filled = used(pattern).unwrap();
             assert!(format!("{filled:?}").contains(r"^4711; rm \\$\\{what\\}$"), "{pattern}: {filled:?}");

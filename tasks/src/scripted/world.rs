@@ -1,17 +1,18 @@
 //! The world of a scripted task: its programs, its browser or desktop, and the clauses that judge it.
 //!
-//! Invariants: a reset keeps the browser and leaves nothing of the episode before in it: no tab, cookie or storage; what
-//! was started ends with the world.
+//! Invariants: a reset keeps the browser and leaves nothing of the episode before in it: no tab, and no cookie or storage but
+//! those that the task begins with; what was started ends with the world.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use vigorl_interface::{Action, Driver};
+use vigorl_interface::{Action, Driver, DriverError, StorageState};
 
 use super::{
     Check, Clause, Plan, Programs, ReadStep, Scene, ScriptedTask, Surroundings, Values, missing_file,
+    read_storage,
 };
 use crate::Verdict;
 use crate::environment::{
@@ -125,6 +126,21 @@ impl<'a> ScriptedWorld<'a> {
         Ok(())
     }
 
+    /// Puts back what the browser is to begin with.
+    fn restore(&mut self) -> Result<(), Failure> {
+        let Some(file) = &self.task.start.storage else { return Ok(()) };
+        let state = read_storage(&self.surroundings.folder.join(file))?;
+        Ok(self.opened.driver.restore(&state)?)
+    }
+
+    /// What the browser keeps now: cookies, and what pages have stored.
+    ///
+    /// # Errors
+    /// If it does not say so.
+    pub fn storage(&mut self) -> Result<StorageState, DriverError> {
+        self.opened.driver.storage()
+    }
+
     /// Shows the page that the task starts on.
     fn show(&mut self) -> Result<(), Failure> {
         let Some(url) = &self.url else { return Ok(()) };
@@ -159,6 +175,7 @@ impl Environment for ScriptedWorld<'_> {
         if !std::mem::take(&mut self.is_fresh) {
             self.restart()?;
         }
+        self.restore()?;
         self.show()?;
         let goal = match &self.task.plan {
             Plan::Goal(goal) => goal,

@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use vigorl_interface::Act;
 use vigorl_tasks::scripted::{
-    Plan, RewardRule, Row, ScriptedTask, Start, Step, Target, Values, World, read_rows,
+    Plan, RewardRule, Row, ScriptedTask, Secret, Start, Step, Target, Values, World, read_rows, read_storage,
+    stored_secrets,
 };
 
 use super::{Job, JobRow, Place};
@@ -20,6 +21,7 @@ use crate::exit::{Usage, usage};
 use crate::parts::Part;
 use crate::secrets::{self, Secrets};
 use crate::settings::Settings;
+use crate::terminal;
 
 /// What a task file, or a text, asks for: one job, or one for each row of the table that the task names.
 pub(crate) fn jobs(
@@ -98,8 +100,43 @@ fn typed_job(given: &str, folder: &Path, args: &RunArgs, settings: &Settings) ->
             )));
         }
     };
-    let (task, given, folder) = (one_click(given), given.to_owned(), folder.to_owned());
-    Ok(Job { given, folder, place, task, secrets: Vec::new(), text: None, row: None })
+    let (mut task, given, folder) = (one_click(given), given.to_owned(), folder.to_owned());
+    let secrets = begin_with(&mut task, &folder, args.storage.as_deref(), &place)?;
+    Ok(Job { given, folder, place, task, secrets, text: None, row: None })
+}
+
+/// Takes the file of cookies and local storage that was typed for the task's own, and reads what the task begins with then,
+/// so that it is known what must be hidden and whether it is of use.
+fn begin_with(
+    task: &mut ScriptedTask,
+    folder: &Path,
+    typed: Option<&Path>,
+    place: &Place,
+) -> anyhow::Result<Vec<Secret>> {
+    if let Some(typed) = typed {
+        if let Place::Desktop(_) = place {
+            return Err(usage("--storage belongs to a browser, and the desktop has none: leave it out"));
+        }
+        // What was typed begins where it was typed, and not at the task.
+        let whole = std::path::absolute(typed)?;
+        let text = whole.to_str().ok_or_else(|| usage("--storage: the path is no UTF-8"))?;
+        task.start.storage = Some(text.to_owned());
+    }
+    let Some(file) = &task.start.storage else { return Ok(Vec::new()) };
+    let origin = if typed.is_some() { "--storage" } else { "start.storage" };
+    let state = read_storage(&folder.join(file)).map_err(|error| usage(format!("{origin}: {error}")))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+    let n_expired = state.cookies.iter().filter(|cookie| cookie.is_expired(now)).count();
+    if n_expired > 0 {
+        terminal::note(&format!(
+            "{origin}: {n_expired} of {} cookies in `{file}` have expired: log in anew (--save-storage) if that was the login",
+            state.cookies.len()
+        ));
+    }
+    if state.has_databases {
+        terminal::note(&format!("{origin}: the databases (indexedDB) in `{file}` are not restored"));
+    }
+    Ok(stored_secrets(&state))
 }
 
 /// What a task asks for that was read from a file; `text` says the same.
@@ -112,7 +149,7 @@ fn file_job(
 ) -> anyhow::Result<Job> {
     let shown = given;
     let known = Secrets::read(args.secrets.as_deref())?;
-    let secrets = task
+    let mut secrets = task
         .fill(&secrets::vars(&args.vars)?, &|name| known.get(name))
         .map_err(|error| usage(format!("`{shown}`: {error}")))?;
     let place = match task.start.driver {
@@ -136,6 +173,7 @@ fn file_job(
     if args.is_by_places() {
         check_places(&task, &shown)?;
     }
+    secrets.extend(begin_with(&mut task, folder, args.storage.as_deref(), &place)?);
     if args.record_rollouts && !task.after.is_empty() {
         return Err(usage(format!(
             "--record-rollouts: what `{shown}` does `after` its judgement is nothing to learn from; leave one of them out"

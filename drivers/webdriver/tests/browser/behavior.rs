@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use vigorl_geometry::Point;
-use vigorl_interface::{Action, Driver, DriverError, Key, MouseButton, PageState, Settled};
+use vigorl_interface::{Action, Downloads, Driver, DriverError, Key, MouseButton, PageState, Settled};
 use vigorl_webdriver::{Options, WebDriver};
 
 use crate::pages::{data_url, evaluate, open, options, start};
@@ -476,4 +476,46 @@ fn two_browsers_do_not_disturb_each_other() {
     let (red, blue) = (run("#f00"), run("#00f"));
     assert_eq!(red.join().unwrap(), (json!("#f00"), [255, 0, 0]));
     assert_eq!(blue.join().unwrap(), (json!("#00f"), [0, 0, 255]));
+}
+
+/// Begins to give a file to whoever asks, and never ends.
+fn serve_a_file_without_an_end() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming().take(8) {
+            let mut stream = stream.expect("a connection");
+            let n_bytes = stream.read(&mut [0; 2048]).unwrap_or(0);
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Length: 99\r\n\
+                        Content-Disposition: attachment; filename=slow.csv\r\n\r\na,b\n";
+            if n_bytes > 0 {
+                stream.write_all(head.as_bytes()).expect("the browser reads");
+            }
+            open.push(stream);
+        }
+    });
+    url
+}
+
+#[test]
+fn a_browser_that_still_downloads_something_cannot_forget_it() {
+    let mut driver = start();
+    driver.forget().unwrap();
+    let url = serve_a_file_without_an_end();
+    let link = format!("<a id=a href='{url}' download>get it</a>");
+    open(&mut driver, &link);
+    driver.evaluate("a.click()").unwrap();
+    let folder = driver.downloads().expect("a folder of its own");
+    let end = Instant::now() + CAP;
+    while Downloads::in_folder(&folder).unwrap().under_way.is_empty() {
+        assert!(Instant::now() < end, "nothing is downloaded");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let forgotten = driver.forget();
+    assert!(
+        matches!(&forgotten, Err(DriverError::Refused { detail, .. }) if detail.contains("being downloaded")),
+        "{forgotten:?}"
+    );
+    assert_eq!(Downloads::in_folder(&folder).unwrap().whole, Vec::<std::path::PathBuf>::new());
 }

@@ -14,4 +14,5 @@ mod hosts;
 mod kinds;
 #[path = "../pages/mod.rs"]
 mod pages;
+mod storage;
 mod vocabulary;

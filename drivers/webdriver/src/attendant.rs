@@ -1,0 +1,236 @@
+//! Whoever attends every tab and frame of the browser from its first moment on, over a connection of their own.
+//!
+//! Invariants: no page runs before what is wanted of its tab holds, because the browser keeps each waiting until it was
+//! attended to; if the connection breaks, the browser lets them all go on, and whoever drives is told with the next request.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Shutdown, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use vigorl_interface::DriverError;
+
+use crate::connection::{Connection, Said};
+use crate::options::Options;
+
+/// What is wanted of every tab.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Wishes {
+    /// That it is kept which origins are visited.
+    pub(crate) origins: bool,
+}
+
+impl Wishes {
+    /// What these options ask for.
+    pub(crate) fn of(options: &Options) -> Self {
+        Self { origins: options.origins }
+    }
+
+    /// Whether nobody has to attend.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The attendant, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Attendant {
+    known: Arc<Mutex<Known>>,
+    /// The other end of its connection.
+    end: TcpStream,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What it knows.
+#[derive(Debug, Default)]
+struct Known {
+    /// Of the pages that were visited, in frames too.
+    origins: BTreeSet<String>,
+    /// Why it attends no more.
+    broken: Option<String>,
+}
+
+impl Attendant {
+    /// Attends the browser that has this profile. Tabs that are there are attended to when this returns.
+    ///
+    /// # Errors
+    /// Why that cannot be, or what of the wishes the browser refuses.
+    pub(crate) fn start(profile: &Path, wishes: Wishes, deadline: Duration) -> Result<Self, String> {
+        let connection = Connection::open_browser(profile)?
+            .ok_or("this browser offers no connection of its own to the program that drives it")?;
+        let end = connection.end().map_err(|error| error.to_string())?;
+        let known = Arc::new(Mutex::new(Known::default()));
+        let mut work = Work {
+            connection,
+            wishes,
+            known: Arc::clone(&known),
+            sessions: BTreeSet::new(),
+            asked: BTreeMap::new(),
+        };
+        work.begin(deadline)?;
+        let thread = std::thread::Builder::new().name("attendant".to_owned()).spawn(move || work.go_on());
+        let thread = thread.map_err(|error| format!("no thread: {error}"))?;
+        Ok(Self { known, end, thread: Some(thread) })
+    }
+
+    /// Whether it still attends.
+    ///
+    /// # Errors
+    /// Why not: what was wanted of every tab does not hold any more.
+    pub(crate) fn check(&self) -> Result<(), DriverError> {
+        match &locked(&self.known).broken {
+            None => Ok(()),
+            Some(why) => Err(DriverError::Gone { what: "browser's attendant", detail: why.clone() }),
+        }
+    }
+
+    /// The origins that were visited.
+    pub(crate) fn origins(&self) -> BTreeSet<String> {
+        locked(&self.known).origins.clone()
+    }
+
+    /// Forgets them.
+    pub(crate) fn forget(&self) {
+        locked(&self.known).origins.clear();
+    }
+}
+
+impl Drop for Attendant {
+    fn drop(&mut self) {
+        // An error means that the browser has closed it already.
+        self.end.shutdown(Shutdown::Both).ok();
+        if let Some(thread) = self.thread.take() {
+            // A panic in there has been told where it was.
+            thread.join().ok();
+        }
+    }
+}
+
+fn locked(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the thread does.
+struct Work {
+    connection: Connection,
+    wishes: Wishes,
+    known: Arc<Mutex<Known>>,
+    /// Tabs and frames that are there.
+    sessions: BTreeSet<String>,
+    /// Requests without an answer yet: in which session, and whether a refusal matters.
+    asked: BTreeMap<u64, (Option<String>, Matters)>,
+}
+
+/// Whether a refusal of a request matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Matters {
+    Yes,
+    /// The tab may be gone by now.
+    No,
+}
+
+/// What it ends with, as words.
+type Broken = String;
+
+impl Work {
+    /// Attends to what is there.
+    fn begin(&mut self, deadline: Duration) -> Result<(), Broken> {
+        self.attend_new(None)?;
+        let end = Instant::now() + deadline;
+        // What is there is told before this is answered.
+        while !self.asked.is_empty() {
+            if Instant::now() >= end {
+                return Err(format!("the browser does not answer within {deadline:?}"));
+            }
+            self.hear()?;
+        }
+        Ok(())
+    }
+
+    /// Attends until the connection is closed.
+    fn go_on(mut self) {
+        let broken = loop {
+            if let Err(broken) = self.hear() {
+                break broken;
+            }
+        };
+        locked(&self.known).broken = Some(broken);
+    }
+
+    fn hear(&mut self) -> Result<(), Broken> {
+        match self.connection.hear() {
+            Said::Message(message) => self.handle(&message),
+            Said::Silence => Ok(()),
+            Said::Useless => Err("its connection was closed".to_owned()),
+        }
+    }
+
+    fn handle(&mut self, message: &Value) -> Result<(), Broken> {
+        if let Some(id) = message["id"].as_u64() {
+            let matters = self.asked.remove(&id).map_or(Matters::No, |(_, matters)| matters);
+            return match (matters, message["error"]["message"].as_str()) {
+                (Matters::Yes, Some(why)) => Err(why.to_owned()),
+                _ => Ok(()),
+            };
+        }
+        let parameters = &message["params"];
+        let text = |name: &str| parameters[name].as_str().unwrap_or_default().to_owned();
+        match message["method"].as_str() {
+            Some("Target.attachedToTarget") => self.attend_to(&text("sessionId")),
+            Some("Target.detachedFromTarget") => {
+                let gone = text("sessionId");
+                self.sessions.remove(&gone);
+                // Nobody answers there any more.
+                self.asked.retain(|_, (session, _)| session.as_ref() != Some(&gone));
+                Ok(())
+            }
+            Some("Page.frameNavigated") => {
+                self.visited(&parameters["frame"]);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks to be told of tabs, or of frames inside of one, before they begin.
+    fn attend_new(&mut self, of: Option<&str>) -> Result<(), Broken> {
+        let parameters = json!({
+            "autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true,
+            "filter": [{ "type": "page" }, { "type": "iframe" }, { "exclude": true }],
+        });
+        let matters = if of.is_some() { Matters::No } else { Matters::Yes };
+        self.ask(of, "Target.setAutoAttach", &parameters, matters)
+    }
+
+    /// A tab, or a frame of another origin, that is there now, or waits to begin.
+    fn attend_to(&mut self, session: &str) -> Result<(), Broken> {
+        self.sessions.insert(session.to_owned());
+        self.ask(Some(session), "Page.enable", &json!({}), Matters::No)?;
+        self.attend_new(Some(session))?;
+        self.ask(Some(session), "Runtime.runIfWaitingForDebugger", &json!({}), Matters::No)
+    }
+
+    fn ask(
+        &mut self,
+        session: Option<&str>,
+        method: &str,
+        parameters: &Value,
+        matters: Matters,
+    ) -> Result<(), Broken> {
+        let id = self.connection.ask_in(session, method, parameters);
+        let id = id.ok_or_else(|| "its connection was closed".to_owned())?;
+        self.asked.insert(id, (session.map(str::to_owned), matters));
+        Ok(())
+    }
+
+    /// A frame shows another page.
+    fn visited(&mut self, frame: &Value) {
+        let origin = frame["securityOrigin"].as_str().unwrap_or_default();
+        if self.wishes.origins && (origin.starts_with("http://") || origin.starts_with("https://")) {
+            locked(&self.known).origins.insert(origin.to_owned());
+        }
+    }
+}
