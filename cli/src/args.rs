@@ -86,7 +86,7 @@ pub(crate) enum Command {
     Licenses,
     /// Do a task, or click one thing, in a live browser or on the desktop
     #[command(
-        after_help = "Examples:\n  vigorl run \"the blue button\" --url https://example.org\n  vigorl run \"the equals key\" --driver desktop --area window:galculator\n  vigorl run login.yaml --headed\n  vigorl run login.yaml --dry-run\n  vigorl run login.yaml search.yaml --repeat 5 --parallel 2 --junit junit.xml\n\n\
+        after_help = "Examples:\n  vigorl run \"the blue button\" --url https://example.org\n  vigorl run \"the equals key\" --driver desktop --area window:galculator\n  vigorl run login.yaml --headed\n  vigorl run login.yaml --dry-run\n  vigorl run login.yaml search.yaml --repeat 5 --parallel 2 --junit junit.xml\n  vigorl run tests/*.yaml --retries 1 --report report\n\n\
                             A task is a file such as:\n  name: find a page\n  start: { url: \"http://127.0.0.1:8080/\", viewport: 1280x800 }\n  steps:\n    \
                             - click: the search box\n    - type: \"grounding\"\n    - press: Enter\n  expect:\n    - url_contains: \"/grounding\""
     )]
@@ -341,13 +341,18 @@ pub(crate) struct RepetitionArgs {
     /// Write the results to this file, as JUnit's XML
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+    /// Write a report of all tasks into this folder: a page with what became of each, why, and a screenshot of that, beside
+    /// copies of the runs' reports; it opens without a network, from a CI artifact, too
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 impl RepetitionArgs {
     /// Whether any of it was typed: then even one run is summed up as several are.
     pub(crate) fn are_asked_for(&self) -> bool {
         let is_counted = self.repeat.is_some() || self.retries.is_some() || self.shard.is_some();
-        is_counted || self.parallel.is_some() || self.junit.is_some() || self.fail_fast
+        let is_written = self.junit.is_some() || self.report.is_some();
+        is_counted || is_written || self.parallel.is_some() || self.fail_fast
     }
 }
 

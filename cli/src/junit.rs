@@ -116,6 +116,7 @@ mod tests {
         let suite = |given: &str, repetitions: Vec<Repetition>| Suite {
             given: given.to_owned(),
             name: "find <it> & \"that\"".to_owned(),
+            tags: Vec::new(),
             is_judged: true,
             started_at: Stamp::from_unix_millis(951_782_399_999),
             n_times: repetitions.len(),

@@ -32,6 +32,7 @@ mod secrets;
 mod served;
 mod settings;
 mod suite;
+mod suite_report;
 mod terminal;
 #[cfg(feature = "training")]
 mod training_bar;

@@ -16,9 +16,10 @@ pub(crate) struct Suite {
     pub(crate) given: String,
     /// For people.
     pub(crate) name: String,
+    /// What its file marks it with.
+    pub(crate) tags: Vec<String>,
     /// Whether somebody says that it is solved; otherwise it is done when every step was.
     pub(crate) is_judged: bool,
-    #[cfg_attr(not(feature = "junit"), expect(dead_code, reason = "JUnit's XML alone says it"))]
     pub(crate) started_at: Stamp,
     /// How often it is played, each row of its table for itself.
     pub(crate) n_times: usize,
@@ -206,6 +207,7 @@ mod tests {
         Suite {
             given: "a.yaml".to_owned(),
             name: "a".to_owned(),
+            tags: Vec::new(),
             is_judged: true,
             started_at: Stamp::from_unix_millis(0),
             n_times: 9,

@@ -198,6 +198,9 @@ fn what_cannot_be_played_so_is_said_before_anything_starts() {
         1,
         &["cannot write `none/j.xml`", "another --junit"],
     );
+    // Nothing is put among other files.
+    check(&["run", "good.yaml", "--report", "."], 2, &["--report: `.` holds other files", "new or empty"]);
+    check(&["run", "good.yaml", "--report", "good.yaml"], 1, &["`good.yaml`", "another --report"]);
 }
 
 /// Waits until so many runs have begun to wait.
@@ -239,6 +242,7 @@ fn signal(child: &Child, signal: &str) {
 fn an_interruption_ends_all_and_leaves_what_is_known() {
     let folder = world(&[("good.yaml", GOOD), ("slow.yaml", SLOW)]);
     let args = ["run", "good.yaml", "slow.yaml", "--repeat", "3", "--parallel", "2", "--junit", "junit.xml"];
+    let args = [&args[..], &["--report", "report"]].concat();
     let child = vigorl(folder.path(), &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     until_n_wait(folder.path(), 2);
     signal(&child, "-INT");
@@ -254,6 +258,9 @@ fn an_interruption_ends_all_and_leaves_what_is_known() {
     let xml = fs::read_to_string(folder.path().join("junit.xml")).unwrap();
     assert!(xml.contains("tests=\"6\" failures=\"0\" errors=\"0\""), "{xml}");
     assert_eq!(xml.matches("<skipped ").count(), 3, "{xml}");
+    let page = fs::read_to_string(folder.path().join("report/index.html")).unwrap();
+    assert!(page.contains("<h1>3 of 3 solved</h1>"), "what was not played is no failure");
+    assert!(page.contains("130 after Ctrl-C: 3 runs were not played to the end"), "{page}");
     // Three that were played and two that were broken off; the sixth never began.
     assert_eq!(runs(folder.path()).len(), 5);
     assert!(runs(folder.path()).iter().all(|run| run.join("report.html").is_file()));
@@ -320,6 +327,61 @@ fn what_is_solved_in_a_later_try_is_flaky_and_told_apart() {
     assert_eq!(output.status.code(), Some(0), "{}", words(&output));
     assert!(words(&output).contains("solved in try 2, so it is flaky"), "{}", words(&output));
     assert!(words(&output).contains("1 flaky"), "{}", words(&output));
+}
+
+/// Addresses that a page names in an attribute.
+fn addresses(html: &str, attribute: &str) -> BTreeSet<String> {
+    let begin = format!(" {attribute}=\"");
+    html.split(&begin).skip(1).map(|part| part.split(['"', '#']).next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_report_of_all_is_a_folder_that_needs_nothing_else() {
+    let folder = world(&[("good.yaml", GOOD), ("bad.yaml", BAD), ("flaky.yaml", FLAKY)]);
+    let at = folder.path();
+    let args = ["run", "good.yaml", "bad.yaml", "flaky.yaml", "--retries", "1", "--repeat", "2"];
+    let output = vigorl(at, &[&args[..], &["--report", "out/report"]].concat()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{}", words(&output));
+    // A line for each, and the sums: nothing is said otherwise than without a report.
+    assert_eq!(said.lines().count(), 6 + 1 + 4, "{said}");
+    assert!(!words(&output).contains("index.html"), "{}", words(&output));
+    assert!(said.contains("all: 4 of 6 solved") && said.ends_with(", 1 flaky\n"), "{said}");
+
+    let root = at.join("elsewhere");
+    fs::rename(at.join("out/report"), &root).unwrap();
+    let (runs_of_all, n_runs) = (at.join("runs"), runs(at).len());
+    assert_eq!(n_runs, 2 + 4 + 3);
+    fs::remove_dir_all(runs_of_all).unwrap();
+    let page = fs::read_to_string(root.join("index.html")).unwrap();
+    for words in [
+        "<h1>4 of 6 solved</h1>",
+        "exit code 1: not each time was solved",
+        "type &lt;one&gt;</a>",
+        "✗ not solved",
+        "~ flaky",
+        "it does not hold that the page shows `two`",
+        "<option>slow</option><option>smoke</option>",
+    ] {
+        assert!(page.contains(words), "{words}\n{page}");
+    }
+    // Every try has its report, and the first failure of each task a screenshot; all of them are files of the folder.
+    let (links, pictures) = (addresses(&page, "href"), addresses(&page, "src"));
+    let reports: Vec<&String> = links.iter().filter(|link| link.starts_with("runs/")).collect();
+    assert_eq!((reports.len(), pictures.len()), (n_runs, 2), "{links:?} {pictures:?}");
+    for link in reports.into_iter().chain(&pictures) {
+        assert!(root.join(link).is_file(), "{link}");
+    }
+    assert!(!page.contains("http://") && !page.contains("https://"), "nothing is loaded from elsewhere");
+    for picture in &pictures {
+        assert_eq!(image::image_dimensions(root.join(picture)).unwrap(), (600, 500), "{picture}");
+    }
+    // Another one takes its place.
+    let args = ["run", "good.yaml", "--report", "elsewhere"];
+    let output = vigorl(at, &args).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+    let page = fs::read_to_string(root.join("index.html")).unwrap();
+    assert!(page.contains("<h1>1 of 1 solved</h1>") && page.contains("exit code 0"), "{page}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! side, and their sum.
 //!
 //! Invariants: a repetition has its own browser, programs, folder and record; whatever ends the command, what is
-//! known by then is printed, and in the JUnit file.
+//! known by then is printed, in the JUnit file, and in the report of all.
 //!
 //! Repetitions side by side are threads of this program, not programs of their own: one flag stops them all on
 //! Ctrl-C, what they started is ended in the one place that ends all of it, also when this program is killed, their
@@ -26,6 +26,7 @@ use crate::eyes::LoadedEyes;
 use crate::parts::Part;
 use crate::settings::Settings;
 use crate::suite::{self, Counts, Outcome, PlayedRow, Repetition, Suite};
+use crate::suite_report::SuiteReport;
 use crate::{junit, record, terminal};
 
 /// Plays every job as often as asked and sums up.
@@ -64,7 +65,7 @@ pub(crate) fn run(
     };
     let counts = book.close();
     played?;
-    Ok(match counts {
+    Ok(match counts? {
         _ if cancel.is_set() => Ending::Interrupted,
         counts if counts.n_solved == counts.n() => Ending::Done,
         _ => Ending::NotDone,
@@ -195,6 +196,7 @@ struct Book<'a> {
     n_times: u64,
     bar: ProgressBar,
     junit: Option<&'a Path>,
+    report: Option<Mutex<SuiteReport>>,
     form: Form,
 }
 
@@ -222,6 +224,7 @@ impl<'a> Book<'a> {
                 suites.push(Suite {
                     given: job.given.clone(),
                     name: job.row.as_ref().map_or(&job.task.name, |row| &row.of_task).clone(),
+                    tags: job.task.tags.clone(),
                     is_judged: job.is_judged(args),
                     started_at: Stamp::now(),
                     n_times: usize::try_from(n_times)?,
@@ -236,20 +239,22 @@ impl<'a> Book<'a> {
         junit.map_or(Ok(()), |_| Part::Junit.needed())?;
         // Before anything slow begins: whether it can be written, and what a killed program leaves.
         junit.map_or(Ok(()), |path| junit::write(path, &suites))?;
+        let report = args.repetitions.report.as_deref();
+        let report = report.map(|path| SuiteReport::open(path, &suites)).transpose()?.map(Mutex::new);
         let bar = match &settings.confirm_actions {
             // It would be drawn over the question.
             Some(_) => ProgressBar::hidden(),
             None => terminal::bar(Counts::of(&suites).n() as u64, "runs"),
         };
-        Ok(Self { suites: Mutex::new(suites), places, n_times, bar, junit, form })
+        Ok(Self { suites: Mutex::new(suites), places, n_times, bar, junit, report, form })
     }
 
     /// Enters a repetition, and says and writes so.
     fn enter(&self, job_idx: usize, time: u64, repetition: Repetition) -> anyhow::Result<()> {
         let mut suites = self.suites.lock().unwrap_or_else(PoisonError::into_inner);
         let width = suites.iter().map(|suite| suite.given.chars().count()).max().unwrap_or(0);
-        let (suite, first) = self.places[job_idx];
-        let (suite, idx) = (&mut suites[suite], first + usize::try_from(time)?);
+        let (suite_idx, first) = self.places[job_idx];
+        let (suite, idx) = (&mut suites[suite_idx], first + usize::try_from(time)?);
         let last = suite.label(suite.repetitions.len() - 1).chars().count();
         let run_dir = repetition.record.as_ref().map(|(path, _)| format!("  {}", path.display()));
         let line = format!(
@@ -266,17 +271,22 @@ impl<'a> Book<'a> {
             Form::Json => terminal::note(&line),
         });
         self.bar.inc(1);
-        self.junit.map_or(Ok(()), |path| junit::write(path, &suites))
+        self.junit.map_or(Ok(()), |path| junit::write(path, &suites))?;
+        let Some(report) = &self.report else { return Ok(()) };
+        let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
+        report.enter(&suites, &suites[suite_idx].repetitions[idx])
     }
 
     /// Prints the sum.
-    fn close(self) -> Counts {
+    fn close(self) -> anyhow::Result<Counts> {
         self.bar.finish_and_clear();
         let suites = self.suites.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let report = self.report.map(|report| report.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let written = report.map_or(Ok(()), |report| report.write(&suites));
         let counts = Counts::of(&suites);
         if self.form == Form::Json {
             terminal::data(&pretty(&suite::to_json(&suites)));
-            return counts;
+            return written.map(|()| counts);
         }
         terminal::data("");
         for suite in &suites {
@@ -286,6 +296,6 @@ impl<'a> Book<'a> {
             let solved = suites.first().map_or("solved", Suite::solved);
             terminal::data(&format!("all: {}", counts.in_words(solved)));
         }
-        counts
+        written.map(|()| counts)
     }
 }

@@ -254,7 +254,8 @@ impl Driver for WebDriver {
             Action::Press { chord } => self.perform("press", wire::chord(chord)?),
             Action::Select { at, option } => {
                 let at = self.geometry()?.in_viewport(*at)?;
-                forms::select(&self.session, at, option)
+                self.note = self.select(at, option)?;
+                Ok(())
             }
             Action::Upload { at, files } => {
                 let at = self.geometry()?.in_viewport(*at)?;

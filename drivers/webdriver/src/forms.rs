@@ -1,5 +1,5 @@
-//! Native lists and file fields, whose own windows no page shows. Invariant: what is at the point is what is changed, or
-//! the request is refused and nothing is.
+//! Fields for dates, and file fields, whose own window no page shows. Invariant: what is at the point, or has the focus, is what
+//! is changed, or the request is refused and nothing is.
 
 use std::path::PathBuf;
 
@@ -19,38 +19,6 @@ const AT_POINT: &str = "
     const label = found && closestIn(found, 'label');
     const element = (label && label.control) || found;
 ";
-
-/// Chooses an option by its text, as a person would: the page is told by the usual events.
-pub(crate) fn select(session: &Session, at: Point<Viewport>, option: &str) -> Result<(), DriverError> {
-    let script = format!(
-        "{REACH}{AT_POINT}
-        const list = element && closestIn(element, 'select');
-        if (!list) return 'there is no list at this point';
-        if (isDisabled(list)) return 'the list is disabled';
-        const even = (text) => text.replace(/\\s+/g, ' ').trim();
-        const isListed = (option) => {{
-            const group = closestIn(option, 'optgroup');
-            return ![option, group].some((one) => one && (cssOf(one).display === 'none' || one.hidden));
-        }};
-        const listed = [...list.options].filter(isListed);
-        const options = listed.filter((option) => !isDisabled(option));
-        const isWanted = (option) => even(option.label) === even(arguments[2]);
-        const wanted = options.find(isWanted);
-        if (!wanted && listed.some(isWanted)) return 'the option is disabled';
-        if (!wanted) return 'the list has ' + options.map((option) => even(option.label)).slice(0, 20).join(', ');
-        list.focus();
-        if (list.multiple) wanted.selected = true; else list.selectedIndex = wanted.index;
-        for (const kind of ['input', 'change']) list.dispatchEvent(new Event(kind, {{ bubbles: true }}));
-        return true;"
-    );
-    in_frame_at(session, at, |session, at, _| {
-        let arguments = vec![json!(at.x), json!(at.y), json!(option)];
-        match session.script("select", &script, arguments)? {
-            Value::Bool(true) => Ok(()),
-            reason => Err(refused("select", reason.as_str().unwrap_or("the page gave no answer"))),
-        }
-    })
-}
 
 /// Writes a date or a time into the field that has the focus, if it takes one: its parts stand there in the order of the
 /// browser's language, so keys would write something else. Digits alone, and AM or PM behind those of a time, are what a

@@ -20,6 +20,7 @@ mod forms;
 mod frames;
 mod history;
 mod hosts;
+mod lists;
 mod options;
 mod page_state;
 mod person;

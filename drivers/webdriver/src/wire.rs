@@ -172,6 +172,12 @@ pub(crate) fn type_keys(values: &[char]) -> Value {
     source("key", values.iter().flat_map(|&value| [key("keyDown", value), key("keyUp", value)]).collect())
 }
 
+/// Keys that go down and up one after the other, in as many requests as that takes.
+pub(crate) fn keys_in_turn(keys: &[Key]) -> Result<Vec<Value>, DriverError> {
+    let values = keys.iter().map(|&key| key_value(key)).collect::<Result<Vec<_>, _>>()?;
+    Ok(values.chunks(KEYS_PER_REQUEST).map(type_keys).collect())
+}
+
 /// One request of a typed text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Typing {
@@ -335,6 +341,22 @@ mod tests {
         assert_eq!((way[0], way[1], way.len()), ((0, 0), (3, 5), 15));
         assert_eq!(way[12..], [(110, 220), (120, 240), (120, 240)]);
         assert!(of((5.0, 5.0), (5.0, 5.0)).iter().all(|at| *at == (5, 5)));
+    }
+
+    #[test]
+    fn many_keys_are_several_requests_in_order() {
+        let sent = keys_in_turn(&[vec![Key::Home], vec![Key::Down; 120]].concat()).unwrap();
+        let values: Vec<Vec<String>> = sent
+            .iter()
+            .map(|sent| {
+                let actions = sent[0]["actions"].as_array().unwrap().iter();
+                let down = actions.filter(|action| action["type"] == "keyDown");
+                down.map(|action| action["value"].as_str().unwrap().to_owned()).collect()
+            })
+            .collect();
+        assert_eq!(values.iter().map(Vec::len).collect::<Vec<_>>(), [100, 21]);
+        assert_eq!((&values[0][0][..], &values[1][0][..]), ("\u{E011}", "\u{E015}"));
+        assert!(keys_in_turn(&[Key::Function(99)]).is_err());
     }
 
     #[test]

@@ -48,6 +48,8 @@ impl Pictures<'_> {
 pub(crate) enum Shown<'a> {
     /// A file, offline.
     Alone,
+    /// A file, offline, with pictures beside it.
+    Beside,
     /// `vigorl view`. While what it shows goes on, the page asks the address for the version and loads itself
     /// again when that is another one.
     Served { follow: Option<Follow<'a>> },
@@ -68,6 +70,8 @@ pub(crate) struct Follow<'a> {
 pub(crate) fn page(title: &str, shown: Shown<'_>, content: &Markup) -> String {
     let (images, requests, follow) = match shown {
         Shown::Alone => ("data:", "'none'", None),
+        // Not every browser takes a file for the origin of the files beside it.
+        Shown::Beside => ("data: 'self' file:", "'none'", None),
         Shown::Served { follow } => ("data: 'self'", "'self'", follow),
     };
     let policy = format!(
@@ -83,7 +87,7 @@ pub(crate) fn page(title: &str, shown: Shown<'_>, content: &Markup) -> String {
                 title { (title) " · vigorl" }
                 link rel="icon" href="data:,";
                 style { (PreEscaped(include_str!("page.css"))) }
-                noscript { style { ".episode{display:block!important}.player{display:none}" } }
+                noscript { style { ".episode{display:block!important}.player,.browse{display:none}" } }
             }
             body data-follow=[follow.map(|follow| follow.address)] data-version=[follow.map(|follow| follow.version)]
                 data-in-place[follow.is_some_and(|follow| follow.in_place)] {

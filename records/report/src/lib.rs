@@ -1,9 +1,11 @@
 //! What is drawn of a run: one HTML file a person can open offline, send and enjoy; the pages of `vigorl view`, which show
-//! the same report, the list of all runs, and two runs side by side; and a film. And what is drawn of a training, from its log.
+//! the same report, the list of all runs, and two runs side by side; the page of a suite, beside copies of its runs' reports; and a
+//! film. And what is drawn of a training, from its log.
 //!
-//! Start with the list of panels in `run.rs`, and for a training with `training.rs`. Invariant: the file loads nothing from anywhere (the page's own policy
-//! forbids it), every image is inside; a served page loads pictures from its own server alone. Every text from the run is
-//! escaped, and nothing is said that is not in the run directory.
+//! Start with the list of panels in `run.rs`, for a suite with `suite.rs`, and for a training with `training.rs`. Invariant: a file
+//! loads nothing from anywhere (the page's own policy forbids it), every image is inside, or for a suite beside it; a served page
+//! loads pictures from its own server alone. Every text from the run is escaped, and nothing is said that is not in the run
+//! directory.
 
 mod align;
 mod comparison;
@@ -20,6 +22,7 @@ mod run;
 mod said;
 mod standing;
 mod step;
+mod suite;
 mod training;
 pub mod view;
 
@@ -33,6 +36,9 @@ pub use evaluation::{EvaluationPage, Shot, ShotTurn, Table, render_evaluation};
 pub use film::{FilmError, Filmed, write_film};
 pub use list::{TrainingRow, render_list};
 pub use run::{render, render_served};
+pub use suite::{
+    KeptRun, Sight, SuiteError, SuiteFolder, SuiteOutcome, SuitePage, SuitePlay, SuiteTask, render_suite,
+};
 pub use training::{ReportError, render_training, render_training_comparison, write_training_report};
 
 /// Writes `report.html` into the run directory and returns its path.

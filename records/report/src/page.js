@@ -203,7 +203,13 @@ player?.querySelector("input").addEventListener("input", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
+  const search = document.querySelector("input[type=search]");
+  if (event.key === "/" && search) {
+    event.preventDefault();
+    search.focus();
+    search.select();
+  }
   const isStepping = document.body.classList.contains("stepping");
   const step = isStepping ? current : document.querySelector(".episode:not([hidden]) .step");
   if (event.key === "b" && step) showAfter(step, !step.querySelector(".stage")?.classList.contains("shows-after"));
@@ -331,32 +337,62 @@ const look = async () => {
 };
 if (follow) setTimeout(look, 1000);
 
-// Items of an evaluation: filtered by outcome, group and words, and ordered.
+// Items that are chosen by what they are and by words, and ordered: of an evaluation, of a suite. The address keeps the choice.
 const browse = document.querySelector(".browse");
 if (browse) {
-  const shots = all(".shot");
-  const parent = shots[0].parentNode;
+  const items = all("[data-words]");
+  const parent = items[0].parentNode;
   const end = parent.querySelector("footer");
-  const known = (shot, key) => (shot.dataset[key] === undefined ? null : Number(shot.dataset[key]));
+  const search = browse.querySelector("input[type=search]");
+  const order = browse.querySelector("[data-sort]");
+  const chosen = all("select[data-by]", browse);
+  const buttons = all("button[data-by]", browse);
+  const press = (button) => {
+    for (const other of buttons) if (other.dataset.by === button.dataset.by) other.setAttribute("aria-pressed", String(other === button));
+  };
+  const known = (item, key) => (item.dataset[key] === undefined ? null : Number(item.dataset[key]));
+  // Names and values; what is empty chooses nothing.
+  const wishes = () => {
+    const pressed = buttons.filter((one) => one.getAttribute("aria-pressed") === "true");
+    return [...chosen.map((one) => [one.dataset.by, one.value]), ...pressed.map((one) => [one.dataset.by, one.dataset.is])].filter(([, value]) => value);
+  };
   const show = () => {
-    const wanted = all("select[data-by]", browse).filter((one) => one.value).map((one) => `${one.dataset.by}=${one.value}`);
-    const words = browse.querySelector("input").value.trim().toLowerCase();
-    const sort = browse.querySelector("[data-sort]").value;
-    const [sign, key] = sort.startsWith("-") ? [1, sort.slice(1)] : [-1, sort];
+    const wanted = wishes().map(([by, value]) => `${by}=${value}`);
+    const words = search.value.toLowerCase().split(/\s+/);
+    const [sign, key] = order.value.startsWith("-") ? [1, order.value.slice(1)] : [-1, order.value];
     // What is not known comes last, whatever the order.
-    const order = (a, b) => {
+    const inOrder = (a, b) => {
       const [x, y] = [known(a, key), known(b, key)];
       return x === null || y === null ? (x === null) - (y === null) : sign * (x - y);
     };
     let n = 0;
-    for (const shot of [...shots].sort(order)) {
-      const values = shot.dataset.values.split("\n");
-      shot.hidden = !(wanted.every((one) => values.includes(one)) && shot.dataset.words.includes(words));
-      n += shot.hidden ? 0 : 1;
-      parent.insertBefore(shot, end);
+    for (const item of [...items].sort(inOrder)) {
+      const values = item.dataset.values.split("\n");
+      item.hidden = !(wanted.every((one) => values.includes(one)) && words.every((word) => item.dataset.words.includes(word)));
+      n += item.hidden ? 0 : 1;
+      parent.insertBefore(item, end);
     }
-    browse.querySelector("output").value = `${n} of ${shots.length}`;
+    browse.querySelector("output").value = `${n} of ${items.length}`;
   };
-  browse.addEventListener("input", show);
+  const keep = () => {
+    const all = [["q", search.value.trim()], ...wishes(), ["sort", order.selectedIndex > 0 ? order.value : ""]].filter(([, value]) => value);
+    history.replaceState(null, "", all.length ? `?${new URLSearchParams(all)}` : location.pathname);
+  };
+  browse.addEventListener("input", () => { show(); keep(); });
+  browse.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-by]");
+    if (!button) return;
+    press(button);
+    show();
+    keep();
+  });
+  // What the address names; what it does not know is left out.
+  const asked = new URLSearchParams(location.search);
+  search.value = asked.get("q") ?? search.value;
+  for (const select of [...chosen, order]) {
+    const value = asked.get(select.dataset.by ?? "sort");
+    if ([...select.options].some((one) => one.value === value)) select.value = value;
+  }
+  for (const button of buttons) if (asked.get(button.dataset.by) === button.dataset.is) press(button);
   show();
 }

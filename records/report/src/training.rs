@@ -103,7 +103,7 @@ pub(crate) fn standing(standing: Standing, shown: Shown<'_>) -> [&'static str; 3
         (Standing::Finished, _) => ["hit", "✓", standing.word()],
         (Standing::Running, Shown::Served { .. }) => ["going", "▶", standing.word()],
         (Standing::Stopped, Shown::Served { .. }) => ["open", "▪", standing.word()],
-        (_, Shown::Alone) => ["open", "▪", "not finished"],
+        (_, Shown::Alone | Shown::Beside) => ["open", "▪", "not finished"],
     }
 }
 

@@ -12,6 +12,7 @@ mod echo;
 mod fill;
 mod hosts;
 mod kinds;
+mod lists;
 #[path = "../pages/mod.rs"]
 mod pages;
 mod storage;

@@ -93,7 +93,7 @@ fn link(training: &Training, shown: Shown<'_>, part: &str, name: Option<&str>) -
             Some(name) => format!("runs/{part}/{name}/"),
             None => format!("run/{part}/"),
         }),
-        Shown::Alone => {
+        Shown::Alone | Shown::Beside => {
             let folder = training.root.join(part);
             let folder = name.map_or_else(|| folder.clone(), |name| folder.join(name));
             let path = encoded.map_or_else(|| part.to_owned(), |name| format!("{part}/{name}"));
