@@ -159,6 +159,39 @@ def weight_of(batches, settings):
     weights = sum(float(batch["weights"].sum()) for batch in batches)
     if "sampled" in batches[0]:
         return weights + settings["weight_beside"]
+    looked = sum(len(batch["look_places"]) for batch in batches) * settings["look_weight"]
+    return weights + looked + sum(float(batch["named_weights"].sum()) for batch in batches)
+
+
+def published_name(name):
+    return name.replace("model.language_model.", "model.").replace("model.visual.", "visual.")
+
+
+def optimizer_of(model, settings):
+    matrices, rest, wanted, moving = [], [], set(settings["matrices"]), set(settings["moving"])
+    for name, weight in model.named_parameters():
+        if published_name(name) not in moving:
+            weight.requires_grad_(False)
+        else:
+            (matrices if published_name(name) in wanted else rest).append(weight)
+    assert len(matrices) == len(wanted) and len(matrices) + len(rest) == len(moving), "weights have other names"
+    groups = [
+        {"params": matrices, "lr": settings["matrix_lr"], "weight_decay": settings["weight_decay"]},
+        {"params": rest, "lr": settings["vector_lr"], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, betas=settings["betas"], eps=settings["epsilon"])
+
+
+def measure(folder, settings, n_steps, way, device):
+    model = load(folder / "model").to(device)
+    if way == APART:
+        batches = micro_batches(folder, settings["n_micro_batches_apart"], "apart.")
+    else:
+        batches = micro_batches(folder, settings["n_micro_batches"])
+    batches = [in_one(batches, model)] if way == AT_ONCE else batches
+    for batch in batches:
+        batch["mask"] = visible(batch["segments"])
+    batches = [{name: tensor.to(device) for name, tensor in batch.items()} for batch in batches]
     total = weight_of(batches, settings)
     optimizer = optimizer_of(model, settings)
     losses, lengths, secs, processor = [], [], [], []
