@@ -161,7 +161,9 @@ pub(crate) fn opener(settings: &Settings) -> Arc<OpenTask> {
     Arc::new(move |task: &ScriptedTask| -> Result<Opened, Failure> {
         Ok(match task.start.driver {
             World::Web => {
-                let mut driver = browser::start(&settings, task.start.viewport.unwrap_or(settings.viewport))?;
+                let viewport = task.start.viewport.unwrap_or(settings.viewport);
+                let options = browser::options_for(&settings, &task.start)?;
+                let mut driver = browser::start_with(&settings, viewport, options)?;
                 let version = browser::version(&mut driver);
                 Opened { driver: Box::new(driver), version }
             }

@@ -16,6 +16,7 @@ mod screenshot;
 mod storage;
 mod tab;
 mod trouble;
+mod visitor;
 mod wait;
 
 pub use act::{Act, ActKind, Action, Key, MouseButton};
@@ -31,4 +32,8 @@ pub use screenshot::Screenshot;
 pub use storage::{Cookie, OriginStorage, StorageState, StoredItem};
 pub use tab::{TabSearch, WhichTab};
 pub use trouble::{Trouble, TroubleKind};
+pub use visitor::{
+    ACCURACY, Allowed, GEOLOCATION_HELP, Geolocation, LOCALE_HELP, Locale, PERMISSIONS, Permissions,
+    TIME_ZONE_HELP, TimeZone, Visitor,
+};
 pub use wait::{wait_until, wait_while};

@@ -29,6 +29,7 @@ mod session;
 mod settle;
 mod storage;
 mod tabs;
+mod visitor;
 mod wire;
 
 pub use driver::WebDriver;
