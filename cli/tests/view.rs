@@ -373,16 +373,21 @@ fn the_list_filters_failures_and_leads_to_a_comparison() {
     let rows =
         "return [...document.querySelectorAll('tr.run')].filter((row) => row.checkVisibility()).length";
     assert_eq!(driver.evaluate(rows).unwrap(), "2");
-    assert_eq!(driver.evaluate(&press("[data-filter=miss]", rows)).unwrap(), "1");
-    // A run that begins appears by itself, and the filter stays.
+    driver.evaluate(&press(".found a[href*=failures]", "return 0")).unwrap();
+    until(&mut driver, rows, "1");
+    // A run that begins appears by itself, and the filter stays; what is marked here would be gone with the page.
+    driver.evaluate("window.marked = true; return 0").unwrap();
     let mut third = Writing::begin(folder.path(), "third");
     third.step(xy(1.0, 1.0), Effect::SuspectedNoop);
     third.end(false);
     until(&mut driver, rows, "2");
+    assert_eq!(driver.evaluate("return window.marked && location.search").unwrap(), "\"?ended=failures\"");
+    driver.evaluate(&press(".found a[href=\"/\"]", "return 0")).unwrap();
+    until(&mut driver, rows, "3");
     let choose = format!(
         "for (const [side, run] of [['a', '{}'], ['b', '{}']]) \
            document.querySelector(`input[name=${{side}}][value='${{run}}']`).checked = true; \
-         document.querySelector('form').requestSubmit(); return 0",
+         document.querySelector('form[action=\"/compare\"]').requestSubmit(); return 0",
         name(&good),
         name(&bad)
     );
@@ -393,6 +398,90 @@ fn the_list_filters_failures_and_leads_to_a_comparison() {
     let pictures = "return [...document.querySelectorAll('.row:not(.same) .before')] \
                     .every((image) => { image.loading = 'eager'; return image.complete && image.naturalWidth === 320; })";
     until(&mut driver, pictures, "true");
+}
+
+#[test]
+fn the_list_is_searched_while_one_types_and_the_address_keeps_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for (task, success) in [("open the door", true), ("open the window", false), ("shut the door", false)] {
+        let mut run = Writing::begin(folder.path(), task);
+        run.step(xy(80.0, 50.0), Effect::Confirmed);
+        run.end(success);
+    }
+    let viewer = Viewer::start(&["."], folder.path());
+    let mut driver = browser(1200, 900);
+    driver.act(&Action::Navigate { url: viewer.url.clone() }).unwrap();
+    let shown = "return [location.search, [...document.querySelectorAll('.found .name a')].map((a) => a.textContent).sort().join(), \
+                 document.activeElement.name ?? '', document.querySelector('.find input').value].join(' | ')";
+    let key = |driver: &mut dyn Driver, text: &str| {
+        driver.act(&Action::Type { text: text.to_owned() }).unwrap();
+    };
+    // The key of the search, which is not written into it.
+    key(&mut driver, "/");
+    key(&mut driver, "DOOR");
+    until(&mut driver, shown, "\"?q=DOOR | open the door,shut the door | q | DOOR\"");
+    driver.evaluate(&press(".found a[href*=failures]", "return 0")).unwrap();
+    until(&mut driver, shown, "\"?q=DOOR&ended=failures | shut the door |  | DOOR\"");
+    // What else is chosen stays while one goes on typing.
+    key(&mut driver, "/");
+    key(&mut driver, "the");
+    until(&mut driver, shown, "\"?q=the&ended=failures | open the window,shut the door | q | the\"");
+    // Whoever is sent the address sees the same, also where no script runs.
+    let (status, same) = viewer.get("/?q=the&ended=failures");
+    assert_eq!(status, 200);
+    assert!(same.contains(">shut the door</a>") && !same.contains(">open the door</a>"), "{same}");
+    let (_, tasks) = viewer.get("/?by=task&q=door");
+    assert!(tasks.contains("href=\"/?q=door&amp;task=shut%20the%20door\""), "{tasks}");
+    for target in ["/?ended=never", "/?part=0", "/?q=%zz"] {
+        assert_eq!(viewer.get(target).0, 404, "{target}");
+    }
+}
+
+#[test]
+fn of_two_thousand_runs_a_part_is_shown_and_each_is_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..2000 {
+        let root = folder.path().join(format!("run-{n:04}"));
+        fs::create_dir(&root).unwrap();
+        let record = RunRecord {
+            task: format!("task {}", n % 40),
+            started_at: format!("2026-01-01T{:02}:{:02}:00.000Z", n / 60 % 24, n % 60),
+            ..RunRecord::default()
+        };
+        let summary = Summary { success: Some(n % 5 > 0), n_steps: 1, n_episodes: 1, ..Summary::default() };
+        fs::write(root.join("run.json"), serde_json::to_vec(&record).unwrap()).unwrap();
+        fs::write(root.join("summary.json"), serde_json::to_vec(&summary).unwrap()).unwrap();
+        fs::write(root.join("events.jsonl"), "").unwrap();
+    }
+    let viewer = Viewer::start(&["."], folder.path());
+    let (_, list) = viewer.get("/");
+    for words in ["1 – 100 of 2,000 runs", ">all 2,000</a>", ">failures 400</a>", ">solved 1,600</a>"] {
+        assert!(list.contains(words), "{words}");
+    }
+    assert_eq!(list.matches("<tr class=\"run").count(), 100);
+    let (_, tasks) = viewer.get("/?by=task");
+    assert_eq!(
+        (tasks.matches("<small>50 runs</small>").count(), tasks.matches("class=\"strip\"").count()),
+        (40, 40)
+    );
+    assert_eq!(tasks.matches("href=\"/run/").count(), 40 * 12);
+    let (_, last) = viewer.get("/?q=run-19&ended=failures");
+    assert_eq!(last.matches("<tr class=\"run miss\"").count(), 20);
+    // Files that look as they did are not opened again: these could not be read.
+    for n in 0..2000 {
+        let path = folder.path().join(format!("run-{n:04}/run.json"));
+        let (length, time) = {
+            let of = fs::metadata(&path).unwrap();
+            (usize::try_from(of.len()).unwrap(), of.modified().unwrap())
+        };
+        fs::write(&path, vec![b'x'; length]).unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+    }
+    assert_eq!(viewer.get("/").1, list);
+    // One that is really another one is.
+    fs::write(folder.path().join("run-1999/run.json"), "{}").unwrap();
+    let (_, changed) = viewer.get("/?q=run-1999");
+    assert!(changed.contains("is damaged"), "{changed}");
 }
 
 /// Appends lines to the log of a training, which is begun if there is none.

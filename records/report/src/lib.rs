@@ -34,7 +34,7 @@ use vigorl_runs::{Recorded, RunDirError};
 pub use comparison::{Side, render_comparison};
 pub use evaluation::{EvaluationPage, Shot, ShotTurn, Table, render_evaluation};
 pub use film::{FilmError, Filmed, write_film};
-pub use list::{TrainingRow, render_list};
+pub use list::{ListPage, RunRow, TrainingRow, render_list};
 pub use run::{render, render_served};
 pub use suite::{
     KeptRun, Sight, SuiteError, SuiteFolder, SuiteOutcome, SuitePage, SuitePlay, SuiteTask, render_suite,

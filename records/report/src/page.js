@@ -151,13 +151,10 @@ const replay = (step) => {
   play(step);
 };
 
-const rows = all("tr.run");
 const filter = (button) => {
   for (const other of all("[data-filter]")) other.setAttribute("aria-pressed", String(other === button));
   const wanted = button.dataset.filter;
-  for (const one of [...cards, ...rows]) one.hidden = wanted !== "all" && !one.classList.contains(wanted);
-  // The list of runs is loaded again whenever one goes on.
-  if (rows.length) history.replaceState(null, "", "#only-" + wanted);
+  for (const card of cards) card.hidden = wanted !== "all" && !card.classList.contains(wanted);
   label();
 };
 
@@ -232,9 +229,6 @@ if (linked && cards.length) {
   label();
 }
 
-const only = /^only-[a-z]+$/.test(named) && document.querySelector(`[data-filter=${named.slice(5)}]`);
-if (only && rows.length) filter(only);
-
 // A pointer over a chart shows the values of a step in all charts; each says the newest value up to that step.
 const read = (unit, v) => {
   if (unit === "share") return `${(v * 100).toFixed(v > 0 && v < 0.01 ? 2 : 1)} %`;
@@ -303,13 +297,23 @@ for (const kind of ["pointermove", "pointerdown"]) document.addEventListener(kin
 // A page that is served follows what it shows: it is loaded again when there is more. Whoever looks at the last
 // step sees the newest one; whoever plays, or chooses runs, is not disturbed.
 const { follow } = document.body.dataset;
-// Puts what is new in the place of the old: what is open and where one looks stays.
+// Puts what is new in the place of the old: what is open and where one looks stays, and what one types.
 const renew = async () => {
-  const text = await (await fetch(location.pathname, { cache: "no-store" })).text();
+  const asked = location.pathname + location.search;
+  const text = await (await fetch(asked, { cache: "no-store" })).text();
+  // Meanwhile something else was asked for.
+  if (asked !== location.pathname + location.search) return true;
   const next = new DOMParser().parseFromString(text, "text/html");
   const open = all("details").map((one) => one.open);
   all("details", next).forEach((one, i) => (one.open = open[i] ?? false));
-  document.querySelector(".wrap").replaceWith(next.querySelector(".wrap"));
+  const parts = (page) => all("[data-renew]", page);
+  const names = (page) => parts(page).map((part) => part.dataset.renew).join();
+  if (names(document) && names(document) === names(next)) {
+    const fresh = parts(next);
+    parts(document).forEach((part, i) => part.replaceWith(fresh[i]));
+  } else {
+    document.querySelector(".wrap").replaceWith(next.querySelector(".wrap"));
+  }
   const step = shownStep;
   shownStep = null;
   readAll(step);
@@ -320,11 +324,12 @@ const look = async () => {
   try {
     const answer = await fetch(follow, { cache: "no-store" });
     const isNew = answer.ok && (await answer.json()).version !== document.body.dataset.version;
-    if (isNew && "inPlace" in document.body.dataset) {
+    const isFree = !playing && !document.querySelector("tr.run input:checked");
+    if (isNew && isFree && "inPlace" in document.body.dataset) {
       if (await renew()) setTimeout(look, 1000);
       return;
     }
-    if (isNew && !playing && !document.querySelector("tr.run input:checked")) {
+    if (isNew && isFree) {
       const isAtEnd = player && current === steps[steps.length - 1];
       if (isAtEnd && document.body.classList.contains("stepping")) history.replaceState(null, "", "#last");
       location.reload();
@@ -336,6 +341,23 @@ const look = async () => {
   setTimeout(look, 1000);
 };
 if (follow) setTimeout(look, 1000);
+
+// The list of runs is searched while one types. What else is chosen is in the form.
+let typed = 0;
+document.addEventListener("input", (event) => {
+  const form = event.target.closest("form.find");
+  if (!form) return;
+  clearTimeout(typed);
+  typed = setTimeout(async () => {
+    const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value)).toString();
+    history.replaceState(null, "", query ? `?${query}` : location.pathname);
+    try {
+      await renew();
+    } catch {
+      // The server has ended; what was loaded stays.
+    }
+  }, 250);
+});
 
 // Items that are chosen by what they are and by words, and ordered: of an evaluation, of a suite. The address keeps the choice.
 const browse = document.querySelector(".browse");

@@ -1,16 +1,20 @@
 //! The server of recorded runs: pages for a browser on this machine.
 //!
 //! Invariant: it writes nothing, and reads nothing but runs: `gate` says what may be asked for and opened, `site` what
-//! is answered, `http` how.
+//! is answered, `http` how; `wish` what is to be shown of the list, and `rows` what is known of its runs.
 
 mod gate;
 mod http;
+mod rows;
 mod site;
+mod wish;
 
 use std::net::TcpListener;
 
 pub(crate) use gate::encoded;
+pub(crate) use site::run_address;
 pub use site::{Site, SiteError};
+pub use wish::{Ended, Wish};
 
 /// A request that was answered.
 #[derive(Debug, Clone, Copy)]

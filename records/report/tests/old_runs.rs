@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use vigorl_interface::{Effect, Key};
-use vigorl_report::{Filmed, Side, render, render_comparison, render_list, write_film};
+use vigorl_report::view::Wish;
+use vigorl_report::{Filmed, ListPage, RunRow, Side, render, render_comparison, render_list, write_film};
 use vigorl_runs::record::{ActionRecord, Event};
 use vigorl_runs::{Glance, Recorded, RecordedStep, Totals};
 
@@ -93,8 +94,10 @@ fn a_killed_run_is_known_up_to_its_last_event() {
 #[test]
 fn they_are_listed_filmed_and_compared() {
     let names = ["scripted", "practice", "refused", "killed"];
-    let glances = names.map(|name| (name.to_owned(), Glance::read(&folder(name))));
-    let list = render_list("old", &[], &glances, |name| format!("/run/{name}/"), "1");
+    let runs = names.map(|name| RunRow::of(name, &Glance::read(&folder(name))));
+    let wish = Wish::default();
+    let list =
+        render_list(&ListPage { folder: "old", trainings: &[], runs: &runs, wish: &wish, version: "1" });
     assert!(list.contains("all 4") && !list.contains("cannot be read"));
     let output = tempfile::tempdir().unwrap();
     for name in names {

@@ -14,12 +14,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use vigorl_metrics::Training;
 
 use super::site::Reply;
+use super::wish::Wish;
 
 /// What is asked for, by its address.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// The list of runs.
-    List,
+    /// The list of runs, or what of it is wanted.
+    List(Wish),
     /// Its version.
     ListVersion,
     /// Two runs side by side.
@@ -105,7 +106,7 @@ pub(super) fn asked(target: &str) -> Option<Asked> {
     let parts: Vec<String> = path.strip_prefix('/')?.split('/').map(decoded).collect::<Option<_>>()?;
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     match parts[..] {
-        [""] => Some(Asked::List),
+        [""] => Wish::of(query).map(Asked::List),
         ["state"] => Some(Asked::ListVersion),
         ["compare"] => Some(Asked::Comparison { a: value(query, "a")?, b: value(query, "b")? }),
         ["run", run, ref rest @ ..] => of_run(RunAt::alone(run)?, rest),
@@ -144,7 +145,7 @@ fn value(query: &str, wanted: &str) -> Option<String> {
 }
 
 /// Text without `%41`; `None` if a `%` begins no such thing, or the bytes are no text.
-fn decoded(text: &str) -> Option<String> {
+pub(super) fn decoded(text: &str) -> Option<String> {
     let bytes = percent_decode_str(text);
     // The decoder leaves such a `%` as it is. An address that a browser writes has none.
     let mut after_percent = text.split('%').skip(1).map(|rest| rest.as_bytes().get(..2));
@@ -284,7 +285,9 @@ mod tests {
     fn addresses_name_runs_and_pictures_and_nothing_else() {
         let at = |names: &[&str]| RunAt(names.iter().map(|&name| name.to_owned()).collect());
         let run = |name: &str| Some(Asked::Run(at(&[name])));
-        assert_eq!(asked("/"), Some(Asked::List));
+        assert_eq!(asked("/"), Some(Asked::List(Wish::default())));
+        let wish = Wish { words: "a b".to_owned(), by_task: true, ..Wish::default() };
+        assert_eq!(asked("/?q=a+b&by=task"), Some(Asked::List(wish)));
         assert_eq!(asked("/run/a%20b/"), run("a b"));
         assert_eq!(asked("/run/a/state?x=1"), Some(Asked::RunVersion(at(&["a"]))));
         let both = |a: &str, b: &str| Some(Asked::Comparison { a: a.to_owned(), b: b.to_owned() });
@@ -311,6 +314,8 @@ mod tests {
         assert_eq!(asked("/training/t/runs/rollouts/r/steps/0001/before.png"), Some(inner));
         for target in [
             "",
+            "/?ended=maybe",
+            "/?part=0",
             "/training/t",
             "/training/../",
             "/training/t/config.toml",

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use vigorl_metrics::{FolderError, Standing, Training};
-use vigorl_runs::{Glance, Recorded, RunDirError, run_version};
+use vigorl_runs::{Recorded, run_version};
 
 use super::gate::{self, Asked, RunAt};
+use super::rows::{Marks, Rows};
+use super::wish::Wish;
 use crate::training::{parts_of, render_served_training};
-use crate::{Side, TrainingRow, render_comparison, render_list, render_served};
+use crate::{ListPage, Side, TrainingRow, render_comparison, render_list, render_served};
 
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -67,6 +69,14 @@ pub struct Site {
     only: Option<String>,
     /// The folder as it was typed.
     shown: String,
+    /// What was read of the runs.
+    rows: Rows,
+}
+
+/// What lies in the folder.
+struct Listed {
+    runs: Vec<(String, Marks)>,
+    trainings: Vec<String>,
 }
 
 impl Site {
@@ -81,20 +91,20 @@ impl Site {
             return Err(SiteError::NoFolder(shown));
         };
         if !found.join("run.json").is_file() && !Training::is_at(&found) {
-            return Ok(Self { root: found, only: None, shown });
+            return Ok(Self { root: found, only: None, shown, rows: Rows::default() });
         }
         let name = found.file_name().and_then(|name| name.to_str()).filter(|name| gate::is_plain(name));
         let (Some(root), Some(name)) = (found.parent(), name) else {
             return Err(SiteError::NoAddress(shown));
         };
-        Ok(Self { root: root.to_owned(), only: Some(name.to_owned()), shown })
+        Ok(Self { root: root.to_owned(), only: Some(name.to_owned()), shown, rows: Rows::default() })
     }
 
     /// Where a browser begins.
     pub fn start(&self) -> String {
         match self.only.as_deref() {
             Some(name) if gate::training_folder(&self.root, name).is_some() => training_address(name),
-            Some(name) => address(name),
+            Some(name) => run_address(name),
             None => "/".to_owned(),
         }
     }
@@ -103,8 +113,8 @@ impl Site {
     pub(super) fn answer(&self, target: &str) -> Reply {
         let answered = match gate::asked(target) {
             None => Ok(Reply::missing("such page")),
-            Some(Asked::List) => self.list(),
-            Some(Asked::ListVersion) => self.version().map(|version| Reply::version(&version)),
+            Some(Asked::List(wish)) => self.list(&wish),
+            Some(Asked::ListVersion) => self.listed().map(|listed| Reply::version(&self.version(&listed))),
             Some(Asked::Comparison { a, b }) => Ok(self.comparison(&a, &b)),
             Some(Asked::Training(name)) => Ok(self.training(&name)),
             Some(Asked::TrainingVersion(name)) => Ok(match self.training_folder(&name) {
@@ -122,22 +132,11 @@ impl Site {
         answered.unwrap_or_else(|error| Reply::text(500, &format!("cannot read `{}`: {error}", self.shown)))
     }
 
-    fn list(&self) -> io::Result<Reply> {
-        let version = self.version()?;
-        let glance = |name: String| {
-            let folder = self.root.join(&name);
-            let glance = match gate::check_entries(&folder, &folder) {
-                Ok(_) => Glance::read(&folder),
-                Err(source) => Err(RunDirError::Read { path: folder, source }),
-            };
-            (name, glance)
-        };
-        let mut runs: Vec<_> = self.names(gate::run_folder)?.into_iter().map(glance).collect();
-        // The latest first; what cannot be read has no time and goes last.
-        let started = |glance: &Result<Glance, RunDirError>| {
-            glance.as_ref().map(|glance| glance.run.started_at.clone()).unwrap_or_default()
-        };
-        runs.sort_by_cached_key(|(name, glance)| std::cmp::Reverse((started(glance), name.clone())));
+    fn list(&self, wish: &Wish) -> io::Result<Reply> {
+        let listed = self.listed()?;
+        let version = self.version(&listed);
+        let Listed { runs, trainings } = listed;
+        let runs = self.rows.of(&self.root, runs);
         let of_training = |name: String| {
             let folder = self.root.join(&name);
             let training = match gate::check_training(&folder) {
@@ -146,11 +145,12 @@ impl Site {
             };
             TrainingRow { address: training_address(&name), name, training }
         };
-        let mut trainings: Vec<_> = self.names(gate::training_folder)?.into_iter().map(of_training).collect();
+        let mut trainings: Vec<_> = trainings.into_iter().map(of_training).collect();
         trainings.sort_by_key(|row| {
             std::cmp::Reverse(row.training.as_ref().ok().map(|training| training.written))
         });
-        Ok(Reply::page(render_list(&self.shown, &trainings, &runs, address, &version)))
+        let (folder, trainings, version) = (&*self.shown, &*trainings, &*version);
+        Ok(Reply::page(render_list(&ListPage { folder, trainings, runs: &runs, wish, version })))
     }
 
     fn training(&self, name: &str) -> Reply {
@@ -187,7 +187,7 @@ impl Site {
         let (Some(folder_a), Some(folder_b)) = (folder(a), folder(b)) else {
             return Reply::missing("such run");
         };
-        sides([(a, &address(a), &folder_a), (b, &address(b), &folder_b)])
+        sides([(a, &run_address(a), &folder_a), (b, &run_address(b), &folder_b)])
     }
 
     fn picture(&self, run: &RunAt, step: &str, file: &str) -> Reply {
@@ -211,27 +211,33 @@ impl Site {
         self.only.as_ref().is_none_or(|only| only == name)
     }
 
-    /// The names of what is a run, or a training, sorted.
-    fn names(&self, folder: impl Fn(&Path, &str) -> Option<PathBuf>) -> io::Result<Vec<String>> {
+    /// What is a run, or a training, by its name in order.
+    fn listed(&self) -> io::Result<Listed> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.root)? {
             let name = entry?.file_name().to_str().map(str::to_owned);
-            names.extend(name.filter(|name| self.shows(name) && folder(&self.root, name).is_some()));
+            names.extend(name.filter(|name| self.shows(name) && gate::is_plain(name)));
         }
-        names.sort();
-        Ok(names)
+        names.sort_unstable();
+        let mut listed = Listed { runs: Vec::new(), trainings: Vec::new() };
+        for name in names {
+            match Marks::of(&self.root.join(&name)) {
+                Some(marks) => listed.runs.push((name, marks)),
+                None if gate::training_folder(&self.root, &name).is_some() => listed.trainings.push(name),
+                None => {}
+            }
+        }
+        Ok(listed)
     }
 
     /// Changes whenever one of the runs or trainings goes on, begins, or is removed.
-    fn version(&self) -> io::Result<String> {
+    fn version(&self, listed: &Listed) -> String {
         let mut hasher = DefaultHasher::new();
-        for name in self.names(gate::run_folder)? {
-            (&name, run_version(&self.root.join(&name))).hash(&mut hasher);
+        listed.runs.hash(&mut hasher);
+        for name in &listed.trainings {
+            (name, training_version(&self.root.join(name))).hash(&mut hasher);
         }
-        for name in self.names(gate::training_folder)? {
-            (&name, training_version(&self.root.join(&name))).hash(&mut hasher);
-        }
-        Ok(format!("{:016x}", hasher.finish()))
+        format!("{:016x}", hasher.finish())
     }
 }
 
@@ -262,7 +268,7 @@ fn training_address(name: &str) -> String {
 }
 
 /// Where a run is shown.
-fn address(name: &str) -> String {
+pub(crate) fn run_address(name: &str) -> String {
     format!("/run/{}/", gate::encoded(name))
 }
 
