@@ -1,18 +1,22 @@
 //! The runs of a folder as rows of the list, read once and then only where something has changed.
 //!
 //! Invariant: a row says what its files say: it is read again as soon as one of them, or what lies in the folder, has another
-//! length or time. A folder that leads out of itself is not read.
+//! length or time, and as long as they are so new that another change could have the same time. A folder that leads out of itself
+//! is not read.
 
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use vigorl_runs::{Glance, RunDirError};
 
 use super::gate;
 use crate::list::RunRow;
+
+/// Changes that are no further apart may have the same time: no file system in use counts in longer steps.
+const TICK: Duration = Duration::from_secs(2);
 
 /// What changes when a run does: the folder, what it was to do, its log, and its end.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,9 +31,15 @@ impl Marks {
         let mark = |of: Metadata| Some((of.len(), of.modified().ok()?));
         Some(Self([Some(own), Some(run), log, end].map(|of| of.and_then(mark))))
     }
+
+    /// Whether whatever changes from now on has another time.
+    fn are_old(&self) -> bool {
+        let now = SystemTime::now();
+        self.0.iter().flatten().all(|(_, time)| now.duration_since(*time).is_ok_and(|age| age > TICK))
+    }
 }
 
-/// The rows that were read.
+/// The rows that were read and need not be read again as long as their marks are the same.
 #[derive(Debug, Default)]
 pub(super) struct Rows(Mutex<HashMap<String, (Marks, Arc<RunRow>)>>);
 
@@ -39,9 +49,13 @@ impl Rows {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut before = std::mem::take(&mut *known);
         let row = |(name, marks): (String, Marks)| {
-            let same = before.remove(&name).filter(|(then, _)| *then == marks);
-            let row = same.map_or_else(|| Arc::new(read(root, &name)), |(_, row)| row);
-            known.insert(name, (marks, Arc::clone(&row)));
+            let row = match before.remove(&name) {
+                Some((then, row)) if then == marks => row,
+                _ => Arc::new(read(root, &name)),
+            };
+            if marks.are_old() {
+                known.insert(name, (marks, Arc::clone(&row)));
+            }
             row
         };
         runs.into_iter().map(row).collect()
@@ -78,6 +92,16 @@ mod tests {
         names.filter_map(|name| Some((name.clone(), Marks::of(&root.join(name))?))).collect()
     }
 
+    /// A run that was over an hour ago.
+    fn old(folder: &Path, task: &str) -> PathBuf {
+        let run = record(folder, task);
+        let files = fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().path());
+        for path in files.chain([run.clone()]) {
+            File::open(path).unwrap().set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
+        }
+        run
+    }
+
     /// Writes a file that looks as it did: as long, and of the same time.
     fn overwrite(path: &Path) {
         let (length, time) = {
@@ -92,7 +116,7 @@ mod tests {
     fn what_did_not_change_is_not_read_again_and_what_did_is() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
-        let (one, two) = (record(root, "one"), record(root, "two"));
+        let (one, two) = (old(root, "one"), old(root, "two"));
         let rows = Rows::default();
         let readable = || {
             let mut found: Vec<(bool, String)> =
@@ -114,10 +138,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_new_is_read_again_until_its_next_change_must_have_another_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let run = record(root, "one");
+        let rows = Rows::default();
+        assert!(rows.of(root, runs(root))[0].known.is_ok());
+        overwrite(&run.join("run.json"));
+        assert!(rows.of(root, runs(root))[0].known.is_err());
+    }
+
+    #[test]
     fn what_leads_out_of_a_run_is_seen_when_it_comes() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("runs");
-        let run = record(&root, "one");
+        let run = old(&root, "one");
         let rows = Rows::default();
         assert!(rows.of(&root, runs(&root))[0].known.is_ok());
         std::os::unix::fs::symlink(folder.path(), run.join("out")).unwrap();
