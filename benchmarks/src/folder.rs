@@ -349,7 +349,8 @@ mod tests {
 
     #[test]
     fn what_is_asked_and_how_many_pixels_are_shown_tell_runs_apart() {
-        let changes: [(&dyn Fn(&mut Head), &str); 4] = [
+        type Change<'c> = (&'c dyn Fn(&mut Head), &'c str);
+        let changes: [Change<'_>; 4] = [
             (&|head| head.described.items_sha256 = "1".repeat(64), "the set differs"),
             (&|head| head.described.items_sha256 = String::new(), "the set differs"),
             (&|head| head.asked.how["max_pixels"] = 3136.into(), "how it is asked differs"),

@@ -63,7 +63,6 @@ pub(crate) struct OutputArgs {
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, and it is made once")]
 pub(crate) enum Command {
     /// Play practice pages in a real headless browser and write a report
     #[command(

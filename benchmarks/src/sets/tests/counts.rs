@@ -76,7 +76,8 @@ fn the_hash_of_what_is_asked_changes_with_all_of_it_and_with_nothing_else() {
     assert!(plain.len() == 64 && plain.chars().all(|digit| digit.is_ascii_hexdigit()), "{plain}");
     assert_eq!(hash(&|_| (), None), plain, "in another folder");
     assert_eq!(hash(&|item| item["difficulty"] = json!("hard"), None), plain, "nobody is asked that");
-    let changes: [(&str, &dyn Fn(&mut Value)); 5] = [
+    type Change<'c> = (&'c str, &'c dyn Fn(&mut Value));
+    let changes: [Change<'_>; 5] = [
         ("its words", &|item| item["instruction"] = json!("the other button")),
         ("its place", &|item| item["bbox"] = json!([10, 20, 30, 41])),
         ("a group", &|item| item["data_source"] = json!("forum")),
