@@ -35,13 +35,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 use vigorl_geometry::{Size, Viewport};
-use vigorl_interface::{
-    Allowed, Area, DriverError, Geolocation, PERMISSIONS, PageState, Permissions, Visitor,
-};
+use vigorl_interface::{Area, DriverError, PageState};
 
 use crate::Failure;
 
@@ -155,42 +153,6 @@ pub struct Start {
     /// `storageState` write it; its path begins in the task file's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<String>,
-    /// Language and region of whoever visits the pages, such as de-DE; those of the machine if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub locale: Option<String>,
-    /// The visitor's time zone by its name in the list of the IANA, such as Europe/Berlin.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_zone: Option<String>,
-    /// Where the visitor is: pages may know it then, unless `permissions` says otherwise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub geolocation: Option<WrittenPlace>,
-    /// What pages are answered that want a permission: `granted`, `denied` or `prompt`, by the permission's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "permissions_schema")]
-    pub permissions: Option<BTreeMap<String, Allowed>>,
-}
-
-/// A place on the earth, in degrees and metres.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Geolocation")]
-pub struct WrittenPlace {
-    /// Degrees north of the equator.
-    #[schemars(range(min = -90, max = 90))]
-    pub latitude: f64,
-    /// Degrees east of Greenwich.
-    #[schemars(range(min = -180, max = 180))]
-    pub longitude: f64,
-    /// How many metres it may be off; 10 if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
-    pub accuracy: Option<f64>,
-}
-
-fn permissions_schema(_generator: &mut SchemaGenerator) -> Schema {
-    let allowed = json_schema!({ "enum": Allowed::NAMED.map(|(name, _)| name) });
-    let each: BTreeMap<&str, &Schema> = PERMISSIONS.iter().map(|name| (*name, &allowed)).collect();
-    json_schema!({ "type": ["object", "null"], "properties": each, "additionalProperties": false })
 }
 
 /// With these a server has answered; with those that are errors besides, one that still comes up may say that it has not
@@ -221,60 +183,10 @@ impl Start {
 
     /// What of it does not go together.
     fn fault(&self) -> Option<String> {
-        let of_browsers = [
-            ("storage", self.storage.is_some()),
-            ("locale", self.locale.is_some()),
-            ("time_zone", self.time_zone.is_some()),
-            ("geolocation", self.geolocation.is_some()),
-            ("permissions", self.permissions.is_some()),
-        ];
-        let of_browser = of_browsers.into_iter().find(|(_, is_there)| *is_there && self.driver != World::Web);
-        if let Some((name, _)) = of_browser {
-            return Some(format!("`start.{name}` belongs to a browser, and this task is on the desktop"));
-        }
-        self.visitor().err()
-    }
-
-    /// Who visits the pages. What a variable is still to be filled into is left out.
-    ///
-    /// # Errors
-    /// Which part of it is none, and what it could be.
-    pub fn visitor(&self) -> Result<Visitor, String> {
-        let is_filled = |text: &&String| !text.contains("${");
-        let of = |name: &str, why: String| format!("`start.{name}`: {why}");
-        let locale = self.locale.as_ref().filter(is_filled).map(|text| text.parse());
-        let time_zone = self.time_zone.as_ref().filter(is_filled).map(|text| text.parse());
-        let geolocation = self.geolocation.map(|WrittenPlace { latitude, longitude, accuracy }| {
-            Geolocation::new(latitude, longitude, accuracy)
-        });
-        let permissions = self.permissions.clone().map(Permissions::new);
-        Ok(Visitor {
-            locale: locale.transpose().map_err(|why| of("locale", why))?,
-            time_zone: time_zone.transpose().map_err(|why| of("time_zone", why))?,
-            geolocation: geolocation.transpose().map_err(|why| of("geolocation", why))?,
-            permissions: permissions.transpose().map_err(|why| of("permissions", why))?,
-        })
-    }
-
-    /// The same visited by somebody.
-    #[must_use]
-    pub fn visited_by(self, visitor: &Visitor) -> Self {
-        let Visitor { locale, time_zone, geolocation, permissions } = visitor;
-        let place = |Geolocation { latitude, longitude, accuracy }: Geolocation| WrittenPlace {
-            latitude,
-            longitude,
-            accuracy: Some(accuracy),
-        };
-        let named = |permissions: &Permissions| {
-            permissions.iter().map(|(name, allowed)| (name.to_owned(), allowed)).collect()
-        };
-        Self {
-            locale: locale.as_ref().map(|locale| locale.as_str().to_owned()),
-            time_zone: time_zone.as_ref().map(|zone| zone.as_str().to_owned()),
-            geolocation: geolocation.map(place),
-            permissions: permissions.as_ref().map(named),
-            ..self
-        }
+        let of_browsers = [("storage", self.storage.is_some())];
+        let (name, _) =
+            of_browsers.into_iter().find(|(_, is_there)| *is_there && self.driver != World::Web)?;
+        Some(format!("`start.{name}` belongs to a browser, and this task is on the desktop"))
     }
 
     /// The address of the page to load first: a path leads to a file, and begins in the task file's `folder`.
@@ -728,24 +640,6 @@ wait_secs: 2.5
     }
 
     #[test]
-    fn who_visits_is_read_as_it_was_written() {
-        let visitor = Visitor {
-            locale: Some("pt-BR".parse().unwrap()),
-            time_zone: Some("America/Sao_Paulo".parse().unwrap()),
-            geolocation: Some("-23.5,-46.6,5".parse().unwrap()),
-            permissions: Some("camera,notifications=denied".parse().unwrap()),
-        };
-        assert_eq!(Start::default().visited_by(&visitor).visitor(), Ok(visitor));
-        assert_eq!(Start::default().visitor(), Ok(Visitor::default()));
-        let yaml = "name: n\nstart: { locale: de-DE, geolocation: { latitude: 1, longitude: 2 }, permissions: { camera: granted } }\n\
-                    steps: [type: a]\nexpect: [url_contains: x]\n";
-        let task = ScriptedTask::parse(yaml).unwrap();
-        let place = task.start.visitor().unwrap().geolocation.unwrap();
-        assert_eq!((place.latitude, place.longitude, place.accuracy), (1.0, 2.0, 10.0));
-        assert_eq!(ScriptedTask::parse(&task.to_yaml().unwrap()), Ok(task));
-    }
-
-    #[test]
     fn a_goal_needs_no_steps() {
         let task = ScriptedTask::parse(
             "name: n\nstart: { url: 'about:blank' }\ngoal: log in\nexpect: [text_visible: Welcome]\n",
@@ -804,15 +698,6 @@ wait_secs: 2.5
         check(&format!("name: n\nstart: {{}}{tail}"), None, "needs `steps` or a `goal`");
         let on_desktop = format!("name: n\nstart: {{ driver: desktop, storage: a.json }}\ngoal: g{tail}");
         check(&on_desktop, None, "`start.storage` belongs to a browser");
-        for (start, words) in [
-            ("driver: desktop, locale: de-DE", "`start.locale` belongs to a browser"),
-            ("locale: de_DE", "`start.locale`: `de_DE` is no locale"),
-            ("time_zone: +02:00", "`start.time_zone`: `+02:00` is no time zone"),
-            ("geolocation: { latitude: 91, longitude: 0 }", "`start.geolocation`: the latitude 91"),
-            ("permissions: { telepathy: granted }", "`telepathy` is no permission; there are accelerometer,"),
-        ] {
-            check(&format!("name: n\nstart: {{ {start} }}\ngoal: g{tail}"), None, words);
-        }
         check(&format!("{}goal: g\n", steps("  - click: x")), None, "has both");
         for clause in [
             "text_visible: '  '",

@@ -15,7 +15,7 @@ use vigorl_interface::{Act, Action, Driver as _, DriverError, wait_until};
 use vigorl_tasks::scripted::{
     Clause, PersonDeed, Plan, Recording, RewardRule, ScriptedTask, Start, Values, World, listener,
 };
-use vigorl_webdriver::{Options, WebDriver};
+use vigorl_webdriver::WebDriver;
 
 use crate::args::RecordArgs;
 use crate::commands::{Form, browser, desktop, pretty};
@@ -42,7 +42,7 @@ pub(crate) fn record(args: &RecordArgs, settings: &Settings, form: Form) -> anyh
                 // The person saw the page, and went on.
                 status,
                 viewport: Some(settings.viewport),
-                ..Start::default().visited_by(&settings.visitor_of(&Start::default())?)
+                ..Start::default()
             };
             (start, recorded)
         }
@@ -141,9 +141,7 @@ fn in_browser(url: &str, settings: &Settings, cancel: &Cancel) -> anyhow::Result
     }
     let mut settings = settings.clone();
     settings.window = Window::Headed;
-    let of_person = browser::options_for(&settings, &Start::default())?;
-    let mut driver =
-        browser::start_with(&settings, settings.viewport, Options { console: true, ..of_person })?;
+    let mut driver = browser::start_with_console(&settings, settings.viewport)?;
     // Pages must not be able to speak in its place.
     let prefix = format!("vigorl-{:016x} ", token());
     let script = listener(&prefix);

@@ -444,7 +444,6 @@ impl RunArgs {
             policy: args.policy.clone(),
             endpoint: args.endpoint.clone(),
             browser: args.browser.clone(),
-            visitor: args.visitor.clone(),
             run: args.run.clone(),
             ..Self::of_task(task)
         }

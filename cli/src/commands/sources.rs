@@ -161,9 +161,7 @@ pub(crate) fn opener(settings: &Settings) -> Arc<OpenTask> {
     Arc::new(move |task: &ScriptedTask| -> Result<Opened, Failure> {
         Ok(match task.start.driver {
             World::Web => {
-                let viewport = task.start.viewport.unwrap_or(settings.viewport);
-                let options = browser::options_for(&settings, &task.start)?;
-                let mut driver = browser::start_with(&settings, viewport, options)?;
+                let mut driver = browser::start(&settings, task.start.viewport.unwrap_or(settings.viewport))?;
                 let version = browser::version(&mut driver);
                 Opened { driver: Box::new(driver), version }
             }

@@ -16,7 +16,6 @@ mod screenshot;
 mod storage;
 mod tab;
 mod trouble;
-mod visitor;
 mod wait;
 
 pub use act::{Act, ActKind, Action, Key, MouseButton};
@@ -32,8 +31,4 @@ pub use screenshot::Screenshot;
 pub use storage::{Cookie, OriginStorage, StorageState, StoredItem};
 pub use tab::{TabSearch, WhichTab};
 pub use trouble::{Trouble, TroubleKind};
-pub use visitor::{
-    ACCURACY, Allowed, GEOLOCATION_HELP, Geolocation, LOCALE_HELP, Locale, PERMISSIONS, Permissions,
-    TIME_ZONE_HELP, TimeZone, Visitor,
-};
 pub use wait::{wait_until, wait_while};

@@ -1,7 +1,7 @@
-//! Whoever attends every tab and frame of the browser from its first moment on, over a connection of their own.
+//! Whoever attends every tab and frame of the browser, over a connection of their own.
 //!
-//! Invariants: no page runs before what is wanted of its tab holds, because the browser keeps each waiting until it was
-//! attended to; if the connection breaks, the browser lets them all go on, and whoever drives is told with the next request.
+//! Invariants: no page waits for it: a browser that keeps each waiting until it was attended to never lets go a window that a
+//! page opens (chromium 156 beside its driver); if the connection breaks, whoever drives is told with the next request.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Shutdown, TcpStream};
@@ -10,45 +10,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use reqwest::Url;
 use serde_json::{Value, json};
-use vigorl_interface::{Allowed, DriverError, Geolocation, Locale, Permissions, Visitor};
+use vigorl_interface::DriverError;
 
 use crate::connection::{Connection, Said};
 use crate::options::Options;
-
-/// The permission to know where somebody is.
-const GEOLOCATION: &str = "geolocation";
-/// What the browser says where another tab has set this locale for the process that both share.
-const ALREADY: &str = "already in effect";
 
 /// What is wanted of every tab.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Wishes {
     /// That it is kept which origins are visited.
     pub(crate) origins: bool,
-    /// How numbers and dates are written there.
-    locale: Option<Locale>,
-    /// Where its pages are told that they are visited from.
-    geolocation: Option<Geolocation>,
-    /// What pages are answered that want a permission.
-    permissions: Vec<(String, Allowed)>,
 }
 
 impl Wishes {
     /// What these options ask for.
     pub(crate) fn of(options: &Options) -> Self {
-        let Visitor { locale, geolocation, permissions, .. } = options.visitor.clone();
-        let mut permissions: Vec<_> = permissions
-            .iter()
-            .flat_map(Permissions::iter)
-            .map(|(name, allowed)| (name.to_owned(), allowed))
-            .collect();
-        // Whoever says where the visitor is wants pages to know it, unless the answer is another one.
-        let is_said = permissions.iter().any(|(name, _)| name == GEOLOCATION);
-        if geolocation.is_some() && !is_said {
-            permissions.push((GEOLOCATION.to_owned(), Allowed::Granted));
-        }
-        Self { origins: options.origins, locale, geolocation, permissions }
+        Self { origins: options.origins }
     }
 
     /// Whether nobody has to attend.
@@ -91,7 +70,6 @@ impl Attendant {
             known: Arc::clone(&known),
             sessions: BTreeSet::new(),
             asked: BTreeMap::new(),
-            begins: false,
         };
         work.begin(deadline)?;
         let thread = std::thread::Builder::new().name("attendant".to_owned()).spawn(move || work.go_on());
@@ -145,8 +123,6 @@ struct Work {
     sessions: BTreeSet<String>,
     /// Requests without an answer yet: in which session, and whether a refusal matters.
     asked: BTreeMap<u64, (Option<String>, Matters)>,
-    /// Whether the tabs are attended to that were there before.
-    begins: bool,
 }
 
 /// Whether a refusal of a request matters.
@@ -163,12 +139,7 @@ type Broken = String;
 impl Work {
     /// Attends to what is there.
     fn begin(&mut self, deadline: Duration) -> Result<(), Broken> {
-        for (name, allowed) in self.wishes.permissions.clone() {
-            let permission = json!({ "permission": { "name": name }, "setting": allowed.as_str() });
-            self.ask(None, "Browser.setPermission", &permission, Matters::Yes)?;
-        }
         self.attend_new(None)?;
-        self.begins = true;
         let end = Instant::now() + deadline;
         // What is there is told before this is answered.
         while !self.asked.is_empty() {
@@ -177,7 +148,6 @@ impl Work {
             }
             self.hear()?;
         }
-        self.begins = false;
         Ok(())
     }
 
@@ -203,72 +173,48 @@ impl Work {
         if let Some(id) = message["id"].as_u64() {
             let matters = self.asked.remove(&id).map_or(Matters::No, |(_, matters)| matters);
             return match (matters, message["error"]["message"].as_str()) {
-                (Matters::Yes, Some(why)) if !why.contains(ALREADY) => Err(why.to_owned()),
+                (Matters::Yes, Some(why)) => Err(why.to_owned()),
                 _ => Ok(()),
             };
         }
         let parameters = &message["params"];
         let text = |name: &str| parameters[name].as_str().unwrap_or_default().to_owned();
         match message["method"].as_str() {
-            Some("Target.attachedToTarget") => self.attend_to(&text("sessionId")),
+            Some("Target.attachedToTarget") => {
+                // It may have come to its page before anybody was told of it.
+                self.visited_address(parameters["targetInfo"]["url"].as_str().unwrap_or_default());
+                self.attend_to(&text("sessionId"))
+            }
             Some("Target.detachedFromTarget") => {
                 let gone = text("sessionId");
                 self.sessions.remove(&gone);
                 // Nobody answers there any more.
                 self.asked.retain(|_, (session, _)| session.as_ref() != Some(&gone));
-                self.say_locale_again(&gone)
+                Ok(())
             }
             Some("Page.frameNavigated") => {
-                let frame = &parameters["frame"];
-                self.visited(frame);
-                match frame["parentId"].is_null() {
-                    true => self.say_locale_again(message["sessionId"].as_str().unwrap_or_default()),
-                    false => Ok(()),
-                }
+                self.visited(&parameters["frame"]);
+                Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    /// Asks to be told of tabs, or of frames inside of one, before they begin.
+    /// Asks to be told of tabs, or of frames inside of one.
     fn attend_new(&mut self, of: Option<&str>) -> Result<(), Broken> {
         let parameters = json!({
-            "autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true,
+            "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true,
             "filter": [{ "type": "page" }, { "type": "iframe" }, { "exclude": true }],
         });
         let matters = if of.is_some() { Matters::No } else { Matters::Yes };
         self.ask(of, "Target.setAutoAttach", &parameters, matters)
     }
 
-    /// A tab, or a frame of another origin, that is there now, or waits to begin.
+    /// A tab, or a frame of another origin, that is there now.
     fn attend_to(&mut self, session: &str) -> Result<(), Broken> {
         self.sessions.insert(session.to_owned());
         self.ask(Some(session), "Page.enable", &json!({}), Matters::No)?;
-        self.say_locale(session)?;
-        if let Some(Geolocation { latitude, longitude, accuracy }) = self.wishes.geolocation {
-            let place = json!({ "latitude": latitude, "longitude": longitude, "accuracy": accuracy });
-            self.ask(Some(session), "Emulation.setGeolocationOverride", &place, self.of_tab())?;
-        }
-        self.attend_new(Some(session))?;
-        self.ask(Some(session), "Runtime.runIfWaitingForDebugger", &json!({}), Matters::No)
-    }
-
-    /// Whether a refusal matters in a tab: one that is there at the beginning stays for a while.
-    fn of_tab(&self) -> Matters {
-        if self.begins { Matters::Yes } else { Matters::No }
-    }
-
-    fn say_locale(&mut self, session: &str) -> Result<(), Broken> {
-        let Some(locale) = &self.wishes.locale else { return Ok(()) };
-        let locale = json!({ "locale": locale.as_str() });
-        self.ask(Some(session), "Emulation.setLocaleOverride", &locale, self.of_tab())
-    }
-
-    /// Tabs of one site share a process, and in it the locale belongs to the tab that has set it first: once that one is gone,
-    /// or shows another site, another must set it.
-    fn say_locale_again(&mut self, but: &str) -> Result<(), Broken> {
-        let others: Vec<String> = self.sessions.iter().filter(|session| *session != but).cloned().collect();
-        others.iter().try_for_each(|session| self.say_locale(session))
+        self.attend_new(Some(session))
     }
 
     fn ask(
@@ -286,9 +232,14 @@ impl Work {
 
     /// A frame shows another page.
     fn visited(&mut self, frame: &Value) {
-        let origin = frame["securityOrigin"].as_str().unwrap_or_default();
-        if self.wishes.origins && (origin.starts_with("http://") || origin.starts_with("https://")) {
-            locked(&self.known).origins.insert(origin.to_owned());
+        self.visited_address(frame["securityOrigin"].as_str().unwrap_or_default());
+    }
+
+    /// A page of this address, or of this origin, is shown.
+    fn visited_address(&mut self, address: &str) {
+        let Ok(url) = Url::parse(address) else { return };
+        if self.wishes.origins && matches!(url.scheme(), "http" | "https") {
+            locked(&self.known).origins.insert(url.origin().ascii_serialization());
         }
     }
 }

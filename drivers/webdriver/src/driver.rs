@@ -27,7 +27,7 @@ use crate::page_state;
 use crate::session::Session;
 use crate::settle::{settle, settle_and_capture};
 use crate::wire::{self, Geometry, Typing};
-use crate::{chooser, forms, visitor};
+use crate::{chooser, forms};
 
 /// A browser behind the WebDriver protocol.
 #[derive(Debug)]
@@ -70,7 +70,6 @@ impl WebDriver {
         // good when the first server it is sent to never answers; from any other page it is not.
         driver.navigate("about:blank")?;
         driver.session.devtools("forget the new-tab page", "Page.resetNavigationHistory", json!({}))?;
-        visitor::check(&driver.session, &driver.options.visitor)?;
         Ok(driver)
     }
 

@@ -29,7 +29,6 @@ mod session;
 mod settle;
 mod storage;
 mod tabs;
-mod visitor;
 mod wire;
 
 pub use driver::WebDriver;

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::net::ToSocketAddrs as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use thirtyfour::common::command::Command;
 use thirtyfour::error::{WebDriverError, WebDriverErrorInfo, WebDriverErrorInner};
 use thirtyfour::{Capabilities, TimeoutConfiguration};
 use tokio::runtime::Runtime;
-use vigorl_interface::{Downloads, DriverError, Visitor};
+use vigorl_interface::{Downloads, DriverError};
 
 use crate::attendant::{Attendant, Wishes};
 use crate::camera::Camera;
@@ -44,10 +43,6 @@ const FLAGS: [&str; 15] = [
     "--enable-blink-features=ComputedAccessibilityInfo",
 ];
 
-/// Which browsers more can be asked of.
-const OWN_ALONE: &str =
-    "one that this program starts itself, and not of one behind a server that runs already";
-
 /// A connection to one browser.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -69,9 +64,7 @@ impl Session {
         let own = match &options.server {
             Server::Own { chromedriver } => {
                 let program = chromedriver.as_deref().unwrap_or("chromedriver".as_ref());
-                // The browser has it of its server, and every page and worker of the browser.
-                let zone = options.visitor.time_zone.as_ref().map(|zone| ("TZ", OsStr::new(zone.as_str())));
-                Some(Chromedriver::start(program, zone.as_slice(), options.start_deadline)?)
+                Some(Chromedriver::start(program, options.start_deadline)?)
             }
             Server::Running { .. } => None,
         };
@@ -81,9 +74,6 @@ impl Session {
             (None, Server::Own { .. }) => String::new(),
         };
         let failed = |detail: String| DriverError::Start { program: "the browser".to_owned(), detail };
-        if own.is_none() && options.visitor != Visitor::default() {
-            return Err(failed(format!("who visits its pages can be said of {OWN_ALONE}")));
-        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -117,8 +107,9 @@ impl Session {
         if wishes.is_empty() {
             return Ok(());
         }
-        let profile =
-            self.profile().ok_or_else(|| format!("what is wanted of every tab can be had of {OWN_ALONE}"))?;
+        let profile = self
+            .profile()
+            .ok_or("what was asked for of every tab needs one that this program starts itself")?;
         self.attendant = Some(Attendant::start(&profile, wishes, self.deadline)?);
         Ok(())
     }
@@ -366,10 +357,6 @@ fn capabilities(options: &Options, own: Option<&Chromedriver>) -> Capabilities {
             "download.prompt_for_download": false,
             "profile.default_content_setting_values.automatic_downloads": 1,
         });
-        // What it tells servers and pages; how dates and numbers are written is told to each tab.
-        if let Some(locale) = &options.visitor.locale {
-            browser["prefs"]["intl.accept_languages"] = locale.languages().into();
-        }
     }
     if let Some(program) = &options.browser {
         browser["binary"] = Value::String(program.display().to_string());

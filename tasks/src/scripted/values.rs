@@ -111,12 +111,6 @@ impl ScriptedTask {
         if let Some(file) = &self.start.storage {
             self.start.storage = Some(early.text(file, Use::Path)?);
         }
-        for text in [&mut self.start.locale, &mut self.start.time_zone].into_iter().flatten() {
-            *text = early.text(text, Use::Executed)?;
-        }
-        if let Some(message) = self.start.fault() {
-            return fault(message);
-        }
         for program in &mut self.start.programs {
             *program = early.text(program, Use::Executed)?;
         }
@@ -505,20 +499,6 @@ mod tests {
         assert_eq!((task.name.as_str(), task.start.url.as_deref()), ("find tea", Some("http://h/x")));
         let expected = task.values.clone().fill_clause(&task.expect[0]);
         assert_eq!(expected, Ok(Clause::UrlContains("tea".to_owned())));
-    }
-
-    #[test]
-    fn who_visits_may_be_a_variable_and_is_looked_at_when_it_is_filled_in() {
-        let yaml = "name: n\nvars: { who: de-DE, zone: UTC }\nstart: { locale: '${who}', time_zone: '${zone}' }\n\
-                    steps: [{type: a}]\nexpect: [url_contains: x]\n";
-        let task = ScriptedTask::parse(yaml).unwrap();
-        assert_eq!(task.start.visitor().unwrap().locale, None, "not yet");
-        let filled = |who: &str| {
-            let (mut task, who) = (task.clone(), BTreeMap::from([("who".to_owned(), who.to_owned())]));
-            task.fill(&who, &secret).map(|_| task.start.visitor().unwrap())
-        };
-        assert_eq!(filled("fr-FR").unwrap().locale, Some("fr-FR".parse().unwrap()));
-        assert!(filled("fr_FR").unwrap_err().message.contains("`start.locale`: `fr_FR` is no locale"));
     }
 
     #[test]
