@@ -75,7 +75,7 @@ pub struct LessonsSize {
 }
 
 impl LessonsStep {
-    /// The first step of [`RECIPE`]'s first mixture, with the embedded weights and a fresh optimizer.
+    /// The first step of the recipe's first mixture, with the embedded weights and a fresh optimizer.
     ///
     /// # Errors
     /// [`TrainingError`]; none is expected of embedded files.
