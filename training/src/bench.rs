@@ -187,6 +187,11 @@ fn packed_rows(
     ]))
 }
 
+/// Tensors of a micro-batch, with its name in front of theirs.
+fn named(batch: &str, rows: BTreeMap<&'static str, Tensor>) -> impl Iterator<Item = (String, Tensor)> {
+    rows.into_iter().map(move |(name, tensor)| (format!("{batch}.{name}"), tensor))
+}
+
 /// Rows and indices (K, 2).
 fn pairs(places: &[(usize, usize)]) -> Result<Tensor, TrainingError> {
     let values = places.iter().flat_map(|&(row, index)| [row as i64, index as i64]).collect();

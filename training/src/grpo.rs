@@ -39,7 +39,6 @@ use crate::checkpoint::{
 use crate::compared::{Compared, n_with_variance};
 use crate::drawn::{remember_teaching, wanted};
 use crate::error::TrainingError;
-use crate::files::ModelFiles;
 use crate::fresh::tensor_shapes;
 use crate::grpo_config::GrpoConfig;
 use crate::metrics::{MetricsLog, Record, held_out_key};
@@ -170,13 +169,7 @@ impl<'a> Run<'a> {
         fs::create_dir_all(&dir).map_err(TrainingError::file("create", &dir))?;
         let begins_with = config.begins_with()?;
         let given = Checkpoint::open(&ModelSource::named(&config.init.model))?.spoken_to()?;
-        let source = ModelSource::named(&begins_with);
-        let mut checkpoint = Checkpoint::open(&source)?;
-        let mut files = ModelFiles::of(&source)?;
-        if let Some(max_pixels) = config.init.max_pixels {
-            checkpoint.processor = checkpoint.processor.with_max_pixels(max_pixels)?;
-            files.set_max_pixels(max_pixels)?;
-        }
+        let (checkpoint, mut files) = config.opened(&begins_with)?;
         files.set_spoken_to(&SpokenTo {
             preset: config.init.preset.clone(),
             told_texts: config.init.told_texts,

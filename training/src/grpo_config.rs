@@ -12,6 +12,7 @@ use crate::adapter::LoraConfig;
 use crate::advantage::Scale;
 use crate::config::{Check, OptimizerConfig};
 use crate::error::TrainingError;
+use crate::files::ModelFiles;
 use crate::objective::ObjectiveConfig;
 use crate::warm_start::WarmStartConfig;
 
@@ -209,6 +210,17 @@ impl GrpoConfig {
         let warm_start = self.warm_start()?;
         Ok(warm_start
             .map_or_else(|| self.init.model.clone(), |warm_start| warm_start.model().display().to_string()))
+    }
+
+    /// A model by its name, with its files, seeing as many pixels as the run says.
+    pub(crate) fn opened(&self, model: &str) -> Result<(Checkpoint, ModelFiles), TrainingError> {
+        let source = ModelSource::named(model);
+        let (mut checkpoint, mut files) = (Checkpoint::open(&source)?, ModelFiles::of(&source)?);
+        if let Some(max_pixels) = self.init.max_pixels {
+            checkpoint.processor = checkpoint.processor.with_max_pixels(max_pixels)?;
+            files.set_max_pixels(max_pixels)?;
+        }
+        Ok((checkpoint, files))
     }
 
     /// Whether somebody has to read for the policy: for the one that learns, or for the one that the run is given.

@@ -1,4 +1,4 @@
-//! Whoever attends every tab and frame of the browser, over a connection of their own.
+//! Whoever keeps which origins are visited, in every tab and frame of the browser, over a connection of their own.
 //!
 //! Invariants: no page waits for it: a browser that keeps each waiting until it was attended to never lets go a window that a
 //! page opens (chromium 156 beside its driver); if the connection breaks, whoever drives is told with the next request.
@@ -10,31 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use reqwest::Url;
 use serde_json::{Value, json};
 use vigorl_interface::DriverError;
 
 use crate::connection::{Connection, Said};
-use crate::options::Options;
-
-/// What is wanted of every tab.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Wishes {
-    /// That it is kept which origins are visited.
-    pub(crate) origins: bool,
-}
-
-impl Wishes {
-    /// What these options ask for.
-    pub(crate) fn of(options: &Options) -> Self {
-        Self { origins: options.origins }
-    }
-
-    /// Whether nobody has to attend.
-    pub(crate) fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
 
 /// The attendant, until it is dropped.
 #[derive(Debug)]
@@ -58,19 +37,13 @@ impl Attendant {
     /// Attends the browser that has this profile. Tabs that are there are attended to when this returns.
     ///
     /// # Errors
-    /// Why that cannot be, or what of the wishes the browser refuses.
-    pub(crate) fn start(profile: &Path, wishes: Wishes, deadline: Duration) -> Result<Self, String> {
+    /// Why that cannot be.
+    pub(crate) fn start(profile: &Path, deadline: Duration) -> Result<Self, String> {
         let connection = Connection::open_browser(profile)?
             .ok_or("this browser offers no connection of its own to the program that drives it")?;
         let end = connection.end().map_err(|error| error.to_string())?;
         let known = Arc::new(Mutex::new(Known::default()));
-        let mut work = Work {
-            connection,
-            wishes,
-            known: Arc::clone(&known),
-            sessions: BTreeSet::new(),
-            asked: BTreeMap::new(),
-        };
+        let mut work = Work { connection, known: Arc::clone(&known), asked: BTreeMap::new() };
         work.begin(deadline)?;
         let thread = std::thread::Builder::new().name("attendant".to_owned()).spawn(move || work.go_on());
         let thread = thread.map_err(|error| format!("no thread: {error}"))?;
@@ -80,7 +53,7 @@ impl Attendant {
     /// Whether it still attends.
     ///
     /// # Errors
-    /// Why not: what was wanted of every tab does not hold any more.
+    /// Why not: nobody knows any more which origins are visited.
     pub(crate) fn check(&self) -> Result<(), DriverError> {
         match &locked(&self.known).broken {
             None => Ok(()),
@@ -117,10 +90,7 @@ fn locked(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
 /// What the thread does.
 struct Work {
     connection: Connection,
-    wishes: Wishes,
     known: Arc<Mutex<Known>>,
-    /// Tabs and frames that are there.
-    sessions: BTreeSet<String>,
     /// Requests without an answer yet: in which session, and whether a refusal matters.
     asked: BTreeMap<u64, (Option<String>, Matters)>,
 }
@@ -172,6 +142,7 @@ impl Work {
     fn handle(&mut self, message: &Value) -> Result<(), Broken> {
         if let Some(id) = message["id"].as_u64() {
             let matters = self.asked.remove(&id).map_or(Matters::No, |(_, matters)| matters);
+            self.visited_in(&message["result"]["frameTree"]);
             return match (matters, message["error"]["message"].as_str()) {
                 (Matters::Yes, Some(why)) => Err(why.to_owned()),
                 _ => Ok(()),
@@ -180,14 +151,9 @@ impl Work {
         let parameters = &message["params"];
         let text = |name: &str| parameters[name].as_str().unwrap_or_default().to_owned();
         match message["method"].as_str() {
-            Some("Target.attachedToTarget") => {
-                // It may have come to its page before anybody was told of it.
-                self.visited_address(parameters["targetInfo"]["url"].as_str().unwrap_or_default());
-                self.attend_to(&text("sessionId"))
-            }
+            Some("Target.attachedToTarget") => self.attend_to(&text("sessionId")),
             Some("Target.detachedFromTarget") => {
                 let gone = text("sessionId");
-                self.sessions.remove(&gone);
                 // Nobody answers there any more.
                 self.asked.retain(|_, (session, _)| session.as_ref() != Some(&gone));
                 Ok(())
@@ -210,10 +176,10 @@ impl Work {
         self.ask(of, "Target.setAutoAttach", &parameters, matters)
     }
 
-    /// A tab, or a frame of another origin, that is there now.
+    /// A tab, or a frame of another origin, that is there now. It may have come to its page before anybody was told of it.
     fn attend_to(&mut self, session: &str) -> Result<(), Broken> {
-        self.sessions.insert(session.to_owned());
         self.ask(Some(session), "Page.enable", &json!({}), Matters::No)?;
+        self.ask(Some(session), "Page.getFrameTree", &json!({}), Matters::No)?;
         self.attend_new(Some(session))
     }
 
@@ -230,16 +196,17 @@ impl Work {
         Ok(())
     }
 
-    /// A frame shows another page.
-    fn visited(&mut self, frame: &Value) {
-        self.visited_address(frame["securityOrigin"].as_str().unwrap_or_default());
+    /// The pages that a frame and those inside of it show.
+    fn visited_in(&mut self, tree: &Value) {
+        self.visited(&tree["frame"]);
+        tree["childFrames"].as_array().into_iter().flatten().for_each(|inside| self.visited_in(inside));
     }
 
-    /// A page of this address, or of this origin, is shown.
-    fn visited_address(&mut self, address: &str) {
-        let Ok(url) = Url::parse(address) else { return };
-        if self.wishes.origins && matches!(url.scheme(), "http" | "https") {
-            locked(&self.known).origins.insert(url.origin().ascii_serialization());
+    /// A frame shows a page.
+    fn visited(&mut self, frame: &Value) {
+        let origin = frame["securityOrigin"].as_str().unwrap_or_default();
+        if origin.starts_with("http://") || origin.starts_with("https://") {
+            locked(&self.known).origins.insert(origin.to_owned());
         }
     }
 }

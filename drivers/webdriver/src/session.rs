@@ -13,7 +13,7 @@ use thirtyfour::{Capabilities, TimeoutConfiguration};
 use tokio::runtime::Runtime;
 use vigorl_interface::{Downloads, DriverError};
 
-use crate::attendant::{Attendant, Wishes};
+use crate::attendant::Attendant;
 use crate::camera::Camera;
 use crate::connection::Connection;
 use crate::hosts::AllowedHosts;
@@ -52,7 +52,7 @@ pub(crate) struct Session {
     deadline: Duration,
     /// The tab that is captured, and the connection for that, once there is one.
     camera: RefCell<(String, Option<Camera>)>,
-    /// Whoever sees to it that what was asked for holds in every tab, if anything was.
+    /// Whoever keeps which origins are visited, if that was asked for.
     attendant: Option<Attendant>,
     /// Declared last: ended after the client.
     own: Option<Chromedriver>,
@@ -98,23 +98,22 @@ impl Session {
             own,
         };
         session.limit_waits()?;
-        session.attend(Wishes::of(options)).map_err(failed)?;
+        if options.origins {
+            session.attend().map_err(failed)?;
+        }
         Ok(session)
     }
 
-    /// Sees to it that what is wanted holds in every tab.
-    fn attend(&mut self, wishes: Wishes) -> Result<(), String> {
-        if wishes.is_empty() {
-            return Ok(());
-        }
+    /// Keeps which origins are visited from now on.
+    fn attend(&mut self) -> Result<(), String> {
         let profile = self
             .profile()
-            .ok_or("what was asked for of every tab needs one that this program starts itself")?;
-        self.attendant = Some(Attendant::start(&profile, wishes, self.deadline)?);
+            .ok_or("which origins are visited is known of a browser that this program starts itself")?;
+        self.attendant = Some(Attendant::start(&profile, self.deadline)?);
         Ok(())
     }
 
-    /// Whether what is wanted of every tab still holds.
+    /// Whether it is still kept which origins are visited, if it was wanted.
     pub(crate) fn expect_attended(&self) -> Result<(), DriverError> {
         let Some(Err(broken)) = self.attendant.as_ref().map(Attendant::check) else { return Ok(()) };
         // A browser that is gone is the cause where it is.

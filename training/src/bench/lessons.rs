@@ -14,7 +14,7 @@ use vigorl_qwen::{Checkpoint, ModelSource, WeightFormat};
 use vigorl_tasks::practice::dataset::{DatasetError, Record};
 use vigorl_tasks::practice::{PageSpec, PracticePage, Split};
 
-use crate::bench::{Moved, Workload, packed_rows, pairs, write_step};
+use crate::bench::{Moved, Workload, named, packed_rows, pairs, write_step};
 use crate::checkpoint::named_weights;
 use crate::compute::Compute;
 use crate::config::{MatrixRule, SftConfig};
@@ -158,8 +158,8 @@ impl Workload for LessonsStep {
     fn write(&self, dir: &Path) -> Result<(), TrainingError> {
         let mut tensors = Vec::new();
         for (number, batch) in self.batches().enumerate() {
-            let named = rows(batch, self.encoder.config().text.vocab_size)?;
-            tensors.extend(named.into_iter().map(|(name, tensor)| (format!("{number}.{name}"), tensor)));
+            let rows = rows(batch, self.encoder.config().text.vocab_size)?;
+            tensors.extend(named(&number.to_string(), rows));
         }
         let loss = self.encoder.loss();
         let of_step = Map::from_iter([

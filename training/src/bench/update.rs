@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
-use vigorl_qwen::{Checkpoint, ModelSource, WeightFormat};
+use vigorl_qwen::{Checkpoint, WeightFormat};
 
-use crate::bench::{Moved, Workload, packed_rows, write_step};
+use crate::bench::{Moved, Workload, named, packed_rows, write_step};
 use crate::checkpoint::named_weights;
 use crate::compared::Compared;
 use crate::compute::Compute;
 use crate::config::MatrixRule;
 use crate::error::TrainingError;
-use crate::files::{ModelFiles, TEMPORARY};
+use crate::files::TEMPORARY;
 use crate::fresh::tensor_shapes;
 use crate::grpo_config::GrpoConfig;
 use crate::optim::Optimizer;
@@ -83,13 +83,7 @@ impl UpdateStep {
         if config.adapters().is_some() {
             return Err(no_update("it trains adapters, and only an update of whole weights is measured"));
         }
-        let source = ModelSource::named(&config.begins_with()?);
-        let mut checkpoint = Checkpoint::open(&source)?;
-        let mut files = ModelFiles::of(&source)?;
-        if let Some(max_pixels) = config.init.max_pixels {
-            checkpoint.processor = checkpoint.processor.with_max_pixels(max_pixels)?;
-            files.set_max_pixels(max_pixels)?;
-        }
+        let (checkpoint, files) = config.opened(&config.begins_with()?)?;
         let shapes = tensor_shapes(&checkpoint.config);
         let weights = || -> Result<BTreeMap<String, Tensor>, TrainingError> {
             named_weights(&checkpoint.weights(&compute.device, WeightFormat::Dense(DType::F32))?, &shapes)
@@ -125,23 +119,23 @@ impl UpdateStep {
 
     /// What a step computes.
     pub fn size(&self) -> UpdateSize {
-        let rows = |jobs: &[Said]| jobs.iter().flat_map(|job| &job.rows).cloned().collect::<Vec<_>>();
-        let (together, apart) = (rows(&self.said), rows(&self.apart));
-        let merged = |rows: &[crate::trees::Tree]| -> (usize, usize) {
-            let images = rows.iter().flat_map(|row| &row.images);
-            let n_patches = images.map(|(_, grid)| grid.t * grid.h * grid.w).sum();
-            (rows.iter().map(|row| row.ids.len()).sum(), n_patches)
+        let rows = |jobs: &[Said]| jobs.iter().map(|job| job.rows.len()).sum();
+        let trees = |jobs: &'_ [Said]| -> (usize, usize) {
+            let rows = || jobs.iter().flat_map(|job| &job.rows);
+            let grids = rows().flat_map(|row| &row.images).map(|(_, grid)| grid);
+            (rows().map(|row| row.ids.len()).sum(), grids.map(|grid| grid.t * grid.h * grid.w).sum())
         };
-        let ((n_tokens, n_patches), (n_tokens_apart, n_patches_apart)) = (merged(&together), merged(&apart));
+        let ((n_tokens, n_patches), (n_tokens_apart, n_patches_apart)) =
+            (trees(&self.said), trees(&self.apart));
         UpdateSize {
             n_micro_batches: self.said.len(),
-            n_rows: together.len(),
-            n_conversations: apart.len(),
+            n_rows: rows(&self.said),
+            n_conversations: rows(&self.apart),
             n_tokens,
             n_tokens_apart,
             n_patches,
             n_patches_apart,
-            n_sampled: together.iter().map(|row| row.tokens.len()).sum(),
+            n_sampled: self.said.iter().map(|job| job.drawn.len()).sum(),
         }
     }
 }
@@ -169,8 +163,7 @@ impl Workload for UpdateStep {
         let mut tensors = Vec::new();
         for (jobs, of) in [(&self.said, ""), (&self.apart, "apart.")] {
             for (number, job) in jobs.iter().enumerate() {
-                let named = rows(&self.checkpoint, job)?;
-                tensors.extend(named.into_iter().map(|(name, t)| (format!("{of}{number}.{name}"), t)));
+                tensors.extend(named(&format!("{of}{number}"), rows(&self.checkpoint, job)?));
             }
         }
         let of_step = Map::from_iter([
