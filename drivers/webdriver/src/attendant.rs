@@ -1,7 +1,6 @@
 //! Whoever keeps which origins are visited, in every tab and frame of the browser, over a connection of their own.
 //!
-//! Invariants: no page waits for it: a browser that keeps each waiting until it was attended to never lets go a window that a
-//! page opens (chromium 156 beside its driver); if the connection breaks, whoever drives is told with the next request.
+//! Invariants: no page waits for it; if the connection breaks, whoever drives is told with the next request.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Shutdown, TcpStream};
@@ -109,7 +108,7 @@ type Broken = String;
 impl Work {
     /// Attends to what is there.
     fn begin(&mut self, deadline: Duration) -> Result<(), Broken> {
-        self.attend_new(None)?;
+        self.look_out()?;
         let end = Instant::now() + deadline;
         // What is there is told before this is answered.
         while !self.asked.is_empty() {
@@ -151,7 +150,10 @@ impl Work {
         let parameters = &message["params"];
         let text = |name: &str| parameters[name].as_str().unwrap_or_default().to_owned();
         match message["method"].as_str() {
-            Some("Target.attachedToTarget") => self.attend_to(&text("sessionId")),
+            Some("Target.targetCreated") => {
+                self.attend_to(parameters["targetInfo"]["targetId"].as_str().unwrap_or_default())
+            }
+            Some("Target.attachedToTarget") => self.attended(&text("sessionId")),
             Some("Target.detachedFromTarget") => {
                 let gone = text("sessionId");
                 // Nobody answers there any more.
@@ -166,21 +168,26 @@ impl Work {
         }
     }
 
-    /// Asks to be told of tabs, or of frames inside of one.
-    fn attend_new(&mut self, of: Option<&str>) -> Result<(), Broken> {
+    /// Asks to be told of tabs and frames, those that are there among them.
+    fn look_out(&mut self) -> Result<(), Broken> {
         let parameters = json!({
-            "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true,
+            "discover": true,
             "filter": [{ "type": "page" }, { "type": "iframe" }, { "exclude": true }],
         });
-        let matters = if of.is_some() { Matters::No } else { Matters::Yes };
-        self.ask(of, "Target.setAutoAttach", &parameters, matters)
+        self.ask(None, "Target.setDiscoverTargets", &parameters, Matters::Yes)
     }
 
-    /// A tab, or a frame of another origin, that is there now. It may have come to its page before anybody was told of it.
-    fn attend_to(&mut self, session: &str) -> Result<(), Broken> {
+    /// Attends to a tab, or a frame of another site. The browser could do so by itself (`Target.setAutoAttach`), but a window
+    /// that a page opens never begins then (chromium 156 beside its driver).
+    fn attend_to(&mut self, target: &str) -> Result<(), Broken> {
+        let parameters = json!({ "targetId": target, "flatten": true });
+        self.ask(None, "Target.attachToTarget", &parameters, Matters::No)
+    }
+
+    /// What is attended to may have come to its page before anybody was told of it.
+    fn attended(&mut self, session: &str) -> Result<(), Broken> {
         self.ask(Some(session), "Page.enable", &json!({}), Matters::No)?;
-        self.ask(Some(session), "Page.getFrameTree", &json!({}), Matters::No)?;
-        self.attend_new(Some(session))
+        self.ask(Some(session), "Page.getFrameTree", &json!({}), Matters::No)
     }
 
     fn ask(

@@ -115,3 +115,39 @@ fn nobody_says_what_was_visited_who_was_not_asked_to_keep_it() {
     let storage = start().storage();
     assert!(matches!(storage, Err(DriverError::Unsupported { .. })), "{storage:?}");
 }
+
+#[test]
+fn windows_and_workers_that_a_page_opens_begin_and_are_taken() {
+    // Each opens in its own way: in the process of the page that opens it, in another, and as a worker.
+    let elsewhere = serve("<script>localStorage.where = 'elsewhere'</script>");
+    let page = "<title>shop</title><script>
+        localStorage.where = 'here';
+        const code = URL.createObjectURL(new Blob(['postMessage(1)']));
+        const worker = new Worker(code);
+        worker.onmessage = () => { document.title = 'worked' };
+        </script>";
+    let here = serve(page);
+    let mut driver = WebDriver::start(Options { origins: true, ..options(1.0) }).expect("a browser");
+    navigate(&mut driver, &here);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let until = |driver: &mut WebDriver, script: &str, what: &str| {
+        while evaluate(driver, script).unwrap() != json!(true) {
+            assert!(std::time::Instant::now() < deadline, "{what}");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    };
+    until(&mut driver, "return document.title === 'worked'", "the worker never began");
+    let open = "window.same = open('/same'); return typeof same === 'object'";
+    assert_eq!(evaluate(&mut driver, open).unwrap(), json!(true));
+    until(&mut driver, "return same.document.title === 'worked'", "the window of the same site never began");
+    evaluate(&mut driver, &format!("window.other = open('{elsewhere}'); return true")).unwrap();
+    let of = |driver: &mut WebDriver| {
+        let taken = driver.storage().unwrap();
+        taken.origins.into_iter().map(|origin| origin.origin).collect::<Vec<_>>()
+    };
+    while !of(&mut driver).contains(&elsewhere) {
+        assert!(std::time::Instant::now() < deadline, "{:?}", of(&mut driver));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(of(&mut driver).contains(&here));
+}
