@@ -17,6 +17,7 @@ use vigorl_rollouts::{Kit, Sample, read_samples};
 use vigorl_tasks::picture::PictureWorld;
 use vigorl_tasks::sources::{Part, Source, Stage};
 use vigorl_tasks::{Allowance, Blind, Environment, Failure, Observation, Performed, Senses, Start, Verdict};
+use vigorl_training::bench::{UpdateStep, Workload as _, measure};
 use vigorl_training::checkpoint::{Precision, export, named_weights, read_weights};
 use vigorl_training::config::Freeze;
 use vigorl_training::files::ModelFiles;
@@ -426,6 +427,52 @@ fn copy(from: &Path, to: &Path) {
         let there = to.join(path.file_name().unwrap());
         if path.is_dir() { copy(&path, &there) } else { std::fs::copy(&path, &there).map(drop).unwrap() }
     }
+}
+
+#[test]
+fn the_update_of_a_run_is_measured_and_handed_over_with_its_rows_together_and_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = ["run.steps=1", "group.size=8", "optimizer.matrix_lr=1e-5", "optimizer.vector_lr=1e-5"];
+    run(config(dir.path(), &settings), 0, None).0.unwrap();
+    let folder = dir.path().join("run");
+    let of_run = |folder: &Path| UpdateStep::of_run(folder, &Compute::CPU);
+    let mut update = of_run(&folder).unwrap();
+    let size = update.size();
+    assert!(size.n_rows < size.n_conversations, "a group shares what it was asked: {size:?}");
+    assert!(size.n_tokens < size.n_tokens_apart && size.n_patches < size.n_patches_apart, "{size:?}");
+    let written = dir.path().join("written");
+    std::fs::create_dir_all(&written).unwrap();
+    update.write(&written).unwrap();
+    let rows = candle_core::safetensors::load(written.join("rows.safetensors"), &Device::Cpu).unwrap();
+    let of = |name: &str, is_apart: bool| -> Vec<Vec<f32>> {
+        let tensors = rows
+            .iter()
+            .filter(|(key, _)| key.ends_with(&format!(".{name}")) && key.starts_with("apart.") == is_apart);
+        tensors.map(|(_, t)| t.to_dtype(DType::F32).unwrap().to_vec1().unwrap()).collect()
+    };
+    for name in ["sampled", "advantages", "weights"] {
+        let sorted = |is_apart| {
+            let mut all: Vec<f32> = of(name, is_apart).concat();
+            all.sort_by(f32::total_cmp);
+            all
+        };
+        assert_eq!(sorted(false), sorted(true), "{name}");
+        assert_eq!(sorted(false).len(), size.n_sampled, "{name}");
+    }
+    let speed = measure(&mut update, 1, &mut || ()).unwrap();
+    assert!(speed.last_loss < speed.first_loss && speed.first_gradient_norm > 0.0, "{speed:?}");
+    // What is none.
+    let error = of_run(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("name the folder of a run"), "{error}");
+    std::fs::remove_dir_all(folder.join("rollouts")).unwrap();
+    assert!(of_run(&folder).unwrap_err().to_string().contains("no rollouts"));
+    std::fs::write(
+        folder.join("config.toml"),
+        std::fs::read_to_string(folder.join("config.toml")).unwrap()
+            + "\n[lora]\nrank = 2\nalpha = 4.0\ntargets = ['q_proj']\n",
+    )
+    .unwrap();
+    assert!(of_run(&folder).unwrap_err().to_string().contains("adapters"));
 }
 
 #[test]

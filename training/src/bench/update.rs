@@ -77,7 +77,13 @@ impl UpdateStep {
     pub fn of_run(dir: &Path, compute: &Compute) -> Result<Self, TrainingError> {
         let no_update =
             |detail: &str| TrainingError::Content { path: dir.to_owned(), detail: detail.to_owned() };
-        let mut config = GrpoConfig::read(&dir.join("config.toml"), &[])?;
+        let written = dir.join("config.toml");
+        if !written.is_file() {
+            return Err(no_update(
+                "it has no `config.toml`: name the folder of a run of `vigorl train grpo`",
+            ));
+        }
+        let mut config = GrpoConfig::read(&written, &[])?;
         dir.clone_into(&mut config.run.output_dir);
         config.optimizer.matrix_rule = MatrixRule::AdamW;
         if config.adapters().is_some() {
