@@ -16,7 +16,8 @@ use crate::outcome::StepOutcome;
 /// Pause between two checks.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Checks a clause until it holds or the time is over, and looks once more. A dry run checks once.
+/// Checks a clause until it holds or the time is over, and looks once more. A dry run checks once, and goes on behind what it
+/// cannot tell: it executes nothing that the task brings along to find out.
 pub(crate) fn check(
     agent: &mut Agent<'_>,
     env: &mut dyn Environment,
@@ -29,9 +30,14 @@ pub(crate) fn check(
     }
     let check = looked(agent, env, clause, within, outcome)?;
     outcome.detail = clause.failure(&check);
-    outcome.effect = if outcome.detail.is_none() { Effect::Confirmed } else { Effect::Refused };
+    outcome.effect = match check.holds {
+        Verification::Satisfied => Effect::Confirmed,
+        Verification::Unknown if agent.hands == Hands::Rest => Effect::Unverifiable,
+        Verification::Unsatisfied | Verification::Unknown => Effect::Refused,
+    };
     outcome.held = agent.leash.out_of_time().filter(|_| check.holds != Verification::Satisfied);
     if let Some((held, detail)) = outcome.held.zip(outcome.detail.as_mut()) {
+        outcome.effect = Effect::Refused;
         *detail = format!("{held}, and {detail}");
     }
     Ok(())
@@ -46,10 +52,15 @@ pub(crate) fn ask(
     outcome: &mut StepOutcome,
 ) -> Result<(), StepError> {
     check(agent, env, clause, within, outcome)?;
-    if outcome.checked == Some(Verification::Unsatisfied) && outcome.held.is_none() && !outcome.cancelled {
+    if outcome.held.is_some() || outcome.cancelled {
+        return Ok(());
+    }
+    if outcome.checked == Some(Verification::Unsatisfied) {
         outcome.effect = Effect::Confirmed;
         outcome.is_answered = true;
     }
+    // In a dry run, what nobody can tell does not hold.
+    outcome.is_answered |= outcome.effect == Effect::Unverifiable;
     Ok(())
 }
 

@@ -118,9 +118,13 @@ impl StepOutcome {
         }
     }
 
-    /// Whether the step did what it was to do.
+    /// Whether the step did what it was to do; in a dry run, as far as one does anything.
     pub fn is_done(&self) -> bool {
-        self.action.is_some() || self.checked == Some(Verification::Satisfied) || self.is_answered
+        let is_passed_by = self.checked.is_some() && self.effect == Effect::Unverifiable;
+        self.action.is_some()
+            || self.checked == Some(Verification::Satisfied)
+            || self.is_answered
+            || is_passed_by
     }
 
     pub(crate) fn refuse(&mut self, reason: String) {

@@ -107,6 +107,66 @@ fn a_flag_is_stronger_than_the_task_file_and_a_dry_run_does_nothing() {
     assert_eq!(recorded(folder.path(), "summary.json")["success"], Value::Null);
 }
 
+/// What a task brings along is a program, a command or a script: none of it is executed, wherever it stands.
+#[test]
+fn a_dry_run_executes_nothing_that_the_task_brings_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let (page, task) = (folder.path().join("page.html"), folder.path().join("task.yaml"));
+    fs::write(&page, "<title>Shop</title><button>Buy</button>").unwrap();
+    let dry_run = |yaml: &str| {
+        fs::write(&task, yaml).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vigorl"));
+        command.args(["run", "task.yaml", "--places", "--dry-run"]).current_dir(folder.path());
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+        let touched = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with("touched"))
+            .collect::<Vec<_>>();
+        assert_eq!(touched, <[String; 0]>::default(), "{said}");
+        (output.status.code(), said)
+    };
+    let (code, said) = dry_run(&format!(
+        "name: shop
+start: {{ url: 'file://{}', programs: ['touch touched-by-program'] }}
+before:
+  - assert: {{ command: touch touched-before }}
+steps:
+  - assert: {{ command: touch touched-by-assert }}
+  - assert: {{ not: {{ command: touch touched-by-not }} }}
+  - assert: {{ any: [{{ javascript: 'document.title = \"Sold\"' }}, {{ command: touch touched-by-any }}] }}
+  - wait_for: {{ command: touch touched-by-wait }}
+  - if:
+      holds: {{ command: touch touched-by-if }}
+      steps: [{{ press: Enter }}]
+      else: [{{ click: {{ what: the button, name: Buy, role: button }} }}]
+  - retry: {{ times: 2, until: {{ command: touch touched-by-until }}, steps: [{{ press: Escape }}] }}
+  - assert: {{ title_contains: Shop }}
+after:
+  - assert: {{ command: touch touched-after }}
+expect:
+  - command: touch touched-by-expect
+",
+        page.display()
+    ));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("not judged: dry run") && said.contains("the button at"), "{said}");
+    assert!(!said.contains("press Enter"), "what nobody can tell does not hold: {said}");
+    assert_eq!(said.matches("press Escape").count(), 1, "{said}");
+    assert!(said.contains("executes no commands and no scripts"), "{said}");
+
+    let (code, said) = dry_run(
+        "name: served
+start: { url: 'http://127.0.0.1:9/', programs: ['touch touched; python3 -m http.server 9'] }
+steps: [{ press: Enter }]
+expect: [title_contains: x]
+",
+    );
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("a dry run starts no programs") && said.contains("http.server 9"), "{said}");
+}
+
 #[test]
 fn a_task_that_needs_more_steps_is_not_done() {
     let (folder, code) = run_task(&["--max-steps", "1"]);

@@ -15,7 +15,7 @@ use image::RgbImage;
 use vigorl_geometry::{DevicePixelRatio, Point, Rect};
 use vigorl_interface::{Act, Action, Screenshot};
 use vigorl_tasks::picture::PictureWorld;
-use vigorl_tasks::scripted::{Ended, Opened, Script, ScriptedTask, ScriptedWorld, What};
+use vigorl_tasks::scripted::{Ended, Opened, Script, ScriptedTask, ScriptedWorld, Surroundings, What};
 use vigorl_tasks::{Allowance, Blind, Environment, Performed, Verification};
 use vigorl_webdriver::{Options, WebDriver};
 
@@ -58,8 +58,15 @@ fn a_reset_keeps_the_browser_and_nothing_of_the_episode_before() {
     };
     let never = || false;
     let (folder, url) = (PathBuf::from("."), Some(url));
-    let mut world =
-        ScriptedWorld::start(Cow::Borrowed(&task), folder, url, SETTLE, &never, Box::new(open)).unwrap();
+    let mut world = ScriptedWorld::start(
+        Cow::Borrowed(&task),
+        Surroundings::in_folder(folder),
+        url,
+        SETTLE,
+        &never,
+        Box::new(open),
+    )
+    .unwrap();
     for episode in 0..3 {
         world.reset(episode).unwrap();
         let driver = world.driver().unwrap();
@@ -104,8 +111,15 @@ fn each_reset_puts_back_what_the_task_begins_with_and_nothing_else() {
         Ok(Opened { driver: Box::new(driver), version: String::new() })
     };
     let (never, at) = (|| false, folder.path().to_owned());
-    let mut world =
-        ScriptedWorld::start(Cow::Borrowed(&task), at, Some(url), SETTLE, &never, Box::new(open)).unwrap();
+    let mut world = ScriptedWorld::start(
+        Cow::Borrowed(&task),
+        Surroundings::in_folder(at),
+        Some(url),
+        SETTLE,
+        &never,
+        Box::new(open),
+    )
+    .unwrap();
     for episode in 0..3 {
         world.reset(episode).unwrap();
         let driver = world.driver().unwrap();
@@ -139,9 +153,15 @@ fn what_a_step_reads_is_used_by_later_steps_and_by_the_clauses() {
         Ok(Opened { driver: Box::new(driver), version: String::new() })
     };
     let (url, never) = (Some(forgetful_server()), || false);
-    let mut world =
-        ScriptedWorld::start(Cow::Borrowed(&task), PathBuf::from("."), url, SETTLE, &never, Box::new(open))
-            .unwrap();
+    let mut world = ScriptedWorld::start(
+        Cow::Borrowed(&task),
+        Surroundings::in_folder("."),
+        url,
+        SETTLE,
+        &never,
+        Box::new(open),
+    )
+    .unwrap();
     world.reset(0).unwrap();
     let early = world.judge(None, &mut Blind, &Allowance::UNLIMITED).unwrap();
     assert_eq!((early.verification, early.reward), (Verification::Unknown, None));

@@ -109,7 +109,7 @@ impl ClickSource {
             ..self.task.drawn(part, number)
         };
         alone.fill(&BTreeMap::new(), &*self.secret)?;
-        let surroundings = Surroundings { folder: self.folder.clone(), ..Surroundings::default() };
+        let surroundings = Surroundings::in_folder(&self.folder);
         let line = Script::new(&alone, &surroundings).next(None)?;
         match line.map(|line| line.what) {
             Some(vigorl_tasks::scripted::What::Act(Act::Click { at, .. })) => Ok((task, at)),
@@ -211,7 +211,7 @@ impl Environment for ClickWorld<'_> {
                 let open = Box::new(move || open(&first));
                 *none = Some(ScriptedWorld::start(
                     Cow::Owned(task.clone()),
-                    folder,
+                    Surroundings::in_folder(folder),
                     url,
                     cap,
                     self.is_cancelled,

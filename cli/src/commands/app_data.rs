@@ -312,7 +312,7 @@ impl Drop for Unfinished<'_> {
 /// What the steps of an episode ask for, filled in as far as that is known before they are done.
 fn asked_for(task: &ScriptedTask, part: Part, number: u64, folder: &Path) -> Vec<Target> {
     let drawn = task.drawn(part, number);
-    let surroundings = Surroundings { folder: folder.to_owned(), ..Surroundings::default() };
+    let surroundings = Surroundings::in_folder(folder);
     let filled = |target: &Target| {
         let step = Step::Act(Act::click(target.clone()));
         let (plan, nothing) = (Plan::Steps(vec![step]), Vec::new);
@@ -400,7 +400,7 @@ fn show<'w>(
             let open = Box::new(move || open(&first));
             none.insert(ScriptedWorld::start(
                 Cow::Owned(task),
-                folder.to_owned(),
+                Surroundings::in_folder(folder),
                 url,
                 settings.settle_cap,
                 is_cancelled,

@@ -18,7 +18,7 @@ use vigorl_report::write_report;
 use vigorl_rollouts::{Images, Noted, Ordinary, Overheard, SaidBy, Sample, SampleKey, Store, StoreError};
 use vigorl_runs::record::{InputRecord, StepRecord, Summary};
 use vigorl_runs::{Hidden, Recorded, Run};
-use vigorl_tasks::scripted::{Open, Opened, Script, ScriptedTask, ScriptedWorld, Secret};
+use vigorl_tasks::scripted::{Open, Opened, Script, ScriptedTask, ScriptedWorld, Secret, Surroundings};
 
 pub(crate) use self::jobs::jobs;
 use self::said::{Doubtful, Why, doubtful};
@@ -187,7 +187,7 @@ pub(crate) fn play_once(
     say: fn(&str),
 ) -> anyhow::Result<Option<Played>> {
     let is_cancelled = || cancel.is_set();
-    let Some(mut world) = world(job, args.save_storage.is_some(), settings, &is_cancelled)? else {
+    let Some(mut world) = world(job, args, settings, &is_cancelled)? else {
         return Ok(None);
     };
     let model = eyes.record()?;
@@ -253,10 +253,11 @@ fn keep_downloads(from: &Path, to: &Path) -> anyhow::Result<()> {
 /// The world that a job is played in; nothing if it was interrupted while it came up.
 fn world<'a>(
     job: &'a Job,
-    saves_storage: bool,
+    args: &RunArgs,
     settings: &'a Settings,
     is_cancelled: &'a dyn Fn() -> bool,
 ) -> anyhow::Result<Option<ScriptedWorld<'a>>> {
+    let (saves_storage, at_rest) = (args.save_storage.is_some(), args.dry_run);
     let (url, open): (_, Box<Open<'a>>) = match &job.place {
         Place::Page { url, viewport } => {
             browser::check(settings)?;
@@ -278,7 +279,8 @@ fn world<'a>(
         }
     };
     let cap = settings.settle_cap;
-    match ScriptedWorld::start(Cow::Borrowed(&job.task), job.folder.clone(), url, cap, is_cancelled, open) {
+    let around = Surroundings { at_rest, ..Surroundings::in_folder(&job.folder) };
+    match ScriptedWorld::start(Cow::Borrowed(&job.task), around, url, cap, is_cancelled, open) {
         Ok(world) => Ok(Some(world.with_max_steps(settings.max_steps.or(job.task.max_steps)))),
         Err(_) if is_cancelled() && matches!(job.place, Place::Desktop(_)) => Ok(None),
         Err(error) => Err(anyhow::Error::from_boxed(error)),

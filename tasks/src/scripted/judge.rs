@@ -89,12 +89,16 @@ pub struct Surroundings {
     pub temporary: Option<PathBuf>,
     /// The folder of what the browser has downloaded, `$DOWNLOADS` in paths and commands.
     pub downloads: Option<PathBuf>,
+    /// Nothing that the task brings along is executed, no program, command or script: a dry run.
+    pub at_rest: bool,
 }
 
 /// What begins a path in the folder of the task's programs.
 pub(super) const TMPDIR: &str = "$TMPDIR/";
 /// What begins a path in the folder of what was downloaded.
 pub(super) const DOWNLOADS: &str = "$DOWNLOADS/";
+/// Why what a task would execute has no answer in a dry run.
+const AT_REST: &str = "a dry run executes no commands and no scripts of a task";
 /// Longest time that a command may take, or a page to answer a question.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
@@ -183,6 +187,7 @@ impl Clause {
             Self::TitleContains(part) => {
                 contains(scene.driver.page_state()?.title, part, "there is no title here")
             }
+            Self::Javascript(_) | Self::Command(_) if scene.surroundings.at_rest => Err(AT_REST.to_owned()),
             Self::Javascript(expression) => {
                 let script = javascript_script(expression, scene.allowance.end(ANSWER_WITHIN));
                 truth(scene.driver.evaluate(&script))?
@@ -339,6 +344,11 @@ fn unanswered() -> Answer {
 }
 
 impl Surroundings {
+    /// With the task's files in this folder.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), ..Self::default() }
+    }
+
     /// Where a path of the task leads, as an absolute path. What is not among the files of the task's programs may have
     /// been downloaded.
     pub fn resolve(&self, path: &str) -> PathBuf {

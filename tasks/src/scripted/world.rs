@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use vigorl_interface::{Action, Driver, DriverError, StorageState};
@@ -59,22 +58,24 @@ impl fmt::Debug for ScriptedWorld<'_> {
 }
 
 impl<'a> ScriptedWorld<'a> {
-    /// Starts the task's programs in `folder`, then opens its browser or desktop. An episode starts on `url`, if there is
-    /// one, and pages get `settle_cap` to become quiet.
+    /// Starts the task's programs in the folder of its files, unless it is [at rest](Surroundings::at_rest), then opens its
+    /// browser or desktop. An episode starts on `url`, if there is one, and pages get `settle_cap` to become quiet.
     ///
     /// # Errors
     /// If the programs cannot be started, or what they show does not come up.
     pub fn start(
         task: Cow<'a, ScriptedTask>,
-        folder: PathBuf,
+        mut surroundings: Surroundings,
         url: Option<String>,
         settle_cap: Duration,
         is_cancelled: &'a dyn Fn() -> bool,
         mut open: Box<Open<'a>>,
     ) -> Result<Self, Failure> {
-        let programs = Programs::start(&task.start.programs, &folder)?;
-        let opened = Programs::until_ready(programs.as_ref(), is_cancelled, &mut *open)?;
-        let temporary = programs.as_ref().map(|programs| programs.folder().to_owned());
+        let programs = started(&task, &surroundings)?;
+        let opened = Programs::until_ready(programs.as_ref(), is_cancelled, &mut *open)
+            .map_err(|error| without_programs(error, &task, &surroundings))?;
+        surroundings.temporary = programs.as_ref().map(|programs| programs.folder().to_owned());
+        surroundings.downloads = opened.driver.downloads();
         let values = task.values.clone();
         Ok(Self {
             task,
@@ -83,7 +84,7 @@ impl<'a> ScriptedWorld<'a> {
             max_steps: None,
             is_cancelled,
             open,
-            surroundings: Surroundings { folder, temporary, downloads: opened.driver.downloads() },
+            surroundings,
             values,
             opened,
             programs,
@@ -117,7 +118,7 @@ impl<'a> ScriptedWorld<'a> {
         self.values = self.task.values.clone();
         // The old ones end first: they may hold a port.
         self.programs = None;
-        self.programs = Programs::start(&self.task.start.programs, &self.surroundings.folder)?;
+        self.programs = started(&self.task, &self.surroundings)?;
         self.surroundings.temporary = self.programs.as_ref().map(|programs| programs.folder().to_owned());
         if self.opened.driver.forget().is_err() {
             self.opened = Programs::until_ready(self.programs.as_ref(), self.is_cancelled, &mut *self.open)?;
@@ -160,7 +161,10 @@ impl<'a> ScriptedWorld<'a> {
                 format!("cannot open `{url}`: there is no file `{}`; `start.url` names it", file.display())
                     .into()
             }
-            None => format!("cannot open `{url}`: {error}").into(),
+            None => {
+                let error = format!("cannot open `{url}`: {error}").into();
+                without_programs(error, &self.task, &self.surroundings)
+            }
         })
     }
 
@@ -168,6 +172,21 @@ impl<'a> ScriptedWorld<'a> {
         let (driver, surroundings) = (&mut *self.opened.driver, &self.surroundings);
         Scene { driver, surroundings, senses, allowance: *allowance }
     }
+}
+
+/// The programs of a task, running.
+fn started(task: &ScriptedTask, around: &Surroundings) -> Result<Option<Programs>, Failure> {
+    if around.at_rest { Ok(None) } else { Programs::start(&task.start.programs, &around.folder) }
+}
+
+/// Why what is to be shown is not there, if a dry run did not start what may show it.
+fn without_programs(error: Failure, task: &ScriptedTask, around: &Surroundings) -> Failure {
+    if !around.at_rest || task.start.programs.is_empty() {
+        return error;
+    }
+    let programs = task.start.programs.join("`, `");
+    format!("{error}; a dry run starts no programs, so whoever wants to see more starts them: `{programs}`")
+        .into()
 }
 
 impl Environment for ScriptedWorld<'_> {

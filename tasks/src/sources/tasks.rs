@@ -12,7 +12,7 @@ use vigorl_interface::{Action, Driver};
 use super::{Part, Source, Stage};
 use crate::Verdict;
 use crate::environment::{Allowance, Environment, Failure, Observation, Performed, Senses, Start};
-use crate::scripted::{Opened, Plan, ScriptedTask, ScriptedWorld};
+use crate::scripted::{Opened, Plan, ScriptedTask, ScriptedWorld, Surroundings};
 
 /// Opens the browser or the desktop of a task.
 pub type OpenTask = dyn Fn(&ScriptedTask) -> Result<Opened, Failure> + Send + Sync;
@@ -127,8 +127,14 @@ impl Environment for DrawnWorld<'_> {
                 let (open, first) = (Arc::clone(&source.open), task.clone());
                 let (folder, cap) = (source.folder.clone(), source.settle_cap);
                 let open = Box::new(move || open(&first));
-                let world =
-                    ScriptedWorld::start(Cow::Owned(task), folder, url, cap, self.is_cancelled, open)?;
+                let world = ScriptedWorld::start(
+                    Cow::Owned(task),
+                    Surroundings::in_folder(folder),
+                    url,
+                    cap,
+                    self.is_cancelled,
+                    open,
+                )?;
                 none.insert(world.with_max_steps(Some(source.max_steps)))
             }
         };
