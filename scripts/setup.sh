@@ -110,6 +110,9 @@ look_for_tests() {
     program zenity zenity
     program Xorg xserver-xorg-core
     program xrandr x11-xserver-utils
+    program setxkbmap x11-xkb-utils
+    # Windows of a toolkit that tells a window manager little.
+    program wish tk
     [ -e /usr/lib/xorg/modules/drivers/dummy_drv.so ] || lacks "Xorg's dummy driver" xserver-xorg-video-dummy
     program php php-cli
     # dokuwiki wants some PHP: with this one no web server comes along.

@@ -1,26 +1,55 @@
-//! The keyboard: which key, with or without Shift, gives a character in the layout of the moment.
+//! The keyboard: which key, with which of Shift and AltGr, gives a character in the layout of the moment.
 //!
-//! Invariant: the layout is read, never changed. A character without a key is pasted: binding it to a spare key
-//! would make every application read the layout again, and letters are lost meanwhile.
+//! Invariants: keys are those of the first layout without Caps Lock, which is what holds while they are pressed; afterwards
+//! the person's layout and Caps Lock hold again, by the same write to the server. What letters of the layout mean is never
+//! changed. An ASCII character without a key, such as `^` where it is a dead key, gets a spare key that meant nothing, and
+//! keeps it as long as the driver lives: were it taken away at once, an application that is slow to read would read another
+//! character. Other characters without a key are pasted, because each new key makes every application read the layout again.
+//!
+//! Source: The X Keyboard Extension: Protocol Specification 1.0, sections 4.2 (locks), 7.2 (key types) and 15.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use vigorl_interface::{DriverError, Key};
-use x11rb::connection::Connection as _;
-use x11rb::protocol::xproto::{ConnectionExt as _, KeyButMask, Window};
+use x11rb::protocol::xkb::{ConnectionExt as _, GetMapMap, Group, ID, KeySymMap, KeyType, MapPart};
+use x11rb::protocol::xproto::{ConnectionExt as _, KeyButMask, Keycode, ModMask, Window};
 use x11rb::rust_connection::RustConnection;
 use xkeysym::Keysym;
 
 use super::{Input, lost};
 use crate::checks::refused;
 
-/// Code of a key, and whether Shift is needed.
-type Place = (u8, bool);
+/// A key, and what is held down with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    code: Keycode,
+    with_shift: bool,
+    with_alt_gr: bool,
+}
+
+/// What the server keeps of Caps Lock and of the layout that was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Locks {
+    /// Whether Caps Lock is on.
+    pub(super) caps: bool,
+    /// Which of the layouts.
+    pub(super) layout: Group,
+}
+
+impl Locks {
+    /// What keys are pressed with.
+    const NONE: Self = Self { caps: false, layout: Group::M1 };
+}
 
 /// The layout and the state of the keyboard.
 pub(super) struct Keyboard {
     places: HashMap<u32, Place>,
+    /// Keys that mean nothing, from the last one on.
+    spare: Vec<Keycode>,
+    /// What spare keys are to mean.
+    new: Vec<Input>,
     state: u16,
+    locks: Locks,
 }
 
 /// A part of a text.
@@ -32,27 +61,38 @@ pub(super) enum Stroke {
     Paste(String),
 }
 
-/// Bits of the state that say which of several layouts is active.
-const GROUP: u16 = 0x6000;
-
 impl Keyboard {
     /// Reads layout and state.
     pub(super) fn read(conn: &RustConnection, root: Window) -> Result<Self, DriverError> {
-        let (first, last) = (conn.setup().min_keycode, conn.setup().max_keycode);
-        let asked = conn.get_keyboard_mapping(first, last - first + 1).map_err(lost)?;
+        let parts = MapPart::KEY_TYPES | MapPart::KEY_SYMS | MapPart::MODIFIER_MAP;
+        let core: u16 = ID::USE_CORE_KBD.into();
+        let map = conn.xkb_get_map(
+            core,
+            parts,
+            MapPart::from(0u16),
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0u16.into(),
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        );
+        let (map, state) = (map.map_err(lost)?, conn.xkb_get_state(core).map_err(lost)?);
         let pointer = conn.query_pointer(root).map_err(lost)?;
-        let (mapping, pointer) = (asked.reply().map_err(lost)?, pointer.reply().map_err(lost)?);
-        let mut places = HashMap::new();
-        let per_key = usize::from(mapping.keysyms_per_keycode).max(1);
-        // A key that gives a character without Shift is preferred to one that needs it.
-        for level in [0, 1] {
-            for (code, keysyms) in (first..=last).zip(mapping.keysyms.chunks(per_key)) {
-                if let Some(&keysym) = keysyms.get(level).filter(|keysym| **keysym != 0) {
-                    places.entry(keysym).or_insert((code, level == 1));
-                }
-            }
-        }
-        Ok(Self { places, state: u16::from(pointer.mask) })
+        let (map, state) = (map.reply().map_err(lost)?, state.reply().map_err(lost)?);
+        let locks = Locks { caps: state.locked_mods.contains(ModMask::LOCK), layout: state.locked_group };
+        let pointer = u16::from(pointer.reply().map_err(lost)?.mask);
+        let (places, spare) = read_map(map.first_key_sym, &map.map);
+        Ok(Self { places, spare, new: Vec::new(), state: pointer, locks })
     }
 
     /// A key that changes what others mean and is down at the moment, by a person's hand.
@@ -62,39 +102,55 @@ impl Keyboard {
             (KeyButMask::CONTROL, "Control"),
             (KeyButMask::MOD1, "Alt"),
             (KeyButMask::MOD4, "Meta"),
+            (KeyButMask::MOD5, "AltGr"),
         ];
         keys.into_iter().find(|(bit, _)| self.state & u16::from(*bit) != 0).map(|(_, name)| name)
-    }
-
-    /// Whether keys give what the layout says: not with Caps Lock, and not in another layout than the first.
-    fn is_plain(&self) -> bool {
-        self.state & (u16::from(KeyButMask::LOCK) | GROUP) == 0
     }
 
     fn place(&self, keysym: Keysym) -> Option<Place> {
         self.places.get(&keysym.raw()).copied()
     }
 
-    fn place_of_char(&self, character: char) -> Option<Place> {
-        self.place(Keysym::from_char(character))
-    }
-
-    /// The codes that a key of a chord presses: two where it needs Shift.
-    pub(super) fn key(&self, key: Key) -> Result<Vec<u8>, DriverError> {
-        let missing = || refused("press", format!("the keyboard has no key {key}"));
-        let place = match key {
-            Key::Char(character) => self.place_of_char(character),
-            named => named_keysym(named).and_then(|keysym| self.place(keysym)),
-        };
-        let (code, needs_shift) = place.ok_or_else(missing)?;
-        match needs_shift {
-            false => Ok(vec![code]),
-            true => Ok(vec![self.place(Keysym::Shift_L).ok_or_else(missing)?.0, code]),
+    /// Gives spare keys to those of these characters that have none, if there are enough.
+    fn give_keys(&mut self, characters: impl Iterator<Item = char>) {
+        let missing: BTreeSet<char> = characters
+            .filter(|character| matches!(character, ' '..='~'))
+            .filter(|character| self.place(Keysym::from_char(*character)).is_none())
+            .collect();
+        let Some(n_left) = self.spare.len().checked_sub(missing.len()) else { return };
+        for (character, code) in missing.into_iter().zip(self.spare.split_off(n_left)) {
+            let keysym = Keysym::from_char(character).raw();
+            self.places.insert(keysym, Place { code, with_shift: false, with_alt_gr: false });
+            self.new.push(Input::Mean(code, keysym));
         }
     }
 
+    /// The codes that a key of a chord presses: more than one where it needs Shift or AltGr.
+    pub(super) fn key(&mut self, key: Key) -> Result<Vec<Keycode>, DriverError> {
+        let missing = || refused("press", format!("the keyboard has no key {key}"));
+        let keysym = match key {
+            Key::Char(character) => {
+                self.give_keys(std::iter::once(character));
+                Keysym::from_char(character)
+            }
+            named => named_keysym(named).ok_or_else(missing)?,
+        };
+        let place = self.place(keysym).ok_or_else(missing)?;
+        let mut codes = self.holding(place).ok_or_else(missing)?;
+        codes.push(place.code);
+        Ok(codes)
+    }
+
+    /// The codes that are held down for a place.
+    fn holding(&self, place: Place) -> Option<Vec<Keycode>> {
+        let held = [(place.with_shift, Keysym::Shift_L), (place.with_alt_gr, Keysym::ISO_Level3_Shift)];
+        let held = held.into_iter().filter(|(is_held, _)| *is_held);
+        held.map(|(_, keysym)| Some(self.place(keysym)?.code)).collect()
+    }
+
     /// How a text is typed.
-    pub(super) fn plan(&self, text: &str) -> Vec<Stroke> {
+    pub(super) fn plan(&mut self, text: &str) -> Vec<Stroke> {
+        self.give_keys(text.chars());
         let mut plan = Vec::new();
         for character in text.chars() {
             match self.strokes(character) {
@@ -112,20 +168,72 @@ impl Keyboard {
     }
 
     fn strokes(&self, character: char) -> Option<Vec<Input>> {
-        let (code, needs_shift) = match character {
+        let place = match character {
             '\n' => self.place(Keysym::Return)?,
             // The key would move the focus.
             '\t' => return None,
-            character if self.is_plain() => self.place_of_char(character)?,
-            _ => return None,
+            character => self.place(Keysym::from_char(character))?,
         };
-        let (down, up) = (Input::KeyDown(code), Input::KeyUp(code));
-        if !needs_shift {
-            return Some(vec![down, up]);
-        }
-        let (shift, _) = self.place(Keysym::Shift_L)?;
-        Some(vec![Input::KeyDown(shift), down, up, Input::KeyUp(shift)])
+        let mut codes = self.holding(place)?;
+        codes.push(place.code);
+        let down = codes.iter().map(|code| Input::KeyDown(*code));
+        Some(down.chain(codes.iter().rev().map(|code| Input::KeyUp(*code))).collect())
     }
+
+    /// All of these, with the keys as they were read, and whatever was locked before locked again behind them.
+    pub(super) fn unlocked(&mut self, inputs: impl IntoIterator<Item = Input>) -> Vec<Input> {
+        let is_locked = self.locks != Locks::NONE;
+        let locked = |locks| is_locked.then_some(Input::Lock(locks));
+        let new = std::mem::take(&mut self.new);
+        new.into_iter().chain(locked(Locks::NONE)).chain(inputs).chain(locked(self.locks)).collect()
+    }
+}
+
+/// What the keys give in the first layout, and which ones give nothing in any.
+fn read_map(first: Keycode, map: &GetMapMap) -> (HashMap<u32, Place>, Vec<Keycode>) {
+    let (types, keys) = (map.types_rtrn.as_deref().unwrap_or(&[]), map.syms_rtrn.as_deref().unwrap_or(&[]));
+    let modifiers = map.modmap_rtrn.as_deref().unwrap_or(&[]);
+    let modifiers_of =
+        |code: Keycode| modifiers.iter().find(|key| key.keycode == code).map_or(0, |key| u16::from(key.mods));
+    let codes = || (first..=Keycode::MAX).zip(keys);
+    // The modifier of AltGr, which key it is on.
+    let alt_gr = codes()
+        .filter(|(_, key)| key.syms.first() == Some(&Keysym::ISO_Level3_Shift.raw()))
+        .map(|(code, _)| modifiers_of(code))
+        .find(|modifiers| *modifiers != 0)
+        .unwrap_or(0);
+    let mut places = HashMap::new();
+    // What needs less is preferred, and then the first key.
+    for (with_shift, with_alt_gr) in [(false, false), (true, false), (false, true), (true, true)] {
+        if with_alt_gr && alt_gr == 0 {
+            continue;
+        }
+        let held =
+            if with_shift { u16::from(ModMask::SHIFT) } else { 0 } | if with_alt_gr { alt_gr } else { 0 };
+        for (code, key) in codes() {
+            if let Some(keysym) = meaning(key, types, held) {
+                places.entry(keysym).or_insert(Place { code, with_shift, with_alt_gr });
+            }
+        }
+    }
+    let is_spare = |(code, key): &(Keycode, &KeySymMap)| {
+        key.syms.iter().all(|keysym| *keysym == 0) && modifiers_of(*code) == 0
+    };
+    (places, codes().filter(is_spare).map(|(code, _)| code).collect())
+}
+
+/// What a key gives in the first layout with exactly these modifiers; nothing if it would be the same without one of them.
+fn meaning(key: &KeySymMap, types: &[KeyType], held: u16) -> Option<u32> {
+    let of_type = types.get(usize::from(key.kt_index[0]))?;
+    let relevant = u16::from(of_type.mods_mask);
+    if held & !relevant != 0 {
+        return None;
+    }
+    let with = |entry: &&x11rb::protocol::xkb::KTMapEntry| entry.active && u16::from(entry.mods_mask) == held;
+    let level = of_type.map.iter().find(with).map_or(0, |entry| usize::from(entry.level));
+    let has_first_layout = key.group_info & 0x0f > 0;
+    let keysym = key.syms.get(level).filter(|_| has_first_layout && level < usize::from(key.width))?;
+    (*keysym != 0).then_some(*keysym)
 }
 
 pub(super) fn named_keysym(key: Key) -> Option<Keysym> {

@@ -11,8 +11,10 @@ mod keyboard;
 mod own;
 mod paste;
 mod person;
+mod pixels;
 mod windows;
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -25,9 +27,10 @@ use x11rb::protocol::Event;
 use x11rb::protocol::damage::{self, ConnectionExt as _};
 use x11rb::protocol::randr::ConnectionExt as _;
 use x11rb::protocol::res::{self, ConnectionExt as _};
+use x11rb::protocol::xkb::{self, ConnectionExt as _, ID};
 use x11rb::protocol::xproto::{
     BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt as _, KEY_PRESS_EVENT, KEY_RELEASE_EVENT,
-    MOTION_NOTIFY_EVENT, Window,
+    MOTION_NOTIFY_EVENT, ModMask, Window,
 };
 use x11rb::protocol::xtest::{self, ConnectionExt as _};
 use x11rb::rust_connection::RustConnection;
@@ -37,8 +40,9 @@ use crate::checks::refused;
 use crate::manager::is_for_the_manager;
 use crate::options::Options;
 use hold::Held;
-use keyboard::{Keyboard, Stroke};
+use keyboard::{Keyboard, Locks, Stroke};
 use paste::{Kept, Paste};
+use pixels::Layout;
 
 pub use brake::Brake;
 pub use echo::{EchoWindow, KeyEcho, Seen};
@@ -70,6 +74,10 @@ pub(crate) enum Input {
     Wheel(u8),
     KeyDown(u8),
     KeyUp(u8),
+    /// From now on this spare key means this, by the number of its keysym.
+    Mean(u8, u32),
+    /// From now on these locks hold.
+    Lock(Locks),
 }
 
 /// Longest wait for a window to become the active one.
@@ -99,7 +107,11 @@ pub(crate) struct X11 {
     /// The number of the extension's requests.
     xtest: u8,
     cameras: Vec<Camera>,
+    /// How pixels are laid out, if not as usual.
+    layout: Option<Layout>,
     paste: Paste,
+    /// Spare keys that got a meaning.
+    given: BTreeMap<u8, u32>,
     quiet: Duration,
     /// When something larger than a caret changed, or might have, as an action was just done.
     changed: Instant,
@@ -139,12 +151,15 @@ impl X11 {
         };
         let xtest = opcode_of(xtest::X11_EXTENSION_NAME)?;
         opcode_of(damage::X11_EXTENSION_NAME)?;
+        opcode_of(xkb::X11_EXTENSION_NAME)?;
+        conn.xkb_use_extension(1, 0).map_err(lost)?.reply().map_err(lost)?;
         let atoms = Atoms::new(&conn).map_err(lost)?.reply().map_err(lost)?;
         conn.damage_query_version(1, 1).map_err(lost)?.reply().map_err(lost)?;
         let damage = conn.generate_id().map_err(lost)?;
         conn.damage_create(damage, root, damage::ReportLevel::RAW_RECTANGLES).map_err(lost)?;
         let tells_processes = Self::tells_processes(&conn)?;
         let paste = Paste::open(atoms)?;
+        let layout = Layout::of(&conn, &conn.setup().roots[screen])?;
         let mut opened = Self {
             conn,
             root,
@@ -156,7 +171,9 @@ impl X11 {
             ancestors: own::ancestors(),
             xtest,
             cameras: Vec::new(),
+            layout,
             paste,
+            given: BTreeMap::new(),
             quiet: options.quiet,
             changed: Instant::now(),
         };
@@ -275,7 +292,10 @@ impl X11 {
             if seen.width() <= 0.0 || seen.height() <= 0.0 {
                 continue;
             }
-            let captured = camera.capture_image().map_err(lost)?;
+            let captured = match &self.layout {
+                None => camera.capture_image().map_err(lost)?,
+                Some(layout) => layout.capture(&self.conn, monitor.place)?,
+            };
             // The captured size is the truth; a size that was asked for may be a toolkit's.
             let size = (monitor.place.width() as u32, monitor.place.height() as u32);
             if captured.dimensions() != size {
@@ -400,6 +420,9 @@ impl X11 {
     /// Sends all events in one write.
     pub(crate) fn perform(&mut self, inputs: &[Input]) -> Result<(), DriverError> {
         for input in inputs {
+            if let Input::Mean(code, keysym) = input {
+                self.given.insert(*code, *keysym);
+            }
             self.queue(*input).map_err(lost)?;
         }
         self.sync().map_err(lost)?;
@@ -440,14 +463,14 @@ impl X11 {
             let detail = "the window manager takes such clicks, and only some windows are allowed";
             return Err(refused("click", detail));
         }
-        let keyboard = self.free_keyboard("click")?;
+        let mut keyboard = self.free_keyboard("click")?;
         let codes = keys.iter().map(|key| keyboard.key(*key)).collect::<Result<Vec<_>, _>>()?.concat();
         let (to, clicks) = click.split_at(1);
         let down = codes.iter().map(|code| Input::KeyDown(*code));
         let up = codes.iter().rev().map(|code| Input::KeyUp(*code));
         let all: Vec<Input> =
             to.iter().copied().chain(down).chain(clicks.iter().copied()).chain(up).collect();
-        self.perform(&all)
+        self.perform(&keyboard.unlocked(all))
     }
 
     /// Clicks with the button down for a while each time.
@@ -479,6 +502,18 @@ impl X11 {
             Input::ButtonUp(which) => send(BUTTON_RELEASE_EVENT, number_of(which), 0, 0),
             Input::KeyDown(code) => send(KEY_PRESS_EVENT, code, 0, 0),
             Input::KeyUp(code) => send(KEY_RELEASE_EVENT, code, 0, 0),
+            // With Shift, too, so that Caps Lock makes nothing else of it.
+            Input::Mean(code, keysym) => {
+                self.conn.change_keyboard_mapping(1, code, 2, &[keysym, keysym]).map(drop)
+            }
+            Input::Lock(Locks { caps, layout }) => {
+                let caps = if caps { ModMask::LOCK } else { ModMask::from(0u16) };
+                let none = ModMask::from(0u16);
+                let keyboard = ID::USE_CORE_KBD.into();
+                self.conn
+                    .xkb_latch_lock_state(keyboard, ModMask::LOCK, caps, true, layout, none, false, 0)
+                    .map(drop)
+            }
             Input::Wheel(which) => {
                 send(BUTTON_PRESS_EVENT, which, 0, 0)?;
                 send(BUTTON_RELEASE_EVENT, which, 0, 0)
@@ -498,15 +533,15 @@ impl X11 {
             return Err(refused("press", detail));
         }
         self.expect_focus("press")?;
-        let keyboard = self.free_keyboard("press")?;
+        let mut keyboard = self.free_keyboard("press")?;
         let codes = keys.iter().map(|key| keyboard.key(*key)).collect::<Result<Vec<_>, _>>()?;
-        self.perform(&together(&codes.concat()))
+        self.perform(&keyboard.unlocked(together(&codes.concat())))
     }
 
     /// Types a part of a text: with keys where the keyboard has them, through the clipboard where it has not.
     pub(crate) fn type_text(&mut self, text: &str) -> Result<(), DriverError> {
         self.expect_focus("type")?;
-        let keyboard = self.free_keyboard("type")?;
+        let mut keyboard = self.free_keyboard("type")?;
         let plan = keyboard.plan(text);
         let kept = match plan.iter().any(|stroke| matches!(stroke, Stroke::Paste(_))) {
             true => Some(self.paste.keep()?),
@@ -516,20 +551,21 @@ impl X11 {
             // What was typed before may have closed the window, and a paste takes its time.
             self.expect_focus("type")?;
             match stroke {
-                Stroke::Keys(inputs) => self.perform(&inputs),
-                Stroke::Paste(text) => self.paste_text(&text, &keyboard),
+                Stroke::Keys(inputs) => self.perform(&keyboard.unlocked(inputs)),
+                Stroke::Paste(text) => self.paste_text(&text, &mut keyboard),
             }
         });
         let put_back = kept.map_or(Ok(()), |kept| self.paste.put_back(kept));
         typed.and(put_back)
     }
 
-    fn paste_text(&mut self, text: &str, keyboard: &Keyboard) -> Result<(), DriverError> {
+    fn paste_text(&mut self, text: &str, keyboard: &mut Keyboard) -> Result<(), DriverError> {
         let Some(focus) = self.focused()? else {
             return Err(refused("type", "no window has the keyboard"));
         };
         self.paste.offer(text)?;
-        self.perform(&together(&[keyboard.key(Key::Control)?, keyboard.key(Key::Char('v'))?].concat()))?;
+        let chord = [keyboard.key(Key::Control)?, keyboard.key(Key::Char('v'))?].concat();
+        self.perform(&keyboard.unlocked(together(&chord)))?;
         self.paste.serve(focus)?;
         self.changed = Instant::now();
         Ok(())
@@ -585,6 +621,19 @@ impl X11 {
             None => self.active()?,
         };
         window.map(|window| self.title_of(window)).transpose()
+    }
+}
+
+impl Drop for X11 {
+    fn drop(&mut self) {
+        // A display that is gone has no keys to be given back. What somebody has laid out anew meanwhile is left alone.
+        for (code, keysym) in &self.given {
+            let asked = self.conn.get_keyboard_mapping(*code, 1).ok().and_then(|asked| asked.reply().ok());
+            if asked.is_some_and(|now| now.keysyms.first() == Some(keysym)) {
+                self.conn.change_keyboard_mapping(1, *code, 1, &[0]).ok();
+            }
+        }
+        self.sync().ok();
     }
 }
 

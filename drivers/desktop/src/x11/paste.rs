@@ -18,6 +18,7 @@ use x11rb::protocol::xproto::{
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
+use super::windows::same_client;
 use super::{Atoms, lost};
 use crate::checks::refused;
 
@@ -112,7 +113,7 @@ impl Paste {
                 match event {
                     Event::SelectionRequest(request) => {
                         let is_text = self.answer(&request)?;
-                        if is_text && self.same_client(request.requestor, focus) {
+                        if is_text && same_client(&self.conn, request.requestor, focus) {
                             given = Some((request.requestor, request.property, Instant::now()));
                         }
                     }
@@ -142,12 +143,6 @@ impl Paste {
             }
         });
         done.map(drop)
-    }
-
-    /// Whether the server gave both windows to one program.
-    fn same_client(&self, a: Window, b: Window) -> bool {
-        let mask = !self.conn.setup().resource_id_mask;
-        a & mask == b & mask
     }
 
     /// Answers a request; says whether the text was handed out.

@@ -4,10 +4,12 @@
 
 use vigorl_geometry::{Desktop, Point, Rect};
 use vigorl_interface::{AllowedWindows, DriverError};
+use x11rb::connection::Connection as _;
 use x11rb::protocol::res::{ClientIdMask, ClientIdSpec, ConnectionExt as _};
 use x11rb::protocol::xproto::{
     Atom, AtomEnum, ClientMessageEvent, ConnectionExt as _, EventMask, MapState, Window, WindowClass,
 };
+use x11rb::rust_connection::RustConnection;
 
 use super::{X11, lost, rect};
 
@@ -169,14 +171,15 @@ impl X11 {
         if window <= 1 || window == self.root {
             return Ok(None);
         }
-        // Toolkits may focus a window inside of the one that has title and process.
+        // Toolkits may focus a window inside of the one that has title and process. What is around them is the window
+        // manager's.
         loop {
             if self.claimed_process_of(window)?.is_some() {
                 return Ok(Some(window));
             }
             let tree = self.conn.query_tree(window).map_err(lost)?;
             match tree.reply() {
-                Ok(tree) if tree.parent != self.root && tree.parent != x11rb::NONE => window = tree.parent,
+                Ok(tree) if same_client(&self.conn, window, tree.parent) => window = tree.parent,
                 _ => return Ok(Some(window)),
             }
         }
@@ -207,4 +210,10 @@ impl X11 {
         let asked = self.conn.get_property(false, window, property, kind, 0, MANY).map_err(lost)?;
         Ok(asked.reply().map(|reply| String::from_utf8_lossy(&reply.value).into_owned()).unwrap_or_default())
     }
+}
+
+/// Whether the server gave both windows to one program; the root and no window are nobody's.
+pub(super) fn same_client(conn: &RustConnection, a: Window, b: Window) -> bool {
+    let client = |window: Window| window & !conn.setup().resource_id_mask;
+    client(a) == client(b)
 }

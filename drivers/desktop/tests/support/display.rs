@@ -22,8 +22,13 @@ impl Drop for Ends {
 
 /// Starts an X server without a screen of its own and returns its display.
 pub fn xvfb(size: &str) -> (Ends, String) {
+    xvfb_of_depth(size, 24)
+}
+
+/// The same with pixels of so many bits.
+pub fn xvfb_of_depth(size: &str, depth: u8) -> (Ends, String) {
     let mut server = Command::new("Xvfb")
-        .args(["-displayfd", "1", "-noreset", "-nolisten", "tcp", "-screen", "0", &format!("{size}x24")])
+        .args(["-displayfd", "1", "-noreset", "-nolisten", "tcp", "-screen", "0", &format!("{size}x{depth}")])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
