@@ -87,6 +87,11 @@ pub(crate) fn note_visitor(record: &mut RunRecord, visitor: &Visitor) {
     }
 }
 
+/// The login is that of the task, which is recorded itself, and not what the settings say.
+pub(crate) fn note_login_of_task(record: &mut RunRecord) {
+    record.settings["basic_auth"] = json!({ "value": null, "origin": "task" });
+}
+
 /// Whole CSS pixels.
 pub(crate) fn sides(viewport: Size<Viewport>) -> [u32; 2] {
     [viewport.width as u32, viewport.height as u32]

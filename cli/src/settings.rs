@@ -382,6 +382,11 @@ impl Settings {
         self.stronger("basic_auth", self.basic_auth.clone(), start.basic_auth.clone())
     }
 
+    /// Whether the task says who logs in, and nobody says otherwise who is stronger.
+    pub(crate) fn login_is_of(&self, start: &Start) -> bool {
+        start.basic_auth.is_some() && self.login_of(start) == start.basic_auth
+    }
+
     fn stronger<T>(&self, name: &str, ours: Option<T>, of_task: Option<T>) -> Option<T> {
         let is_stronger = matches!(self.resolved.entry(name).1, Origin::Flag | Origin::Recorded);
         if is_stronger { ours.or(of_task) } else { of_task.or(ours) }
@@ -820,6 +825,22 @@ mod tests {
         assert_eq!(locale(Some(Origin::Project), &Start::default()).as_deref(), Some("de-DE"));
         assert_eq!(locale(None, &start).as_deref(), Some("fr-FR"));
         assert_eq!(locale(None, &Start::default()), None);
+    }
+
+    #[test]
+    fn who_logs_in_is_said_by_the_same_rule() {
+        let login = |text: &str| text.parse::<WrittenLogin>().ok();
+        let start = Start { basic_auth: login("eve:${secret:B}"), ..Start::default() };
+        let user = |origin: Origin, start: &Start| {
+            let settings = [(origin, layer(&[("basic_auth", "ada:${secret:A}")]))];
+            let settings = Settings::from_layers(&settings).unwrap();
+            (settings.login_of(start).map(|login| login.user), settings.login_is_of(start))
+        };
+        let who = |name: &str, is_of_task: bool| (Some(name.to_owned()), is_of_task);
+        assert_eq!(user(Origin::Flag, &start), who("ada", false));
+        assert_eq!(user(Origin::Recorded, &start), who("ada", false));
+        assert_eq!(user(Origin::Environment, &start), who("eve", true));
+        assert_eq!(user(Origin::Environment, &Start::default()), who("ada", false));
     }
 
     #[test]

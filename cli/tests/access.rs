@@ -61,6 +61,7 @@ fn answer(mut stream: TcpStream, kept: &Mutex<Vec<(String, String)>>) {
         None if path != "/open" && said != sent("ada", PASSWORD) => {
             ("401 Unauthorized", "WWW-Authenticate: Basic realm=\"shop\"\r\n".to_owned(), "who?".to_owned())
         }
+        None if path == "/frame" => ("200 OK", String::new(), "a frame".to_owned()),
         // It tells what it was sent, as a page that is to be debugged may do.
         None => ("200 OK", String::new(), page(said)),
     };
@@ -75,7 +76,7 @@ fn answer(mut stream: TcpStream, kept: &Mutex<Vec<(String, String)>>) {
 
 fn page(said: &str) -> String {
     format!(
-        "<!doctype html><title>shop</title><p>Hello ada<p>{said}<p>{PASSWORD}<button onclick=\"open('/popup')\">Popup</button> \
+        "<!doctype html><title>shop</title><p>Hello ada<p>{said}<p>{PASSWORD}<button onclick=\"window.open('/popup')\">Popup</button> \
          <a href=/tab target=_blank>Tab</a><iframe src=/frame width=300 hidden></iframe><p id=worker><script>
          console.error('{said}');
          fetch('/data').then((answer) => {{ document.title += answer.status }});
@@ -286,7 +287,7 @@ fn serve_securely(folder: &Path) -> (Secure, u16) {
     fs::write(folder.join("server.pem"), CERTIFICATE).unwrap();
     let pages = folder.join("pages");
     fs::create_dir(&pages).unwrap();
-    let page = "<!doctype html><title>safe</title><p>Hello<button onclick=\"open('/popup.html')\">Popup</button><p id=worker><script>
+    let page = "<!doctype html><title>safe</title><p>Hello<button onclick=\"window.open('/popup.html')\">Popup</button><p id=worker><script>
         const source = \"fetch('\" + location.origin + \"/popup.html').then((answer) => postMessage(answer.status))\";
         new Worker(URL.createObjectURL(new Blob([source]))).onmessage = ({ data }) => { worker.textContent = 'worker ' + data };
         </script>";

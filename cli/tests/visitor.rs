@@ -46,8 +46,8 @@ fn answer(mut stream: TcpStream, port: u16) {
     };
     let body = format!(
         "{LEARNED}<p>accepted {accepted}<p><a href='http://localhost:{port}/tab' target=_blank>Other site</a> \
-         <button onclick=\"open('/popup')\">Popup</button> \
-         <button onclick=\"open('http://localhost:{port}/window')\">Window</button>{frame}"
+         <button onclick=\"window.open('/popup')\">Popup</button> \
+         <button onclick=\"window.open('http://localhost:{port}/window')\">Window</button>{frame}"
     );
     let length = body.len();
     // A browser that goes leaves the rest.

@@ -195,6 +195,10 @@ pub(crate) fn play_once(
     let version = world.version().to_owned();
     let mut record = record::of_run(&job.task.name, job.input(args, settings)?, model, settings, version);
     record::note_visitor(&mut record, &settings.visitor_of(&job.task.start)?);
+    let written = job.text.as_deref().and_then(|text| ScriptedTask::parse(text).ok());
+    if written.is_some_and(|task| settings.login_is_of(&task.start)) {
+        record::note_login_of_task(&mut record);
+    }
     let brake = matches!(job.place, Place::Desktop(_)).then(|| desktop::brake(cancel)).transpose()?;
     let mut run = record::begin(settings, &job.task.name, &record, &job.secrets, eyes)?;
     say(&format!("recording into {}", run.path().unwrap_or(Path::new("")).display()));
