@@ -310,6 +310,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) browser: BrowserArgs,
     #[command(flatten)]
+    pub(crate) visitor: VisitorArgs,
+    #[command(flatten)]
     pub(crate) run: RunDirArgs,
     #[command(flatten)]
     pub(crate) texts: RecordTextArgs,
@@ -401,6 +403,8 @@ pub(crate) struct RecordArgs {
     pub(crate) name: Option<String>,
     #[command(flatten)]
     pub(crate) browser: BrowserArgs,
+    #[command(flatten)]
+    pub(crate) visitor: VisitorArgs,
 }
 
 /// `vigorl replay`
@@ -420,6 +424,8 @@ pub(crate) struct ReplayArgs {
     pub(crate) endpoint: EndpointArgs,
     #[command(flatten)]
     pub(crate) browser: BrowserArgs,
+    #[command(flatten)]
+    pub(crate) visitor: VisitorArgs,
     #[command(flatten)]
     pub(crate) run: RunDirArgs,
 }
@@ -807,6 +813,7 @@ impl RunArgs {
             policy: PolicyArgs::default(),
             endpoint: EndpointArgs::default(),
             browser: BrowserArgs::default(),
+            visitor: VisitorArgs::default(),
             run: RunDirArgs::default(),
             texts: RecordTextArgs::default(),
         }
@@ -1610,6 +1617,30 @@ pub(crate) struct BrowserArgs {
     /// Longest wait for a quiet page, in seconds [default: 5]
     #[arg(long, value_name = "SECS")]
     pub(crate) settle_cap_secs: Option<f64>,
+}
+
+/// Who visits pages.
+#[derive(Debug, Clone, Default, ClapArgs)]
+#[command(next_help_heading = "Visitor")]
+pub(crate) struct VisitorArgs {
+    /// Language and region of whoever visits the pages, such as de-DE [default: those of the machine]
+    #[arg(long, value_name = "LOCALE")]
+    pub(crate) locale: Option<String>,
+    /// Time zone of the visitor, such as Europe/Berlin [default: that of the machine]
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) time_zone: Option<String>,
+    /// Where the visitor is, in degrees, with an accuracy in metres if that matters: pages may know it then
+    #[arg(long, value_name = "LAT,LONG[,METRES]", allow_hyphen_values = true)]
+    pub(crate) geolocation: Option<String>,
+    /// What pages may do, with commas, such as camera,notifications=denied: each is granted, or else denied or prompt
+    #[arg(long, value_name = "NAME,NAME=denied")]
+    pub(crate) permissions: Option<String>,
+    /// Trust servers that nobody vouches for: accept-any, or those whose public keys have these SHA-256 fingerprints, with commas
+    #[arg(long, value_name = "FINGERPRINT,FINGERPRINT")]
+    pub(crate) certificates: Option<String>,
+    /// User and secret for the server of the start page where it asks for them by HTTP: the name of the secret, no password
+    #[arg(long, value_name = "USER:${secret:NAME}")]
+    pub(crate) basic_auth: Option<String>,
 }
 
 /// Where runs are written.

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use serde_json::json;
 use vigorl_benchmarks::Evaluation;
 use vigorl_geometry::{Size, Viewport};
+use vigorl_interface::{Certificates, Permissions, Visitor};
 use vigorl_runs::record::{FORMAT, InputRecord, ModelRecord, PagesRecord, RunRecord};
 use vigorl_runs::{Run, RunDir, Stamp};
 use vigorl_tasks::scripted::Secret;
@@ -67,6 +68,28 @@ pub(crate) fn of_evaluation(evaluation: &dyn Evaluation) -> InputRecord {
         pages: pages.map(|set| PagesRecord { first: set.first, n_pages: set.n_episodes }),
         ..InputRecord::default()
     }
+}
+
+/// Who really visits the pages, where that is not what the settings say.
+pub(crate) fn note_visitor(record: &mut RunRecord, visitor: &Visitor) {
+    let Visitor { locale, time_zone, geolocation, permissions, certificates } = visitor;
+    let said = [
+        ("locale", locale.as_ref().map(|locale| locale.as_str().to_owned())),
+        ("time_zone", time_zone.as_ref().map(|zone| zone.as_str().to_owned())),
+        ("geolocation", geolocation.map(|place| place.to_string())),
+        ("permissions", permissions.as_ref().map(Permissions::to_string)),
+        ("certificates", certificates.as_ref().map(Certificates::to_string)),
+    ];
+    for (name, value) in said {
+        if let Some(value) = value.filter(|value| record.settings[name]["value"] != value.as_str()) {
+            record.settings[name] = json!({ "value": value, "origin": "task" });
+        }
+    }
+}
+
+/// The login is that of the task, which is recorded itself, and not what the settings say.
+pub(crate) fn note_login_of_task(record: &mut RunRecord) {
+    record.settings["basic_auth"] = json!({ "value": null, "origin": "task" });
 }
 
 /// Whole CSS pixels.

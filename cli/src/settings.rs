@@ -12,15 +12,18 @@ use std::time::Duration;
 use serde_json::json;
 use vigorl_endpoint::{BaseUrl, EndpointError};
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
-use vigorl_interface::{AREA_HELP, AllowedWindows, Area};
+use vigorl_interface::{
+    AREA_HELP, AllowedWindows, Area, CERTIFICATES_HELP, Certificates, GEOLOCATION_HELP, Geolocation,
+    LOCALE_HELP, Locale, Permissions, TIME_ZONE_HELP, TimeZone, Visitor,
+};
 use vigorl_policy::wire::Dot;
 use vigorl_qwen::WeightFormat;
-use vigorl_tasks::scripted::World;
+use vigorl_tasks::scripted::{Start, World, WrittenLogin};
 use vigorl_webdriver::AllowedHosts;
 
 use crate::args::{
     BrowserArgs, ComputeArgs, EndpointArgs, EpisodeArgs, LimitArgs, PolicyArgs, RecordTextArgs, RunDirArgs,
-    SurenessArgs,
+    SurenessArgs, VisitorArgs,
 };
 use crate::confirm::{KINDS_HELP, Kinds};
 use crate::env;
@@ -30,7 +33,7 @@ use crate::exit::usage;
 pub(crate) const PROJECT_FILE: &str = "vigorl.toml";
 
 /// Every setting and its default; without one, the preset or the system decides.
-const TABLE: [(&str, Option<&str>); 37] = [
+const TABLE: [(&str, Option<&str>); 43] = [
     ("model", Some("nano")),
     ("base_url", None),
     ("served_model", None),
@@ -59,6 +62,12 @@ const TABLE: [(&str, Option<&str>); 37] = [
     ("window", Some("headless")),
     ("viewport", Some("1280x800")),
     ("device_pixel_ratio", Some("1")),
+    ("locale", None),
+    ("time_zone", None),
+    ("geolocation", None),
+    ("permissions", None),
+    ("certificates", None),
+    ("basic_auth", None),
     ("settle_cap_secs", Some("5")),
     ("max_steps", None),
     ("max_actions", None),
@@ -189,6 +198,8 @@ pub(crate) struct Settings {
     pub(crate) window: Window,
     pub(crate) viewport: Size<Viewport>,
     pub(crate) device_pixel_ratio: DevicePixelRatio,
+    visitor: Visitor,
+    basic_auth: Option<WrittenLogin>,
     pub(crate) settle_cap: Duration,
     pub(crate) max_steps: Option<usize>,
     pub(crate) max_actions: Option<usize>,
@@ -305,6 +316,26 @@ impl Settings {
                 DevicePixelRatio::new(ratio)
                     .ok_or_else(|| r.wrong("device_pixel_ratio", "a number above 0"))?
             },
+            visitor: Visitor {
+                locale: r.optional("locale", LOCALE_HELP, |_: &Locale| true)?,
+                time_zone: r.optional("time_zone", TIME_ZONE_HELP, |_: &TimeZone| true)?,
+                geolocation: r.optional("geolocation", GEOLOCATION_HELP, |_: &Geolocation| true)?,
+                permissions: {
+                    let read = |text: &str| {
+                        text.parse::<Permissions>()
+                            .map_err(|why| r.wrong("permissions", &format!("a list of permissions: {why}")))
+                    };
+                    r.text("permissions").map(read).transpose()?
+                },
+                certificates: {
+                    let read = |text: &str| {
+                        text.parse::<Certificates>()
+                            .map_err(|why| r.wrong("certificates", &format!("{CERTIFICATES_HELP}: {why}")))
+                    };
+                    r.text("certificates").map(read).transpose()?
+                },
+            },
+            basic_auth: r.login()?,
             settle_cap: {
                 let secs = r.number("settle_cap_secs", "seconds from 0 to 600", |s: &f64| {
                     (0.0..=600.0).contains(s)
@@ -330,6 +361,35 @@ impl Settings {
     /// Whether the value was typed: then it is stronger than a task file.
     pub(crate) fn is_typed(&self, name: &str) -> bool {
         *self.resolved.entry(name).1 == Origin::Flag
+    }
+
+    /// Who visits the pages of a task that begins like this. Where both say something, what was typed, or what the recorded
+    /// run had, is stronger than the task, and the task stronger than all else.
+    pub(crate) fn visitor_of(&self, start: &Start) -> anyhow::Result<Visitor> {
+        let of_task = start.visitor().map_err(usage)?;
+        let Visitor { locale, time_zone, geolocation, permissions, certificates } = self.visitor.clone();
+        Ok(Visitor {
+            locale: self.stronger("locale", locale, of_task.locale),
+            time_zone: self.stronger("time_zone", time_zone, of_task.time_zone),
+            geolocation: self.stronger("geolocation", geolocation, of_task.geolocation),
+            permissions: self.stronger("permissions", permissions, of_task.permissions),
+            certificates: self.stronger("certificates", certificates, of_task.certificates),
+        })
+    }
+
+    /// The login of the start page of a task that begins like this, by the same rule.
+    pub(crate) fn login_of(&self, start: &Start) -> Option<WrittenLogin> {
+        self.stronger("basic_auth", self.basic_auth.clone(), start.basic_auth.clone())
+    }
+
+    /// Whether the task says who logs in, and nobody says otherwise who is stronger.
+    pub(crate) fn login_is_of(&self, start: &Start) -> bool {
+        start.basic_auth.is_some() && self.login_of(start) == start.basic_auth
+    }
+
+    fn stronger<T>(&self, name: &str, ours: Option<T>, of_task: Option<T>) -> Option<T> {
+        let is_stronger = matches!(self.resolved.entry(name).1, Origin::Flag | Origin::Recorded);
+        if is_stronger { ours.or(of_task) } else { of_task.or(ours) }
     }
 
     /// The address of the server that is asked, if one is. A model that was typed is nearer than an address in the environment
@@ -371,8 +431,14 @@ impl Settings {
         recorded: &serde_json::Value,
         max_steps: Option<usize>,
     ) -> anyhow::Result<Self> {
-        const CARRIED: [&str; 7] = [
+        const CARRIED: [&str; 13] = [
             "device_pixel_ratio",
+            "locale",
+            "time_zone",
+            "geolocation",
+            "permissions",
+            "certificates",
+            "basic_auth",
             "allowed_hosts",
             "allowed_windows",
             "max_steps",
@@ -443,6 +509,13 @@ impl Resolved {
             }
         }
         Ok(url)
+    }
+
+    /// Likewise not repeated.
+    fn login(&self) -> anyhow::Result<Option<WrittenLogin>> {
+        let (value, origin) = self.entry("basic_auth");
+        let wrong = |why: String| usage(format!("{}: {why}", origin.describe("basic_auth", None)));
+        value.map(|text| text.parse().map_err(wrong)).transpose()
     }
 
     fn wrong(&self, name: &str, expected: &str) -> anyhow::Error {
@@ -611,6 +684,17 @@ impl Typed for BrowserArgs {
     }
 }
 
+impl Typed for VisitorArgs {
+    fn add_to(&self, layer: &mut Layer) {
+        add(layer, "locale", self.locale.as_ref());
+        add(layer, "time_zone", self.time_zone.as_ref());
+        add(layer, "geolocation", self.geolocation.as_ref());
+        add(layer, "permissions", self.permissions.as_ref());
+        add(layer, "certificates", self.certificates.as_ref());
+        add(layer, "basic_auth", self.basic_auth.as_ref());
+    }
+}
+
 impl Typed for LimitArgs {
     fn add_to(&self, layer: &mut Layer) {
         add(layer, "max_steps", self.max_steps.as_ref());
@@ -702,6 +786,19 @@ mod tests {
         check(Origin::Flag, "device", "tpu", "--device: `tpu` is not cpu or cuda or metal");
         check(Origin::Flag, "max_pixels", "0", "--max-pixels: `0` is not a number of pixels from 1 on");
         check(Origin::Environment, "constrain", "yes", "VIGORL_CONSTRAIN: `yes` is not off or on");
+        check(
+            Origin::Flag,
+            "locale",
+            "de_DE",
+            "--locale: `de_DE` is not a language and a region, such as de-DE, en-GB or zh-Hant-TW",
+        );
+        check(
+            Origin::Project,
+            "basic_auth",
+            "ada:hunter2",
+            "vigorl.toml: expected USER:${secret:NAME} (in a shell in single quotes), where NAME is a secret of --secrets or the \
+             environment: a password itself is not typed",
+        );
         check(Origin::Flag, "max_turns", "0", "--max-turns: `0` is not a whole number from 1 on");
         check(Origin::Project, "max_secs", "0", "vigorl.toml: `0` is not a number of seconds above 0");
         check(
@@ -710,6 +807,40 @@ mod tests {
             "click,clikc",
             "--confirm-actions: `click,clikc` is not a list of click, drag, hover, scroll, type, press, select, upload, navigate, dialog, tab, or all",
         );
+    }
+
+    #[test]
+    fn who_visits_is_said_by_what_was_typed_then_by_the_task_and_then_by_all_else() {
+        let start = Start { locale: Some("fr-FR".to_owned()), ..Start::default() };
+        let locale = |origin: Option<Origin>, start: &Start| {
+            let ours = origin.map(|origin| (origin, layer(&[("locale", "de-DE"), ("time_zone", "UTC")])));
+            let settings = Settings::from_layers(ours.as_slice()).unwrap();
+            let visitor = settings.visitor_of(start).unwrap();
+            assert_eq!(visitor.time_zone.is_some(), ours.is_some());
+            visitor.locale.map(|locale| locale.as_str().to_owned())
+        };
+        assert_eq!(locale(Some(Origin::Flag), &start).as_deref(), Some("de-DE"));
+        assert_eq!(locale(Some(Origin::Recorded), &start).as_deref(), Some("de-DE"));
+        assert_eq!(locale(Some(Origin::Project), &start).as_deref(), Some("fr-FR"));
+        assert_eq!(locale(Some(Origin::Project), &Start::default()).as_deref(), Some("de-DE"));
+        assert_eq!(locale(None, &start).as_deref(), Some("fr-FR"));
+        assert_eq!(locale(None, &Start::default()), None);
+    }
+
+    #[test]
+    fn who_logs_in_is_said_by_the_same_rule() {
+        let login = |text: &str| text.parse::<WrittenLogin>().ok();
+        let start = Start { basic_auth: login("eve:${secret:B}"), ..Start::default() };
+        let user = |origin: Origin, start: &Start| {
+            let settings = [(origin, layer(&[("basic_auth", "ada:${secret:A}")]))];
+            let settings = Settings::from_layers(&settings).unwrap();
+            (settings.login_of(start).map(|login| login.user), settings.login_is_of(start))
+        };
+        let who = |name: &str, is_of_task: bool| (Some(name.to_owned()), is_of_task);
+        assert_eq!(user(Origin::Flag, &start), who("ada", false));
+        assert_eq!(user(Origin::Recorded, &start), who("ada", false));
+        assert_eq!(user(Origin::Environment, &start), who("eve", true));
+        assert_eq!(user(Origin::Environment, &Start::default()), who("ada", false));
     }
 
     #[test]

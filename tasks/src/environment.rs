@@ -238,9 +238,11 @@ pub fn observe(driver: &mut dyn Driver) -> Result<Observation, DriverError> {
 pub fn perform(driver: &mut dyn Driver, act: &Action) -> Result<Performed, DriverError> {
     match behind_dialog(driver.act(act)) {
         Ok(_) => Ok(Performed::Done),
-        Err(error @ (DriverError::Refused { .. } | DriverError::OutsideScreenshot { .. })) => {
-            Ok(Performed::Refused(error.to_string()))
-        }
+        Err(
+            error @ (DriverError::Refused { .. }
+            | DriverError::NoAccess { .. }
+            | DriverError::OutsideScreenshot { .. }),
+        ) => Ok(Performed::Refused(error.to_string())),
         Err(error) => Err(error),
     }
 }

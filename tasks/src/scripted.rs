@@ -14,6 +14,7 @@ mod draw;
 mod element;
 mod element_place;
 mod judge;
+mod login;
 mod page;
 mod page_acts;
 mod programs;
@@ -35,11 +36,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 use vigorl_geometry::{Size, Viewport};
-use vigorl_interface::{Area, DriverError, PageState};
+use vigorl_interface::{
+    Allowed, Area, Certificates, DriverError, Geolocation, Login, PERMISSIONS, PageState, Permissions,
+    Visitor,
+};
 
 use crate::Failure;
 
@@ -55,6 +59,7 @@ pub use draw::Drawn;
 pub use element::{Absence, Cure, ElementAt, ElementName, Purpose, Thing, things};
 pub use element_place::ElementPlace;
 pub use judge::{Check, Scene, Surroundings};
+pub use login::{LOGIN_HELP, WrittenLogin};
 pub use programs::Programs;
 pub use recording::{PersonDeed, Recording, listener};
 pub use rows::{Row, read_rows};
@@ -153,6 +158,86 @@ pub struct Start {
     /// `storageState` write it; its path begins in the task file's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<String>,
+    /// Language and region of whoever visits the pages, such as de-DE; those of the machine if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    /// The visitor's time zone by its name in the list of the IANA, such as Europe/Berlin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// Where the visitor is: pages may know it then, unless `permissions` says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geolocation: Option<WrittenPlace>,
+    /// What pages are answered that want a permission: `granted`, `denied` or `prompt`, by the permission's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "permissions_schema")]
+    pub permissions: Option<BTreeMap<String, Allowed>>,
+    /// Servers that are trusted though nobody vouches for their certificates: all of them, or those whose public keys have
+    /// these fingerprints (SHA-256 of the SPKI, in base64).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "certificates_schema")]
+    pub certificates: Option<WrittenCertificates>,
+    /// The user and the password that the server of the start page asks for by HTTP; no other server is told them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basic_auth: Option<WrittenLogin>,
+}
+
+/// Which certificates are accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum WrittenCertificates {
+    /// Every one, by the word for it.
+    Any(String),
+    /// Those of these keys.
+    OfKeys(Vec<String>),
+}
+
+impl WrittenCertificates {
+    fn read(&self) -> Result<Certificates, String> {
+        match self {
+            Self::Any(word) if word == Certificates::ANY => Ok(Certificates::AcceptAny),
+            Self::Any(word) => {
+                Err(format!("`{word}` is neither `{}` nor a list of fingerprints", Certificates::ANY))
+            }
+            Self::OfKeys(keys) => Certificates::of_keys(keys.clone()),
+        }
+    }
+
+    fn of(certificates: &Certificates) -> Self {
+        match certificates {
+            Certificates::AcceptAny => Self::Any(Certificates::ANY.to_owned()),
+            Certificates::OfKeys(keys) => Self::OfKeys(keys.clone()),
+        }
+    }
+}
+
+/// A place on the earth, in degrees and metres.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Geolocation")]
+pub struct WrittenPlace {
+    /// Degrees north of the equator.
+    #[schemars(range(min = -90, max = 90))]
+    pub latitude: f64,
+    /// Degrees east of Greenwich.
+    #[schemars(range(min = -180, max = 180))]
+    pub longitude: f64,
+    /// How many metres it may be off; 10 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub accuracy: Option<f64>,
+}
+
+fn certificates_schema(_generator: &mut SchemaGenerator) -> Schema {
+    let key = json_schema!({ "type": "string", "pattern": "^[A-Za-z0-9+/]{43}=$" });
+    json_schema!({ "anyOf": [
+        { "const": Certificates::ANY }, { "type": "array", "items": key, "minItems": 1 }, { "type": "null" },
+    ] })
+}
+
+fn permissions_schema(_generator: &mut SchemaGenerator) -> Schema {
+    let allowed = json_schema!({ "enum": Allowed::NAMED.map(|(name, _)| name) });
+    let each: BTreeMap<&str, &Schema> = PERMISSIONS.iter().map(|name| (*name, &allowed)).collect();
+    json_schema!({ "type": ["object", "null"], "properties": each, "additionalProperties": false })
 }
 
 /// With these a server has answered; with those that are errors besides, one that still comes up may say that it has not
@@ -183,10 +268,75 @@ impl Start {
 
     /// What of it does not go together.
     fn fault(&self) -> Option<String> {
-        let of_browsers = [("storage", self.storage.is_some())];
-        let (name, _) =
-            of_browsers.into_iter().find(|(_, is_there)| *is_there && self.driver != World::Web)?;
-        Some(format!("`start.{name}` belongs to a browser, and this task is on the desktop"))
+        let of_browsers = [
+            ("storage", self.storage.is_some()),
+            ("locale", self.locale.is_some()),
+            ("time_zone", self.time_zone.is_some()),
+            ("geolocation", self.geolocation.is_some()),
+            ("permissions", self.permissions.is_some()),
+            ("certificates", self.certificates.is_some()),
+            ("basic_auth", self.basic_auth.is_some()),
+        ];
+        let of_browser = of_browsers.into_iter().find(|(_, is_there)| *is_there && self.driver != World::Web);
+        if let Some((name, _)) = of_browser {
+            return Some(format!("`start.{name}` belongs to a browser, and this task is on the desktop"));
+        }
+        self.visitor().err().or_else(|| self.login().err())
+    }
+
+    /// Who asks for the start page, if its server wants to know it. What a variable or a secret is still to be filled into is
+    /// left out.
+    ///
+    /// # Errors
+    /// Why it is nobody.
+    pub fn login(&self) -> Result<Option<Login>, String> {
+        let login = self.basic_auth.as_ref().map(WrittenLogin::login).transpose();
+        login.map(Option::flatten).map_err(|why| format!("`start.basic_auth`: {why}"))
+    }
+
+    /// Who visits the pages. What a variable is still to be filled into is left out.
+    ///
+    /// # Errors
+    /// Which part of it is none, and what it could be.
+    pub fn visitor(&self) -> Result<Visitor, String> {
+        let is_filled = |text: &&String| !text.contains("${");
+        let of = |name: &str, why: String| format!("`start.{name}`: {why}");
+        let locale = self.locale.as_ref().filter(is_filled).map(|text| text.parse());
+        let time_zone = self.time_zone.as_ref().filter(is_filled).map(|text| text.parse());
+        let geolocation = self.geolocation.map(|WrittenPlace { latitude, longitude, accuracy }| {
+            Geolocation::new(latitude, longitude, accuracy)
+        });
+        let permissions = self.permissions.clone().map(Permissions::new);
+        let certificates = self.certificates.as_ref().map(WrittenCertificates::read);
+        Ok(Visitor {
+            locale: locale.transpose().map_err(|why| of("locale", why))?,
+            time_zone: time_zone.transpose().map_err(|why| of("time_zone", why))?,
+            geolocation: geolocation.transpose().map_err(|why| of("geolocation", why))?,
+            permissions: permissions.transpose().map_err(|why| of("permissions", why))?,
+            certificates: certificates.transpose().map_err(|why| of("certificates", why))?,
+        })
+    }
+
+    /// The same visited by somebody.
+    #[must_use]
+    pub fn visited_by(self, visitor: &Visitor) -> Self {
+        let Visitor { locale, time_zone, geolocation, permissions, certificates } = visitor;
+        let place = |Geolocation { latitude, longitude, accuracy }: Geolocation| WrittenPlace {
+            latitude,
+            longitude,
+            accuracy: Some(accuracy),
+        };
+        let named = |permissions: &Permissions| {
+            permissions.iter().map(|(name, allowed)| (name.to_owned(), allowed)).collect()
+        };
+        Self {
+            locale: locale.as_ref().map(|locale| locale.as_str().to_owned()),
+            time_zone: time_zone.as_ref().map(|zone| zone.as_str().to_owned()),
+            geolocation: geolocation.map(place),
+            permissions: permissions.as_ref().map(named),
+            certificates: certificates.as_ref().map(WrittenCertificates::of),
+            ..self
+        }
     }
 
     /// The address of the page to load first: a path leads to a file, and begins in the task file's `folder`.
@@ -639,6 +789,29 @@ wait_secs: 2.5
         }
     }
 
+    const KEY: &str = "95TPurQk4Snzzr1lzzJIVkW3i6iYrjZ9puQ33lzu+ww=";
+
+    #[test]
+    fn who_visits_is_read_as_it_was_written() {
+        let visitor = Visitor {
+            locale: Some("pt-BR".parse().unwrap()),
+            time_zone: Some("America/Sao_Paulo".parse().unwrap()),
+            geolocation: Some("-23.5,-46.6,5".parse().unwrap()),
+            permissions: Some("camera,notifications=denied".parse().unwrap()),
+            certificates: Some(format!("{KEY},{KEY}").parse().unwrap()),
+        };
+        assert_eq!(Start::default().visited_by(&visitor).visitor(), Ok(visitor));
+        assert_eq!(Start::default().visitor(), Ok(Visitor::default()));
+        let any = Visitor { certificates: Some(Certificates::AcceptAny), ..Visitor::default() };
+        assert_eq!(Start::default().visited_by(&any).visitor(), Ok(any));
+        let yaml = "name: n\nstart: { locale: de-DE, geolocation: { latitude: 1, longitude: 2 }, permissions: { camera: granted } }\n\
+                    steps: [type: a]\nexpect: [url_contains: x]\n";
+        let task = ScriptedTask::parse(yaml).unwrap();
+        let place = task.start.visitor().unwrap().geolocation.unwrap();
+        assert_eq!((place.latitude, place.longitude, place.accuracy), (1.0, 2.0, 10.0));
+        assert_eq!(ScriptedTask::parse(&task.to_yaml().unwrap()), Ok(task));
+    }
+
     #[test]
     fn a_goal_needs_no_steps() {
         let task = ScriptedTask::parse(
@@ -698,6 +871,26 @@ wait_secs: 2.5
         check(&format!("name: n\nstart: {{}}{tail}"), None, "needs `steps` or a `goal`");
         let on_desktop = format!("name: n\nstart: {{ driver: desktop, storage: a.json }}\ngoal: g{tail}");
         check(&on_desktop, None, "`start.storage` belongs to a browser");
+        for (start, words) in [
+            ("driver: desktop, locale: de-DE", "`start.locale` belongs to a browser"),
+            ("locale: de_DE", "`start.locale`: `de_DE` is no locale"),
+            ("time_zone: +02:00", "`start.time_zone`: `+02:00` is no time zone"),
+            ("geolocation: { latitude: 91, longitude: 0 }", "`start.geolocation`: the latitude 91"),
+            ("permissions: { telepathy: granted }", "`telepathy` is no permission; there are accelerometer,"),
+            ("certificates: all", "`start.certificates`: `all` is neither `accept-any` nor a list"),
+            ("certificates: ['ab:cd']", "`start.certificates`: `ab:cd` is no fingerprint of a public key"),
+            ("certificates: []", "`start.certificates`: the list has no fingerprint"),
+            (
+                "basic_auth: { user: 'a:b', password: hunter2 }",
+                "`start.basic_auth`: the user `a:b` has a colon",
+            ),
+            (
+                "driver: desktop, basic_auth: { user: a, password: hunter2 }",
+                "`start.basic_auth` belongs to a browser",
+            ),
+        ] {
+            check(&format!("name: n\nstart: {{ {start} }}\ngoal: g{tail}"), None, words);
+        }
         check(&format!("{}goal: g\n", steps("  - click: x")), None, "has both");
         for clause in [
             "text_visible: '  '",

@@ -134,6 +134,24 @@ fn the_examples_fit_the_schema_and_faulty_tasks_do_not() {
         check("{}", steps, is_right);
     }
     for (start, is_right) in [
+        (
+            "{ url: x, locale: de-DE, time_zone: Europe/Berlin, geolocation: { latitude: 52.5, longitude: 13.4 } }",
+            true,
+        ),
+        ("{ url: x, geolocation: { latitude: 52.5, longitude: 13.4, accuracy: 3 } }", true),
+        ("{ url: x, geolocation: { latitude: 95, longitude: 13.4 } }", false),
+        ("{ url: x, geolocation: { latitude: 5 } }", false),
+        ("{ url: x, permissions: { camera: granted, geolocation: denied, notifications: prompt } }", true),
+        ("{ url: x, permissions: { telepathy: granted } }", false),
+        ("{ url: x, certificates: accept-any }", true),
+        ("{ url: x, certificates: ['95TPurQk4Snzzr1lzzJIVkW3i6iYrjZ9puQ33lzu+ww='] }", true),
+        ("{ url: x, certificates: any }", false),
+        ("{ url: x, certificates: [ab] }", false),
+        ("{ url: x, certificates: [] }", false),
+        ("{ url: x, basic_auth: { user: ada, password: '${secret:SHOP}' } }", true),
+        ("{ url: x, basic_auth: { user: ada } }", false),
+        ("{ url: x, basic_auth: { user: ada, password: 'hunter2', is_filled: true } }", false),
+        ("{ url: x, permissions: { camera: yes please } }", false),
         ("{ url: x, storage: state.json }", true),
         ("{ url: x, storage: { file: state.json } }", false),
         ("{ url: x, status: 404 }", true),

@@ -203,6 +203,7 @@ impl Environment for ClickWorld<'_> {
         let source = self.source;
         let (task, target) = source.filled(seed)?;
         let url = task.start.address(&source.folder);
+        self.world.take_if(|world| !world.can_become(&task));
         match &mut self.world {
             Some(world) => world.change(Cow::Owned(task.clone()), url),
             none => {

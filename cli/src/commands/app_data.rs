@@ -390,6 +390,7 @@ fn show<'w>(
     is_cancelled: &'w dyn Fn() -> bool,
 ) -> Result<(), Failure> {
     let url = task.start.address(folder);
+    world.take_if(|world| !world.can_become(&task));
     let world = match world {
         Some(world) => {
             world.change(Cow::Owned(task), url);

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::Driver as _;
-use vigorl_tasks::scripted::World;
+use vigorl_tasks::scripted::{Start, World};
 use vigorl_webdriver::{Options, Server, WebDriver, Window};
 
 use crate::exit::usage;
@@ -26,18 +26,9 @@ pub(crate) fn start_at(
     start(&settings, viewport)
 }
 
-/// One that keeps what pages write to their console.
-pub(crate) fn start_with_console(settings: &Settings, viewport: Size<Viewport>) -> anyhow::Result<WebDriver> {
-    start_with(settings, viewport, Options { console: true, ..Options::headless(1, 1) })
-}
-
-/// One that keeps which origins are visited, if their storage is to be saved.
-pub(crate) fn start_for(
-    settings: &Settings,
-    viewport: Size<Viewport>,
-    saves_storage: bool,
-) -> anyhow::Result<WebDriver> {
-    start_with(settings, viewport, Options { origins: saves_storage, ..Options::headless(1, 1) })
+/// What a browser is to be besides the settings for a task that begins like this.
+pub(crate) fn options_for(settings: &Settings, start: &Start) -> anyhow::Result<Options> {
+    Ok(Options { visitor: settings.visitor_of(start)?, ..Options::headless(1, 1) })
 }
 
 /// Whether the settings ask for something else than a browser.
@@ -51,8 +42,12 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// With what these options say besides the settings, and deadlines of the driver's own.
-fn start_with(settings: &Settings, viewport: Size<Viewport>, options: Options) -> anyhow::Result<WebDriver> {
+/// A browser that is also what these options say besides the settings; the deadlines are the driver's own.
+pub(crate) fn start_with(
+    settings: &Settings,
+    viewport: Size<Viewport>,
+    options: Options,
+) -> anyhow::Result<WebDriver> {
     check(settings)?;
     let server = match &settings.webdriver_url {
         Some(url) => Server::Running { url: url.clone() },

@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use vigorl_geometry::{Point, Size, Viewport};
 use vigorl_interface::{
-    Action, Driver, DriverError, Framed, Note, PageState, Screenshot, Settled, StorageState, TabId, Trouble,
+    Action, Driver, DriverError, Framed, Login, Note, PageState, Screenshot, Settled, StorageState, TabId,
+    Trouble,
 };
 use vigorl_tasks::Failure;
 use vigorl_tasks::scripted::{Opened, ScriptedTask, World};
 use vigorl_tasks::sources::OpenTask;
-use vigorl_webdriver::WebDriver;
+use vigorl_webdriver::{Options, WebDriver};
 
 use crate::commands::{browser, sources};
 use crate::settings::Settings;
@@ -30,7 +31,8 @@ pub(crate) struct Browsers {
 
 #[derive(Debug, Default)]
 struct State {
-    idle: Vec<(Size<Viewport>, WebDriver)>,
+    /// Each with its visible area and what else it was started with.
+    idle: Vec<(Size<Viewport>, Options, WebDriver)>,
     /// Threads whose worlds have failed since they last gave a browser back.
     failed: HashSet<ThreadId>,
 }
@@ -43,13 +45,26 @@ impl Browsers {
 
     /// A browser of this visible area, until it is dropped.
     pub(crate) fn lend(self: &Arc<Self>, viewport: Size<Viewport>) -> Result<Lent, Failure> {
+        self.lend_with(viewport, Options::headless(1, 1))
+    }
+
+    /// One that was started with these options besides.
+    fn lend_with(self: &Arc<Self>, viewport: Size<Viewport>, options: Options) -> Result<Lent, Failure> {
         let idle = {
             let State { idle, .. } = &mut *self.state();
-            let found = idle.iter().position(|(of, _)| *of == viewport);
-            found.map(|found| idle.swap_remove(found).1)
+            let found = idle.iter().position(|(of, with, _)| *of == viewport && *with == options);
+            found.map(|found| idle.swap_remove(found).2)
         };
-        let driver = idle.map_or_else(|| browser::start(&self.settings, viewport), Ok)?;
-        Ok(Lent { driver: Some(driver), viewport, is_sound: true, owner: Arc::clone(self) })
+        let start = || browser::start_with(&self.settings, viewport, options.clone());
+        let driver = idle.map_or_else(start, Ok)?;
+        Ok(Lent {
+            driver: Some(driver),
+            viewport,
+            options,
+            is_sound: true,
+            is_logged_in: false,
+            owner: Arc::clone(self),
+        })
     }
 
     /// The world of this thread has failed: what it gives back next is closed.
@@ -66,7 +81,9 @@ impl Browsers {
         let (browsers, others) = (Arc::clone(self), sources::opener(&self.settings));
         Arc::new(move |task: &ScriptedTask| match task.start.driver {
             World::Web => {
-                let mut lent = browsers.lend(task.start.viewport.unwrap_or(browsers.settings.viewport))?;
+                let viewport = task.start.viewport.unwrap_or(browsers.settings.viewport);
+                let options = browser::options_for(&browsers.settings, &task.start)?;
+                let mut lent = browsers.lend_with(viewport, options)?;
                 let version = lent.driver.as_mut().map(browser::version).unwrap_or_default();
                 Ok(Opened { driver: Box::new(lent), version })
             }
@@ -85,7 +102,10 @@ pub(crate) struct Lent {
     /// There until it is given back.
     driver: Option<WebDriver>,
     viewport: Size<Viewport>,
+    options: Options,
     is_sound: bool,
+    /// Whether it remembers a login: then nobody else gets it.
+    is_logged_in: bool,
     owner: Arc<Browsers>,
 }
 
@@ -111,8 +131,9 @@ impl Drop for Lent {
     fn drop(&mut self) {
         let has_failed = self.owner.state().failed.remove(&thread::current().id());
         let Some(mut driver) = self.driver.take() else { return };
-        if self.is_sound && !has_failed && !thread::panicking() && driver.forget().is_ok() {
-            self.owner.state().idle.push((self.viewport, driver));
+        let is_free = self.is_sound && !self.is_logged_in;
+        if is_free && !has_failed && !thread::panicking() && driver.forget().is_ok() {
+            self.owner.state().idle.push((self.viewport, self.options.clone(), driver));
         }
     }
 }
@@ -176,6 +197,11 @@ impl Driver for Lent {
 
     fn restore(&mut self, state: &StorageState) -> Result<(), DriverError> {
         self.ask(|driver| driver.restore(state))
+    }
+
+    fn log_in(&mut self, url: &str, login: &Login) -> Result<(), DriverError> {
+        self.is_logged_in = true;
+        self.ask(|driver| driver.log_in(url, login))
     }
 
     fn clipboard(&mut self) -> Result<String, DriverError> {

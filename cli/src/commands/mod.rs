@@ -131,11 +131,12 @@ fn layer_of(command: &Command) -> Layer {
         Command::Locate(args) => vec![&args.policy, &args.endpoint, &args.sureness],
         Command::Run(args) => {
             let (policy, endpoint) = (&args.policy, &args.endpoint);
-            vec![policy, endpoint, &args.browser, &args.run, &args.texts, &args.limits, &args.sureness]
+            let (browser, visitor) = (&args.browser, &args.visitor);
+            vec![policy, endpoint, browser, visitor, &args.run, &args.texts, &args.limits, &args.sureness]
         }
-        Command::Replay(args) => vec![&args.policy, &args.endpoint, &args.browser, &args.run],
+        Command::Replay(args) => vec![&args.policy, &args.endpoint, &args.browser, &args.visitor, &args.run],
         Command::Calibrate(args) => vec![&args.browser],
-        Command::Record(args) => vec![&args.browser],
+        Command::Record(args) => vec![&args.browser, &args.visitor],
         Command::Eval(eval) => match &eval.recorded {
             Some(EvalRecordedCommand::Behaviour(args)) => vec![&args.policy, &args.endpoint],
             _ => {

@@ -15,7 +15,7 @@ use vigorl_interface::{Act, Action, Driver as _, DriverError, wait_until};
 use vigorl_tasks::scripted::{
     Clause, PersonDeed, Plan, Recording, RewardRule, ScriptedTask, Start, Values, World, listener,
 };
-use vigorl_webdriver::WebDriver;
+use vigorl_webdriver::{Options, WebDriver};
 
 use crate::args::RecordArgs;
 use crate::commands::{Form, browser, desktop, pretty};
@@ -42,7 +42,8 @@ pub(crate) fn record(args: &RecordArgs, settings: &Settings, form: Form) -> anyh
                 // The person saw the page, and went on.
                 status,
                 viewport: Some(settings.viewport),
-                ..Start::default()
+                basic_auth: settings.login_of(&Start::default()),
+                ..Start::default().visited_by(&settings.visitor_of(&Start::default())?)
             };
             (start, recorded)
         }
@@ -141,11 +142,20 @@ fn in_browser(url: &str, settings: &Settings, cancel: &Cancel) -> anyhow::Result
     }
     let mut settings = settings.clone();
     settings.window = Window::Headed;
-    let mut driver = browser::start_with_console(&settings, settings.viewport)?;
+    let of_person = browser::options_for(&settings, &Start::default())?;
+    let mut driver =
+        browser::start_with(&settings, settings.viewport, Options { console: true, ..of_person })?;
     // Pages must not be able to speak in its place.
     let prefix = format!("vigorl-{:016x} ", token());
     let script = listener(&prefix);
     driver.listen(&script)?;
+    let mut start = Start { basic_auth: settings.login_of(&Start::default()), ..Start::default() };
+    start.fill_login(&BTreeMap::new(), &env::secret).map_err(|error| {
+        usage(format!("{}: {error} (`record` has no --secrets)", settings.origin_of("basic_auth")))
+    })?;
+    if let Some(login) = start.login().map_err(usage)? {
+        driver.log_in(url, &login).with_context(|| format!("cannot open `{url}`"))?;
+    }
     driver.act(&Action::Navigate { url: url.to_owned() }).with_context(|| format!("cannot open `{url}`"))?;
     let status = driver.page_state()?.error_status();
     terminal::note("recording what you do in the browser; close it, or press Ctrl-C here, when it is done");

@@ -93,7 +93,12 @@ fn put_back(recorded: &mut Recorded, secrets: &Secrets) -> anyhow::Result<()> {
     for step in recorded.episodes.iter_mut().flat_map(|episode| &mut episode.steps) {
         step.instruction = secrets.put_back(&step.instruction);
     }
-    put_back_into(&mut run.settings, secrets);
+    for (name, setting) in run.settings.as_object_mut().into_iter().flatten() {
+        // Here it is the name that is meant.
+        if name != "basic_auth" {
+            put_back_into(setting, secrets);
+        }
+    }
     Ok(())
 }
 
@@ -444,6 +449,7 @@ impl RunArgs {
             policy: args.policy.clone(),
             endpoint: args.endpoint.clone(),
             browser: args.browser.clone(),
+            visitor: args.visitor.clone(),
             run: args.run.clone(),
             ..Self::of_task(task)
         }

@@ -19,6 +19,7 @@ use vigorl_rollouts::{Images, Noted, Ordinary, Overheard, SaidBy, Sample, Sample
 use vigorl_runs::record::{InputRecord, StepRecord, Summary};
 use vigorl_runs::{Hidden, Recorded, Run};
 use vigorl_tasks::scripted::{Open, Opened, Script, ScriptedTask, ScriptedWorld, Secret, Surroundings};
+use vigorl_webdriver::Options;
 
 pub(crate) use self::jobs::jobs;
 use self::said::{Doubtful, Why, doubtful};
@@ -192,7 +193,12 @@ pub(crate) fn play_once(
     };
     let model = eyes.record()?;
     let version = world.version().to_owned();
-    let record = record::of_run(&job.task.name, job.input(args, settings)?, model, settings, version);
+    let mut record = record::of_run(&job.task.name, job.input(args, settings)?, model, settings, version);
+    record::note_visitor(&mut record, &settings.visitor_of(&job.task.start)?);
+    let written = job.text.as_deref().and_then(|text| ScriptedTask::parse(text).ok());
+    if written.is_some_and(|task| settings.login_is_of(&task.start)) {
+        record::note_login_of_task(&mut record);
+    }
     let brake = matches!(job.place, Place::Desktop(_)).then(|| desktop::brake(cancel)).transpose()?;
     let mut run = record::begin(settings, &job.task.name, &record, &job.secrets, eyes)?;
     say(&format!("recording into {}", run.path().unwrap_or(Path::new("")).display()));
@@ -261,8 +267,10 @@ fn world<'a>(
     let (url, open): (_, Box<Open<'a>>) = match &job.place {
         Place::Page { url, viewport } => {
             browser::check(settings)?;
+            let of_task = browser::options_for(settings, &job.task.start)?;
+            let options = Options { origins: saves_storage, ..of_task };
             let open = move || {
-                let mut driver = browser::start_for(settings, *viewport, saves_storage)?;
+                let mut driver = browser::start_with(settings, *viewport, options.clone())?;
                 let version = browser::version(&mut driver);
                 Ok(Opened { driver: Box::new(driver), version })
             };

@@ -111,24 +111,33 @@ pub(crate) fn read_task(name: &str) -> anyhow::Result<ScriptedTask> {
     }
 }
 
-/// What must be hidden of the file of cookies and local storage with which a task begins.
+/// What must be hidden of what a task begins with: the file of cookies and local storage, and the login.
 pub(crate) fn secrets(name: &str) -> anyhow::Result<Vec<Secret>> {
     let file = name.split('#').next().unwrap_or(name);
     if !file.ends_with(".yaml") && !file.ends_with(".yml") {
         return Ok(Vec::new());
     }
-    match read_task(file)?.start.storage {
-        // One that is drawn is another one in each episode.
-        Some(storage) if !storage.contains("${") => {
-            let state = read_storage(&folder_of(file).join(storage));
-            Ok(stored_secrets(&state.map_err(|error| usage(format!("`{file}`: start.storage: {error}")))?))
-        }
-        _ => Ok(Vec::new()),
+    let mut task = read_task(file)?;
+    let mut secrets = log_in(file, &mut task)?;
+    // One that is drawn is another one in each episode.
+    if let Some(storage) = task.start.storage.filter(|storage| !storage.contains("${")) {
+        let state = read_storage(&folder_of(file).join(storage));
+        let state = state.map_err(|error| usage(format!("`{file}`: start.storage: {error}")))?;
+        secrets.extend(stored_secrets(&state));
     }
+    Ok(secrets)
+}
+
+/// Fills the login in with which a task begins, and returns what must be hidden of it. A policy that learns never sees it: the
+/// browser alone is told.
+fn log_in(name: &str, task: &mut ScriptedTask) -> anyhow::Result<Vec<Secret>> {
+    let filled = task.start.fill_login(&task.vars, &env::secret);
+    filled.map_err(|error| usage(format!("`{name}`: start.basic_auth: {error}")))
 }
 
 fn task(name: &str, settings: &Settings, opener: &Arc<OpenTask>) -> anyhow::Result<TaskSource> {
-    let task = read_task(name)?;
+    let mut task = read_task(name)?;
+    log_in(name, &mut task)?;
     if matches!(task.plan, Plan::Steps(_)) {
         let clicks = expanded(name)?.join(", ");
         return Err(usage(match clicks.is_empty() {
@@ -161,7 +170,9 @@ pub(crate) fn opener(settings: &Settings) -> Arc<OpenTask> {
     Arc::new(move |task: &ScriptedTask| -> Result<Opened, Failure> {
         Ok(match task.start.driver {
             World::Web => {
-                let mut driver = browser::start(&settings, task.start.viewport.unwrap_or(settings.viewport))?;
+                let viewport = task.start.viewport.unwrap_or(settings.viewport);
+                let options = browser::options_for(&settings, &task.start)?;
+                let mut driver = browser::start_with(&settings, viewport, options)?;
                 let version = browser::version(&mut driver);
                 Opened { driver: Box::new(driver), version }
             }

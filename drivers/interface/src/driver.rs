@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use vigorl_geometry::{Point, Rect, Viewport};
 
-use crate::{Action, DriverError, Note, Screenshot, StorageState, Trouble};
+use crate::{Action, DriverError, Login, Note, Screenshot, StorageState, Trouble};
 
 /// A tab, window or other surface of a driver.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -204,7 +204,7 @@ pub trait Driver: Send {
     }
 
     /// Forgets what an episode left behind: all tabs but the current one, cookies, storage, caches. The page is blank
-    /// afterwards.
+    /// afterwards. What it was started with stays, and so does a [login](Self::log_in).
     ///
     /// # Errors
     /// [`DriverError::Unsupported`] where there is nothing of that kind: then the driver is opened anew.
@@ -227,6 +227,16 @@ pub trait Driver: Send {
     /// As [`Self::storage`]; a cookie or an item that is not taken is [`DriverError::Refused`], and named.
     fn restore(&mut self, _state: &StorageState) -> Result<(), DriverError> {
         Err(DriverError::Unsupported { what: "restore what pages had stored" })
+    }
+
+    /// Has every tab of this world logged in, from now on and as long as it is there, where the server of an address asks for a
+    /// user and a password. No other server is told them. What is there already is not loaded again.
+    ///
+    /// # Errors
+    /// [`DriverError::NoAccess`] if they are wrong, or are not asked for; [`DriverError::Unsupported`] where there are no
+    /// addresses.
+    fn log_in(&mut self, _url: &str, _login: &Login) -> Result<(), DriverError> {
+        Err(DriverError::Unsupported { what: "log in to a server" })
     }
 
     /// The text on the clipboard; empty if there is none.

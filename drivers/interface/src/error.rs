@@ -56,6 +56,12 @@ pub enum DriverError {
         /// What was asked.
         what: &'static str,
     },
+    /// A server is not trusted, or does not trust us, and waiting changes nothing about it.
+    #[error("no access: {detail}")]
+    NoAccess {
+        /// Cause and cure.
+        detail: String,
+    },
     /// The other side refused.
     #[error("`{request}` was refused: {detail}")]
     Refused {

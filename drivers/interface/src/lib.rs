@@ -11,11 +11,13 @@ mod downloads;
 mod driver;
 mod effect;
 mod error;
+mod login;
 mod note;
 mod screenshot;
 mod storage;
 mod tab;
 mod trouble;
+mod visitor;
 mod wait;
 
 pub use act::{Act, ActKind, Action, Key, MouseButton};
@@ -26,9 +28,14 @@ pub use downloads::Downloads;
 pub use driver::{Driver, Framed, PageState, Settled, TabId};
 pub use effect::{Effect, PixelChange, classify, is_caret, pixel_change, same_but_for_a_caret};
 pub use error::DriverError;
+pub use login::Login;
 pub use note::Note;
 pub use screenshot::Screenshot;
 pub use storage::{Cookie, OriginStorage, StorageState, StoredItem};
 pub use tab::{TabSearch, WhichTab};
 pub use trouble::{Trouble, TroubleKind};
+pub use visitor::{
+    ACCURACY, Allowed, CERTIFICATES_HELP, Certificates, GEOLOCATION_HELP, Geolocation, LOCALE_HELP, Locale,
+    PERMISSIONS, Permissions, TIME_ZONE_HELP, TimeZone, Visitor,
+};
 pub use wait::{wait_until, wait_while};

@@ -1,6 +1,8 @@
-//! Whoever keeps which origins are visited, in every tab and frame of the browser, over a connection of their own.
+//! Whoever attends every tab and frame of the browser, over a connection of their own: tells them what is wished, and keeps
+//! which origins are visited.
 //!
-//! Invariants: no page waits for it; if the connection breaks, whoever drives is told with the next request.
+//! Invariants: no page waits for it, so that one in a new window may run before it was told; tabs that are there at the start
+//! are told before any page is loaded; if the connection breaks, whoever drives is told with the next request.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Shutdown, TcpStream};
@@ -10,9 +12,56 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use vigorl_interface::DriverError;
+use vigorl_interface::{Allowed, DriverError, Geolocation, Locale, Permissions, Visitor};
 
 use crate::connection::{Connection, Said};
+use crate::options::Options;
+
+/// The permission to know where somebody is.
+const GEOLOCATION: &str = "geolocation";
+/// What the browser says where another tab has set this locale for the process that both share.
+const ALREADY: &str = "already in effect";
+
+/// What is wished of a browser that it is not started with.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Wishes {
+    /// That it is kept which origins are visited.
+    origins: bool,
+    /// How numbers and dates are written, told to each tab.
+    locale: Option<Locale>,
+    /// Where its pages are visited from, told to each tab.
+    geolocation: Option<Geolocation>,
+    /// What pages are answered that want a permission, told to the browser once.
+    permissions: Vec<(String, Allowed)>,
+}
+
+impl Wishes {
+    /// What these options ask for.
+    pub(crate) fn of(options: &Options) -> Self {
+        let Visitor { locale, geolocation, permissions, .. } = options.visitor.clone();
+        let mut permissions: Vec<_> = permissions
+            .iter()
+            .flat_map(Permissions::iter)
+            .map(|(name, allowed)| (name.to_owned(), allowed))
+            .collect();
+        // Whoever says where the visitor is wants pages to know it, unless the answer is another one.
+        let is_said = permissions.iter().any(|(name, _)| name == GEOLOCATION);
+        if geolocation.is_some() && !is_said {
+            permissions.push((GEOLOCATION.to_owned(), Allowed::Granted));
+        }
+        Self { origins: options.origins, locale, geolocation, permissions }
+    }
+
+    /// Whether nobody has to attend.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether something is to be told to tabs, or heard of them.
+    fn is_about_tabs(&self) -> bool {
+        self.origins || self.locale.is_some() || self.geolocation.is_some()
+    }
+}
 
 /// The attendant, until it is dropped.
 #[derive(Debug)]
@@ -36,13 +85,20 @@ impl Attendant {
     /// Attends the browser that has this profile. Tabs that are there are attended to when this returns.
     ///
     /// # Errors
-    /// Why that cannot be.
-    pub(crate) fn start(profile: &Path, deadline: Duration) -> Result<Self, String> {
+    /// Why that cannot be, or which wish the browser refuses.
+    pub(crate) fn start(profile: &Path, wishes: Wishes, deadline: Duration) -> Result<Self, String> {
         let connection = Connection::open_browser(profile)?
             .ok_or("this browser offers no connection of its own to the program that drives it")?;
         let end = connection.end().map_err(|error| error.to_string())?;
         let known = Arc::new(Mutex::new(Known::default()));
-        let mut work = Work { connection, known: Arc::clone(&known), asked: BTreeMap::new() };
+        let mut work = Work {
+            connection,
+            wishes,
+            known: Arc::clone(&known),
+            tabs: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            begins: true,
+        };
         work.begin(deadline)?;
         let thread = std::thread::Builder::new().name("attendant".to_owned()).spawn(move || work.go_on());
         let thread = thread.map_err(|error| format!("no thread: {error}"))?;
@@ -52,7 +108,7 @@ impl Attendant {
     /// Whether it still attends.
     ///
     /// # Errors
-    /// Why not: nobody knows any more which origins are visited.
+    /// Why not: new tabs are told nothing any more, and nobody knows which origins are visited.
     pub(crate) fn check(&self) -> Result<(), DriverError> {
         match &locked(&self.known).broken {
             None => Ok(()),
@@ -89,9 +145,14 @@ fn locked(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
 /// What the thread does.
 struct Work {
     connection: Connection,
+    wishes: Wishes,
     known: Arc<Mutex<Known>>,
+    /// The sessions of tabs and frames that are there.
+    tabs: BTreeSet<String>,
     /// Requests without an answer yet: in which session, and whether a refusal matters.
     asked: BTreeMap<u64, (Option<String>, Matters)>,
+    /// Whether no page is loaded yet.
+    begins: bool,
 }
 
 /// Whether a refusal of a request matters.
@@ -108,7 +169,14 @@ type Broken = String;
 impl Work {
     /// Attends to what is there.
     fn begin(&mut self, deadline: Duration) -> Result<(), Broken> {
-        self.look_out()?;
+        // Over this connection, because they are forgotten with it.
+        for (name, allowed) in self.wishes.permissions.clone() {
+            let permission = json!({ "permission": { "name": name }, "setting": allowed.as_str() });
+            self.ask(None, "Browser.setPermission", &permission, Matters::Yes)?;
+        }
+        if self.wishes.is_about_tabs() {
+            self.look_out()?;
+        }
         let end = Instant::now() + deadline;
         // What is there is told before this is answered.
         while !self.asked.is_empty() {
@@ -117,6 +185,7 @@ impl Work {
             }
             self.hear()?;
         }
+        self.begins = false;
         Ok(())
     }
 
@@ -143,7 +212,7 @@ impl Work {
             let matters = self.asked.remove(&id).map_or(Matters::No, |(_, matters)| matters);
             self.visited_in(&message["result"]["frameTree"]);
             return match (matters, message["error"]["message"].as_str()) {
-                (Matters::Yes, Some(why)) => Err(why.to_owned()),
+                (Matters::Yes, Some(why)) if !why.contains(ALREADY) => Err(why.to_owned()),
                 _ => Ok(()),
             };
         }
@@ -156,13 +225,18 @@ impl Work {
             Some("Target.attachedToTarget") => self.attended(&text("sessionId")),
             Some("Target.detachedFromTarget") => {
                 let gone = text("sessionId");
+                self.tabs.remove(&gone);
                 // Nobody answers there any more.
                 self.asked.retain(|_, (session, _)| session.as_ref() != Some(&gone));
-                Ok(())
+                self.tell_locale_again(&gone)
             }
             Some("Page.frameNavigated") => {
-                self.visited(&parameters["frame"]);
-                Ok(())
+                let frame = &parameters["frame"];
+                self.visited(frame);
+                match frame["parentId"].is_null() {
+                    true => self.tell_locale_again(message["sessionId"].as_str().unwrap_or_default()),
+                    false => Ok(()),
+                }
             }
             _ => Ok(()),
         }
@@ -186,8 +260,39 @@ impl Work {
 
     /// What is attended to may have come to its page before anybody was told of it.
     fn attended(&mut self, session: &str) -> Result<(), Broken> {
+        self.tabs.insert(session.to_owned());
+        // First what pages may look at right away.
+        self.tell_locale(session)?;
+        if let Some(Geolocation { latitude, longitude, accuracy }) = self.wishes.geolocation {
+            let place = json!({ "latitude": latitude, "longitude": longitude, "accuracy": accuracy });
+            self.ask(Some(session), "Emulation.setGeolocationOverride", &place, self.of_tab())?;
+        }
         self.ask(Some(session), "Page.enable", &json!({}), Matters::No)?;
-        self.ask(Some(session), "Page.getFrameTree", &json!({}), Matters::No)
+        match self.wishes.origins {
+            true => self.ask(Some(session), "Page.getFrameTree", &json!({}), Matters::No),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether a refusal matters in a tab: those that are there at the beginning stay for a while.
+    fn of_tab(&self) -> Matters {
+        if self.begins { Matters::Yes } else { Matters::No }
+    }
+
+    fn tell_locale(&mut self, session: &str) -> Result<(), Broken> {
+        let Some(locale) = &self.wishes.locale else { return Ok(()) };
+        let locale = json!({ "locale": locale.as_str() });
+        self.ask(Some(session), "Emulation.setLocaleOverride", &locale, self.of_tab())
+    }
+
+    /// Tabs of one site share a process, and in it the locale belongs to the tab that has set it first: once that one is gone,
+    /// or shows another site, another must set it.
+    fn tell_locale_again(&mut self, but: &str) -> Result<(), Broken> {
+        if self.wishes.locale.is_none() {
+            return Ok(());
+        }
+        let others: Vec<String> = self.tabs.iter().filter(|session| *session != but).cloned().collect();
+        others.iter().try_for_each(|session| self.tell_locale(session))
     }
 
     fn ask(
@@ -212,7 +317,7 @@ impl Work {
     /// A frame shows a page.
     fn visited(&mut self, frame: &Value) {
         let origin = frame["securityOrigin"].as_str().unwrap_or_default();
-        if origin.starts_with("http://") || origin.starts_with("https://") {
+        if self.wishes.origins && (origin.starts_with("http://") || origin.starts_with("https://")) {
             locked(&self.known).origins.insert(origin.to_owned());
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the current tab always has exactly the viewport and device pixel ratio that were asked for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use thirtyfour::WindowHandle;
 use thirtyfour::common::command::{Actions, Command};
 use vigorl_geometry::{DevicePixelRatio, Point, Size, Viewport};
 use vigorl_interface::{
-    Action, Driver, DriverError, Framed, MouseButton, Note, PageState, Screenshot, Settled, StorageState,
-    TabId, Trouble, WhichTab,
+    Action, Driver, DriverError, Framed, Login, MouseButton, Note, PageState, Screenshot, Settled,
+    StorageState, TabId, Trouble, WhichTab,
 };
 
 use crate::console::{take_log, trouble};
@@ -26,8 +26,9 @@ use crate::options::Options;
 use crate::page_state;
 use crate::session::Session;
 use crate::settle::{settle, settle_and_capture};
+use crate::storage::EmptyPages;
 use crate::wire::{self, Geometry, Typing};
-use crate::{chooser, forms};
+use crate::{chooser, forms, visitor};
 
 /// A browser behind the WebDriver protocol.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub struct WebDriver {
     pub(crate) note: Note,
     /// Origins whose storage was put back.
     restored: BTreeSet<String>,
+    /// Logins that the browser remembers, by their origins.
+    pub(crate) logins: BTreeMap<String, Login>,
 }
 
 impl WebDriver {
@@ -64,12 +67,14 @@ impl WebDriver {
             geometry: None,
             note: Note::default(),
             restored: BTreeSet::new(),
+            logins: BTreeMap::new(),
         };
         driver.enter(tab)?;
         // With a profile of its own the browser opens its new-tab page. From there, chromedriver 156 is lost for
         // good when the first server it is sent to never answers; from any other page it is not.
         driver.navigate("about:blank")?;
         driver.session.devtools("forget the new-tab page", "Page.resetNavigationHistory", json!({}))?;
+        visitor::check(&driver.session, &driver.options.visitor)?;
         Ok(driver)
     }
 
@@ -369,13 +374,17 @@ impl Driver for WebDriver {
         let mut origins =
             visited.ok_or(DriverError::Unsupported { what: "say which origins it has visited" })?;
         origins.extend(self.restored.iter().cloned());
-        self.session.keeper("save the storage")?.take(&origins)
+        self.session.own_tab("save the storage", EmptyPages)?.take(&origins)
     }
 
     fn restore(&mut self, state: &StorageState) -> Result<(), DriverError> {
-        self.session.keeper("restore the storage")?.put_back(state)?;
+        self.session.own_tab("restore the storage", EmptyPages)?.put_back(state)?;
         self.restored.extend(state.origins.iter().map(|origin| origin.origin.clone()));
         Ok(())
+    }
+
+    fn log_in(&mut self, url: &str, login: &Login) -> Result<(), DriverError> {
+        self.log_in_to(url, login)
     }
 
     fn downloads(&self) -> Option<PathBuf> {

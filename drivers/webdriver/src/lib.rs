@@ -21,7 +21,9 @@ mod frames;
 mod history;
 mod hosts;
 mod lists;
+mod login;
 mod options;
+mod own_tab;
 mod page_state;
 mod person;
 mod process;
@@ -29,6 +31,7 @@ mod session;
 mod settle;
 mod storage;
 mod tabs;
+mod visitor;
 mod wire;
 
 pub use driver::WebDriver;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
+use vigorl_interface::Visitor;
 
 use crate::hosts::AllowedHosts;
 
@@ -32,7 +33,7 @@ pub enum Server {
 }
 
 /// How a browser is started.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// Visible area of every tab, in CSS pixels.
     pub viewport: Size<Viewport>,
@@ -48,6 +49,8 @@ pub struct Options {
     pub allowed_hosts: Option<AllowedHosts>,
     /// Whether all that pages write to their console is kept, for [`crate::WebDriver::heard`], and not only errors.
     pub console: bool,
+    /// Who visits the pages of every tab.
+    pub visitor: Visitor,
     /// Whether it is kept which origins are visited, for [`storage`](vigorl_interface::Driver::storage).
     pub origins: bool,
     /// Longest wait for chromedriver, and then for the browser, to start.
@@ -68,6 +71,7 @@ impl Options {
             browser: None,
             allowed_hosts: None,
             console: false,
+            visitor: Visitor::default(),
             origins: false,
             start_deadline: Duration::from_secs(60),
             deadline: Duration::from_secs(30),

@@ -29,15 +29,17 @@ pub(crate) struct Chromedriver {
 }
 
 impl Chromedriver {
-    /// Starts `program` on a free port and waits until it listens.
-    pub(crate) fn start(program: &Path, deadline: Duration) -> Result<Self, DriverError> {
+    /// Starts `program`, and what it starts, with these environment variables besides on a free port, and waits until it
+    /// listens.
+    pub(crate) fn start(
+        program: &Path,
+        environment: &[(&str, &OsStr)],
+        deadline: Duration,
+    ) -> Result<Self, DriverError> {
         let end = Instant::now() + deadline;
         loop {
-            match Self::start_once(
-                program,
-                free_port(program)?,
-                end.saturating_duration_since(Instant::now()),
-            ) {
+            let left = end.saturating_duration_since(Instant::now());
+            match Self::start_once(program, environment, free_port(program)?, left) {
                 Err(DriverError::Start { detail, .. })
                     if detail.contains(PORT_TAKEN) && Instant::now() < end => {}
                 started_or_failed => return started_or_failed,
@@ -45,13 +47,18 @@ impl Chromedriver {
         }
     }
 
-    fn start_once(program: &Path, port: u16, deadline: Duration) -> Result<Self, DriverError> {
+    fn start_once(
+        program: &Path,
+        environment: &[(&str, &OsStr)],
+        port: u16,
+        deadline: Duration,
+    ) -> Result<Self, DriverError> {
         let failed = |detail: String| cannot_start(program, detail);
         let argument = format!("--port={port}");
         let what = Program {
             program: program.as_os_str(),
             arguments: &[OsStr::new(&argument)],
-            environment: &[],
+            environment,
             without: &OTHER_PROGRAMS,
             working_folder: None,
             output: Output::Pipe,
@@ -163,7 +170,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         // Without IPv6, version 156 repeats what it was asked for, also if that is 0.
         let program = stand_in(&folder, "said $port; sleep 60");
-        let started = Chromedriver::start(&program, PATIENCE).unwrap();
+        let started = Chromedriver::start(&program, &[], PATIENCE).unwrap();
         let url = started.url();
         assert!(!url.contains(":0/"), "{url}");
         assert_eq!(starts(&folder), [url.trim_start_matches("http://127.0.0.1:").trim_end_matches('/')]);
@@ -175,7 +182,7 @@ mod tests {
         let script = "[ \"$(wc -l <\"$starts\")\" -gt 1 ] || { echo 'IPv4 port not available. Exiting...'; exit 1; }\n\
                       said $port; sleep 60";
         let program = stand_in(&folder, script);
-        let started = Chromedriver::start(&program, PATIENCE).unwrap();
+        let started = Chromedriver::start(&program, &[], PATIENCE).unwrap();
         let asked = starts(&folder);
         assert_eq!(asked.len(), 2, "{asked:?}");
         assert!(started.url().contains(&asked[1]), "{} {asked:?}", started.url());
@@ -185,7 +192,7 @@ mod tests {
     fn another_port_than_the_one_asked_for_is_no_success() {
         let folder = tempfile::tempdir().unwrap();
         let program = stand_in(&folder, "said 0; sleep 60");
-        let error = Chromedriver::start(&program, PATIENCE).unwrap_err().to_string();
+        let error = Chromedriver::start(&program, &[], PATIENCE).unwrap_err().to_string();
         assert!(error.contains("listens on port 0"), "{error}");
     }
 }

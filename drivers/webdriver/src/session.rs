@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::net::ToSocketAddrs as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,15 +12,15 @@ use thirtyfour::common::command::Command;
 use thirtyfour::error::{WebDriverError, WebDriverErrorInfo, WebDriverErrorInner};
 use thirtyfour::{Capabilities, TimeoutConfiguration};
 use tokio::runtime::Runtime;
-use vigorl_interface::{Downloads, DriverError};
+use vigorl_interface::{Certificates, Downloads, DriverError, Visitor};
 
-use crate::attendant::Attendant;
+use crate::attendant::{Attendant, Wishes};
 use crate::camera::Camera;
 use crate::connection::Connection;
 use crate::hosts::AllowedHosts;
 use crate::options::{Options, Server, Window};
+use crate::own_tab::OwnTab;
 use crate::process::Chromedriver;
-use crate::storage::Keeper;
 
 /// Flags for every browser: no traffic of its own, the same colors, glyphs and layout everywhere, and no
 /// scrolling that goes on after the event. Scrollbars are hidden so that a page's layout does not depend on
@@ -43,6 +44,10 @@ const FLAGS: [&str; 15] = [
     "--enable-blink-features=ComputedAccessibilityInfo",
 ];
 
+/// Which browsers more can be asked of.
+const OWN_ALONE: &str =
+    "one that this program starts itself, and not of one behind a server that runs already";
+
 /// A connection to one browser.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -52,7 +57,7 @@ pub(crate) struct Session {
     deadline: Duration,
     /// The tab that is captured, and the connection for that, once there is one.
     camera: RefCell<(String, Option<Camera>)>,
-    /// Whoever keeps which origins are visited, if that was asked for.
+    /// Whoever attends every tab, if something is wished of them.
     attendant: Option<Attendant>,
     /// Declared last: ended after the client.
     own: Option<Chromedriver>,
@@ -64,7 +69,9 @@ impl Session {
         let own = match &options.server {
             Server::Own { chromedriver } => {
                 let program = chromedriver.as_deref().unwrap_or("chromedriver".as_ref());
-                Some(Chromedriver::start(program, options.start_deadline)?)
+                // The browser has it of its server, and every page and worker of the browser.
+                let zone = options.visitor.time_zone.as_ref().map(|zone| ("TZ", OsStr::new(zone.as_str())));
+                Some(Chromedriver::start(program, zone.as_slice(), options.start_deadline)?)
             }
             Server::Running { .. } => None,
         };
@@ -74,6 +81,9 @@ impl Session {
             (None, Server::Own { .. }) => String::new(),
         };
         let failed = |detail: String| DriverError::Start { program: "the browser".to_owned(), detail };
+        if own.is_none() && options.visitor != Visitor::default() {
+            return Err(failed(format!("who visits its pages can be said of {OWN_ALONE}")));
+        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -98,22 +108,21 @@ impl Session {
             own,
         };
         session.limit_waits()?;
-        if options.origins {
-            session.attend().map_err(failed)?;
-        }
+        session.attend(Wishes::of(options)).map_err(failed)?;
         Ok(session)
     }
 
-    /// Keeps which origins are visited from now on.
-    fn attend(&mut self) -> Result<(), String> {
-        let profile = self
-            .profile()
-            .ok_or("which origins are visited is known of a browser that this program starts itself")?;
-        self.attendant = Some(Attendant::start(&profile, self.deadline)?);
+    /// Has every tab attended, if something is wished.
+    fn attend(&mut self, wishes: Wishes) -> Result<(), String> {
+        if wishes.is_empty() {
+            return Ok(());
+        }
+        let profile = self.profile().ok_or_else(|| format!("this can be had of {OWN_ALONE}"))?;
+        self.attendant = Some(Attendant::start(&profile, wishes, self.deadline)?);
         Ok(())
     }
 
-    /// Whether it is still kept which origins are visited, if it was wanted.
+    /// Whether every tab is still attended, if something is wished of them.
     pub(crate) fn expect_attended(&self) -> Result<(), DriverError> {
         let Some(Err(broken)) = self.attendant.as_ref().map(Attendant::check) else { return Ok(()) };
         // A browser that is gone is the cause where it is.
@@ -133,16 +142,16 @@ impl Session {
         }
     }
 
-    /// Whoever takes and puts back cookies and local storage.
-    pub(crate) fn keeper(&self, request: &'static str) -> Result<Keeper, DriverError> {
-        let profile = self
-            .profile()
-            .ok_or(DriverError::Unsupported { what: "reach the storage of a browser of somebody else" })?;
+    /// A tab of our own, in which this is answered.
+    pub(crate) fn own_tab<A>(&self, request: &'static str, answers: A) -> Result<OwnTab<A>, DriverError> {
+        let profile = self.profile().ok_or(DriverError::Unsupported {
+            what: "reach the storage or the logins of a browser of somebody else",
+        })?;
         let refused = |detail: String| DriverError::Refused { request, detail };
         let connection = Connection::open_browser(&profile).map_err(refused)?.ok_or_else(|| {
             refused("this browser offers no connection of its own to the program that drives it".to_owned())
         })?;
-        Ok(Keeper::new(connection, request, self.deadline))
+        Ok(OwnTab::new(connection, request, self.deadline, answers))
     }
 
     /// Makes the server give up a little earlier than we do, so that it is free for the next request.
@@ -348,6 +357,11 @@ fn capabilities(options: &Options, own: Option<&Chromedriver>) -> Capabilities {
         flags.push(format!("--user-data-dir={}", profile_of(own).display()));
     }
     flags.extend(options.allowed_hosts.iter().flat_map(AllowedHosts::flags));
+    // Flags hold for what workers and new windows ask for, too.
+    flags.extend(options.visitor.certificates.as_ref().map(|certificates| match certificates {
+        Certificates::AcceptAny => "--ignore-certificate-errors".to_owned(),
+        Certificates::OfKeys(keys) => format!("--ignore-certificate-errors-spki-list={}", keys.join(",")),
+    }));
     let mut browser = json!({ "args": flags });
     if let Some(own) = own {
         // Nothing that a page gives lands among the person's own files, and nobody is asked where to.
@@ -356,6 +370,10 @@ fn capabilities(options: &Options, own: Option<&Chromedriver>) -> Capabilities {
             "download.prompt_for_download": false,
             "profile.default_content_setting_values.automatic_downloads": 1,
         });
+        // What it tells servers and pages; how dates and numbers are written is told to each tab.
+        if let Some(locale) = &options.visitor.locale {
+            browser["prefs"]["intl.accept_languages"] = locale.languages().into();
+        }
     }
     if let Some(program) = &options.browser {
         browser["binary"] = Value::String(program.display().to_string());

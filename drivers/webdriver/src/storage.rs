@@ -5,19 +5,17 @@
 //! becomes a part of an error.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
-use vigorl_interface::{Cookie, DriverError, OriginStorage, StorageState, StoredItem, wait_while};
+use vigorl_interface::{Cookie, DriverError, OriginStorage, StorageState, StoredItem};
 
-use crate::connection::{Connection, Said};
+use crate::own_tab::{Answers, OwnTab};
 
 /// What stands in the place of a page.
 const EMPTY_PAGE: &[u8] = b"<!doctype html>";
-/// Pause between two looks whether the tab is gone.
-const TICK: Duration = Duration::from_millis(10);
 
 /// All that is stored.
 const ITEMS: &str = "Array.from({ length: localStorage.length }, (_, n) => localStorage.key(n)) \
@@ -26,18 +24,29 @@ const ITEMS: &str = "Array.from({ length: localStorage.length }, (_, n) => local
 const STORE: &str = "(argument.forEach(([name, value]) => localStorage.setItem(name, value)), \
                      argument.filter(([name, value]) => localStorage.getItem(name) !== value).map(([name]) => name))";
 
-/// The connection, and what it is used for.
-pub(crate) struct Keeper {
-    connection: Connection,
-    request: &'static str,
-    deadline: Duration,
+/// Answers every request of a tab with an empty page, in the place of the server.
+#[derive(Debug)]
+pub(crate) struct EmptyPages;
+
+/// Whoever takes and puts back cookies and local storage.
+pub(crate) type Keeper = OwnTab<EmptyPages>;
+
+impl Answers for EmptyPages {
+    fn wanted(&self) -> Value {
+        json!({ "patterns": [{ "urlPattern": "*" }] })
+    }
+
+    fn answer(&mut self, event: &Value) -> Option<(&'static str, Value)> {
+        let answer = json!({
+            "requestId": event["params"]["requestId"], "responseCode": 200,
+            "responseHeaders": [{ "name": "Content-Type", "value": "text/html" }],
+            "body": BASE64_STANDARD.encode(EMPTY_PAGE),
+        });
+        (event["method"] == "Fetch.requestPaused").then_some(("Fetch.fulfillRequest", answer))
+    }
 }
 
 impl Keeper {
-    pub(crate) fn new(connection: Connection, request: &'static str, deadline: Duration) -> Self {
-        Self { connection, request, deadline }
-    }
-
     /// All cookies, and what these origins have stored.
     pub(crate) fn take(&mut self, origins: &BTreeSet<String>) -> Result<StorageState, DriverError> {
         let cookies = self.cookies()?.iter().filter_map(cookie).collect();
@@ -135,93 +144,9 @@ impl Keeper {
         }
     }
 
-    /// Does something in a tab of our own, in which every page is empty.
-    fn in_tab<T>(
-        &mut self,
-        work: impl FnOnce(&mut Self, &str) -> Result<T, DriverError>,
-    ) -> Result<T, DriverError> {
-        let blank = json!({ "url": "about:blank", "background": true });
-        let target = self.ask(None, "Target.createTarget", &blank)?["targetId"].take();
-        let session = self.attach(&target);
-        let done = session.and_then(|session| work(self, &session));
-        // Also where it failed.
-        let closed = self.close(&target);
-        let done = done?;
-        closed.map(|()| done)
-    }
-
-    fn attach(&mut self, target: &Value) -> Result<String, DriverError> {
-        let attached =
-            self.ask(None, "Target.attachToTarget", &json!({ "targetId": target, "flatten": true }))?;
-        let session = attached["sessionId"].as_str().unwrap_or_default().to_owned();
-        let all = json!({ "patterns": [{ "urlPattern": "*" }] });
-        self.ask(Some(&session), "Fetch.enable", &all)?;
-        Ok(session)
-    }
-
-    /// Closes the tab, and waits until it is gone: nobody else may take it for one of the pages'.
-    fn close(&mut self, target: &Value) -> Result<(), DriverError> {
-        self.ask(None, "Target.closeTarget", &json!({ "targetId": target }))?;
-        let (end, mut failed) = (Instant::now() + self.deadline, Ok(()));
-        let is_there = || match self.ask(None, "Target.getTargets", &json!({})) {
-            Ok(all) => {
-                let targets = all["targetInfos"].as_array().map(Vec::as_slice).unwrap_or_default();
-                targets.iter().any(|other| other["targetId"] == *target)
-            }
-            Err(error) => {
-                failed = Err(error);
-                false
-            }
-        };
-        match wait_while(Some(end), TICK, is_there) {
-            true => Err(DriverError::Deadline { request: self.request, deadline: self.deadline }),
-            false => failed,
-        }
-    }
-
-    /// A request and its answer; meanwhile, every page of our tab is empty.
-    fn ask(&mut self, session: Option<&str>, method: &str, parameters: &Value) -> Result<Value, DriverError> {
-        let closed = || DriverError::Gone {
-            what: "browser",
-            detail: "its connection for storage was closed".to_owned(),
-        };
-        let begin = Instant::now();
-        let id = self.connection.ask_in(session, method, parameters).ok_or_else(closed)?;
-        while begin.elapsed() < self.deadline {
-            match self.connection.hear() {
-                Said::Message(mut answer) if answer["id"] == id => {
-                    return match answer["error"]["message"].as_str() {
-                        Some(why) => Err(self.refused(why.to_owned())),
-                        None => Ok(answer["result"].take()),
-                    };
-                }
-                Said::Message(event) if event["method"] == "Fetch.requestPaused" => {
-                    self.show_nothing(&event).ok_or_else(closed)?;
-                }
-                Said::Message(_) | Said::Silence => {}
-                Said::Useless => return Err(closed()),
-            }
-        }
-        Err(DriverError::Deadline { request: self.request, deadline: self.deadline })
-    }
-
-    /// Answers a request of our tab in the place of the server.
-    fn show_nothing(&mut self, event: &Value) -> Option<u64> {
-        let answer = json!({
-            "requestId": event["params"]["requestId"], "responseCode": 200,
-            "responseHeaders": [{ "name": "Content-Type", "value": "text/html" }],
-            "body": BASE64_STANDARD.encode(EMPTY_PAGE),
-        });
-        self.connection.ask_in(event["sessionId"].as_str(), "Fetch.fulfillRequest", &answer)
-    }
-
     fn untaken(&self, cookie: &Cookie, why: &str) -> DriverError {
         let Cookie { name, domain, path, .. } = cookie;
         self.refused(format!("the browser does not take the cookie `{name}` of {domain}{path}{why}"))
-    }
-
-    fn refused(&self, detail: String) -> DriverError {
-        DriverError::Refused { request: self.request, detail }
     }
 }
 

@@ -14,11 +14,11 @@ use super::page_acts::tab_fault;
 use super::step::{CheckStep, ReadStep, ScreenSource, Source, length};
 use super::{
     Clause, CountClause, DownloadClause, ElementClause, ElementPlace, ElementQuestion, FileClause, Place,
-    Plan, ScriptError, ScriptedTask, Step, Target, TextClause, TextPlace,
+    Plan, ScriptError, ScriptedTask, Start, Step, Target, TextClause, TextPlace, WrittenLogin,
 };
 
 /// Shorter secrets cannot be hidden: their letters are everywhere.
-const SHORTEST_SECRET: usize = 4;
+pub(super) const SHORTEST_SECRET: usize = 4;
 
 /// A secret that was filled in.
 #[derive(Clone, PartialEq, Eq)]
@@ -59,8 +59,10 @@ pub(super) enum Use {
     Words,
     /// It is a pattern for what is on the screen, in which what was read stands for itself.
     Pattern,
-    /// It is typed: the only place for secrets.
+    /// It is typed: a place for secrets.
     Typed,
+    /// It is the password with which a server is asked, which nobody else sees: likewise, but no place for what was read.
+    Password,
     /// It is executed, or leads somewhere: no place for what was read.
     Executed,
     /// It is the path of a file: likewise.
@@ -111,6 +113,15 @@ impl ScriptedTask {
         if let Some(file) = &self.start.storage {
             self.start.storage = Some(early.text(file, Use::Path)?);
         }
+        for text in [&mut self.start.locale, &mut self.start.time_zone].into_iter().flatten() {
+            *text = early.text(text, Use::Executed)?;
+        }
+        if let Some(login) = &mut self.start.basic_auth {
+            early.login(login)?;
+        }
+        if let Some(message) = self.start.fault() {
+            return fault(message);
+        }
         for program in &mut self.start.programs {
             *program = early.text(program, Use::Executed)?;
         }
@@ -139,6 +150,27 @@ impl ScriptedTask {
     /// How many steps are taken at most.
     pub fn n_steps(&self) -> usize {
         length(self.steps())
+    }
+}
+
+impl Start {
+    /// Gives the login of the start page its variables and its secrets alone, for a task whose other texts stay as they are.
+    /// Returns what must be hidden.
+    ///
+    /// # Errors
+    /// As [`ScriptedTask::fill`].
+    pub fn fill_login(
+        &mut self,
+        given: &BTreeMap<String, String>,
+        secret: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Vec<Secret>, ScriptError> {
+        let Some(login) = &mut self.basic_auth else { return Ok(Vec::new()) };
+        let mut values = Values { given: given.clone(), ..Values::default() };
+        Filling { values: &mut values, secret: Some(secret), is_early: true }.login(login)?;
+        match self.login() {
+            Ok(_) => Ok(values.secrets),
+            Err(message) => fault(message),
+        }
     }
 }
 
@@ -364,8 +396,9 @@ impl Rewrite for Filling<'_> {
     fn text(&mut self, text: &str, of: Use) -> Result<String, ScriptError> {
         replaced(text, "${", |name, _, _| match name.strip_prefix("secret:") {
             None => self.variable(name, text, of),
-            Some(_) if of != Use::Typed => fault(format!(
-                "`${{{name}}}` stands in `{text}`, but secrets are only filled into `type`, `fill` and `dialog` steps"
+            Some(_) if !matches!(of, Use::Typed | Use::Password) => fault(format!(
+                "`${{{name}}}` stands in `{text}`, but secrets are only filled into `type`, `fill` and `dialog` steps and the \
+                 password of `start.basic_auth`"
             )),
             Some(name) => self.secret(name),
         })
@@ -413,6 +446,11 @@ impl Filling<'_> {
         if !self.values.readable.contains(name) {
             return fault(format!("no variable `{name}`: add it to `vars`"));
         }
+        if of == Use::Password {
+            return fault(format!(
+                "`{name}` is read when the start page is there, which needs the password before"
+            ));
+        }
         if matches!(of, Use::Executed | Use::Path) {
             return fault(format!(
                 "`${{{name}}}` stands in `{text}`, but what is read from the screen is never executed: it may be typed, \
@@ -426,6 +464,21 @@ impl Filling<'_> {
             None if self.is_early => Ok(format!("<{name}>")),
             None => fault(format!("nothing was read into `{name}` yet, which `{text}` needs")),
         }
+    }
+
+    fn login(&mut self, login: &mut WrittenLogin) -> Result<(), ScriptError> {
+        if !login.is_filled() {
+            let user = self.text(&login.user, Use::Executed)?;
+            *login = WrittenLogin::filled(user, self.text(&login.password, Use::Password)?);
+        }
+        let hidden = login.hidden().map_err(|message| ScriptError { message, at: None })?;
+        let secrets = &mut self.values.secrets;
+        for secret in hidden {
+            if secrets.iter().all(|known| known.value != secret.value) {
+                secrets.push(secret);
+            }
+        }
+        Ok(())
     }
 
     fn secret(&mut self, name: &str) -> Result<String, ScriptError> {
@@ -499,6 +552,65 @@ mod tests {
         assert_eq!((task.name.as_str(), task.start.url.as_deref()), ("find tea", Some("http://h/x")));
         let expected = task.values.clone().fill_clause(&task.expect[0]);
         assert_eq!(expected, Ok(Clause::UrlContains("tea".to_owned())));
+    }
+
+    #[test]
+    fn who_visits_may_be_a_variable_and_is_looked_at_when_it_is_filled_in() {
+        let yaml = "name: n\nvars: { who: de-DE, zone: UTC }\nstart: { locale: '${who}', time_zone: '${zone}' }\n\
+                    steps: [{type: a}]\nexpect: [url_contains: x]\n";
+        let task = ScriptedTask::parse(yaml).unwrap();
+        assert_eq!(task.start.visitor().unwrap().locale, None, "not yet");
+        let filled = |who: &str| {
+            let (mut task, who) = (task.clone(), BTreeMap::from([("who".to_owned(), who.to_owned())]));
+            task.fill(&who, &secret).map(|_| task.start.visitor().unwrap())
+        };
+        assert_eq!(filled("fr-FR").unwrap().locale, Some("fr-FR".parse().unwrap()));
+        assert!(filled("fr_FR").unwrap_err().message.contains("`start.locale`: `fr_FR` is no locale"));
+    }
+
+    #[test]
+    fn a_login_is_filled_in_and_hidden_also_as_it_is_sent() {
+        let yaml = |password: &str| {
+            format!(
+                "name: n\nvars: {{ who: ada }}\nstart: {{ url: 'http://a.test', basic_auth: {{ user: '${{who}}', password: '{password}' }} }}\n\
+                 steps: [{{type: a}}]\nexpect: [url_contains: x]\n"
+            )
+        };
+        let filled = |password: &str| {
+            let mut task = ScriptedTask::parse(&yaml(password)).unwrap();
+            assert_eq!(task.start.login().unwrap(), None, "not yet");
+            assert!(!format!("{task:?}").contains("hunter2"));
+            let secrets = task.fill(&BTreeMap::new(), &secret)?;
+            let login = task.start.login().unwrap().unwrap();
+            assert!(!format!("{:?}", task.start).contains(login.password()));
+            // Filled once more, it stays what it is.
+            assert_eq!(task.fill(&BTreeMap::new(), &|_| None)?.last(), secrets.last());
+            Ok::<_, ScriptError>((login, secrets))
+        };
+        let hidden = |secrets: &[Secret]| {
+            secrets.iter().map(|secret| format!("{}={}", secret.name, secret.value)).collect::<Vec<_>>()
+        };
+        let (login, secrets) = filled("hunter2").unwrap();
+        assert_eq!((login.user(), login.password()), ("ada", "hunter2"));
+        assert_eq!(hidden(&secrets), ["basic_auth=hunter2", "basic_auth=YWRhOmh1bnRlcjI"]);
+        let known = secret("PASSWORD").unwrap();
+        let (login, secrets) = filled("${secret:PASSWORD}").unwrap();
+        assert_eq!(login.password(), known);
+        assert_eq!(hidden(&secrets)[0], format!("PASSWORD={known}"));
+        assert_eq!(secrets.len(), 2);
+        for (password, words) in
+            [("abc", "shorter than 4"), ("${secret:OTHER}", "no secret `OTHER`"), ("${x}", "no variable `x`")]
+        {
+            let why = filled(password).unwrap_err().message;
+            assert!(why.contains(words), "{why}");
+        }
+        let mut task = ScriptedTask::parse(&yaml("hunter2").replace("${who}", "${secret:PASSWORD}")).unwrap();
+        let why = task.fill(&BTreeMap::new(), &secret).unwrap_err().message;
+        assert!(why.contains("the password of `start.basic_auth`"), "{why}");
+        let mut start = ScriptedTask::parse(&yaml("${secret:PASSWORD}")).unwrap().start;
+        let secrets =
+            start.fill_login(&BTreeMap::from([("who".to_owned(), "ada".to_owned())]), &secret).unwrap();
+        assert_eq!((secrets.len(), start.login().unwrap().unwrap().password()), (2, known.as_str()));
     }
 
     #[test]

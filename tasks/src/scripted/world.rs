@@ -98,6 +98,13 @@ impl<'a> ScriptedWorld<'a> {
         Self { max_steps, ..self }
     }
 
+    /// Whether it can become the world of another task: as long as a browser is there, so is what it was started with, and who
+    /// has logged in.
+    pub fn can_become(&self, task: &ScriptedTask) -> bool {
+        let (ours, other) = (&self.task.start, &task.start);
+        ours.visitor() == other.visitor() && ours.basic_auth == other.basic_auth
+    }
+
     /// From the next reset on, it is the world of another task, which is shown in the same browser or desktop.
     pub fn change(&mut self, task: Cow<'a, ScriptedTask>, url: Option<String>) {
         (self.task, self.url) = (task, url);
@@ -146,9 +153,13 @@ impl<'a> ScriptedWorld<'a> {
     fn show(&mut self) -> Result<(), Failure> {
         let Some(url) = &self.url else { return Ok(()) };
         let (driver, cap, start) = (&mut *self.opened.driver, self.settle_cap, &self.task.start);
+        let login = start.login()?;
         let show = || -> Result<(), Failure> {
             // What went wrong while the programs came up is no trouble of the page that is shown at last.
             driver.troubles();
+            if let Some(login) = &login {
+                driver.log_in(url, login)?;
+            }
             // A page that greets with a dialog is shown; whoever acts answers it.
             behind_dialog(driver.act(&Action::Navigate { url: url.clone() }))?;
             behind_dialog(driver.settle(cap))?;

@@ -118,6 +118,7 @@ impl Environment for DrawnWorld<'_> {
         let source = self.source;
         let task = source.drawn(seed)?;
         let url = task.start.address(&source.folder);
+        self.world.take_if(|world| !world.can_become(&task));
         let world = match &mut self.world {
             Some(world) => {
                 world.change(Cow::Owned(task), url);

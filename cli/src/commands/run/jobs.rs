@@ -101,7 +101,14 @@ fn typed_job(given: &str, folder: &Path, args: &RunArgs, settings: &Settings) ->
         }
     };
     let (mut task, given, folder) = (one_click(given), given.to_owned(), folder.to_owned());
-    let secrets = begin_with(&mut task, &folder, args.storage.as_deref(), &place)?;
+    let mut secrets = Vec::new();
+    if matches!(place, Place::Page { .. }) {
+        let known = Secrets::read(args.secrets.as_deref())?;
+        task.start.basic_auth = settings.login_of(&task.start);
+        let filled = task.start.fill_login(&BTreeMap::new(), &|name| known.get(name));
+        secrets = filled.map_err(|error| usage(format!("{}: {error}", settings.origin_of("basic_auth"))))?;
+    }
+    secrets.extend(begin_with(&mut task, &folder, args.storage.as_deref(), &place)?);
     Ok(Job { given, folder, place, task, secrets, text: None, row: None })
 }
 
@@ -149,6 +156,9 @@ fn file_job(
 ) -> anyhow::Result<Job> {
     let shown = given;
     let known = Secrets::read(args.secrets.as_deref())?;
+    if task.start.driver == World::Web {
+        task.start.basic_auth = settings.login_of(&task.start);
+    }
     let mut secrets = task
         .fill(&secrets::vars(&args.vars)?, &|name| known.get(name))
         .map_err(|error| usage(format!("`{shown}`: {error}")))?;

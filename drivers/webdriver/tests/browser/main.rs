@@ -16,4 +16,5 @@ mod lists;
 #[path = "../pages/mod.rs"]
 mod pages;
 mod storage;
+mod visitor;
 mod vocabulary;
