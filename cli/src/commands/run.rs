@@ -23,7 +23,7 @@ use vigorl_tasks::scripted::{Open, Opened, Script, ScriptedTask, ScriptedWorld, 
 pub(crate) use self::jobs::jobs;
 use self::said::{Doubtful, Why, doubtful};
 use crate::args::{RepetitionArgs, RunArgs};
-use crate::commands::{Form, browser, desktop, pretty, repeat};
+use crate::commands::{Form, attach, browser, desktop, pretty, repeat};
 use crate::confirm::{self, AtTerminal, Kinds};
 use crate::exit::{Ending, usage};
 use crate::eyes::LoadedEyes;
@@ -105,6 +105,7 @@ fn run_all(
         confirm::check(settings)?;
     }
     let jobs = chosen(jobs.collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect(), args)?;
+    attach::check(&jobs, args, settings)?;
     check_save_storage(&jobs, args, settings)?;
     let [job] = &jobs[..] else { return repeat::run(&jobs, args, settings, form, &cancel) };
     if args.repetitions.are_asked_for() || job.row.is_some() {
@@ -187,7 +188,7 @@ pub(crate) fn play_once(
     say: fn(&str),
 ) -> anyhow::Result<Option<Played>> {
     let is_cancelled = || cancel.is_set();
-    let Some(mut world) = world(job, args.save_storage.is_some(), settings, &is_cancelled)? else {
+    let Some(mut world) = world(job, args, settings, &is_cancelled)? else {
         return Ok(None);
     };
     let model = eyes.record()?;
@@ -253,7 +254,7 @@ fn keep_downloads(from: &Path, to: &Path) -> anyhow::Result<()> {
 /// The world that a job is played in; nothing if it was interrupted while it came up.
 fn world<'a>(
     job: &'a Job,
-    saves_storage: bool,
+    args: &'a RunArgs,
     settings: &'a Settings,
     is_cancelled: &'a dyn Fn() -> bool,
 ) -> anyhow::Result<Option<ScriptedWorld<'a>>> {
@@ -261,7 +262,10 @@ fn world<'a>(
         Place::Page { url, viewport } => {
             browser::check(settings)?;
             let open = move || {
-                let mut driver = browser::start_for(settings, *viewport, saves_storage)?;
+                let mut driver = match args.attach {
+                    Some(address) => browser::attach(settings, *viewport, address)?,
+                    None => browser::start_for(settings, *viewport, args.save_storage.is_some())?,
+                };
                 let version = browser::version(&mut driver);
                 Ok(Opened { driver: Box::new(driver), version })
             };
@@ -378,6 +382,7 @@ impl Job {
             vars: secrets::vars(&args.vars)?,
             url,
             storage: args.storage.as_deref().map(std::path::absolute).transpose()?,
+            attached: args.attach.map(|address| address.to_string()),
             viewport,
             pages: None,
             evaluation: None,

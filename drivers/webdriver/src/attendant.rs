@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Shutdown, TcpStream};
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -12,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use vigorl_interface::DriverError;
 
-use crate::connection::{Connection, Said};
+use crate::connection::{Connection, Port, Said};
 
 /// The attendant, until it is dropped.
 #[derive(Debug)]
@@ -33,12 +32,12 @@ struct Known {
 }
 
 impl Attendant {
-    /// Attends the browser that has this profile. Tabs that are there are attended to when this returns.
+    /// Attends the browser at this port. Tabs that are there are attended to when this returns.
     ///
     /// # Errors
     /// Why that cannot be.
-    pub(crate) fn start(profile: &Path, deadline: Duration) -> Result<Self, String> {
-        let connection = Connection::open_browser(profile)?
+    pub(crate) fn start(port: &Port, deadline: Duration) -> Result<Self, String> {
+        let connection = Connection::open_browser(port)?
             .ok_or("this browser offers no connection of its own to the program that drives it")?;
         let end = connection.end().map_err(|error| error.to_string())?;
         let known = Arc::new(Mutex::new(Known::default()));
