@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, StyledStr};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use vigorl_benchmarks::{Rejudge, Shard};
 use vigorl_judges::{Mode, scoring};
 use vigorl_qwen::WeightFormat;
+use vigorl_webdriver::BrowserAddress;
 
 const ALL_DTYPES: [&str; 5] = ["f32", "bf16", "f16", "int8", "int4"];
 
@@ -20,6 +22,20 @@ fn dtypes(names: &[&'static str]) -> PossibleValuesParser {
 
 use crate::eyes;
 use crate::settings::RecordText;
+
+/// What was typed wrong, with a cure where clap knows none.
+pub(crate) fn with_cure(mut error: clap::Error) -> clap::Error {
+    const ATTACH: &str = "only `vigorl run` attaches to a running browser: what this command plays forgets cookies and storage \
+                          between episodes, or needs a browser of its own; leave --attach out";
+    let is_attach = |value: &ContextValue| matches!(value, ContextValue::String(text) if text == "--attach" || text == "--attach-remote");
+    let is_unknown = error.kind() == ErrorKind::UnknownArgument;
+    if is_unknown && error.get(ContextKind::InvalidArg).is_some_and(is_attach) {
+        let cure = ContextValue::StyledStrs(vec![StyledStr::from(ATTACH)]);
+        error.remove(ContextKind::SuggestedArg);
+        error.insert(ContextKind::Suggested, cure);
+    }
+    error
+}
 
 /// The program.
 #[derive(Debug, Parser)]
@@ -284,6 +300,13 @@ pub(crate) struct RunArgs {
     /// the file is logged in
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub(crate) save_storage: Option<PathBuf>,
+    /// Work in a browser that runs already with --remote-debugging-port, in a tab of its own, which is closed at the end; all else
+    /// in that browser stays as it is
+    #[arg(long, value_name = "HOST:PORT", value_parser = BrowserAddress::parse)]
+    pub(crate) attach: Option<BrowserAddress>,
+    /// Attach to another machine's browser, too: its debugging port has no password, and nothing on the way is encrypted
+    #[arg(long, requires = "attach")]
+    pub(crate) attach_remote: bool,
     /// Who finds the targets [default: auto]
     #[arg(long, value_name = "NAME", value_parser = eyes(), conflicts_with = "places")]
     pub(crate) eyes: Option<String>,
@@ -803,6 +826,8 @@ impl RunArgs {
             secrets: None,
             storage: None,
             save_storage: None,
+            attach: None,
+            attach_remote: false,
             eyes: None,
             places: false,
             dry_run: false,

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     keep_freed_memory();
     let args = match args::Args::try_parse() {
         Ok(args) => args,
-        Err(error) if error.use_stderr() => error.exit(),
+        Err(error) if error.use_stderr() => args::with_cure(error).exit(),
         Err(help) => {
             return exit::code(
                 terminal::help(&help).map_err(anyhow::Error::msg).map(|()| exit::Ending::Done),

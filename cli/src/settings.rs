@@ -399,6 +399,11 @@ impl Settings {
         self.base_url.as_ref().filter(|_| !is_nearer)
     }
 
+    /// Whether somebody has said it: on the command line, in the environment or in a file.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        *self.resolved.entry(name).1 != Origin::Default
+    }
+
     /// Ends as wrong usage where weights are needed and a server is named.
     pub(crate) fn needs_weights(&self, why: &str) -> anyhow::Result<()> {
         match self.base_url() {

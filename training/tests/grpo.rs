@@ -201,7 +201,7 @@ fn what_is_rewarded_becomes_more_likely() {
     assert!(dir.path().join("run/curves.png").exists());
     let rows = std::fs::read_to_string(dir.path().join("run/rows.html")).unwrap();
     assert!(
-        rows.contains("class=\"up\"") && rows.contains("class=\"down\"") && rows.contains("visual tokens]")
+        rows.contains("class=\"good\"") && rows.contains("class=\"bad\"") && rows.contains("visual tokens]")
     );
 }
 

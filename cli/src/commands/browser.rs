@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::Driver as _;
 use vigorl_tasks::scripted::{Start, World};
-use vigorl_webdriver::{Options, Server, WebDriver, Window};
+use vigorl_webdriver::{BrowserAddress, Options, Server, WebDriver, Window};
 
 use crate::exit::usage;
 use crate::settings::{self, Settings};
@@ -29,6 +29,19 @@ pub(crate) fn start_at(
 /// What a browser is to be besides the settings for a task that begins like this.
 pub(crate) fn options_for(settings: &Settings, start: &Start) -> anyhow::Result<Options> {
     Ok(Options { visitor: settings.visitor_of(start)?, ..Options::headless(1, 1) })
+}
+
+/// A tab with that visible area in a browser that runs already.
+pub(crate) fn attach(
+    settings: &Settings,
+    viewport: Size<Viewport>,
+    address: BrowserAddress,
+) -> anyhow::Result<WebDriver> {
+    check(settings)?;
+    let server = Server::Own { chromedriver: settings.chromedriver.clone() };
+    let options = Options { viewport, server, attach: Some(address), ..Options::headless(1, 1) };
+    terminal::detail(&format!("opening a tab in the browser at {address}"));
+    WebDriver::start(options).with_context(|| format!("cannot attach to the browser at {address}"))
 }
 
 /// Whether the settings ask for something else than a browser.

@@ -1,6 +1,7 @@
 //! The verbs. Invariant: each command gets typed settings and plain arguments, and decides nothing about either.
 
 mod app_data;
+mod attach;
 mod bench;
 mod browser;
 mod browsers;

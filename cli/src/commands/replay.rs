@@ -133,6 +133,12 @@ fn repeat(
     let file = folder.path().join("task.yaml");
     std::fs::write(&file, task.to_yaml()?).with_context(|| format!("cannot write `{}`", file.display()))?;
     let settings = settings.as_recorded(&recorded.run.settings, only)?;
+    if let Some(address) = &recorded.run.input.attached {
+        terminal::note(&format!(
+            "the run was in the browser that ran at {address}; this one begins in a browser of its own, where nobody is logged in \
+             (--storage)"
+        ));
+    }
     let again = RunArgs::by_places(&file, args, recorded.run.input.storage.clone());
     let of_task = recorded.run.input.folder.clone().unwrap_or_else(|| folder.path().to_owned());
     run::run_in(&of_task, hidden, &again, &settings, form)

@@ -24,7 +24,7 @@ use vigorl_webdriver::Options;
 pub(crate) use self::jobs::jobs;
 use self::said::{Doubtful, Why, doubtful};
 use crate::args::{RepetitionArgs, RunArgs};
-use crate::commands::{Form, browser, desktop, pretty, repeat};
+use crate::commands::{Form, attach, browser, desktop, pretty, repeat};
 use crate::confirm::{self, AtTerminal, Kinds};
 use crate::exit::{Ending, usage};
 use crate::eyes::LoadedEyes;
@@ -106,6 +106,7 @@ fn run_all(
         confirm::check(settings)?;
     }
     let jobs = chosen(jobs.collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect(), args)?;
+    attach::check(&jobs, args, settings)?;
     check_save_storage(&jobs, args, settings)?;
     let [job] = &jobs[..] else { return repeat::run(&jobs, args, settings, form, &cancel) };
     if args.repetitions.are_asked_for() || job.row.is_some() {
@@ -259,7 +260,7 @@ fn keep_downloads(from: &Path, to: &Path) -> anyhow::Result<()> {
 /// The world that a job is played in; nothing if it was interrupted while it came up.
 fn world<'a>(
     job: &'a Job,
-    args: &RunArgs,
+    args: &'a RunArgs,
     settings: &'a Settings,
     is_cancelled: &'a dyn Fn() -> bool,
 ) -> anyhow::Result<Option<ScriptedWorld<'a>>> {
@@ -270,7 +271,10 @@ fn world<'a>(
             let of_task = browser::options_for(settings, &job.task.start)?;
             let options = Options { origins: saves_storage, ..of_task };
             let open = move || {
-                let mut driver = browser::start_with(settings, *viewport, options.clone())?;
+                let mut driver = match args.attach {
+                    Some(address) => browser::attach(settings, *viewport, address)?,
+                    None => browser::start_with(settings, *viewport, options.clone())?,
+                };
                 let version = browser::version(&mut driver);
                 Ok(Opened { driver: Box::new(driver), version })
             };
@@ -388,6 +392,7 @@ impl Job {
             vars: secrets::vars(&args.vars)?,
             url,
             storage: args.storage.as_deref().map(std::path::absolute).transpose()?,
+            attached: args.attach.map(|address| address.to_string()),
             viewport,
             pages: None,
             evaluation: None,

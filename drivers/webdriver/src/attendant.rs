@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Shutdown, TcpStream};
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -14,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use vigorl_interface::{Allowed, DriverError, Geolocation, Locale, Permissions, Visitor};
 
-use crate::connection::{Connection, Said};
+use crate::connection::{Connection, Port, Said};
 use crate::options::Options;
 
 /// The permission to know where somebody is.
@@ -82,12 +81,12 @@ struct Known {
 }
 
 impl Attendant {
-    /// Attends the browser that has this profile. Tabs that are there are attended to when this returns.
+    /// Attends the browser at this port. Tabs that are there are attended to when this returns.
     ///
     /// # Errors
     /// Why that cannot be, or which wish the browser refuses.
-    pub(crate) fn start(profile: &Path, wishes: Wishes, deadline: Duration) -> Result<Self, String> {
-        let connection = Connection::open_browser(profile)?
+    pub(crate) fn start(port: &Port, wishes: Wishes, deadline: Duration) -> Result<Self, String> {
+        let connection = Connection::open_browser(port)?
             .ok_or("this browser offers no connection of its own to the program that drives it")?;
         let end = connection.end().map_err(|error| error.to_string())?;
         let known = Arc::new(Mutex::new(Known::default()));

@@ -3,16 +3,15 @@
 //! Invariant: a capture that the browser never answers costs a moment. It answers none that meets the change from one
 //! page to the next (chromium 156), and over the WebDriver server, which waits for it, the session would be lost with
 //! it. Here it is asked for again, and only answers to what was asked for since are taken: an old one shows what was.
-//! A browser that is not our own, or that offers no such connection, is captured over its server; one that offers it
-//! and cannot be connected to is an error.
+//! A browser that somebody else's server has started, or that offers no such connection, is captured over its server; one
+//! that offers it and cannot be connected to is an error.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use vigorl_interface::DriverError;
 
-use crate::connection::{Connection, Said};
+use crate::connection::{Connection, Port, Said};
 
 /// A capture is asked for again after so many silences: a busy machine takes a while for the first one.
 const PATIENCE: u32 = 4;
@@ -22,12 +21,12 @@ const PATIENCE: u32 = 4;
 pub(crate) struct Camera(Connection);
 
 impl Camera {
-    /// Connects to a tab of the browser that has this profile; nothing if it offers no such connection.
+    /// Connects to a tab of the browser at this port; nothing if it offers no such connection.
     ///
     /// # Errors
     /// Says why a connection that is offered cannot be had.
-    pub(crate) fn open(profile: &Path, tab: &str) -> Result<Option<Self>, String> {
-        Ok(Connection::open(profile, tab)?.map(Self))
+    pub(crate) fn open(port: &Port, tab: &str) -> Result<Option<Self>, String> {
+        Ok(Connection::open(port, tab)?.map(Self))
     }
 
     /// The picture as the browser sends it: PNG in base64. `why` is asked when the browser is silent, and ends the wait

@@ -1,26 +1,25 @@
 //! Files for the window in which a person chooses them, which a click opens and no page shows. Invariant: no such window opens;
 //! whoever asks for it is given the files, or the request says why it was given none.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use vigorl_interface::DriverError;
 
-use crate::connection::{Connection, Said};
+use crate::connection::{Connection, Port, Said};
 
 /// How long a page may take to ask for files behind a click.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Hands files over to whoever asks for some behind the click. Without a connection of our own nothing is clicked.
 pub(crate) fn upload(
-    profile: Option<&Path>,
+    port: Option<&Port>,
     tab: &str,
     files: &[String],
     click: impl FnOnce() -> Result<(), DriverError>,
 ) -> Result<(), DriverError> {
-    let opened = match profile {
-        Some(profile) => Connection::open(profile, tab).map_err(|why| refused(&why))?,
+    let opened = match port {
+        Some(port) => Connection::open(port, tab).map_err(|why| refused(&why))?,
         None => None,
     };
     let mut chooser = Chooser(opened.ok_or_else(|| refused("there is no file field at this point"))?);

@@ -2,8 +2,8 @@
 //! than [`SILENCE`], and decides then for how long to go on; whoever asks, no longer than [`SENDING`].
 
 use std::io::ErrorKind;
-use std::net::TcpStream;
-use std::path::Path;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,6 +14,41 @@ use tungstenite::{Error, Message, WebSocket};
 const SILENCE: Duration = Duration::from_millis(300);
 /// How long a request may take to be sent: what an origin has stored can be megabytes.
 const SENDING: Duration = Duration::from_secs(10);
+
+/// Where a browser offers connections of its own protocol.
+#[derive(Debug, Clone)]
+pub(crate) enum Port {
+    /// The browser that has this profile has written it there.
+    InProfile(PathBuf),
+    /// It was asked for.
+    Known {
+        /// Who listens.
+        address: SocketAddrV4,
+        /// The way to the browser itself.
+        path: String,
+    },
+}
+
+impl Port {
+    /// The address, and the way to the browser itself; nothing if it offers no connection, because it talks to its server
+    /// through a pipe.
+    fn found(&self) -> Result<Option<(SocketAddrV4, String)>, String> {
+        let profile = match self {
+            Self::Known { address, path } => return Ok(Some((*address, path.clone()))),
+            Self::InProfile(profile) => profile,
+        };
+        let written = match std::fs::read_to_string(profile.join("DevToolsActivePort")) {
+            Ok(written) => written,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(format!("the port of its own protocol cannot be read: {error}")),
+        };
+        let mut lines = written.lines();
+        let port = lines.next().and_then(|line| line.parse::<u16>().ok());
+        let port = port.ok_or_else(|| format!("the port of its own protocol is {written:?}"))?;
+        let path = lines.next().unwrap_or_default().to_owned();
+        Ok(Some((SocketAddrV4::new(Ipv4Addr::LOCALHOST, port), path)))
+    }
+}
 
 /// The connection. What is switched on over it ends with it.
 #[derive(Debug)]
@@ -33,45 +68,39 @@ pub(crate) enum Said {
 }
 
 impl Connection {
-    /// Connects to a tab of the browser that has this profile; nothing if it offers no such connection, because it
-    /// talks to its server through a pipe.
+    /// Connects to a tab of the browser at this port; nothing if it offers no such connection.
     ///
     /// # Errors
     /// Says why a connection that is offered cannot be had.
-    pub(crate) fn open(profile: &Path, tab: &str) -> Result<Option<Self>, String> {
-        Self::connect(profile, |_browser| format!("/devtools/page/{tab}"))
+    pub(crate) fn open(port: &Port, tab: &str) -> Result<Option<Self>, String> {
+        Self::connect(port, |_browser| format!("/devtools/page/{tab}"))
     }
 
     /// Connects to the browser itself, likewise: over it, tabs are reached by sessions.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub(crate) fn open_browser(profile: &Path) -> Result<Option<Self>, String> {
-        Self::connect(profile, str::to_owned)
+    pub(crate) fn open_browser(port: &Port) -> Result<Option<Self>, String> {
+        Self::connect(port, str::to_owned)
     }
 
     /// Connects to an address of the browser, which is made of the browser's own.
-    fn connect(profile: &Path, address: impl FnOnce(&str) -> String) -> Result<Option<Self>, String> {
-        let written = match std::fs::read_to_string(profile.join("DevToolsActivePort")) {
-            Ok(written) => written,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(format!("the port of its own protocol cannot be read: {error}")),
-        };
-        let mut lines = written.lines();
-        let port = lines.next().and_then(|line| line.parse::<u16>().ok());
-        let port = port.ok_or_else(|| format!("the port of its own protocol is {written:?}"))?;
-        let connected = TcpStream::connect(("127.0.0.1", port)).and_then(|stream| {
+    fn connect(port: &Port, way: impl FnOnce(&str) -> String) -> Result<Option<Self>, String> {
+        let Some((address, path)) = port.found()? else { return Ok(None) };
+        let connected = TcpStream::connect(address).and_then(|stream| {
             stream.set_read_timeout(Some(SILENCE))?;
             stream.set_write_timeout(Some(SENDING))?;
             stream.set_nodelay(true)?;
             Ok(stream)
         });
-        let stream = connected.map_err(|error| format!("port {port} of its own protocol: {error}"))?;
-        let url = format!("ws://127.0.0.1:{port}{}", address(lines.next().unwrap_or_default()));
+        let wrong =
+            |error: &dyn std::fmt::Display| format!("port {} of its own protocol: {error}", address.port());
+        let stream = connected.map_err(|error| wrong(&error))?;
+        let url = format!("ws://{address}{}", way(&path));
         // A picture is one message, however large.
         let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
         let (socket, _) = tungstenite::client::client_with_config(url, stream, Some(config))
-            .map_err(|error| format!("port {port} of its own protocol: {error}"))?;
+            .map_err(|error| wrong(&error))?;
         Ok(Some(Self { socket, last_id: 0 }))
     }
 

@@ -1,6 +1,7 @@
 //! [`WebDriver`]: the driver trait on one browser session.
 //!
-//! Invariant: the current tab always has exactly the viewport and device pixel ratio that were asked for.
+//! Invariant: the current tab always has exactly the viewport and device pixel ratio that were asked for; in a browser that ran
+//! already, the ratio is that browser's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -51,13 +52,18 @@ pub struct WebDriver {
 }
 
 impl WebDriver {
-    /// Starts a browser with one empty tab.
+    /// Starts a browser with one empty tab, or opens one in a browser that runs already.
     ///
     /// # Errors
     /// [`DriverError::Start`] names the program and the cure.
     pub fn start(options: Options) -> Result<Self, DriverError> {
         let session = Session::start(&options)?;
-        let tab = TabId(text_of("window handle", session.send("window handle", Command::GetWindowHandle)?)?);
+        let tab = match session.attached() {
+            Some(attached) => TabId(attached.first.clone()),
+            None => {
+                TabId(text_of("window handle", session.send("window handle", Command::GetWindowHandle)?)?)
+            }
+        };
         let mut driver = Self {
             session,
             options,
@@ -69,6 +75,9 @@ impl WebDriver {
             restored: BTreeSet::new(),
             logins: BTreeMap::new(),
         };
+        if driver.session.attached().is_some() {
+            driver.keep_ratio(&tab)?;
+        }
         driver.enter(tab)?;
         // With a profile of its own the browser opens its new-tab page. From there, chromedriver 156 is lost for
         // good when the first server it is sent to never answers; from any other page it is not.
@@ -76,6 +85,15 @@ impl WebDriver {
         driver.session.devtools("forget the new-tab page", "Page.resetNavigationHistory", json!({}))?;
         visitor::check(&driver.session, &driver.options.visitor)?;
         Ok(driver)
+    }
+
+    /// Leaves a browser its own ratio: another one alone would make pages see other wheel distances.
+    fn keep_ratio(&mut self, tab: &TabId) -> Result<(), DriverError> {
+        self.session.send("switch tab", Command::SwitchToWindow(WindowHandle::from(tab.0.as_str())))?;
+        let ratio = self.session.script("device pixel ratio", "return devicePixelRatio", Vec::new())?;
+        let known = ratio.as_f64().and_then(DevicePixelRatio::new);
+        self.options.device_pixel_ratio = known.ok_or_else(|| unexpected("device pixel ratio", &ratio))?;
+        Ok(())
     }
 
     /// The connection.
@@ -180,7 +198,7 @@ impl WebDriver {
             return Ok(());
         }
         let click = || self.perform("upload", wire::click(at, MouseButton::Left, 1));
-        chooser::upload(self.session.profile().as_deref(), &self.tab.0, files, click)
+        chooser::upload(self.session.port().as_ref(), &self.tab.0, files, click)
     }
 
     fn answer_dialog(&mut self, accept: bool, text: Option<&str>) -> Result<(), DriverError> {
@@ -288,6 +306,10 @@ impl Driver for WebDriver {
     }
 
     fn troubles(&mut self) -> Vec<Trouble> {
+        // The server's log has the console of the person's own pages in it, and does not say of which page a line is.
+        if self.session.attached().is_some() {
+            return Vec::new();
+        }
         // Not every server keeps such a log.
         let log = take_log(&self.session).unwrap_or_default();
         log.iter().filter_map(trouble).collect()
@@ -342,6 +364,9 @@ impl Driver for WebDriver {
     }
 
     fn forget(&mut self) -> Result<(), DriverError> {
+        if self.session.attached().is_some() {
+            return Err(DriverError::Unsupported { what: "forget what the browser of a person keeps" });
+        }
         // Dialogs stand in the way of everything else.
         while let Some(text) = self.page_state()?.dialog {
             self.answer_dialog(false, None).map_err(|error| match error {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use vigorl_geometry::{DevicePixelRatio, Size, Viewport};
 use vigorl_interface::Visitor;
 
+use crate::attached::BrowserAddress;
 use crate::hosts::AllowedHosts;
 
 /// Whether the browser shows a window.
@@ -37,12 +38,15 @@ pub enum Server {
 pub struct Options {
     /// Visible area of every tab, in CSS pixels.
     pub viewport: Size<Viewport>,
-    /// Screenshot pixels per CSS pixel; 1, 1.5 and 2 are tested.
+    /// Screenshot pixels per CSS pixel; 1, 1.5 and 2 are tested. Of a browser that runs already, it is its own.
     pub device_pixel_ratio: DevicePixelRatio,
     /// With or without a window.
     pub window: Window,
     /// Who serves the protocol.
     pub server: Server,
+    /// A browser that runs already and stays, in a tab of its own, instead of one that is started: what says how one is started is
+    /// of no use then. It needs an own chromedriver.
+    pub attach: Option<BrowserAddress>,
     /// The browser program; `None` leaves the search to chromedriver.
     pub browser: Option<PathBuf>,
     /// Hosts that may be reached at all; `None` allows every one.
@@ -68,6 +72,7 @@ impl Options {
             device_pixel_ratio: one_to_one(),
             window: Window::Headless,
             server: Server::Own { chromedriver: None },
+            attach: None,
             browser: None,
             allowed_hosts: None,
             console: false,

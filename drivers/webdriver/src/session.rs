@@ -14,9 +14,10 @@ use thirtyfour::{Capabilities, TimeoutConfiguration};
 use tokio::runtime::Runtime;
 use vigorl_interface::{Certificates, Downloads, DriverError, Visitor};
 
+use crate::attached::Attached;
 use crate::attendant::{Attendant, Wishes};
 use crate::camera::Camera;
-use crate::connection::Connection;
+use crate::connection::{Connection, Port};
 use crate::hosts::AllowedHosts;
 use crate::options::{Options, Server, Window};
 use crate::own_tab::OwnTab;
@@ -45,8 +46,7 @@ const FLAGS: [&str; 15] = [
 ];
 
 /// Which browsers more can be asked of.
-const OWN_ALONE: &str =
-    "one that this program starts itself, and not of one behind a server that runs already";
+const OWN_ALONE: &str = "one that this program starts itself, and not of one that runs already";
 
 /// A connection to one browser.
 #[derive(Debug)]
@@ -59,13 +59,35 @@ pub(crate) struct Session {
     camera: RefCell<(String, Option<Camera>)>,
     /// Whoever attends every tab, if something is wished of them.
     attendant: Option<Attendant>,
+    /// The browser of a person, if it is one. Dropped before the server, which has a connection to it.
+    attached: Option<Attached>,
     /// Declared last: ended after the client.
     own: Option<Chromedriver>,
 }
 
 impl Session {
-    /// Starts chromedriver if asked to, and the browser.
+    /// Starts chromedriver if asked to, and the browser, or a tab in one that runs already.
     pub(crate) fn start(options: &Options) -> Result<Self, DriverError> {
+        let failed = |detail: String| DriverError::Start { program: "the browser".to_owned(), detail };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| failed(format!("no async runtime: {e}")))?;
+        let is_own = options.attach.is_none() && matches!(options.server, Server::Own { .. });
+        if !is_own && options.visitor != Visitor::default() {
+            return Err(failed(format!("who visits its pages can be said of {OWN_ALONE}")));
+        }
+        let attached = match options.attach {
+            Some(address) => {
+                if let Server::Running { .. } = options.server {
+                    return Err(failed("a browser that runs already needs an own chromedriver".to_owned()));
+                }
+                let http = reqwest::Client::builder().no_proxy().build();
+                let http = http.map_err(|e| failed(format!("no HTTP client: {e}")))?;
+                Some(Attached::open(address, &runtime, &http)?)
+            }
+            None => None,
+        };
         let own = match &options.server {
             Server::Own { chromedriver } => {
                 let program = chromedriver.as_deref().unwrap_or("chromedriver".as_ref());
@@ -80,14 +102,6 @@ impl Session {
             (None, Server::Running { url }) => url.clone(),
             (None, Server::Own { .. }) => String::new(),
         };
-        let failed = |detail: String| DriverError::Start { program: "the browser".to_owned(), detail };
-        if own.is_none() && options.visitor != Visitor::default() {
-            return Err(failed(format!("who visits its pages can be said of {OWN_ALONE}")));
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| failed(format!("no async runtime: {e}")))?;
         // A proxy of the environment must not see requests to this machine.
         let mut http = reqwest::Client::builder();
         if own.is_some() {
@@ -105,6 +119,7 @@ impl Session {
             deadline: options.deadline,
             camera: RefCell::default(),
             attendant: None,
+            attached,
             own,
         };
         session.limit_waits()?;
@@ -117,8 +132,8 @@ impl Session {
         if wishes.is_empty() {
             return Ok(());
         }
-        let profile = self.profile().ok_or_else(|| format!("this can be had of {OWN_ALONE}"))?;
-        self.attendant = Some(Attendant::start(&profile, wishes, self.deadline)?);
+        let port = self.own_port().ok_or_else(|| format!("this can be had of {OWN_ALONE}"))?;
+        self.attendant = Some(Attendant::start(&port, wishes, self.deadline)?);
         Ok(())
     }
 
@@ -144,11 +159,11 @@ impl Session {
 
     /// A tab of our own, in which this is answered.
     pub(crate) fn own_tab<A>(&self, request: &'static str, answers: A) -> Result<OwnTab<A>, DriverError> {
-        let profile = self.profile().ok_or(DriverError::Unsupported {
+        let port = self.own_port().ok_or(DriverError::Unsupported {
             what: "reach the storage or the logins of a browser of somebody else",
         })?;
         let refused = |detail: String| DriverError::Refused { request, detail };
-        let connection = Connection::open_browser(&profile).map_err(refused)?.ok_or_else(|| {
+        let connection = Connection::open_browser(&port).map_err(refused)?.ok_or_else(|| {
             refused("this browser offers no connection of its own to the program that drives it".to_owned())
         })?;
         Ok(OwnTab::new(connection, request, self.deadline, answers))
@@ -171,7 +186,15 @@ impl Session {
             .block_on(async { tokio::time::timeout(deadline, client.cmd(command)).await })
             .map_err(|_elapsed| DriverError::Deadline { request, deadline })?
             .and_then(|answer| answer.value_json())
-            .map_err(|e| classify(request, deadline, e))
+            .map_err(|e| self.with_cure(classify(request, deadline, e)))
+    }
+
+    /// Nobody but its person starts a browser again that was attached to.
+    fn with_cure(&self, error: DriverError) -> DriverError {
+        match (error, &self.attached) {
+            (DriverError::Gone { what: "browser", detail }, Some(attached)) => attached.gone(&detail),
+            (error, _) => error,
+        }
     }
 
     /// Sends one DevTools command to the current tab.
@@ -190,7 +213,7 @@ impl Session {
                 tokio::time::timeout(deadline, client.cdp().send_raw(method, parameters)).await
             })
             .map_err(|_elapsed| DriverError::Deadline { request, deadline })?
-            .map_err(|e| classify(request, deadline, e))
+            .map_err(|e| self.with_cure(classify(request, deadline, e)))
     }
 
     /// Runs a function body in the page; a promise is awaited. A dialog that opens meanwhile is an error.
@@ -219,8 +242,8 @@ impl Session {
     pub(crate) fn capture(&self) -> Result<String, DriverError> {
         // `optimizeForSpeed` is a faster, larger PNG with the same pixels.
         let parameters = json!({ "format": "png", "optimizeForSpeed": true });
-        if let Some(own) = &self.own
-            && let Some(picture) = self.capture_over_camera(own, &parameters)?
+        if let Some(port) = self.port()
+            && let Some(picture) = self.capture_over_camera(&port, &parameters)?
         {
             return Ok(picture);
         }
@@ -241,23 +264,20 @@ impl Session {
 
     /// The same over our own connection; nothing if the browser offers none. A connection that breaks is opened once
     /// more: the server would wait for a capture that is never answered, and the session with it.
-    fn capture_over_camera(
-        &self,
-        own: &Chromedriver,
-        parameters: &Value,
-    ) -> Result<Option<String>, DriverError> {
+    fn capture_over_camera(&self, port: &Port, parameters: &Value) -> Result<Option<String>, DriverError> {
         let (tab, camera) = &mut *self.camera.borrow_mut();
         let mut broken = String::new();
         for _ in 0..2 {
             if camera.is_none() {
-                match Camera::open(&profile_of(own), tab) {
+                match Camera::open(port, tab) {
                     Ok(Some(opened)) => *camera = Some(opened),
                     Ok(None) => return Ok(None),
                     Err(why) => broken = why,
                 }
             }
             if let Some(open) = camera {
-                match open.capture(parameters, self.deadline, || self.expect_no_dialog())? {
+                let captured = open.capture(parameters, self.deadline, || self.expect_no_dialog());
+                match captured.map_err(|error| self.why_no_picture(error))? {
                     Some(picture) => return Ok(Some(picture)),
                     None => broken = "the connection for captures was closed".to_owned(),
                 }
@@ -270,6 +290,20 @@ impl Session {
         Err(DriverError::Gone { what: "browser's camera", detail: broken })
     }
 
+    /// A person may look at another tab of their browser.
+    fn why_no_picture(&self, error: DriverError) -> DriverError {
+        let is_hidden = || self.script("screenshot", "return document.hidden", Vec::new());
+        match error {
+            DriverError::Deadline { request, .. }
+                if self.attached.is_some() && is_hidden().is_ok_and(|hidden| hidden == true) =>
+            {
+                let detail = "the tab of this run is in the background, where a browser draws nothing: leave it in front";
+                DriverError::Refused { request, detail: detail.to_owned() }
+            }
+            other => other,
+        }
+    }
+
     fn expect_no_dialog(&self) -> Result<(), DriverError> {
         match self.send("screenshot", Command::GetAlertText) {
             Ok(Value::String(text)) => Err(DriverError::DialogOpen { text }),
@@ -279,14 +313,32 @@ impl Session {
         }
     }
 
-    /// The folder of the browser's profile; a browser of somebody else has its own.
-    pub(crate) fn profile(&self) -> Option<PathBuf> {
-        self.own.as_ref().map(profile_of)
+    /// The browser of a person, if it is one.
+    pub(crate) fn attached(&self) -> Option<&Attached> {
+        self.attached.as_ref()
+    }
+
+    /// Where the browser offers connections; one behind somebody else's server offers us none.
+    pub(crate) fn port(&self) -> Option<Port> {
+        match &self.attached {
+            Some(attached) => Some(attached.port().clone()),
+            None => self.own_port(),
+        }
+    }
+
+    /// The same of a browser that was started here: what it keeps is nobody's.
+    fn own_port(&self) -> Option<Port> {
+        self.own_browser().map(|own| Port::InProfile(profile_of(own)))
+    }
+
+    /// Whoever has started the browser, if that was here.
+    fn own_browser(&self) -> Option<&Chromedriver> {
+        self.own.as_ref().filter(|_| self.attached.is_none())
     }
 
     /// The folder for what pages give to download; a browser of somebody else has its own.
     pub(crate) fn downloads(&self) -> Option<PathBuf> {
-        self.own.as_ref().map(downloads_of)
+        self.own_browser().map(downloads_of)
     }
 
     /// Takes away what was downloaded. A browser that still downloads something cannot forget it: the file would come to lie
@@ -339,6 +391,26 @@ fn downloads_of(own: &Chromedriver) -> PathBuf {
 const SMALLEST_WINDOW: (f64, f64) = (500.0, 400.0);
 
 fn capabilities(options: &Options, own: Option<&Chromedriver>) -> Capabilities {
+    let browser = match options.attach {
+        // It was started with what the person wanted.
+        Some(address) => json!({ "debuggerAddress": address.to_string() }),
+        None => started_with(options, own),
+    };
+    let mut all = Map::new();
+    all.insert("browserName".to_owned(), json!("chrome"));
+    // A hanging image must not make every command wait; settling looks at what is visible.
+    all.insert("pageLoadStrategy".to_owned(), json!("eager"));
+    // The default answers dialogs behind the agent's back.
+    all.insert("unhandledPromptBehavior".to_owned(), json!("ignore"));
+    // By itself, the server keeps warnings as well, for ever.
+    let heard = if options.console { "ALL" } else { "SEVERE" };
+    all.insert("goog:loggingPrefs".to_owned(), json!({ "browser": heard }));
+    all.insert("goog:chromeOptions".to_owned(), browser);
+    Capabilities::from(all)
+}
+
+/// How a browser is started.
+fn started_with(options: &Options, own: Option<&Chromedriver>) -> Value {
     let mut flags: Vec<String> = FLAGS.iter().map(|&flag| flag.to_owned()).collect();
     // Pop-ups take the window's size before their viewport is set.
     let (width, height) = SMALLEST_WINDOW;
@@ -378,17 +450,7 @@ fn capabilities(options: &Options, own: Option<&Chromedriver>) -> Capabilities {
     if let Some(program) = &options.browser {
         browser["binary"] = Value::String(program.display().to_string());
     }
-    let mut all = Map::new();
-    all.insert("browserName".to_owned(), json!("chrome"));
-    // A hanging image must not make every command wait; settling looks at what is visible.
-    all.insert("pageLoadStrategy".to_owned(), json!("eager"));
-    // The default answers dialogs behind the agent's back.
-    all.insert("unhandledPromptBehavior".to_owned(), json!("ignore"));
-    // By itself, the server keeps warnings as well, for ever.
-    let heard = if options.console { "ALL" } else { "SEVERE" };
-    all.insert("goog:loggingPrefs".to_owned(), json!({ "browser": heard }));
-    all.insert("goog:chromeOptions".to_owned(), browser);
-    Capabilities::from(all)
+    browser
 }
 
 fn explain_start(error: &WebDriverError) -> String {

@@ -45,6 +45,9 @@ impl WebDriver {
     pub(crate) fn open_tab(&mut self) -> Result<(), DriverError> {
         let answer = self.session.send("open tab", Command::NewTab)?;
         let tab = TabId(text_of("open tab", answer["handle"].clone())?);
+        if let Some(attached) = self.session.attached() {
+            attached.is_ours_now(&tab.0);
+        }
         self.enter(tab)
     }
 
@@ -62,10 +65,16 @@ impl WebDriver {
         Ok(true)
     }
 
+    /// All tabs; in the browser of a person, those that are ours.
     pub(crate) fn handles(&self) -> Result<Vec<TabId>, DriverError> {
         let answer = self.session.send("tabs", Command::GetWindowHandles)?;
         let Value::Array(handles) = answer else { return Err(unexpected("tabs", &answer)) };
-        handles.into_iter().map(|handle| text_of("tabs", handle).map(TabId)).collect()
+        let handles: Result<_, DriverError> =
+            handles.into_iter().map(|handle| text_of("tabs", handle).map(TabId)).collect();
+        match self.session.attached() {
+            Some(attached) => attached.ours_of(handles?),
+            None => handles,
+        }
     }
 
     pub(crate) fn close_tab(&mut self) -> Result<(), DriverError> {

@@ -102,7 +102,7 @@ fn render_table(table: &Table) -> Markup {
     html! {
         div.panel {
             h2 { (table.caption) }
-            div.compared {
+            div.scrolls.pinned {
                 table.numbers {
                     thead { tr { @for (at, cell) in table.head.iter().enumerate() { th.n[at > 0] { (cell) } } } }
                     tbody {

@@ -1,6 +1,6 @@
 //! What is drawn of a run: one HTML file a person can open offline, send and enjoy; the pages of `vigorl view`, which show
 //! the same report, the list of all runs, and two runs side by side; the page of a suite, beside copies of its runs' reports; and a
-//! film. And what is drawn of a training, from its log.
+//! film. And what is drawn of a training, from its log, and of the tokens that it learns from.
 //!
 //! Start with the list of panels in `run.rs`, for a suite with `suite.rs`, and for a training with `training.rs`. Invariant: a file
 //! loads nothing from anywhere (the page's own policy forbids it), every image is inside, or for a suite beside it; a served page
@@ -23,6 +23,7 @@ mod said;
 mod standing;
 mod step;
 mod suite;
+mod tokens;
 mod training;
 pub mod view;
 
@@ -39,6 +40,7 @@ pub use run::{render, render_served};
 pub use suite::{
     KeptRun, Sight, SuiteError, SuiteFolder, SuiteOutcome, SuitePage, SuitePlay, SuiteTask, render_suite,
 };
+pub use tokens::{Token, TokenBlock, render_tokens};
 pub use training::{ReportError, render_training, render_training_comparison, write_training_report};
 
 /// Writes `report.html` into the run directory and returns its path.

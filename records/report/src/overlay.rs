@@ -13,6 +13,8 @@ use crate::html::number;
 const BADGE_REACH: f64 = 27.0;
 /// Radius of a badge plus its outline.
 const BADGE_RADIUS: f64 = 11.0;
+/// Width in display pixels at which a phone shows a picture that is wider.
+const NARROWEST: f64 = 330.0;
 
 /// A numbered point of a thought.
 pub(crate) struct Pin<'a> {
@@ -180,7 +182,7 @@ fn windows(frame: Frame, model: &GroundingRecord, pins: &Pins<'_>) -> Markup {
             g.window.(hue(turn)) data-p={ "zoom-" (turn) } data-order=(pins.zoom_order[turn]) {
                 rect rx="3" x=(x) y=(y) width=(w) height=(h) {}
                 svg x=(x) y=(y) overflow="visible" {
-                    rect.tag width=(if turn + 1 < 10 { 54 } else { 62 }) height="17" rx="3" {}
+                    rect.tag width=(if turn + 1 < 10 { 58 } else { 66 }) height="17" rx="3" {}
                     text x="6" y="12.5" { "zoom " (turn + 1) }
                 }
             }
@@ -231,15 +233,22 @@ fn draw_pin(pin: &Pin<'_>, [dx, dy]: [String; 2]) -> Markup {
 }
 
 /// The offset, among twelve directions on two rings, whose badge stays in the picture and apart from other
-/// marks; the near ring is preferred.
+/// marks; the near ring is preferred. A narrow page shows the picture smaller and the offset as it is: the badge is inside
+/// there, too, and so at every width between.
 fn free_direction(frame: Frame, (px, py): (f64, f64), taken: &[(f64, f64)]) -> (f64, f64) {
     let (w, h) = (frame.size().0 * frame.zoom, frame.size().1 * frame.zoom);
+    let narrow = (NARROWEST / w).min(1.0);
+    let is_inside = |(dx, dy): (f64, f64), scale: f64| {
+        let (x, y) = (px * scale + dx, py * scale + dy);
+        let least = BADGE_RADIUS;
+        x >= least && y >= least && x <= w * scale - least && y <= h * scale - least
+    };
     let room = |(dx, dy): (f64, f64)| {
         let (x, y) = (px + dx, py + dy);
-        let inside = x >= BADGE_RADIUS && y >= BADGE_RADIUS && x <= w - BADGE_RADIUS && y <= h - BADGE_RADIUS;
         let nearest = taken.iter().map(|(a, b)| (a - x).hypot(b - y)).fold(f64::INFINITY, f64::min);
         let room = nearest.min(2.2 * BADGE_RADIUS) - 0.05 * dx.hypot(dy);
-        if inside { room } else { room - 1000.0 }
+        let n_outside = [1.0, narrow].iter().filter(|scale| !is_inside((dx, dy), **scale)).count();
+        room - 1000.0 * n_outside as f64
     };
     let offset = |reach: f64, twelfth: i32| {
         let angle = (f64::from(twelfth) * 30.0 - 120.0).to_radians();
@@ -287,6 +296,18 @@ mod tests {
     use vigorl_runs::record::Plain;
 
     use super::*;
+
+    #[test]
+    fn badges_stay_inside_where_a_phone_shows_the_picture() {
+        // 1280 px wide, shown 330 px wide: what is 30 px away from an edge comes as near as 8 px to it.
+        let frame = Frame::whole([1280, 800], 1.0);
+        for at in [[30.0, 400.0], [1250.0, 400.0], [640.0, 30.0], [640.0, 770.0]] {
+            let (px, py) = frame.display([Plain(at[0]), Plain(at[1])]);
+            let (dx, dy) = free_direction(frame, (px, py), &[(px, py)]);
+            let (x, y) = (px * 330.0 / 1280.0 + dx, py * 330.0 / 1280.0 + dy);
+            assert!((11.0..=319.0).contains(&x) && (11.0..=195.25).contains(&y), "{at:?}: {x} {y}");
+        }
+    }
 
     #[test]
     fn badges_stay_inside_and_apart() {

@@ -20,6 +20,14 @@ for (const step of all(".step")) {
   step.addEventListener("focusin", light);
 }
 
+// What a pointer reads off a token is told where it is touched, too: nothing hovers on a phone.
+const hint = document.querySelector("output.hint");
+if (hint) {
+  document.addEventListener("click", (event) => {
+    hint.value = event.target.closest(".tokens span[title]")?.title ?? "";
+  });
+}
+
 const showAfter = (step, after) => {
   step.querySelector(".stage")?.classList.toggle("shows-after", after);
   for (const button of all("[data-show]", step)) {

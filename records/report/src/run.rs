@@ -78,6 +78,7 @@ fn numbers(recorded: &Recorded) -> Markup {
     };
     let text = |text: String| html! { (text) };
     let mut all = vec![("model", model), ("started", text(date(&run.started_at)))];
+    all.extend(run.input.attached.as_ref().map(|address| ("in the running browser at", html! { (address) })));
     if recorded.episodes.len() > 1 {
         all.push(("episodes", text(count(recorded.episodes.len()))));
     }

@@ -88,7 +88,7 @@ fn page(training: &Training, shown: Shown<'_>) -> String {
         }
         div.panel { details { summary { "configuration" } pre { (training.config_text) } } }
         footer { p {
-            "Move over a chart to read off its values; all charts show the same step."
+            "Move over a chart, or touch it, to read off its values; all charts show the same step."
             @if let Shown::Alone = shown { " · this file needs no network" }
         } }
     };
@@ -246,9 +246,11 @@ fn table(training: &Training) -> Markup {
         div.panel {
             details {
                 summary { "all numbers, and what they mean" }
-                table.numbers {
-                    thead { tr { th { "name" } th.n { "first" } th.n { "newest" } th.n { "at step" } th { "meaning" } } }
-                    tbody { @for row in rows { (row) } }
+                div.scrolls.pinned {
+                    table.numbers {
+                        thead { tr { th { "name" } th.n { "first" } th.n { "newest" } th.n { "at step" } th { "meaning" } } }
+                        tbody { @for row in rows { (row) } }
+                    }
                 }
             }
         }

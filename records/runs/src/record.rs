@@ -134,6 +134,9 @@ pub struct InputRecord {
     /// The file of cookies and local storage that was typed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<PathBuf>,
+    /// Host and port of the browser that ran already and was worked in; absent if the run had one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached: Option<String>,
     /// Width and height of the visible area in CSS pixels.
     pub viewport: Option<[u32; 2]>,
     /// The practice pages.

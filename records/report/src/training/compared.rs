@@ -36,34 +36,36 @@ fn group(comparison: &Comparison, index: usize) -> Markup {
     html! {
         section.compared {
             h3 class=(format!("k{index}")) { i {} (comparison.group_name(index)) }
-            table.numbers {
-                thead {
-                    tr {
-                        th { "training" } th.n { "seed" } th.n { "steps" }
-                        th { "held out" } th.n { "first" } th.n { "best" } th.n { "last" }
-                        th.n { "reward, first tenth" } th.n { "last tenth" }
+            div.scrolls {
+                table.numbers {
+                    thead {
+                        tr {
+                            th { "training" } th.n { "seed" } th.n { "steps" }
+                            th { "held out" } th.n { "first" } th.n { "best" } th.n { "last" }
+                            th.n { "reward, first tenth" } th.n { "last tenth" }
+                        }
                     }
-                }
-                tbody {
-                    @for member in comparison.of_group(of_group) {
-                        @let rows = member.held_out.len().max(1);
-                        @for row in 0..rows {
-                            tr {
-                                @if row == 0 {
-                                    td rowspan=(rows) { (member.name) }
-                                    td.n rowspan=(rows) { (member.seed.map_or_else(|| "–".to_owned(), |seed| seed.to_string())) }
-                                    td.n rowspan=(rows) { (count(member.training.step() as usize)) }
-                                }
-                                (held_out(member.held_out.get(row)))
-                                @if row == 0 {
-                                    td.n rowspan=(rows) { (reward(member.reward.map(|ends| ends.0))) }
-                                    td.n rowspan=(rows) { (reward(member.reward.map(|ends| ends.1))) }
+                    tbody {
+                        @for member in comparison.of_group(of_group) {
+                            @let rows = member.held_out.len().max(1);
+                            @for row in 0..rows {
+                                tr {
+                                    @if row == 0 {
+                                        td rowspan=(rows) { (member.name) }
+                                        td.n rowspan=(rows) { (member.seed.map_or_else(|| "–".to_owned(), |seed| seed.to_string())) }
+                                        td.n rowspan=(rows) { (count(member.training.step() as usize)) }
+                                    }
+                                    (held_out(member.held_out.get(row)))
+                                    @if row == 0 {
+                                        td.n rowspan=(rows) { (reward(member.reward.map(|ends| ends.0))) }
+                                        td.n rowspan=(rows) { (reward(member.reward.map(|ends| ends.1))) }
+                                    }
                                 }
                             }
                         }
-                    }
-                    @if of_group.members.len() > 1 {
-                        (means(&comparison.over_seeds(of_group)))
+                        @if of_group.members.len() > 1 {
+                            (means(&comparison.over_seeds(of_group)))
+                        }
                     }
                 }
             }
