@@ -470,3 +470,80 @@ fn a_pattern_is_looked_for_in_each_line_that_can_be_read() {
         ("text_visible: left right", Yes, ""),
     ]);
 }
+
+/// A link in a label, or a button in a row that acts itself, has clicks of its own.
+#[test]
+fn a_control_inside_of_another_one_keeps_its_clicks() {
+    let mut page = start();
+    let mut check = |html: &str, target: &str, expected: Result<&str, &str>| {
+        page.show(html);
+        page.check(html, target, expected);
+    };
+    let hidden = "position:absolute;left:-9999px";
+    let label = |inside: &str| {
+        format!("<label id=l style='display:inline-block;padding:10px;border:1px solid'>{inside}</label>")
+    };
+    let agreed = format!(
+        "<input type=checkbox id=c style='{hidden}'><span>I agree to <a id=terms href='#x'>the general terms and \
+         conditions of use</a> now</span>"
+    );
+    check(&label(&agreed), "selector: '#c'", Ok("l"));
+    check(&label(&agreed), "selector: '#l'", Ok("l"));
+    check(&label(&agreed), "name: the general terms and conditions of use", Ok("terms"));
+    let plan = "<input type=radio id=c style='appearance:none;width:0;height:0;margin:0'>Plan A <button id=b \
+                style='width:200px;height:30px'>see all the details</button>";
+    check(&label(plan), "selector: '#c'", Ok("l"));
+    let filled = "<label id=l style='display:block;width:120px;height:30px'><input type=radio id=c style='display:none'>\
+                  <button id=b style='width:120px;height:30px'>Plan A</button></label>";
+    check(filled, "selector: '#c'", Err("covered by a <button>"));
+    // What is labelled may itself lie in the label.
+    check(&label("<input type=checkbox id=c> Seen"), "name: Seen, role: checkbox", Ok("c"));
+
+    let row = |inside: &str, more: &str| {
+        format!("<div id=r {more} style='width:400px;height:40px;text-align:center'>{inside}</div>")
+    };
+    let button = "<button id=b style='width:80px;height:30px'>Delete</button>";
+    check(&row(button, "role=listitem aria-label=Fox onclick='1'"), "name: Fox, role: listitem", Ok("r"));
+    check(&row(button, "role=button aria-label=Fox tabindex=0"), "name: Fox, role: button", Ok("r"));
+    // What does not act itself is clicked where it is, and so is what has no free spot.
+    check(&row(button, ""), "selector: '#r'", Ok("b"));
+    let tab = "<div id=t role=tab style='width:120px;height:30px'><a id=a href='#x' style='display:block;width:120px;\
+               height:30px'>Tab</a></div>";
+    check(tab, "selector: '#t'", Ok("a"));
+}
+
+/// The browser is asked for few names, because it takes its time: the others are found, too.
+#[test]
+fn a_picture_is_a_name_however_many_there_are() {
+    let mut page = start();
+    let picture = "<img alt=Delete width=8 height=8 src='data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7'>";
+    let vector = "<svg width=8 height=8><title>Delete</title><rect width=8 height=8 /></svg>";
+    let part = "<i role=img aria-label=Delete style='display:inline-block;width:8px;height:8px'></i>";
+    for inside in [picture, vector, part] {
+        let row =
+            |i: usize| format!("<tr><td>Row {i}<td><button id=b{i} style='padding:0'>{inside}</button></tr>");
+        let rows: String = (1..=30).map(row).collect();
+        let html = format!("<table style='font:8px sans-serif' cellspacing=0 cellpadding=0>{rows}</table>");
+        page.show(&html);
+        page.check(&html, "name: Delete, role: button, in: Row 27", Ok("b27"));
+        page.check(&html, "name: Delete, role: button, nth: 28", Ok("b28"));
+        page.check(&html, "name: Delete, role: button", Err("30 times"));
+        page.check_all(&[
+            ("count: { name: Delete, role: button, is: 30 }", Verification::Satisfied, ""),
+            ("element: { name: Delete, role: button, in: Row 6, is: visible }", Verification::Satisfied, ""),
+        ]);
+    }
+    // Others that have the word in them do not push it out.
+    let link = |i: usize| format!("<a href='#{i}' title='Delete {i}' style='font-size:8px'>Remove {i}</a> ");
+    let links: String = (1..=25).map(link).collect();
+    let html = format!("<button id=one>{picture}</button>{links}<button id=two>{picture}</button>");
+    page.show(&html);
+    page.check(&html, "name: Delete, role: button", Err("2 times"));
+    page.check(&html, "name: Delete, role: button, nth: 2", Ok("two"));
+    let named =
+        |i: usize| format!("<button aria-label='Delete row {i}' style='font-size:8px'>Delete</button>");
+    let others: String = (1..=30).map(named).collect();
+    let html = format!("{others}<button id=last>{part}</button>");
+    page.show(&html);
+    page.check(&html, "name: Delete, role: button", Ok("last"));
+}

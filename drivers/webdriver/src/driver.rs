@@ -4,32 +4,39 @@
 //! already, the ratio is that browser's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use image::{ImageFormat, RgbImage};
 use serde_json::{Value, json};
-use thirtyfour::WindowHandle;
 use thirtyfour::common::command::{Actions, Command};
+use thirtyfour::common::types::OptionRect;
+use thirtyfour::WindowHandle;
 use vigorl_geometry::{DevicePixelRatio, Point, Size, Viewport};
 use vigorl_interface::{
     Action, Driver, DriverError, Framed, Login, MouseButton, Note, PageState, Screenshot, Settled,
-    StorageState, TabId, Trouble, WhichTab,
+    StorageState, TabId, Trouble, WhichTab, wait_until,
 };
 
 use crate::console::{take_log, trouble};
 use crate::fill::{self, Wanted};
 use crate::frames::{self, REACH};
-use crate::options::Options;
+use crate::options::{Options, Window};
 use crate::page_state;
 use crate::session::Session;
 use crate::settle::{settle, settle_and_capture};
 use crate::storage::EmptyPages;
 use crate::wire::{self, Geometry, Typing};
 use crate::{chooser, forms, visitor};
+
+/// Longest wait for a window to get another size: a display may be smaller.
+const FITS_WITHIN: Duration = Duration::from_secs(2);
+/// Pause between two looks at it.
+const FIT_TICK: Duration = Duration::from_millis(50);
 
 /// A browser behind the WebDriver protocol.
 #[derive(Debug)]
@@ -78,6 +85,9 @@ impl WebDriver {
         if driver.session.attached().is_some() {
             driver.keep_ratio(&tab)?;
         }
+        if driver.options.window == Window::Headed && driver.session.attached().is_none() {
+            driver.fit_window()?;
+        }
         driver.enter(tab)?;
         // With a profile of its own the browser opens its new-tab page. From there, chromedriver 156 is lost for
         // good when the first server it is sent to never answers; from any other page it is not.
@@ -94,6 +104,26 @@ impl WebDriver {
         let known = ratio.as_f64().and_then(DevicePixelRatio::new);
         self.options.device_pixel_ratio = known.ok_or_else(|| unexpected("device pixel ratio", &ratio))?;
         Ok(())
+    }
+
+    /// Makes the window so large that a person sees all of the viewport in it, as far as the display does: the size of a window
+    /// counts its bars, too.
+    fn fit_window(&self) -> Result<(), DriverError> {
+        const WINDOW: &str = "return [innerWidth, innerHeight, outerWidth, outerHeight]";
+        let wanted = self.options.viewport;
+        wait_until(Some(Instant::now() + FITS_WITHIN), || -> Result<_, DriverError> {
+            let said = self.session.script("fit window", WINDOW, Vec::new())?;
+            let [inside_x, inside_y, width, height] = serde_json::from_value::<[f64; 4]>(said.clone())
+                .map_err(|_e| unexpected("fit window", &said))?;
+            if inside_x >= wanted.width && inside_y >= wanted.height {
+                return Ok(ControlFlow::Break(()));
+            }
+            let (width, height) = (wanted.width + width - inside_x, wanted.height + height - inside_y);
+            let rect = OptionRect::new().with_size(width as i64, height as i64);
+            self.session.send("fit window", Command::SetWindowRect(rect))?;
+            Ok(ControlFlow::Continue(FIT_TICK))
+        })
+        .map(drop)
     }
 
     /// The connection.
@@ -332,11 +362,12 @@ impl Driver for WebDriver {
     }
 
     fn evaluate(&mut self, script: &str) -> Result<String, DriverError> {
-        self.session.script("evaluate", script, Vec::new()).map(|value| value.to_string())
+        self.on_open_tab(|driver| driver.session.script("evaluate", script, Vec::new()))
+            .map(|value| value.to_string())
     }
 
     fn evaluate_in_frames(&mut self, script: &str) -> Result<Vec<Framed>, DriverError> {
-        frames::evaluate_in_frames(&self.session, script)
+        self.on_open_tab(|driver| frames::evaluate_in_frames(&driver.session, script))
     }
 
     fn evaluate_at(&mut self, at: Point<Viewport>, script: &str) -> Result<Framed, DriverError> {

@@ -385,12 +385,21 @@ const receives = (element, inner) => {
 const clicked = (box) => [Math.floor((box.left + box.right) / 2), Math.floor((box.top + box.bottom) / 2)];
 // Shares of a box at which it is tried, the middle first.
 const TRIED = [0.5, 0.25, 0.75, 0.1, 0.9];
+// What acts by itself has clicks of its own, and so has every other control inside of it, such as the link in a label: those are
+// not its own, as long as there is a free spot. A label without one has no click to give to what it labels.
 const spotIn = (element, part) => {
   const [width, height] = [widthOf(part), heightOf(part)];
+  const isLabel = nameIs(element) === 'label';
+  const acts = isLabel || matches(element, ACTS);
+  const isTaken = (inner) => {
+    const acting = closestOf(inner, ACTS);
+    return Boolean(acting) && acting !== element && !(isLabel && acting === element.control) && isWithin(acting, element);
+  };
   const seen = (box) => { const [x, y] = clicked(box); return deepest(x, y).element; };
-  const isOwn = (inner) => receives(element, inner);
-  if (isOwn(seen(part))) return { part };
+  const isReached = (inner) => receives(element, inner);
+  const isOwn = (inner) => isReached(inner) && !(acts && isTaken(inner));
   const over = seen(part);
+  if (isOwn(over)) return { part };
   const [dx, dy] = [Math.max(1, width / 10), Math.max(1, height / 10)];
   for (const y of TRIED) {
     for (const x of TRIED) {
@@ -399,7 +408,7 @@ const spotIn = (element, part) => {
       if (isThere(spot) && isOwn(seen(spot))) return { part: spot };
     }
   }
-  return { over };
+  return isReached(over) && !isLabel ? { part } : { over };
 };
 const largestOf = (boxes) => boxes.reduce((a, b) => (widthOf(b) * heightOf(b) > widthOf(a) * heightOf(a) ? b : a), boxes[0]);
 // Native controls are often transparent over what is drawn instead of them, and take the click. A field for text is none of

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use vigorl_tasks::scripted::Secret;
 
+use crate::encoded::encodings;
 use crate::misread::{Sought, alike, folded};
 use crate::record::LineRecord;
 
@@ -25,6 +26,8 @@ const NAMED: &str = "${secret:";
 pub struct Hidden {
     /// Values, also quoted as Rust does and as an address does, and names.
     pairs: Vec<(String, String)>,
+    /// Values as pages and programs pass them on, and names.
+    encoded: Vec<(String, String)>,
     /// Values without white space, whose signs stand for those that look alike, and names, by the first of these signs: a
     /// browser keeps many.
     folded: BTreeMap<char, Vec<(Vec<char>, String)>>,
@@ -68,7 +71,15 @@ impl Hidden {
                 by_first.entry(*first).or_default().push((value, name.clone()));
             }
         }
-        Self { pairs, folded: by_first, sought, words: Vec::new() }
+        let encoded = |secret: &Secret| {
+            let name = format!("{NAMED}{}}}", secret.name);
+            encodings(&secret.value).into_iter().map(move |form| (form, name.clone())).collect::<Vec<_>>()
+        };
+        // A browser keeps much that is passed on all the time and says nothing.
+        let mut encoded: Vec<_> =
+            secrets.iter().filter(|secret| !secret.is_stored).flat_map(encoded).collect();
+        encoded.sort_by_key(|(form, _)| std::cmp::Reverse(form.len()));
+        Self { pairs, encoded, folded: by_first, sought, words: Vec::new() }
     }
 
     /// Hides from now on what a task read into a variable, wherever it stands as whole words. The variable's name stands
@@ -135,10 +146,11 @@ impl Hidden {
         }
     }
 
-    /// The same text without secrets: as they are, quoted as Rust does, or as they are read off a screen, in other letter
-    /// case, with other white space, and with signs that look alike.
+    /// The same text without secrets: as they are, quoted as Rust does, as pages and programs pass them on, or as they are read
+    /// off a screen, in other letter case, with other white space, and with signs that look alike.
     pub fn in_text(&self, text: &str) -> String {
-        let text = self.pairs.iter().fold(text.to_owned(), |text, (value, name)| text.replace(value, name));
+        let forms = self.encoded.iter().chain(&self.pairs);
+        let text = forms.fold(text.to_owned(), |text, (value, name)| text.replace(value, name));
         let text = self.words.iter().fold(text, |text, (value, name)| without_word(&text, value, name));
         let (mut out, mut rest) = (String::new(), text.as_str());
         while let Some(first) = rest.chars().next() {

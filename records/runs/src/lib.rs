@@ -5,6 +5,7 @@
 //! contains a secret.
 
 mod clock;
+mod encoded;
 mod glance;
 mod hidden;
 mod interval;

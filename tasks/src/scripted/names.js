@@ -13,12 +13,26 @@ const FIELDS = 'input, textarea, select';
 const slottedIn = (element) => allIn(element, 'slot').flatMap((slot) => slot.assignedNodes({ flatten: true })).map(textIn).join(' ');
 const labelledBy = (element) => (attributeOf(element, 'aria-labelledby') || '').split(/\s+/)
   .map((id) => id && allIn(rootOf(element), `#${CSS.escape(id)}`)[0]).filter((label) => label);
+// What is written in an element, with what pictures and named parts in it are called.
+const WITHOUT_TEXT = '[alt], [aria-label], svg';
+const writtenAndNamedIn = (element) => {
+  if (!allIn(element, WITHOUT_TEXT).length) return drawnText(element) || slottedIn(element);
+  const told = (node) => {
+    if (typeIn(node) === 3) return textIn(node);
+    if (!isElement(node) || attributeOf(node, 'aria-hidden') === 'true' || !isRendered(node)) return '';
+    const own = attributeOf(node, 'aria-label') || attributeOf(node, 'alt');
+    const title = own === null && nameIs(node) === 'svg' ? [...childrenOf(node)].find((child) => isElement(child) && nameIs(child) === 'title') : null;
+    const said = own || (title ? textIn(title) : [...childrenOf(node)].map(told).join(''));
+    return cssOf(node).display === 'inline' ? said : ` ${said} `;
+  };
+  return [...childrenOf(element)].map(told).join('') || drawnText(element) || slottedIn(element);
+};
 const calledOf = (element) => {
   const isButton = matches(element, 'input[type=submit], input[type=button], input[type=reset]');
   const sources = [
     () => labelledBy(element).map(textIn).join(' '), () => attributeOf(element, 'aria-label'),
     () => labelsOf(element).map(drawnText).join(' '), () => (isButton ? element.value : ''), () => attributeOf(element, 'alt'),
-    () => (matches(element, FIELDS) ? '' : drawnText(element) || slottedIn(element)), () => attributeOf(element, 'title'), () => attributeOf(element, 'placeholder'),
+    () => (matches(element, FIELDS) ? '' : writtenAndNamedIn(element)), () => attributeOf(element, 'title'), () => attributeOf(element, 'placeholder'),
   ];
   for (const source of sources) {
     const name = even(source());
@@ -43,7 +57,8 @@ const kindOf = (element) => attributeOf(element, 'role') || Object.keys(KINDS).f
 const SAME_ROLES = { image: 'img', none: 'presentation' };
 const roleNamed = (role) => SAME_ROLES[role] || role;
 const roleOf = (element) => roleNamed(typeof element.computedRole === 'string' && element.computedRole !== 'generic' ? element.computedRole || kindOf(element) : kindOf(element));
-// The browser needs a while for a name, so it is only asked for those of what may have it, and of so many at most.
+// The browser needs a while for a name, so it is only asked for those of what may have it, and of so many at most: the others
+// are called as the usual sources say.
 const MOST_ASKED = 20;
 const BY_CONTENT = 'a, button, summary, option, label, legend, caption, td, th, dt, dd, li, tr, h1, h2, h3, h4, h5, h6, figure, [role], svg *, svg';
 const mayBeCalled = (element, words) => {
@@ -95,8 +110,11 @@ const called = (name, role) => {
   const words = wordsOf(name);
   const everything = all('*').filter(isPlain);
   const may = everything.filter((element) => mayBeCalled(element, words));
-  const told = may.filter((element, at) => {
-    const said = at < MOST_ASKED ? computedNameOf(element) : null;
+  // First those that are of the role, or that people click and type into: cells and pictures around and in them have its words, too.
+  const isLikely = (element) => (role ? isOfKind(element, role) : matches(element, `${ACTS}, ${TYPED}`));
+  const asked = new Set([...may.filter(isLikely), ...may.filter((element) => !isLikely(element))].slice(0, MOST_ASKED));
+  const told = may.filter((element) => {
+    const said = asked.has(element) ? computedNameOf(element) : null;
     return isName(element, said === null ? calledOf(element) : said, name);
   }).filter((element) => isOfRole(element, role));
   const found = told.some(isSeen) ? told : [...told, ...everything.filter((element) => !told.includes(element)
