@@ -393,7 +393,7 @@ fn trained(root: &Path, seed: u64) -> Training {
             "step": step * 1000, "success/train": 0.5, "reward/mean": 0.25, "policy/kl": 0.0123, "time/secs": 3600 * step,
             "reward/term/a_term_with_a_long_name_that_cannot_be_broken": 0.9, "data/episodes": 123_456 * step,
         });
-        if step % 10 == 0 {
+        if step.is_multiple_of(10) {
             line["heldout/icons/greedy"] = 0.5.into();
             line["heldout/icons/n"] = 100.into();
         }

@@ -163,7 +163,7 @@ steps: [{ press: Enter }]
 expect: [title_contains: x]
 ",
     );
-    assert_eq!(code, Some(2), "{said}");
+    assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("a dry run starts no programs") && said.contains("http.server 9"), "{said}");
 }
 

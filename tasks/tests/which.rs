@@ -515,7 +515,8 @@ fn a_control_inside_of_another_one_keeps_its_clicks() {
 /// The browser is asked for few names, because it takes its time: the others are found, too.
 #[test]
 fn a_picture_is_a_name_however_many_there_are() {
-    let mut page = start();
+    // All of it is on view.
+    let mut page = Page::start(500, 900);
     let picture = "<img alt=Delete width=8 height=8 src='data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7'>";
     let vector = "<svg width=8 height=8><title>Delete</title><rect width=8 height=8 /></svg>";
     let part = "<i role=img aria-label=Delete style='display:inline-block;width:8px;height:8px'></i>";

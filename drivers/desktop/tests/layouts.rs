@@ -152,7 +152,7 @@ fn what_no_key_gives_is_pasted_where_the_layout_has_no_v() {
     for (layout, variant) in [("ru", &[][..]), ("us,ru", &[]), ("gr", &[]), ("de", &["-variant", "neo"])] {
         let done = Command::new("setxkbmap").arg(layout).args(variant).status();
         assert!(done.expect("setxkbmap (Debian package x11-xkb-utils)").success());
-        let command = format!("zenity --entry --title asks > {}", out.display());
+        let command = format!("exec zenity --entry --title asks > {}", out.display());
         let _asks = start("sh", &["-c", &command], home.path());
         let mut driver = driver_of("asks");
         type_text(&mut driver, text).unwrap_or_else(|error| panic!("{layout}: {error}"));

@@ -227,15 +227,13 @@ impl Work {
                 self.tabs.remove(&gone);
                 // Nobody answers there any more.
                 self.asked.retain(|_, (session, _)| session.as_ref() != Some(&gone));
-                self.tell_locale_again(&gone)
+                self.tell_locale_again()
             }
             Some("Page.frameNavigated") => {
                 let frame = &parameters["frame"];
                 self.visited(frame);
-                match frame["parentId"].is_null() {
-                    true => self.tell_locale_again(message["sessionId"].as_str().unwrap_or_default()),
-                    false => Ok(()),
-                }
+                // A tab that was refused beside another one of its process may have got a process of its own.
+                if frame["parentId"].is_null() { self.tell_locale_again() } else { Ok(()) }
             }
             _ => Ok(()),
         }
@@ -267,6 +265,8 @@ impl Work {
             self.ask(Some(session), "Emulation.setGeolocationOverride", &place, self.of_tab())?;
         }
         self.ask(Some(session), "Page.enable", &json!({}), Matters::No)?;
+        // Where it has come to its page in between, nobody was told, and the locale was that of another process.
+        self.tell_locale(session)?;
         match self.wishes.origins {
             true => self.ask(Some(session), "Page.getFrameTree", &json!({}), Matters::No),
             false => Ok(()),
@@ -286,12 +286,12 @@ impl Work {
 
     /// Tabs of one site share a process, and in it the locale belongs to the tab that has set it first: once that one is gone,
     /// or shows another site, another must set it.
-    fn tell_locale_again(&mut self, but: &str) -> Result<(), Broken> {
+    fn tell_locale_again(&mut self) -> Result<(), Broken> {
         if self.wishes.locale.is_none() {
             return Ok(());
         }
-        let others: Vec<String> = self.tabs.iter().filter(|session| *session != but).cloned().collect();
-        others.iter().try_for_each(|session| self.tell_locale(session))
+        let all: Vec<String> = self.tabs.iter().cloned().collect();
+        all.iter().try_for_each(|session| self.tell_locale(session))
     }
 
     fn ask(

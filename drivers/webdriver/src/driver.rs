@@ -13,9 +13,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use image::{ImageFormat, RgbImage};
 use serde_json::{Value, json};
+use thirtyfour::WindowHandle;
 use thirtyfour::common::command::{Actions, Command};
 use thirtyfour::common::types::OptionRect;
-use thirtyfour::WindowHandle;
 use vigorl_geometry::{DevicePixelRatio, Point, Size, Viewport};
 use vigorl_interface::{
     Action, Driver, DriverError, Framed, Login, MouseButton, Note, PageState, Screenshot, Settled,

@@ -19,6 +19,9 @@ use xkeysym::Keysym;
 use super::{Input, lost};
 use crate::checks::refused;
 
+/// The key that pastes, with Control.
+pub(super) const PASTES: char = 'v';
+
 /// A key, and what is held down with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
@@ -111,13 +114,17 @@ impl Keyboard {
         self.places.get(&keysym.raw()).copied()
     }
 
-    /// Gives spare keys to those of these characters that have none, if there are enough.
+    /// Gives spare keys to those of these characters that have none, if there are enough. One is kept for the key that pastes.
     fn give_keys(&mut self, characters: impl Iterator<Item = char>) {
         let missing: BTreeSet<char> = characters
             .filter(|character| matches!(character, ' '..='~'))
             .filter(|character| self.place(Keysym::from_char(*character)).is_none())
             .collect();
+        let pastes = self.place(Keysym::from_char(PASTES)).is_some() || missing.contains(&PASTES);
         let Some(n_left) = self.spare.len().checked_sub(missing.len()) else { return };
+        if n_left == 0 && !pastes {
+            return;
+        }
         for (character, code) in missing.into_iter().zip(self.spare.split_off(n_left)) {
             let keysym = Keysym::from_char(character).raw();
             self.places.insert(keysym, Place { code, with_shift: false, with_alt_gr: false });

@@ -40,7 +40,7 @@ use crate::checks::refused;
 use crate::manager::is_for_the_manager;
 use crate::options::Options;
 use hold::Held;
-use keyboard::{Keyboard, Locks, Stroke};
+use keyboard::{Keyboard, Locks, PASTES, Stroke};
 use paste::{Kept, Paste};
 use pixels::Layout;
 
@@ -564,7 +564,7 @@ impl X11 {
             return Err(refused("type", "no window has the keyboard"));
         };
         self.paste.offer(text)?;
-        let chord = [keyboard.key(Key::Control)?, keyboard.key(Key::Char('v'))?].concat();
+        let chord = [keyboard.key(Key::Control)?, keyboard.key(Key::Char(PASTES))?].concat();
         self.perform(&keyboard.unlocked(together(&chord)))?;
         self.paste.serve(focus)?;
         self.changed = Instant::now();
