@@ -25,6 +25,10 @@ trap 'exit 130' INT TERM
 CARGO_TARGET_DIR=target/lints nice -n 19 scripts/lint.sh >"$said/lints" 2>&1 &
 linting=$!
 
+# Cargo starts each test binary by it.
+host=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
+export "CARGO_TARGET_${host}_RUNNER=$PWD/scripts/timed.sh"
+
 # A pipe hides the status of cargo, so it travels in a file.
 {
     status=0

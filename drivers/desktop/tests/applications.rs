@@ -12,11 +12,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use support::display::{self, Ends, manager};
-use support::on_own_display;
+use support::{driver_of, on_own_display};
 use vigorl_desktop::{DesktopDriver, Options};
 use vigorl_geometry::{Point, Screen};
 use vigorl_interface::{
-    Action, AllowedWindows, Area, Driver as _, DriverError, MouseButton, parse_chord, wait_while,
+    Action, AllowedWindows, Driver as _, DriverError, MouseButton, parse_chord, wait_while,
 };
 use x11rb::connection::Connection as _;
 use x11rb::protocol::Event;
@@ -28,23 +28,6 @@ use x11rb::wrapper::ConnectionExt as _;
 
 fn start(program: &str, arguments: &[&str], home: &Path) -> Ends {
     display::start(program, arguments, home, None)
-}
-
-/// Waits for a window, and for it to have been drawn.
-fn driver_of(window: &str) -> DesktopDriver {
-    let area = Area::Window { name: window.to_owned() };
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        match DesktopDriver::start(Options { area: area.clone(), ..Options::default() }) {
-            Ok(mut driver) => {
-                driver.settle(Duration::from_secs(5)).expect("a display");
-                std::thread::sleep(Duration::from_millis(300));
-                return driver;
-            }
-            Err(error) if Instant::now() > deadline => panic!("{error}"),
-            Err(_) => std::thread::sleep(Duration::from_millis(50)),
-        }
-    }
 }
 
 fn press(driver: &mut DesktopDriver, chord: &str) {

@@ -10,9 +10,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use support::display::{self, Ends, manager, xvfb_of_depth};
-use support::{is_inside, on_display, on_own_display};
+use support::{driver_of, is_inside, on_display, on_own_display};
 use vigorl_desktop::{DesktopDriver, Options};
-use vigorl_interface::{Action, Area, Driver as _, DriverError, parse_chord};
+use vigorl_interface::{Action, Driver as _, DriverError, parse_chord};
 use x11rb::protocol::xkb::{ConnectionExt as _, Group, ID};
 use x11rb::protocol::xproto::{ConnectionExt as _, ModMask};
 use x11rb::rust_connection::RustConnection;
@@ -79,23 +79,6 @@ fn start(program: &str, arguments: &[&str], home: &Path) -> Ends {
     display::start(program, arguments, home, None)
 }
 
-/// Waits for a window, and for it to have been drawn.
-fn driver_of(window: &str) -> DesktopDriver {
-    let area = Area::Window { name: window.to_owned() };
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        match DesktopDriver::start(Options { area: area.clone(), ..Options::default() }) {
-            Ok(mut driver) => {
-                driver.settle(Duration::from_secs(5)).expect("a display");
-                std::thread::sleep(Duration::from_millis(300));
-                return driver;
-            }
-            Err(error) if Instant::now() > deadline => panic!("{error}"),
-            Err(_) => std::thread::sleep(Duration::from_millis(50)),
-        }
-    }
-}
-
 /// What a file holds, once it ends as it should.
 fn written(file: &Path, end: &str) -> String {
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -149,12 +132,15 @@ fn what_no_key_gives_is_pasted_where_the_layout_has_no_v() {
     let _manager = manager(home.path(), None);
     let out = home.path().join("out");
     let text = "user@host a|b ^x `y` 'q' \"z\" é ñ 日本 привет 😀 end";
-    for (layout, variant) in [("ru", &[][..]), ("us,ru", &[]), ("gr", &[]), ("de", &["-variant", "neo"])] {
+    let layouts = [("ru", &[][..]), ("us,ru", &[]), ("gr", &[]), ("de", &["-variant", "neo"])];
+    for (n, (layout, variant)) in layouts.into_iter().enumerate() {
         let done = Command::new("setxkbmap").arg(layout).args(variant).status();
         assert!(done.expect("setxkbmap (Debian package x11-xkb-utils)").success());
-        let command = format!("exec zenity --entry --title asks > {}", out.display());
+        // A window of its own: the one before may still be listed.
+        let title = format!("asks-{n}");
+        let command = format!("exec zenity --entry --title {title} > {}", out.display());
         let _asks = start("sh", &["-c", &command], home.path());
-        let mut driver = driver_of("asks");
+        let mut driver = driver_of(&title);
         type_text(&mut driver, text).unwrap_or_else(|error| panic!("{layout}: {error}"));
         driver.act(&Action::Press { chord: parse_chord("Enter").expect("a chord") }).expect("a key");
         assert_eq!(written(&out, "end\n"), format!("{text}\n"), "{layout}");

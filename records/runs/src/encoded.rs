@@ -55,7 +55,7 @@ fn in_component(byte: u8) -> bool {
 }
 
 /// What a form leaves as it is.
-fn in_form(byte: u8) -> bool {
+pub(crate) fn in_form(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.*".contains(&byte)
 }
 
@@ -63,7 +63,8 @@ fn in_every_byte(_: u8) -> bool {
     false
 }
 
-fn percent(text: &str, keeps: fn(u8) -> bool) -> String {
+/// The same with `%` and two digits for each byte that does not stay.
+pub(crate) fn percent(text: &str, keeps: fn(u8) -> bool) -> String {
     let byte = |byte: u8| match keeps(byte) {
         true => char::from(byte).to_string(),
         false => format!("%{byte:02X}"),

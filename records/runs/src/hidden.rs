@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use vigorl_tasks::scripted::Secret;
 
-use crate::encoded::encodings;
+use crate::encoded::{encodings, in_form, percent};
 use crate::misread::{Sought, alike, folded};
 use crate::record::LineRecord;
 
@@ -181,13 +181,7 @@ impl Hidden {
 
 /// A text as an address has it, whose spaces are `space`.
 fn in_address(text: &str, space: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b' ' => space.to_owned(),
-        b'-' | b'_' | b'.' | b'*' => char::from(byte).to_string(),
-        _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(byte).collect()
+    percent(text, in_form).replace("%20", space)
 }
 
 /// The same text with `name` wherever `value` stands and no letter or digit goes on from it.

@@ -22,6 +22,10 @@ use crate::checks::refused;
 /// The key that pastes, with Control.
 pub(super) const PASTES: char = 'v';
 
+/// How many characters of a text get keys at most: with each of them every application reads the layout again, and a window
+/// manager that is still at it gives no window the keyboard.
+const MOST_GIVEN: usize = 8;
+
 /// A key, and what is held down with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
@@ -114,7 +118,8 @@ impl Keyboard {
         self.places.get(&keysym.raw()).copied()
     }
 
-    /// Gives spare keys to those of these characters that have none, if there are enough. One is kept for the key that pastes.
+    /// Gives spare keys to those of these characters that have none, if they are few and there are enough. One is kept for the
+    /// key that pastes.
     fn give_keys(&mut self, characters: impl Iterator<Item = char>) {
         let missing: BTreeSet<char> = characters
             .filter(|character| matches!(character, ' '..='~'))
@@ -122,7 +127,7 @@ impl Keyboard {
             .collect();
         let pastes = self.place(Keysym::from_char(PASTES)).is_some() || missing.contains(&PASTES);
         let Some(n_left) = self.spare.len().checked_sub(missing.len()) else { return };
-        if n_left == 0 && !pastes {
+        if missing.len() > MOST_GIVEN || (n_left == 0 && !pastes) {
             return;
         }
         for (character, code) in missing.into_iter().zip(self.spare.split_off(n_left)) {

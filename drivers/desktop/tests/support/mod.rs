@@ -3,11 +3,14 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 pub mod display;
 pub mod surface;
 
 use display::{Ends, xvfb};
+use vigorl_desktop::{DesktopDriver, Options};
+use vigorl_interface::{Area, Driver as _};
 
 /// Set where a test runs on its own display.
 const INSIDE: &str = "VIGORL_TEST_ON_OWN_DISPLAY";
@@ -48,4 +51,22 @@ pub fn on_display(name: &str, display: &str, server: &Ends) {
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{name} on {display}:\n{out}\n{err}");
     assert!(out.contains("1 passed"), "no test is called {name}:\n{out}");
+}
+
+/// Waits for a window, and for it to have been drawn.
+#[expect(clippy::disallowed_methods, reason = "a test waits for other programs")]
+pub fn driver_of(window: &str) -> DesktopDriver {
+    let area = Area::Window { name: window.to_owned() };
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        match DesktopDriver::start(Options { area: area.clone(), ..Options::default() }) {
+            Ok(mut driver) => {
+                driver.settle(Duration::from_secs(5)).expect("a display");
+                std::thread::sleep(Duration::from_millis(300));
+                return driver;
+            }
+            Err(error) if Instant::now() > deadline => panic!("{error}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
 }
