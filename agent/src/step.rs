@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use vigorl_geometry::Point;
 use vigorl_interface::{Act, Action, Effect, Key, Screenshot, same_but_for_a_caret, wait_until};
 use vigorl_tasks::environment::behind_dialog;
-use vigorl_tasks::scripted::Target;
+use vigorl_tasks::scripted::{Guard, Target};
 use vigorl_tasks::{Environment, Observation, Performed};
 
 use crate::agent::{Agent, Checks, Hands};
@@ -33,6 +33,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const MOST_SCROLLS: usize = 40;
 /// How often it is scrolled although nothing changes.
 const MOST_EMPTY: usize = 5;
+/// How often a press is kept from a page that moved another thing under the pointer, until the step is refused.
+const MOST_MISSED: usize = 5;
 /// Share of what is on view by which it is scrolled: a line that was cut off is then whole.
 const SCROLLED: f64 = 0.8;
 
@@ -81,26 +83,40 @@ fn find_and_act(
         outcome.hold_back(held);
         return Ok(());
     }
-    let clock = Instant::now();
-    let recorded = outcome.times.record;
-    let aimed = aim_where_it_is(agent, env, wanted, screenshot, in_vain, watch, outcome)?;
-    outcome.times.grounding = clock.elapsed().saturating_sub(outcome.times.record - recorded);
-    // It also breaks off the policy.
-    if let Some(held) = agent.leash.out_of_time() {
-        outcome.hold_back(held);
-        return Ok(());
-    }
-    if agent.cancel.is_set() || outcome.sightings.iter().any(|sighting| sighting.grounding.cancelled) {
-        outcome.interrupt();
-        return Ok(());
-    }
-    match aimed {
-        Ok(action) => act(agent, env, (action, wanted.1), watch, outcome),
-        Err(reason) => {
-            outcome.refuse(reason);
-            Ok(())
+    let mut screenshot = screenshot.clone();
+    for n_missed in 1..=MOST_MISSED {
+        let clock = Instant::now();
+        let recorded = outcome.times.record;
+        let aimed = aim_where_it_is(agent, env, wanted, &screenshot, in_vain, watch, outcome)?;
+        outcome.times.grounding += clock.elapsed().saturating_sub(outcome.times.record - recorded);
+        // It also breaks off the policy.
+        if let Some(held) = agent.leash.out_of_time() {
+            outcome.hold_back(held);
+            return Ok(());
         }
+        if agent.cancel.is_set() || outcome.sightings.iter().any(|sighting| sighting.grounding.cancelled) {
+            outcome.interrupt();
+            return Ok(());
+        }
+        let action = match aimed {
+            Ok(action) => action,
+            Err(reason) => {
+                outcome.refuse(reason);
+                return Ok(());
+            }
+        };
+        let Some(missed) = act(agent, env, Aimed { action, wanted }, watch, outcome)? else { return Ok(()) };
+        let seen = timed(&mut outcome.times.capture, || env.observe())?.screenshot;
+        match seen.filter(|_| n_missed < MOST_MISSED) {
+            Some(seen) => screenshot = seen,
+            None => {
+                outcome.refuse(missed);
+                return Ok(());
+            }
+        }
+        show(agent, &screenshot, watch, outcome)?;
     }
+    Ok(())
 }
 
 /// Aims at what is on view, or comes into view: with time, what is named by its place; as the page is scrolled down, where
@@ -244,36 +260,66 @@ fn may_act(agent: &mut Agent<'_>, action: &Action, outcome: &mut StepOutcome) ->
     held.is_none()
 }
 
-/// Executes the action and reads its effect off a second observation.
+/// An action, and the act of the task that it is.
+struct Aimed<'a> {
+    action: Action,
+    /// With how long it waits for what it is about.
+    wanted: (&'a Act<Target>, Duration),
+}
+
+/// Executes the action and reads its effect off a second observation. Why nothing was done, where its press would have arrived
+/// at something else than the element that the task names: the page has moved, and it can be aimed again.
 fn act(
     agent: &mut Agent<'_>,
     env: &mut dyn Environment,
-    (action, patience): (Action, Duration),
+    Aimed { action, wanted: (wanted, patience) }: Aimed<'_>,
     watch: &mut dyn Watch,
     outcome: &mut StepOutcome,
-) -> Result<(), StepError> {
+) -> Result<Option<String>, StepError> {
     if agent.hands == Hands::Rest {
         (outcome.action, outcome.effect) = (Some(action), Effect::Unverifiable);
         outcome.detail = Some("dry run".to_owned());
-        return Ok(());
+        return Ok(None);
     }
     if !may_act(agent, &action, outcome) {
-        return Ok(());
+        return Ok(None);
     }
     timed(&mut outcome.times.record, || watch.acting(&action))?;
     tell_typed(agent, &action);
-    match perform(agent, env, (&action, patience), outcome)? {
-        Performed::Refused(reason) => {
-            outcome.refuse(reason);
-            return Ok(());
-        }
-        Performed::Done => {}
+    let guard = guard(agent, env, wanted, outcome)?;
+    let performed = perform(agent, env, (&action, patience), outcome)?;
+    if let Some((guard, driver)) = guard.zip(env.driver())
+        && let Some(instead) = timed(&mut outcome.times.verify, || guard.end(driver))?
+    {
+        return Ok(Some(format!("the page moves {instead} under the pointer, which got no click")));
+    }
+    if let Performed::Refused(reason) = performed {
+        outcome.refuse(reason);
+        return Ok(None);
     }
     agent.leash.count();
     let note = env.driver().map(|driver| driver.note()).unwrap_or_default();
     (outcome.detail, outcome.is_there) = (note.detail, note.is_there || is_done_at_once(&action));
     (outcome.action, outcome.acted_at) = (Some(action), Some(Instant::now()));
-    look_again(agent, env, watch, outcome)
+    look_again(agent, env, watch, outcome)?;
+    Ok(None)
+}
+
+/// Guards the press of an act, if it goes to an element that the task names, and not beside it.
+fn guard(
+    agent: &Agent<'_>,
+    env: &mut dyn Environment,
+    wanted: &Act<Target>,
+    outcome: &mut StepOutcome,
+) -> Result<Option<Guard>, StepError> {
+    let hold_ms = match wanted {
+        Act::HeldClick { hold_ms, .. } => *hold_ms,
+        Act::Click { .. } | Act::Drag { .. } | Act::Fill { .. } => 0,
+        _ => return Ok(None),
+    };
+    let Some(Target { place: Some(place), offset: None, .. }) = wanted.places().next() else { return Ok(None) };
+    let Some(driver) = env.driver().filter(|_| is_placed(agent, wanted)) else { return Ok(None) };
+    Ok(timed(&mut outcome.times.verify, || place.guard(driver, hold_ms))?)
 }
 
 /// Executes it. A tab or a dialog that it is about may come late, as what a task names by its place may.
@@ -328,18 +374,19 @@ fn answer_dialog(
     outcome: &mut StepOutcome,
 ) -> Result<(), StepError> {
     let dialog = outcome.page.dialog.clone().unwrap_or_default();
-    if let Decision::Act(Act::Type { text }) = decision {
+    if let Decision::Act(wanted @ Act::Type { text }) = decision {
         // Into its field, if it has one. It is answered later.
-        let typed = Action::Type { text: text.clone() };
-        return act(agent, env, (typed, Duration::ZERO), watch, outcome);
+        let action = Action::Type { text: text.clone() };
+        return act(agent, env, Aimed { action, wanted: (wanted, Duration::ZERO) }, watch, outcome).map(drop);
     }
-    let Some((said, answer)) = answer_of(decision) else {
+    let Some((wanted, said, answer)) = answer_of(decision) else {
         let cure = "pressing Enter accepts it, Escape dismisses it";
         outcome.refuse(format!("a dialog covers the page ({cure}): {dialog}"));
         return Ok(());
     };
     if agent.hands == Hands::Rest {
-        return act(agent, env, (said, Duration::ZERO), watch, outcome);
+        let aimed = Aimed { action: said, wanted: (wanted, Duration::ZERO) };
+        return act(agent, env, aimed, watch, outcome).map(drop);
     }
     if !may_act(agent, &said, outcome) {
         return Ok(());
@@ -358,18 +405,18 @@ fn answer_dialog(
     look_again(agent, env, watch, outcome)
 }
 
-/// What a decision says to a dialog: as it was said, and what it means.
-fn answer_of(decision: &Decision) -> Option<(Action, Action)> {
+/// What a decision says to a dialog: its act, the same as an action, and what that means.
+fn answer_of(decision: &Decision) -> Option<(&Act<Target>, Action, Action)> {
     let Decision::Act(act) = decision else { return None };
     let accept = match act {
         Act::AnswerDialog { accept, text } => {
             let answer = Action::AnswerDialog { accept: *accept, text: text.clone() };
-            return Some((answer.clone(), answer));
+            return Some((act, answer.clone(), answer));
         }
         Act::Press { chord } if *chord == [Key::Enter] => true,
         Act::Press { chord } if *chord == [Key::Escape] => false,
         _ => return None,
     };
     let key = if accept { Key::Enter } else { Key::Escape };
-    Some((Action::Press { chord: vec![key] }, Action::AnswerDialog { accept, text: None }))
+    Some((act, Action::Press { chord: vec![key] }, Action::AnswerDialog { accept, text: None }))
 }

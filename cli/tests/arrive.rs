@@ -69,3 +69,71 @@ fn what_does_not_come_is_refused_with_what_was_seen() {
         assert!(clock.elapsed() > Duration::from_millis(1500), "{name} was not waited for: {said}");
     }
 }
+
+/// What the pointer's arrival does to the page, and what a click on it says.
+fn dodging(style: &str, script: &str) -> String {
+    format!(
+        "<!doctype html><meta charset=utf-8><title>dodges</title>
+<style>button, input {{ display: block; width: 120px; height: 30px; margin: 0; box-sizing: border-box }} {style}</style>
+<body><script>log = []</script><div id=above></div>
+<button onclick=\"log.push('Save')\" id=save>Save</button><button onclick=\"log.push('Delete')\" id=delete>Delete</button>
+<a href='#gone' onclick=\"log.push('Gone')\" style='display:block;height:30px'>Gone</a>
+<script>const [above, save] = [document.getElementById('above'), document.getElementById('save')];
+addEventListener('pointerdown', () => log.push('down'));\n{script}</script>"
+    )
+}
+
+#[test]
+fn what_moves_as_the_pointer_arrives_is_followed_and_its_neighbor_gets_nothing() {
+    let pages = [
+        // A banner comes as soon as the pointer does, and everything is one place further down.
+        ("banner", "", "save.addEventListener('pointerenter', () => { above.style.height = '30px'; });"),
+        // What is hovered changes places with its neighbor.
+        ("swaps", "", "save.addEventListener('mousemove', () => save.nextElementSibling.after(save), { once: true });"),
+        ("shifts", "body:hover #above { height: 30px }", ""),
+        // A menu opens over it, and is gone a moment later.
+        ("covers", "", "save.addEventListener('pointerenter', () => {
+            const over = document.createElement('a');
+            Object.assign(over, { href: '#over', onclick: () => log.push('over') });
+            over.style.cssText = 'position:fixed;inset:0';
+            document.body.append(over);
+            setTimeout(() => over.remove(), 600);
+        }, { once: true });"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    for (name, style, script) in pages {
+        fs::write(folder.path().join("page.html"), dodging(style, script)).unwrap();
+        task(folder.path(), name, 5.0, &["Save"], "log.join() === 'down,Save'");
+        let (code, said) = run(folder.path(), &[&format!("{name}.yaml")]);
+        assert_eq!(code, Some(0), "{name}: {said}");
+    }
+}
+
+#[test]
+fn what_always_moves_away_is_refused_and_nothing_is_clicked() {
+    let flees = "addEventListener('mousemove', (event) => {
+        if (event.target === save) above.style.height = above.style.height === '30px' ? 0 : '30px';
+    }, true);";
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("page.html"), dodging("", flees)).unwrap();
+    task(folder.path(), "flees", 2.0, &["Save"], "log.length === 0");
+    let (code, said) = run(folder.path(), &["flees.yaml"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("under the pointer, which got no click"), "{said}");
+}
+
+#[test]
+fn a_field_that_moves_as_the_pointer_arrives_is_the_one_that_is_filled() {
+    let page = "<!doctype html><meta charset=utf-8><title>fields</title><style>input { display: block; height: 30px }</style>
+<body style='margin:0'><div id=above></div><input id=first aria-label=First><input id=second aria-label=Second>
+<script>document.getElementById('second').addEventListener('pointerenter', () => {
+  document.getElementById('above').style.height = '36px'; });</script>";
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("page.html"), page).unwrap();
+    let yaml = "name: fill\nstart: { url: page.html, viewport: 400x300 }\nwait_secs: 5\nsteps:\n\
+                - fill: { target: { what: the second field, name: Second }, text: mine }\n\
+                expect: [{ javascript: \"[first.value, second.value].join('|') === '|mine'\" }]\n";
+    fs::write(folder.path().join("fill.yaml"), yaml).unwrap();
+    let (code, said) = run(folder.path(), &["fill.yaml"]);
+    assert_eq!(code, Some(0), "{said}");
+}

@@ -312,6 +312,31 @@ fn a_text_is_shown_if_a_person_can_read_it() {
     }
 }
 
+/// Pages of `texts.txt` under a heading, with what each of them is about.
+fn texts(heading: &str) -> Vec<(&'static str, String)> {
+    let lines = include_str!("texts.txt").lines().skip_while(|line| *line != heading).skip(1);
+    let page = |line: &'static str| line.split_once('\t').expect("a name and a page");
+    lines
+        .take_while(|line| !line.is_empty())
+        .map(page)
+        .map(|(name, html)| (name, html.replace('@', "TELLINGWORD")))
+        .collect()
+}
+
+#[test]
+fn ink_is_told_from_what_is_behind_it_and_nothing_lies_over_it() {
+    let mut page = start();
+    for (heading, holds) in [("hidden", Verification::Unsatisfied), ("shown", Verification::Satisfied)] {
+        let pages = texts(heading);
+        assert!(pages.len() > 50, "{} pages are {heading}", pages.len());
+        for (name, html) in pages {
+            page.show(&html);
+            let said = page.holds(json!({ "text_visible": "TELLINGWORD" }));
+            assert_eq!(said, holds, "{heading}, {name}: {html}");
+        }
+    }
+}
+
 #[test]
 fn an_element_is_visible_if_a_person_can_see_it() {
     let mut page = start();

@@ -237,6 +237,49 @@ fn the_box_of_a_text_is_the_smallest_part_that_holds_both() {
 }
 
 #[test]
+fn rows_that_have_no_element_of_their_own_are_kept_apart() {
+    let mut page = start();
+    // Each has two rows, the second without a button that anybody could click.
+    let two_rows = [
+        "<dl><dt>Red<dd><button id=b>Edit</button><dt>Blue<dd><button hidden>Edit</button></dl>",
+        "<dl><dt>Red<dd><button id=b>Edit</button><dt>Blue<dt>Navy<dd>none</dl>",
+        "<dl><div><dt>Red</dt><dd><button id=b>Edit</button></dd></div><div><dt>Blue</dt><dd>none</dd></div></dl>",
+        "<main><h3>Red</h3><p>one</p><button id=b>Edit</button><h3>Blue</h3><p>two</p></main>",
+        "<main><div><h3>Red</h3></div><h4>more</h4><button id=b>Edit</button><div><h3>Blue</h3></div></main>",
+        "<main><button>Edit</button><h3>Blue</h3><p>two</p><h3>Red</h3><button id=b>Edit</button></main>",
+        "<main><p>Red</p><button id=b>Edit</button><p>Blue</p><button hidden>Edit</button></main>",
+        "<main><span>Red</span> <button id=b>Edit</button><br><span>Blue</span> <button hidden>Edit</button><br></main>",
+        "<main><div>Red <button id=b>Edit</button></div><div>Blue</div></main>",
+        "<main><div><i>Red</i><button id=b>Edit</button></div><div><i>Blue</i></div></main>",
+        "<main style='display:grid;grid-template-columns:1fr 1fr'><div>Red</div><div><button id=b>Edit</button></div><div>Blue</div><div>none</div></main>",
+        "<main style='display:grid;grid-template-columns:1fr 1fr'><b>Red</b><button id=b>Edit</button><b>Blue</b><button hidden>Edit</button><i>none</i></main>",
+        "<main style='display:flex;flex-wrap:wrap'><div style='width:45%'>Red</div><div style='width:45%'><button id=b>Edit</button></div>\
+         <div style='width:45%'>Blue</div><div style='width:45%'>none</div></main>",
+        // Cards beside each other.
+        "<main style='display:grid;grid-template-columns:1fr 1fr'><div>Red <button id=b>Edit</button></div><div>Blue <a href=#a>More</a></div></main>",
+        "<main style='display:flex'><div class=c>Red <button id=b>Edit</button></div><div class=c>Blue <button hidden>Edit</button></div></main>",
+    ];
+    for html in two_rows {
+        page.show(html);
+        page.check(html, "name: Edit, in: Red", Ok("b"));
+        page.check(html, "name: Edit, in: Blue", Err("no element named `Edit` in `Blue`"));
+    }
+    // What belongs together may stand on several lines.
+    let one_box = [
+        "<main><form><p>Red</p><p><button id=b>Edit</button></p></form></main>",
+        "<main><form><h3>Red</h3><p>one</p><div><button id=b>Edit</button></div></form></main>",
+        "<main><form><button id=b>Edit</button><h3>Red</h3></form></main>",
+        "<main><form style='display:grid'><div>Red</div><div><button id=b>Edit</button></div></form></main>",
+        "<main><form style='display:grid;grid-template-columns:1fr 1fr'><div>Red</div><div><button id=b>Edit</button></div></form></main>",
+        "<main><form><span>Red</span><br><button id=b>Edit</button></form></main>",
+    ];
+    for html in one_box {
+        page.show(html);
+        page.check(html, "name: Edit, in: Red", Ok("b"));
+    }
+}
+
+#[test]
 fn one_of_several_is_told_through_shadow_roots_and_frames() {
     let mut page = start();
     let list = "<ul><li>Red <button id=a>Edit</button></li><li>Blue <button id=b>Edit</button></li></ul>";

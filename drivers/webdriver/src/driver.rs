@@ -193,7 +193,22 @@ impl WebDriver {
             Ok(None) => {}
             Err(error) => return Err(error),
         }
-        self.type_parts("type", wire::plan_typing(text)?)
+        let (begin, end) = wire::before_last_key(wire::plan_typing(text)?);
+        if !begin.is_empty() {
+            self.type_parts("type", begin).and_then(|()| self.expect_no_dialog()).map_err(|error| match error {
+                DriverError::DialogOpen { text } => {
+                    let detail = format!("a dialog opened before all of the text was typed: {text}");
+                    DriverError::Refused { request: "type", detail }
+                }
+                error => error,
+            })?;
+        }
+        self.type_parts("type", end)
+    }
+
+    /// Fails if a dialog is open.
+    fn expect_no_dialog(&self) -> Result<(), DriverError> {
+        self.session.script("type", "return null", Vec::new()).map(drop)
     }
 
     pub(crate) fn type_parts(&self, request: &'static str, parts: Vec<Typing>) -> Result<(), DriverError> {

@@ -10,7 +10,7 @@ use vigorl_geometry::{Point, Viewport};
 use vigorl_interface::DriverError;
 
 use crate::fill::FIELDS;
-use crate::frames::{REACH, in_frame_at};
+use crate::frames::{MOST_DEEP, REACH, in_frame_at};
 use crate::session::Session;
 
 /// Finds the element at a point, and what it is a label of. Needs reach.js.
@@ -27,6 +27,8 @@ pub(crate) fn write_date(session: &Session, text: &str) -> Result<Option<String>
     let script = format!(
         "{REACH}{FIELDS}
         const field = focused();
+        const drawn = field && nameIs(field) === 'input' && /^(range|color)$/.test(field.type) ? field.type : null;
+        if (drawn) return {{ reason: 'a field of type ' + drawn + ' takes no text that is typed: `fill` sets it' }};
         const isDate = field && nameIs(field) === 'input' && /^(date|month|week|time|datetime-local)$/.test(field.type);
         // Digits, and behind those of a time a half of the day.
         const keyed = isDate && field.type === 'time' ? /^\\d+([ap]m?)?$/i : /^\\d+$/;
@@ -67,21 +69,35 @@ pub(crate) fn upload(session: &Session, at: Point<Viewport>, files: &[String]) -
         if (!field) return false;
         if (isDisabled(field) || isDisabled(found)) return 'the file field is disabled';
         if (arguments[2] > 1 && !field.multiple) return 'the field takes one file';
-        return field;"
+        return documentOf(field) === document ? {{ field }} : {{ frame: nextTo(frameAround(documentOf(field))) }};"
     );
     in_frame_at(session, at, |session, at, _| {
-        let arguments = vec![json!(at.x), json!(at.y), json!(files.len())];
-        let answer = session.script("upload", &script, arguments)?;
-        if answer == Value::Bool(false) {
-            return Ok(false);
-        }
-        let Some(id) = answer.as_object().and_then(|found| found.values().next()?.as_str()) else {
-            return Err(refused("upload", answer.as_str().unwrap_or("the page gave no answer")));
+        let mut n_entered = 0;
+        let handed = loop {
+            // A session takes an element only where it looks, and a point of the outermost document is one everywhere in it.
+            let arguments = vec![json!(at.x), json!(at.y), json!(files.len())];
+            let answer = session.script("upload", &script, arguments)?;
+            if answer == Value::Bool(false) {
+                break Ok(false);
+            }
+            let id_of = |part: &str| Some(ElementId::from(answer[part].as_object()?.values().next()?.as_str()?));
+            if let Some(field) = id_of("field") {
+                let keys = files.join("\n");
+                let command = Command::ElementSendKeys(field, keys.as_str().into());
+                break session.send("upload", command).map(|_| true);
+            }
+            let Some(frame) = id_of("frame").filter(|_| n_entered < MOST_DEEP) else {
+                break Err(refused("upload", answer.as_str().unwrap_or("the page gave no answer")));
+            };
+            if let Err(error) = session.send("look into a frame", Command::SwitchToFrameElement(frame)) {
+                break Err(error);
+            }
+            n_entered += 1;
         };
-        let keys = files.join("\n");
-        session
-            .send("upload", Command::ElementSendKeys(ElementId::from(id), keys.as_str().into()))
-            .map(|_| true)
+        for _ in 0..n_entered {
+            session.send("leave a frame", Command::SwitchToParentFrame)?;
+        }
+        handed
     })
 }
 

@@ -14,7 +14,7 @@ use crate::session::Session;
 /// What a person sees and a click reaches.
 pub(crate) const REACH: &str = include_str!("reach.js");
 /// Frames in frames at most.
-const MOST_DEEP: usize = 8;
+pub(crate) const MOST_DEEP: usize = 8;
 /// From a viewport into itself.
 const SAME: [f64; 6] = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0];
 

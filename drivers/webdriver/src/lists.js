@@ -27,7 +27,8 @@ const optionIn = (list, words) => {
   const stops = listed.filter((option) => !matches(option, ':disabled'));
   const choosable = listed.filter((option) => !isDisabled(option));
   const isWanted = (option) => evenWords(option.label) === evenWords(words);
-  const option = choosable.find(isWanted);
+  const [option, ...alike] = choosable.filter(isWanted);
+  if (alike.some((other) => other.value !== option.value)) return { reason: `the list has ${alike.length + 1} options of these words` };
   if (!option && listed.some(isWanted)) return { reason: 'the option is disabled' };
   if (!option) return { reason: `the list has ${choosable.map((one) => evenWords(one.label)).slice(0, 20).join(', ')}` };
   return { option, idx: stops.indexOf(option), n: stops.length };

@@ -218,10 +218,18 @@ const paneCut = (low, high, [from, to], [begin, end], scrolls) => {
   const [first, last] = [Math.max(low, begin), Math.min(high, end)];
   return last - first < 1 ? [0, 0] : intoView(first, last, from, to);
 };
+// Along which axes what is in a pane begins at its right or lower end, and goes on beyond the left or upper one.
+const runsBack = (style) => {
+  const isFlex = /flex$/.test(style.display);
+  const isTurned = style.direction === 'rtl';
+  const [isRow, isColumn] = ['row-reverse', 'column-reverse'].map((way) => isFlex && style.flexDirection === way);
+  if (style.writingMode === 'horizontal-tb') return { x: isTurned !== isRow, y: isColumn };
+  return { x: /rl$/.test(style.writingMode) !== isColumn, y: isTurned !== isRow };
+};
 // What is left of a box by the element that it is drawn in. If `scrolls`, a pane is scrolled to it.
 const leftBy = (holder, style, box, scrolls) => {
   let { left, top, right, bottom } = cutBy(holder, style, box);
-  if (/^(inline|contents)$/.test(style.display)) return boxAt(left, top, right, bottom);
+  if (/^(inline|contents)$/.test(style.display) && nameIs(holder) !== 'svg') return boxAt(left, top, right, bottom);
   const own = boxOf(holder);
   // A transform stretches what is counted in layout pixels.
   const k = (whole, part) => (part > 0 && whole > 0 ? Math.abs(whole / part) : 1);
@@ -230,12 +238,13 @@ const leftBy = (holder, style, box, scrolls) => {
   const y = own.top + ky * topEdgeOf(holder);
   if (style.overflowX !== 'visible') {
     const to = x + kx * widthIn(holder);
-    const begin = style.direction === 'rtl' ? to - kx * (leftOf(holder) + wideOf(holder)) : x - kx * leftOf(holder);
+    const begin = runsBack(style).x ? to - kx * (leftOf(holder) + wideOf(holder)) : x - kx * leftOf(holder);
     [left, right] = paneCut(left, right, [x, to], [begin, begin + kx * wideOf(holder)], scrolls && isPane(style.overflowX));
   }
   if (style.overflowY !== 'visible') {
-    const begin = y - ky * topOf(holder);
-    [top, bottom] = paneCut(top, bottom, [y, y + ky * heightIn(holder)], [begin, begin + ky * highOf(holder)], scrolls && isPane(style.overflowY));
+    const to = y + ky * heightIn(holder);
+    const begin = runsBack(style).y ? to - ky * (topOf(holder) + highOf(holder)) : y - ky * topOf(holder);
+    [top, bottom] = paneCut(top, bottom, [y, to], [begin, begin + ky * highOf(holder)], scrolls && isPane(style.overflowY));
   }
   return boxAt(left, top, right, bottom);
 };
@@ -247,6 +256,15 @@ const overflowOf = (page) => {
   const from = !isSet && isElement(body) ? cssOf(body) : style;
   return { element: from === style ? root : body, x: from.overflowX, y: from.overflowY };
 };
+// Whether an element is drawn over the whole page, wherever it stands in it: nothing around it cuts it, or makes it faint.
+const ON_TOP = ':modal, :popover-open, :fullscreen';
+const isOnTop = (element) => {
+  try {
+    return matches(element, ON_TOP);
+  } catch (error) {
+    return false;
+  }
+};
 // What is left of a box in an element's own document by all that is around it, in pixels of the viewport of `TOP`; null if
 // nothing is. If `scrolls`, all is scrolled to it that a person can scroll.
 const partOn = (element, box, scrolls) => {
@@ -254,7 +272,7 @@ const partOn = (element, box, scrolls) => {
   const [root, viewport] = [rootElementOf(page), overflowOf(page)];
   let left = cutBy(element, cssOf(element), box);
   let { position } = cssOf(element);
-  for (let holder = holderOf(element); holder && isThere(left); holder = holderOf(holder)) {
+  for (let [inner, holder] = [element, holderOf(element)]; holder && isThere(left) && !isOnTop(inner); [inner, holder] = [holder, holderOf(holder)]) {
     const style = cssOf(holder);
     if (/fixed|absolute/.test(position) && !holds(style, position === 'fixed')) continue;
     // The overflow of these two is that of the viewport.
@@ -290,7 +308,7 @@ const opacityOf = (element) => {
     const style = cssOf(element);
     const [, amount, unit] = /opacity\(([\d.]+)(%?)\)/.exec(style.filter) || [];
     const filtered = amount === undefined ? 1 : amount / (unit ? 100 : 1);
-    opacities.set(element, opacityOf(aroundOf(element)) * parseFloat(style.opacity || 1) * filtered);
+    opacities.set(element, opacityOf(isOnTop(element) ? frameAround(documentOf(element)) : aroundOf(element)) * parseFloat(style.opacity || 1) * filtered);
   }
   return opacities.get(element);
 };
@@ -360,13 +378,14 @@ const CONTROLS = 'button, input, select, textarea, option, optgroup';
 const ACTS = 'a[href], button, input, select, textarea, summary, [role=button], [role=link], [role=tab], [role=menuitem], '
   + '[role=checkbox], [role=radio], [role=option], [role=switch], [onclick]';
 // Whether an element is disabled, or is part of what is. A fieldset disables controls, and nothing else that is in it.
+const DISABLED = '[aria-disabled=true i], [inert]';
 const isDisabled = (element) => {
   const control = closestOf(element, CONTROLS);
   if (control && matches(control, ':disabled')) return true;
-  if (closestOf(element, '[aria-disabled=true], [inert]')) return true;
+  if (closestOf(element, DISABLED)) return true;
   const label = closestOf(element, 'label');
   const labelled = label && label.control;
-  if (isElement(labelled) && (!control || control === labelled) && matches(labelled, ':disabled')) return true;
+  if (isElement(labelled) && (!control || control === labelled) && (matches(labelled, ':disabled') || closestOf(labelled, DISABLED))) return true;
   return Boolean(closestOf(element, ACTS)) && cssOf(element).cursor === 'not-allowed';
 };
 const labelsOf = (element) => (matches(element, 'button, input, meter, output, progress, select, textarea') ? [...(element.labels || [])] : []);
@@ -385,19 +404,21 @@ const receives = (element, inner) => {
 const clicked = (box) => [Math.floor((box.left + box.right) / 2), Math.floor((box.top + box.bottom) / 2)];
 // Shares of a box at which it is tried, the middle first.
 const TRIED = [0.5, 0.25, 0.75, 0.1, 0.9];
-// What acts by itself has clicks of its own, and so has every other control inside of it, such as the link in a label: those are
-// not its own, as long as there is a free spot. A label without one has no click to give to what it labels.
+// What has the clicks at `inner`, if that is something else that acts inside of an element, such as the link in a label.
+const takerOf = (element, inner) => {
+  const acting = closestOf(inner, ACTS);
+  const isOther = acting && acting !== element && !(nameIs(element) === 'label' && acting === element.control);
+  return isOther && isWithin(acting, element) ? acting : null;
+};
+// What acts by itself has clicks of its own, and so has every other control inside of it: those are not its own, as long as
+// there is a free spot. A label without one has no click to give to what it labels.
 const spotIn = (element, part) => {
   const [width, height] = [widthOf(part), heightOf(part)];
   const isLabel = nameIs(element) === 'label';
   const acts = isLabel || matches(element, ACTS);
-  const isTaken = (inner) => {
-    const acting = closestOf(inner, ACTS);
-    return Boolean(acting) && acting !== element && !(isLabel && acting === element.control) && isWithin(acting, element);
-  };
   const seen = (box) => { const [x, y] = clicked(box); return deepest(x, y).element; };
   const isReached = (inner) => receives(element, inner);
-  const isOwn = (inner) => isReached(inner) && !(acts && isTaken(inner));
+  const isOwn = (inner) => isReached(inner) && !(acts && takerOf(element, inner));
   const over = seen(part);
   if (isOwn(over)) return { part };
   const [dx, dy] = [Math.max(1, width / 10), Math.max(1, height / 10)];

@@ -187,6 +187,19 @@ pub(crate) enum Typing {
     Insert(String),
 }
 
+/// The requests of a text without its last key, and that key: it may open a dialog, and what opens one before has broken the
+/// text off.
+pub(crate) fn before_last_key(mut parts: Vec<Typing>) -> (Vec<Typing>, Vec<Typing>) {
+    match parts.pop() {
+        Some(Typing::Keys(mut keys)) if keys.len() > 1 => {
+            let last = keys.split_off(keys.len() - 1);
+            parts.push(Typing::Keys(keys));
+            (parts, vec![Typing::Keys(last)])
+        }
+        last => (parts, last.into_iter().collect()),
+    }
+}
+
 /// Keys of one request at most, so that a long text does not meet the deadline of a single request.
 const KEYS_PER_REQUEST: usize = 100;
 const RETURN: char = '\u{E006}';

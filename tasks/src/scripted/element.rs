@@ -265,7 +265,7 @@ impl<'p> Wanted<'p> {
         Ok(Ok(self))
     }
 
-    fn question(&self, function: &str, more: &str) -> String {
+    pub(super) fn question(&self, function: &str, more: &str) -> String {
         let wanted = serde_json::to_string(self).unwrap_or_default();
         let question = format!("{function}({wanted}{more})");
         // Texts are only read where they are needed.
@@ -285,7 +285,7 @@ impl<'p> Wanted<'p> {
         self.answers(driver, &self.question(function, more))
     }
 
-    fn answers(&self, driver: &mut dyn Driver, script: &str) -> Result<Told, DriverError> {
+    pub(super) fn answers(&self, driver: &mut dyn Driver, script: &str) -> Result<Told, DriverError> {
         let told = match self.asked {
             Asked::All => match page::ask_if_any(driver, script)? {
                 Some(told) => told,

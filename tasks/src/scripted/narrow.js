@@ -42,16 +42,71 @@ const hasRowsBeside = (element) => {
   const beside = table ? allIn(table, 'tr') : [...childrenOf(parentNodeOf(element))].filter(isElement);
   return beside.filter((one) => matches(one, ROWS)).length > 1;
 };
-// Whether two neighbours are written alike and stand one above the other, as the rows of a list that a page does not call so.
-const areRows = (one, other) => {
-  const [kind, same] = [one, other].map((element) => attributeOf(element, 'class')?.trim());
-  if (!kind || kind !== same || nameIs(one) !== nameIs(other)) return false;
-  const [a, b] = [boxOf(one), boxOf(other)];
-  return a.bottom <= b.top + 1 || b.bottom <= a.top + 1;
+// Parts of a page that stand beside each other, and are rows or boxes of something that the page does not call so. `one` is the part
+// with an element in it, and `other` the part with a text.
+const isAbove = (one, other) => boxOf(one).bottom <= boxOf(other).top + 1;
+const areStacked = (one, other) => isAbove(one, other) || isAbove(other, one);
+const kindIn = (element) => `${nameIs(element)} ${attributeOf(element, 'class')?.trim() || ''}`;
+// Written alike, with a text beside the element or with a control beside the text: rows, or cards.
+const areRows = (element, one, other) => {
+  if (kindIn(one) !== kindIn(other)) return false;
+  const isStacked = areStacked(one, other);
+  if (isStacked && attributeOf(one, 'class')?.trim()) return true;
+  const hasText = one !== element && evened(textIn(one)) !== evened(textIn(element));
+  return hasText && (isStacked || allIn(other, ACTS).length > 0);
+};
+// Lines of a grid, of several cells each.
+const areLines = (one, other, { holder, beside }) => {
+  const { display, flexWrap } = cssOf(holder);
+  if (!/grid$/.test(display) && !(/flex$/.test(display) && flexWrap !== 'nowrap')) return false;
+  if (!areStacked(one, other)) return false;
+  const hasCells = (cell) => beside.some((next) => next !== cell && !areStacked(cell, next) && boxOf(next).width > 0);
+  return hasCells(one) && hasCells(other);
+};
+// What begins a part that has no element around it: a heading, or the first of a few terms.
+const HEADINGS = 'h1, h2, h3, h4, h5, h6, [role=heading]';
+const levelOf = (child, at, beside) => {
+  if (nameIs(child) === 'dt') return at > 0 && nameIs(beside[at - 1]) === 'dt' ? 0 : 1;
+  const found = matches(child, HEADINGS) ? [child] : allIn(child, HEADINGS);
+  if (found.length !== 1) return 0;
+  return Number(attributeOf(found[0], 'aria-level') || /^h(\d)$/.exec(nameIs(found[0]))?.[1] || 2);
+};
+const areSections = (one, other, { levels, order }) => {
+  const from = (child, most) => {
+    for (let at = order.get(child); at >= 0; at -= 1) if (levels[at] > 0 && levels[at] <= most) return at;
+    return -1;
+  };
+  const begin = from(other, Infinity);
+  const most = levels[begin];
+  return begin >= 0 && levels.filter((level) => level > 0 && level <= most).length > 1 && from(one, most) !== begin;
+};
+// How many elements are repeated again and again; nothing if none are.
+const repeated = (beside) => {
+  const kinds = beside.map(kindIn);
+  for (let n = 2; n <= 20 && n * 2 <= kinds.length; n += 1) {
+    if (kinds.length % n === 0 && new Set(kinds.slice(0, n)).size > 1 && kinds.every((kind, at) => kind === kinds[at % n])) return n;
+  }
+  return null;
+};
+const families = new Map();
+const familyOf = (holder) => {
+  if (!families.has(holder)) {
+    const beside = [...childrenOf(holder)].filter((child) => isElement(child) && !matches(child, 'script, style, template'));
+    families.set(holder, { holder, beside, order: new Map(beside.map((child, at) => [child, at])), levels: beside.map(levelOf), n: repeated(beside) });
+  }
+  return families.get(holder);
+};
+const areParts = (element, one, other) => {
+  if (areRows(element, one, other)) return true;
+  const holder = parentNodeOf(one);
+  if (one === other || holder !== parentNodeOf(other) || !isElement(holder)) return false;
+  const family = familyOf(holder);
+  const lineOf = (child) => Math.floor(family.order.get(child) / family.n);
+  return (family.n !== null && lineOf(one) !== lineOf(other)) || areSections(one, other, family) || areLines(one, other, family);
 };
 // Whether a text, in `others`, stands in another row or box than an element, in `own`; both in the same part of the page.
 const isApart = (element, own, others) => others.some(isRowOfSeveral) || (others.some(isThing) && own.some(isThing))
-  || (others.length > 0 && areRows(own.at(-1) || element, others.at(-1)));
+  || (others.length > 0 && areParts(element, own.at(-1) || element, others.at(-1)));
 // For each place where a text is read, in any letter case, what it stands in, inner ones first.
 const MOST_PLACES = 200;
 const chainsOf = (text) => {

@@ -15,7 +15,7 @@ const REACH: &str = include_str!("../../../drivers/webdriver/src/reach.js");
 const NAMES: &str = include_str!("names.js");
 const TARGET: &str = include_str!("target.js");
 const NARROW: &str = include_str!("narrow.js");
-const SHOWN: &str = include_str!("shown.js");
+const SHOWN: &str = concat!(include_str!("ink.js"), include_str!("shown.js"));
 
 /// A script that answers a question about an element, such as `locate({…})`.
 pub(super) fn about_element(question: &str) -> String {

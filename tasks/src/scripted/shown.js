@@ -1,4 +1,4 @@
-// The text that a person reads on a page, needs reach.js: in the order of the page, through open shadow roots and frames, with
+// The text that a person reads on a page, needs reach.js and ink.js: in the order of the page, through open shadow roots and frames, with
 // what stands in fields and what style sheets put before and after elements. What is hidden, transparent, cut off, of no size
 // or of the color behind it is not read.
 const evened = (text) => text.replace(/[\u00ad\u200b-\u200d\u2060\ufeff]/g, '').replace(/\s+/g, ' ').trim();
@@ -6,26 +6,6 @@ const drawn = new Map();
 const isDrawnOnce = (element) => {
   if (!drawn.has(element)) drawn.set(element, isDrawn(element));
   return drawn.get(element);
-};
-const colorOf = (text) => {
-  const [r, g, b, a = 1] = (text.match(/[\d.]+/g) || [0, 0, 0, 0]).map(Number);
-  return { rgb: [r, g, b].join(), a: /^rgb/.test(text) ? a : 1, isPlain: /^rgb/.test(text) };
-};
-// Whether text of this color is told from what is behind it. Of what is drawn over each other out of the flow that is not
-// known: it counts as told.
-const isInk = (element, style) => {
-  const ink = colorOf(style.webkitTextFillColor || style.color);
-  const isOutlined = parseFloat(style.webkitTextStrokeWidth) > 0 || style.textShadow !== 'none' || /text/.test(style.webkitBackgroundClip);
-  if (isOutlined || !ink.isPlain) return true;
-  if (ink.a < FAINT) return false;
-  for (let at = element; at; at = holderOf(at)) {
-    const behind = cssOf(at);
-    const back = colorOf(behind.backgroundColor);
-    if (behind.backgroundImage !== 'none' || !back.isPlain || (back.a > 0 && back.a < 1)) return true;
-    if (back.a === 1) return back.rgb !== ink.rgb;
-    if (behind.position !== 'static') return true;
-  }
-  return ink.rgb !== '255,255,255' || frameAround(documentOf(element)) !== null;
 };
 const partOfText = (element, style, box) => {
   const { element: scroller } = overflowOf(documentOf(element));
@@ -41,17 +21,27 @@ const sharesOf = (element, style, box) => {
   const [width, height] = [widthOf(whole), heightOf(whole)];
   return [(widthOf(part) * heightOf(part)) / (width * height), (widthOf(part) + 1) / width];
 };
+// Whether the end of lines is left out where an element has no room for it: then what is left of a word has a box of its own.
+const isCut = (element) => {
+  let block = element;
+  while (block && /^(inline|contents)$/.test(cssOf(block).display)) block = holderOf(block);
+  return Boolean(block) && cssOf(block).textOverflow !== 'clip' && cssOf(block).overflowX !== 'visible' && wideOf(block) > widthIn(block);
+};
 // The words of a text that are shown.
 const shownIn = (text, element) => {
   const style = cssOf(element);
-  if (!text.data.trim() || !isDrawnOnce(element) || !isInk(element, style)) return '';
+  if (!text.data.trim() || !isDrawnOnce(element)) return '';
   const range = methodOf(pages, 'createRange')(documentOf(element));
   const boxes = (from, to) => { range.setStart(text, from); range.setEnd(text, to); return [...range.getClientRects()]; };
   const all = boxes(0, text.data.length).filter((box) => box.width > 0 && box.height > 0);
   const isWhole = (box) => { const [area, width] = sharesOf(element, style, box); return area >= 0.5 && width >= 0.98; };
-  if (all.length && all.every(isWhole)) return text.data;
+  if (all.length && !all.some((box) => isInkIn(element, style, box, true))) return '';
+  const isLeftOut = isCut(element);
+  if (all.length && all.every(isWhole) && !isLeftOut) return text.data;
+  const isPart = (box) => sharesOf(element, style, box)[0] >= 0.5;
+  const isShownWord = (found) => (isLeftOut && found.length ? isPart(found.reduce((a, b) => (b.width > a.width ? b : a))) : found.some(isPart));
   return [...text.data.matchAll(/\s+|\S+/g)]
-    .filter(({ 0: word, index }) => !word.trim() || boxes(index, index + word.length).some((box) => sharesOf(element, style, box)[0] >= 0.5))
+    .filter(({ 0: word, index }) => !word.trim() || isShownWord(boxes(index, index + word.length)))
     .map(([word]) => word).join('');
 };
 const cased = (text, style) => ({
@@ -59,15 +49,32 @@ const cased = (text, style) => ({
   lowercase: () => text.toLowerCase(),
   capitalize: () => text.replace(/(^|\s)(\p{L})/gu, (_, before, letter) => before + letter.toUpperCase()),
 }[style.textTransform] || (() => text))();
-// What a style sheet puts before or after an element.
+// What a style sheet puts before or after an element. Where it is drawn nobody tells: what is moved or cut there counts as hidden.
 const addedTo = (element, which) => {
   const style = styleOf(element, which);
   const words = [...style.content.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, word]) => word.replace(/\\(.)/g, '$1')).join('');
-  const isOut = [style.left, style.top, style.textIndent].some((px) => parseFloat(px) < -999);
-  const isPart = words.trim() && style.display !== 'none' && style.visibility === 'visible' && parseFloat(style.opacity) >= FAINT
-    && parseFloat(style.fontSize) > 0 && colorOf(style.color).a >= FAINT && !isOut && isDrawnOnce(element)
-    && ownBoxes(element).some((box) => partOfText(element, cssOf(element), box));
+  if (!words.trim() || style.display === 'none' || style.visibility !== 'visible' || !isDrawnOnce(element) || !isLegible(element, style)) return '';
+  const px = (name) => parseFloat(style[name]);
+  const isFlat = /hidden|clip|auto|scroll/.test(style.overflow) && (px('width') < 2 || px('height') < 2);
+  const turn = turnOf(style);
+  const isGone = parseFloat(style.opacity) < FAINT || isFlat || (turn && Math.abs(turn.m11 * turn.m22 - turn.m12 * turn.m21) < 0.01)
+    || style.clipPath !== 'none' || (/absolute|fixed/.test(style.position) && /^rect\(/.test(style.clip)) || Math.abs(px('textIndent')) > 99 || isOff(element, style, turn);
+  const isPart = !isGone && isInk(element, style, boxOf(element), holdersWith(element), false) && ownBoxes(element).some((box) => partOfText(element, cssOf(element), box));
   return isPart ? cased(words, style) : '';
+};
+// Whether what is put there is moved out of the page, or of what the element itself cuts.
+const isOff = (element, style, turn) => {
+  if (!/absolute|fixed|relative/.test(style.position) && !turn) return false;
+  const px = (name) => parseFloat(style[name]) || 0;
+  const [dx, dy] = [turn ? turn.m41 : 0, turn ? turn.m42 : 0];
+  const own = boxOf(element);
+  const from = /absolute|fixed/.test(style.position) ? [px('left'), px('top')] : [0, 0];
+  const by = style.position === 'relative' ? [px('left'), px('top')] : [0, 0];
+  const [left, top] = [own.left + from[0] + by[0] + dx, own.top + from[1] + by[1] + dy];
+  const [width, height] = [px('width') || 1, px('height') || 1];
+  const page = scrollerOf(documentOf(element));
+  const [sx, sy] = isElement(page) ? [leftOf(page), topOf(page)] : [0, 0];
+  return left + width + sx <= 0 || top + height + sy <= 0;
 };
 const UNTOLD = 'input[type=password], input[type=hidden], input[type=checkbox], input[type=radio], input[type=range], input[type=color], input[type=image]';
 // What stands in a field.
@@ -78,6 +85,12 @@ const writtenIn = (field) => {
   }
   if (matches(field, 'input[type=file]')) return [...field.files].map((file) => file.name).join(' ');
   return matches(field, ':placeholder-shown') ? field.placeholder : field.value;
+};
+// Whether what stands in a field is read there.
+const isReadIn = (field) => {
+  const style = matches(field, 'input:placeholder-shown, textarea:placeholder-shown') ? styleOf(field, '::placeholder') : cssOf(field);
+  const box = largestOf(ownBoxes(field));
+  return Boolean(box) && Math.abs(parseFloat(cssOf(field).textIndent)) < 99 && parseFloat(style.opacity) >= FAINT && isInkIn(field, style, box, false);
 };
 // Stands between what does not stand on one line.
 const BREAK = [' ', ' '];
@@ -110,20 +123,28 @@ const readInto = (node, into) => {
   if (isApart) part();
   if (isBox) into.push(EDGE);
   if (matches(node, 'input, textarea, select')) {
-    if (!matches(node, UNTOLD) && isSeen(node)) { part(); addLines(writtenIn(node)); part(); }
+    if (!matches(node, UNTOLD) && isSeen(node) && isReadIn(node)) { part(); addLines(writtenIn(node)); part(); }
     return;
   }
   add(addedTo(node, '::before'));
   const shadow = shadowOf(node);
   const inside = shadow ? null : insideOf(node);
   const slotted = nameIs(node) === 'slot' && rootOf(node).host ? node.assignedNodes() : [];
-  const parts = inside ? [rootElementOf(inside)] : slotted.length ? slotted : [...childrenOf(shadow || node)];
+  const parts = inside ? [rootElementOf(inside)] : slotted.length ? slotted : partsOf(node, style, shadow);
   if (inside) part();
   for (const child of parts) if (child) read(child, into);
   if (inside) part();
   add(addedTo(node, '::after'));
   if (isBox) into.push(EDGE);
   if (isApart) part();
+};
+// What of an element is laid out inside of it.
+const partsOf = (node, style, shadow) => {
+  if (style.contentVisibility === 'hidden') return [];
+  const children = [...childrenOf(shadow || node)];
+  if (nameIs(node) === 'svg' || nameIs(node) === 'g') return children.filter((child) => !isElement(child) || !/^(defs|symbol|clipPath|mask|pattern|marker|title|desc|metadata)$/.test(nameIs(child)));
+  if (nameIs(node) !== 'details' || node.open) return children;
+  return children.filter((child) => isElement(child) && nameIs(child) === 'summary').slice(0, 1);
 };
 // All that a person can read, in pairs.
 const readAll = () => {

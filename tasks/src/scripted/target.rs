@@ -359,6 +359,18 @@ impl Place {
         }
     }
 
+    /// Guards the next press, which is held for so long: one that does not arrive here is kept from the page. None where
+    /// nothing could be asked for an element.
+    ///
+    /// # Errors
+    /// Only if the world failed.
+    pub fn guard(&self, driver: &mut dyn Driver, hold_ms: u32) -> Result<Option<Guard>, DriverError> {
+        match self {
+            Self::Element(element) => Guard::set(driver, element, hold_ms),
+            Self::Picture { .. } | Self::At(_) | Self::Text(_) => Ok(None),
+        }
+    }
+
     /// Whether it is looked for in the pixels of a screenshot.
     pub fn is_pictured(&self) -> bool {
         matches!(self, Self::Picture { .. } | Self::Text(_))
