@@ -317,7 +317,9 @@ fn guard(
         Act::Click { .. } | Act::Drag { .. } | Act::Fill { .. } => 0,
         _ => return Ok(None),
     };
-    let Some(Target { place: Some(place), offset: None, .. }) = wanted.places().next() else { return Ok(None) };
+    let Some(Target { place: Some(place), offset: None, .. }) = wanted.places().next() else {
+        return Ok(None);
+    };
     let Some(driver) = env.driver().filter(|_| is_placed(agent, wanted)) else { return Ok(None) };
     Ok(timed(&mut outcome.times.verify, || place.guard(driver, hold_ms))?)
 }

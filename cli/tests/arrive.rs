@@ -89,16 +89,24 @@ fn what_moves_as_the_pointer_arrives_is_followed_and_its_neighbor_gets_nothing()
         // A banner comes as soon as the pointer does, and everything is one place further down.
         ("banner", "", "save.addEventListener('pointerenter', () => { above.style.height = '30px'; });"),
         // What is hovered changes places with its neighbor.
-        ("swaps", "", "save.addEventListener('mousemove', () => save.nextElementSibling.after(save), { once: true });"),
+        (
+            "swaps",
+            "",
+            "save.addEventListener('mousemove', () => save.nextElementSibling.after(save), { once: true });",
+        ),
         ("shifts", "body:hover #above { height: 30px }", ""),
         // A menu opens over it, and is gone a moment later.
-        ("covers", "", "save.addEventListener('pointerenter', () => {
+        (
+            "covers",
+            "",
+            "save.addEventListener('pointerenter', () => {
             const over = document.createElement('a');
             Object.assign(over, { href: '#over', onclick: () => log.push('over') });
             over.style.cssText = 'position:fixed;inset:0';
             document.body.append(over);
             setTimeout(() => over.remove(), 600);
-        }, { once: true });"),
+        }, { once: true });",
+        ),
     ];
     let folder = tempfile::tempdir().unwrap();
     for (name, style, script) in pages {

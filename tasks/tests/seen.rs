@@ -319,7 +319,7 @@ fn texts(heading: &str) -> Vec<(&'static str, String)> {
     lines
         .take_while(|line| !line.is_empty())
         .map(page)
-        .map(|(name, html)| (name, html.replace('@', "TELLINGWORD")))
+        .map(|(name, html)| (name, html.replace('§', "TELLINGWORD")))
         .collect()
 }
 

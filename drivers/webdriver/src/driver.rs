@@ -195,13 +195,15 @@ impl WebDriver {
         }
         let (begin, end) = wire::before_last_key(wire::plan_typing(text)?);
         if !begin.is_empty() {
-            self.type_parts("type", begin).and_then(|()| self.expect_no_dialog()).map_err(|error| match error {
-                DriverError::DialogOpen { text } => {
-                    let detail = format!("a dialog opened before all of the text was typed: {text}");
-                    DriverError::Refused { request: "type", detail }
-                }
-                error => error,
-            })?;
+            self.type_parts("type", begin).and_then(|()| self.expect_no_dialog()).map_err(
+                |error| match error {
+                    DriverError::DialogOpen { text } => {
+                        let detail = format!("a dialog opened before all of the text was typed: {text}");
+                        DriverError::Refused { request: "type", detail }
+                    }
+                    error => error,
+                },
+            )?;
         }
         self.type_parts("type", end)
     }

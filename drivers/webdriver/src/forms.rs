@@ -80,7 +80,8 @@ pub(crate) fn upload(session: &Session, at: Point<Viewport>, files: &[String]) -
             if answer == Value::Bool(false) {
                 break Ok(false);
             }
-            let id_of = |part: &str| Some(ElementId::from(answer[part].as_object()?.values().next()?.as_str()?));
+            let id_of =
+                |part: &str| Some(ElementId::from(answer[part].as_object()?.values().next()?.as_str()?));
             if let Some(field) = id_of("field") {
                 let keys = files.join("\n");
                 let command = Command::ElementSendKeys(field, keys.as_str().into());

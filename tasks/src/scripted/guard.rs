@@ -42,7 +42,9 @@ impl Guard {
         // A dialog is something that the press did.
         let Ok(said) = told(driver.evaluate(ARRIVAL))? else { return Ok(None) };
         let mut missed = missed_in(&said);
-        if self.has_frames && let Ok(framed) = told(driver.evaluate_in_frames(ARRIVAL))? {
+        if self.has_frames
+            && let Ok(framed) = told(driver.evaluate_in_frames(ARRIVAL))?
+        {
             // Each of them ends here.
             for frame in framed {
                 missed = missed.or(missed_in(&frame.said));

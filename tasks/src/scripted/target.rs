@@ -18,6 +18,7 @@ use vigorl_interface::{Driver, DriverError, Screenshot};
 
 use super::ElementPlace;
 use super::element::{Absence, Purpose, bring_into_view, located};
+use super::guard::Guard;
 use crate::{Failure, Senses};
 
 /// What a step is about: written as a description alone, or with a place beside it.
