@@ -174,9 +174,10 @@ if (!window.vigorlTells) {
   });
   const NAMES = { ' ': 'Space', ArrowLeft: 'Left', ArrowRight: 'Right', ArrowUp: 'Up', ArrowDown: 'Down' };
   listen('keydown', (event) => {
+    keyed = null;
     if (event.isComposing || ['Control', 'Shift', 'Alt', 'Meta', 'AltGraph', 'Dead', 'Process', 'Unidentified'].includes(event.key)) return;
     const isText = [...event.key].length === 1;
-    keyed = isText ? event.key : null;
+    if (isText) keyed = event.key;
     const held = event.ctrlKey || event.metaKey || event.altKey;
     const isSecret = event.target.type === 'password';
     if (isText && (!held || event.getModifierState('AltGraph'))) {
