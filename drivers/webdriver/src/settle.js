@@ -10,7 +10,9 @@
 // not the same as a document that is gone.
 const [asked, quietMillis, capMillis] = arguments;
 
-// Names in a page hide what its document and its forms have themselves: everything is asked through prototypes.
+// Names in a page hide what its document and its forms have themselves: everything is asked through prototypes. A page may also
+// have classes of its own that are called like those of the browser.
+const { Object, Reflect, Symbol, Promise, Element, Document, EventTarget, MutationObserver, SVGElement } = window;
 const methodOf = (owner, name) => (on, ...rest) => Reflect.apply(owner[name], on, rest);
 const getterOf = (owner, name) => { const { get } = Object.getOwnPropertyDescriptor(owner, name); return (on) => Reflect.apply(get, on, []); };
 const all = (selector) => [...methodOf(Document.prototype, "querySelectorAll")(document, selector)];
