@@ -8,9 +8,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use vigorl_geometry::Point;
-use vigorl_interface::{
-    Act, Action, Downloads, Effect, Key, Screenshot, same_but_for_a_caret, wait_until,
-};
+use vigorl_interface::{Act, Action, Downloads, Effect, Key, Screenshot, same_but_for_a_caret, wait_until};
 use vigorl_tasks::environment::behind_dialog;
 use vigorl_tasks::scripted::{Guard, Target};
 use vigorl_tasks::{Environment, Observation, Performed};

@@ -315,8 +315,12 @@ fn what_is_recorded_plays_the_same() {
                         <script>const say = (words) => { document.title += words + ' '; };</script>";
     let click = |x: f64, y: f64| Action::Click { at: Point::new(x, y), button: MouseButton::Left, count: 1 };
     let hover = |x: f64, y: f64| Action::Hover { at: Point::new(x, y) };
-    let drag = |from: [f64; 2], to: [f64; 2]| Action::Drag { from: Point::new(from[0], from[1]), to: Point::new(to[0], to[1]) };
-    let answer = |accept: bool, text: Option<&str>| Action::AnswerDialog { accept, text: text.map(str::to_owned) };
+    let drag = |from: [f64; 2], to: [f64; 2]| Action::Drag {
+        from: Point::new(from[0], from[1]),
+        to: Point::new(to[0], to[1]),
+    };
+    let answer =
+        |accept: bool, text: Option<&str>| Action::AnswerDialog { accept, text: text.map(str::to_owned) };
     let menu = "<style>ul { margin: 0; padding: 0; list-style: none } li { height: 20px; width: 90px; position: relative } li ul { display: none } \
                 li:hover > ul { display: block } ul ul { position: absolute; left: 90px; top: 0 }</style>\
                 <ul><li>File<ul><li><a onclick=\"say('open')\" href='#o'>Open</a></li><li>More<ul><li><a onclick=\"say('print')\" href='#p'>Print</a></li></ul></li></ul></li></ul>";
@@ -335,11 +339,25 @@ fn what_is_recorded_plays_the_same() {
     let frame = "<iframe style='border:0;height:60px' srcdoc=\"<body style='margin:0'><button onclick='parent.say(1)'>In a frame</button>\"></iframe>";
     let cases: [(&str, Vec<Action>, &str); 9] = [
         (menu, vec![hover(30.0, 10.0), hover(110.0, 10.0), click(110.0, 10.0)], "- open "),
-        (menu, vec![hover(30.0, 10.0), hover(110.0, 10.0), hover(110.0, 30.0), hover(200.0, 30.0), click(200.0, 30.0)], "- print "),
+        (
+            menu,
+            vec![
+                hover(30.0, 10.0),
+                hover(110.0, 10.0),
+                hover(110.0, 30.0),
+                hover(200.0, 30.0),
+                click(200.0, 30.0),
+            ],
+            "- print ",
+        ),
         (late, vec![hover(20.0, 10.0), hover(22.0, 10.0), click(20.0, 50.0)], "- item "),
         (twins, vec![click(20.0, 30.0), click(20.0, 10.0)], "- g h "),
         (rows, vec![click(60.0, 40.0)], "- blue "),
-        (asks, vec![click(20.0, 10.0), answer(false, None), click(20.0, 32.0), answer(true, Some("Ann"))], "- false Ann "),
+        (
+            asks,
+            vec![click(20.0, 10.0), answer(false, None), click(20.0, 32.0), answer(true, Some("Ann"))],
+            "- false Ann ",
+        ),
         (list, vec![drag([20.0, 10.0], [20.0, 32.0])], "- BAC "),
         (slider, vec![drag([35.0, 35.0], [135.0, 35.0])], "- 120px "),
         (frame, vec![click(20.0, 10.0)], "- 1 "),

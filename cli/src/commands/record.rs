@@ -88,7 +88,8 @@ pub(crate) fn record(args: &RecordArgs, settings: &Settings, form: Form) -> anyh
         values: Values::default(),
     };
     let shown = args.file.display();
-    write_whole(&args.file, (remarks + &task.to_yaml()?).as_bytes()).with_context(|| format!("cannot write `{shown}`"))?;
+    write_whole(&args.file, (remarks + &task.to_yaml()?).as_bytes())
+        .with_context(|| format!("cannot write `{shown}`"))?;
     failure?;
     if task.expect.is_empty() {
         terminal::note(

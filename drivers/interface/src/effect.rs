@@ -95,9 +95,8 @@ pub fn pixel_change_beside(
     let rows = before.as_raw().chunks_exact(row_bytes).zip(after.as_raw().chunks_exact(row_bytes));
     let (mut n_pixels, mut columns, mut lines) = (0u64, (usize::MAX, 0), (usize::MAX, 0));
     for (y, (a, b)) in rows.enumerate().filter(|(_, (a, b))| a != b) {
-        let is_left_out = |x: usize| {
-            left_out.is_some_and(|part| part.contains(Point::new(x as f64 + 0.5, y as f64 + 0.5)))
-        };
+        let is_left_out =
+            |x: usize| left_out.is_some_and(|part| part.contains(Point::new(x as f64 + 0.5, y as f64 + 0.5)));
         let pixels = a.chunks_exact(3).zip(b.chunks_exact(3)).enumerate();
         for (x, _) in pixels.filter(|(x, (p, q))| p != q && !is_left_out(*x)) {
             lines = (lines.0.min(y), y + 1);

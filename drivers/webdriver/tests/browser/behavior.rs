@@ -264,8 +264,12 @@ fn settling_waits_for_what_moves_and_gives_up_at_the_cap() {
 #[test]
 fn what_moves_without_end_is_waited_for_once_and_what_stops_is_waited_for() {
     let mut driver = start();
-    let canvas = |millis: u32| format!("<canvas id=c width=99 height=50></canvas><p id=p>text<script>(function f(t){{const g=c.getContext('2d');\
-        g.fillStyle=`hsl(${{t}} 90% 50%)`;g.fillRect(0,0,99,50);if(t<{millis})requestAnimationFrame(f)}})(0)</script>");
+    let canvas = |millis: u32| {
+        format!(
+            "<canvas id=c width=99 height=50></canvas><p id=p>text<script>(function f(t){{const g=c.getContext('2d');\
+        g.fillStyle=`hsl(${{t}} 90% 50%)`;g.fillRect(0,0,99,50);if(t<{millis})requestAnimationFrame(f)}})(0)</script>"
+        )
+    };
     let endless = [
         canvas(u32::MAX),
         "<marquee width=99>moves on and on</marquee><p id=p>text".to_owned(),
@@ -280,7 +284,10 @@ fn what_moves_without_end_is_waited_for_once_and_what_stops_is_waited_for() {
         assert!(within.width() < 150.0 && within.height() < 100.0, "{within:?}: {page}");
         evaluate(&mut driver, "p.textContent = 'other'").unwrap();
         let settled = driver.settle(CAP).unwrap();
-        assert!(matches!(settled, Settled::Moving { after, .. } if after < Duration::from_secs(1)), "{settled:?}: {page}");
+        assert!(
+            matches!(settled, Settled::Moving { after, .. } if after < Duration::from_secs(1)),
+            "{settled:?}: {page}"
+        );
     }
     open(&mut driver, &canvas(700));
     let settled = driver.settle(CAP).unwrap();
