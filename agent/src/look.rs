@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use vigorl_interface::{
-    Action, Driver, DriverError, Effect, Screenshot, Settled, TabId, classify, pixel_change,
+    Action, Driver, DriverError, Effect, Screenshot, Settled, TabId, classify, pixel_change_beside,
 };
 use vigorl_tasks::Environment;
 use vigorl_tasks::environment::{behind_dialog, tabs_of};
@@ -47,7 +47,8 @@ pub(crate) fn look_again(
     let at = outcome.action.as_ref().and_then(Action::end).copied();
     let change = match (&outcome.before, &outcome.after) {
         (Some(before), Some(after)) => {
-            outcome.change = pixel_change(&before.pixels, &after.pixels);
+            let moving = outcome.settled.moving();
+            outcome.change = pixel_change_beside(&before.pixels, &after.pixels, moving);
             outcome.change.filter(|change| !change.is_caret(after.device_pixel_ratio))
         }
         // Behind a dialog, which is the effect.
@@ -74,7 +75,7 @@ fn watch_page(
     loop {
         let cap = patience(agent, outcome).clamp(SLICE.min(agent.settle_cap), TABS_ASKED_FOR);
         outcome.after = settled_screenshot(driver, cap, outcome)?;
-        let is_over = matches!(outcome.settled, Settled::Quiet { .. }) || patience(agent, outcome).is_zero();
+        let is_over = outcome.settled.is_over() || patience(agent, outcome).is_zero();
         if !follow_new_tab(driver, watch, outcome)? && is_over {
             break;
         }
@@ -113,7 +114,7 @@ fn settled_screenshot(
     // A page behind a dialog stands still.
     let quiet = Settled::Quiet { after: clock.elapsed() };
     let (settled, screenshot) = seen.map_or((quiet, None), |(settled, seen)| (settled, Some(seen)));
-    let (Settled::Quiet { after } | Settled::Capped { after }) = settled;
+    let after = settled.after();
     outcome.settled = settled;
     outcome.times.settle += after;
     outcome.times.capture += clock.elapsed().saturating_sub(after);

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use vigorl_geometry::Point;
-use vigorl_interface::{Act, Action, Effect, Key, Screenshot, same_but_for_a_caret, wait_until};
+use vigorl_interface::{Act, Action, Downloads, Effect, Key, Screenshot, same_but_for_a_caret, wait_until};
 use vigorl_tasks::environment::behind_dialog;
 use vigorl_tasks::scripted::{Guard, Target};
 use vigorl_tasks::{Environment, Observation, Performed};
@@ -286,6 +286,7 @@ fn act(
     }
     timed(&mut outcome.times.record, || watch.acting(&action))?;
     tell_typed(agent, &action);
+    let n_before = n_downloads(env);
     let guard = guard(agent, env, wanted, outcome)?;
     let performed = perform(agent, env, (&action, patience), outcome)?;
     if let Some((guard, driver)) = guard.zip(env.driver())
@@ -302,7 +303,19 @@ fn act(
     (outcome.detail, outcome.is_there) = (note.detail, note.is_there || is_done_at_once(&action));
     (outcome.action, outcome.acted_at) = (Some(action), Some(Instant::now()));
     look_again(agent, env, watch, outcome)?;
+    // No pixel of a page tells it.
+    if n_downloads(env) > n_before {
+        outcome.effect = Effect::Confirmed;
+        outcome.detail.get_or_insert_with(|| "began a download".to_owned());
+    }
     Ok(None)
+}
+
+/// How many files were downloaded in this episode, or are being downloaded.
+fn n_downloads(env: &mut dyn Environment) -> usize {
+    let folder = env.driver().and_then(|driver| driver.downloads());
+    let found = folder.and_then(|folder| Downloads::in_folder(&folder).ok());
+    found.map_or(0, |found| found.whole.len() + found.under_way.len())
 }
 
 /// Guards the press of an act, if it goes to an element that the task names, and not beside it.

@@ -3,11 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen};
 use vigorl_interface::{Act, Action, Driver, DriverError, Key, MouseButton};
 use vigorl_tasks::Blind;
-use vigorl_tasks::scripted::{ElementAt, Place, Recording, Step, Target, listener};
+use vigorl_tasks::scripted::{ElementAt, ElementPlace, Place, Recording, Step, Target, listener};
 use vigorl_webdriver::{Options, WebDriver};
 
 const PAGE: &str = "<!doctype html><title>Places</title>
@@ -250,7 +251,7 @@ fn what_a_person_does_becomes_a_task_that_does_the_same() {
         at("the textbox \"Password\"", named("Password", Some("textbox"))),
         Step::Act(Act::Type { text: "${secret:PASSWORD}".to_owned() }),
         at("the button \"Save\"", named("Save", Some("button"))),
-        at("the button \"Twin\"", Place::selector("button:nth-of-type(4)")),
+        at("the button \"Twin\"", second("Twin", "button")),
     ];
     assert_eq!(steps, expected);
     // The written task finds the same places again.
@@ -259,6 +260,113 @@ fn what_a_person_does_becomes_a_task_that_does_the_same() {
         let place = target.place.as_ref().unwrap();
         place.locate(Some(&mut driver), &mut Blind, &screenshot).unwrap().unwrap();
     }
+}
+
+fn second(name: &str, role: &str) -> Place {
+    let (name, role) = (Some(name.to_owned()), Some(role.to_owned()));
+    Place::Element(Box::new(ElementPlace { name, role, nth: Some(2), ..ElementPlace::default() }))
+}
+
+/// Does it, and then what was recorded of it on the page as it was; what the page says of both, and the remarks.
+fn recorded_and_played(html: &str, deeds: &[Action]) -> ([String; 2], Vec<String>) {
+    let mut driver = shown(1.0, html);
+    driver.listen(&listener("told: ")).unwrap();
+    let settle = |driver: &mut WebDriver| match driver.settle(Duration::from_secs(2)) {
+        Err(DriverError::DialogOpen { .. }) => {}
+        settled => drop(settled.unwrap()),
+    };
+    let act = |driver: &mut WebDriver, action: &Action| match driver.act(action) {
+        Err(DriverError::DialogOpen { .. }) => {}
+        done => done.unwrap(),
+    };
+    for deed in deeds {
+        act(&mut driver, deed);
+        settle(&mut driver);
+    }
+    let recorded = driver.evaluate("return document.title").unwrap();
+    let mut recording = Recording::default();
+    for line in driver.heard("told: ").unwrap() {
+        recording.add(serde_json::from_str(&line).unwrap());
+    }
+    let remarks = recording.remarks().to_vec();
+    driver.act(&Action::Hover { at: Point::new(399.0, 299.0) }).unwrap();
+    driver.act(&Action::Reload).unwrap();
+    for step in recording.into_steps() {
+        let Step::Act(wanted) = step else { panic!("{step:?} is no act") };
+        let screenshot = wanted.places().next().map(|_| driver.screenshot().unwrap());
+        let action = wanted.try_map(|target| {
+            let (place, shown) = (target.place.as_ref().unwrap(), screenshot.as_ref().unwrap());
+            let found = place.locate(Some(&mut driver), &mut Blind, shown).unwrap();
+            found.map(|part| target.beside(part.center()))
+        });
+        act(&mut driver, &action.unwrap_or_else(|reason| panic!("{wanted}: {reason}: {html}")));
+        settle(&mut driver);
+    }
+    let played = driver.evaluate("return document.title").unwrap();
+    ([recorded, played], remarks)
+}
+
+#[test]
+fn what_is_recorded_plays_the_same() {
+    const SAYS: &str = "<!doctype html><title>-</title><style>body { margin: 0; font: 16px/20px sans-serif }</style>\
+                        <script>const say = (words) => { document.title += words; };</script>";
+    let click = |x: f64, y: f64| Action::Click { at: Point::new(x, y), button: MouseButton::Left, count: 1 };
+    let hover = |x: f64, y: f64| Action::Hover { at: Point::new(x, y) };
+    let drag = |from: [f64; 2], to: [f64; 2]| Action::Drag {
+        from: Point::new(from[0], from[1]),
+        to: Point::new(to[0], to[1]),
+    };
+    let answer =
+        |accept: bool, text: Option<&str>| Action::AnswerDialog { accept, text: text.map(str::to_owned) };
+    let menu = "<style>ul { margin: 0; padding: 0; list-style: none } li { height: 20px; width: 90px; position: relative } li ul { display: none } \
+                li:hover > ul { display: block } ul ul { position: absolute; left: 90px; top: 0 }</style>\
+                <ul><li>File<ul><li><a onclick=\"say('open')\" href='#o'>Open</a></li><li>More<ul><li><a onclick=\"say('print')\" href='#p'>Print</a></li></ul></li></ul></li></ul>";
+    let late = "<button id=m>Menu</button><p id=d hidden><a href='#x' onclick=\"say('item')\">Item</a></p>\
+                <script>m.onmouseenter = () => setTimeout(() => { d.hidden = false; }, 100); document.body.onmouseleave = () => { d.hidden = true; };</script>";
+    let twins = "<div id=h></div><div id=g></div><script>for (const e of [h, g]) { e.attachShadow({ mode: 'open' }).innerHTML = \
+                 '<i style=\"display:block;width:40px;height:20px;background:tan\"></i>'; e.shadowRoot.firstChild.onclick = () => say(e.id); }</script>";
+    let rows = "<table><tr><td>Red<td><button onclick=\"say('red')\">Edit</button><tr><td>Blue<td><button onclick=\"say('blue')\">Edit</button></table>";
+    let asks = "<button onclick=\"say(confirm('Sure?'))\">Ask</button><br><button onclick=\"say(prompt('Who?'))\">Name</button>";
+    let list = "<style>p { margin: 0; height: 20px }</style><div id=l><p draggable=true>A</p><p draggable=true>B</p><p draggable=true>C</p></div><script>\
+                let held; l.ondragstart = (e) => { held = e.target; }; l.ondrop = (e) => { e.preventDefault(); say(l.innerText.replace(/\\s+/g, '')); }; \
+                l.ondragover = (e) => { e.preventDefault(); const p = e.target.closest('p'); if (p && p !== held) p.after(held); };</script>";
+    let slider = "<div id=k role=slider aria-label=Size style='position:absolute;left:20px;top:20px;width:30px;height:30px;background:tan'></div><script>\
+                  k.onpointerdown = (e) => { k.setPointerCapture(e.pointerId); k.onpointermove = (m) => { k.style.left = `${m.clientX - 15}px`; }; }; \
+                  k.onpointerup = () => { k.onpointermove = null; say(k.style.left); };</script>";
+    let cases: [(&str, Vec<Action>, &str); 8] = [
+        (menu, vec![hover(30.0, 10.0), hover(110.0, 10.0), click(110.0, 10.0)], "-open"),
+        (
+            menu,
+            vec![
+                hover(30.0, 10.0),
+                hover(110.0, 10.0),
+                hover(110.0, 30.0),
+                hover(200.0, 30.0),
+                click(200.0, 30.0),
+            ],
+            "-print",
+        ),
+        (late, vec![hover(20.0, 10.0), hover(22.0, 10.0), click(20.0, 50.0)], "-item"),
+        (twins, vec![click(20.0, 30.0), click(20.0, 10.0)], "-gh"),
+        (rows, vec![click(60.0, 40.0)], "-blue"),
+        (
+            asks,
+            vec![click(20.0, 10.0), answer(false, None), click(20.0, 32.0), answer(true, Some("Ann"))],
+            "-falseAnn",
+        ),
+        (list, vec![drag([20.0, 10.0], [20.0, 32.0])], "-BAC"),
+        (slider, vec![drag([35.0, 35.0], [135.0, 35.0])], "-120px"),
+    ];
+    for (html, deeds, title) in cases {
+        let (said, remarks) = recorded_and_played(&format!("{SAYS}{html}"), &deeds);
+        assert_eq!(said, [format!("{title:?}"), format!("{title:?}")], "{html}");
+        assert_eq!(remarks, Vec::<String>::new(), "{html}");
+    }
+    // Of what tells nothing a person is told.
+    let foreign = "<iframe sandbox='allow-scripts' style='border:0' srcdoc='<body style=margin:0><button>Pay</button>'></iframe>";
+    let (_, remarks) = recorded_and_played(&format!("{SAYS}{foreign}"), &[click(20.0, 10.0)]);
+    assert_eq!(remarks.len(), 1, "{remarks:?}");
+    assert!(remarks[0].contains("frame of another origin"), "{remarks:?}");
 }
 
 #[test]

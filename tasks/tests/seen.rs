@@ -450,3 +450,24 @@ fn names_of_a_page_change_nothing_of_ours() {
         }
     }
 }
+
+#[test]
+fn classes_of_a_page_that_are_called_like_the_browsers_change_nothing_of_ours() {
+    let mut page = start();
+    let browsers = "Element Node Document Text HTMLElement DocumentFragment ShadowRoot HTMLIFrameElement NodeFilter Map Set WeakMap \
+                    Reflect EventTarget Event MouseEvent PointerEvent CSS DOMMatrix DOMPoint OffscreenCanvas \
+                    MutationObserver SVGElement";
+    for name in browsers.split_whitespace() {
+        for own in [format!("class {name} {{}}"), format!("const {name} = 1")] {
+            page.show(&format!(
+                "<ul><li>Red <button>Go</button><li>Blue <button id=b>Go</button></ul><script>{own}</script>"
+            ));
+            let blue = serde_json::from_value(json!({ "what": "b", "name": "Go", "in": "Blue" })).unwrap();
+            let target: vigorl_tasks::scripted::Target = blue;
+            let at =
+                page.aim_at(target.place.as_ref().unwrap()).unwrap_or_else(|why| panic!("{own}: {why:?}"));
+            assert!(at.y > 20.0, "{own}: {at:?}");
+            assert_eq!(page.holds(json!({ "text_visible": "Blue" })), Verification::Satisfied, "{own}");
+        }
+    }
+}

@@ -61,6 +61,8 @@ pub(crate) fn record(args: &RecordArgs, settings: &Settings, form: Form) -> anyh
         }
     };
     let Recorded { recording, expect, failure } = recorded;
+    // They stand at the head of the file.
+    let remarks: String = recording.remarks().iter().map(|remark| format!("# {remark}\n")).collect();
     let steps = recording.into_steps();
     if steps.is_empty() {
         failure?;
@@ -86,7 +88,8 @@ pub(crate) fn record(args: &RecordArgs, settings: &Settings, form: Form) -> anyh
         values: Values::default(),
     };
     let shown = args.file.display();
-    write_whole(&args.file, task.to_yaml()?.as_bytes()).with_context(|| format!("cannot write `{shown}`"))?;
+    let written = format!("{remarks}{}", task.to_yaml()?);
+    write_whole(&args.file, written.as_bytes()).with_context(|| format!("cannot write `{shown}`"))?;
     failure?;
     if task.expect.is_empty() {
         terminal::note(
@@ -130,6 +133,7 @@ pub(crate) fn add(recording: &mut Recording, deed: PersonDeed) {
     match &deed {
         // What is typed is told by the keys, one by one.
         PersonDeed::Act(Act::Type { .. }) | PersonDeed::Secret { .. } => {}
+        PersonDeed::Remark { remark } => terminal::note(remark),
         PersonDeed::Act(act) => terminal::note(&act.to_string()),
     }
     recording.add(deed);

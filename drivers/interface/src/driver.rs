@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use vigorl_geometry::{Point, Rect, Viewport};
+use vigorl_geometry::{Point, Rect, Screen, Viewport};
 
 use crate::{Action, DriverError, Login, Note, Screenshot, StorageState, Trouble};
 
@@ -15,18 +15,46 @@ use crate::{Action, DriverError, Login, Note, Screenshot, StorageState, Trouble}
 pub struct TabId(pub String);
 
 /// How a wait for a quiet page ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Settled {
     /// Nothing changed any more.
     Quiet {
         /// Time waited.
         after: Duration,
     },
+    /// Nothing changed any more but a part that moves without end, such as a canvas or a film.
+    Moving {
+        /// Time waited.
+        after: Duration,
+        /// The smallest box around that part, whose pixels say nothing.
+        within: Rect<Screen>,
+    },
     /// The cap was reached while something still changed; not an error.
     Capped {
         /// Time waited.
         after: Duration,
     },
+}
+
+impl Settled {
+    /// Time waited.
+    pub fn after(self) -> Duration {
+        let (Self::Quiet { after } | Self::Moving { after, .. } | Self::Capped { after }) = self;
+        after
+    }
+
+    /// Whether the wait ended before the cap.
+    pub fn is_over(self) -> bool {
+        !matches!(self, Self::Capped { .. })
+    }
+
+    /// The box around what moves without end.
+    pub fn moving(self) -> Option<Rect<Screen>> {
+        match self {
+            Self::Moving { within, .. } => Some(within),
+            Self::Quiet { .. } | Self::Capped { .. } => None,
+        }
+    }
 }
 
 /// What the driver can say about the page besides its pixels. Absent where the driver has no such notion.

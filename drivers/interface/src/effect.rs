@@ -74,6 +74,15 @@ pub fn same_but_for_a_caret(a: &RgbImage, b: &RgbImage, ratio: DevicePixelRatio)
 
 /// The differing pixels, or `None` if the captures are equal. Captures of different sizes differ everywhere.
 pub fn pixel_change(before: &RgbImage, after: &RgbImage) -> Option<PixelChange> {
+    pixel_change_beside(before, after, None)
+}
+
+/// The same without the pixels in a box.
+pub fn pixel_change_beside(
+    before: &RgbImage,
+    after: &RgbImage,
+    left_out: Option<Rect<Screen>>,
+) -> Option<PixelChange> {
     let (width, height) = after.dimensions();
     if before.dimensions() != after.dimensions() {
         let bounds = Rect::new(0.0, 0.0, f64::from(width), f64::from(height));
@@ -86,8 +95,11 @@ pub fn pixel_change(before: &RgbImage, after: &RgbImage) -> Option<PixelChange> 
     let rows = before.as_raw().chunks_exact(row_bytes).zip(after.as_raw().chunks_exact(row_bytes));
     let (mut n_pixels, mut columns, mut lines) = (0u64, (usize::MAX, 0), (usize::MAX, 0));
     for (y, (a, b)) in rows.enumerate().filter(|(_, (a, b))| a != b) {
-        lines = (lines.0.min(y), y + 1);
-        for (x, _) in a.chunks_exact(3).zip(b.chunks_exact(3)).enumerate().filter(|(_, (p, q))| p != q) {
+        let is_left_out =
+            |x: usize| left_out.is_some_and(|part| part.contains(Point::new(x as f64 + 0.5, y as f64 + 0.5)));
+        let pixels = a.chunks_exact(3).zip(b.chunks_exact(3)).enumerate();
+        for (x, _) in pixels.filter(|(x, (p, q))| p != q && !is_left_out(*x)) {
+            lines = (lines.0.min(y), y + 1);
             n_pixels += 1;
             columns = (columns.0.min(x), columns.1.max(x + 1));
         }
@@ -99,7 +111,7 @@ pub fn pixel_change(before: &RgbImage, after: &RgbImage) -> Option<PixelChange> 
 }
 
 /// Names the effect of an executed action at `at` (`None` for keyboard actions). `pixels` is what changed besides a
-/// caret that blinks ([`PixelChange::is_caret`]).
+/// caret that blinks ([`PixelChange::is_caret`]), and besides what moves without end.
 pub fn classify(
     pixels: Option<PixelChange>,
     before: &PageState,
@@ -114,7 +126,8 @@ pub fn classify(
         return Effect::Unverifiable;
     }
     let Some(change) = pixels else {
-        return Effect::SuspectedNoop;
+        // What it did may be what moves.
+        return if settled.moving().is_some() { Effect::Unverifiable } else { Effect::SuspectedNoop };
     };
     let b = change.bounds;
     let reach = Rect::<Screen>::new(b.left - NEAR_PX, b.top - NEAR_PX, b.right + NEAR_PX, b.bottom + NEAR_PX);
@@ -149,6 +162,23 @@ mod tests {
         assert_eq!(change.bounds, Rect::new(0.0, 20.0, 14.0, 71.0));
         let resized = pixel_change(&RgbImage::new(3, 2), &RgbImage::new(4, 2)).unwrap();
         assert_eq!(resized.n_pixels, 8);
+    }
+
+    #[test]
+    fn what_moves_without_end_is_left_out_and_proves_nothing() {
+        let within = Rect::new(10.0, 20.0, 40.0, 60.0);
+        let moving = Settled::Moving { after: Duration::ZERO, within };
+        let same = PageState::default();
+        let effect = |boxes: &[[u32; 4]], at: [f64; 2]| {
+            let change = pixel_change_beside(&painted(&[[12, 22, 30, 40]]), &painted(boxes), moving.moving());
+            classify(change, &same, &same, moving, Some(Point::new(at[0], at[1])))
+        };
+        assert_eq!(effect(&[[14, 24, 39, 59]], [20.0, 30.0]), Effect::Unverifiable);
+        assert_eq!(effect(&[[14, 24, 39, 59]], [90.0, 70.0]), Effect::Unverifiable);
+        assert_eq!(effect(&[[14, 24, 39, 59], [80, 60, 99, 79]], [90.0, 70.0]), Effect::Confirmed);
+        assert_eq!(effect(&[[14, 24, 39, 59], [80, 60, 99, 79]], [5.0, 5.0]), Effect::Partial);
+        let moved = pixel_change_beside(&painted(&[]), &painted(&[[5, 20, 20, 30]]), Some(within)).unwrap();
+        assert_eq!((moved.n_pixels, moved.bounds), (50, Rect::new(5.0, 20.0, 10.0, 30.0)));
     }
 
     #[test]

@@ -26,7 +26,9 @@ pub use area::{AREA_HELP, Area};
 pub use chord::{ChordError, parse_chord, print_chord};
 pub use downloads::Downloads;
 pub use driver::{Driver, Framed, PageState, Settled, TabId};
-pub use effect::{Effect, PixelChange, classify, is_caret, pixel_change, same_but_for_a_caret};
+pub use effect::{
+    Effect, PixelChange, classify, is_caret, pixel_change, pixel_change_beside, same_but_for_a_caret,
+};
 pub use error::DriverError;
 pub use login::Login;
 pub use note::Note;

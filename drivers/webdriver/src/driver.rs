@@ -28,7 +28,7 @@ use crate::frames::{self, REACH};
 use crate::options::{Options, Window};
 use crate::page_state;
 use crate::session::Session;
-use crate::settle::{settle, settle_and_capture};
+use crate::settle::{Endless, settle, settle_and_capture};
 use crate::storage::EmptyPages;
 use crate::wire::{self, Geometry, Typing};
 use crate::{chooser, forms, visitor};
@@ -48,6 +48,8 @@ pub struct WebDriver {
     pub(crate) left: Vec<TabId>,
     /// What was typed into the open dialog.
     dialog_text: String,
+    /// What moves without end on the pages that were waited for.
+    endless: Endless,
     /// Of the latest screenshot of the current tab.
     geometry: Option<Geometry>,
     /// Of the latest action.
@@ -73,6 +75,7 @@ impl WebDriver {
         };
         let mut driver = Self {
             session,
+            endless: Endless::new(options.device_pixel_ratio),
             options,
             tab: tab.clone(),
             left: Vec::new(),
@@ -84,6 +87,7 @@ impl WebDriver {
         };
         if driver.session.attached().is_some() {
             driver.keep_ratio(&tab)?;
+            driver.endless = Endless::new(driver.options.device_pixel_ratio);
         }
         if driver.options.window == Window::Headed && driver.session.attached().is_none() {
             driver.fit_window()?;
@@ -230,7 +234,7 @@ impl WebDriver {
 
     /// Inserts text without keys. The browser drops it silently where nothing can take it, so that is refused.
     fn insert(&self, text: &str) -> Result<(), DriverError> {
-        const TAKES_TEXT: &str = "const e = Object.getOwnPropertyDescriptor(Document.prototype, 'activeElement').get.call(document);
+        const TAKES_TEXT: &str = "const e = window.Object.getOwnPropertyDescriptor(window.Document.prototype, 'activeElement').get.call(document);
             return !!e && (e.isContentEditable || e.matches('input,textarea,iframe,frame') || !!e.shadowRoot)";
         if self.session.script("type", TAKES_TEXT, Vec::new())? != Value::Bool(true) {
             let detail = "nothing that takes text has the focus".to_owned();
@@ -363,13 +367,12 @@ impl Driver for WebDriver {
     }
 
     fn settle(&mut self, cap: Duration) -> Result<Settled, DriverError> {
-        self.on_open_tab(|driver| settle(&driver.session, cap, driver.options.device_pixel_ratio))
+        self.on_open_tab(|driver| settle(&driver.session, cap, &mut driver.endless))
     }
 
     fn settled_screenshot(&mut self, cap: Duration) -> Result<(Settled, Screenshot), DriverError> {
         self.on_open_tab(|driver| {
-            let ratio = driver.options.device_pixel_ratio;
-            let (settled, pixels) = settle_and_capture(&driver.session, cap, ratio)?;
+            let (settled, pixels) = settle_and_capture(&driver.session, cap, &mut driver.endless)?;
             Ok((settled, driver.screenshot_of(pixels)?))
         })
     }

@@ -9,7 +9,7 @@ use crate::session::Session;
 /// A form of that name would hide the title. Where the page has put something of its own in place of what tells the status, or
 /// the browser does not know it, there is none.
 const SCRIPT: &str = "const said = [location.href,
-        Object.getOwnPropertyDescriptor(Document.prototype, 'title').get.call(document)];
+        window.Object.getOwnPropertyDescriptor(window.Document.prototype, 'title').get.call(document)];
     try {
         const loads = Performance.prototype.getEntriesByType.call(performance, 'navigation');
         said.push(loads[0].responseStatus);

@@ -3,9 +3,21 @@
 // of `TOP`, the outermost document that scripts of this one may look into.
 //
 // Names of a form's fields hide what a form has itself, and so do names in a document: everything is asked through prototypes.
+// A page may also have classes, functions and variables of its own that are called like those of the browser.
+const { Object, Reflect, Symbol, Promise, Map, Set, WeakMap, EventTarget, HTMLElement, ShadowRoot, DOMMatrix, DOMPoint, OffscreenCanvas, CSS, Event, MouseEvent, PointerEvent } = window;
+// The prototype of something that has a method or a property itself.
+const kindWith = (thing, name) => {
+  let kind = Object.getPrototypeOf(thing);
+  while (kind && !Object.getOwnPropertyDescriptor(kind, name)) kind = Object.getPrototypeOf(kind);
+  return kind;
+};
 const methodOf = (owner, name) => { const method = owner[name]; return (on, ...rest) => Reflect.apply(method, on, rest); };
 const getterOf = (owner, name) => { const { get } = Object.getOwnPropertyDescriptor(owner, name); return (on) => Reflect.apply(get, on, []); };
-const [elements, nodes, pages] = [Element.prototype, Node.prototype, Document.prototype];
+const nodes = kindWith(document, 'nodeType');
+const pages = kindWith(document, 'elementFromPoint');
+const elements = kindWith(Reflect.apply(pages.createElement, document, ['a']), 'getBoundingClientRect');
+const fragments = kindWith(Reflect.apply(pages.createDocumentFragment, document, []), 'querySelectorAll');
+const textNodes = kindWith(Reflect.apply(pages.createTextNode, document, ['']), 'assignedSlot');
 const matches = methodOf(elements, 'matches');
 const closestIn = methodOf(elements, 'closest');
 const attributeOf = methodOf(elements, 'getAttribute');
@@ -15,7 +27,7 @@ const isRendered = methodOf(elements, 'checkVisibility');
 const nameIs = getterOf(elements, 'localName');
 const shadowOf = getterOf(elements, 'shadowRoot');
 const slotOf = getterOf(elements, 'assignedSlot');
-const slotOfText = getterOf(Text.prototype, 'assignedSlot');
+const slotOfText = getterOf(textNodes, 'assignedSlot');
 const [leftEdgeOf, topEdgeOf] = [getterOf(elements, 'clientLeft'), getterOf(elements, 'clientTop')];
 const [widthIn, heightIn] = [getterOf(elements, 'clientWidth'), getterOf(elements, 'clientHeight')];
 const [leftOf, topOf] = [getterOf(elements, 'scrollLeft'), getterOf(elements, 'scrollTop')];
@@ -40,7 +52,7 @@ const laidOut = (element, name) => {
   }
 };
 const allIn = (root, selector) => {
-  const owner = { 1: elements, 9: pages, 11: DocumentFragment.prototype }[typeIn(root)];
+  const owner = { 1: elements, 9: pages, 11: fragments }[typeIn(root)];
   return [...Reflect.apply(owner.querySelectorAll, root, [selector])];
 };
 const hitIn = (root, x, y) => Reflect.apply((typeIn(root) === 9 ? pages : ShadowRoot.prototype).elementFromPoint, root, [x, y]);
@@ -48,9 +60,8 @@ const isElement = (node) => Boolean(node) && typeIn(node) === 1;
 const styleOf = (element, pseudo) => viewOf(pageOf(element)).getComputedStyle(element, pseudo);
 // The document inside of a frame, if scripts may look into it.
 const insideOf = (frame) => {
-  const kind = { iframe: HTMLIFrameElement, frame: HTMLFrameElement }[nameIs(frame)];
   try {
-    return kind ? getterOf(kind.prototype, 'contentDocument')(frame) : null;
+    return /^i?frame$/.test(nameIs(frame)) ? getterOf(kindWith(frame, 'contentDocument'), 'contentDocument')(frame) : null;
   } catch (error) {
     return null;
   }

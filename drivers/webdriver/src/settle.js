@@ -4,12 +4,15 @@
 // "watch": starts anew and answers at once: "calm", or "restless" if something loads or moves already.
 // "look": waits until the page is loaded and nothing visible moves. Answers [state, still]: the state is "quiet",
 // "opaque" (quiet, but something is visible that only pixels can tell about) or "busy" (the time is over), and
-// `still` says that nothing at all has changed since "watch".
+// `still` says that nothing at all has changed since "watch". Behind "opaque" stands the box around all that may move
+// without end, in CSS pixels of the viewport, or null.
 // Whoever runs this catches what it throws, as a page can change what it is made of, and gives { failed: why }: that is
 // not the same as a document that is gone.
 const [asked, quietMillis, capMillis] = arguments;
 
-// Names in a page hide what its document and its forms have themselves: everything is asked through prototypes.
+// Names in a page hide what its document and its forms have themselves: everything is asked through prototypes. A page may also
+// have classes of its own that are called like those of the browser.
+const { Object, Reflect, Symbol, Promise, Element, Document, EventTarget, MutationObserver, SVGElement } = window;
 const methodOf = (owner, name) => (on, ...rest) => Reflect.apply(owner[name], on, rest);
 const getterOf = (owner, name) => { const { get } = Object.getOwnPropertyDescriptor(owner, name); return (on) => Reflect.apply(get, on, []); };
 const all = (selector) => [...methodOf(Document.prototype, "querySelectorAll")(document, selector)];
@@ -61,10 +64,21 @@ const fields = () => all("input,textarea,select")
 const moving = "canvas,video,iframe,frame,object,embed,marquee,progress:not([value]),"
   + "animate,animateTransform,animateMotion,set";
 const picture = (image) => /\.(gif|apng|webp)\b|^data:image\/(gif|apng|webp)/i.test(image.currentSrc);
+const moves = (element) => matches(element, moving) || (nameOf(element) === "img" && picture(element));
 const opaque = () => all("*").some((element) =>
-  (shadowOf(element) || nameOf(element).includes("-") || matches(element, moving)
-    || (nameOf(element) === "img" && picture(element)))
+  (shadowOf(element) || nameOf(element).includes("-") || moves(element))
   && (visible(element) || element instanceof SVGElement));
+// What is drawn of an SVG is moved as a whole.
+const drawing = (element) => (element instanceof SVGElement ? element.ownerSVGElement ?? element : element);
+const inShadows = (root) => [...root.querySelectorAll("*")]
+  .flatMap((element) => [element, ...(shadowOf(element) ? inShadows(shadowOf(element)) : [])]);
+const movingBox = () => {
+  const boxes = inShadows(document).filter(moves).map(drawing).filter(visible).map(boxOf);
+  if (!boxes.length) return null;
+  const [left, top] = ["left", "top"].map((side) => Math.min(...boxes.map((box) => box[side])));
+  const [right, bottom] = ["right", "bottom"].map((side) => Math.max(...boxes.map((box) => box[side])));
+  return [left, top, right, bottom];
+};
 
 // What is seen of the page between two requests is kept in the page: a replaced document loses it.
 const KEY = Symbol.for("vigorl.watch");
@@ -149,7 +163,7 @@ return new Promise((resolve) => {
     if (quiet && waiting === undefined) {
       waiting = now;
       setTimeout(() => looked(true));
-    } else if (quiet && (isLast || now - waiting >= 100)) finish([opaque() ? "opaque" : "quiet", watch.still]);
+    } else if (quiet && (isLast || now - waiting >= 100)) finish(opaque() ? ["opaque", watch.still, movingBox()] : ["quiet", watch.still]);
     else if (now - began >= capMillis) finish(["busy", watch.still]);
   };
   // Frames are counted besides time: a busy machine may not have run the page at all for a while.

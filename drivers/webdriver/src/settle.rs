@@ -6,7 +6,9 @@
 //! a quiet page and nothing has been waited for. A page that is quiet for a while only, time and again, is captured
 //! right after such a while. Where something is visible that script cannot look into (canvas,
 //! video, frames, shadow trees, animated pictures), two screenshots in a row must agree as well, except for an area
-//! the size of a text caret, which blinks for ever. So must they where the page has changed what the script is made of
+//! the size of a text caret, which blinks for ever. What a canvas, a film or an animated picture shows may change without
+//! end: once nothing else has changed for [`SEEN_MOVING`], that is said, and such a page is not waited for any more. Two
+//! screenshots must agree, too, where the page has changed what the script is made of
 //! and it fails: such a page cannot be watched, but it is seen. Not noticed: requests and timers that change nothing meanwhile, and
 //! what only a style sheet or the state of an element changes (its rules, a focus ring, a pop-over), if no animation
 //! comes of it.
@@ -15,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 use serde_json::{Value, json};
-use vigorl_geometry::DevicePixelRatio;
-use vigorl_interface::{DriverError, Settled, same_but_for_a_caret};
+use vigorl_geometry::{DevicePixelRatio, Rect, Screen, Viewport};
+use vigorl_interface::{DriverError, Settled, pixel_change_beside};
 
 use crate::driver::capture;
 use crate::session::Session;
@@ -29,6 +31,8 @@ const SLICE: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_millis(20);
 /// Two screenshots that must agree are this far apart: the frame of an animated picture often stays for 100 ms.
 const APART: Duration = Duration::from_millis(100);
+/// How long nothing but what may move without end has moved, until it counts as such: charts are drawn in a second.
+const SEEN_MOVING: Duration = Duration::from_millis(1200);
 /// Captures that the page may spoil; the next one is taken as it comes.
 const SPOILED: usize = 2;
 
@@ -41,7 +45,8 @@ struct Look {
 
 enum State {
     Quiet,
-    Opaque,
+    /// With the box around what may move without end, in CSS pixels.
+    Opaque(Option<Rect<Viewport>>),
     /// The script failed in this page, so that it tells nothing: the screenshots must.
     Untold,
     Busy,
@@ -55,16 +60,16 @@ enum State {
 pub(crate) fn settle(
     session: &Session,
     cap: Duration,
-    ratio: DevicePixelRatio,
+    endless: &mut Endless,
 ) -> Result<Settled, DriverError> {
     let start = Instant::now();
-    let mut pixels = Agreement::new(ratio);
+    let mut pixels = Agreement::new(endless);
     loop {
         match look(session, cap.saturating_sub(start.elapsed()))?.state {
             State::Quiet | State::Dialog => {
                 return Ok(Settled::Quiet { after: start.elapsed() });
             }
-            State::Opaque | State::Untold => {
+            state @ (State::Opaque(_) | State::Untold) => {
                 pixels.keep_apart(session, cap.saturating_sub(start.elapsed()));
                 let captured = match capture(session) {
                     Err(DriverError::DialogOpen { .. }) => {
@@ -72,8 +77,8 @@ pub(crate) fn settle(
                     }
                     captured => captured?,
                 };
-                if pixels.agree(captured).is_ok() {
-                    return Ok(Settled::Quiet { after: start.elapsed() });
+                if let Ok((_, moving)) = pixels.agree(captured, state.may_move()) {
+                    return Ok(settled(start.elapsed(), moving));
                 }
             }
             State::Busy => pixels.forget(),
@@ -89,10 +94,10 @@ pub(crate) fn settle(
 pub(crate) fn settle_and_capture(
     session: &Session,
     cap: Duration,
-    ratio: DevicePixelRatio,
+    endless: &mut Endless,
 ) -> Result<(Settled, RgbImage), DriverError> {
     let start = Instant::now();
-    let mut pixels = Agreement::new(ratio);
+    let mut pixels = Agreement::new(endless);
     let mut n_spoiled = 0;
     loop {
         let after = start.elapsed();
@@ -106,9 +111,9 @@ pub(crate) fn settle_and_capture(
         let seen = look(session, cap.saturating_sub(start.elapsed()))?;
         match (seen.state, captured) {
             (State::Quiet, Some(captured)) if seen.still => return Ok((Settled::Quiet { after }, captured)),
-            (State::Opaque | State::Untold, Some(captured)) if seen.still => {
-                if let Ok(captured) = pixels.agree(captured) {
-                    return Ok((Settled::Quiet { after }, captured));
+            (state @ (State::Opaque(_) | State::Untold), Some(captured)) if seen.still => {
+                if let Ok((captured, moving)) = pixels.agree(captured, state.may_move()) {
+                    return Ok((settled(after, moving), captured));
                 }
             }
             (State::Quiet, Some(_)) => {
@@ -123,6 +128,24 @@ pub(crate) fn settle_and_capture(
         let after = start.elapsed();
         if after >= cap {
             return Ok((Settled::Capped { after }, capture(session)?));
+        }
+    }
+}
+
+/// How a wait ended whose screenshots agree, but for what moves without end.
+fn settled(after: Duration, moving: Option<Rect<Screen>>) -> Settled {
+    match moving {
+        Some(within) => Settled::Moving { after, within },
+        None => Settled::Quiet { after },
+    }
+}
+
+impl State {
+    /// The box around what may move without end.
+    fn may_move(&self) -> Option<Rect<Viewport>> {
+        match self {
+            Self::Opaque(part) => *part,
+            _ => None,
         }
     }
 }
@@ -155,7 +178,7 @@ fn look(session: &Session, longest: Duration) -> Result<Look, DriverError> {
         Ok(answer) => {
             let state = match answer[0].as_str() {
                 Some("quiet") => State::Quiet,
-                Some("opaque") => State::Opaque,
+                Some("opaque") => State::Opaque(box_of(&answer[2])),
                 _ => State::Busy,
             };
             Ok(Look { state, still: answer[1] == Value::Bool(true) })
@@ -175,15 +198,53 @@ fn failed(answer: &Value) -> bool {
 const SCRIPT: &str =
     concat!("try {\n", include_str!("settle.js"), "} catch (error) { return { failed: String(error) }; }");
 
-/// The latest screenshot of a page that script cannot look into.
-struct Agreement {
+/// A box that the script tells.
+fn box_of(told: &Value) -> Option<Rect<Viewport>> {
+    let [left, top, right, bottom]: [f64; 4] = serde_json::from_value(told.clone()).ok()?;
+    Some(Rect::new(left, top, right, bottom))
+}
+
+/// What moves without end, as far as it was seen by now: a page that was waited for once is not waited for again.
+#[derive(Debug)]
+pub(crate) struct Endless {
     ratio: DevicePixelRatio,
+    /// The box around it, and since when nothing else has moved.
+    seen: Option<(Rect<Screen>, Instant)>,
+}
+
+impl Endless {
+    pub(crate) fn new(ratio: DevicePixelRatio) -> Self {
+        Self { ratio, seen: None }
+    }
+
+    /// The pixels of a box of the viewport, and one more on each side: edges are smoothed.
+    fn pixels_of(&self, part: Rect<Viewport>) -> Rect<Screen> {
+        let ratio = self.ratio.get();
+        let [left, top] = [part.left, part.top].map(|side| (side * ratio).floor() - 1.0);
+        let [right, bottom] = [part.right, part.bottom].map(|side| (side * ratio).ceil() + 1.0);
+        Rect::new(left, top, right, bottom)
+    }
+
+    /// Whether what is in this box has been seen to move, and nothing else, for long enough.
+    fn is_seen(&mut self, part: Rect<Screen>) -> bool {
+        let since = match self.seen {
+            Some((known, since)) if known == part => since,
+            _ => Instant::now(),
+        };
+        self.seen = Some((part, since));
+        since.elapsed() >= SEEN_MOVING
+    }
+}
+
+/// The latest screenshot of a page that script cannot look into.
+struct Agreement<'e> {
+    endless: &'e mut Endless,
     latest: Option<(RgbImage, Instant)>,
 }
 
-impl Agreement {
-    fn new(ratio: DevicePixelRatio) -> Self {
-        Self { ratio, latest: None }
+impl<'e> Agreement<'e> {
+    fn new(endless: &'e mut Endless) -> Self {
+        Self { endless, latest: None }
     }
 
     /// Waits until the next screenshot may be compared with the latest.
@@ -193,11 +254,29 @@ impl Agreement {
         }
     }
 
-    /// Returns `captured` if the one before it shows the same.
-    fn agree(&mut self, captured: RgbImage) -> Result<RgbImage, ()> {
-        let same = |(before, _): &(RgbImage, _)| same_but_for_a_caret(before, &captured, self.ratio);
-        if self.latest.as_ref().is_some_and(same) {
-            return Ok(captured);
+    /// Returns `captured` if the one before it shows the same, or the same beside what moves without end, with the box
+    /// around that.
+    fn agree(
+        &mut self,
+        captured: RgbImage,
+        may_move: Option<Rect<Viewport>>,
+    ) -> Result<(RgbImage, Option<Rect<Screen>>), ()> {
+        if let Some((before, _)) = &self.latest
+            && before.dimensions() == captured.dimensions()
+        {
+            let ratio = self.endless.ratio;
+            let is_same = |left_out: Option<Rect<Screen>>| {
+                pixel_change_beside(before, &captured, left_out).is_none_or(|change| change.is_caret(ratio))
+            };
+            if is_same(None) {
+                return Ok((captured, None));
+            }
+            let part = may_move.map(|part| self.endless.pixels_of(part));
+            if let Some(part) = part.filter(|part| is_same(Some(*part)))
+                && self.endless.is_seen(part)
+            {
+                return Ok((captured, Some(part)));
+            }
         }
         self.latest = Some((captured, Instant::now()));
         Err(())

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 use vigorl_agent::{Episode, Sighting, StepOutcome, Watch, WatchError, Watched};
-use vigorl_interface::{Action, Screenshot, Settled};
+use vigorl_interface::{Action, Screenshot};
 use vigorl_policy::Turn;
 use vigorl_tasks::scripted::Secret;
 use vigorl_tasks::{Start, Verification};
@@ -374,7 +374,7 @@ fn step_record(outcome: &StepOutcome, step: usize, episode: usize, verification:
         url: outcome.page.url.clone(),
         title: outcome.page.title.clone(),
         dialog: outcome.page.dialog.clone(),
-        settled: matches!(outcome.settled, Settled::Quiet { .. }),
+        settled: outcome.settled.is_over(),
         troubles: Vec::new(),
         n_more_troubles: 0,
         maps: maps(outcome),

@@ -1,12 +1,12 @@
 // Keeps a press from the page that would arrive at anything else than the element that is meant: a page may move as the pointer
 // comes, or by itself. Needs what target.js needs. Before the press `guard` is asked, and behind it `arrivalOf`.
-const GUARD = Symbol.for('vigorl.guard');
+const GUARD = () => Symbol.for('vigorl.guard');
 const DOWN = ['pointerdown', 'mousedown'];
 const OF_A_PRESS = [...DOWN, 'pointerup', 'mouseup', 'click', 'dblclick', 'auxclick', 'contextmenu', 'selectstart', 'dragstart'];
 // Nobody is kept from a page for longer, whatever becomes of whoever presses.
 const GUARD_MS = 5000;
 const guard = (wanted, holdMs) => {
-  if (document[GUARD]) document[GUARD]();
+  if (document[GUARD()]) document[GUARD()]();
   const { element, n } = pick(wanted);
   const isMeant = (one, inner) => [one, ...labelsOf(one)].some((part) => receives(part, inner));
   // What was taken as its own when it was aimed at is so still.
@@ -41,9 +41,9 @@ const guard = (wanted, holdMs) => {
   const end = () => {
     clearTimeout(timer);
     each('removeEventListener', OF_A_PRESS);
-    delete document[GUARD];
+    delete document[GUARD()];
   };
   each('addEventListener', OF_A_PRESS);
-  document[GUARD] = () => { end(); return missed; };
+  document[GUARD()] = () => { end(); return missed; };
   return { n };
 };

@@ -424,7 +424,7 @@ fn javascript_script(expression: &str, end: Instant) -> String {
 
 /// As [`page::about_text`], without an answer while the page is still loading: what is not there yet is not gone.
 fn loaded_text_script(text: &str) -> String {
-    let is_loading = "if (Object.getOwnPropertyDescriptor(Document.prototype, 'readyState').get.call(document) === 'loading') \
+    let is_loading = "if (window.Object.getOwnPropertyDescriptor(window.Document.prototype, 'readyState').get.call(document) === 'loading') \
                       return { answer: null, foreign: 0 };";
     format!("{is_loading} {}", page::about_text(text))
 }

@@ -11,7 +11,7 @@ const holdersOf = (element) => {
 const inOrder = (found) => {
   if (found.length < 2) return found;
   const paths = new Map(found.map((element) => [element, [element, ...holdersOf(element)].reverse()]));
-  const isBefore = (one, other) => Boolean(compareIn(one, other) & Node.DOCUMENT_POSITION_FOLLOWING);
+  const isBefore = (one, other) => Boolean(compareIn(one, other) & nodes.DOCUMENT_POSITION_FOLLOWING);
   return [...found].sort((one, other) => {
     const [left, right] = [paths.get(one), paths.get(other)];
     const at = left.findIndex((element, nth) => element !== right[nth]);

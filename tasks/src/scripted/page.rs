@@ -17,6 +17,11 @@ const TARGET: &str = include_str!("target.js");
 const NARROW: &str = include_str!("narrow.js");
 const SHOWN: &str = concat!(include_str!("ink.js"), include_str!("shown.js"));
 
+/// What a script of the page itself needs to tell elements by the texts around them as well.
+pub(super) fn definitions_with_texts() -> String {
+    format!("{}{SHOWN}", definitions())
+}
+
 /// A script that answers a question about an element, such as `locate({…})`.
 pub(super) fn about_element(question: &str) -> String {
     answering(&definitions(), question)
@@ -24,7 +29,7 @@ pub(super) fn about_element(question: &str) -> String {
 
 /// The same where texts around it, or in it, are read as well.
 pub(super) fn about_element_and_texts(question: &str) -> String {
-    answering(&format!("{}{SHOWN}", definitions()), question)
+    answering(&definitions_with_texts(), question)
 }
 
 /// Besides the answer it is said how many frames would have to be asked as well.

@@ -19,6 +19,11 @@ pub enum PersonDeed {
         /// How many characters; a password is one text, however many keys it took.
         secret: usize,
     },
+    /// Something that no step says, as a person is told it.
+    Remark {
+        /// What.
+        remark: String,
+    },
 }
 
 /// What stands for a password: filled in when the task runs.
@@ -27,7 +32,7 @@ const SECRET: &str = "${secret:PASSWORD}";
 /// The script that makes a page tell what a person does in it, on lines that begin with `prefix`.
 pub fn listener(prefix: &str) -> String {
     let prefix = serde_json::Value::from(prefix);
-    let (definitions, listens) = (page::definitions(), include_str!("record.js"));
+    let (definitions, listens) = (page::definitions_with_texts(), include_str!("record.js"));
     format!("(() => {{\nconst prefix = {prefix};\n{definitions}\n{listens}\n}})();")
 }
 
@@ -37,6 +42,8 @@ pub struct Recording {
     steps: Vec<Act<Target>>,
     /// Whether the last step is text that may go on.
     types: bool,
+    /// What the steps do not say.
+    remarks: Vec<String>,
 }
 
 impl Recording {
@@ -47,6 +54,12 @@ impl Recording {
             // A password is one text.
             PersonDeed::Secret { .. } if matches!(self.typed(), Some(text) if text.ends_with(SECRET)) => {}
             PersonDeed::Secret { .. } => self.type_on(SECRET),
+            PersonDeed::Remark { remark } => {
+                if !self.remarks.contains(&remark) {
+                    self.remarks.push(remark);
+                }
+                return;
+            }
             PersonDeed::Act(Act::Press { chord }) if chord == [Key::Backspace] && self.take_back() => return,
             // What a person types must not read as a variable.
             PersonDeed::Act(Act::Type { text }) => self.type_on(&text.replace("${", "$${")),
@@ -115,6 +128,11 @@ impl Recording {
             self.types = false;
         }
         true
+    }
+
+    /// What the steps do not say.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// What was aimed at so far, to be described better.

@@ -164,11 +164,12 @@ const things = () => {
     .map(({ role, name, row, element }) => ({ role, name, row, ...reachOf(element, name) }))
     .filter(({ reason }) => !reason);
 };
+const SHOW_TEXT = 4;
 // What the row of a list or a table begins with, if it is short.
 const rowOf = (element) => {
   const row = closestOf(element, ROWS);
   if (!row) return null;
-  const texts = document.createTreeWalker(row, NodeFilter.SHOW_TEXT);
+  const texts = methodOf(pages, 'createTreeWalker')(document, row, SHOW_TEXT);
   while (texts.nextNode()) {
     const text = texts.currentNode.data.replace(/\s+/g, ' ').trim();
     if (/[\p{L}\p{N}]{2}/u.test(text) && isDrawn(texts.currentNode.parentElement)) {

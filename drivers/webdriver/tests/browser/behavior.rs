@@ -262,6 +262,39 @@ fn settling_waits_for_what_moves_and_gives_up_at_the_cap() {
 }
 
 #[test]
+fn what_moves_without_end_is_waited_for_once_and_what_stops_is_waited_for() {
+    let mut driver = start();
+    let canvas = |millis: u32| {
+        format!(
+            "<canvas id=c width=99 height=50></canvas><p id=p>text<script>(function f(t){{const g=c.getContext('2d');\
+        g.fillStyle=`hsl(${{t}} 90% 50%)`;g.fillRect(0,0,99,50);if(t<{millis})requestAnimationFrame(f)}})(0)</script>"
+        )
+    };
+    let endless = [
+        canvas(u32::MAX),
+        "<marquee width=99>moves on and on</marquee><p id=p>text".to_owned(),
+        "<svg width=99 height=50><rect width=9 height=9><animate attributeName=x from=0 to=90 dur=1s repeatCount=indefinite /></rect></svg><p id=p>text".to_owned(),
+        "<div id=h></div><p id=p>text<script>h.attachShadow({mode:'open'}).innerHTML='<marquee width=99>moves</marquee>'</script>".to_owned(),
+    ];
+    for page in endless {
+        open(&mut driver, &page);
+        let (settled, _) = driver.settled_screenshot(CAP).unwrap();
+        let Settled::Moving { after, within } = settled else { panic!("{settled:?}: {page}") };
+        assert!(after >= Duration::from_secs(1) && after < CAP, "{after:?}: {page}");
+        assert!(within.width() < 150.0 && within.height() < 100.0, "{within:?}: {page}");
+        evaluate(&mut driver, "p.textContent = 'other'").unwrap();
+        let settled = driver.settle(CAP).unwrap();
+        assert!(
+            matches!(settled, Settled::Moving { after, .. } if after < Duration::from_secs(1)),
+            "{settled:?}: {page}"
+        );
+    }
+    open(&mut driver, &canvas(700));
+    let settled = driver.settle(CAP).unwrap();
+    assert!(matches!(settled, Settled::Quiet { .. }), "{settled:?}");
+}
+
+#[test]
 fn a_page_that_the_watching_script_trips_over_settles_all_the_same() {
     let mut driver = start();
     // An element of no namespace.
