@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use vigorl_interface::{
-    Action, Driver, DriverError, Effect, Screenshot, Settled, TabId, classify, pixel_change_beside,
+    Action, Downloads, Driver, DriverError, Effect, Screenshot, Settled, TabId, classify, pixel_change_beside,
 };
 use vigorl_tasks::Environment;
 use vigorl_tasks::environment::{behind_dialog, tabs_of};
@@ -25,6 +25,8 @@ const TABS_ASKED_FOR: Duration = Duration::from_millis(500);
 
 /// What a step says of itself behind which its tab is gone, and another one is shown.
 const CLOSED_ITSELF: &str = "the tab closed itself";
+/// What a step says of itself that had no other effect than a file that comes.
+const BEGAN_A_DOWNLOAD: &str = "began a download";
 /// What a step that opened a tab says of itself.
 const OPENED_A_TAB: &str = "opened a tab";
 
@@ -59,8 +61,20 @@ pub(crate) fn look_again(
     if outcome.is_there {
         outcome.effect = Effect::Confirmed;
     }
+    // No pixel of a page tells that a file comes.
+    if n_downloads(env) > outcome.n_downloads {
+        outcome.effect = Effect::Confirmed;
+        outcome.detail.get_or_insert_with(|| BEGAN_A_DOWNLOAD.to_owned());
+    }
     outcome.times.verify += clock.elapsed();
     Ok(())
+}
+
+/// How many files were downloaded in this episode, or are being downloaded.
+pub(crate) fn n_downloads(env: &mut dyn Environment) -> usize {
+    let folder = env.driver().and_then(|driver| driver.downloads());
+    let found = folder.and_then(|folder| Downloads::in_folder(&folder).ok());
+    found.map_or(0, |found| found.whole.len() + found.under_way.len())
 }
 
 /// Captures the page once it is quiet, or at the end of the settle cap.

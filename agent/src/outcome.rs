@@ -61,6 +61,8 @@ pub struct StepOutcome {
     pub detail: Option<String>,
     /// What has gone wrong inside the pages since the step before, or since the episode began; absent in an [`Episode`].
     pub troubles: Vec<Trouble>,
+    /// Files that were downloaded before the action, or were under way.
+    pub(crate) n_downloads: usize,
     /// Which pixels changed.
     pub change: Option<PixelChange>,
     /// How the wait ended.
@@ -107,6 +109,7 @@ impl StepOutcome {
             effect: Effect::Refused,
             detail: None,
             troubles: Vec::new(),
+            n_downloads: 0,
             change: None,
             settled: Settled::Quiet { after: Duration::ZERO },
             times: StepTimes { capture: observing, ..StepTimes::default() },
@@ -129,6 +132,12 @@ impl StepOutcome {
 
     pub(crate) fn refuse(&mut self, reason: String) {
         self.detail = Some(reason);
+    }
+
+    /// In a dry run, an action stays undone.
+    pub(crate) fn rest(&mut self, action: Action) {
+        (self.action, self.effect) = (Some(action), Effect::Unverifiable);
+        self.detail = Some("dry run".to_owned());
     }
 
     pub(crate) fn hold_back(&mut self, held: Held) {

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use vigorl_geometry::Point;
-use vigorl_interface::{Act, Action, Downloads, Effect, Key, Screenshot, same_but_for_a_caret, wait_until};
+use vigorl_interface::{Act, Action, Key, Screenshot, same_but_for_a_caret, wait_until};
 use vigorl_tasks::environment::behind_dialog;
 use vigorl_tasks::scripted::{Guard, Target};
 use vigorl_tasks::{Environment, Observation, Performed};
@@ -19,7 +19,7 @@ use crate::check::{ask, check, read};
 use crate::error::StepError;
 use crate::eyes::Finding;
 use crate::find::{InVain, aim};
-use crate::look::look_again;
+use crate::look::{look_again, n_downloads};
 use crate::outcome::StepOutcome;
 use crate::plan::{Decision, Planned};
 use crate::timed::timed;
@@ -260,6 +260,23 @@ fn may_act(agent: &mut Agent<'_>, action: &Action, outcome: &mut StepOutcome) ->
     held.is_none()
 }
 
+/// Says of an action that it is about to be executed, and keeps what tells its effect. False if it may not be.
+fn begins(
+    agent: &mut Agent<'_>,
+    env: &mut dyn Environment,
+    action: &Action,
+    watch: &mut dyn Watch,
+    outcome: &mut StepOutcome,
+) -> Result<bool, StepError> {
+    if !may_act(agent, action, outcome) {
+        return Ok(false);
+    }
+    timed(&mut outcome.times.record, || watch.acting(action))?;
+    tell_typed(agent, action);
+    outcome.n_downloads = n_downloads(env);
+    Ok(true)
+}
+
 /// An action, and the act of the task that it is.
 struct Aimed<'a> {
     action: Action,
@@ -277,17 +294,16 @@ fn act(
     outcome: &mut StepOutcome,
 ) -> Result<Option<String>, StepError> {
     if agent.hands == Hands::Rest {
-        (outcome.action, outcome.effect) = (Some(action), Effect::Unverifiable);
-        outcome.detail = Some("dry run".to_owned());
+        outcome.rest(action);
         return Ok(None);
     }
-    if !may_act(agent, &action, outcome) {
+    if !begins(agent, env, &action, watch, outcome)? {
         return Ok(None);
     }
-    timed(&mut outcome.times.record, || watch.acting(&action))?;
-    tell_typed(agent, &action);
-    let n_before = n_downloads(env);
-    let guard = guard(agent, env, wanted, outcome)?;
+    let guard = match guard(agent, env, wanted, outcome)? {
+        Ok(guard) => guard,
+        Err(reason) => return Ok(Some(reason)),
+    };
     let performed = perform(agent, env, (&action, patience), outcome)?;
     if let Some((guard, driver)) = guard.zip(env.driver())
         && let Some(instead) = timed(&mut outcome.times.verify, || guard.end(driver))?
@@ -303,37 +319,25 @@ fn act(
     (outcome.detail, outcome.is_there) = (note.detail, note.is_there || is_done_at_once(&action));
     (outcome.action, outcome.acted_at) = (Some(action), Some(Instant::now()));
     look_again(agent, env, watch, outcome)?;
-    // No pixel of a page tells it.
-    if n_downloads(env) > n_before {
-        outcome.effect = Effect::Confirmed;
-        outcome.detail.get_or_insert_with(|| "began a download".to_owned());
-    }
     Ok(None)
 }
 
-/// How many files were downloaded in this episode, or are being downloaded.
-fn n_downloads(env: &mut dyn Environment) -> usize {
-    let folder = env.driver().and_then(|driver| driver.downloads());
-    let found = folder.and_then(|folder| Downloads::in_folder(&folder).ok());
-    found.map_or(0, |found| found.whole.len() + found.under_way.len())
-}
-
-/// Guards the press of an act, if it goes to an element that the task names, and not beside it.
+/// Guards the press of an act, if it goes to an element that the task names, and not beside it; why that cannot be.
 fn guard(
     agent: &Agent<'_>,
     env: &mut dyn Environment,
     wanted: &Act<Target>,
     outcome: &mut StepOutcome,
-) -> Result<Option<Guard>, StepError> {
+) -> Result<Result<Option<Guard>, String>, StepError> {
     let hold_ms = match wanted {
         Act::HeldClick { hold_ms, .. } => *hold_ms,
         Act::Click { .. } | Act::Drag { .. } | Act::Fill { .. } => 0,
-        _ => return Ok(None),
+        _ => return Ok(Ok(None)),
     };
     let Some(Target { place: Some(place), offset: None, .. }) = wanted.places().next() else {
-        return Ok(None);
+        return Ok(Ok(None));
     };
-    let Some(driver) = env.driver().filter(|_| is_placed(agent, wanted)) else { return Ok(None) };
+    let Some(driver) = env.driver().filter(|_| is_placed(agent, wanted)) else { return Ok(Ok(None)) };
     Ok(timed(&mut outcome.times.verify, || place.guard(driver, hold_ms))?)
 }
 
@@ -394,20 +398,18 @@ fn answer_dialog(
         let action = Action::Type { text: text.clone() };
         return act(agent, env, Aimed { action, wanted: (wanted, Duration::ZERO) }, watch, outcome).map(drop);
     }
-    let Some((wanted, said, answer)) = answer_of(decision) else {
+    let Some((said, answer)) = answer_of(decision) else {
         let cure = "pressing Enter accepts it, Escape dismisses it";
         outcome.refuse(format!("a dialog covers the page ({cure}): {dialog}"));
         return Ok(());
     };
     if agent.hands == Hands::Rest {
-        let aimed = Aimed { action: said, wanted: (wanted, Duration::ZERO) };
-        return act(agent, env, aimed, watch, outcome).map(drop);
-    }
-    if !may_act(agent, &said, outcome) {
+        outcome.rest(said);
         return Ok(());
     }
-    timed(&mut outcome.times.record, || watch.acting(&said))?;
-    tell_typed(agent, &said);
+    if !begins(agent, env, &said, watch, outcome)? {
+        return Ok(());
+    }
     if let Performed::Refused(reason) = timed(&mut outcome.times.act, || env.perform(&answer))? {
         outcome.refuse(reason);
         return Ok(());
@@ -420,18 +422,18 @@ fn answer_dialog(
     look_again(agent, env, watch, outcome)
 }
 
-/// What a decision says to a dialog: its act, the same as an action, and what that means.
-fn answer_of(decision: &Decision) -> Option<(&Act<Target>, Action, Action)> {
+/// What a decision says to a dialog: as it was said, and what it means.
+fn answer_of(decision: &Decision) -> Option<(Action, Action)> {
     let Decision::Act(act) = decision else { return None };
     let accept = match act {
         Act::AnswerDialog { accept, text } => {
             let answer = Action::AnswerDialog { accept: *accept, text: text.clone() };
-            return Some((act, answer.clone(), answer));
+            return Some((answer.clone(), answer));
         }
         Act::Press { chord } if *chord == [Key::Enter] => true,
         Act::Press { chord } if *chord == [Key::Escape] => false,
         _ => return None,
     };
     let key = if accept { Key::Enter } else { Key::Escape };
-    Some((act, Action::Press { chord: vec![key] }, Action::AnswerDialog { accept, text: None }))
+    Some((Action::Press { chord: vec![key] }, Action::AnswerDialog { accept, text: None }))
 }

@@ -95,6 +95,8 @@ fn a_file_that_was_downloaded_holds_by_its_name_size_text_and_hash() {
          {{ not: {{ downloaded: slow.csv }} }}, {{ downloaded: {{ name_matches: '^rep.*csv$' }} }}"
     );
     check(&[REPORT, wait], &expect, 0, "solved");
+    // Nothing else tells what the click did.
+    check(&[REPORT], "title_contains: t", 0, "confirmed");
 }
 
 #[test]

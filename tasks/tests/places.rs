@@ -2,11 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot prepare its world fails")]
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use vigorl_geometry::{DevicePixelRatio, Point, Rect, Screen};
-use vigorl_interface::{Act, Action, Driver, DriverError, Key, MouseButton};
+use vigorl_interface::{Act, Action, Driver, DriverError, Key, MouseButton, wait_until};
 use vigorl_tasks::Blind;
 use vigorl_tasks::scripted::{ElementAt, ElementPlace, Place, Recording, Step, Target, listener};
 use vigorl_webdriver::{Options, WebDriver};
@@ -296,7 +297,13 @@ fn recorded_and_played(html: &str, deeds: &[Action]) -> ([String; 2], Vec<String
         let screenshot = wanted.places().next().map(|_| driver.screenshot().unwrap());
         let action = wanted.try_map(|target| {
             let (place, shown) = (target.place.as_ref().unwrap(), screenshot.as_ref().unwrap());
-            let found = place.locate(Some(&mut driver), &mut Blind, shown).unwrap();
+            // As a run does, for what comes late.
+            let look = || -> Result<_, DriverError> {
+                let found = place.locate(Some(&mut driver), &mut Blind, shown).unwrap();
+                Ok(found.map_or(ControlFlow::Continue(Duration::from_millis(50)), ControlFlow::Break))
+            };
+            let end = Instant::now() + Duration::from_secs(3);
+            let found = wait_until(Some(end), look).unwrap().ok_or("it does not come");
             found.map(|part| target.beside(part.center()))
         });
         act(&mut driver, &action.unwrap_or_else(|reason| panic!("{wanted}: {reason}: {html}")));
@@ -322,7 +329,7 @@ fn what_is_recorded_plays_the_same() {
                 li:hover > ul { display: block } ul ul { position: absolute; left: 90px; top: 0 }</style>\
                 <ul><li>File<ul><li><a onclick=\"say('open')\" href='#o'>Open</a></li><li>More<ul><li><a onclick=\"say('print')\" href='#p'>Print</a></li></ul></li></ul></li></ul>";
     let late = "<button id=m>Menu</button><p id=d hidden><a href='#x' onclick=\"say('item')\">Item</a></p>\
-                <script>m.onmouseenter = () => setTimeout(() => { d.hidden = false; }, 100); document.body.onmouseleave = () => { d.hidden = true; };</script>";
+                <script>m.onmouseenter = () => setTimeout(() => { d.hidden = false; }, 30); document.body.onmouseleave = () => { d.hidden = true; };</script>";
     let twins = "<div id=h></div><div id=g></div><script>for (const e of [h, g]) { e.attachShadow({ mode: 'open' }).innerHTML = \
                  '<i style=\"display:block;width:40px;height:20px;background:tan\"></i>'; e.shadowRoot.firstChild.onclick = () => say(e.id); }</script>";
     let rows = "<table><tr><td>Red<td><button onclick=\"say('red')\">Edit</button><tr><td>Blue<td><button onclick=\"say('blue')\">Edit</button></table>";

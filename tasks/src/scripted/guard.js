@@ -1,5 +1,6 @@
 // Keeps a press from the page that would arrive at anything else than the element that is meant: a page may move as the pointer
-// comes, or by itself. Needs what target.js needs. Before the press `guard` is asked, and behind it `arrivalOf`.
+// comes, or by itself. Before the press `guard` is asked; behind it, what it leaves in the document ends it. This stands in front of
+// target.js and of what that needs, so nothing of theirs is used before it is asked.
 const GUARD = () => Symbol.for('vigorl.guard');
 const DOWN = ['pointerdown', 'mousedown'];
 const OF_A_PRESS = [...DOWN, 'pointerup', 'mouseup', 'click', 'dblclick', 'auxclick', 'contextmenu', 'selectstart', 'dragstart'];
@@ -8,7 +9,6 @@ const GUARD_MS = 5000;
 const guard = (wanted, holdMs) => {
   if (document[GUARD()]) document[GUARD()]();
   const { element, n } = pick(wanted);
-  const isMeant = (one, inner) => [one, ...labelsOf(one)].some((part) => receives(part, inner));
   // What was taken as its own when it was aimed at is so still.
   const part = element && reachOf(element, '');
   const taken = part && !part.reason && takerOf(element, deepest(...clicked(part)).element);
@@ -16,7 +16,7 @@ const guard = (wanted, holdMs) => {
     if (!isElement(inner)) return false;
     lookAfresh();
     const one = element && element.isConnected ? element : pick(wanted).element;
-    if (!one || !isMeant(one, inner)) return false;
+    if (!one || !comesTo(one, inner)) return false;
     const taker = takerOf(one, inner);
     return !taker || taker === taken;
   };

@@ -22,16 +22,21 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Guards the next press, which is held for so long; none where there is no page, or the page does not answer.
+    /// Guards the next press, which is held for so long. Why that cannot be, where the page does not answer: nothing is pressed
+    /// unguarded.
     pub(super) fn set(
         driver: &mut dyn Driver,
         place: &ElementPlace,
         hold_ms: u32,
-    ) -> Result<Option<Self>, DriverError> {
-        let Ok(wanted) = Wanted::one(driver, place, true)? else { return Ok(None) };
+    ) -> Result<Result<Self, String>, DriverError> {
+        let wanted = match Wanted::one(driver, place, true)? {
+            Ok(wanted) => wanted,
+            Err(absence) => return Ok(Err(absence.reason)),
+        };
         let script = format!("{GUARD}{}", wanted.question("guard", &format!(", {hold_ms}")));
-        let Ok(answers) = wanted.answers(driver, &script)? else { return Ok(None) };
-        Ok(Some(Self { has_frames: answers.iter().any(Answer::is_of_frame) }))
+        let answers = wanted.answers(driver, &script)?;
+        let set = |answers: Vec<Answer>| Self { has_frames: answers.iter().any(Answer::is_of_frame) };
+        Ok(answers.map(set).map_err(|absence| absence.reason))
     }
 
     /// What the press arrived at instead, and was kept from; nothing where it was let through.

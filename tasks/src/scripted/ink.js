@@ -24,6 +24,7 @@ const over = ([r, g, b, a], [x, y, z, u]) => {
   const mix = (upper, lower) => (whole > 0 ? (upper * a + lower * u * (1 - a)) / whole : 0);
   return [mix(r, x), mix(g, y), mix(b, z), whole];
 };
+const faded = ([r, g, b, a], share) => [r, g, b, a * Number(share)];
 // A person does not tell less than this from each other.
 const TOLD_APART = 10;
 const areTold = (one, other) => one.slice(0, 3).some((part, at) => Math.abs(part - other[at]) >= TOLD_APART);
@@ -33,10 +34,11 @@ const isShape = (element) => element instanceof viewOf(documentOf(element)).SVGG
 const paintOf = once((element) => {
   const style = cssOf(element);
   if (/^(img|video|canvas|iframe|object|embed|picture|image|use)$/.test(nameIs(element))) return null;
-  if (isShape(element)) return /^(none|rgb)/.test(style.fill) ? over([...colorOf(style.fill).slice(0, 3), colorOf(style.fill)[3] * style.fillOpacity], [0, 0, 0, 0]) : null;
-  const plain = /text/.test(style.webkitBackgroundClip) ? [0, 0, 0, 0] : colorOf(style.backgroundColor);
-  if (style.backgroundImage === 'none' || plain === undefined) return plain;
-  if (/text/.test(style.webkitBackgroundClip)) return plain;
+  if (isShape(element)) return /^(none|rgb)/.test(style.fill) ? faded(colorOf(style.fill), style.fillOpacity) : null;
+  // Then the letters have it.
+  if (/text/.test(style.webkitBackgroundClip)) return [0, 0, 0, 0];
+  const plain = colorOf(style.backgroundColor);
+  if (style.backgroundImage === 'none') return plain;
   const colors = colorsIn(style.backgroundImage);
   if (/url\(|image-set|element\(|paint\(/.test(style.backgroundImage) || !colors.length) return null;
   const painted = colors.map((color) => over(color, plain));
@@ -61,9 +63,8 @@ const behind = (element, layers, isWhole) => {
 };
 // The colors that letters are drawn in.
 const inksOf = (element, style) => {
-  const seen = ([r, g, b, a], share = 1) => [r, g, b, a * share];
   if (/^(text|tspan|textPath)$/.test(nameIs(element)) && element instanceof viewOf(documentOf(element)).SVGElement) {
-    const painted = (paint, share) => (paint === 'none' ? [] : /^url/.test(paint) ? null : [seen(colorOf(paint), Number(share))]);
+    const painted = (paint, share) => (paint === 'none' ? [] : /^url/.test(paint) ? null : [faded(colorOf(paint), share)]);
     const [fill, stroke] = [painted(style.fill, style.fillOpacity), parseFloat(style.strokeWidth) > 0 ? painted(style.stroke, style.strokeOpacity) : []];
     return fill && stroke && [...fill, ...stroke];
   }

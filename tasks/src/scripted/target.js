@@ -72,17 +72,20 @@ const aimAt = async (wanted) => {
   return locate(wanted);
 };
 const runningOn = (element) => (element.getAnimations instanceof Function ? methodOf(elements, 'getAnimations')(element) : []).filter((animation) => animation.playState === 'running');
-// After so many frames; a page that is not shown draws none.
+// After so many frames. A page that is not shown draws none, and a busy machine draws them late.
+const FRAMES_MS = { hidden: 100, visible: 1000 };
 const frameOf = (n) => new Promise((done) => {
-  const timer = setTimeout(done, 100);
+  const timer = setTimeout(done, FRAMES_MS[document.visibilityState] || FRAMES_MS.hidden);
   const next = (left) => (left ? requestAnimationFrame(() => next(left - 1)) : (clearTimeout(timer), done()));
   next(n);
 });
+// Whether a click on `inner` comes to an element, or to what labels it.
+const comesTo = (element, inner) => [element, ...labelsOf(element)].some((one) => receives(one, inner));
 // Whether a click at a point comes to an element.
 const isReceived = (wanted, x, y) => {
   const { element } = pick(wanted);
   const { element: inner } = deepest(x, y);
-  return Boolean(element) && [element, ...labelsOf(element)].some((one) => receives(one, inner));
+  return Boolean(element) && comesTo(element, inner);
 };
 // Scrolls to an element as far as a person could; whether anything moved.
 const bringIntoView = (wanted) => {

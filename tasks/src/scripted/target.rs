@@ -361,14 +361,18 @@ impl Place {
     }
 
     /// Guards the next press, which is held for so long: one that does not arrive here is kept from the page. None where
-    /// nothing could be asked for an element.
+    /// it is no element; why that cannot be, where the page does not answer.
     ///
     /// # Errors
     /// Only if the world failed.
-    pub fn guard(&self, driver: &mut dyn Driver, hold_ms: u32) -> Result<Option<Guard>, DriverError> {
+    pub fn guard(
+        &self,
+        driver: &mut dyn Driver,
+        hold_ms: u32,
+    ) -> Result<Result<Option<Guard>, String>, DriverError> {
         match self {
-            Self::Element(element) => Guard::set(driver, element, hold_ms),
-            Self::Picture { .. } | Self::At(_) | Self::Text(_) => Ok(None),
+            Self::Element(element) => Ok(Guard::set(driver, element, hold_ms)?.map(Some)),
+            Self::Picture { .. } | Self::At(_) | Self::Text(_) => Ok(Ok(None)),
         }
     }
 
